@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Snapshots for the guess: copies windows of kernel memory that belong to the tool's own sockets. Knows no field
+ * names and draws no conclusion; src/guess/solve.ts does that.
+ *
+ * Who is meant: a system call of the tool's own carries a random cookie as option name (kprobes), or the calling
+ * thread is compared with the one that said so (command.pid_tgid). Nothing depends on what /proc says a pid is.
+ */
+#include "kernel.h"
+
+#define CHUNK 256
+
+/* Where the chunks of one snapshot lie in `window`; src/guess/window.ts has the same numbers. */
+#define WINDOW_SOCK 0	 /* 16 chunks: 4,096 bytes of a struct sock; a peek fills the first 4 */
+#define SOCK_CHUNKS 16
+#define PEEK_CHUNKS 4
+#define WINDOW_ARGS 18	 /* 8 chunks: behind each register argument */
+#define WINDOW_STACKED 26 /* 8 chunks: behind each of the first 8 stack arguments */
+#define WINDOW_SKB 34	 /* 1 chunk: a struct sk_buff */
+#define WINDOW_BEHIND 35 /* 32 chunks: behind each 8-byte word of that sk_buff */
+#define WINDOW_CHUNKS 67
+
+/* guess_command.armed: which of the calls inside the tool's own send is to be copied. */
+#define ARMED_CALL 1 /* ip_make_skb, ip6_make_skb: what lies behind the arguments */
+#define ARMED_SKB 2  /* ip_send_skb: the sk_buff */
+
+/* Low four bits of the option name; the rest is the cookie. */
+#define ASK_SOCK 1   /* copy the sock of this system call */
+#define ASK_PEEK 2   /* copy what lies behind command.address */
+
+/* The cookie is patched in like an offset, see offsets.h. */
+#define COOKIE_MAGIC 0x7EF5A5A5000000FFULL
+
+struct guess_command {
+	u64 address;
+	u64 pid_tgid;
+	u64 armed; /* 0 unless the tool is inside a send that is to be copied */
+	u64 floor; /* words below it are no kernel addresses; x86 before 6.x warns when a non-canonical one is read */
+};
+
+struct guess_answer {
+	u64 sequence; /* counts finished snapshots: the tool sees whether its call was heard */
+	u64 pid_tgid;
+	u64 sk;
+	u64 valid[2]; /* bit n: chunk n could be read */
+};
+
+struct chunk {
+	u8 bytes[CHUNK];
+};
+
+/* Written by the tool before a system call, read by the programs; one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct guess_command);
+} command SEC(".maps");
+
+/* Written by the programs, read by the tool after the system call; one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct guess_answer);
+} answer SEC(".maps");
+
+/* The snapshot itself: overwritten by each one, read by the tool, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WINDOW_CHUNKS);
+	__type(key, u32);
+	__type(value, struct chunk);
+} window SEC(".maps");
+
+inline_always u64 cookie(void)
+{
+	u64 value;
+
+	asm volatile("%0 = %1 ll" : "=r"(value) : "i"(COOKIE_MAGIC));
+	return value;
+}
+
+inline_always struct guess_command *read_command(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&command, &zero);
+}
+
+/* A snapshot while it is taken. Its marks stay on the stack: 4.4 allows no pointer into the middle of a map value. */
+struct snapshot {
+	struct chunk buffer;
+	u64 valid[2];
+};
+
+inline_always void finish(struct snapshot *snapshot, u64 sk)
+{
+	u32 zero = 0;
+	struct guess_answer *a = bpf_map_lookup_elem(&answer, &zero);
+
+	if (!a)
+		return;
+	a->valid[0] = snapshot->valid[0];
+	a->valid[1] = snapshot->valid[1];
+	a->pid_tgid = bpf_get_current_pid_tgid();
+	a->sk = sk;
+	a->sequence++;
+}
+
+inline_always void copy_chunk(struct snapshot *snapshot, u32 index, u64 address)
+{
+	u32 key = index; /* its own variable: index must stay a constant to the verifier */
+
+	if (bpf_probe_read(&snapshot->buffer, sizeof(snapshot->buffer), (void *)address) != 0)
+		return;
+	bpf_map_update_elem(&window, &key, &snapshot->buffer, BPF_ANY);
+	snapshot->valid[index / 64] |= 1ULL << (index % 64);
+}
+
+inline_always void peek(struct snapshot *snapshot, u64 address)
+{
+#pragma unroll
+	for (int i = 0; i < PEEK_CHUNKS; i++)
+		copy_chunk(snapshot, WINDOW_SOCK + i, address + i * CHUNK);
+}
+
+/* What peek() leaves of a whole sock. */
+inline_always void copy_rest(struct snapshot *snapshot, u64 sk)
+{
+#pragma unroll
+	for (int i = PEEK_CHUNKS; i < SOCK_CHUNKS; i++)
+		copy_chunk(snapshot, WINDOW_SOCK + i, sk + i * CHUNK);
+}
+
+/* What lies behind a word, if it can be an object's address: above the floor, no small negative number, aligned. */
+inline_always void copy_behind(struct snapshot *snapshot, u32 index, u64 word, u64 floor)
+{
+	if (word >= floor && word < -4096ULL && word % 8 == 0)
+		copy_chunk(snapshot, index, word);
+}
+
+inline_always void copy_arguments(struct snapshot *snapshot, void *ctx, u64 floor)
+{
+	u64 stack = reg(ctx, REG_SP) + STACK_ARGS;
+
+	copy_behind(snapshot, WINDOW_ARGS + 0, reg(ctx, REG_ARG1), floor);
+	copy_behind(snapshot, WINDOW_ARGS + 1, reg(ctx, REG_ARG2), floor);
+	copy_behind(snapshot, WINDOW_ARGS + 2, reg(ctx, REG_ARG3), floor);
+	copy_behind(snapshot, WINDOW_ARGS + 3, reg(ctx, REG_ARG4), floor);
+	copy_behind(snapshot, WINDOW_ARGS + 4, reg(ctx, REG_ARG5), floor);
+	copy_behind(snapshot, WINDOW_ARGS + 5, reg(ctx, REG_ARG6), floor);
+#ifdef REG_ARG8
+	copy_behind(snapshot, WINDOW_ARGS + 6, reg(ctx, REG_ARG7), floor);
+	copy_behind(snapshot, WINDOW_ARGS + 7, reg(ctx, REG_ARG8), floor);
+#endif
+#pragma unroll
+	for (int i = 0; i < 8; i++) {
+		u64 word = 0;
+
+		read_kernel(word, stack + i * 8);
+		copy_behind(snapshot, WINDOW_STACKED + i, word, floor);
+	}
+}
+
+inline_always int called_by_tool(struct guess_command *c, u64 armed)
+{
+	return c && c->armed == armed && c->pid_tgid == bpf_get_current_pid_tgid();
+}
+
+/* The arguments of a function that the tool's own send is in. */
+inline_always void copy_call(void *ctx)
+{
+	struct snapshot snapshot = {};
+	struct guess_command *c = read_command();
+
+	if (!called_by_tool(c, ARMED_CALL))
+		return;
+	copy_arguments(&snapshot, ctx, c->floor);
+	finish(&snapshot, reg(ctx, REG_ARG1));
+}
+
+inline_always int asked(void *ctx, u32 *ask)
+{
+	u32 optname = (u32)reg(ctx, REG_ARG3);
+
+	*ask = optname & 15;
+	return (u32)reg(ctx, REG_ARG2) == SOL_TCP && (optname & ~15U) == (u32)cookie();
+}
+
+/* int tcp_getsockopt(struct sock *sk, int level, int optname, ...): an operation of tcp_prot, so never inlined */
+SEC("kprobe/tcp_getsockopt")
+int on_tcp_getsockopt(void *ctx)
+{
+	struct snapshot snapshot = {};
+	struct guess_command *c;
+	u64 sk = reg(ctx, REG_ARG1);
+	u32 ask;
+
+	if (!asked(ctx, &ask))
+		return 0;
+	c = read_command();
+	if (!c)
+		return 0;
+	peek(&snapshot, ask == ASK_PEEK ? c->address : sk);
+	if (ask == ASK_SOCK)
+		copy_rest(&snapshot, sk);
+	finish(&snapshot, sk);
+	return 0;
+}
+
+/* struct sk_buff *ip_make_skb(struct sock *sk, struct flowi4 *fl4, ...) */
+SEC("kprobe/ip_make_skb")
+int on_ip_make_skb(void *ctx)
+{
+	copy_call(ctx);
+	return 0;
+}
+
+/* struct sk_buff *ip6_make_skb(struct sock *sk, ...): flowi6 is argument 7 from 4.7, argument 9 before; from 5.18 it lies in the cork, argument 9 */
+SEC("kprobe/ip6_make_skb")
+int on_ip6_make_skb(void *ctx)
+{
+	copy_call(ctx);
+	return 0;
+}
+
+/* int ip_send_skb(struct net *net, struct sk_buff *skb) */
+SEC("kprobe/ip_send_skb")
+int on_ip_send_skb(void *ctx)
+{
+	struct snapshot snapshot = {};
+	struct guess_command *c = read_command();
+	u64 skb = reg(ctx, REG_ARG2);
+	u64 floor;
+
+	if (!called_by_tool(c, ARMED_SKB))
+		return 0;
+	floor = c->floor; /* once: the loop would keep a pointer to it */
+#pragma unroll
+	for (int i = 0; i < CHUNK / 8; i++) {
+		u64 word = 0;
+
+		read_kernel(word, skb + i * 8);
+		copy_behind(&snapshot, WINDOW_BEHIND + i, word, floor);
+	}
+	copy_chunk(&snapshot, WINDOW_SKB, skb);
+	finish(&snapshot, 0);
+	return 0;
+}
+
+/* Tracepoint mode: inet_sock_set_state(const struct sock *sk, int oldstate, int newstate), inside the tool's connect(2). */
+SEC("raw_tp/inet_sock_set_state")
+int on_set_state(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct snapshot nothing = {};
+	struct guess_command *c = read_command();
+
+	if (c && ctx->args[2] == TCP_STATE_SYN_SENT && c->pid_tgid == bpf_get_current_pid_tgid())
+		finish(&nothing, ctx->args[0]);
+	return 0;
+}
+
+/* Tracepoint mode: never attached, run by BPF_PROG_TEST_RUN with the sock to copy as first argument. */
+SEC("raw_tp/run_copy_sock")
+int run_copy_sock(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct snapshot snapshot = {};
+
+	peek(&snapshot, ctx->args[0]);
+	copy_rest(&snapshot, ctx->args[0]);
+	finish(&snapshot, ctx->args[0]);
+	return 0;
+}
+
+/* Tracepoint mode: the same with any address. */
+SEC("raw_tp/run_peek")
+int run_peek(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct snapshot snapshot = {};
+
+	peek(&snapshot, ctx->args[0]);
+	finish(&snapshot, 0);
+	return 0;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef MAPS_H
+#define MAPS_H
+
+#include "kernel.h"
+
+/*
+ * An open connection: the event it will end with, filled in as things become known. Programs work on a copy on
+ * the stack, one per program, since 512 bytes hold no two.
+ */
+struct live {
+	struct event event;
+	/* Counters that were there before this connection: 4.4 to 4.19 keep them over a disconnect. */
+	u64 base_acked;
+	u64 base_received;
+	u32 base_segs_in;
+	u32 base_segs_out;
+	u32 base_retrans;
+	u32 _pad;
+};
+
+/*
+ * Open connections by address of their struct sock.
+ * Inserted by connect and accept (tracepoints: by SYN_SENT and by the end of an incoming handshake).
+ * Deleted by tcp_close and tcp_disconnect, and at the latest when the sock is destroyed, which every sock is
+ * (tracepoints: by that alone): it cannot leak.
+ * Read by all handlers in between. Full: the connection is not traced and LOSS_CONNECTION_MAP_FULL counts it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, struct live);
+} conns SEC(".maps");
+
+/* Events to the tool, one ring per CPU. Written by emit(), drained by the tool at each poll. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(u32));
+} events SEC(".maps");
+
+/* Counters of what was lost, by enum loss. Added to by the handlers, read by the tool, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LOSS_MAX);
+	__type(key, u32);
+	__type(value, u64);
+} losses SEC(".maps");
+
+/* Tracepoint mode: what run_accepted found. socket_ino 0: nobody has accepted yet. */
+struct accepted {
+	u64 sk;
+	u64 socket_ino;
+	u32 cookie;
+	u32 gone; /* 1: the connection has ended, its close is on its way */
+};
+
+/* Written by run_accepted, read by the tool right after each run; one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct accepted);
+} accepted_answer SEC(".maps");
+
+inline_always void count_loss(u32 cause)
+{
+	u64 *count = bpf_map_lookup_elem(&losses, &cause);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+#endif

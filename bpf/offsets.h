@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Guessed offsets as constants, and one accessor per kernel field. Each placeholder is an ld_imm64 whose value
+ * src/kernel/elf.ts replaces in the ELF image before it is loaded; the verifier then sees plain numbers. An
+ * offset that is not known is patched to 0: what is read there means nothing, and src/trace/offsets.ts lists what
+ * must not be shown then.
+ */
+#ifndef OFFSETS_H
+#define OFFSETS_H
+
+#include "kernel.h"
+
+#define OFFSET_MAGIC 0x7EF5A5A500000000ULL
+
+#define constant(id)                                                                                \
+	({                                                                                          \
+		u64 _value;                                                                         \
+		asm volatile("%0 = %1 ll" : "=r"(_value) : "i"(OFFSET_MAGIC + (id)));               \
+		_value;                                                                             \
+	})
+
+#define ACCESSOR(name, type, id)                                                                    \
+	inline_always type name(u64 base)                                                           \
+	{                                                                                           \
+		type value = 0;                                                                     \
+		read_kernel(value, base + constant(id));                                            \
+		return value;                                                                       \
+	}
+
+/* struct sock_common, 3.9 and later */
+ACCESSOR(skc_daddr, u32, OFFSET_SKC_DADDR)	   /* network order */
+ACCESSOR(skc_rcv_saddr, u32, OFFSET_SKC_RCV_SADDR) /* network order */
+ACCESSOR(skc_dport, u16, OFFSET_SKC_DPORT)	   /* network order */
+ACCESSOR(skc_num, u16, OFFSET_SKC_NUM)		   /* host order */
+ACCESSOR(skc_family, u16, OFFSET_SKC_FAMILY)
+ACCESSOR(skc_state, u8, OFFSET_SKC_STATE)
+ACCESSOR(skc_net, u64, OFFSET_SKC_NET)
+ACCESSOR(net_ns_inum, u32, OFFSET_NET_NS_INUM) /* of a struct net: ns.inum */
+
+/* struct inet_sock: keeps the local port when skc_num is given back at the end */
+ACCESSOR(inet_sport, u16, OFFSET_INET_SPORT) /* network order */
+
+/* struct sock; before 5.6 sk_protocol has 8 bits, see is_tcp() */
+ACCESSOR(sk_protocol, u16, OFFSET_SK_PROTOCOL)
+ACCESSOR(sk_flags, u64, OFFSET_SK_FLAGS)
+ACCESSOR(sk_socket, u64, OFFSET_SK_SOCKET)
+ACCESSOR(socket_ino, u64, OFFSET_SOCKET_INO) /* of the inode that embeds the struct socket */
+
+/* struct tcp_sock */
+ACCESSOR(srtt_us, u32, OFFSET_SRTT_US)
+ACCESSOR(mdev_us, u32, OFFSET_MDEV_US)
+ACCESSOR(total_retrans, u32, OFFSET_TOTAL_RETRANS)
+ACCESSOR(bytes_acked, u64, OFFSET_BYTES_ACKED)
+ACCESSOR(bytes_received, u64, OFFSET_BYTES_RECEIVED)
+ACCESSOR(segs_in, u32, OFFSET_SEGS_IN)
+ACCESSOR(segs_out, u32, OFFSET_SEGS_OUT)
+ACCESSOR(snd_una, u32, OFFSET_SND_UNA)
+ACCESSOR(write_seq, u32, OFFSET_WRITE_SEQ)
+ACCESSOR(rcv_nxt, u32, OFFSET_RCV_NXT)
+ACCESSOR(copied_seq, u32, OFFSET_COPIED_SEQ)
+
+struct in6 {
+	u64 high;
+	u64 low;
+};
+
+inline_always void skc_v6_daddr(u64 sk, struct in6 *address)
+{
+	read_kernel(*address, sk + constant(OFFSET_SKC_V6_DADDR));
+}
+
+inline_always void skc_v6_rcv_saddr(u64 sk, struct in6 *address)
+{
+	read_kernel(*address, sk + constant(OFFSET_SKC_V6_RCV_SADDR));
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wire contract: every struct and enum that both the kernel programs and the TypeScript side see.
+ * src/record/layout.gen.ts is generated from this file's BTF. Fixed-width members, explicit padding.
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include <linux/types.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+
+typedef u64 mono_ns; /* nanoseconds of CLOCK_MONOTONIC */
+
+enum tcp_state {
+	TCP_STATE_ESTABLISHED = 1,
+	TCP_STATE_SYN_SENT = 2,
+	TCP_STATE_SYN_RECV = 3,
+	TCP_STATE_FIN_WAIT1 = 4,
+	TCP_STATE_FIN_WAIT2 = 5,
+	TCP_STATE_TIME_WAIT = 6,
+	TCP_STATE_CLOSE = 7,
+	TCP_STATE_CLOSE_WAIT = 8,
+	TCP_STATE_LAST_ACK = 9,
+	TCP_STATE_LISTEN = 10,
+	TCP_STATE_CLOSING = 11,
+	TCP_STATE_NEW_SYN_RECV = 12,
+};
+
+enum conn_direction {
+	DIRECTION_UNKNOWN = 0,
+	DIRECTION_INCOMING = 1,
+	DIRECTION_OUTGOING = 2,
+};
+
+/* conn_tuple.metadata is a bit set */
+enum conn_metadata {
+	METADATA_TCP = 1,
+	METADATA_IPV6 = 2,
+};
+
+/*
+ * Addresses in network order; an IPv4 address sits in the low 32 bits of the low word, the rest is 0.
+ * Ports in host order. saddr and sport are the local end. pid is the tgid of the process that called
+ * connect or accept, 0 while it is not known.
+ */
+struct conn_tuple {
+	u64 saddr_h;
+	u64 saddr_l;
+	u64 daddr_h;
+	u64 daddr_l;
+	u16 sport;
+	u16 dport;
+	u32 netns;
+	u32 pid;
+	u32 metadata;
+};
+
+struct tcp_stats {
+	u32 rtt;     /* us: srtt_us >> 3 */
+	u32 rtt_var; /* us: mdev_us >> 2 */
+	u32 retransmits;
+	u16 state_transitions; /* bit n: TCP state n was entered */
+	u16 failure_reason;    /* errno, 0 = none */
+};
+
+struct protocol_stack {
+	u8 api;
+	u8 application;
+	u8 encryption;
+	u8 flags;
+};
+
+struct conn_stats {
+	u64 sent_bytes;
+	u64 recv_bytes;
+	u32 sent_packets;
+	u32 recv_packets;
+	mono_ns timestamp;
+	u64 duration; /* ns */
+	u32 cookie;
+	struct protocol_stack protocol_stack;
+	u8 flags;
+	u8 direction; /* enum conn_direction */
+	u8 _pad[6];
+};
+
+struct conn {
+	struct conn_tuple tup;
+	struct tcp_stats tcp_stats;
+	struct conn_stats conn_stats;
+};
+
+enum event_kind {
+	EVENT_CONNECT = 1,
+	EVENT_ACCEPT = 2,
+	EVENT_CLOSE = 3,
+	/* The handshake of an incoming connection is done; nobody has accepted it yet. Tracepoint mode only. */
+	EVENT_PASSIVE = 4,
+};
+
+/* event.flags and live.flags: what has happened to the connection, and what is known of it */
+enum conn_fact {
+	FACT_ESTABLISHED = 1,
+	FACT_FIN_SENT = 2,
+	FACT_ACCEPTED = 4,
+	/* Opened before the trace: direction, owner, duration and the SYN's share of the counters are unknown. */
+	FACT_UNSEEN_OPEN = 8,
+	/* The totals were taken when the state became CLOSE; a disconnect may wipe the counters after that. */
+	FACT_TOTALS_TAKEN = 16,
+	/* Its end was seen only when the sock was destroyed: whether a FIN was sent is unknown. */
+	FACT_UNSEEN_CLOSE = 32,
+	/* The counters kept changing while they were read: bytes are unknown. */
+	FACT_COUNTERS_UNSTABLE = 64,
+	/* Outgoing without a handshake: TCP_REPAIR put the connection in place, no SYN was ever acknowledged. */
+	FACT_NO_SYN = 128,
+};
+
+struct event {
+	u64 sk; /* address of the struct sock: with the cookie, the connection's identity */
+	struct conn conn;
+	char comm[16];
+	u32 kind;  /* enum event_kind */
+	u32 flags; /* enum conn_fact */
+};
+
+/* One slot per cause for which an event or a connection can be lost. To add one, add its text in src/trace/losses.ts. */
+enum loss {
+	LOSS_EVENT_RING_FULL,	  /* bpf_perf_event_output failed */
+	LOSS_CONNECTION_MAP_FULL, /* a connection could not be remembered */
+	LOSS_TUPLE_UNREADABLE,	  /* a sock whose addresses could not be read */
+	LOSS_COUNTERS_UNSTABLE,	  /* the counters kept changing while they were read */
+	LOSS_MAX,
+};
+
+/*
+ * The kernel's struct fields the programs need, by their own names. Each is a constant patched into the
+ * programs before they are loaded (offsets.h). To add one: a line here, an accessor in offsets.h, a row in
+ * src/guess/fields.ts.
+ */
+enum offset {
+	OFFSET_SKC_DADDR,
+	OFFSET_SKC_RCV_SADDR,
+	OFFSET_SKC_DPORT,
+	OFFSET_SKC_NUM,
+	OFFSET_SKC_FAMILY,
+	OFFSET_SKC_STATE,
+	OFFSET_SKC_NET,
+	OFFSET_NET_NS_INUM,
+	OFFSET_SKC_V6_DADDR,
+	OFFSET_SKC_V6_RCV_SADDR,
+	OFFSET_INET_SPORT,
+	OFFSET_SK_FLAGS,
+	OFFSET_SK_ERR,
+	OFFSET_SK_PROTOCOL,
+	OFFSET_SK_TYPE,
+	OFFSET_SK_SOCKET,
+	OFFSET_SRTT_US,
+	OFFSET_MDEV_US,
+	OFFSET_TOTAL_RETRANS,
+	OFFSET_BYTES_ACKED,
+	OFFSET_BYTES_RECEIVED,
+	OFFSET_SEGS_IN,
+	OFFSET_SEGS_OUT,
+	OFFSET_SND_UNA,
+	OFFSET_WRITE_SEQ,
+	OFFSET_RCV_NXT,
+	OFFSET_COPIED_SEQ,
+	OFFSET_SOCKET_SK,
+	OFFSET_SOCKET_INO,
+	OFFSET_FL4_SADDR,
+	OFFSET_FL4_DADDR,
+	OFFSET_FL4_SPORT,
+	OFFSET_FL4_DPORT,
+	OFFSET_FL6_ARGUMENT,
+	OFFSET_FL6_SADDR,
+	OFFSET_FL6_DADDR,
+	OFFSET_FL6_SPORT,
+	OFFSET_FL6_DPORT,
+	OFFSET_SKB_SK,
+	OFFSET_SKB_HEAD,
+	OFFSET_SKB_TRANSPORT_HEADER,
+	OFFSET_SKB_NETWORK_HEADER,
+	/* Not offsets but patched the same way: 1 where sockets can be IPv6; 0xff before 5.6, where sk_protocol has 8 bits. */
+	OFFSET_HAS_IPV6,
+	OFFSET_PROTOCOL_MASK,
+	OFFSET_MAX,
+};
+
+#define SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type " must be " #size " bytes")
+SIZE_IS(struct conn_tuple, 48);
+SIZE_IS(struct tcp_stats, 16);
+SIZE_IS(struct conn_stats, 56);
+SIZE_IS(struct conn, 120);
+SIZE_IS(struct event, 152);
+
+#endif

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The tracer's programs: a table of contents. Either the kprobes or the tracepoints are loaded, never both.
+ * Keeps to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global data.
+ */
+#include "kprobes.h"
+#include "tracepoints.h"
+
+/* int tcp_connect(struct sock *sk) */
+SEC("kprobe/tcp_connect")
+int on_tcp_connect(void *ctx)
+{
+	struct live live = {};
+
+	connecting(reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* void tcp_finish_connect(struct sock *sk, struct sk_buff *skb) */
+SEC("kprobe/tcp_finish_connect")
+int on_tcp_finish_connect(void *ctx)
+{
+	struct live live = {};
+
+	connected(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* void security_sock_graft(struct sock *sk, struct socket *parent): the end of accept(2), also of one entered before the trace began */
+SEC("kprobe/security_sock_graft")
+int on_security_sock_graft(void *ctx)
+{
+	struct live live = {};
+
+	accepted(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* struct sock *inet_csk_accept(struct sock *sk, ...): where security_sock_graft is not there or does not fire */
+SEC("kretprobe/inet_csk_accept")
+int on_inet_csk_accept(void *ctx)
+{
+	struct live live = {};
+
+	accepted(ctx, reg(ctx, REG_RETURN), &live);
+	return 0;
+}
+
+/* void tcp_shutdown(struct sock *sk, int how) */
+SEC("kprobe/tcp_shutdown")
+int on_tcp_shutdown(void *ctx)
+{
+	shutting_down(reg(ctx, REG_ARG1), reg(ctx, REG_ARG2));
+	return 0;
+}
+
+/* int tcp_disconnect(struct sock *sk, int flags) */
+SEC("kprobe/tcp_disconnect")
+int on_tcp_disconnect(void *ctx)
+{
+	struct live live = {};
+
+	disconnecting(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* void tcp_close(struct sock *sk, long timeout) */
+SEC("kprobe/tcp_close")
+int on_tcp_close(void *ctx)
+{
+	struct live live = {};
+
+	closing(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* void tcp_v4_destroy_sock(struct sock *sk), of IPv6 socks too */
+SEC("kprobe/tcp_v4_destroy_sock")
+int on_tcp_v4_destroy_sock(void *ctx)
+{
+	struct live live = {};
+
+	destroying(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/*
+ * (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later.
+ * Four programs on one tracepoint: a program that is interrupted is not entered again on that CPU, and a handshake
+ * that ends in the interrupt would be missed. An incoming one ends in a softirq, and softirqs do not nest, so
+ * on_passive_established works uninterrupted. What the others miss is made up for at the end.
+ */
+SEC("raw_tp/inet_sock_set_state")
+int on_passive_established(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
+	    is_tcp(ctx->args[0])) {
+		struct live live = {};
+
+		passive_established(ctx, ctx->args[0], &live);
+	}
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int on_active_established(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_SENT &&
+	    is_tcp(ctx->args[0])) {
+		struct live live = {};
+
+		connected(ctx, ctx->args[0], &live);
+	}
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int on_closed(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[2] == TCP_STATE_CLOSE && is_tcp(ctx->args[0])) {
+		struct live live = {};
+
+		closed(ctx->args[0], ctx->args[1] & 15, &live);
+	}
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int on_set_state(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct live live = {};
+	u32 state = ctx->args[2];
+
+	if (state == TCP_STATE_SYN_SENT)
+		syn_sent(ctx, ctx->args[0], &live);
+	else if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) && is_tcp(ctx->args[0]))
+		sending_fin(ctx->args[0], ctx->args[1] & 15, &live);
+	return 0;
+}
+
+/* (struct sock *sk), 4.15 and later */
+SEC("raw_tp/tcp_destroy_sock")
+int on_tcp_destroy_sock(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct live live = {};
+
+	destroyed(ctx, ctx->args[0], &live);
+	return 0;
+}
+
+/* Never attached: run by the tool through BPF_PROG_TEST_RUN with (sk, cookie) as arguments. */
+SEC("raw_tp/run_accepted")
+int run_accepted(struct bpf_raw_tracepoint_args *ctx)
+{
+	answer_accepted(ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Handlers of the tracepoint mode (Linux 5.10 and later). State changes happen in whatever task runs, so a process
+ * is named only where the kernel is known to be inside its system call: connect for SYN_SENT, shutdown or close
+ * for FIN_WAIT1 and LAST_ACK.
+ */
+#ifndef TRACEPOINTS_H
+#define TRACEPOINTS_H
+
+#include "conn.h"
+
+/* The end of the connection that the sock still carries, if any. fresh: its counters may be read again. */
+inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
+{
+	mono_ns at;
+
+	if (!recall(sk, live))
+		return;
+	bpf_map_delete_elem(&conns, &sk);
+	/* A child that nobody accepted is disconnected before it is destroyed, which clears the port. */
+	if (fresh)
+		live->event.flags |= FACT_ACCEPTED;
+	if (!(live->event.flags & FACT_ESTABLISHED)) {
+		/* Its handshake was missed; connecting() has left everything but this. */
+		if (rcv_nxt(sk) == 0)
+			return;
+		mark_established(live);
+		emit(ctx, live, EVENT_CONNECT);
+	}
+	if (fresh || !(live->event.flags & FACT_TOTALS_TAKEN)) {
+		take_totals(sk, live);
+		at = bpf_ktime_get_ns();
+	} else {
+		at = live->event.conn.conn_stats.timestamp; /* closed() left it */
+	}
+	/* No FIN was sent for it, so this is the close(2) of a connection that had been reset. */
+	if (live->event.conn.tup.pid == 0)
+		own_by_current(&live->event);
+	finish(ctx, live, at);
+}
+
+/* tcp_disconnect clears the port first and the counters later: then only what CLOSE saw is right. */
+inline_always void destroyed(void *ctx, u64 sk, struct live *live)
+{
+	end(ctx, sk, live, skc_dport(sk) != 0);
+}
+
+/* A sock that is known here has sent a SYN itself, which crossed the peer's. */
+inline_always void passive_established(void *ctx, u64 sk, struct live *live)
+{
+	if (bpf_map_lookup_elem(&conns, &sk))
+		connected(ctx, sk, live);
+	else
+		incoming(ctx, sk, live, EVENT_PASSIVE);
+}
+
+/* The application's shutdown or close sends the FIN; both are system calls of the owner. */
+inline_always void sending_fin(u64 sk, u32 old, struct live *live)
+{
+	int known = recall(sk, live);
+
+	if (!known && !recall_unseen(sk, live, old))
+		return;
+	live->event.flags |= FACT_FIN_SENT;
+	if (sk_socket(sk))
+		live->event.flags |= FACT_ACCEPTED;
+	if (live->event.conn.tup.pid == 0)
+		own_by_current(&live->event);
+	if (known)
+		update(sk, live);
+	else
+		remember(sk, live);
+}
+
+inline_always void closed(u64 sk, u32 old, struct live *live)
+{
+	u64 socket = sk_socket(sk);
+	int known = recall(sk, live);
+
+	/* Unseen and without a socket: its owner had closed it before the trace. */
+	if (!known && (!socket || !recall_unseen(sk, live, old)))
+		return;
+	if (socket)
+		live->event.flags |= FACT_ACCEPTED;
+	if ((1 << old) & STATES_AFTER_FIN_SENT)
+		live->event.flags |= FACT_FIN_SENT;
+	take_totals(sk, live);
+	live->event.flags |= FACT_TOTALS_TAKEN;
+	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
+	if (known)
+		update(sk, live);
+	else
+		remember(sk, live);
+}
+
+/* connect(2) on a sock: what it carried before has ended (connect(AF_UNSPEC) leaves no other trace). */
+inline_always void syn_sent(void *ctx, u64 sk, struct live *live)
+{
+	if (!is_tcp(sk))
+		return;
+	end(ctx, sk, live, 0);
+	__builtin_memset(live, 0, sizeof(*live));
+	connecting(sk, live);
+}
+
+/* Has somebody accepted this connection? Asked by the tool at each poll for those it has not seen accepted. */
+inline_always void answer_accepted(u64 sk, u32 cookie)
+{
+	u32 zero = 0;
+	struct accepted *answer = bpf_map_lookup_elem(&accepted_answer, &zero);
+	struct live *known = bpf_map_lookup_elem(&conns, &sk);
+	u64 socket;
+
+	if (!answer)
+		return;
+	answer->sk = sk;
+	answer->cookie = cookie;
+	answer->gone = !known || known->event.conn.conn_stats.cookie != cookie;
+	answer->socket_ino = 0;
+	if (answer->gone)
+		return;
+	socket = sk_socket(sk);
+	if (!socket)
+		return;
+	answer->socket_ino = socket_ino(socket);
+}
+
+#endif

@@ -1,0 +1,86 @@
+/** The executable: Bun, the program and the files it embeds. */
+import { chmodSync, copyFileSync, renameSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import type { BunPlugin } from "bun";
+import { ARCHES, executableOf, partsOf, type Arch } from "./arch.ts";
+import { objectFile, OBJECTS, shimFile } from "./native.ts";
+import { bunRuntime } from "./runtime.ts";
+import { BuildError, type Step } from "./step.ts";
+
+const ENTRY = "src/main.ts";
+
+export function executableStep(arch: Arch): Step {
+  const out = executableOf(arch);
+  return {
+    name: `${basename(out)} (${arch})`,
+    inputs: [...sources(), "package.json", "package-lock.json", ...embedded(arch)],
+    outputs: [out],
+    recipe: Bun.version,
+    run: () => compile(arch, out),
+  };
+}
+
+/** The files of src/embedded.ts, in the machine's own build. */
+export const embedded = (arch: Arch): string[] => [
+  shimFile(arch),
+  ...OBJECTS.map((name) => objectFile(arch, name)),
+];
+
+async function compile(arch: Arch, out: string): Promise<void> {
+  const fresh = `${out}.new`;
+  const result = await Bun.build({
+    entrypoints: [ENTRY],
+    minify: true,
+    bytecode: true,
+    format: "esm",
+    plugins: [embedPartsOf(arch)],
+    compile: {
+      target: ARCHES[arch].bunTarget,
+      executablePath: bunRuntime(arch),
+      outfile: fresh,
+      // It runs as root in anybody's directory: a .env or a bunfig preload there must not act.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
+    throw: false,
+  });
+  if (!result.success)
+    throw new BuildError(
+      result.logs
+        .map(({ message, position }) => `${message} (${position?.file}:${position?.line})`)
+        .join("\n"),
+    );
+  chmodSync(fresh, 0o755);
+  renameSync(fresh, out);
+}
+
+/** src/embedded.ts names dist/embed, which holds this machine's files; another's lie elsewhere. */
+function embedPartsOf(arch: Arch): BunPlugin {
+  return {
+    name: "embed",
+    setup(builder) {
+      builder.onResolve({ filter: /\/dist\/embed\// }, ({ path }) => ({
+        path: resolve(partsOf(arch), basename(path)),
+      }));
+    },
+  };
+}
+
+/** For running from source. */
+export function copyStep(from: string, to: string): Step {
+  return {
+    name: to,
+    inputs: [from],
+    outputs: [to],
+    recipe: "copy",
+    run() {
+      copyFileSync(from, `${to}.new`);
+      renameSync(`${to}.new`, to);
+    },
+  };
+}
+
+const sources = (): string[] =>
+  [...new Bun.Glob("src/**/*.ts").scanSync(".")]
+    .filter((path) => !path.startsWith("src/build/"))
+    .toSorted();

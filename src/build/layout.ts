@@ -1,0 +1,173 @@
+/**
+ * Writes src/record/layout.gen.ts from BTF: a reader and a writer for every struct that crosses
+ * between the kernel programs and TypeScript, every enum of bpf/record.h, and the names of each
+ * object's programs and maps.
+ */
+import {
+  arrayOf,
+  enumValuesOf,
+  isSigned,
+  kindOf,
+  membersOf,
+  nameOf,
+  referredBy,
+  sizeOf,
+  skipNames,
+  variablesOf,
+  type Btf,
+  type Member,
+} from "../kernel/btf.ts";
+
+/** C source whose BTF holds every struct and enum that `header` defines: clang drops unused types. */
+export function probeSource(header: string): string {
+  const types = header.matchAll(/^(struct|enum) (\w+) \{/gm);
+  const uses = Array.from(types, ([, kind, name]) => `${kind} ${name} use_${name};\n`);
+  return `#include "record.h"\n${uses.join("")}`;
+}
+
+/** `probe` is the BTF of probeSource; `objects` that of each BPF object, by its name in code. */
+export function generateLayout(probe: Btf, objects: Record<string, Btf>): string {
+  const sources = new Map<string, string>();
+  for (const [btf, id] of crossingTypes(probe, Object.values(objects))) {
+    const name = nameOf(btf, id);
+    const source = kindOf(btf, id) === "struct" ? structSource(btf, id) : enumSource(btf, id);
+    if ((sources.get(name) ?? source) !== source)
+      throw new Error(`${name} has two layouts: one of the objects was built from another header`);
+    sources.set(name, source);
+  }
+  const names = Object.entries(objects).map(([name, btf]) => namesSource(name, btf));
+  return [HEADER, ...sources.values(), ...names].join("\n");
+}
+
+const HEADER = `// Generated from bpf/*.h by build.ts: run "bun run build", do not edit.
+/* Little-endian, as every machine we run on. \`_pad\` members are left out. */
+`;
+
+type Typed = [Btf, number];
+
+/** What record.h defines, and every struct that is a key or a value of a map. */
+function crossingTypes(probe: Btf, objects: Btf[]): Typed[] {
+  const types: Typed[] = [];
+  for (const id of typeIds(probe))
+    if (["struct", "enum", "enum64"].includes(kindOf(probe, id))) types.push([probe, id]);
+  for (const btf of objects)
+    for (const map of variablesOf(btf, ".maps"))
+      for (const member of membersOf(btf, map.type))
+        if (member.name === "key" || member.name === "value")
+          types.push([btf, skipNames(btf, referredBy(btf, member.type))]);
+  return types.filter(([btf, id]) => nameOf(btf, id) !== "" && kindOf(btf, id) !== "int");
+}
+
+const typeIds = (btf: Btf): number[] => Array.from({ length: btf.count - 1 }, (_, n) => n + 1);
+
+function structSource(btf: Btf, id: number): string {
+  const name = camel(nameOf(btf, id));
+  const value = lowerFirst(name);
+  const members = membersOf(btf, id).filter((member) => !member.name.startsWith("_pad"));
+  const each = (line: (member: Member, field: Field) => string): string =>
+    members.map((member) => line(member, fieldOf(btf, member))).join("\n");
+  return `export const ${value}Size = ${sizeOf(btf, id)};
+export interface ${name} {
+${each((member, field) => `  ${member.name}: ${field.type};`)}
+}
+export function read${name}(view: DataView, p: number): ${name} {
+  return {
+${each((member, field) => `    ${member.name}: ${field.read},`)}
+  };
+}
+export function write${name}(view: DataView, p: number, value: ${name}): void {
+${each((member, field) => `  ${field.write(`value.${member.name}`)};`)}
+}
+`;
+}
+
+/** How a member appears in TypeScript: its type and the expressions that read and write it. */
+interface Field {
+  type: string;
+  read: string;
+  write: (value: string) => string;
+}
+
+function fieldOf(btf: Btf, member: Member): Field {
+  if (member.bitSize !== 0 || member.bitOffset % 8 !== 0)
+    throw new Error(`${member.name} is a bit field: spell it out in record.h`);
+  return typeField(btf, member.type, member.bitOffset === 0 ? "p" : `p + ${member.bitOffset / 8}`);
+}
+
+function typeField(btf: Btf, id: number, at: string): Field {
+  const type = skipNames(btf, id);
+  const kind = kindOf(btf, type);
+  if (kind === "struct") {
+    const name = camel(nameOf(btf, type));
+    return {
+      type: name,
+      read: `read${name}(view, ${at})`,
+      write: (value) => `write${name}(view, ${at}, ${value})`,
+    };
+  }
+  if (kind === "array") return arrayField(btf, type, at);
+  if (kind === "int" || kind === "ptr" || kind === "enum") return numberField(btf, type, at);
+  throw new Error(`a ${kind} (${nameOf(btf, type)}) cannot cross: use fixed-width numbers`);
+}
+
+function numberField(btf: Btf, type: number, at: string): Field {
+  const bytes = sizeOf(btf, type);
+  const signed = kindOf(btf, type) === "int" && isSigned(btf, type);
+  const accessor = `${bytes === 8 ? "Big" : ""}${signed ? "Int" : "Uint"}${bytes * 8}`;
+  const order = bytes === 1 ? "" : ", true";
+  return {
+    type: bytes === 8 ? "bigint" : "number",
+    read: `view.get${accessor}(${at}${order})`,
+    write: (value) => `view.set${accessor}(${at}, ${value}${order})`,
+  };
+}
+
+/** Bytes come as a copy, since the buffer they are read from is used again. */
+function arrayField(btf: Btf, type: number, at: string): Field {
+  const { element, length } = arrayOf(btf, type);
+  const step = sizeOf(btf, element);
+  if (step === 1)
+    return {
+      type: "Uint8Array",
+      read: `new Uint8Array(view.buffer, view.byteOffset + ${at}, ${length}).slice()`,
+      write: (value) =>
+        `new Uint8Array(view.buffer, view.byteOffset + ${at}, ${length}).set(${value})`,
+    };
+  const item = typeField(btf, element, `${at} + i * ${step}`);
+  return {
+    type: `${item.type}[]`,
+    read: `Array.from({ length: ${length} }, (_, i) => ${item.read})`,
+    write: (value) => `${value}.forEach((item, i) => ${item.write("item")})`,
+  };
+}
+
+function enumSource(btf: Btf, id: number): string {
+  const name = camel(nameOf(btf, id));
+  const values = enumValuesOf(btf, id).map((entry) => `  ${entry.name}: ${entry.value},`);
+  return `export const ${name} = {
+${values.join("\n")}
+} as const;
+export type ${name} = (typeof ${name})[keyof typeof ${name}];
+`;
+}
+
+/** Names that the TypeScript side has to spell right; `tsc` then knows them. */
+function namesSource(object: string, btf: Btf): string {
+  const GLOBAL = 1; // of BTF_KIND_FUNC's linkage; everything else was inlined
+  const programs = typeIds(btf).filter(
+    (id) => kindOf(btf, id) === "func" && (btf.words[btf.at[id]! + 1]! & 0xffff) === GLOBAL,
+  );
+  const maps = variablesOf(btf, ".maps").map((map) => map.name);
+  return `export const ${object}Programs = ${list(programs.map((id) => nameOf(btf, id)))};
+export type ${camel(object)}Program = (typeof ${object}Programs)[number];
+export const ${object}Maps = ${list(maps)};
+export type ${camel(object)}Map = (typeof ${object}Maps)[number];
+`;
+}
+
+const list = (names: string[]): string =>
+  `[\n${names.map((name) => `  "${name}",\n`).join("")}] as const`;
+
+const camel = (name: string): string =>
+  name.replace(/(?:^|_)([a-z0-9])/g, (_, first: string) => first.toUpperCase());
+const lowerFirst = (name: string): string => name[0]!.toLowerCase() + name.slice(1);

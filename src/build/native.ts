@@ -1,0 +1,137 @@
+/** The steps that run compilers: BPF objects, the generated layout, the shim. */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { parseBtf, type Btf } from "../kernel/btf.ts";
+import { ARCHES, HOST, partsOf, type Arch } from "./arch.ts";
+import { elfSection } from "./elf_section.ts";
+import { generateLayout, probeSource } from "./layout.ts";
+import { BuildError, run, type Step } from "./step.ts";
+import { sysrootOf } from "./sysroot.ts";
+
+export const OBJECTS = ["trace", "guess"] as const;
+export type ObjectName = (typeof OBJECTS)[number];
+
+export const objectFile = (arch: Arch, name: ObjectName): string =>
+  `${partsOf(arch)}/${name}.bpf.o`;
+export const shimFile = (arch: Arch): string => `${partsOf(arch)}/shim.so`;
+export const LAYOUT = "src/record/layout.gen.ts";
+
+const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
+
+export function objectStep(arch: Arch, name: ObjectName): Step {
+  const source = `bpf/${name}.bpf.c`;
+  const out = objectFile(arch, name);
+  return {
+    name: `clang ${name} ${arch}`,
+    inputs: [source, ...filesIn("bpf", ".h")],
+    outputs: [out],
+    recipe: clang(arch, source, out).join(" "),
+    run() {
+      run(clang(arch, source, `${out}.new`));
+      // Drops the DWARF, keeps the BTF.
+      run(["llvm-strip", "-g", `${out}.new`]);
+      renameSync(`${out}.new`, out);
+    },
+  };
+}
+
+/** Also proves that every architecture has the same layout: there is one generated file for all. */
+export function layoutStep(arches: readonly Arch[]): Step {
+  return {
+    name: "layout.gen.ts",
+    inputs: [
+      "bpf/record.h",
+      "src/build/layout.ts",
+      "src/kernel/btf.ts",
+      ...arches.flatMap((arch) => OBJECTS.map((name) => objectFile(arch, name))),
+    ],
+    outputs: [LAYOUT],
+    recipe: "",
+    run() {
+      const [layout, ...others] = arches.map(layoutOf);
+      if (layout === undefined || others.some((other) => other !== layout))
+        throw new BuildError(`${LAYOUT}: the architectures ${arches.join(", ")} disagree`);
+      if (!existsSync(LAYOUT) || readFileSync(LAYOUT, "utf8") !== layout)
+        writeFileSync(LAYOUT, layout);
+    },
+  };
+}
+
+/** What layout.gen.ts should hold, from the built objects. */
+export function layoutOf(arch: Arch): string {
+  const source = `${partsOf(arch)}/layout_probe.c`;
+  const out = `${partsOf(arch)}/layout_probe.o`;
+  writeFileSync(source, probeSource(readFileSync("bpf/record.h", "utf8")));
+  run(clang(arch, source, out));
+  const objects = OBJECTS.map((name) => [name, btfOf(objectFile(arch, name))] as const);
+  return generateLayout(btfOf(out), Object.fromEntries(objects));
+}
+
+export function shimStep(arch: Arch): Step {
+  const out = shimFile(arch);
+  return {
+    name: `shim ${arch}`,
+    inputs: [...filesIn("src/kernel/shim", ".c"), ...filesIn("src/kernel/shim", ".h")],
+    outputs: [out],
+    recipe: gcc(arch, "ROOT", out).join(" "),
+    run() {
+      run(gcc(arch, sysrootOf(arch), `${out}.new`));
+      renameSync(`${out}.new`, out);
+    },
+  };
+}
+
+/** -mcpu=v1 is what Linux 4.4 runs; the host's uapi headers serve for every architecture. */
+function clang(arch: Arch, source: string, out: string): string[] {
+  mkdirSync(partsOf(arch), { recursive: true });
+  return [
+    "clang",
+    ..."-O2 -g -target bpf -mcpu=v1 -fno-stack-protector".split(" "),
+    ...WARNINGS,
+    `-D${ARCHES[arch].bpfMacro}`,
+    `-I/usr/include/${ARCHES[HOST].triplet}`,
+    "-Ibpf",
+    "-c",
+    source,
+    "-o",
+    out,
+  ];
+}
+
+/**
+ * Debian's archives are not position-independent and want a new glibc; compat.c, elf_error.c and
+ * these flags make of them a library that needs glibc 2.17 and exports nothing but sh_*.
+ */
+function gcc(arch: Arch, sysroot: string, out: string): string[] {
+  const { triplet } = ARCHES[arch];
+  const usr = `${sysroot === "/" ? "" : sysroot}/usr`;
+  return [
+    arch === HOST ? "gcc" : `${triplet}-gcc`,
+    ..."-std=gnu11 -O2 -fPIC -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE".split(" "),
+    ...WARNINGS,
+    ...(arch === HOST ? [] : [`-I${usr}/include`, `-I${usr}/include/${triplet}`]),
+    ..."-shared -nostartfiles -o".split(" "),
+    out,
+    ...filesIn("src/kernel/shim", ".c"),
+    ...["bpf", "elf", "z"].map((library) => `${usr}/lib/${triplet}/lib${library}.a`),
+    ..."-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro,-z,now -s".split(" "),
+  ];
+}
+
+function btfOf(file: string): Btf {
+  const section = elfSection(readFileSync(file), ".BTF");
+  if (section === null) throw new BuildError(`${file} has no .BTF section: compile it with -g`);
+  return parseBtf(section);
+}
+
+const filesIn = (directory: string, ending: string): string[] =>
+  readdirSync(directory)
+    .filter((name) => name.endsWith(ending))
+    .toSorted()
+    .map((name) => `${directory}/${name}`);

@@ -1,0 +1,56 @@
+/** Static libbpf, libelf and zlib of another architecture, without making this machine multiarch. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ARCHES, HOST, type Arch } from "./arch.ts";
+import { cacheDirectory } from "./cache.ts";
+import { run, say } from "./step.ts";
+
+const PACKAGES = ["libbpf-dev", "libelf-dev", "zlib1g-dev"];
+
+/** The directory that holds the architecture's `usr`; "/" for this machine's own. */
+export function sysrootOf(arch: Arch): string {
+  if (arch === HOST) return "/";
+  const root = join(cacheDirectory("sysroot"), `${debianRelease()}-${arch}`);
+  if (!existsSync(root)) fetchPackages(arch, root);
+  return root;
+}
+
+/**
+ * apt with a state of its own and the other architecture as its native one: it reads this machine's
+ * sources and checks signatures as always, and changes nothing outside its directory.
+ */
+function fetchPackages(arch: Arch, root: string): void {
+  say(`fetching ${arch} libraries`, `${PACKAGES.join(" ")}, with apt`);
+  mkdirSync(dirname(root), { recursive: true });
+  const work = mkdtempSync(`${root}.`);
+  try {
+    for (const part of ["state/lists/partial", "cache/archives/partial", "unpacked"])
+      mkdirSync(join(work, part), { recursive: true });
+    const apt = ["apt-get", "-qq", ...aptOptions(ARCHES[arch].debian, work)];
+    run([...apt, "update"]);
+    run([...apt, "download", ...PACKAGES], { cwd: work });
+    for (const file of readdirSync(work).filter((name) => name.endsWith(".deb")))
+      run(["dpkg-deb", "-x", join(work, file), join(work, "unpacked")]);
+    renameSync(join(work, "unpacked"), root);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+function aptOptions(debian: string, work: string): string[] {
+  const settings = {
+    "APT::Architecture": debian,
+    "APT::Architectures": debian,
+    "APT::Sandbox::User": "root",
+    "Dir::State": join(work, "state"),
+    "Dir::State::status": "/dev/null",
+    "Dir::Cache": join(work, "cache"),
+  };
+  return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+}
+
+/** Libraries of one release do not suit the next: its name is part of the path. */
+function debianRelease(): string {
+  const release = run(["sh", "-c", ". /etc/os-release; echo $ID-$VERSION_ID"]).trim();
+  return release.replaceAll(/[^\w.-]/g, "_");
+}

@@ -1,0 +1,62 @@
+/** Flags that several commands share, and values that are more than a string. */
+
+import { UsageError } from "../errors.ts";
+
+export const debugFlag = {
+  type: "boolean",
+  description: "log each step; whole verifier logs and stacks with errors",
+} as const;
+
+export const attachFlag = {
+  type: "enum",
+  options: ["auto", "kprobe", "tracepoint"] as string[],
+  default: "auto",
+  description: "how to hook into the kernel",
+} as const;
+
+export const saveFlag = { type: "string", valueHint: "FILE" } as const;
+
+export type AttachMode = "auto" | "kprobe" | "tracepoint";
+
+/** citty gives a string; strict.ts has already compared it with the options above. */
+export function attachMode(value: string): AttachMode {
+  return value === "kprobe" || value === "tracepoint" ? value : "auto";
+}
+
+/** To add a unit, add a row: its length in ms. */
+const units: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  "": 1_000,
+};
+
+/** Longer than any uptime; a number above it is a mistake. */
+const MAX_DURATION_MS = 100_000 * 3_600_000;
+
+/** `10s`, `500ms`, `1.5m`, `1h`, or a plain number of seconds → ms. */
+export function parseDuration(text: string, command: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text) ?? [];
+  const ms = Number(number) * (units[unit ?? ""] ?? NaN);
+  if (Number.isFinite(ms) && ms >= 1 && ms <= MAX_DURATION_MS) return ms;
+  throw new UsageError(`flag --duration: "${text}" is no duration`, {
+    command,
+    why:
+      number === undefined
+        ? "it is a number with the unit ms, s, m or h"
+        : "it must lie between 1ms and 100000h",
+    suggestion: "--duration 10s",
+  });
+}
+
+/** A whole number from 1 on. */
+export function parseCount(text: string, command: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (Number.isSafeInteger(count) && count >= 1) return count;
+  throw new UsageError(`flag --count: "${text}" is no number of events`, {
+    command,
+    why: "it is a whole number from 1 on",
+    suggestion: "--count 10",
+  });
+}

@@ -1,0 +1,126 @@
+/** From an open trace to lines: drain, convert, write, until there is a reason to stop. Impure only through its parameters. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { followStep, wallTime, type ClockPair } from "../conn/clock.ts";
+import type { TcpEvent } from "../conn/event.ts";
+import type { Format } from "../output/index.ts";
+import type { LineWriter } from "../output/writer.ts";
+
+export interface Loss {
+  cause: string;
+  /** Since the trace was opened. */
+  count: bigint;
+}
+
+export interface FollowOptions {
+  /** The last poll gives everything, also what would be better sorted after one more. */
+  trace: { poll(last: boolean): TcpEvent[]; losses(): Loss[] };
+  format: Format;
+  writer: LineWriter;
+  /** Reads both clocks at the same moment. */
+  clocks(): ClockPair;
+  /** `null` = no limit. */
+  durationMs: number | null;
+  count: number | null;
+  /** Aborted by SIGINT and SIGTERM. */
+  stop: AbortSignal;
+  warn(line: string): void;
+}
+
+export interface Summary {
+  shown: number;
+  losses: Loss[];
+  /** The reader of stdout went away (`trace | head`), so nobody waits for a summary. */
+  readerLeft: boolean;
+}
+
+const POLL_MS = 100;
+/** Losses come in floods; one line per second says the same. */
+const WARN_MS = 1_000;
+/** After a signal, how long a reader that stands still may take for what is pending. */
+const GRACE_MS = 2_000;
+
+export async function follow(options: FollowOptions): Promise<Summary> {
+  const { trace, format, writer, stop } = options;
+  const deadline = performance.now() + (options.durationMs ?? Infinity);
+  const warner = lossWarner(options);
+  let left = options.count ?? Infinity;
+  let shown = 0;
+  let clocks = options.clocks();
+  if (format.header !== null) writer.push([format.header]);
+  for (;;) {
+    // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
+    const last = stop.aborted || performance.now() >= deadline;
+    clocks = followStep(clocks, options.clocks());
+    const events = trace.poll(last).slice(0, left);
+    const taken = writer.push(
+      events.map((event) => format.line(event, wallTime(event.atNs, clocks))),
+    );
+    shown += taken;
+    left -= taken;
+    warner.tell();
+    if (last || left === 0 || writer.closed || writer.failure !== null) break;
+    await pause(Math.min(POLL_MS, Math.max(0, deadline - performance.now())), stop);
+  }
+  await settle(writer, stop);
+  if (writer.failure !== null) throw writer.failure;
+  return {
+    // The header may be among what is pending.
+    shown: Math.max(0, shown - writer.pending),
+    losses: allLosses(options, BigInt(writer.pending)),
+    readerLeft: writer.closed,
+  };
+}
+
+/** Every cause with what was lost to it, our own writing included; causes with nothing are left out. */
+function allLosses({ trace, writer }: FollowOptions, undelivered = 0n): Loss[] {
+  // Nobody lost what nobody wants to read any more.
+  const unread = writer.closed ? 0n : writer.dropped + undelivered;
+  const own = { cause: "output read too slowly", count: unread };
+  return [...trace.losses(), own].filter(({ count }) => count > 0n);
+}
+
+function lossWarner(options: FollowOptions) {
+  const told = new Map<string, bigint>();
+  let toldAt = -Infinity;
+  return {
+    tell() {
+      if (performance.now() - toldAt < WARN_MS) return;
+      const news = allLosses(options)
+        .map(({ cause, count }) => ({
+          cause,
+          count: count - (told.get(cause) ?? 0n),
+          total: count,
+        }))
+        .filter(({ count }) => count > 0n);
+      if (news.length === 0) return;
+      toldAt = performance.now();
+      for (const { cause, total } of news) told.set(cause, total);
+      options.warn(`lost ${lossText(news)}`);
+    },
+  };
+}
+
+/** `12 events: ring full 10, output read too slowly 2`; one cause stands alone. */
+export function lossText(losses: readonly Loss[]): string {
+  const total = losses.reduce((sum, { count }) => sum + count, 0n);
+  const alone = losses.length === 1;
+  const causes = losses.map(({ cause, count }) => (alone ? cause : `${cause} ${count}`)).join(", ");
+  return `${total} event${total === 1n ? "" : "s"}: ${causes}`;
+}
+
+/** Until all is written; once a signal has come, only for a while. */
+async function settle(writer: LineWriter, stop: AbortSignal): Promise<void> {
+  const done = new AbortController();
+  const settled = writer.settled().finally(() => done.abort());
+  const impatience = pause(Infinity, AbortSignal.any([stop, done.signal])).then(() =>
+    pause(GRACE_MS, done.signal),
+  );
+  await Promise.race([settled, impatience]);
+}
+
+/** Ends early, without an error, when `signal` is aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const longest = 2 ** 31 - 1;
+  await sleep(Math.min(ms, longest), undefined, { signal }).catch(() => {});
+}

@@ -1,0 +1,79 @@
+import { log } from "../log.ts";
+import { formats } from "../output/index.ts";
+import { createWriter } from "../output/writer.ts";
+import { command } from "./command.ts";
+import { attachFlag, attachMode, debugFlag, parseCount, parseDuration } from "./flags.ts";
+import { follow, lossText, type Summary } from "./follow.ts";
+
+const path = "tracer-bpf trace";
+
+export const traceCommand = command({
+  description: "print one line per TCP connect, accept and close of this host",
+  examples: [
+    `${path}`,
+    `${path} --duration 10s --json`,
+    `${path} --count 100 | sort -k4`,
+    `${path} --offsets saved.json`,
+  ],
+  flags: {
+    json: { type: "boolean", description: "one JSON object per line" },
+    duration: {
+      type: "string",
+      alias: "d",
+      valueHint: "TIME",
+      description: "stop after this time: 10s, 500ms, 2m, 1h; a plain number is seconds",
+    },
+    count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
+    attach: attachFlag,
+    offsets: {
+      type: "string",
+      valueHint: "FILE",
+      description: "use saved offsets if they are of the running kernel, else guess",
+    },
+    debug: debugFlag,
+  },
+  async run(args) {
+    const durationMs = args.duration === undefined ? null : parseDuration(args.duration, path);
+    const count = args.count === undefined ? null : parseCount(args.count, path);
+    const stop = stopSignal();
+    // Loaded here, so that --help and a wrong flag never touch the native library.
+    const { openTrace } = await import("../trace/tracer.ts");
+    const { readClocks } = await import("../kernel/clock.ts");
+    await using trace = await openTrace({
+      attach: attachMode(args.attach),
+      debug: args.debug === true,
+      ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
+    });
+    for (const note of trace.notes) log.warn(note);
+    log.info(trace.description);
+    const begun = performance.now();
+    const summary = await follow({
+      trace,
+      format: args.json === true ? formats.json : formats.text,
+      writer: createWriter(),
+      clocks: readClocks,
+      durationMs,
+      count,
+      stop,
+      warn: (line) => log.warn(line),
+    });
+    if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
+  },
+});
+
+function describe({ shown, losses }: Summary, ms: number): string {
+  const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
+  return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}`;
+}
+
+/** Aborted by the first SIGINT or SIGTERM. The second one finds no handler and ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const onSignal = () => {
+    for (const signal of signals) process.off(signal, onSignal);
+    controller.abort();
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return controller.signal;
+}

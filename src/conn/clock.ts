@@ -1,0 +1,49 @@
+/** The kernel stamps events with CLOCK_MONOTONIC; people read wall time. Pure: the two clocks are read elsewhere. */
+
+/** Both clocks, read at the same moment. */
+export interface ClockPair {
+  monoNs: bigint;
+  /** Nanoseconds since 1970, UTC (CLOCK_REALTIME). */
+  wallNs: bigint;
+}
+
+const NS_PER_US = 1_000n;
+const NS_PER_MS = 1_000_000n;
+
+/**
+ * A step of the wall clock larger than this is followed. Smaller ones are mostly the jitter of reading two clocks,
+ * and following them could put two events of different polls in the wrong order.
+ */
+const STEP_NS = NS_PER_MS;
+
+export function wallTime(atNs: bigint, pair: ClockPair): bigint {
+  return pair.wallNs + (atNs - pair.monoNs);
+}
+
+/** The pair to go on with: the held one, unless somebody set the clock since it was read. */
+export function followStep(held: ClockPair, fresh: ClockPair): ClockPair {
+  const step = fresh.wallNs - wallTime(fresh.monoNs, held);
+  return step > STEP_NS || step < -STEP_NS ? fresh : held;
+}
+
+/** `2026-11-22T18:40:01.123456Z` */
+export function isoMicros(wallNs: bigint): string {
+  const us = ((wallNs / NS_PER_US) % 1_000n).toString().padStart(3, "0");
+  return `${dateOf(wallNs).toISOString().slice(0, -1)}${us}Z`;
+}
+
+/** `18:40:01.123`, in the local time zone, as a person at the terminal reads it. */
+export function timeOfDay(wallNs: bigint): string {
+  const date = dateOf(wallNs);
+  const [h, m, s] = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => pad(n, 2));
+  return `${h}:${m}:${s}.${pad(date.getMilliseconds(), 3)}`;
+}
+
+// Any u64 of nanoseconds is well inside what Date can hold, so this cannot be an invalid date.
+function dateOf(wallNs: bigint): Date {
+  return new Date(Number(wallNs / NS_PER_MS));
+}
+
+function pad(value: number, digits: number): string {
+  return value.toString().padStart(digits, "0");
+}

@@ -1,0 +1,9 @@
+/**
+ * The files inside the executable. From source they are the ones in dist/embed; the build of
+ * another architecture takes that architecture's instead.
+ */
+import guessObject from "../dist/embed/guess.bpf.o" with { type: "file" };
+import shimLibrary from "../dist/embed/shim.so" with { type: "file" };
+import traceObject from "../dist/embed/trace.bpf.o" with { type: "file" };
+
+export { guessObject, shimLibrary, traceObject };

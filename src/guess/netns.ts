@@ -1,0 +1,65 @@
+/** Where the guess makes its connections: here, or, if loopback does not work here, in a namespace of its own. */
+import { closeSync, openSync, statSync } from "node:fs";
+import {
+  AF_INET6,
+  CLONE_NEWNET,
+  EAFNOSUPPORT,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+} from "../kernel/constants.ts";
+import * as libc from "../kernel/libc.ts";
+import { check, LoopbackError, openPair } from "./loopback.ts";
+
+export interface Place {
+  /** Inode number of the network namespace the connections are made in. */
+  netns: number;
+  /** Why IPv6 sockets cannot be had in it, or null. */
+  no_ipv6: string | null;
+}
+
+/**
+ * Runs `work` where 127.0.0.0/8 works. A namespace whose lo is down, as `unshare -n` leaves it, is not touched: only
+ * this thread enters a fresh one for the time of `work`. Throws a LoopbackError when neither is to be had.
+ */
+export function withLoopback<T>(work: (place: Place) => T): T {
+  const broken = tryLoopback();
+  if (broken === null) return work(here());
+  const home = openSync("/proc/thread-self/ns/net", "r");
+  try {
+    if (libc.unshare(CLONE_NEWNET) < 0) throw broken;
+    try {
+      libc.bringInterfaceUp("lo");
+      const still = tryLoopback();
+      if (still !== null) throw still;
+      return work(here());
+    } finally {
+      check(libc.setns(home, CLONE_NEWNET), "return to the host's network namespace");
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
+// --- internal ---
+
+function tryLoopback(): LoopbackError | null {
+  try {
+    openPair("v4")[Symbol.dispose]();
+    return null;
+  } catch (error) {
+    if (error instanceof LoopbackError) return error;
+    throw error;
+  }
+}
+
+/** The calling thread's namespace: /proc/self would be the first thread's. */
+function here(): Place {
+  return { netns: statSync("/proc/thread-self/ns/net").ino, no_ipv6: ipv6Missing() };
+}
+
+/** Only a kernel without IPv6 sockets has none to show; whatever else stops ours leaves those of others. */
+function ipv6Missing(): string | null {
+  const fd = libc.socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0) libc.close(fd);
+  return fd === -EAFNOSUPPORT ? "no IPv6 sockets on this host (EAFNOSUPPORT)" : null;
+}

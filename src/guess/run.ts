@@ -1,0 +1,121 @@
+/** The guess from end to end: connections, copies, search. Blocks its thread for the time it takes. */
+import { Failure } from "../errors.ts";
+import { explained, openHost, type AttachMode, type Host } from "../kernel/host.ts";
+import { KernelError } from "../kernel/shim.ts";
+import { sendDatagrams } from "./datagrams.ts";
+import { LoopbackError } from "./loopback.ts";
+import { withLoopback, type Place } from "./netns.ts";
+import type { FieldReport, GuessReport } from "./report.ts";
+import {
+  openKprobeSampler,
+  openTracepointSampler,
+  SamplerDeaf,
+  type ArgumentSampler,
+  type Sampler,
+} from "./sampler.ts";
+import { encodeSnapshot, type Snapshot } from "./snapshot.ts";
+import { solve } from "./solve.ts";
+import { stimulate } from "./stimulate.ts";
+
+export interface GuessOptions {
+  attach: AttachMode | "auto";
+}
+
+/**
+ * Copies of one round of connections decide on every kernel seen so far. A field that still has several candidates
+ * gets further rounds: what is left by chance differs in the next one. A field with none starts over: one copy in
+ * which something moved would hide it for ever.
+ */
+const ROUNDS = 6;
+
+/** Throws a Failure when this host cannot be guessed at all; a field that stays unknown is in the report. */
+export async function guessOffsets(options: GuessOptions): Promise<GuessReport> {
+  return guessOn(openHost(options.attach));
+}
+
+/** The raw copies of one guess, for a bug report: a file that the search can be run on anywhere. */
+export async function takeSnapshot(options: GuessOptions): Promise<Uint8Array> {
+  return encodeSnapshot(sample(openHost(options.attach)).snapshot);
+}
+
+export function guessOn(host: Host): GuessReport {
+  const begun = performance.now();
+  const { snapshot, fields } = sample(host);
+  const ms = performance.now() - begun;
+  return { kernel: host.kernel, attach: snapshot.attach, ms, fields };
+}
+
+/** What an error of the loopback, the probes or the kernel means to the user; others come back as they are. */
+export function asFailure(error: unknown): unknown {
+  if (error instanceof LoopbackError) {
+    return new Failure("loopback: the connections of the tool itself do not work", {
+      why: error.message,
+      hint: "see whether a firewall rule or a security module stops 127.0.0.0/8; ip link set lo up",
+      cause: error,
+    });
+  }
+  if (error instanceof SamplerDeaf) {
+    return new Failure("the probes: attached, but they do not fire", {
+      why: error.message,
+      hint: "see /sys/kernel/debug/kprobes/enabled; or try --attach tracepoint",
+      cause: error,
+    });
+  }
+  return explained(error, { subject: "the guess" });
+}
+
+// --- internal ---
+
+interface Sampled {
+  snapshot: Snapshot;
+  fields: FieldReport[];
+}
+
+/** Tries the host's ways to attach in turn: kprobes can be compiled in and yet switched off. */
+function sample(host: Host): Sampled {
+  let first: unknown;
+  for (const mode of host.modes) {
+    try {
+      return withLoopback((place) => sampleBy(host, mode, place));
+    } catch (error) {
+      first ??= error;
+      if (!(error instanceof KernelError) && !(error instanceof SamplerDeaf)) break;
+    }
+  }
+  throw asFailure(first);
+}
+
+function sampleBy(host: Host, mode: AttachMode, place: Place): Sampled {
+  using sampler =
+    mode === "kprobe"
+      ? openKprobeSampler(host.shim, host.kprobes!)
+      : openTracepointSampler(host.shim);
+  const ipv6 = place.no_ipv6 === null;
+  let snapshot = empty(host, mode, place);
+  let fields: FieldReport[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    if (fields.some((field) => field.status === "failed")) snapshot = empty(host, mode, place);
+    snapshot.socks.push(...stimulate(sampler, place.netns, ipv6));
+    if (isArgumentSampler(sampler)) addSends(snapshot, sampler, ipv6);
+    fields = solve(snapshot);
+    if (!fields.some(({ status }) => status === "ambiguous" || status === "failed")) break;
+  }
+  return { snapshot, fields };
+}
+
+function empty(host: Host, attach: AttachMode, { no_ipv6 }: Place): Snapshot {
+  const none = { socks: [], contrast: [], sends4: [], sends6: [], skbs: [], no_ipv6_address: null };
+  return { format: "tracer-bpf snapshot 1", kernel: host.kernel, attach, no_ipv6, ...none };
+}
+
+function addSends(snapshot: Snapshot, sampler: ArgumentSampler, ipv6: boolean): void {
+  const sends = sendDatagrams(sampler, ipv6);
+  snapshot.no_ipv6_address = sends.no_ipv6_address;
+  snapshot.contrast.push(...sends.contrast);
+  snapshot.sends4.push(...sends.sends4);
+  snapshot.sends6.push(...sends.sends6);
+  snapshot.skbs.push(...sends.skbs);
+}
+
+const isArgumentSampler = (sampler: Sampler): sampler is ArgumentSampler =>
+  sampler.attach === "kprobe";

@@ -1,0 +1,212 @@
+/** Takes the copies: one way with kprobes, one with tracepoints. Everything happens in the calling thread. */
+import { randomBytes } from "node:crypto";
+import { guessObject } from "../embedded.ts";
+import { SOL_TCP } from "../kernel/constants.ts";
+import type { KprobeAttacher } from "../kernel/kprobes.ts";
+import { getsockopt } from "../kernel/libc.ts";
+import { loadObject, type KernelObject } from "../kernel/object.ts";
+import type { Shim } from "../kernel/shim.ts";
+import {
+  ARMED_CALL,
+  ARMED_SKB,
+  ASK_PEEK,
+  ASK_SOCK,
+  CHUNK,
+  kernelFloor,
+  PEEK_CHUNKS,
+  REGISTER_ARGUMENTS,
+  SOCK_CHUNKS,
+  WINDOW_ARGS,
+  WINDOW_BEHIND,
+  WINDOW_CHUNKS,
+  WINDOW_SKB,
+  WINDOW_SOCK,
+  WINDOW_STACKED,
+} from "./window.ts";
+
+/** The constant that bpf/guess.bpf.c calls COOKIE_MAGIC. */
+const COOKIE_CONSTANT = 0xff;
+
+export interface Sampler extends Disposable {
+  readonly attach: "kprobe" | "tracepoint";
+  /** The address of the sock that the connect(2) done by `connect` used. */
+  sockOf(fd: number, connect: () => void): bigint;
+  /** Copies a TCP sock; shorter where memory cannot be read. */
+  copySock(fd: number, sk: bigint): Uint8Array;
+  /** Copies 1 KiB behind any address; empty when it cannot be read. `fd` is any TCP socket. */
+  peek(fd: number, address: bigint): Uint8Array;
+}
+
+/** What only kprobes can see: the arguments of a function while the tool is inside it. */
+export interface ArgumentSampler extends Sampler {
+  arguments(send: () => void): { sk: bigint; arguments: (Uint8Array | null)[] } | null;
+  skb(send: () => void): { bytes: Uint8Array; behind: (Uint8Array | null)[] } | null;
+}
+
+const KPROBES = {
+  on_tcp_getsockopt: "tcp_getsockopt",
+  on_ip_make_skb: "ip_make_skb",
+  on_ip6_make_skb: "ip6_make_skb",
+  on_ip_send_skb: "ip_send_skb",
+} as const;
+/** Kernels without them trace all the same: the fields they show are reported as failed. */
+const OPTIONAL = new Set<string>(["on_ip_make_skb", "on_ip6_make_skb", "on_ip_send_skb"]);
+const TRACEPOINTS = ["on_set_state", "run_copy_sock", "run_peek"] as const;
+const PROGRAMS = [...Object.keys(KPROBES), ...TRACEPOINTS];
+
+export function openKprobeSampler(shim: Shim, kprobes: KprobeAttacher): ArgumentSampler {
+  // Bit 30 set, low 4 bits free for the question: no option anybody else could ask for.
+  const cookie = ((randomBytes(4).readUInt32LE() & 0x3fff_fff0) | 0x4000_0000) >>> 0;
+  const object = load(shim, Object.keys(KPROBES), BigInt(cookie));
+  for (const [program, symbol] of Object.entries(KPROBES)) {
+    try {
+      object.own(kprobes.attach(object.progFd(program), { symbol, retprobe: false }));
+    } catch (error) {
+      if (OPTIONAL.has(program)) continue;
+      object[Symbol.dispose]();
+      throw error;
+    }
+  }
+  const maps = openMaps(shim, object);
+  const option = new Uint8Array(4);
+  const ask = (fd: number, question: number) =>
+    maps.heard(() => void getsockopt(fd, SOL_TCP, cookie | question, option), "tcp_getsockopt");
+  const inside = (armed: number, send: () => void): boolean => {
+    // The last answer was to a question about a TCP socket, so its sk is an address of this kernel.
+    const { pid_tgid, sequence: before, sk } = maps.answer();
+    const floor = kernelFloor(sk);
+    maps.command({ pid_tgid, armed: BigInt(armed), floor });
+    send();
+    maps.command({});
+    return maps.answer().sequence !== before;
+  };
+  return {
+    attach: "kprobe",
+    sockOf(fd, connect) {
+      connect();
+      ask(fd, ASK_SOCK);
+      return maps.answer().sk;
+    },
+    copySock(fd) {
+      ask(fd, ASK_SOCK);
+      return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
+    },
+    peek(fd, address) {
+      maps.command({ address });
+      ask(fd, ASK_PEEK);
+      return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
+    },
+    arguments(send) {
+      if (!inside(ARMED_CALL, send)) return null;
+      const chunk = (index: number) => maps.chunk(index);
+      const registers = Array.from({ length: REGISTER_ARGUMENTS }, (_, i) =>
+        chunk(WINDOW_ARGS + i),
+      );
+      const stacked = Array.from({ length: 8 }, (_, i) => chunk(WINDOW_STACKED + i));
+      return { sk: maps.answer().sk, arguments: [...registers, ...stacked] };
+    },
+    skb(send) {
+      if (!inside(ARMED_SKB, send)) return null;
+      const behind = Array.from({ length: CHUNK / 8 }, (_, i) => maps.chunk(WINDOW_BEHIND + i));
+      return { bytes: maps.read(WINDOW_SKB, 1), behind };
+    },
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+export function openTracepointSampler(shim: Shim): Sampler {
+  const object = load(shim, TRACEPOINTS, 0n);
+  const maps = openMaps(shim, object);
+  const run = (program: string, address: bigint) =>
+    maps.heard(() => {
+      shim.testRun(object.progFd(program), BigUint64Array.of(address, 0n, 0n));
+    }, "BPF_PROG_TEST_RUN");
+  try {
+    object.own(shim.rawTracepoint(object.progFd("on_set_state"), "inet_sock_set_state"));
+    // Any run tells which thread we are, in the kernel's own numbers.
+    run("run_peek", 0n);
+    maps.command({ pid_tgid: maps.answer().pid_tgid });
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    attach: "tracepoint",
+    sockOf(_fd, connect) {
+      maps.heard(connect, "inet_sock_set_state");
+      return maps.answer().sk;
+    },
+    copySock(_fd, sk) {
+      run("run_copy_sock", sk);
+      return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
+    },
+    peek(_fd, address) {
+      run("run_peek", address);
+      return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
+    },
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+// --- internal ---
+
+function load(shim: Shim, programs: readonly string[], cookie: bigint): KernelObject {
+  return loadObject(shim, {
+    name: "guess",
+    file: guessObject,
+    programs: PROGRAMS,
+    load: programs,
+    constants: new Map([[COOKIE_CONSTANT, cookie]]),
+  });
+}
+
+function openMaps(shim: Shim, object: KernelObject) {
+  const zero = new Uint32Array(1);
+  const [command, answer, window] = ["command", "answer", "window"].map((m) => object.mapFd(m));
+  const words = new BigUint64Array(5); // struct guess_answer
+  const read = (): { sequence: bigint; pid_tgid: bigint; sk: bigint } => {
+    shim.mapLookup(answer!, zero, words);
+    return { sequence: words[0]!, pid_tgid: words[1]!, sk: words[2]! };
+  };
+  const valid = (index: number) => ((words[3 + (index >> 6)]! >> BigInt(index & 63)) & 1n) === 1n;
+  const chunk = (index: number): Uint8Array | null => {
+    if (!valid(index)) return null;
+    const bytes = new Uint8Array(CHUNK);
+    shim.mapLookup(window!, Uint32Array.of(index), bytes);
+    return bytes;
+  };
+  if (WINDOW_BEHIND + CHUNK / 8 !== WINDOW_CHUNKS) throw new RangeError("window layout");
+  return {
+    answer: read,
+    chunk,
+    command({ address = 0n, pid_tgid = 0n, armed = 0n, floor = 0n }) {
+      shim.mapUpdate(command!, zero, BigUint64Array.of(address, pid_tgid, armed, floor));
+    },
+    /** Runs `call` and makes sure that a program answered. */
+    heard(call: () => void, via: string): void {
+      const before = read().sequence;
+      call();
+      if (read().sequence === before) throw new SamplerDeaf(via);
+    },
+    /** The chunks from `first` on, up to the first that could not be read. */
+    read(first: number, count: number): Uint8Array {
+      const chunks: Uint8Array[] = [];
+      for (let i = 0; i < count; i++) {
+        const bytes = chunk(first + i);
+        if (!bytes) break;
+        chunks.push(bytes);
+      }
+      return new Uint8Array(Buffer.concat(chunks));
+    },
+  };
+}
+
+/** A probe is attached, the tool made the call, and the probe did not see it. */
+export class SamplerDeaf extends Error {
+  readonly via: string;
+  constructor(via: string) {
+    super(`${via}: attached, but it did not see the tool's own call`);
+    this.name = "SamplerDeaf";
+    this.via = via;
+  }
+}

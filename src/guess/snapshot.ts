@@ -1,0 +1,118 @@
+/** What the guess searches: copies of kernel memory, each with what is known to be true of it. Pure. */
+import { gunzipSync, gzipSync } from "node:zlib";
+
+/** What the tool knows of one of its TCP connections at the moment of the copy. A missing member is not known. */
+export interface SockTruth {
+  family: number;
+  state: number;
+  netns: number;
+  /** Inode of the socket's file. */
+  ino: number;
+  /** IPv4 addresses, 4 bytes in network order; also those of an IPv4-mapped IPv6 socket. */
+  daddr?: Uint8Array;
+  saddr?: Uint8Array;
+  /** 16 bytes in network order. */
+  v6_daddr?: Uint8Array;
+  v6_saddr?: Uint8Array;
+  /** Host order. */
+  dport?: number;
+  sport?: number;
+  /** Bits 1 to 4 of sk_flags: FIN received, OOBINLINE, KEEPALIVE, LINGER. */
+  sk_flags?: number;
+  sk_err?: number;
+  /** From TCP_INFO, the same before and after the copy. */
+  rtt?: number;
+  rttvar?: number;
+  total_retrans?: number;
+  bytes_acked?: bigint;
+  bytes_received?: bigint;
+  segs_in?: number;
+  segs_out?: number;
+  /** From TCP_REPAIR's TCP_QUEUE_SEQ, SIOCOUTQ and SIOCINQ. */
+  write_seq?: number;
+  snd_una?: number;
+  rcv_nxt?: number;
+  copied_seq?: number;
+}
+
+export interface Behind {
+  /** Where in the sock the pointer stands. */
+  offset: number;
+  bytes: Uint8Array;
+}
+
+export interface SockSample {
+  name: string;
+  sk: bigint;
+  /** The struct sock and what follows it; shorter where memory could not be read. */
+  bytes: Uint8Array;
+  truth: SockTruth;
+  behind: Behind[];
+}
+
+export interface DatagramTruth {
+  family: number;
+  saddr: Uint8Array;
+  daddr: Uint8Array;
+  sport: number;
+  dport: number;
+}
+
+/** The arguments of ip_make_skb or ip6_make_skb: what lies behind argument n stands at index n - 1; null: nothing readable. */
+export interface SendSample {
+  sk: bigint;
+  arguments: (Uint8Array | null)[];
+  truth: DatagramTruth;
+}
+
+export interface SkbSample {
+  sk: bigint;
+  bytes: Uint8Array;
+  /** Behind the n-th 8-byte word. */
+  behind: (Uint8Array | null)[];
+  truth: DatagramTruth;
+}
+
+/** A UDP sock, for what must differ between the protocols. */
+export interface ContrastSample {
+  bytes: Uint8Array;
+  protocol: number;
+  type: number;
+}
+
+export interface Snapshot {
+  format: "tracer-bpf snapshot 1";
+  kernel: { release: string; version: string; machine: string };
+  attach: "kprobe" | "tracepoint";
+  /** Why IPv6 could not be tried, or null. */
+  no_ipv6: string | null;
+  /** Why ::1 could not be used though there are IPv6 sockets, or null. */
+  no_ipv6_address: string | null;
+  socks: SockSample[];
+  contrast: ContrastSample[];
+  sends4: SendSample[];
+  sends6: SendSample[];
+  skbs: SkbSample[];
+}
+
+export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
+  const json = JSON.stringify(snapshot, (_key, value: unknown) => {
+    if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString("base64") };
+    return typeof value === "bigint" ? { u64: value.toString() } : value;
+  });
+  return gzipSync(json, { level: 9 });
+}
+
+/** Throws a plain Error that says what is wrong with the bytes. */
+export function decodeSnapshot(bytes: Uint8Array): Snapshot {
+  const json = gunzipSync(bytes, { maxOutputLength: 64 << 20 }).toString();
+  const snapshot = JSON.parse(json, (_key, value: unknown) => {
+    if (typeof value !== "object" || value === null) return value;
+    if ("base64" in value) return new Uint8Array(Buffer.from(String(value.base64), "base64"));
+    return "u64" in value ? BigInt(String(value.u64)) : value;
+  }) as Snapshot;
+  if (snapshot?.format !== "tracer-bpf snapshot 1") {
+    throw new Error(`not a snapshot of this version: ${String(snapshot?.format)}`);
+  }
+  return snapshot;
+}

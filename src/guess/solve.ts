@@ -1,0 +1,47 @@
+/** From snapshots to offsets: keeps, per field, the offsets at which every copy holds what it must. Pure. */
+import { sockFields, type SockField } from "./fields.ts";
+import { candidatesFor, judge, knownOf, Placed, without } from "./search.ts";
+import { solveBehind } from "./solve_behind.ts";
+import { solveFlows } from "./solve_flow.ts";
+import { solveProtocol } from "./solve_protocol.ts";
+import { solveSkb } from "./solve_skb.ts";
+import type { FieldReport } from "./report.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** One report per field of enum offset that is guessed. Never throws: a field without an offset says why. */
+export function solve(snapshot: Snapshot): FieldReport[] {
+  const placed = new Placed();
+  const socks = snapshot.socks;
+  const reports: FieldReport[] = [];
+  for (const [name, field] of Object.entries<SockField>(sockFields)) {
+    reports.push(solveSockField(name, field, snapshot, placed));
+  }
+  reports.push(...solveProtocol(socks, snapshot.contrast, placed));
+  reports.push(...solveBehind(socks, placed));
+  reports.push(...solveFlows(snapshot));
+  reports.push(...solveSkb(snapshot));
+  return reports;
+}
+
+// --- internal ---
+
+function solveSockField(
+  name: string,
+  field: SockField,
+  snapshot: Snapshot,
+  placed: Placed,
+): FieldReport {
+  if (field.needs === "ipv6" && snapshot.no_ipv6 !== null) {
+    return without(name, field.struct, "not-applicable", snapshot.no_ipv6);
+  }
+  const samples = snapshot.socks;
+  const known = knownOf(field, samples).length;
+  if (known === 0) {
+    const by = field.shownBy === undefined ? "" : ` (it is shown by ${field.shownBy})`;
+    return without(name, field.struct, "failed", `no connection showed its value${by}`);
+  }
+  const candidates = candidatesFor(field, samples, placed);
+  const report = judge(name, field.struct, candidates, field.lowest, `in ${known} connections`);
+  if (report.offset !== null) placed.add(report.offset, field.width);
+  return report;
+}

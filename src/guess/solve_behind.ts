@@ -1,0 +1,101 @@
+/** Fields two levels deep: a pointer in the sock, and a known value behind it. Pure. */
+import { judge, without, viewOf, type Placed } from "./search.ts";
+import type { FieldReport } from "./report.ts";
+import type { SockSample } from "./snapshot.ts";
+
+interface Pair {
+  pointer: number;
+  inner: number;
+}
+
+interface PairRule {
+  /** The pointer's field and the field behind it. */
+  pointer: [field: string, struct: string];
+  inner: [field: string, struct: string];
+  width: 4 | 8;
+  expect: (sample: SockSample) => bigint;
+  /** The pointer stands below this offset of the sock. */
+  pointerBelow: number;
+  /** The field behind it stands in this range. */
+  innerFrom?: number;
+  innerBelow: number;
+  /** Why the lowest pair is the right one. */
+  lowest?: string;
+}
+
+// To add a field behind a pointer: a row here, its name in enum offset.
+const rules: PairRule[] = [
+  {
+    pointer: ["skc_net", "sock_common"],
+    inner: ["net_ns_inum", "net"],
+    width: 4,
+    expect: (s) => BigInt(s.truth.netns),
+    pointerBelow: 192,
+    innerBelow: 1024,
+  },
+  {
+    pointer: ["sk_socket", "sock"],
+    inner: ["socket_sk", "socket"],
+    width: 8,
+    expect: (s) => s.sk,
+    pointerBelow: 1024,
+    innerBelow: 64,
+  },
+];
+
+export function solveBehind(samples: SockSample[], placed: Placed): FieldReport[] {
+  const peeked = samples.filter((sample) => sample.behind.length > 0);
+  const reports = rules.flatMap((rule) => solvePair(rule, peeked, placed));
+  const socket = reports.find((r) => r.field === "sk_socket")?.offset ?? null;
+  return [...reports, solveSocketIno(socket, peeked)];
+}
+
+// --- internal ---
+
+function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): FieldReport[] {
+  let pairs: Pair[] | undefined;
+  for (const sample of samples) {
+    const found = pairsIn(rule, sample, placed);
+    pairs = pairs?.filter((p) => found.some((q) => same(p, q))) ?? found;
+  }
+  pairs ??= [];
+  const how = `behind its pointer in ${samples.length} connections`;
+  const pointers = [...new Set(pairs.map((p) => p.pointer))];
+  const pointer = judge(...rule.pointer, pointers, rule.lowest, how);
+  const inner = pairs.filter((p) => p.pointer === pointer.offset).map((p) => p.inner);
+  if (pointer.offset !== null) placed.add(pointer.offset, 8);
+  return [pointer, judge(...rule.inner, inner, rule.lowest, how)];
+}
+
+function pairsIn(rule: PairRule, sample: SockSample, placed: Placed): Pair[] {
+  const expected = rule.expect(sample);
+  const pairs: Pair[] = [];
+  for (const { offset: pointer, bytes } of sample.behind) {
+    if (pointer >= rule.pointerBelow || placed.overlaps(pointer, 8)) continue;
+    const view = viewOf(bytes);
+    const end = Math.min(rule.innerBelow, bytes.length) - rule.width;
+    for (let inner = rule.innerFrom ?? 0; inner <= end; inner += rule.width) {
+      const value =
+        rule.width === 8 ? view.getBigUint64(inner, true) : BigInt(view.getUint32(inner, true));
+      if (value === expected) pairs.push({ pointer, inner });
+    }
+  }
+  return pairs;
+}
+
+/** The inode embeds the struct socket, so its number lies at a fixed distance behind sk_socket. */
+function solveSocketIno(sk_socket: number | null, samples: SockSample[]): FieldReport {
+  if (sk_socket === null) return without("socket_ino", "socket", "failed", "needs sk_socket");
+  let inos: number[] | undefined;
+  for (const sample of samples) {
+    const bytes = sample.behind.find((b) => b.offset === sk_socket)?.bytes ?? new Uint8Array();
+    const found: number[] = [];
+    for (let at = 0; at + 8 <= bytes.length; at += 8) {
+      if (viewOf(bytes).getBigUint64(at, true) === BigInt(sample.truth.ino)) found.push(at);
+    }
+    inos = inos?.filter((at) => found.includes(at)) ?? found;
+  }
+  return judge("socket_ino", "socket", inos ?? [], undefined, "the inode of the socket's file");
+}
+
+const same = (a: Pair, b: Pair) => a.pointer === b.pointer && a.inner === b.inner;

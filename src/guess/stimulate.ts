@@ -1,0 +1,205 @@
+/**
+ * Makes the connections whose values are known, and takes a copy of each. Every row of `scenes` shows something that
+ * no other field of the same struct shows at the same time.
+ */
+import {
+  MSG_MORE,
+  MSG_OOB,
+  SHUT_WR,
+  SOL_SOCKET,
+  SOL_TCP,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_OOBINLINE,
+  TCP_QUICKACK,
+} from "../kernel/constants.ts";
+import { dropArriving, stopDropping } from "../kernel/filter.ts";
+import * as libc from "../kernel/libc.ts";
+import { abort, openPair, receiveBytes, sendBytes, type Kind, type Pair } from "./loopback.ts";
+import { measure, tcpInfo } from "./measure.ts";
+import type { Sampler } from "./sampler.ts";
+import type { SockSample, SockTruth } from "./snapshot.ts";
+import { KERNEL_CEILING, kernelFloor } from "./window.ts";
+
+interface Scene {
+  name: string;
+  kind: Kind;
+  refused?: true;
+  /** Brings the connection into its state; what it returns is known besides what can be measured. */
+  act: (pair: Pair) => Partial<SockTruth>;
+  /** Copy what lies behind the sock's pointers too. */
+  peek?: true;
+}
+
+const URGINLINE = 1 << 2;
+const KEEPOPEN = 1 << 3;
+const LINGER = 1 << 4;
+const DONE = 1 << 1;
+
+// To add a stimulus: a row here.
+const scenes: Scene[] = [
+  { name: "idle", kind: "v4", peek: true, act: (p) => (exchange(p, 37, 53), { ...keepalive(p) }) },
+  { name: "larger", kind: "v4", act: (p) => (exchange(p, 1303, 2027), { ...inlineLinger(p) }) },
+  { name: "unread", kind: "v4", peek: true, act: (p) => (exchange(p, 211, 97), unread(p)) },
+  { name: "unacknowledged", kind: "v4", act: (p) => (exchange(p, 61, 89), unacknowledged(p)) },
+  { name: "urgent", kind: "v4", act: (p) => (exchange(p, 59, 73), urgent(p)) },
+  { name: "retransmitted", kind: "v4", act: (p) => retransmit(p, 1) },
+  { name: "retransmitted often", kind: "v4", act: (p) => retransmit(p, 3) },
+  { name: "slow 2 ms", kind: "v4", act: (p) => answerAfter(p, 2000) },
+  { name: "slow 5 ms", kind: "v4", act: (p) => answerAfter(p, 5000) },
+  { name: "refused", kind: "v4", refused: true, act: () => ({ sk_err: 111 }) },
+  { name: "reset", kind: "v4", act: (p) => (exchange(p, 17, 19), resetByPeer(p)) },
+  { name: "peer's FIN", kind: "v4", act: (p) => (exchange(p, 131, 137), finByPeer(p)) },
+  { name: "own FIN", kind: "v4", act: (p) => (exchange(p, 139, 149), finByUs(p)) },
+  { name: "mapped", kind: "v4-mapped", peek: true, act: (p) => (exchange(p, 23, 29), {}) },
+  { name: "mapped again", kind: "v4-mapped", act: (p) => (exchange(p, 43, 47), {}) },
+  { name: "IPv6", kind: "v6", act: (p) => (exchange(p, 31, 41), {}) },
+];
+
+/** Copies of all scenes. A scene that this host refuses (no IPv6, no TCP_REPAIR) is left out, its reason returned. */
+export function stimulate(sampler: Sampler, netns: number, ipv6: boolean): SockSample[] {
+  const samples: SockSample[] = [];
+  for (const scene of scenes) {
+    if (scene.kind !== "v4" && !ipv6) continue;
+    const sample = play(sampler, scene, netns);
+    if (sample) samples.push(sample);
+  }
+  return samples;
+}
+
+// --- internal ---
+
+function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null {
+  let sk = 0n;
+  let pair: Pair;
+  try {
+    pair = openPair(
+      scene.kind,
+      (client, connect) => (sk = sampler.sockOf(client, connect)),
+      scene.refused,
+    );
+  } catch (error) {
+    // ::1 may be missing (disable_ipv6) where IPv6 sockets exist: the mapped ones say enough.
+    if (scene.kind === "v6") return null;
+    throw error;
+  }
+  using _ = pair;
+  const known = scene.act(pair);
+  const { bytes, truth } = measure(sampler, pair, sk, netns);
+  const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes) : [];
+  return { name: scene.name, sk, bytes, truth: { sk_err: 0, ...truth, ...known }, behind };
+}
+
+/** What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. */
+function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const floor = kernelFloor(sk);
+  const behind: SockSample["behind"] = [];
+  for (let offset = 0; offset + 8 <= Math.min(1024, bytes.length); offset += 8) {
+    const address = view.getBigUint64(offset, true);
+    if (address < floor || address >= KERNEL_CEILING || address % 8n !== 0n) continue;
+    const peeked = sampler.peek(fd, address);
+    if (peeked.length > 0) behind.push({ offset, bytes: peeked });
+  }
+  return behind;
+}
+
+function exchange(pair: Pair, there: number, back: number): void {
+  sendBytes(pair.client, there);
+  receiveBytes(pair.server, there);
+  sendBytes(pair.server, back);
+  receiveBytes(pair.client, back);
+}
+
+function keepalive({ client }: Pair): Partial<SockTruth> {
+  libc.setsockoptInt(client, SOL_SOCKET, SO_KEEPALIVE, 1);
+  return { sk_flags: KEEPOPEN };
+}
+
+function inlineLinger({ client }: Pair): Partial<SockTruth> {
+  libc.setsockoptInt(client, SOL_SOCKET, SO_OOBINLINE, 1);
+  libc.setsockopt(client, SOL_SOCKET, SO_LINGER, new Uint8Array(Uint32Array.of(1, 7).buffer));
+  return { sk_flags: URGINLINE | LINGER };
+}
+
+/** copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. */
+function unread({ client, server }: Pair): Partial<SockTruth> {
+  libc.setsockoptInt(client, SOL_TCP, TCP_QUICKACK, 0);
+  sendBytes(server, 307);
+  receiveBytes(client, 101);
+  return { sk_flags: 0 };
+}
+
+/**
+ * Four send sequences apart: the answer acknowledges what came before the loss (snd_una) while more is on its way
+ * (snd_nxt; rtt_seq keeps it), and what MSG_MORE holds back moves only write_seq.
+ */
+function unacknowledged({ client, server }: Pair): Partial<SockTruth> {
+  libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 0);
+  sendBytes(client, 43);
+  receiveBytes(server, 43);
+  dropArriving(server);
+  sendBytes(client, 103);
+  sendBytes(server, 107);
+  receiveBytes(client, 107);
+  sendBytes(client, 71, MSG_MORE);
+  return {};
+}
+
+/** snd_up follows snd_una until an urgent byte is on its way. In that mode nothing is held back, so a scene of its own. */
+function urgent({ client, server }: Pair): Partial<SockTruth> {
+  dropArriving(server);
+  sendBytes(client, 101);
+  sendBytes(client, 1, MSG_OOB);
+  return {};
+}
+
+/** Segments are lost; those after them tell the sender so, and it repeats them at once, with no timer. */
+function retransmit(pair: Pair, rounds: number): Partial<SockTruth> {
+  const { client, server } = pair;
+  exchange(pair, 67, 71);
+  for (let round = 0; round < rounds; round++) {
+    dropArriving(server);
+    for (let i = 0; i < 3; i++) sendBytes(client, 100 + i);
+    stopDropping(server);
+    for (let i = 0; i < 4; i++) sendBytes(client, 50 + i);
+    for (let i = 0; i < 2000 && tcpInfo(client).unacked !== 0; i++) libc.usleep(200);
+  }
+  return {};
+}
+
+/** The server's answer carries the acknowledgement, so the round trip takes as long as the server waits. */
+function answerAfter({ client, server }: Pair, us: number): Partial<SockTruth> {
+  libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 0);
+  sendBytes(client, 79);
+  receiveBytes(server, 79);
+  libc.usleep(us);
+  sendBytes(server, 83);
+  receiveBytes(client, 83);
+  return {};
+}
+
+function resetByPeer(pair: Pair): Partial<SockTruth> {
+  abort(pair.server);
+  pair.server = -1;
+  waitForState(pair.client, 7);
+  return { sk_err: 104 };
+}
+
+function finByPeer({ client, server }: Pair): Partial<SockTruth> {
+  libc.shutdown(server, SHUT_WR);
+  waitForState(client, 8);
+  return { sk_flags: DONE };
+}
+
+function finByUs({ client, server }: Pair): Partial<SockTruth> {
+  libc.shutdown(client, SHUT_WR);
+  // Otherwise the acknowledgement is delayed by 40 ms.
+  libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 1);
+  waitForState(client, 5);
+  return {};
+}
+
+function waitForState(fd: number, state: number): void {
+  for (let i = 0; i < 2000 && tcpInfo(fd).state !== state; i++) libc.usleep(200);
+}

@@ -1,0 +1,33 @@
+/** Reads CLOCK_MONOTONIC and CLOCK_REALTIME at the same moment. */
+import { FFIType, dlopen } from "bun:ffi";
+import type { ClockPair } from "../conn/clock.ts";
+
+const CLOCK_REALTIME = 0;
+const CLOCK_MONOTONIC = 1;
+/** The monotonic clock and the time the host slept: what /proc counts in. */
+const CLOCK_BOOTTIME = 7;
+
+const { symbols: libc } = dlopen("libc.so.6", {
+  clock_gettime: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+});
+
+const timespec = new BigInt64Array(2);
+
+/** The wall clock between two readings of the monotonic one, taken as the middle of them. */
+export function readClocks(): ClockPair {
+  const before = monotonicNs();
+  const wallNs = read(CLOCK_REALTIME);
+  return { monoNs: (before + monotonicNs()) / 2n, wallNs };
+}
+
+/** What bpf_ktime_get_ns returns. */
+export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC);
+
+/** A time since boot, as /proc/PID/stat has it, on the monotonic clock. */
+export const monotonicOfBoottime = (ns: bigint): bigint =>
+  ns - (read(CLOCK_BOOTTIME) - read(CLOCK_MONOTONIC));
+
+function read(clock: number): bigint {
+  libc.clock_gettime(clock, timespec);
+  return timespec[0]! * 1_000_000_000n + timespec[1]!;
+}

@@ -1,0 +1,59 @@
+/** One BPF object in the kernel: chosen programs loaded, constants patched, maps read and written by name. */
+import { readFileSync } from "node:fs";
+import { patchConstants } from "./elf.ts";
+import { close } from "./libc.ts";
+import type { BpfObject, Shim } from "./shim.ts";
+import { kernelVersionCode } from "./version_code.ts";
+
+export interface ObjectSpec {
+  /** How messages name it. */
+  name: string;
+  /** Path of the ELF image; inside the executable, a /$bunfs path. */
+  file: string;
+  /** Every program of the object; `load` is the part that this kernel gets. */
+  programs: readonly string[];
+  load: readonly string[];
+  constants: ReadonlyMap<number, bigint>;
+}
+
+export interface KernelObject extends Disposable {
+  loaded(program: string): boolean;
+  progFd(program: string): number;
+  mapFd(map: string): number;
+  /** Keeps an attachment: its fd is closed, and what it needs undone, when the object is disposed of. */
+  own(attachment: Disposable | number): void;
+}
+
+/** Throws a KernelError, its log the verifier's words. Programs that are not in `load` never reach the kernel. */
+export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
+  const image = patchConstants(readFileSync(spec.file), spec.constants);
+  const object: BpfObject = shim.open(image, spec.name);
+  const attachments: Disposable[] = [];
+  try {
+    const code = kernelVersionCode();
+    if (code !== null) shim.kernelVersion(object, code);
+    for (const program of spec.programs) {
+      shim.autoload(object, program, spec.load.includes(program));
+    }
+    shim.load(object);
+  } catch (error) {
+    shim.close(object);
+    throw error;
+  }
+  return {
+    loaded: (program) => spec.load.includes(program),
+    progFd: (program) => shim.progFd(object, program),
+    mapFd: (map) => shim.mapFd(object, map),
+    own(attachment) {
+      attachments.push(
+        typeof attachment === "number"
+          ? { [Symbol.dispose]: () => void close(attachment) }
+          : attachment,
+      );
+    },
+    [Symbol.dispose]() {
+      for (const attachment of attachments.splice(0)) attachment[Symbol.dispose]();
+      shim.close(object);
+    },
+  };
+}

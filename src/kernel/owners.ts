@@ -1,0 +1,75 @@
+/** Which process holds a socket: looked up in /proc, for the tracepoint mode, where no probe sees accept(2). */
+import { monotonicOfBoottime } from "./clock.ts";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+export interface Owner {
+  /** As /proc numbers it: the tool's own pid namespace. */
+  pid: number;
+  comm: Uint8Array;
+  /** On the monotonic clock, to 10 ms: when the process began. */
+  startedNs: bigint;
+}
+
+/**
+ * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. A socket that several hold (after a
+ * fork) is left out: which of them accepted it cannot be told.
+ */
+export function findOwners(
+  inodes: ReadonlySet<number>,
+  pids: Iterable<number>,
+): Map<number, Owner> {
+  const holders = new Map<number, number[]>();
+  for (const pid of pids) {
+    for (const ino of socketsOf(pid)) {
+      if (!inodes.has(ino)) continue;
+      const known = holders.get(ino) ?? [];
+      if (!known.includes(pid)) holders.set(ino, [...known, pid]);
+    }
+  }
+  const owners = new Map<number, Owner>();
+  for (const [ino, [pid, another]] of holders) {
+    const owner = another === undefined ? ownerOf(pid!) : null;
+    if (owner !== null) owners.set(ino, owner);
+  }
+  return owners;
+}
+
+export function allPids(): number[] {
+  return readdirSync("/proc").map(Number).filter(Number.isInteger);
+}
+
+// --- internal ---
+
+function* socketsOf(pid: number): Iterable<number> {
+  let fds: string[];
+  try {
+    fds = readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return; // gone, or a kernel thread's
+  }
+  for (const fd of fds) {
+    let target: string;
+    try {
+      target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      continue;
+    }
+    if (target.startsWith("socket:[")) yield Number(target.slice(8, -1));
+  }
+}
+
+/** USER_HZ, the same on every architecture here: /proc counts in hundredths of a second. */
+const NS_PER_TICK = 10_000_000n;
+
+function ownerOf(pid: number): Owner | null {
+  try {
+    const comm = readFileSync(`/proc/${pid}/comm`);
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name stands in parentheses and may hold any of both; starttime is field 22, the 20th behind it.
+    const starttime = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]!;
+    const startedNs = monotonicOfBoottime(BigInt(starttime) * NS_PER_TICK);
+    return { pid, comm: comm.subarray(0, comm.length - 1), startedNs };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,176 @@
+/** libbpf through the C shim: buffers in, numbers out, a KernelError when the answer is negative. */
+import { FFIType, type Pointer } from "bun:ffi";
+import { shimLibrary } from "../embedded.ts";
+import { dlopenFromMemory } from "./memfd.ts";
+
+/** A call that failed. `log` is what libbpf said meanwhile: often the verifier's words. */
+export class KernelError extends Error {
+  readonly op: string;
+  /** Positive: 1 is EPERM. */
+  readonly errno: number;
+  readonly log: string;
+
+  constructor(op: string, errno: number, log = "") {
+    super(`${op}: errno ${errno}`);
+    this.name = "KernelError";
+    this.op = op;
+    this.errno = errno;
+    this.log = log;
+  }
+}
+
+/** Handles into the shim. Their owner closes them; using one afterwards is a crash. */
+export type BpfObject = number & { readonly kind: "bpf object" };
+export type PerfRings = number & { readonly kind: "perf rings" };
+
+export type Shim = ReturnType<typeof openShim>;
+
+/** The 256 KB that the shim keeps, and a terminator. */
+const LOG_BYTES = 256 * 1024 + 1;
+
+/** 64 bits that are a plain number as long as 53 are enough. */
+const LONG = FFIType.i64_fast;
+const SIZE = FFIType.u64_fast;
+
+// One row per function of shim.h, in its order.
+const SYMBOLS = {
+  sh_log: { args: ["ptr", "i32"], returns: "i32" },
+  sh_open: { args: ["ptr", SIZE, "ptr"], returns: LONG },
+  sh_autoload: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  sh_kernel_version: { args: ["ptr", "u32"], returns: "i32" },
+  sh_map_max_entries: { args: ["ptr", "ptr", "u32"], returns: "i32" },
+  sh_load: { args: ["ptr"], returns: "i32" },
+  sh_close: { args: ["ptr"], returns: "i32" },
+  sh_prog_fd: { args: ["ptr", "ptr"], returns: "i32" },
+  sh_map_fd: { args: ["ptr", "ptr"], returns: "i32" },
+  sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
+  sh_kernel_bpf: { args: [], returns: "i32" },
+  sh_prog_misses: { args: ["i32"], returns: LONG },
+  sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
+  sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
+  sh_map_lookup: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  sh_map_update: { args: ["i32", "ptr", "ptr", SIZE], returns: "i32" },
+  sh_map_delete: { args: ["i32", "ptr"], returns: "i32" },
+  sh_map_next_key: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
+  sh_rings_open: { args: ["i32", "i32"], returns: LONG },
+  sh_rings_refresh: { args: ["ptr"], returns: "i32" },
+  sh_rings_drain: { args: ["ptr", "ptr", SIZE, "ptr"], returns: LONG },
+  sh_rings_close: { args: ["ptr"], returns: "i32" },
+} as const;
+
+const ENOENT = 2;
+
+/** Loads the shim. Everything blocks and belongs to the calling thread. */
+export function openShim() {
+  const { symbols: c } = dlopenFromMemory(shimLibrary, SYMBOLS);
+  const logBytes = Buffer.alloc(LOG_BYTES);
+  const lost = new BigUint64Array(1);
+
+  /** What libbpf said since the last time. */
+  const log = (): string => logBytes.toString("utf8", 0, c.sh_log(logBytes, LOG_BYTES));
+
+  const check = (op: string, result: number | bigint): number => {
+    if (result < 0) throw new KernelError(op, -Number(result), log());
+    return Number(result);
+  };
+  /** For results where -ENOENT is an answer. */
+  const found = (op: string, result: number): boolean =>
+    result !== -ENOENT && check(op, result) >= 0;
+
+  return {
+    log,
+
+    /** `elf` is copied. */
+    open: (elf: Uint8Array, name: string): BpfObject =>
+      check(`open ${name}`, c.sh_open(elf, elf.byteLength, text(name))) as BpfObject,
+    autoload: (object: BpfObject, program: string, on: boolean): void => {
+      check(`autoload ${program}`, c.sh_autoload(at(object), text(program), on ? 1 : 0));
+    },
+    /** LINUX_VERSION_CODE, before load; without it libbpf takes what uname says. */
+    kernelVersion: (object: BpfObject, code: number): void => {
+      check("kernel version", c.sh_kernel_version(at(object), code));
+    },
+    mapMaxEntries: (object: BpfObject, map: string, entries: number): void => {
+      check(`resize map ${map}`, c.sh_map_max_entries(at(object), text(map), entries));
+    },
+    load: (object: BpfObject): void => {
+      log();
+      check("load", c.sh_load(at(object)));
+    },
+    /** Unloads; attached programs live on until their attachment's fd is closed. */
+    close: (object: BpfObject): void => {
+      c.sh_close(at(object));
+    },
+    /** Owned by the object, as is a map's. */
+    progFd: (object: BpfObject, program: string): number =>
+      check(`program ${program}`, c.sh_prog_fd(at(object), text(program))),
+    mapFd: (object: BpfObject, map: string): number =>
+      check(`map ${map}`, c.sh_map_fd(at(object), text(map))),
+
+    /** Runs a raw tracepoint program once on an argument array; returns its u32 result. */
+    testRun: (progFd: number, ctx: NodeJS.TypedArray): number =>
+      check("test run", c.sh_test_run(progFd, ctx, ctx.byteLength)),
+    /** How often it was not run because it was running on that CPU already; before 5.12 always 0. */
+    progMisses: (progFd: number): number => check("program info", c.sh_prog_misses(progFd)),
+    /** 0 when bpf(2) works, else a positive errno: 38 ENOSYS, 1 EPERM. */
+    kernelBpf: (): number => Math.abs(c.sh_kernel_bpf()),
+
+    // Each returns an fd of the caller's; closing it detaches.
+    rawTracepoint: (progFd: number, name: string): number =>
+      check(`raw tracepoint ${name}`, c.sh_raw_tracepoint(progFd, text(name))),
+    /** `retprobeBit` -1: entry probe. */
+    kprobePmu: (progFd: number, pmuType: number, retprobeBit: number, symbol: string): number =>
+      check(`kprobe ${symbol}`, c.sh_kprobe_pmu(progFd, pmuType, retprobeBit, text(symbol))),
+    perfTracepoint: (progFd: number, tracepointId: number): number =>
+      check(`perf tracepoint ${tracepointId}`, c.sh_perf_tracepoint(progFd, tracepointId)),
+
+    /** false: no such key. */
+    mapLookup: (fd: number, key: NodeJS.TypedArray, value: NodeJS.TypedArray): boolean =>
+      found("map lookup", c.sh_map_lookup(fd, key, value)),
+    mapUpdate: (fd: number, key: NodeJS.TypedArray, value: NodeJS.TypedArray, flags = 0): void => {
+      check("map update", c.sh_map_update(fd, key, value, flags));
+    },
+    /** false: there was no such key. */
+    mapDelete: (fd: number, key: NodeJS.TypedArray): boolean =>
+      found("map delete", c.sh_map_delete(fd, key)),
+    /** `key` null asks for the first; false: there is no further key. */
+    mapNextKey: (fd: number, key: NodeJS.TypedArray | null, next: NodeJS.TypedArray): boolean =>
+      found("map next key", c.sh_map_next_key(fd, key, next)),
+    /**
+     * Fills `dst` with entries, each a key followed by its value, and returns how many. When `dst`
+     * is full there may be more. On kernels before 5.6 a key may come twice if others delete.
+     */
+    mapDump: (fd: number, keySize: number, valueSize: number, dst: Uint8Array): number => {
+      const cap = Math.floor(dst.byteLength / (keySize + valueSize));
+      return check("map dump", c.sh_map_dump(fd, keySize, valueSize, dst, cap));
+    },
+
+    /** One ring of `pages` (a power of two) per online CPU, for a PERF_EVENT_ARRAY map. */
+    ringsOpen: (mapFd: number, pages: number): PerfRings =>
+      check("perf rings", c.sh_rings_open(mapFd, pages)) as PerfRings,
+    /** Follows CPUs that came online; to be called right after a drain. Returns how many. */
+    ringsRefresh: (rings: PerfRings): number => check("perf rings", c.sh_rings_refresh(at(rings))),
+    /**
+     * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
+     * kernel to 8n+4), the next at a multiple of 8. What does not fit stays for the next call.
+     */
+    ringsDrain: (rings: PerfRings, dst: Uint8Array): { bytes: number; lost: number } => {
+      lost[0] = 0n;
+      const bytes = check(
+        "perf rings drain",
+        c.sh_rings_drain(at(rings), dst, dst.byteLength, lost),
+      );
+      return { bytes, lost: Number(lost[0]) };
+    },
+    ringsClose: (rings: PerfRings): void => {
+      c.sh_rings_close(at(rings));
+    },
+  };
+}
+
+const text = (value: string): Buffer => Buffer.from(`${value}\0`);
+
+/** A handle is an address as a plain number, which is what bun:ffi's Pointer is as well. */
+const at = (handle: number): Pointer => handle as Pointer;

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The three ways to attach. No libbpf link objects: a plain fd is all the tracer has to keep. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+int perf_open(struct perf_event_attr *attr, int cpu)
+{
+	int fd;
+
+	attr->size = sizeof(*attr);
+	fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A probe fires on every CPU whatever CPU its perf event names; the CPU only has to be online. */
+static int attach_perf(struct perf_event_attr *attr, int prog_fd)
+{
+	static unsigned char online[MAX_CPUS];
+	int fd, err;
+
+	fd = perf_open(attr, 0);
+	if (fd == -ENODEV) {
+		int cpu = cpus_online(online);
+
+		if (cpu >= 0)
+			fd = perf_open(attr, cpu);
+	}
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0 ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int sh_raw_tracepoint(int prog_fd, const char *name)
+{
+	return bpf_raw_tracepoint_open(name, prog_fd);
+}
+
+/* retprobe_bit: from the PMU's format/retprobe file for a return probe, -1 for an entry probe. */
+int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol)
+{
+	struct perf_event_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = pmu_type;
+	attr.config1 = (__u64)(unsigned long)symbol;
+	if (retprobe_bit >= 0)
+		attr.config = 1ULL << retprobe_bit;
+	return attach_perf(&attr, prog_fd);
+}
+
+/* For kprobes created through tracefs, on kernels before the kprobe PMU (4.17). */
+int sh_perf_tracepoint(int prog_fd, int tracepoint_id)
+{
+	struct perf_event_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = PERF_TYPE_TRACEPOINT;
+	attr.config = tracepoint_id;
+	return attach_perf(&attr, prog_fd);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Loading an object; asking whether the kernel has bpf(2) at all. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+__s64 sh_open(const void *elf, __u64 len, const char *name)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name);
+	struct bpf_object *object;
+
+	log_capture();
+	errno = 0;
+	object = bpf_object__open_mem(elf, len, &opts);
+	if (!object)
+		return errno ? -errno : -EINVAL;
+	return (__s64)(unsigned long)object;
+}
+
+int sh_autoload(void *object, const char *program, int on)
+{
+	struct bpf_program *found = bpf_object__find_program_by_name(object, program);
+
+	return found ? bpf_program__set_autoload(found, on) : -ENOENT;
+}
+
+/* Before 5.0 a kprobe program must carry LINUX_VERSION_CODE. */
+int sh_kernel_version(void *object, __u32 code)
+{
+	return bpf_object__set_kversion(object, code);
+}
+
+int sh_map_max_entries(void *object, const char *map, __u32 entries)
+{
+	struct bpf_map *found = bpf_object__find_map_by_name(object, map);
+
+	return found ? bpf_map__set_max_entries(found, entries) : -ENOENT;
+}
+
+int sh_load(void *object)
+{
+	return bpf_object__load(object);
+}
+
+int sh_close(void *object)
+{
+	bpf_object__close(object);
+	return 0;
+}
+
+/* -ENOENT: no such program, or it was not loaded. */
+int sh_prog_fd(void *object, const char *program)
+{
+	struct bpf_program *found = bpf_object__find_program_by_name(object, program);
+	int fd = found ? bpf_program__fd(found) : -1;
+
+	return fd >= 0 ? fd : -ENOENT;
+}
+
+int sh_map_fd(void *object, const char *map)
+{
+	int fd = bpf_object__find_map_fd_by_name(object, map);
+
+	return fd >= 0 ? fd : -ENOENT;
+}
+
+/* Runs a program once on the given argument array; returns its 32-bit result. */
+__s64 sh_test_run(int prog_fd, const void *ctx, __u32 ctx_len)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = ctx_len);
+	int err = bpf_prog_test_run_opts(prog_fd, &opts);
+
+	return err < 0 ? err : (__s64)opts.retval;
+}
+
+/* -ENOSYS: built without bpf(2); -EPERM: not allowed to use it. */
+int sh_kernel_bpf(void)
+{
+	int fd;
+
+	log_capture();
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, 4, 4, 1, NULL);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+/* How often the program was not run because it was running on that CPU already; 0 before 5.12, which does not count. */
+__s64 sh_prog_misses(int prog_fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(prog_fd, &info, &size);
+
+	return err < 0 ? err : (__s64)info.recursion_misses;
+}

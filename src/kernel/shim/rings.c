@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One perf ring per online CPU for a PERF_EVENT_ARRAY map, read by polling. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+struct ring {
+	struct ring *next;
+	__u32 cpu;
+	int fd;
+	int went_offline; /* a perf event does not survive its CPU; its unread data does */
+	struct perf_event_mmap_page *page;
+};
+
+struct rings {
+	struct ring *first;
+	int map_fd;
+	size_t page_size, size; /* of the data, a power of two */
+	unsigned char online[MAX_CPUS];
+};
+
+/* What precedes each payload in the caller's buffer; the next one starts at a multiple of 8. */
+struct prefix {
+	__u32 size, cpu;
+};
+
+struct drain {
+	char *dst;
+	__u64 cap, used, lost;
+};
+
+static void ring_close(struct rings *rings, struct ring *ring)
+{
+	if (ring->page)
+		munmap(ring->page, rings->page_size + rings->size);
+	if (ring->fd >= 0)
+		close(ring->fd);
+	ring->page = NULL;
+	ring->fd = -1;
+}
+
+/*
+ * The reader polls, so nobody has to be woken: a watermark above the ring's size leaves one
+ * irq_work per ring-full of data, instead of one per record.
+ */
+static int ring_open(struct rings *rings, struct ring *ring)
+{
+	struct perf_event_attr attr;
+	int err;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = PERF_TYPE_SOFTWARE;
+	attr.config = PERF_COUNT_SW_BPF_OUTPUT;
+	attr.sample_type = PERF_SAMPLE_RAW;
+	attr.sample_period = 1;
+	attr.watermark = 1;
+	attr.wakeup_watermark = 0x7fffffff;
+	ring->page = NULL;
+	ring->fd = perf_open(&attr, ring->cpu);
+	if (ring->fd < 0)
+		return ring->fd;
+	ring->page = mmap(NULL, rings->page_size + rings->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  ring->fd, 0);
+	if (ring->page == MAP_FAILED) {
+		ring->page = NULL;
+		err = -errno;
+	} else {
+		err = bpf_map_update_elem(rings->map_fd, &ring->cpu, &ring->fd, BPF_ANY);
+	}
+	if (err)
+		ring_close(rings, ring);
+	return err;
+}
+
+static struct ring *ring_of(struct rings *rings, __u32 cpu)
+{
+	struct ring *ring = rings->first;
+
+	while (ring && ring->cpu != cpu)
+		ring = ring->next;
+	return ring;
+}
+
+/* 1 = opened; 0 = the CPU went away in between. */
+static int ring_add(struct rings *rings, __u32 cpu)
+{
+	struct ring *ring = calloc(1, sizeof(*ring));
+	int err;
+
+	if (!ring)
+		return -ENOMEM;
+	ring->cpu = cpu;
+	err = ring_open(rings, ring);
+	if (err) {
+		free(ring);
+		return err == -ENODEV ? 0 : err;
+	}
+	ring->next = rings->first;
+	rings->first = ring;
+	return 1;
+}
+
+static int ring_revive(struct rings *rings, struct ring *ring)
+{
+	int err;
+
+	ring_close(rings, ring);
+	err = ring_open(rings, ring);
+	if (err)
+		return err == -ENODEV ? 0 : err;
+	ring->went_offline = 0;
+	return 1;
+}
+
+/*
+ * Follows CPUs that came or went since the last call; returns how many rings it opened. To be
+ * called right after a drain: what a returning CPU's old ring still holds is dropped.
+ */
+int sh_rings_refresh(void *handle)
+{
+	struct rings *rings = handle;
+	int opened = 0, err = cpus_online(rings->online);
+	struct ring *ring;
+	__u32 cpu;
+
+	if (err < 0)
+		return err;
+	for (ring = rings->first; ring; ring = ring->next)
+		if (!rings->online[ring->cpu])
+			ring->went_offline = 1;
+	for (cpu = 0; cpu < MAX_CPUS; cpu++) {
+		if (!rings->online[cpu])
+			continue;
+		ring = ring_of(rings, cpu);
+		if (ring && !ring->went_offline)
+			continue;
+		err = ring ? ring_revive(rings, ring) : ring_add(rings, cpu);
+		if (err < 0)
+			return err;
+		opened += err;
+	}
+	return opened;
+}
+
+/* pages: of data per CPU, a power of two. */
+__s64 sh_rings_open(int map_fd, int pages)
+{
+	struct rings *rings;
+	int err;
+
+	if (pages <= 0 || (pages & (pages - 1)))
+		return -EINVAL;
+	rings = calloc(1, sizeof(*rings));
+	if (!rings)
+		return -ENOMEM;
+	rings->map_fd = map_fd;
+	rings->page_size = sysconf(_SC_PAGESIZE);
+	rings->size = rings->page_size * pages;
+	err = sh_rings_refresh(rings);
+	if (err <= 0) {
+		sh_rings_close(rings);
+		return err ? err : -ENODEV;
+	}
+	return (__s64)(unsigned long)rings;
+}
+
+int sh_rings_close(void *handle)
+{
+	struct rings *rings = handle;
+	struct ring *ring, *next;
+
+	for (ring = rings->first; ring; ring = next) {
+		next = ring->next;
+		ring_close(rings, ring);
+		free(ring);
+	}
+	free(rings);
+	return 0;
+}
+
+/* Copies len bytes at position `at`, which only ever grows; they may wrap around the end. */
+static void ring_copy(struct rings *rings, struct ring *ring, __u64 at, void *dst, size_t len)
+{
+	const char *data = (const char *)ring->page + rings->page_size;
+	size_t start = at & (rings->size - 1), head = rings->size - start;
+
+	if (head > len)
+		head = len;
+	memcpy(dst, data + start, head);
+	memcpy((char *)dst + head, data, len - head);
+}
+
+/* One PERF_RECORD_SAMPLE: header, u32 size, payload. 0 = no room left for it. */
+static int drain_sample(struct rings *rings, struct ring *ring, __u64 at, struct drain *out)
+{
+	struct prefix prefix = { .cpu = ring->cpu };
+	__u64 need;
+
+	at += sizeof(struct perf_event_header);
+	ring_copy(rings, ring, at, &prefix.size, sizeof(prefix.size));
+	need = sizeof(prefix) + ((prefix.size + 7ULL) & ~7ULL);
+	if (need > out->cap - out->used)
+		return 0;
+	memcpy(out->dst + out->used, &prefix, sizeof(prefix));
+	ring_copy(rings, ring, at + sizeof(prefix.size), out->dst + out->used + sizeof(prefix),
+		  prefix.size);
+	out->used += need;
+	return 1;
+}
+
+/* Returns 0 when dst is full and records are left, else 1. */
+static int drain_ring(struct rings *rings, struct ring *ring, struct drain *out)
+{
+	__u64 tail = ring->page->data_tail;
+	__u64 head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	struct perf_event_header header;
+	int room = 1;
+
+	while (tail != head) {
+		ring_copy(rings, ring, tail, &header, sizeof(header));
+		if (header.type == PERF_RECORD_SAMPLE) {
+			room = drain_sample(rings, ring, tail, out);
+			if (!room)
+				break;
+		} else if (header.type == PERF_RECORD_LOST) {
+			__u64 lost; /* after the header and the event's u64 id */
+
+			ring_copy(rings, ring, tail + sizeof(header) + 8, &lost, sizeof(lost));
+			out->lost += lost;
+		}
+		tail += header.size;
+	}
+	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
+	return room;
+}
+
+/*
+ * Copies what the rings hold to dst, each payload behind a struct prefix, and returns the bytes
+ * used. What does not fit stays for the next call. A payload's size is the kernel's: 8n+4, so up
+ * to 7 bytes of padding may follow the record. Adds what the kernel dropped to *lost.
+ */
+__s64 sh_rings_drain(void *handle, void *dst, __u64 cap, __u64 *lost)
+{
+	struct rings *rings = handle;
+	struct drain out = { .dst = dst, .cap = cap };
+	struct ring *ring, **link = &rings->first;
+	int room = 1;
+
+	while (room && *link) {
+		ring = *link;
+		if (ring->page)
+			room = drain_ring(rings, ring, &out);
+		link = &ring->next;
+	}
+	*lost += out.lost;
+	if (!room && !out.used)
+		return -E2BIG;
+	/* A busy first ring must not starve the rest: go on behind the ring that stopped us. */
+	if (!room && *link) {
+		struct ring *start = *link, *last = start;
+
+		*link = NULL;
+		while (last->next)
+			last = last->next;
+		last->next = rings->first;
+		rings->first = start;
+	}
+	return out.used;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole surface between TypeScript and libbpf. Every function returns >= 0, or -errno;
+ * file descriptors and handles are returned as such. Nothing here prints.
+ * Adding a function: declare it here, give it a row in src/kernel/shim.ts.
+ */
+#ifndef TRACER_SHIM_H
+#define TRACER_SHIM_H
+
+#include <linux/types.h>
+
+#define SH_API __attribute__((visibility("default")))
+
+struct perf_event_attr;
+
+/* log.c: what libbpf had to say, the last 256 KB of it. Copies, NUL-terminates and clears. */
+SH_API int sh_log(char *dst, int cap);
+void log_capture(void);
+
+/* object.c: one loaded object; the handle is its address. */
+SH_API __s64 sh_open(const void *elf, __u64 len, const char *name);
+SH_API int sh_autoload(void *object, const char *program, int on);
+SH_API int sh_kernel_version(void *object, __u32 code);
+SH_API int sh_map_max_entries(void *object, const char *map, __u32 entries);
+SH_API int sh_load(void *object);
+SH_API int sh_close(void *object);
+SH_API int sh_prog_fd(void *object, const char *program);
+SH_API int sh_map_fd(void *object, const char *map);
+SH_API __s64 sh_test_run(int prog_fd, const void *ctx, __u32 ctx_len);
+SH_API int sh_kernel_bpf(void);
+SH_API __s64 sh_prog_misses(int prog_fd);
+
+/* attach.c: the returned fd is the attachment; closing it detaches. */
+SH_API int sh_raw_tracepoint(int prog_fd, const char *name);
+SH_API int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol);
+SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
+int perf_open(struct perf_event_attr *attr, int cpu);
+
+/* map.c: keys and values are plain bytes of the map's own sizes. */
+SH_API int sh_map_lookup(int fd, const void *key, void *value);
+SH_API int sh_map_update(int fd, const void *key, const void *value, __u64 flags);
+SH_API int sh_map_delete(int fd, const void *key);
+SH_API int sh_map_next_key(int fd, const void *key, void *next);
+SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
+
+/* rings.c: one perf ring per online CPU, read by polling. */
+SH_API __s64 sh_rings_open(int map_fd, int pages);
+SH_API int sh_rings_refresh(void *rings);
+SH_API __s64 sh_rings_drain(void *rings, void *dst, __u64 cap, __u64 *lost);
+SH_API int sh_rings_close(void *rings);
+
+/* cpus.c: sets online[cpu] = 1 for each CPU that is online; returns the first, or -errno. */
+#define MAX_CPUS 8192
+int cpus_online(unsigned char online[MAX_CPUS]);
+
+#endif

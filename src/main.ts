@@ -1,0 +1,37 @@
+/** The edge of the process: arguments in, exit code out. The only place that ends it. */
+
+import { root } from "./commands/index.ts";
+import { resolve } from "./commands/strict.ts";
+import { printVersion } from "./commands/version.ts";
+import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
+import { showDebug, tell } from "./log.ts";
+import { print } from "./output/writer.ts";
+
+let debug = false;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const resolution = resolve("tracer-bpf", root, argv);
+  if (resolution.kind === "version") {
+    await printVersion();
+    return exitCodes.done;
+  }
+  if (resolution.kind === "help") {
+    if (!resolution.wrong) await print(resolution.text);
+    else tell(resolution.text);
+    return resolution.wrong ? exitCodes.usage : exitCodes.done;
+  }
+  debug = resolution.debug;
+  if (debug) showDebug();
+  return (await resolution.command.run?.(resolution.args)) ?? exitCodes.done;
+}
+
+function fail(error: unknown): never {
+  tell(formatError(error, debug));
+  process.exit(exitCodeOf(error));
+}
+
+// A bug in a callback must read like any other error, and must not leave the tracer running half dead.
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+
+main(process.argv.slice(2)).then((code) => process.exit(code), fail);

@@ -1,0 +1,148 @@
+/**
+ * The only place that writes to stdout. Lines are handed over at once and written behind, because a reader that
+ * stands still (a pager, a stopped terminal) must not stop the tracer from draining the kernel's buffers.
+ */
+
+import { write } from "node:fs";
+import { Failure } from "../errors.ts";
+
+export interface LineWriter {
+  /** Takes the lines of one drain; returns how many it took: the rest is dropped and counted. */
+  push(lines: readonly string[]): number;
+  /** Resolves when nothing is pending any more, or nobody will take it. */
+  settled(): Promise<void>;
+  /** Lines refused because the reader fell too far behind. */
+  readonly dropped: bigint;
+  /** Lines taken that are not known to be written. */
+  readonly pending: number;
+  /** The reader is gone (`trace | head`): no error, but no reason to go on. */
+  readonly closed: boolean;
+  /** What made writing impossible, for instance a full disk. */
+  readonly failure: Failure | null;
+}
+
+/** Writes some of the bytes, resolves with how many; rejects with an error that has a `code`. */
+export type WriteSome = (bytes: Uint8Array) => Promise<number>;
+
+/** A reader this far behind has stopped reading; about 30,000 events. */
+const LIMIT_BYTES = 8 << 20;
+/** How long to wait for a non-blocking stdout that is full. */
+const RETRY_MS = 10;
+/** What a pipe holds. A write that blocks tells only at its end what it delivered, so a larger one would tell less. */
+const CHUNK_BYTES = 64 << 10;
+const LINE_FEED = 10;
+
+export function createWriter(
+  writeSome: WriteSome = toStdout,
+  limitBytes = LIMIT_BYTES,
+): LineWriter {
+  let queued: { text: string; lines: number }[] = [];
+  let queuedBytes = 0;
+  let inFlight: Uint8Array = new Uint8Array();
+  let running: Promise<void> | null = null;
+  const state = { dropped: 0n, closed: false, failure: null as Failure | null };
+
+  function push(lines: readonly string[]): number {
+    if (state.closed || state.failure !== null) return 0;
+    let taken = 0;
+    let text = "";
+    for (const line of lines) {
+      const size = Buffer.byteLength(line) + 1;
+      if (queuedBytes + size > limitBytes) break;
+      queuedBytes += size;
+      text += `${line}\n`;
+      taken += 1;
+    }
+    state.dropped += BigInt(lines.length - taken);
+    if (taken > 0) queued.push({ text, lines: taken });
+    if (taken > 0) running ??= run();
+    return taken;
+  }
+
+  async function run(): Promise<void> {
+    try {
+      while (queued.length > 0) {
+        inFlight = Buffer.from(queued.map(({ text }) => text).join(""));
+        queued = [];
+        while (inFlight.length > 0) {
+          const written = await writeOnce(inFlight, writeSome);
+          queuedBytes -= written;
+          inFlight = inFlight.subarray(written);
+        }
+      }
+    } catch (error) {
+      if (codeOf(error) === "EPIPE") state.closed = true;
+      else state.failure = cannotWrite(error);
+    } finally {
+      // Here and not in a then(): lines pushed between the two would wait for ever.
+      running = null;
+    }
+  }
+
+  return {
+    push,
+    settled: async () => {
+      while (running !== null) await running;
+    },
+    get dropped() {
+      return state.dropped;
+    },
+    get pending() {
+      return countLines(inFlight) + queued.reduce((sum, { lines }) => sum + lines, 0);
+    },
+    get closed() {
+      return state.closed;
+    },
+    get failure() {
+      return state.failure;
+    },
+  };
+}
+
+/** For output that is one piece (help, tables). A reader that went away early is no failure. */
+export async function print(text: string): Promise<void> {
+  const bytes = Buffer.from(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += await writeOnce(bytes.subarray(at), toStdout);
+  } catch (error) {
+    if (codeOf(error) !== "EPIPE") throw cannotWrite(error);
+  }
+}
+
+async function writeOnce(bytes: Uint8Array, writeSome: WriteSome): Promise<number> {
+  try {
+    return await writeSome(bytes.subarray(0, CHUNK_BYTES));
+  } catch (error) {
+    if (codeOf(error) !== "EAGAIN") throw error;
+    await Bun.sleep(RETRY_MS);
+    return 0;
+  }
+}
+
+function countLines(bytes: Uint8Array): number {
+  return bytes.reduce((count, byte) => count + (byte === LINE_FEED ? 1 : 0), 0);
+}
+
+/** On a thread of the runtime's pool: a write that blocks leaves this one free to poll and to notice Ctrl-C. */
+function toStdout(bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(1, bytes, 0, bytes.length, null, (error, count) =>
+      error ? reject(error) : resolve(count),
+    );
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+const hints: Readonly<Record<string, string>> = {
+  ENOSPC: "free some space, or write to another file system",
+  EIO: "the terminal or disk behind stdout is gone; write to another one",
+  EBADF: "give it an open stdout",
+};
+
+function cannotWrite(error: unknown): Failure {
+  const code = codeOf(error);
+  return new Failure("stdout: cannot write the output", { cause: error, hint: hints[code] });
+}

@@ -1,0 +1,426 @@
+// Generated from bpf/*.h by build.ts: run "bun run build", do not edit.
+/* Little-endian, as every machine we run on. `_pad` members are left out. */
+
+export const TcpState = {
+  TCP_STATE_ESTABLISHED: 1,
+  TCP_STATE_SYN_SENT: 2,
+  TCP_STATE_SYN_RECV: 3,
+  TCP_STATE_FIN_WAIT1: 4,
+  TCP_STATE_FIN_WAIT2: 5,
+  TCP_STATE_TIME_WAIT: 6,
+  TCP_STATE_CLOSE: 7,
+  TCP_STATE_CLOSE_WAIT: 8,
+  TCP_STATE_LAST_ACK: 9,
+  TCP_STATE_LISTEN: 10,
+  TCP_STATE_CLOSING: 11,
+  TCP_STATE_NEW_SYN_RECV: 12,
+} as const;
+export type TcpState = (typeof TcpState)[keyof typeof TcpState];
+
+export const ConnDirection = {
+  DIRECTION_UNKNOWN: 0,
+  DIRECTION_INCOMING: 1,
+  DIRECTION_OUTGOING: 2,
+} as const;
+export type ConnDirection = (typeof ConnDirection)[keyof typeof ConnDirection];
+
+export const ConnMetadata = {
+  METADATA_TCP: 1,
+  METADATA_IPV6: 2,
+} as const;
+export type ConnMetadata = (typeof ConnMetadata)[keyof typeof ConnMetadata];
+
+export const connTupleSize = 48;
+export interface ConnTuple {
+  saddr_h: bigint;
+  saddr_l: bigint;
+  daddr_h: bigint;
+  daddr_l: bigint;
+  sport: number;
+  dport: number;
+  netns: number;
+  pid: number;
+  metadata: number;
+}
+export function readConnTuple(view: DataView, p: number): ConnTuple {
+  return {
+    saddr_h: view.getBigUint64(p, true),
+    saddr_l: view.getBigUint64(p + 8, true),
+    daddr_h: view.getBigUint64(p + 16, true),
+    daddr_l: view.getBigUint64(p + 24, true),
+    sport: view.getUint16(p + 32, true),
+    dport: view.getUint16(p + 34, true),
+    netns: view.getUint32(p + 36, true),
+    pid: view.getUint32(p + 40, true),
+    metadata: view.getUint32(p + 44, true),
+  };
+}
+export function writeConnTuple(view: DataView, p: number, value: ConnTuple): void {
+  view.setBigUint64(p, value.saddr_h, true);
+  view.setBigUint64(p + 8, value.saddr_l, true);
+  view.setBigUint64(p + 16, value.daddr_h, true);
+  view.setBigUint64(p + 24, value.daddr_l, true);
+  view.setUint16(p + 32, value.sport, true);
+  view.setUint16(p + 34, value.dport, true);
+  view.setUint32(p + 36, value.netns, true);
+  view.setUint32(p + 40, value.pid, true);
+  view.setUint32(p + 44, value.metadata, true);
+}
+
+export const tcpStatsSize = 16;
+export interface TcpStats {
+  rtt: number;
+  rtt_var: number;
+  retransmits: number;
+  state_transitions: number;
+  failure_reason: number;
+}
+export function readTcpStats(view: DataView, p: number): TcpStats {
+  return {
+    rtt: view.getUint32(p, true),
+    rtt_var: view.getUint32(p + 4, true),
+    retransmits: view.getUint32(p + 8, true),
+    state_transitions: view.getUint16(p + 12, true),
+    failure_reason: view.getUint16(p + 14, true),
+  };
+}
+export function writeTcpStats(view: DataView, p: number, value: TcpStats): void {
+  view.setUint32(p, value.rtt, true);
+  view.setUint32(p + 4, value.rtt_var, true);
+  view.setUint32(p + 8, value.retransmits, true);
+  view.setUint16(p + 12, value.state_transitions, true);
+  view.setUint16(p + 14, value.failure_reason, true);
+}
+
+export const protocolStackSize = 4;
+export interface ProtocolStack {
+  api: number;
+  application: number;
+  encryption: number;
+  flags: number;
+}
+export function readProtocolStack(view: DataView, p: number): ProtocolStack {
+  return {
+    api: view.getUint8(p),
+    application: view.getUint8(p + 1),
+    encryption: view.getUint8(p + 2),
+    flags: view.getUint8(p + 3),
+  };
+}
+export function writeProtocolStack(view: DataView, p: number, value: ProtocolStack): void {
+  view.setUint8(p, value.api);
+  view.setUint8(p + 1, value.application);
+  view.setUint8(p + 2, value.encryption);
+  view.setUint8(p + 3, value.flags);
+}
+
+export const connStatsSize = 56;
+export interface ConnStats {
+  sent_bytes: bigint;
+  recv_bytes: bigint;
+  sent_packets: number;
+  recv_packets: number;
+  timestamp: bigint;
+  duration: bigint;
+  cookie: number;
+  protocol_stack: ProtocolStack;
+  flags: number;
+  direction: number;
+}
+export function readConnStats(view: DataView, p: number): ConnStats {
+  return {
+    sent_bytes: view.getBigUint64(p, true),
+    recv_bytes: view.getBigUint64(p + 8, true),
+    sent_packets: view.getUint32(p + 16, true),
+    recv_packets: view.getUint32(p + 20, true),
+    timestamp: view.getBigUint64(p + 24, true),
+    duration: view.getBigUint64(p + 32, true),
+    cookie: view.getUint32(p + 40, true),
+    protocol_stack: readProtocolStack(view, p + 44),
+    flags: view.getUint8(p + 48),
+    direction: view.getUint8(p + 49),
+  };
+}
+export function writeConnStats(view: DataView, p: number, value: ConnStats): void {
+  view.setBigUint64(p, value.sent_bytes, true);
+  view.setBigUint64(p + 8, value.recv_bytes, true);
+  view.setUint32(p + 16, value.sent_packets, true);
+  view.setUint32(p + 20, value.recv_packets, true);
+  view.setBigUint64(p + 24, value.timestamp, true);
+  view.setBigUint64(p + 32, value.duration, true);
+  view.setUint32(p + 40, value.cookie, true);
+  writeProtocolStack(view, p + 44, value.protocol_stack);
+  view.setUint8(p + 48, value.flags);
+  view.setUint8(p + 49, value.direction);
+}
+
+export const connSize = 120;
+export interface Conn {
+  tup: ConnTuple;
+  tcp_stats: TcpStats;
+  conn_stats: ConnStats;
+}
+export function readConn(view: DataView, p: number): Conn {
+  return {
+    tup: readConnTuple(view, p),
+    tcp_stats: readTcpStats(view, p + 48),
+    conn_stats: readConnStats(view, p + 64),
+  };
+}
+export function writeConn(view: DataView, p: number, value: Conn): void {
+  writeConnTuple(view, p, value.tup);
+  writeTcpStats(view, p + 48, value.tcp_stats);
+  writeConnStats(view, p + 64, value.conn_stats);
+}
+
+export const EventKind = {
+  EVENT_CONNECT: 1,
+  EVENT_ACCEPT: 2,
+  EVENT_CLOSE: 3,
+  EVENT_PASSIVE: 4,
+} as const;
+export type EventKind = (typeof EventKind)[keyof typeof EventKind];
+
+export const ConnFact = {
+  FACT_ESTABLISHED: 1,
+  FACT_FIN_SENT: 2,
+  FACT_ACCEPTED: 4,
+  FACT_UNSEEN_OPEN: 8,
+  FACT_TOTALS_TAKEN: 16,
+  FACT_UNSEEN_CLOSE: 32,
+  FACT_COUNTERS_UNSTABLE: 64,
+  FACT_NO_SYN: 128,
+} as const;
+export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
+
+export const eventSize = 152;
+export interface Event {
+  sk: bigint;
+  conn: Conn;
+  comm: Uint8Array;
+  kind: number;
+  flags: number;
+}
+export function readEvent(view: DataView, p: number): Event {
+  return {
+    sk: view.getBigUint64(p, true),
+    conn: readConn(view, p + 8),
+    comm: new Uint8Array(view.buffer, view.byteOffset + p + 128, 16).slice(),
+    kind: view.getUint32(p + 144, true),
+    flags: view.getUint32(p + 148, true),
+  };
+}
+export function writeEvent(view: DataView, p: number, value: Event): void {
+  view.setBigUint64(p, value.sk, true);
+  writeConn(view, p + 8, value.conn);
+  new Uint8Array(view.buffer, view.byteOffset + p + 128, 16).set(value.comm);
+  view.setUint32(p + 144, value.kind, true);
+  view.setUint32(p + 148, value.flags, true);
+}
+
+export const Loss = {
+  LOSS_EVENT_RING_FULL: 0,
+  LOSS_CONNECTION_MAP_FULL: 1,
+  LOSS_TUPLE_UNREADABLE: 2,
+  LOSS_COUNTERS_UNSTABLE: 3,
+  LOSS_MAX: 4,
+} as const;
+export type Loss = (typeof Loss)[keyof typeof Loss];
+
+export const Offset = {
+  OFFSET_SKC_DADDR: 0,
+  OFFSET_SKC_RCV_SADDR: 1,
+  OFFSET_SKC_DPORT: 2,
+  OFFSET_SKC_NUM: 3,
+  OFFSET_SKC_FAMILY: 4,
+  OFFSET_SKC_STATE: 5,
+  OFFSET_SKC_NET: 6,
+  OFFSET_NET_NS_INUM: 7,
+  OFFSET_SKC_V6_DADDR: 8,
+  OFFSET_SKC_V6_RCV_SADDR: 9,
+  OFFSET_INET_SPORT: 10,
+  OFFSET_SK_FLAGS: 11,
+  OFFSET_SK_ERR: 12,
+  OFFSET_SK_PROTOCOL: 13,
+  OFFSET_SK_TYPE: 14,
+  OFFSET_SK_SOCKET: 15,
+  OFFSET_SRTT_US: 16,
+  OFFSET_MDEV_US: 17,
+  OFFSET_TOTAL_RETRANS: 18,
+  OFFSET_BYTES_ACKED: 19,
+  OFFSET_BYTES_RECEIVED: 20,
+  OFFSET_SEGS_IN: 21,
+  OFFSET_SEGS_OUT: 22,
+  OFFSET_SND_UNA: 23,
+  OFFSET_WRITE_SEQ: 24,
+  OFFSET_RCV_NXT: 25,
+  OFFSET_COPIED_SEQ: 26,
+  OFFSET_SOCKET_SK: 27,
+  OFFSET_SOCKET_INO: 28,
+  OFFSET_FL4_SADDR: 29,
+  OFFSET_FL4_DADDR: 30,
+  OFFSET_FL4_SPORT: 31,
+  OFFSET_FL4_DPORT: 32,
+  OFFSET_FL6_ARGUMENT: 33,
+  OFFSET_FL6_SADDR: 34,
+  OFFSET_FL6_DADDR: 35,
+  OFFSET_FL6_SPORT: 36,
+  OFFSET_FL6_DPORT: 37,
+  OFFSET_SKB_SK: 38,
+  OFFSET_SKB_HEAD: 39,
+  OFFSET_SKB_TRANSPORT_HEADER: 40,
+  OFFSET_SKB_NETWORK_HEADER: 41,
+  OFFSET_HAS_IPV6: 42,
+  OFFSET_PROTOCOL_MASK: 43,
+  OFFSET_MAX: 44,
+} as const;
+export type Offset = (typeof Offset)[keyof typeof Offset];
+
+export const liveSize = 184;
+export interface Live {
+  event: Event;
+  base_acked: bigint;
+  base_received: bigint;
+  base_segs_in: number;
+  base_segs_out: number;
+  base_retrans: number;
+}
+export function readLive(view: DataView, p: number): Live {
+  return {
+    event: readEvent(view, p),
+    base_acked: view.getBigUint64(p + 152, true),
+    base_received: view.getBigUint64(p + 160, true),
+    base_segs_in: view.getUint32(p + 168, true),
+    base_segs_out: view.getUint32(p + 172, true),
+    base_retrans: view.getUint32(p + 176, true),
+  };
+}
+export function writeLive(view: DataView, p: number, value: Live): void {
+  writeEvent(view, p, value.event);
+  view.setBigUint64(p + 152, value.base_acked, true);
+  view.setBigUint64(p + 160, value.base_received, true);
+  view.setUint32(p + 168, value.base_segs_in, true);
+  view.setUint32(p + 172, value.base_segs_out, true);
+  view.setUint32(p + 176, value.base_retrans, true);
+}
+
+export const acceptedSize = 24;
+export interface Accepted {
+  sk: bigint;
+  socket_ino: bigint;
+  cookie: number;
+  gone: number;
+}
+export function readAccepted(view: DataView, p: number): Accepted {
+  return {
+    sk: view.getBigUint64(p, true),
+    socket_ino: view.getBigUint64(p + 8, true),
+    cookie: view.getUint32(p + 16, true),
+    gone: view.getUint32(p + 20, true),
+  };
+}
+export function writeAccepted(view: DataView, p: number, value: Accepted): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setBigUint64(p + 8, value.socket_ino, true);
+  view.setUint32(p + 16, value.cookie, true);
+  view.setUint32(p + 20, value.gone, true);
+}
+
+export const guessCommandSize = 32;
+export interface GuessCommand {
+  address: bigint;
+  pid_tgid: bigint;
+  armed: bigint;
+  floor: bigint;
+}
+export function readGuessCommand(view: DataView, p: number): GuessCommand {
+  return {
+    address: view.getBigUint64(p, true),
+    pid_tgid: view.getBigUint64(p + 8, true),
+    armed: view.getBigUint64(p + 16, true),
+    floor: view.getBigUint64(p + 24, true),
+  };
+}
+export function writeGuessCommand(view: DataView, p: number, value: GuessCommand): void {
+  view.setBigUint64(p, value.address, true);
+  view.setBigUint64(p + 8, value.pid_tgid, true);
+  view.setBigUint64(p + 16, value.armed, true);
+  view.setBigUint64(p + 24, value.floor, true);
+}
+
+export const guessAnswerSize = 40;
+export interface GuessAnswer {
+  sequence: bigint;
+  pid_tgid: bigint;
+  sk: bigint;
+  valid: bigint[];
+}
+export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
+  return {
+    sequence: view.getBigUint64(p, true),
+    pid_tgid: view.getBigUint64(p + 8, true),
+    sk: view.getBigUint64(p + 16, true),
+    valid: Array.from({ length: 2 }, (_, i) => view.getBigUint64(p + 24 + i * 8, true)),
+  };
+}
+export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer): void {
+  view.setBigUint64(p, value.sequence, true);
+  view.setBigUint64(p + 8, value.pid_tgid, true);
+  view.setBigUint64(p + 16, value.sk, true);
+  value.valid.forEach((item, i) => view.setBigUint64(p + 24 + i * 8, item, true));
+}
+
+export const chunkSize = 256;
+export interface Chunk {
+  bytes: Uint8Array;
+}
+export function readChunk(view: DataView, p: number): Chunk {
+  return {
+    bytes: new Uint8Array(view.buffer, view.byteOffset + p, 256).slice(),
+  };
+}
+export function writeChunk(view: DataView, p: number, value: Chunk): void {
+  new Uint8Array(view.buffer, view.byteOffset + p, 256).set(value.bytes);
+}
+
+export const tracePrograms = [
+  "on_tcp_connect",
+  "on_tcp_finish_connect",
+  "on_security_sock_graft",
+  "on_inet_csk_accept",
+  "on_tcp_shutdown",
+  "on_tcp_disconnect",
+  "on_tcp_close",
+  "on_tcp_v4_destroy_sock",
+  "on_passive_established",
+  "on_active_established",
+  "on_closed",
+  "on_set_state",
+  "on_tcp_destroy_sock",
+  "run_accepted",
+] as const;
+export type TraceProgram = (typeof tracePrograms)[number];
+export const traceMaps = [
+  "conns",
+  "events",
+  "losses",
+  "accepted_answer",
+] as const;
+export type TraceMap = (typeof traceMaps)[number];
+
+export const guessPrograms = [
+  "on_tcp_getsockopt",
+  "on_ip_make_skb",
+  "on_ip6_make_skb",
+  "on_ip_send_skb",
+  "on_set_state",
+  "run_copy_sock",
+  "run_peek",
+] as const;
+export type GuessProgram = (typeof guessPrograms)[number];
+export const guessMaps = [
+  "command",
+  "answer",
+  "window",
+] as const;
+export type GuessMap = (typeof guessMaps)[number];

@@ -1,0 +1,78 @@
+/**
+ * The tracepoint mode's accepts. No tracepoint fires in accept(2): the end of a handshake is seen, and at each poll
+ * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
+ */
+import { ConnFact, type Event } from "../record/layout.gen.ts";
+
+/** What the kernel says of a connection whose handshake is done. */
+export type AcceptState =
+  | { state: "waiting" }
+  /** Closed meanwhile: its close event is on its way. */
+  | { state: "gone" }
+  | { state: "accepted"; ino: number };
+
+export interface AcceptSources {
+  ask(sk: bigint, cookie: number): AcceptState;
+  /** Owners of these socket inodes; `port` and `netns` say where to look first. Missing: not found. */
+  owners(inodes: Map<number, Event>): Map<number, { pid: number; comm: Uint8Array }>;
+}
+
+export class Accepts {
+  readonly #pending = new Map<string, Event>();
+  /** Gone at the last poll: the close is drained by now, unless it was lost. */
+  #gone = new Set<string>();
+  readonly #sources: AcceptSources;
+
+  constructor(sources: AcceptSources) {
+    this.#sources = sources;
+  }
+
+  /** A handshake is done: keep it until somebody accepts. */
+  established(event: Event): void {
+    this.#pending.set(keyOf(event), event);
+  }
+
+  /**
+   * The close of a connection: the accept that was not told yet, if there was one; null when it was told before; and
+   * "unaccepted" for a connection that nobody ever accepted, of which nothing is to be shown.
+   */
+  closed(close: Event): Event | null | "unaccepted" {
+    const pending = this.#pending.get(keyOf(close));
+    if (!pending) return null;
+    this.#pending.delete(keyOf(close));
+    if ((close.flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
+    return owned(pending, close.conn.tup.pid, close.comm);
+  }
+
+  /** Those accepted since the last poll, their owner where one can be named. */
+  poll(): Event[] {
+    const accepted = new Map<number, Event>();
+    const gone = new Set<string>();
+    for (const [key, event] of this.#pending) {
+      const answer = this.#sources.ask(event.sk, event.conn.conn_stats.cookie);
+      if (answer.state === "gone") {
+        if (this.#gone.has(key)) this.#pending.delete(key);
+        else gone.add(key);
+      }
+      if (answer.state !== "accepted") continue;
+      accepted.set(answer.ino, event);
+      this.#pending.delete(key);
+    }
+    this.#gone = gone;
+    if (accepted.size === 0) return [];
+    const owners = this.#sources.owners(accepted);
+    return [...accepted].map(([ino, event]) => {
+      const owner = owners.get(ino);
+      return owner ? owned(event, owner.pid, owner.comm) : event;
+    });
+  }
+}
+
+// --- internal ---
+
+/** A sock's address is used again; the cookie is not. */
+const keyOf = ({ sk, conn }: Event): string => `${sk} ${conn.conn_stats.cookie}`;
+
+function owned(event: Event, pid: number, comm: Uint8Array): Event {
+  return { ...event, comm, conn: { ...event.conn, tup: { ...event.conn.tup, pid } } };
+}

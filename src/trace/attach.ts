@@ -1,0 +1,56 @@
+/** Loads the trace object and attaches it, one way or the other. */
+import { traceObject } from "../embedded.ts";
+import { explained, type AttachMode, type Host } from "../kernel/host.ts";
+import { loadObject, type KernelObject } from "../kernel/object.ts";
+import { tracePrograms } from "../record/layout.gen.ts";
+import { kprobes, runByTool, tracepoints, type KprobePoint } from "./programs.ts";
+
+/** Throws a Failure that names the program or the symbol. The rings must be there before the first event: `ready`. */
+export function attachTrace(
+  host: Host,
+  mode: AttachMode,
+  constants: ReadonlyMap<number, bigint>,
+  accept: KprobePoint,
+  ready: (object: KernelObject) => void,
+): KernelObject {
+  const points = [...kprobes, accept];
+  const load =
+    mode === "kprobe"
+      ? points.map((point) => point.program)
+      : [...tracepoints.map((point) => point.program), ...runByTool];
+  let object: KernelObject;
+  try {
+    const spec = { name: "trace", file: traceObject, programs: tracePrograms, load, constants };
+    object = loadObject(host.shim, spec);
+  } catch (error) {
+    throw explained(error, { step: "program", subject: "trace" });
+  }
+  try {
+    ready(object);
+    if (mode === "kprobe") for (const point of points) attachKprobe(host, object, point);
+    else for (const { program, name } of tracepoints) attachTracepoint(host, object, program, name);
+    return object;
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
+}
+
+// --- internal ---
+
+function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): void {
+  const { program, symbol, retprobe = false } = point;
+  try {
+    object.own(host.kprobes!.attach(object.progFd(program), { symbol, retprobe }));
+  } catch (error) {
+    throw explained(error, { step: "attach", subject: `kprobe ${symbol}`, symbol });
+  }
+}
+
+function attachTracepoint(host: Host, object: KernelObject, program: string, name: string): void {
+  try {
+    object.own(host.shim.rawTracepoint(object.progFd(program), name));
+  } catch (error) {
+    throw explained(error, { step: "attach", subject: `tracepoint ${name}` });
+  }
+}

@@ -1,0 +1,88 @@
+/** A record of the ring to an event. Pure. */
+import type { Direction, EventKind, TcpEvent, Totals } from "../conn/event.ts";
+import { addressOfWords } from "../record/address.ts";
+import { readComm } from "../record/comm.ts";
+import {
+  ConnDirection,
+  ConnFact,
+  ConnMetadata,
+  eventSize,
+  readEvent,
+  EventKind as Kind,
+  type Event,
+} from "../record/layout.gen.ts";
+import type { KnownTotals } from "./offsets.ts";
+
+/** Every record in what one drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. */
+export function readRecords(drained: Uint8Array): Event[] {
+  const view = new DataView(drained.buffer, drained.byteOffset, drained.byteLength);
+  const events: Event[] = [];
+  for (let at = 0; at + 8 <= drained.length;) {
+    const size = view.getUint32(at, true);
+    const next = at + 8 + ((size + 7) & ~7);
+    if (size >= eventSize && next <= drained.length) events.push(readEvent(view, at + 8));
+    at = next;
+  }
+  return events;
+}
+
+export function toTcpEvent(event: Event, kind: EventKind, known: KnownTotals): TcpEvent {
+  const { tup, conn_stats: stats } = event.conn;
+  const family = (tup.metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
+  const local = addressOfWords(tup.saddr_h, tup.saddr_l, family);
+  const remote = addressOfWords(tup.daddr_h, tup.daddr_l, family);
+  return {
+    kind,
+    atNs: stats.timestamp,
+    pid: tup.pid === 0 ? null : tup.pid,
+    comm: tup.pid === 0 ? null : readComm(event.comm),
+    family: local.family,
+    direction: directionOf(stats.direction),
+    netns: tup.netns === 0 ? null : tup.netns,
+    local: { address: local.address, port: tup.sport },
+    remote: { address: remote.address, port: tup.dport },
+    ...(kind === "close" ? { totals: totalsOf(event, known) } : {}),
+  };
+}
+
+export const kindOf = (event: Event): EventKind | null =>
+  event.kind === Kind.EVENT_CONNECT
+    ? "connect"
+    : event.kind === Kind.EVENT_ACCEPT
+      ? "accept"
+      : event.kind === Kind.EVENT_CLOSE
+        ? "close"
+        : null;
+
+// --- internal ---
+
+/**
+ * bytes_acked counts a SYN that was sent and write_seq a FIN: of a connection older than the trace the one is not
+ * known unless its direction is, of one whose close was not seen the other.
+ */
+function totalsOf({ conn, flags }: Event, known: KnownTotals): Totals {
+  const { conn_stats: stats, tcp_stats: tcp } = conn;
+  const is = (fact: number) => (flags & fact) !== 0;
+  const unseenOpen = is(ConnFact.FACT_UNSEEN_OPEN);
+  const undirected = unseenOpen && stats.direction === ConnDirection.DIRECTION_UNKNOWN;
+  const stable = !is(ConnFact.FACT_COUNTERS_UNSTABLE);
+  const sent = known.bytesSent && stable && !undirected && !is(ConnFact.FACT_UNSEEN_CLOSE);
+  return {
+    bytesSent: sent ? plausible(stats.sent_bytes) : null,
+    bytesReceived: known.bytesReceived && stable ? plausible(stats.recv_bytes) : null,
+    segsOut: known.segs ? stats.sent_packets : null,
+    segsIn: known.segs ? stats.recv_packets : null,
+    rttUs: known.rtt ? tcp.rtt : null,
+    rttVarUs: known.rttVar ? tcp.rtt_var : null,
+    retransmits: known.retransmits ? tcp.retransmits : null,
+    durationNs: unseenOpen ? null : stats.duration,
+  };
+}
+
+/** No connection moves 2^63 bytes: a count beyond came of something we do not know, so it is not known. */
+const plausible = (bytes: bigint): bigint | null => (bytes < 1n << 63n ? bytes : null);
+
+function directionOf(direction: number): Direction {
+  if (direction === ConnDirection.DIRECTION_INCOMING) return "incoming";
+  return direction === ConnDirection.DIRECTION_OUTGOING ? "outgoing" : "unknown";
+}

@@ -1,0 +1,24 @@
+/** What can be lost, and how it is called. */
+import { Loss } from "../record/layout.gen.ts";
+
+/** By enum loss. To add one: a line in bpf/record.h and its text here. */
+export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX">, string> = {
+  LOSS_EVENT_RING_FULL: "event ring full",
+  LOSS_CONNECTION_MAP_FULL: "connection map full",
+  LOSS_TUPLE_UNREADABLE: "addresses unreadable",
+  LOSS_COUNTERS_UNSTABLE: "counters changed while read",
+};
+
+export interface LossCount {
+  cause: string;
+  count: bigint;
+}
+
+/** One entry per cause, also those with nothing. `read` gives the kernel's counter of a cause. */
+export function countLosses(read: (cause: number) => bigint, more: LossCount[]): LossCount[] {
+  const counted = Object.entries(lossTexts).map(([name, cause]) => ({
+    cause,
+    count: read(Loss[name as keyof typeof lossTexts]),
+  }));
+  return [...counted, ...more];
+}

@@ -1,0 +1,91 @@
+/** From a guess to the constants of the trace object, and to what may be shown. Pure. */
+import { GuessError } from "../errors.ts";
+import type { AttachMode } from "../kernel/host.ts";
+import { Offset } from "../record/layout.gen.ts";
+import type { FieldReport, GuessReport } from "../guess/report.ts";
+
+/** Which totals are known. A false one is shown as unknown, never as what stands at a wrong offset. */
+export interface KnownTotals {
+  bytesSent: boolean;
+  bytesReceived: boolean;
+  segs: boolean;
+  rtt: boolean;
+  rttVar: boolean;
+  retransmits: boolean;
+}
+
+/** Without these nothing can be traced. */
+const REQUIRED = [
+  "skc_daddr",
+  "skc_rcv_saddr",
+  "skc_dport",
+  "skc_num",
+  "skc_family",
+  "skc_state",
+  "skc_net",
+  "net_ns_inum",
+  "sk_protocol",
+  "inet_sport",
+  "rcv_nxt",
+] as const;
+/** The tracepoint mode has no probe in accept: it sees there whether somebody owns the socket. */
+const REQUIRED_BY_TRACEPOINTS = ["sk_socket", "socket_ino"] as const;
+const REQUIRED_BY_IPV6 = ["skc_v6_daddr", "skc_v6_rcv_saddr"] as const;
+
+/** What each total is computed from. To add a total: a row. */
+const TOTALS: Record<keyof KnownTotals, readonly string[]> = {
+  bytesSent: ["bytes_acked", "write_seq", "snd_una"],
+  bytesReceived: ["bytes_received", "rcv_nxt", "copied_seq", "sk_flags"],
+  segs: ["segs_in", "segs_out"],
+  rtt: ["srtt_us"],
+  rttVar: ["mdev_us"],
+  retransmits: ["total_retrans"],
+};
+
+/** Throws a GuessError that names the first field without which tracing is refused. */
+export function requireFields(report: GuessReport, mode: AttachMode): void {
+  const byName = index(report);
+  const ipv6 = REQUIRED_BY_IPV6.filter((name) => byName.get(name)?.status !== "not-applicable");
+  const more = mode === "tracepoint" ? REQUIRED_BY_TRACEPOINTS : [];
+  for (const name of [...REQUIRED, ...more, ...ipv6]) {
+    const field = byName.get(name);
+    if (field?.status === "found") continue;
+    throw new GuessError(name, field?.candidates ?? [], {
+      why: `${field?.how ?? "it is not in the report"}; without it no connection can be told from another`,
+      ...(field ? { struct: field.struct } : {}),
+    });
+  }
+}
+
+/** Every constant of enum offset; a field that is not known stands as 0 and is not shown. */
+export function traceConstants(report: GuessReport): Map<number, bigint> {
+  const byName = index(report);
+  const constants = new Map<number, bigint>();
+  for (const [name, id] of Object.entries(Offset)) {
+    const field = byName.get(name.replace(/^OFFSET_/, "").toLowerCase());
+    constants.set(id, BigInt(field?.offset ?? 0));
+  }
+  constants.set(Offset.OFFSET_HAS_IPV6, byName.get("skc_v6_daddr")?.offset == null ? 0n : 1n);
+  const [protocol, type] = ["sk_protocol", "sk_type"].map((name) => byName.get(name)?.offset ?? 0);
+  constants.set(Offset.OFFSET_PROTOCOL_MASK, Math.abs(type! - protocol!) === 1 ? 0xffn : 0xffffn);
+  return constants;
+}
+
+export function knownTotals(report: GuessReport): KnownTotals {
+  const byName = index(report);
+  const known = (fields: readonly string[]) =>
+    fields.every((f) => byName.get(f)?.status === "found");
+  return Object.fromEntries(
+    Object.entries(TOTALS).map(([total, fields]) => [total, known(fields)]),
+  ) as unknown as KnownTotals;
+}
+
+/** Fields of which a total depends and that were not found: told to the user once. */
+export function missingFields(report: GuessReport): FieldReport[] {
+  const needed = new Set(Object.values(TOTALS).flat());
+  return report.fields.filter(({ field, status }) => needed.has(field) && status !== "found");
+}
+
+// --- internal ---
+
+const index = (report: GuessReport) => new Map(report.fields.map((field) => [field.field, field]));

@@ -1,0 +1,48 @@
+/** Which programs each way to attach loads, and where they are attached. */
+import type { AttachMode } from "../kernel/host.ts";
+import type { TraceProgram } from "../record/layout.gen.ts";
+
+export interface KprobePoint {
+  program: TraceProgram;
+  symbol: string;
+  retprobe?: true;
+}
+
+/** To probe another function: a SEC line in bpf/trace.bpf.c, a row here. */
+export const kprobes: readonly KprobePoint[] = [
+  { program: "on_tcp_connect", symbol: "tcp_connect" },
+  { program: "on_tcp_finish_connect", symbol: "tcp_finish_connect" },
+  { program: "on_tcp_shutdown", symbol: "tcp_shutdown" },
+  { program: "on_tcp_disconnect", symbol: "tcp_disconnect" },
+  { program: "on_tcp_close", symbol: "tcp_close" },
+  { program: "on_tcp_v4_destroy_sock", symbol: "tcp_v4_destroy_sock" },
+];
+
+/**
+ * Where accept(2) is seen; the first that does see it is used. security_sock_graft runs at the end of every accept
+ * (it needs CONFIG_SECURITY_NETWORK); a return probe misses those that were entered before it was attached.
+ */
+export const acceptPoints: readonly KprobePoint[] = [
+  { program: "on_security_sock_graft", symbol: "security_sock_graft" },
+  { program: "on_inet_csk_accept", symbol: "inet_csk_accept", retprobe: true },
+];
+
+export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
+  { program: "on_passive_established", name: "inet_sock_set_state" },
+  { program: "on_active_established", name: "inet_sock_set_state" },
+  { program: "on_closed", name: "inet_sock_set_state" },
+  { program: "on_set_state", name: "inet_sock_set_state" },
+  { program: "on_tcp_destroy_sock", name: "tcp_destroy_sock" },
+];
+
+/**
+ * Where accepts are seen: what these miss is lost. What the others miss is made up for at the latest when the sock is
+ * destroyed.
+ */
+export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
+  kprobe: acceptPoints.map((point) => point.program),
+  tracepoint: ["on_passive_established"],
+};
+
+/** Loaded with the tracepoints and run by the tool, never attached. */
+export const runByTool: readonly TraceProgram[] = ["run_accepted"];

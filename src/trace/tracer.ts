@@ -1,0 +1,261 @@
+/** The pipeline: guess, load, attach, check; then drain, decode, order. */
+import { cpus } from "node:os";
+import type { TcpEvent } from "../conn/event.ts";
+import { Failure } from "../errors.ts";
+import { loadOffsets, matchesKernel } from "../guess/file.ts";
+import { withLoopback } from "../guess/netns.ts";
+import type { GuessReport } from "../guess/report.ts";
+import { asFailure, guessOn } from "../guess/run.ts";
+import { monotonicNs } from "../kernel/clock.ts";
+import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
+import { getpagesize } from "../kernel/libc.ts";
+import type { KernelObject } from "../kernel/object.ts";
+import type { PerfRings } from "../kernel/shim.ts";
+import { EventKind, Loss, type Event } from "../record/layout.gen.ts";
+import { Accepts } from "./accepts.ts";
+import { acceptSources } from "./accept_sources.ts";
+import { attachTrace } from "./attach.ts";
+import { kindOf, readRecords, toTcpEvent } from "./decode.ts";
+import { countLosses, type LossCount } from "./losses.ts";
+import { knownTotals, missingFields, requireFields, traceConstants } from "./offsets.ts";
+import { acceptPoints, missedIsLost, type KprobePoint } from "./programs.ts";
+import { selfCheck } from "./self_check.ts";
+
+export interface TraceOptions {
+  attach: AttachMode | "auto";
+  offsetsFile?: string;
+  debug: boolean;
+}
+
+export interface Trace extends AsyncDisposable {
+  /** "tracing TCP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
+  readonly description: string;
+  /** What the user should know before the first line: numbers that will be missing, a file that was not used. */
+  readonly notes: string[];
+  /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
+  poll(last?: boolean): TcpEvent[];
+  readonly losses: () => LossCount[];
+}
+
+/** Throws a Failure that says why this host cannot be traced. */
+export async function openTrace(options: TraceOptions): Promise<Trace> {
+  const host = openHost(options.attach);
+  const notes: string[] = [];
+  const { report, how } = await offsetsFor(host, options, notes);
+  for (const { field, how: why } of missingFields(report)) {
+    notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
+  }
+  const attached = openFirst(host, report, notes);
+  const description = `tracing TCP with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
+  return running({ host, ...attached, report, description, notes });
+}
+
+// --- internal ---
+
+/** 1 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. */
+function ringPages(): number {
+  const online = cpus().length;
+  const bytes = online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : 1 << 16;
+  return Math.max(1, bytes / getpagesize());
+}
+
+/** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
+const SETTLED_NS = 1_000_000n;
+
+interface Attached {
+  object: KernelObject;
+  rings: PerfRings;
+}
+
+interface Running extends Attached {
+  host: Host;
+  mode: AttachMode;
+  tgid: number;
+  report: GuessReport;
+  description: string;
+  notes: string[];
+}
+
+async function offsetsFor(
+  host: Host,
+  { offsetsFile }: TraceOptions,
+  notes: string[],
+): Promise<{ report: GuessReport; how: string }> {
+  if (offsetsFile !== undefined) {
+    const saved = await loadOffsets(offsetsFile);
+    const why = host.modes.includes(saved.attach)
+      ? matchesKernel(saved, host.kernel)
+      : `it was guessed with ${saved.attach}s`;
+    if (why === null) return { report: saved, how: `offsets from ${offsetsFile}` };
+    notes.push(`${offsetsFile} is not used, the offsets are guessed: ${why}`);
+  }
+  const report = guessOn(host);
+  return { report, how: `offsets guessed in ${Math.round(report.ms)} ms` };
+}
+
+/** The way the offsets were guessed first; a kernel that lacks one of the functions may still have the tracepoints. */
+function openFirst(
+  host: Host,
+  report: GuessReport,
+  notes: string[],
+): Attached & { tgid: number; mode: AttachMode } {
+  const modes = [report.attach, ...host.modes.filter((mode) => mode !== report.attach)];
+  for (const [i, mode] of modes.entries()) {
+    try {
+      return { ...openChecked(host, report, mode), mode };
+    } catch (error) {
+      if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
+      notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
+    }
+  }
+  throw new RangeError("a host without a way to attach");
+}
+
+/** Attaches at each place where accept can be seen until one does see it. */
+function openChecked(
+  host: Host,
+  report: GuessReport,
+  mode: AttachMode,
+): Attached & { tgid: number } {
+  requireFields(report, mode);
+  const totals = knownTotals(report);
+  const exact = totals.bytesSent && totals.bytesReceived;
+  let last: unknown;
+  for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
+    let attached: Attached | null = null;
+    try {
+      attached = open(host, report, mode, point);
+      const { object, rings } = attached;
+      const drain = drainer(host, rings);
+      const check = withLoopback((place) => selfCheck(place, drain, exact));
+      if (check.sawAccept) return { object, rings, tgid: check.tgid };
+      last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
+    } catch (error) {
+      last = error;
+    }
+    if (attached) close(host, attached);
+  }
+  throw asFailure(last);
+}
+
+function open(host: Host, report: GuessReport, mode: AttachMode, accept: KprobePoint): Attached {
+  let rings: PerfRings | null = null;
+  try {
+    const object = attachTrace(host, mode, traceConstants(report), accept, (loaded) => {
+      rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
+    });
+    return { object, rings: rings! };
+  } catch (error) {
+    if (rings !== null) host.shim.ringsClose(rings);
+    throw error;
+  }
+}
+
+function close(host: Host, { object, rings }: Attached): void {
+  object[Symbol.dispose]();
+  host.shim.ringsClose(rings);
+}
+
+/** How often to look for CPUs that came online: it reads a file of sysfs. */
+const REFRESH_EVERY_MS = 1000;
+
+interface Drain {
+  (): Event[];
+  /** Records that found no room, as the rings tell. */
+  lost(): number;
+}
+
+function drainer(host: Host, rings: PerfRings): Drain {
+  const buffer = new Uint8Array(1 << 20);
+  let lost = 0;
+  let refreshedAt = performance.now();
+  const drain = () => {
+    const events: Event[] = [];
+    for (;;) {
+      const { bytes, lost: more } = host.shim.ringsDrain(rings, buffer);
+      lost += more;
+      events.push(...readRecords(buffer.subarray(0, bytes)));
+      // A buffer that was not filled means that the rings were empty.
+      if (bytes < buffer.length / 2) break;
+    }
+    if (performance.now() - refreshedAt > REFRESH_EVERY_MS) {
+      refreshedAt = performance.now();
+      host.shim.ringsRefresh(rings);
+    }
+    return events;
+  };
+  return Object.assign(drain, { lost: () => lost });
+}
+
+function running(of: Running): Trace {
+  const { host, mode, object, rings, tgid, report, description, notes } = of;
+  const known = knownTotals(report);
+  const drain = drainer(host, rings);
+  const accepts = new Accepts(acceptSources(host.shim, object, tgid));
+  const value = new BigUint64Array(1);
+  const lossesFd = object.mapFd("losses");
+  let held: Event[] = [];
+
+  const missed = (): LossCount => {
+    const loaded = missedIsLost[mode].filter((program) => object.loaded(program));
+    const misses = loaded.map((program) => host.shim.progMisses(object.progFd(program)));
+    const count = BigInt(misses.reduce((sum, n) => sum + n, 0));
+    return { cause: "accept possibly missed, its probe was busy", count };
+  };
+
+  const poll = (last = false): TcpEvent[] => {
+    const settled = monotonicNs() - SETTLED_NS;
+    const drained = [...held, ...drain()].sort(byTime);
+    held = last ? [] : drained.filter((event) => timeOf(event) > settled);
+    const ready = last ? drained : drained.filter((event) => timeOf(event) <= settled);
+    const events = ready.flatMap((event) => shown(event, accepts));
+    for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
+    return events
+      .filter(({ event }) => event.conn.tup.pid !== tgid)
+      .map(({ event, kind }) => toTcpEvent(event, kind, known));
+  };
+
+  return {
+    description,
+    notes,
+    poll,
+    losses: () =>
+      countLosses(
+        (cause) => {
+          host.shim.mapLookup(lossesFd, Uint32Array.of(cause), value);
+          // Before 5.1 the program is not told that the ring was full; from then on both count the same.
+          const told = value[0]!;
+          const lost = BigInt(drain.lost());
+          return cause === Loss.LOSS_EVENT_RING_FULL && lost > told ? lost : told;
+        },
+        [missed()],
+      ),
+    async [Symbol.asyncDispose]() {
+      close(host, { object, rings });
+    },
+  };
+}
+
+type Shown = { event: Event; kind: "connect" | "accept" | "close" };
+
+/** What one record comes to: a handshake waits for its accept, a close may bring one along. */
+function shown(event: Event, accepts: Accepts): Shown[] {
+  if (event.kind === EventKind.EVENT_PASSIVE) {
+    accepts.established(event);
+    return [];
+  }
+  const kind = kindOf(event);
+  if (kind === null) return [];
+  if (kind !== "close") return [{ event, kind }];
+  const accept = accepts.closed(event);
+  if (accept === "unaccepted") return [];
+  return accept
+    ? [
+        { event: accept, kind: "accept" },
+        { event, kind },
+      ]
+    : [{ event, kind }];
+}
+
+const timeOf = (event: Event): bigint => event.conn.conn_stats.timestamp;
+const byTime = (a: Event, b: Event): number => Number(timeOf(a) - timeOf(b));

@@ -1,0 +1,88 @@
+/**
+ * Everything: builds for both machines, then unit tests, tests of the built files, the kernel tests
+ * here and in a subset of the VM lab. Ends with a line "N passed, N failed".
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+interface Count {
+  passed: number;
+  failed: number;
+}
+
+/** A part that cannot start counts as one failure. To add one, add a row; they run in this order. */
+const PARTS: { name: string; run: () => Promise<Count> }[] = [
+  { name: "build", run: build },
+  { name: "unit tests", run: () => bunTest("test/unit") },
+  { name: "built files", run: () => bunTest("test/built") },
+  { name: "this machine's kernel", run: () => bunTest("test/kernel") },
+  { name: "kernels in virtual machines", run: vmSubset },
+];
+
+process.chdir(join(import.meta.dir, ".."));
+const total: Count = { passed: 0, failed: 0 };
+for (const { name, run } of PARTS) {
+  const start = performance.now();
+  console.log(`\n# ${name}`);
+  const count = await run().catch((error: unknown) => {
+    console.log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return { passed: 0, failed: 1 };
+  });
+  total.passed += count.passed;
+  total.failed += count.failed;
+  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  console.log(`# ${name}: ${count.passed} ok, ${count.failed} not, ${seconds} s`);
+  // Nothing that follows can run without it.
+  if (name === "build" && count.failed > 0) break;
+}
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exit(total.failed === 0 ? 0 : 1);
+
+async function build(): Promise<Count> {
+  const child = Bun.spawn([process.execPath, "build.ts", "--arm64"], {
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  if ((await child.exited) !== 0) throw new Error("the build failed: its reason is above");
+  return { passed: 0, failed: 0 };
+}
+
+/** Runs one folder's tests, shown as they run; the counts come from the report. */
+async function bunTest(folder: string): Promise<Count> {
+  const work = mkdtempSync(join(tmpdir(), "tracer-bpf-test-"));
+  const report = join(work, "report.xml");
+  try {
+    const child = Bun.spawn(
+      [process.execPath, "test", `./${folder}/`, "--timeout", "120000"].concat(
+        "--reporter=junit",
+        `--reporter-outfile=${report}`,
+      ),
+      { stdin: "ignore", stdout: "inherit", stderr: "inherit" },
+    );
+    const code = await child.exited;
+    const count = readReport(report);
+    // A crash, or a file that could not be loaded, is in no report.
+    if (code !== 0 && count.failed === 0) count.failed = 1;
+    return count;
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+/** The root element counts all tests; what was skipped did not pass. */
+function readReport(file: string): Count {
+  const root = /<testsuites [^>]*>/.exec(readFileSync(file, "utf8"))?.[0] ?? "";
+  const number = (name: string): number =>
+    Number(new RegExp(` ${name}="(\\d+)"`).exec(root)?.[1] ?? NaN);
+  const failed = number("failures");
+  const passed = number("tests") - failed - number("skipped");
+  if (Number.isNaN(passed)) throw new Error(`${file} is no report of bun test`);
+  return { passed, failed };
+}
+
+async function vmSubset(): Promise<Count> {
+  const { runSubset } = await import("./vm/subset.ts");
+  return await runSubset();
+}

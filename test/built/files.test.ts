@@ -1,0 +1,91 @@
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { executableOf, HOST, type Arch } from "../../src/build/arch.ts";
+import { embedded } from "../../src/build/executable.ts";
+import { shimFile } from "../../src/build/native.ts";
+import { run } from "../../src/build/step.ts";
+
+/** Of the executable as well: Bun itself asks for 2.17. */
+const GLIBC_FLOOR = [2, 17] as const;
+
+const arches: Arch[] = [...new Set<Arch>([HOST, "arm64"])];
+
+function built(file: string): string {
+  if (!existsSync(file)) throw new Error(`${file} is not built: run "bun build.ts --arm64"`);
+  return file;
+}
+
+interface Symbol {
+  name: string;
+  version: string | null;
+  defined: boolean;
+}
+
+function dynamicSymbols(file: string): Symbol[] {
+  const table = run(["readelf", "--dyn-syms", "--wide", built(file)]).split("\n");
+  return table
+    .map((line) => line.trim().split(/\s+/))
+    .filter((row) => /^\d+:$/.test(row[0] ?? "") && row[7] !== undefined && row[3] !== "SECTION")
+    .map((row) => {
+      const [name, version] = row[7]!.split(/@+/);
+      return { name: name!, version: version ?? null, defined: row[6] !== "UND" };
+    });
+}
+
+/** "GLIBC_2.2.5" as [2, 2, 5]; null for what is no such version. */
+const glibc = (version: string | null): number[] | null =>
+  version?.startsWith("GLIBC_") ? version.slice(6).split(".").map(Number) : null;
+
+const isAbove = (version: readonly number[], floor: readonly number[]): boolean =>
+  version[0]! > floor[0]! || (version[0] === floor[0] && version[1]! > floor[1]!);
+
+for (const arch of arches) {
+  test(`the ${arch} shim and executable ask for no glibc above ${GLIBC_FLOOR.join(".")}`, () => {
+    for (const file of [shimFile(arch), executableOf(arch)]) {
+      const symbols = dynamicSymbols(file);
+      expect(symbols.some((symbol) => glibc(symbol.version) !== null)).toBe(true);
+      const above = symbols.filter((symbol) =>
+        isAbove(glibc(symbol.version) ?? [0, 0], GLIBC_FLOOR),
+      );
+      expect(above).toEqual([]);
+    }
+  });
+
+  test(`the ${arch} shim exports the functions of shim.h and nothing else`, () => {
+    const header = readFileSync("src/kernel/shim/shim.h", "utf8");
+    const declared = Array.from(header.matchAll(/^SH_API \w+ (\w+)\(/gm), ([, name]) => name!);
+    const exported = dynamicSymbols(shimFile(arch)).filter((symbol) => symbol.defined);
+    expect(exported.map((symbol) => symbol.name).toSorted()).toEqual(declared.toSorted());
+  });
+
+  test(`the ${arch} shim needs no library but libc`, () => {
+    const needed = Array.from(
+      run(["readelf", "--dynamic", built(shimFile(arch))]).matchAll(/\(NEEDED\).*\[(.*)\]/g),
+      ([, name]) => name!,
+    );
+    expect(needed.filter((name) => !name.startsWith("ld-linux"))).toEqual(["libc.so.6"]);
+  });
+
+  test(`the ${arch} executable is of that machine and holds that machine's files`, () => {
+    const image = readFileSync(built(executableOf(arch)));
+    const machine = { x64: 62, arm64: 183 }[arch]; // e_machine
+    expect(image.readUInt16LE(18)).toBe(machine);
+    for (const file of embedded(arch))
+      expect({ file, embedded: image.includes(readFileSync(file)) }).toEqual({
+        file,
+        embedded: true,
+      });
+  });
+}
+
+test("the functions that TypeScript calls are those of shim.h", () => {
+  const header = readFileSync("src/kernel/shim/shim.h", "utf8");
+  const declared = Array.from(header.matchAll(/^SH_API \w+ (\w+)\(/gm), ([, name]) => name!);
+  const called = readFileSync("src/kernel/shim.ts", "utf8").matchAll(/^ {2}(sh_\w+): \{/gm);
+  expect(Array.from(called, ([, name]) => name!)).toEqual(declared);
+});
+
+test("the plain object is the one inside the executable", () => {
+  const object = readFileSync(built("dist/tracer.bpf.o"));
+  expect(readFileSync(built(executableOf(HOST))).includes(object)).toBe(true);
+});

@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ARCHES, HOST } from "../../src/build/arch.ts";
+import { run } from "../../src/build/step.ts";
+import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
+
+const shim = openShim();
+let object: BpfObject;
+let image: Uint8Array;
+
+beforeAll(() => {
+  const directory = mkdtempSync(join(tmpdir(), "shim-test-"));
+  try {
+    const out = join(directory, "shim.bpf.o");
+    const source = `${import.meta.dir}/shim.bpf.c`;
+    const flags = `-O2 -g -target bpf -fno-stack-protector -I/usr/include/${ARCHES[HOST].triplet}`;
+    run(["clang", ...flags.split(" "), "-c", source, "-o", out]);
+    image = readFileSync(out);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  object = shim.open(image, "shim_test");
+  shim.autoload(object, "refused", false);
+  shim.mapMaxEntries(object, "entries", 6007);
+  shim.load(object);
+});
+
+afterAll(() => shim.close(object));
+
+const u32 = (value: number): Uint32Array => Uint32Array.of(value);
+
+/** Why a call fails; what it returned if it does not. */
+function failure(call: () => unknown): KernelError {
+  try {
+    throw new Error(`returned ${String(call())}`);
+  } catch (error) {
+    if (error instanceof KernelError) return error;
+    throw error;
+  }
+}
+
+test("this kernel has bpf(2)", () => {
+  expect(shim.kernelBpf()).toBe(0);
+});
+
+test("a refused program comes with the verifier's words, and the next log without them", () => {
+  const bad = shim.open(image, "shim_test");
+  try {
+    const error = failure(() => shim.load(bad));
+    expect(error.op).toBe("load");
+    expect(error.log).toContain("prog 'refused'");
+    expect(error.log).toContain("R7 !read_ok");
+    expect(shim.log()).toBe("");
+  } finally {
+    shim.close(bad);
+  }
+});
+
+test("an image that is no ELF file, and names that are not there, are errors with an errno", () => {
+  expect(failure(() => shim.open(new Uint8Array(100), "nothing")).errno).toBeGreaterThan(0);
+  expect(failure(() => shim.progFd(object, "nothing")).errno).toBe(2);
+  expect(failure(() => shim.progFd(object, "refused")).errno).toBe(2);
+  expect(failure(() => shim.mapFd(object, "nothing")).errno).toBe(2);
+  expect(failure(() => shim.rawTracepoint(shim.progFd(object, "emit"), "nothing")).errno).toBe(2);
+});
+
+test("entries are written, read, stepped through, deleted; a missing key is an answer", () => {
+  const fd = shim.mapFd(object, "entries");
+  const value = new Uint32Array(3);
+  expect(shim.mapLookup(fd, u32(5), value)).toBe(false);
+  shim.mapUpdate(fd, u32(5), Uint32Array.of(1, 2, 3));
+  expect(shim.mapLookup(fd, u32(5), value)).toBe(true);
+  expect([...value]).toEqual([1, 2, 3]);
+  const next = u32(0);
+  expect(shim.mapNextKey(fd, null, next)).toBe(true);
+  expect([...next]).toEqual([5]);
+  expect(shim.mapNextKey(fd, u32(5), next)).toBe(false);
+  const BPF_NOEXIST = 1;
+  const EEXIST = 17;
+  expect(failure(() => shim.mapUpdate(fd, u32(5), value, BPF_NOEXIST)).errno).toBe(EEXIST);
+  expect(shim.mapDelete(fd, u32(5))).toBe(true);
+  expect(shim.mapDelete(fd, u32(5))).toBe(false);
+});
+
+/** Every entry of a dump by key, whose value is `words` 32-bit numbers; fails if a key comes twice. */
+function dumped(map: string, words: number, cap: number): Map<number, number[]> {
+  const dst = new Uint32Array((1 + words) * cap);
+  const count = shim.mapDump(shim.mapFd(object, map), 4, 4 * words, new Uint8Array(dst.buffer));
+  const found = new Map<number, number[]>();
+  for (let n = 0; n < count; n++) {
+    const [key, ...value] = dst.subarray(n * (1 + words), (n + 1) * (1 + words));
+    expect(found.has(key!)).toBe(false);
+    found.set(key!, value);
+  }
+  return found;
+}
+
+test("a dump holds each of thousands of entries once, with its value", () => {
+  const fd = shim.mapFd(object, "entries");
+  expect(dumped("entries", 3, 100).size).toBe(0);
+  const expected = new Map<number, number[]>();
+  for (let n = 0; n < 5003; n++) expected.set(n * 7919, [n, n + 1, n + 2]);
+  for (const [key, value] of expected) shim.mapUpdate(fd, u32(key), Uint32Array.from(value));
+  expect(dumped("entries", 3, 6007)).toEqual(expected);
+});
+
+test("a dump into a small buffer fills it and stops", () => {
+  expect(dumped("entries", 3, 1500).size).toBe(1500);
+  expect(dumped("entries", 3, 1).size).toBe(1);
+});
+
+test("a map without batch operations is dumped entry by entry", () => {
+  const fd = shim.mapFd(object, "unbatched");
+  const loopback = 1; // the value has to be a device
+  for (let n = 0; n < 101; n++) shim.mapUpdate(fd, u32(n), u32(loopback));
+  expect(dumped("unbatched", 1, 256).size).toBe(101);
+  expect(dumped("unbatched", 1, 7).size).toBe(7);
+});
+
+/** Runs the emitting program; true when the ring took the record. */
+const emit = (size: number, fill: number, id: number): boolean =>
+  shim.testRun(
+    shim.progFd(object, "emit"),
+    BigUint64Array.of(BigInt(size), BigInt(fill), BigInt(id)),
+  ) === 0;
+
+interface Drained {
+  id: number;
+  size: number;
+  bytes: Uint8Array;
+}
+
+function parse(buffer: Uint8Array, bytes: number): Drained[] {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, bytes);
+  const records: Drained[] = [];
+  for (let at = 0; at < bytes;) {
+    const size = view.getUint32(at, true);
+    const record = buffer.slice(at + 8, at + 8 + size);
+    records.push({ id: Number(view.getBigUint64(at + 8, true)), size, bytes: record });
+    at += 8 + Math.ceil(size / 8) * 8;
+  }
+  return records;
+}
+
+test("records of every size arrive whole, also where the ring wraps and the buffer is small", () => {
+  const rings = shim.ringsOpen(shim.mapFd(object, "events"), 1);
+  try {
+    const buffer = new Uint8Array(700); // some records at a time
+    const got: Drained[] = [];
+    const sizeOf = (id: number): number => 8 + (id % 248);
+    const total = 2003;
+    const drain = (): number => {
+      const { bytes, lost } = shim.ringsDrain(rings, buffer);
+      expect(lost).toBe(0);
+      got.push(...parse(buffer, bytes));
+      return bytes;
+    };
+    for (let id = 0; id < total; id++) {
+      expect(emit(sizeOf(id), id & 255, id)).toBe(true);
+      if (id % 5 === 4) while (drain() > 0);
+    }
+    while (drain() > 0);
+    got.sort((a, b) => a.id - b.id);
+    expect(got.map((record) => record.id)).toEqual(Array.from({ length: total }, (_, id) => id));
+    for (const { id, size, bytes } of got) {
+      // The kernel pads to 8n + 4.
+      expect(size).toBe(Math.ceil((sizeOf(id) + 4) / 8) * 8 - 4);
+      const body = bytes.subarray(8, sizeOf(id));
+      expect(body.every((byte) => byte === (id & 255))).toBe(true);
+    }
+  } finally {
+    shim.ringsClose(rings);
+  }
+});
+
+test("what a full ring refuses is seen by the program and counted by the drain", () => {
+  const rings = shim.ringsOpen(shim.mapFd(object, "events"), 1);
+  try {
+    const taken: number[] = [];
+    for (let id = 0; id < 307; id++) if (emit(200, 1, id)) taken.push(id);
+    const refused = 307 - taken.length;
+    expect(refused).toBeGreaterThan(0);
+    const buffer = new Uint8Array(1 << 20);
+    const first = shim.ringsDrain(rings, buffer);
+    expect(
+      parse(buffer, first.bytes)
+        .map((r) => r.id)
+        .toSorted((a, b) => a - b),
+    ).toEqual(taken);
+    // The kernel writes the count of lost records in front of the next one it takes, on each CPU.
+    expect(first.lost).toBe(0);
+    let lost = 0;
+    for (let id = 0; lost < refused && id < 10_000; id++) {
+      emit(8, 1, id);
+      lost += shim.ringsDrain(rings, buffer).lost;
+    }
+    expect(lost).toBe(refused);
+  } finally {
+    shim.ringsClose(rings);
+  }
+});
+
+test("a buffer that cannot hold one record is an error, not an endless loop", () => {
+  const rings = shim.ringsOpen(shim.mapFd(object, "events"), 1);
+  try {
+    emit(100, 1, 1);
+    const E2BIG = 7;
+    expect(failure(() => shim.ringsDrain(rings, new Uint8Array(64))).errno).toBe(E2BIG);
+    // The prefix, and 100 bytes at a multiple of 8.
+    expect(shim.ringsDrain(rings, new Uint8Array(256)).bytes).toBe(8 + 104);
+  } finally {
+    shim.ringsClose(rings);
+  }
+});
+
+test("with every CPU's ring in place a refresh opens none; an odd size is refused", () => {
+  const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
+  expect(shim.ringsRefresh(rings)).toBe(0);
+  shim.ringsClose(rings);
+  const EINVAL = 22;
+  expect(failure(() => shim.ringsOpen(shim.mapFd(object, "events"), 3)).errno).toBe(EINVAL);
+});

@@ -1,0 +1,262 @@
+/**
+ * A process of its own that drives connections: `bun actor.ts NAME ARGUMENTS`. Prints JSON lines, waits for a line on
+ * stdin where it must keep still. actors.ts starts it. To add one: a name and a function in the table.
+ */
+import { writeFileSync, writeSync } from "node:fs";
+import * as k from "../../../src/kernel/constants.ts";
+import * as libc from "../../../src/kernel/libc.ts";
+import { sockaddr } from "../../../src/kernel/sockaddr.ts";
+import { type Pair, Listener, Peer, type Truth, check, dial, self } from "./peer.ts";
+
+const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
+  /** Connects, writes and exits with the socket open. */
+  "connect-and-exit": (port, bytes) => {
+    const client = dial("127.0.0.1", Number(port));
+    client.write(Number(bytes));
+    say(client.truth);
+    process.exit(0);
+  },
+
+  /** Says its port, then hangs in accept(2), then in read until the end of the stream. */
+  "block-in-accept": () => {
+    const listener = new Listener("127.0.0.1");
+    say({ ...self(), port: listener.port });
+    const server = listener.acceptBlocking();
+    server.readToEnd();
+    server.close();
+    say(server.truth);
+  },
+
+  /** Opens a connection, hands it to a child process, closes its own descriptor, and tells when the child is done. */
+  "hand-to-child": (port, bytes) => {
+    const client = dial("127.0.0.1", Number(port));
+    client.write(Number(bytes));
+    const child = Bun.spawn([process.execPath, import.meta.path, "write-inherited", bytes!], {
+      stdio: ["pipe", "pipe", "inherit", client.fd],
+      env: { ...process.env, BUN_BE_BUN: "1" },
+    });
+    client.close();
+    client.truth.sent += Number(bytes);
+    say(client.truth);
+    awaitGo();
+    void child.stdin.write("go\n");
+    void child.stdin.end();
+    void child.exited.then((code) => say({ code }));
+  },
+
+  /** The child of hand-to-child: the connection is its descriptor 3. */
+  "write-inherited": (bytes) => {
+    awaitGo();
+    check(libc.send(3, new Uint8Array(Number(bytes)), k.MSG_NOSIGNAL), "send");
+    process.exit(0);
+  },
+
+  /** Many connections to itself; as many at a time as a listener's queue holds on every kernel. */
+  storm: (count) => {
+    const listener = new Listener("127.0.0.1", 0, 128);
+    const truths: Truth[] = [];
+    for (let left = Number(count); left > 0; left -= 100) {
+      const clients = Array.from({ length: Math.min(left, 100) }, () =>
+        dial("127.0.0.1", listener.port),
+      );
+      const servers = clients.map(() => listener.accept());
+      for (const [i, client] of clients.entries()) client.write(i + 1);
+      for (const peer of [...clients, ...servers]) peer.close();
+      truths.push(...[...clients, ...servers].map((peer) => peer.truth));
+    }
+    say(truths);
+  },
+
+  /** Connections at a steady rate, for as long as it lives. */
+  traffic: (perSecond) => {
+    const listener = new Listener("127.0.0.1", 0, 128);
+    say({ ...self(), port: listener.port });
+    let made = 0;
+    const start = performance.now();
+    setInterval(() => {
+      const due = ((performance.now() - start) / 1000) * Number(perSecond);
+      for (let batch = 0; made < due && batch < 200; made++, batch++) {
+        const client = dial("127.0.0.1", listener.port);
+        const server = listener.accept();
+        client.write(13);
+        client.close();
+        server.close();
+      }
+    }, 5);
+    process.on("SIGTERM", () => {
+      say({ made, perSecond: made / ((performance.now() - start) / 1000) });
+      process.exit(0);
+    });
+  },
+
+  /** The same two ports as the caller's, in a network namespace of its own. */
+  "own-netns": (listenPort, clientPort) => {
+    enterNetns();
+    const listener = new Listener("127.0.0.1", Number(listenPort));
+    const client = dial("127.0.0.1", listener.port, { port: Number(clientPort) });
+    const server = listener.accept();
+    client.write(307);
+    server.read(307);
+    say([client.truth, server.truth]);
+    awaitGo();
+    client.close();
+    server.close();
+  },
+
+  /** Data in the SYN, both ways of asking for it. In a namespace of its own, because it needs a sysctl. */
+  "fast-open": () => {
+    enterNetns();
+    // Client and server on, data in the SYN without a cookie, every listener.
+    writeFileSync("/proc/sys/net/ipv4/tcp_fastopen", String(1 | 2 | 4 | 0x200 | 0x400));
+    const listener = new Listener("127.0.0.1");
+    check(libc.setsockoptInt(listener.fd, k.SOL_TCP, k.TCP_FASTOPEN, 16), "TCP_FASTOPEN");
+    const pairs = [fastOpenBySendto(listener), fastOpenByConnect(listener)];
+    for (const { client, server } of pairs) {
+      server.read(client.truth.sent);
+      const TCPI_OPT_SYN_DATA = 32;
+      const acknowledged = client.awaitInfo(
+        "the data's acknowledgement",
+        (info) => info.unacked === 0,
+      );
+      if (!(acknowledged.options! & TCPI_OPT_SYN_DATA)) throw new Error("no data was in the SYN");
+      client.close();
+      server.close();
+    }
+    say(pairs.flatMap(({ client, server }) => [client.truth, server.truth]));
+  },
+
+  /** One long stream, thrown away in the kernel as it arrives. Writer and reader are two processes. */
+  "stream-writer": (port, bytes) => {
+    const client = dial("127.0.0.1", Number(port));
+    const pipe = libc.pipe2(k.O_CLOEXEC);
+    if (typeof pipe === "number") throw new Error(libc.errnoName(pipe));
+    // A piece must fit the pipe: nobody empties it while it is being filled.
+    const data = new Uint8Array(check(libc.fcntl(pipe[1], k.F_SETPIPE_SZ, 1 << 20), "pipe size"));
+    // Every other piece by splice, so that both ways into the socket carry their share.
+    for (let i = 0; client.truth.sent < Number(bytes); i++) {
+      const piece = data.subarray(0, Math.min(Number(bytes) - client.truth.sent, data.length));
+      client.truth.sent +=
+        i % 2 === 0
+          ? check(libc.send(client.fd, piece, 0), "send")
+          : throughPipe(pipe, client.fd, piece);
+    }
+    client.close();
+    say(client.truth);
+  },
+
+  "stream-reader": () => {
+    const listener = new Listener("127.0.0.1");
+    say({ port: listener.port });
+    const server = listener.acceptBlocking();
+    for (;;) {
+      const r = check(libc.recv(server.fd, null, k.MSG_TRUNC, 1 << 30), "recv");
+      if (r === 0) break;
+      server.truth.received += r;
+    }
+    server.close();
+    say(server.truth);
+  },
+
+  /** Bun's own sockets: a server that answers HTTP by hand, and counts. */
+  "http-server": () => {
+    const body = "x".repeat(104_729);
+    const head = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+    const answer = Buffer.from(head + body);
+    const server = Bun.listen<{ received: number; sent: number; asked: string }>({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        open(socket) {
+          socket.data = { received: 0, sent: 0, asked: "" };
+        },
+        data(socket, chunk) {
+          socket.data.received += chunk.length;
+          socket.data.asked += chunk.toString("latin1");
+          if (socket.data.asked.endsWith("\r\n\r\n")) flush(socket);
+        },
+        drain: (socket) => flush(socket),
+        close(socket) {
+          say({ sent: socket.data.sent, received: socket.data.received });
+        },
+      },
+    });
+    function flush(socket: import("bun").Socket<{ received: number; sent: number }>): void {
+      socket.data.sent += socket.write(answer.subarray(socket.data.sent));
+      if (socket.data.sent === answer.length) socket.end();
+    }
+    say({ ...self(), port: server.port });
+  },
+
+  "http-client": async (port) => {
+    const body = await (await fetch(`http://127.0.0.1:${port}/`, { keepalive: false })).text();
+    say({ ...self(), length: body.length });
+  },
+
+  /** Runs a command in a namespace of its own: `in-netns lo|nolo v6|nov6 COMMAND ARGUMENTS`. */
+  "in-netns": (lo, v6, ...command) => {
+    check(libc.unshare(k.CLONE_NEWNET), "unshare");
+    if (v6 === "nov6") writeFileSync("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    if (lo === "lo") check(libc.bringInterfaceUp("lo"), "lo");
+    const { BUN_BE_BUN: _, ...env } = process.env;
+    const child = Bun.spawn(command, { stdio: ["inherit", "inherit", "inherit"], env });
+    for (const signal of ["SIGINT", "SIGTERM"] as const)
+      process.on(signal, () => child.kill(signal));
+    void child.exited.then((code) => {
+      writeSync(2, `afterwards lo is ${libc.interfaceIsUp("lo") === true ? "up" : "down"}\n`);
+      process.exit(code);
+    });
+  },
+};
+
+const [name, ...args] = process.argv.slice(2);
+actors[name!]!(...args);
+
+// --- internal ---
+
+function say(value: unknown): void {
+  writeSync(1, `${JSON.stringify(value)}\n`);
+}
+
+/** Blocks until the starter sends a line or goes away. */
+function awaitGo(): void {
+  check(libc.read(0, new Uint8Array(16)), "stdin");
+}
+
+function enterNetns(): void {
+  check(libc.unshare(k.CLONE_NEWNET), "unshare");
+  check(libc.bringInterfaceUp("lo"), "lo");
+}
+
+function throughPipe([from, to]: [number, number], socket: number, data: Uint8Array): number {
+  const taken = check(libc.write(to, data), "write to the pipe");
+  for (let left = taken; left > 0;)
+    left -= check(libc.splice(from, socket, left, k.SPLICE_F_MORE), "splice to the socket");
+  return taken;
+}
+
+function fastOpenBySendto(listener: Listener): Pair {
+  const fd = check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
+  const sent = check(
+    libc.sendto(fd, new Uint8Array(499), k.MSG_FASTOPEN, loopback(listener.port)),
+    "sendto with MSG_FASTOPEN",
+  );
+  return opened(fd, sent, listener);
+}
+
+function fastOpenByConnect(listener: Listener): Pair {
+  const fd = check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
+  check(libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_FASTOPEN_CONNECT, 1), "TCP_FASTOPEN_CONNECT");
+  check(libc.connect(fd, loopback(listener.port)), "connect");
+  return opened(fd, check(libc.send(fd, new Uint8Array(503), 0), "send"), listener);
+}
+
+function opened(fd: number, sent: number, listener: Listener): Pair {
+  const server = listener.accept();
+  const client = new Peer(fd, "connect");
+  client.truth.sent = sent;
+  return { client, server };
+}
+
+function loopback(port: number): Uint8Array {
+  return sockaddr("127.0.0.1", port);
+}

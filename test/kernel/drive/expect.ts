@@ -1,0 +1,79 @@
+/** What a tracer must have printed of one end of a connection, compared with what that end knows of itself. */
+import { expect } from "bun:test";
+import type { Peer, Truth } from "./peer.ts";
+import type { Event, Tracer } from "./tracer.ts";
+
+export interface Allowed {
+  /**
+   * Tracepoint mode only: state changes run in any task, so the process of an accept is asked for at the next poll,
+   * and is unknown when the socket is gone by then. An owner that is named must still be the right one.
+   */
+  unknownAcceptor?: boolean;
+}
+
+/** Both lines of a connection that was opened and closed during the trace. */
+export async function expectConnection(
+  tracer: Tracer,
+  end: Peer | Truth,
+  allowed: Allowed = { unknownAcceptor: tracer.mode === "tracepoint" },
+): Promise<{ opened: Event; closed: Event }> {
+  const truth = "truth" in end ? end.truth : end;
+  const closed = await expectClosed(tracer, truth);
+  const opened = await expectOpened(tracer, truth, allowed);
+  expect(tracer.events.indexOf(closed, tracer.events.indexOf(opened))).not.toBe(-1);
+  expect(opened.time <= closed.time).toBe(true);
+  return { opened, closed };
+}
+
+export async function expectOpened(
+  tracer: Tracer,
+  truth: Truth,
+  allowed: Allowed = { unknownAcceptor: tracer.mode === "tracepoint" },
+): Promise<Event> {
+  const event = await tracer.take(truth.opened, truth);
+  const unknown = allowed.unknownAcceptor && event.event === "accept" && event.pid === null;
+  expectIdentity(event, unknown ? { ...truth, pid: null, comm: null } : truth);
+  expect(Object.keys(event)).toEqual(openKeys);
+  return event;
+}
+
+export async function expectClosed(tracer: Tracer, truth: Truth): Promise<Event> {
+  const event = await tracer.take("close", truth);
+  expectIdentity(event, truth);
+  expect({ sent: event.bytes_sent, received: event.bytes_received }).toEqual({
+    sent: truth.sent,
+    received: truth.received,
+  });
+  expect(Object.keys(event)).toEqual([...openKeys, ...totalKeys]);
+  expect(totalKeys.filter((key) => !(event[key]! >= 0))).toEqual([]);
+  expect(event.segs_out! + event.segs_in!).toBeGreaterThanOrEqual(2);
+  return event;
+}
+
+// --- internal ---
+
+const openKeys = "v time event pid comm family direction netns local remote".split(" ");
+
+const totalKeys = [
+  ...(["bytes_sent", "bytes_received", "segs_out", "segs_in"] as const),
+  ...(["rtt_us", "rtt_var_us", "retransmits", "duration_us"] as const),
+] as const;
+
+function expectIdentity(
+  event: Event,
+  truth: Omit<Truth, "pid" | "comm"> & { pid: number | null; comm: string | null },
+): void {
+  expect(event).toMatchObject({
+    v: 1,
+    pid: truth.pid,
+    comm: truth.comm,
+    family: truth.family,
+    direction: truth.opened === "connect" ? "outgoing" : "incoming",
+    netns: truth.netns,
+    local: truth.local,
+    remote: truth.remote,
+  });
+  // Not toMatch, which costs fifty times as much.
+  expect(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(event.time), event.time).toBe(true);
+  expect(Math.abs(Date.parse(event.time) - Date.now())).toBeLessThan(120_000);
+}

@@ -1,0 +1,24 @@
+/** Which attach modes this kernel has, by facts that do not come from the tracer. */
+import { readFileSync } from "node:fs";
+import { uname } from "../../../src/kernel/libc.ts";
+
+export type Mode = "kprobe" | "tracepoint";
+
+/** CONFIG_KPROBES puts register_kprobe into the symbol table. */
+const hasKprobes = / register_kprobe$/m.test(readFileSync("/proc/kallsyms", "latin1"));
+
+/** BPF_PROG_TEST_RUN of raw tracepoints came with 5.10; the tracepoints themselves are older. */
+const hasTracepoints = linuxAtLeast(5, 10);
+
+export const has: Readonly<Record<Mode, boolean>> = {
+  kprobe: hasKprobes,
+  tracepoint: hasTracepoints,
+};
+
+/** Empty must fail: see "this kernel has an attach mode" in trace.test.ts. */
+export const modes = (["kprobe", "tracepoint"] as const).filter((mode) => has[mode]);
+
+export function linuxAtLeast(major: number, minor: number): boolean {
+  const [, a, b] = /^(\d+)\.(\d+)/.exec(uname().release)!;
+  return Number(a) > major || (Number(a) === major && Number(b) >= minor);
+}

@@ -1,0 +1,209 @@
+/** Runs the binary under test and collects what it prints. */
+import { fileURLToPath } from "node:url";
+import type { Subprocess } from "bun";
+import type { Mode } from "./modes.ts";
+import type { Truth } from "./peer.ts";
+
+export const binary =
+  process.env["TRACER_BPF"] ?? fileURLToPath(new URL("../../../dist/tracer-bpf", import.meta.url));
+
+/** In an emulated guest a guess takes seconds, and everything else ten times as long as natively. */
+export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
+
+/** One line of `trace --json`. */
+export interface Event {
+  v: number;
+  time: string;
+  event: "connect" | "accept" | "close";
+  pid: number | null;
+  comm: string | null;
+  family: 4 | 6;
+  direction: "outgoing" | "incoming" | "unknown";
+  netns: number | null;
+  local: { address: string; port: number };
+  remote: { address: string; port: number };
+  bytes_sent?: number | null;
+  bytes_received?: number | null;
+  segs_out?: number | null;
+  segs_in?: number | null;
+  rtt_us?: number | null;
+  rtt_var_us?: number | null;
+  retransmits?: number | null;
+  duration_us?: number | null;
+}
+
+type Match = Pick<Truth, "local" | "remote" | "netns">;
+
+export class Tracer {
+  readonly events: Event[] = [];
+  readonly mode: Mode;
+  stderr = "";
+  exitCode: number | null = null;
+  readonly process: Subprocess<"ignore", "pipe", "pipe">;
+  private readonly claimed = new Set<Event>();
+  /** The events that no test has taken yet, by kind and connection, the oldest first. */
+  private readonly waiting = new Map<string, Event[]>();
+  private readonly finished: Promise<unknown>;
+  private wake: () => void = () => {};
+
+  /** Resolves once every probe is attached. `prefix` runs the tracer through another command. */
+  static async start(mode: Mode, args: string[] = [], prefix: string[] = []): Promise<Tracer> {
+    const tracer = new Tracer(mode, args, prefix);
+    await tracer.until(() => /tracing/.test(tracer.stderr), "a line with `tracing` on stderr");
+    return tracer;
+  }
+
+  private constructor(mode: Mode, args: string[], prefix: string[]) {
+    this.mode = mode;
+    this.process = Bun.spawn([...prefix, binary, "trace", "--json", "--attach", mode, ...args], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      env: plainEnvironment(),
+    });
+    this.finished = Promise.all([
+      eachLine(this.process.stdout, (line) => {
+        this.add(JSON.parse(line) as Event);
+        this.wake();
+      }),
+      eachLine(this.process.stderr, (line) => {
+        this.stderr += `${line}\n`;
+        this.wake();
+      }),
+      this.process.exited.then((code) => {
+        this.exitCode = code;
+        this.wake();
+      }),
+    ]);
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  /** Until `look` gives something; fails when the tracer ends first or the deadline passes, saying what was seen. */
+  async until<T>(look: () => T | undefined | false | null, what: string): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const seen = look();
+      if (seen !== undefined && seen !== false && seen !== null) return seen;
+      const left = deadline - performance.now();
+      if (this.exitCode !== null) throw new Error(`no ${what}: ${this.seen()}`);
+      if (left <= 0) throw new Error(`no ${what} within ${PATIENCE_MS} ms: ${this.seen()}`);
+      await this.change(left);
+    }
+  }
+
+  /** The event of this kind and connection that no test has taken yet. */
+  take(kind: Event["event"], truth: Match): Promise<Event> {
+    const what = `${kind} ${at(truth.local)} -> ${at(truth.remote)} in netns ${truth.netns}`;
+    return this.until(() => {
+      const event = this.waiting.get(keyOf(kind, truth))?.shift();
+      if (event) this.claimed.add(event);
+      return event;
+    }, what);
+  }
+
+  /** What the tracer showed of the connections selected, without being expected by anybody. */
+  unclaimed(select: (event: Event) => boolean): Event[] {
+    return this.events.filter((event) => !this.claimed.has(event) && select(event));
+  }
+
+  /** Ends the trace and waits for its last line. The exit code must be the caller's concern. */
+  async stop(signal: "SIGINT" | "SIGTERM" | "SIGKILL" = "SIGINT"): Promise<number> {
+    if (this.exitCode === null) this.process.kill(signal);
+    return this.ended();
+  }
+
+  /** For a trace that ends by itself. */
+  async ended(): Promise<number> {
+    await this.finishedWithin();
+    return this.exitCode!;
+  }
+
+  private add(event: Event): void {
+    this.events.push(event);
+    const key = keyOf(event.event, event);
+    const same = this.waiting.get(key);
+    if (same) same.push(event);
+    else this.waiting.set(key, [event]);
+  }
+
+  private async finishedWithin(): Promise<void> {
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), PATIENCE_MS);
+    await this.finished;
+    clearTimeout(timer);
+  }
+
+  private change(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private seen(): string {
+    const events = this.events.slice(-30).map((event) => JSON.stringify(event));
+    return [
+      `exit code ${this.exitCode}, ${this.events.length} events, the last of them:`,
+      ...events,
+      "stderr:",
+      this.stderr.slice(-4000),
+    ].join("\n");
+  }
+}
+
+/** Runs the binary to its end. */
+export async function run(
+  args: string[],
+  prefix: string[] = [],
+): Promise<{ exitCode: number; stdout: string; stderr: string; ms: number }> {
+  const start = performance.now();
+  const child = Bun.spawn([...prefix, binary, ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: plainEnvironment(),
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { exitCode, stdout, stderr, ms: performance.now() - start };
+}
+
+/** The test runner may itself be the binary under test, turned into bun by BUN_BE_BUN; the tracer must not be. */
+export function plainEnvironment(): Record<string, string | undefined> {
+  const { BUN_BE_BUN: _, ...rest } = process.env;
+  return { ...rest, NO_COLOR: "1" };
+}
+
+export async function eachLine(
+  stream: ReadableStream<Uint8Array>,
+  line: (text: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop()!;
+    for (const part of parts) line(part);
+  }
+  if (rest !== "") line(rest);
+}
+
+// --- internal ---
+
+function keyOf(kind: Event["event"], { netns, local, remote }: Pick<Event, keyof Match>): string {
+  return `${kind} ${at(local)} ${at(remote)} ${netns}`;
+}
+
+function at(endpoint: Truth["local"]): string {
+  return endpoint.address.includes(":")
+    ? `[${endpoint.address}]:${endpoint.port}`
+    : `${endpoint.address}:${endpoint.port}`;
+}

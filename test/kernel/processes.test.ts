@@ -1,0 +1,227 @@
+/** `trace` and processes: who opened a connection, in which namespace, and programs that do not know the test. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import type { Actor } from "./drive/actors.ts";
+import { expectClosed, expectConnection, expectOpened } from "./drive/expect.ts";
+import { modes } from "./drive/modes.ts";
+import * as peer from "./drive/peer.ts";
+import { flushed, traced } from "./drive/traced.ts";
+
+setDefaultTimeout(180_000);
+
+/** FULL=1 adds what is too slow for an emulated guest. */
+const full = process.env["FULL"] === "1";
+
+describe.each(modes)("trace --attach %s", (mode) => {
+  let acceptor: Actor;
+  let blocked: { port: number; pid: number };
+  let older: peer.Pair;
+  const our = traced(mode, async () => {
+    older = peer.pair();
+    older.client.write(401);
+    older.server.read(401);
+    acceptor = our.actor("block-in-accept");
+    blocked = await acceptor.hear();
+    peer.until("accept(2)", () => isBlockedInAccept(blocked.pid));
+  });
+
+  test("an accept that was waiting before the trace began is reported", async () => {
+    expect(isBlockedInAccept(blocked.pid)).toBe(true);
+    const client = peer.dial("127.0.0.1", blocked.port);
+    client.write(1013);
+    client.close();
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, await acceptor.hear<peer.Truth>());
+  });
+
+  test("a connection older than the trace: what its close tells is right or null", async () => {
+    const { client, server } = older;
+    server.write(409);
+    client.read(409);
+    client.close();
+    server.close();
+    await flushed(our.tracer);
+    for (const { truth } of [client, server]) {
+      const shown = our.tracer.events.filter(
+        ({ local, remote }) => local.port === truth.local.port && remote.port === truth.remote.port,
+      );
+      expect(shown).toHaveLength(1);
+      for (const event of shown) {
+        const closed = await our.tracer.take("close", truth);
+        expect(closed).toBe(event);
+        expect(closed).toMatchObject({ pid: truth.pid, comm: truth.comm, duration_us: null });
+        expect([truth.sent, null]).toContain(closed.bytes_sent!);
+        expect([truth.received, null]).toContain(closed.bytes_received!);
+        expect(["unknown", truth.opened === "connect" ? "outgoing" : "incoming"]).toContain(
+          closed.direction,
+        );
+      }
+    }
+  });
+
+  test("a process that connects, writes and exits is named", async () => {
+    const listener = new peer.Listener("127.0.0.1");
+    const child = our.actor("connect-and-exit", listener.port, 1021);
+    const client = await child.hear<peer.Truth>();
+    const server = listener.accept();
+    server.readToEnd();
+    server.close();
+    listener.close();
+    expect(client).toMatchObject({ pid: child.pid, sent: 1021 });
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, server);
+  });
+
+  test("a connection handed to a child is closed once, at its last close, for its opener", async () => {
+    const listener = new peer.Listener("127.0.0.1");
+    const child = our.actor("hand-to-child", listener.port, 1031);
+    const client = await child.hear<peer.Truth>();
+    const server = listener.accept();
+    server.read(1031);
+    await expectOpened(our.tracer, client);
+    await flushed(our.tracer);
+    expect(
+      our.tracer.unclaimed(
+        (event) => event.event === "close" && event.remote.port === listener.port,
+      ),
+    ).toEqual([]);
+    child.go();
+    server.readToEnd();
+    server.close();
+    listener.close();
+    expect(await child.hear<{ code: number }>()).toEqual({ code: 0 });
+    expect(server.truth.received).toBe(2062);
+    await expectClosed(our.tracer, client);
+    await expectConnection(our.tracer, server);
+  });
+
+  test("equal endpoints in two network namespaces are two connections", async () => {
+    const { client, server } = peer.pair();
+    client.write(11);
+    server.read(11);
+    const { local, remote } = client.truth;
+    const child = our.actor("own-netns", remote.port, local.port);
+    const [theirClient, theirServer] = await child.hear<[peer.Truth, peer.Truth]>();
+    expect(theirClient.local).toEqual(local);
+    expect(theirClient.remote).toEqual(remote);
+    expect(theirClient.netns).not.toBe(client.truth.netns);
+    expect(peer.netnsOf(child.pid)).toBe(theirClient.netns);
+    await expectOpened(our.tracer, theirClient);
+    child.go();
+    await child.process.exited;
+    client.close();
+    server.close();
+    await expectClosed(our.tracer, theirClient);
+    await expectConnection(our.tracer, theirServer);
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, server);
+  });
+
+  test("data in the SYN is counted", async () => {
+    for (const truth of await our.actor("fast-open").hear<peer.Truth[]>())
+      await expectConnection(our.tracer, truth);
+  });
+
+  test("997 connections at once: each connect, accept and close exactly once", async () => {
+    const truths = await our.actor("storm", 997).hear<peer.Truth[]>();
+    expect(truths).toHaveLength(2 * 997);
+    for (const truth of truths) await expectConnection(our.tracer, truth);
+  });
+
+  test("a client and a server that know nothing of the test: their own counts are reported", async () => {
+    const web = our.actor("http-server");
+    const server = await web.hear<{ port: number; pid: number; comm: string }>();
+    const client = await our
+      .actor("http-client", server.port)
+      .hear<{ pid: number; length: number }>();
+    const counts = await web.hear<{ sent: number; received: number }>();
+    expect(client.length).toBe(104_729);
+    const opened = await our.tracer.until(
+      () =>
+        our.tracer.events.find(
+          ({ event, remote }) => event === "connect" && remote.port === server.port,
+        ),
+      "the client's connect",
+    );
+    expect(opened.pid).toBe(client.pid);
+    const { local, remote, netns, family } = opened;
+    const fromClient = { local, remote, netns: netns!, family };
+    await expectConnection(our.tracer, {
+      ...fromClient,
+      opened: "connect",
+      pid: client.pid,
+      comm: opened.comm!,
+      sent: counts.received,
+      received: counts.sent,
+    });
+    await expectConnection(our.tracer, {
+      ...fromClient,
+      local: remote,
+      remote: local,
+      opened: "accept",
+      pid: server.pid,
+      comm: server.comm,
+      ...counts,
+    });
+    await web.end();
+  });
+
+  test.skipIf(!Bun.which("curl"))("curl's own byte counts are reported", async () => {
+    const body = "y".repeat(1_299_709);
+    const web = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(body) });
+    const format = "%{local_port} %{size_request} %{size_upload} %{size_header} %{size_download}";
+    const curl = Bun.spawn(
+      ["curl", "-s", "-o", "/dev/null", "-w", format, `http://127.0.0.1:${web.port}/`],
+      { stdout: "pipe" },
+    );
+    const answer = (await new Response(curl.stdout).text()).split(" ").map(Number);
+    const [localPort, request, upload, header, download] = answer as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    expect(download).toBe(body.length);
+    const client: peer.Truth = {
+      ...peer.self(),
+      opened: "connect",
+      pid: curl.pid,
+      comm: "curl",
+      family: 4,
+      local: { address: "127.0.0.1", port: localPort },
+      remote: { address: "127.0.0.1", port: web.port! },
+      sent: request + upload,
+      received: header + download,
+    };
+    await expectConnection(our.tracer, client);
+    await web.stop(true);
+    const server = await our.tracer.take("close", {
+      ...client,
+      local: client.remote,
+      remote: client.local,
+    });
+    expect(server).toMatchObject({ bytes_sent: client.received, bytes_received: client.sent });
+    await our.tracer.take("accept", { ...client, local: client.remote, remote: client.local });
+  });
+
+  // Natively two seconds; 2^32 and a little more, by every count wider than 32 bits.
+  test.skipIf(!full)("5 GiB through one connection are counted to the byte", async () => {
+    const reader = our.actor("stream-reader");
+    const { port } = await reader.hear<{ port: number }>();
+    const bytes = 5 * 2 ** 30 + 7;
+    const client = await our.actor("stream-writer", port, bytes).hear<peer.Truth>();
+    const server = await reader.hear<peer.Truth>();
+    expect([client.sent, server.received]).toEqual([bytes, bytes]);
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, server);
+  });
+});
+
+// --- internal ---
+
+/** The number of the system call a process sleeps in is the first word of /proc/PID/syscall. */
+function isBlockedInAccept(pid: number): boolean {
+  const accept4 = process.arch === "arm64" ? "242" : "288";
+  return readFileSync(`/proc/${pid}/syscall`, "latin1").startsWith(`${accept4} `);
+}

@@ -1,0 +1,40 @@
+// Is this a place where the other tests can run at all? In a guest it also tests the lab.
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const guestKernel = process.env["VM_KERNEL"];
+const built = fileURLToPath(new URL("../../dist/tracer-bpf", import.meta.url));
+const binary = process.env["TRACER_BPF"] ?? built;
+
+test("the kernel is the one that was asked for", () => {
+  console.log(`kernel ${release()}`);
+  expect(release()).toMatch(/^\d+\.\d+/);
+  // "newest" names no series.
+  const series = /^\d+\.\d+/.exec(guestKernel ?? "")?.[0];
+  if (series) expect(release()).toMatch(new RegExp(`^${RegExp.escape(series)}\\b`));
+});
+
+test("/proc/net/tcp can be read and has its heading", () => {
+  expect(readFileSync("/proc/net/tcp", "utf8")).toContain("local_address");
+});
+
+test("the loopback device is up", () => {
+  expect(Number(readFileSync("/sys/class/net/lo/flags", "utf8")) & 1).toBe(1);
+});
+
+// A host may well be without; the lab's guests have them.
+test.skipIf(guestKernel === undefined)("tracefs and cgroup2 are mounted in a guest", () => {
+  expect(existsSync("/sys/kernel/tracing/events")).toBe(true);
+  expect(existsSync("/sys/fs/cgroup/cgroup.controllers")).toBe(true);
+});
+
+test("the binary under test starts and says its version", () => {
+  // In a guest the runner is the same binary, made into bun by this variable.
+  const { BUN_BE_BUN: _, ...env } = process.env;
+  const { exitCode, stdout, stderr } = Bun.spawnSync([binary, "version"], { env });
+  expect(stderr.toString()).toBe("");
+  expect(stdout.toString()).toMatch(/\d+\.\d+\.\d+/);
+  expect(exitCode).toBe(0);
+});

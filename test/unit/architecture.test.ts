@@ -1,0 +1,103 @@
+/** The arrows between the folders of src, and what only one place may do. */
+
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+const src = join(import.meta.dir, "../../src");
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".d.ts"),
+);
+const textOf = (file: string) => readFileSync(join(src, file), "utf8");
+// Drops `import type`: types may be shared upwards.
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ path }) => path);
+
+/**
+ * What each part may import of ours: a folder, or a file by its path without `.ts`. A file's own row goes before its
+ * folder's. To add a part, add a row; an arrow upwards (kernel to guess, conn to output) means that something
+ * stands in the wrong place.
+ */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  main: ["commands", "errors", "log", "output"],
+  commands: ["trace", "guess", "kernel", "conn", "output", "errors", "log"],
+  trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
+  guess: ["kernel", "record", "embedded", "errors", "explain", "log"],
+  kernel: ["record", "embedded", "errors", "explain", "log"],
+  output: ["conn", "record", "errors"],
+  conn: ["record"],
+  record: [],
+  embedded: [],
+  explain: ["errors"],
+  errors: ["output/escape"],
+  log: ["output/escape"],
+  "output/escape": [],
+  // Runs before there is a program: reads the objects that were just compiled.
+  build: ["kernel/btf", "kernel/elf"],
+};
+
+const within = (file: string, part: string) => file === part || file.startsWith(`${part}/`);
+const partOf = (file: string) =>
+  Object.keys(arrows)
+    .filter((part) => within(file, part))
+    .sort((a, b) => b.length - a.length)[0];
+
+describe("imports run one way", () => {
+  test.each(files)("from %s", (file) => {
+    const from = partOf(file.replace(/\.ts$/, ""));
+    expect(from, `${file} belongs to no part: add a row to arrows`).toBeDefined();
+    const folder = from!.split("/")[0]!;
+    const allowed = [...arrows[from!]!, ...(folder === from ? [folder] : [])];
+    const ours = importsOf(file)
+      .filter((path) => path.startsWith("."))
+      .map((path) => normalize(join(dirname(file), path)).replace(/\.ts$/, ""));
+    const wrong = ours.filter(
+      // Outside src lie only package.json and the files to embed, which import nothing.
+      (target) => !target.startsWith("..") && !allowed.some((part) => within(target, part)),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** To add a privilege, add a row: what gives it away in the text, and who may have it. */
+test.each<[string, RegExp, (file: string) => boolean]>([
+  ["imports bun:ffi", /["']bun:ffi["']/, (file) => file.startsWith("kernel/")],
+  ["calls process.exit", /\bprocess\.(exit|reallyExit|abort)\(/, (file) => file === "main.ts"],
+  ["listens to signals", /\bprocess\.on\("SIG|"SIGINT"/, (file) => file === "commands/trace.ts"],
+  // Everything else prints through output/writer.ts (stdout) or log.ts (stderr).
+  [
+    "uses console or process.stdout",
+    /\bconsole\.|\bprocess\.stdout\b/,
+    (file) => file.startsWith("build/"),
+  ],
+  ["writes to fd 1", /\bwrite(Sync)?\(1,/, (file) => file === "output/writer.ts"],
+  ["writes to fd 2", /\bwrite(Sync)?\(2,/, (file) => file === "log.ts"],
+  ["holds a raw escape code", /\\x1b|\\u001b|\\033|\p{Cc}(?<![\n\r\t])/iu, () => false],
+])("only the right place %s", (_, sign, mayHave) => {
+  const holders = files.filter((file) => sign.test(withoutComments(textOf(file))));
+  expect(holders.filter((file) => !mayHave(file))).toEqual([]);
+});
+
+const pure = files.filter(
+  (file) =>
+    /^(conn|record|output)\/|^guess\/(solve|file_format|report|fields)|^explain|^commands\/(strict|nearest|help|flags)/.test(
+      file,
+    ) && file !== "output/writer.ts",
+);
+
+test("the parts that are pure reach for nothing outside", () => {
+  expect(pure.length).toBeGreaterThan(15);
+  const impure =
+    /\b(process|fetch)\.|\bBun\.(?!stringWidth)|\bDate\.now\(|\bperformance\.|\bMath\.random\(/;
+  for (const file of pure) {
+    const outside = importsOf(file).filter(
+      (path) => /^(node|bun):/.test(path) && path !== "node:util",
+    );
+    expect([file, ...outside]).toEqual([file]);
+    expect([file, impure.exec(withoutComments(textOf(file)))?.[0]]).toEqual([file, undefined]);
+  }
+});
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[^]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+}

@@ -1,0 +1,238 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { command, group, type Command } from "../../src/commands/command.ts";
+import { root } from "../../src/commands/index.ts";
+import { editDistance, nearest } from "../../src/commands/nearest.ts";
+import { resolve } from "../../src/commands/strict.ts";
+import { UsageError } from "../../src/errors.ts";
+import { version } from "../../package.json";
+
+/** What citty hands to the command after the strict wrapper let the line through. */
+async function seen(...argv: string[]): Promise<Record<string, unknown>> {
+  let args: Record<string, unknown> = {};
+  const leaf = command({
+    description: "d",
+    flags: {
+      json: { type: "boolean" },
+      count: { type: "string", alias: "c" },
+      attach: { type: "enum", options: ["auto", "kprobe"], default: "auto" },
+      file: { type: "positional", required: false },
+    },
+    run: (given) => void (args = given),
+  });
+  const resolution = resolve("t", group("d", { go: leaf }), ["go", ...argv]);
+  if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
+  await resolution.command.run?.(resolution.args);
+  return args;
+}
+
+function refusal(...argv: string[]): UsageError {
+  try {
+    resolve("tracer-bpf", root, argv);
+  } catch (error) {
+    if (error instanceof UsageError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${argv.join(" ")}`);
+}
+
+describe("what is accepted reaches the command", () => {
+  test.each([[["--count", "3"]], [["--count=3"]], [["-c", "3"]], [["-c3"]], [["-c=3"]]])(
+    "%j is a count of 3",
+    async (argv) => {
+      expect((await seen(...argv))["count"]).toBe("3");
+    },
+  );
+
+  test("flags may stand before and behind the argument", async () => {
+    expect(await seen("--json", "f", "-c", "1")).toMatchObject({
+      json: true,
+      file: "f",
+      count: "1",
+    });
+  });
+
+  test("behind -- everything is an argument, even --help and --no-json", async () => {
+    expect((await seen("--", "--help"))["file"]).toBe("--help");
+    expect(await seen("--json", "--", "--no-json")).toMatchObject({
+      file: "--no-json",
+      json: true,
+    });
+  });
+
+  test("a value may begin with a dash or hold = when it is attached", async () => {
+    expect((await seen("--count=-1"))["count"]).toBe("-1");
+    expect((await seen("--count=a=b"))["count"]).toBe("a=b");
+  });
+
+  test("a lone dash is a value and an argument", async () => {
+    expect(await seen("-c", "-", "-")).toMatchObject({ count: "-", file: "-" });
+  });
+
+  test("what is not given has its default, or nothing", async () => {
+    const args = await seen();
+    expect(args["attach"]).toBe("auto");
+    expect(args["json"]).toBeUndefined();
+    expect(args["count"]).toBeUndefined();
+  });
+});
+
+describe("what is refused, with a suggestion", () => {
+  test.each([
+    [["tarce"], 'unknown command "tarce"', "tracer-bpf trace"],
+    [["offsets", "gues"], 'unknown command "gues"', "tracer-bpf offsets guess"],
+    [["xyzzy"], 'unknown command "xyzzy"', "trace, offsets, version"],
+    [["__proto__"], 'unknown command "__proto__"', "trace, offsets, version"],
+    [["--json", "trace"], "unknown flag --json", "tracer-bpf trace --json"],
+    [["trace", "--jsn"], "unknown flag --jsn", "--json"],
+    [["trace", "--durration", "3"], "unknown flag --durration", "--duration"],
+    [["trace", "--dur", "3"], "unknown flag --dur", "--duration"],
+    [["trace", "--no-json"], "unknown flag --no-json", "--json"],
+    [["trace", "--hlep"], "unknown flag --hlep", "--help"],
+    [["trace", "--pidd", "3"], "unknown flag --pidd", null],
+    [["trace", "-x"], "unknown flag -x", null],
+    [["trace", "--" + "constructor"], "unknown flag --constructor", null],
+    [["trace", "--count"], "flag --count needs a value", "--count N"],
+    [["trace", "--count="], "flag --count needs a value", "--count N"],
+    [["trace", "--count", "--json"], "flag --count needs a value", "--count N"],
+    [["trace", "-c", "-5"], "flag --count needs a value", "--count N"],
+    [["trace", "-c", "1", "--count", "2"], "flag --count given twice (1 and 2)", "give it once"],
+    [["trace", "--json=yes"], "flag --json takes no value", null],
+    [
+      ["trace", "--attach", "kprob"],
+      'flag --attach: "kprob" is none of auto, kprobe, tracepoint',
+      "--attach kprobe",
+    ],
+    [["trace", "json"], 'argument "json" is one too many', "--json"],
+    [["offsets", "show"], "argument FILE is missing", "tracer-bpf offsets show FILE"],
+    [["offsets", "show", "a", "b"], 'argument "b" is one too many', null],
+    [["offsets", "snapshot"], "flag --save is missing", "tracer-bpf offsets snapshot --save FILE"],
+    [["version", "--json"], "unknown flag --json", null],
+  ])("%j", (argv, message, suggestion) => {
+    const error = refusal(...argv);
+    expect(error.message).toBe(message);
+    expect(error.suggestion).toBe(suggestion);
+  });
+});
+
+describe("help", () => {
+  const help = (...argv: string[]) => {
+    const resolution = resolve("tracer-bpf", root, argv);
+    return resolution.kind === "help" ? resolution : null;
+  };
+
+  test.each([
+    [["--help"]],
+    [["-h"]],
+    [["trace", "--help"]],
+    [["trace", "--bogus", "-h"]],
+    [["offsets", "guess", "-h"]],
+  ])("%j asks for it", (argv) => {
+    expect(help(...argv)?.wrong).toBe(false);
+  });
+
+  test.each([[[]], [["offsets"]], [["--"]]])(
+    "%j lacks a command and is shown it as an error",
+    (argv) => {
+      expect(help(...argv)?.wrong).toBe(true);
+    },
+  );
+
+  test("names every command, every flag and the exit codes", () => {
+    for (const [path, { flags, subCommands }] of everyCommand("tracer-bpf", root)) {
+      const text = help(...path.split(" ").slice(1), "--help")?.text ?? "";
+      for (const name of Object.keys(subCommands)) expect(text).toContain(name);
+      for (const [name, def] of Object.entries(flags)) {
+        expect(text).toContain(def.type === "positional" ? name.toUpperCase() : `--${name}`);
+        expect(def.description).toBeString();
+      }
+      expect(text).toContain("exit codes: 0 done, 1 failure, 2 wrong usage, 3 this host cannot");
+    }
+  });
+
+  test.each([[["-V"]], [["--version"]], [["trace", "--version"]]])(
+    "%j asks for the version",
+    (argv) => {
+      expect(resolve("tracer-bpf", root, argv).kind).toBe("version");
+    },
+  );
+});
+
+function everyCommand(path: string, command: Command): [string, Command][] {
+  const below = Object.entries(command.subCommands);
+  return [[path, command], ...below.flatMap(([name, sub]) => everyCommand(`${path} ${name}`, sub))];
+}
+
+describe("the nearest word", () => {
+  test("counts insertions, deletions, replacements and swaps", () => {
+    expect(editDistance("trace", "trace")).toBe(0);
+    expect(editDistance("tarce", "trace")).toBe(1);
+    expect(editDistance("tracee", "trace")).toBe(1);
+    expect(editDistance("", "abc")).toBe(3);
+    expect(editDistance("kitten", "sitting")).toBe(3);
+  });
+
+  test("is none when all are far", () => {
+    expect(nearest("xyz", ["trace", "offsets"])).toBeNull();
+    expect(nearest("", ["trace"])).toBeNull();
+  });
+});
+
+describe("the process", () => {
+  const main = join(import.meta.dir, "../../src/main.ts");
+
+  async function run(argv: string[], env: Record<string, string> = {}) {
+    const child = Bun.spawn([process.execPath, main, ...argv], {
+      env: { ...process.env, ...env },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { stdout, stderr, code: await child.exited };
+  }
+
+  test("help goes to stdout with exit code 0", async () => {
+    const { stdout, stderr, code } = await run(["--help"]);
+    expect(stdout).toStartWith("tracer-bpf: ");
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+  });
+
+  test("without a command help goes to stderr with exit code 2", async () => {
+    const { stdout, stderr, code } = await run([]);
+    expect(stdout).toBe("");
+    expect(stderr).toStartWith("tracer-bpf: ");
+    expect(code).toBe(2);
+  });
+
+  test.each([
+    [["trace", "--pidd", "3"]],
+    [["trace", "-d", "10x"]],
+    [["trace", "-c", "0"]],
+    [["nope"]],
+  ])("%j is an error on stderr with exit code 2, nothing on stdout", async (argv) => {
+    const { stdout, stderr, code } = await run(argv);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/^error: .*\n(  because: .*\n)?  try: .*\n$/);
+    expect(code).toBe(2);
+  });
+
+  test("the version is the package's", async () => {
+    for (const argv of [["version"], ["--version"], ["-V"]]) {
+      const { stdout, code } = await run(argv);
+      expect(stdout).toStartWith(`tracer-bpf ${version} `);
+      expect(code).toBe(0);
+    }
+  });
+
+  test.each([{ NO_COLOR: "1" }, { NO_COLOR: "" }, { FORCE_COLOR: "1", CLICOLOR_FORCE: "1" }])(
+    "no escape code reaches a pipe with %j",
+    async (env) => {
+      const outputs = await Promise.all([
+        run(["trace", "--help"], env),
+        run(["tarce\x1b[31m"], env),
+      ]);
+      for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain("\x1b");
+    },
+  );
+});

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { parseCount, parseDuration } from "../../src/commands/flags.ts";
+import { followStep, isoMicros, timeOfDay, wallTime } from "../../src/conn/clock.ts";
+import { UsageError } from "../../src/errors.ts";
+import { durationText } from "../../src/output/text.ts";
+
+describe("--duration", () => {
+  test.each([
+    ["10s", 10_000],
+    ["500ms", 500],
+    ["2m", 120_000],
+    ["1h", 3_600_000],
+    ["7", 7_000],
+    ["1.5m", 90_000],
+    ["0.25", 250],
+  ])("%s is %d ms", (text, ms) => {
+    expect(parseDuration(text, "t")).toBe(ms);
+  });
+
+  test.each([
+    "",
+    "s",
+    "10x",
+    "10 s",
+    "-1s",
+    "1m30s",
+    "1e3",
+    "0",
+    "0.1ms",
+    "Infinity",
+    "9".repeat(400),
+    "1.",
+    "٣s",
+  ])("%p is refused with an example", (text) => {
+    expect(() => parseDuration(text, "t")).toThrow(UsageError);
+  });
+});
+
+describe("--count", () => {
+  test.each(["1", "10", "9007199254740991"])("%s is a count", (text) => {
+    expect(parseCount(text, "t")).toBe(Number(text));
+  });
+
+  test.each(["", "0", "-1", "1.5", "1e3", "0x10", " 1", "9007199254740993"])(
+    "%p is refused",
+    (text) => {
+      expect(() => parseCount(text, "t")).toThrow(UsageError);
+    },
+  );
+});
+
+describe("the two clocks", () => {
+  const pair = { monoNs: 1_000_000_000n, wallNs: 1_795_372_801_123_456_789n };
+
+  test("an event before and after the reading keeps its nanoseconds", () => {
+    expect(wallTime(1_000_000_001n, pair)).toBe(pair.wallNs + 1n);
+    expect(wallTime(0n, pair)).toBe(pair.wallNs - 1_000_000_000n);
+  });
+
+  test("JSON time is UTC with six digits, zeros kept", () => {
+    expect(isoMicros(pair.wallNs)).toBe("2026-11-22T18:40:01.123456Z");
+    expect(isoMicros(1_795_372_801_000_007_999n)).toBe("2026-11-22T18:40:01.000007Z");
+  });
+
+  test("no u64 of nanoseconds makes it throw", () => {
+    expect(isoMicros(2n ** 64n - 1n)).toBe("2554-07-21T23:34:33.709551Z");
+    expect(isoMicros(0n)).toBe("1970-01-01T00:00:00.000000Z");
+  });
+
+  test("text time is the local time of day", () => {
+    const date = new Date(2026, 10, 22, 8, 4, 1, 7);
+    expect(timeOfDay(BigInt(date.getTime()) * 1_000_000n)).toBe("08:04:01.007");
+  });
+
+  test("jitter of the readings is ignored, a step of the wall clock is followed", () => {
+    const jitter = { monoNs: 2_000_000_000n, wallNs: pair.wallNs + 1_000_004_000n };
+    const forward = { monoNs: 2_000_000_000n, wallNs: pair.wallNs + 3_600_000_000_000n };
+    const back = { monoNs: 2_000_000_000n, wallNs: pair.wallNs };
+    expect(followStep(pair, jitter)).toBe(pair);
+    expect(followStep(pair, forward)).toBe(forward);
+    expect(followStep(pair, back)).toBe(back);
+  });
+});
+
+test.each([
+  [0n, "0.000ms"],
+  [45n, "0.045ms"],
+  [999_999n, "999.999ms"],
+  [1_000_000n, "1.000s"],
+  [3_600_000_000n, "3600.000s"],
+])("%d us reads %s", (us, text) => {
+  expect(durationText(us)).toBe(text);
+});

@@ -1,0 +1,153 @@
+import { describe, expect, test } from "bun:test";
+import { follow, lossText, type FollowOptions, type Loss } from "../../src/commands/follow.ts";
+import type { TcpEvent } from "../../src/conn/event.ts";
+import { Failure } from "../../src/errors.ts";
+import { createWriter } from "../../src/output/writer.ts";
+
+/** A trace of numbered events: each poll takes the next list, then nothing. */
+function traceOf(...polls: number[][]) {
+  const losses: Loss[] = [];
+  const trace = {
+    polls: 0,
+    /** Whether each poll was told to be the last. */
+    last: [] as boolean[],
+    poll: (last: boolean): TcpEvent[] => {
+      trace.polls += 1;
+      trace.last.push(last);
+      return (polls.shift() ?? []).map(eventAt);
+    },
+    losses: () => losses,
+  };
+  return { trace, losses };
+}
+
+function eventAt(n: number): TcpEvent {
+  const end = { address: "127.0.0.1", port: 1 };
+  return {
+    kind: "connect",
+    atNs: BigInt(n),
+    pid: n,
+    comm: null,
+    family: 4,
+    direction: "outgoing",
+    netns: null,
+    local: end,
+    remote: end,
+  };
+}
+
+function setup(options: Partial<FollowOptions>) {
+  const written: string[] = [];
+  const warnings: string[] = [];
+  const full: FollowOptions = {
+    trace: traceOf().trace,
+    format: { header: null, line: (event) => `${event.atNs}` },
+    writer: createWriter((bytes) =>
+      Promise.resolve(written.push(Buffer.from(bytes).toString())).then(() => bytes.length),
+    ),
+    clocks: () => ({ monoNs: 0n, wallNs: 0n }),
+    durationMs: null,
+    count: null,
+    stop: new AbortController().signal,
+    warn: (line) => warnings.push(line),
+    ...options,
+  };
+  return { full, warnings, lines: () => written.join("").split("\n").slice(0, -1) };
+}
+
+describe("a trace ends", () => {
+  test("after exactly --count lines, though more came in the same poll", async () => {
+    const { trace } = traceOf([1, 2, 3], [4, 5, 6, 7]);
+    const { full, lines } = setup({ trace, count: 5 });
+    expect(await follow(full)).toEqual({ shown: 5, losses: [], readerLeft: false });
+    expect(lines()).toEqual(["1", "2", "3", "4", "5"]);
+  });
+
+  test("on a signal, after one more poll", async () => {
+    const stop = new AbortController();
+    const { trace } = traceOf([1], [2]);
+    const poll = trace.poll;
+    trace.poll = (last) => {
+      stop.abort();
+      return poll(last);
+    };
+    const { full, lines } = setup({ trace, stop: stop.signal });
+    await follow(full);
+    expect(lines()).toEqual(["1", "2"]);
+    expect(trace.last).toEqual([false, true]);
+  });
+
+  test("at once when the signal came before the first poll, what was there is still shown", async () => {
+    const { trace } = traceOf([1]);
+    const { full, lines } = setup({ trace, stop: AbortSignal.abort() });
+    await follow(full);
+    expect(lines()).toEqual(["1"]);
+    expect(trace.polls).toBe(1);
+  });
+
+  test("after --duration, with a last poll at its end", async () => {
+    const { trace } = traceOf([1], [2]);
+    const begun = performance.now();
+    const { full, lines } = setup({ trace, durationMs: 20 });
+    await follow(full);
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(19);
+    expect(lines()).toEqual(["1", "2"]);
+  });
+
+  test("quietly when the reader is gone", async () => {
+    const { trace } = traceOf([1]);
+    const gone = Object.assign(new Error("EPIPE"), { code: "EPIPE" });
+    const { full, warnings } = setup({ trace, writer: createWriter(() => Promise.reject(gone)) });
+    expect((await follow(full)).readerLeft).toBe(true);
+    expect(warnings).toEqual([]);
+  });
+
+  test("with a failure when the disk is full", async () => {
+    const { trace } = traceOf([1]);
+    const fullDisk = Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+    const { full } = setup({ trace, writer: createWriter(() => Promise.reject(fullDisk)) });
+    const thrown: unknown = await follow(full).catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(Failure);
+    expect(String(thrown)).toContain("stdout: cannot write");
+  });
+
+  test("on a signal even when the reader stands still, and counts what was not delivered", async () => {
+    const { trace } = traceOf([1, 2, 3]);
+    const writer = createWriter(() => new Promise(() => {}));
+    const { full } = setup({ trace, writer, stop: AbortSignal.abort() });
+    const { shown, losses } = await follow(full);
+    expect(shown).toBe(0);
+    expect(losses).toEqual([{ cause: "output read too slowly", count: 3n }]);
+  });
+});
+
+test("a header comes first and counts as no event", async () => {
+  const { trace } = traceOf([1]);
+  const { full, lines } = setup({ trace, count: 1, format: { header: "H", line: () => "x" } });
+  expect((await follow(full)).shown).toBe(1);
+  expect(lines()).toEqual(["H", "x"]);
+});
+
+describe("losses", () => {
+  test("are told at most once a second, and all of them in the summary", async () => {
+    const { trace, losses } = traceOf([1], [2], [3]);
+    losses.push({ cause: "ring full", count: 0n }, { cause: "map full", count: 7n });
+    const poll = trace.poll;
+    trace.poll = (last) => {
+      losses[0]!.count += 10n;
+      return poll(last);
+    };
+    const { full, warnings } = setup({ trace, count: 3 });
+    const summary = await follow(full);
+    expect(warnings).toEqual(["lost 17 events: ring full 10, map full 7"]);
+    expect(summary.losses).toEqual([
+      { cause: "ring full", count: 30n },
+      { cause: "map full", count: 7n },
+    ]);
+  });
+
+  test("of one cause are named without repeating the number", () => {
+    expect(lossText([{ cause: "ring full", count: 1n }])).toBe("1 event: ring full");
+    expect(lossText([{ cause: "ring full", count: 2n }])).toBe("2 events: ring full");
+  });
+});

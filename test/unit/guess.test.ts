@@ -1,0 +1,104 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { FieldReport } from "../../src/guess/report.ts";
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../src/guess/snapshot.ts";
+import { solve } from "../../src/guess/solve.ts";
+
+const directory = join(import.meta.dir, "../fixtures/guess");
+const kernels = readdirSync(directory)
+  .filter((file) => file.endsWith(".snapshot.gz"))
+  .map((file) => file.replace(".snapshot.gz", ""));
+
+const snapshotOf = (kernel: string): Snapshot =>
+  decodeSnapshot(readFileSync(join(directory, `${kernel}.snapshot.gz`)));
+const btfOf = (kernel: string): Record<string, number | null> =>
+  JSON.parse(readFileSync(join(directory, `${kernel}.btf.json`), "utf8"));
+const offsetsOf = (fields: FieldReport[]) =>
+  Object.fromEntries(fields.map(({ field, offset }) => [field, offset]));
+const fieldOf = (snapshot: Snapshot, name: string): FieldReport =>
+  solve(snapshot).find(({ field }) => field === name)!;
+
+test("snapshots of ten kernels at least are there to search", () => {
+  expect(kernels.length).toBeGreaterThanOrEqual(10);
+});
+
+describe.each(kernels)("a snapshot of %s", (kernel) => {
+  test("leads to the offsets of the kernel's BTF, every field", () => {
+    expect(offsetsOf(solve(snapshotOf(kernel)))).toEqual(btfOf(kernel));
+  });
+
+  test("leads to the same offsets whatever the order of its connections", () => {
+    const snapshot = snapshotOf(kernel);
+    const reversed = { ...snapshot, socks: snapshot.socks.toReversed() };
+    expect(offsetsOf(solve(reversed))).toEqual(btfOf(kernel));
+  });
+
+  test("survives being written and read", () => {
+    const snapshot = snapshotOf(kernel);
+    expect(decodeSnapshot(encodeSnapshot(snapshot))).toEqual(snapshot);
+  });
+});
+
+describe("a snapshot with something wrong in it", () => {
+  const kernel = kernels[0]!;
+
+  test("one copy that holds other values leaves no offset, and the field says failed", () => {
+    const snapshot = snapshotOf(kernel);
+    snapshot.socks[0]!.truth.total_retrans = 77_777;
+    expect(fieldOf(snapshot, "total_retrans")).toMatchObject({
+      status: "failed",
+      offset: null,
+      candidates: [],
+    });
+  });
+
+  test("connections that never differ leave several offsets, and the field says ambiguous with them", () => {
+    const snapshot = snapshotOf(kernel);
+    snapshot.socks = snapshot.socks.filter(({ name }) => name === "idle");
+    const field = fieldOf(snapshot, "snd_una");
+    expect(field).toMatchObject({ status: "ambiguous", offset: null });
+    expect(field.candidates).toContain(btfOf(kernel)["snd_una"]!);
+  });
+
+  test("without connections every field fails and none throws", () => {
+    const snapshot = { ...snapshotOf(kernel), socks: [], contrast: [], sends4: [], sends6: [] };
+    const found = solve({ ...snapshot, skbs: [] }).filter(({ status }) => status === "found");
+    expect(found).toEqual([]);
+  });
+
+  test("without IPv6 its fields are not applicable, with the reason, and the others are found", () => {
+    const snapshot = snapshotOf(kernel);
+    snapshot.no_ipv6 = "IPv6 is off";
+    snapshot.socks = snapshot.socks.filter(({ truth }) => truth.family === 2);
+    const fields = solve({ ...snapshot, sends6: [] });
+    const without = fields.filter(({ status }) => status === "not-applicable");
+    expect(without.map(({ field }) => field)).toEqual([
+      "skc_v6_daddr",
+      "skc_v6_rcv_saddr",
+      "fl6_argument",
+      "fl6_saddr",
+      "fl6_daddr",
+      "fl6_sport",
+      "fl6_dport",
+    ]);
+    expect(without.every(({ how }) => how === "IPv6 is off")).toBe(true);
+    const others = fields.filter(({ status }) => status !== "not-applicable");
+    expect(others.filter(({ status }) => status !== "found")).toEqual([]);
+  });
+
+  test("a copy that ends early is searched as far as it goes", () => {
+    const snapshot = snapshotOf(kernel);
+    for (const sample of snapshot.socks) sample.bytes = sample.bytes.subarray(0, 512);
+    expect(fieldOf(snapshot, "skc_daddr").status).toBe("found");
+    expect(fieldOf(snapshot, "srtt_us").status).toBe("failed");
+  });
+
+  test.each([
+    ["no gzip", Buffer.from("no snapshot")],
+    ["nothing", Buffer.alloc(0)],
+    ["JSON of something else", Bun.gzipSync(Buffer.from('{"format":"other"}'))],
+  ])("a file that is %s is refused", (_, bytes) => {
+    expect(() => decodeSnapshot(bytes)).toThrow();
+  });
+});

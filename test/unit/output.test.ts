@@ -1,0 +1,308 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { TcpEvent } from "../../src/conn/event.ts";
+import { escapeText, jsonString } from "../../src/output/escape.ts";
+import { formats } from "../../src/output/index.ts";
+import { createWriter, type WriteSome } from "../../src/output/writer.ts";
+import { readComm } from "../../src/record/comm.ts";
+
+const wallNs = 1_795_372_801_123_456_789n;
+
+const opened: TcpEvent = {
+  kind: "connect",
+  atNs: 0n,
+  pid: 123,
+  comm: "curl",
+  family: 4,
+  direction: "outgoing",
+  netns: 4026531840,
+  local: { address: "127.0.0.1", port: 40000 },
+  remote: { address: "127.0.0.1", port: 80 },
+};
+
+const closed: TcpEvent = {
+  ...opened,
+  kind: "close",
+  totals: {
+    bytesSent: 5n * 2n ** 30n,
+    bytesReceived: 2n ** 64n - 1n,
+    segsOut: 1,
+    segsIn: 2,
+    rttUs: 45,
+    rttVarUs: 3,
+    retransmits: 0,
+    durationNs: 1_234_567_891n,
+  },
+};
+
+const allUnknown: TcpEvent = {
+  ...opened,
+  kind: "close",
+  pid: null,
+  comm: null,
+  netns: null,
+  direction: "unknown",
+  totals: {
+    bytesSent: null,
+    bytesReceived: null,
+    segsOut: null,
+    segsIn: null,
+    rttUs: null,
+    rttVarUs: null,
+    retransmits: null,
+    durationNs: null,
+  },
+};
+
+const withComm = (comm: string | null): TcpEvent => ({ ...opened, comm });
+
+/** Whatever could move a cursor, break a line or turn the reading direction. */
+const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+describe("JSON", () => {
+  test("a connect is exactly the promised object", () => {
+    expect(formats.json.line(opened, wallNs)).toBe(
+      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","pid":123,"comm":"curl","family":4,' +
+        '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
+        '"remote":{"address":"127.0.0.1","port":80}}',
+    );
+  });
+
+  test("a close carries its totals, 64 bits wide to the last digit", () => {
+    expect(formats.json.line(closed, wallNs)).toEndWith(
+      ',"bytes_sent":5368709120,"bytes_received":18446744073709551615,"segs_out":1,"segs_in":2,' +
+        '"rtt_us":45,"rtt_var_us":3,"retransmits":0,"duration_us":1234567}',
+    );
+  });
+
+  test("what is unknown is null", () => {
+    const {
+      time: _,
+      local: _l,
+      remote: _r,
+      ...rest
+    } = JSON.parse(formats.json.line(allUnknown, wallNs));
+    expect(rest).toEqual({
+      v: 1,
+      event: "close",
+      pid: null,
+      comm: null,
+      family: 4,
+      direction: "unknown",
+      netns: null,
+      bytes_sent: null,
+      bytes_received: null,
+      segs_out: null,
+      segs_in: null,
+      rtt_us: null,
+      rtt_var_us: null,
+      retransmits: null,
+      duration_us: null,
+    });
+  });
+
+  test("any well-formed command name is read back as it was, through safe bytes only", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (comm) => {
+        const line = formats.json.line(withComm(comm), wallNs);
+        expect(line).not.toMatch(dangerous);
+        expect(JSON.parse(line).comm).toBe(comm);
+      }),
+    );
+  });
+
+  test("a byte that is no UTF-8 becomes U+FFFD", () => {
+    expect(jsonString(readComm(Uint8Array.of(97, 0xff, 0)))).toBe('"a\ufffd"');
+  });
+});
+
+describe("text", () => {
+  test("header, open and close stand in the same columns", () => {
+    const lines = [
+      formats.text.header,
+      formats.text.line(opened, wallNs),
+      formats.text.line(closed, wallNs),
+    ];
+    expect(lines.map((line) => line.slice(13))).toEqual([
+      "KIND        PID COMM            LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION",
+      "connect     123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840",
+      "close       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
+    ]);
+  });
+
+  test("an open with the longest IPv4 endpoints is between 80 and 110 columns wide", () => {
+    const end = { address: "255.255.255.255", port: 65535 };
+    const { length } = formats.text.line(
+      { ...withComm("x".repeat(15)), local: end, remote: end },
+      wallNs,
+    );
+    expect(length).toBeGreaterThanOrEqual(80);
+    expect(length).toBeLessThanOrEqual(110);
+  });
+
+  test("what is unknown is a dash in its column", () => {
+    expect(formats.text.line(allUnknown, wallNs).trim().split(/ +/).slice(2)).toEqual([
+      "-",
+      "-",
+      "127.0.0.1:40000",
+      "127.0.0.1:80",
+      "-",
+      "-",
+      ...["-", "-", "-", "-", "-"],
+    ]);
+  });
+
+  test("after a long IPv6 endpoint the next columns find their place again", () => {
+    const line = formats.text.line(
+      { ...opened, local: { address: "2001:db8::1:2", port: 40000 } },
+      wallNs,
+    );
+    expect(line).toContain("[2001:db8::1:2]:40000 127.0.0.1:80");
+    const longer = formats.text.line(
+      { ...opened, local: { address: "2001:db8::1:2:3", port: 40000 } },
+      wallNs,
+    );
+    expect(longer.indexOf(" out ")).toBe(formats.text.line(opened, wallNs).indexOf(" out "));
+  });
+
+  test.each([
+    ["\x1b[2Jroot", "\\x1b[2Jroot"],
+    ["a\nb", "a\\x0ab"],
+    ["a\r\tb\0\x7f", "a\\x0d\\x09b\\x00+"],
+    ["\x9b31m", "\\x9b31m"],
+    ["\u202egpj.exe", "\\u{202e}gpj.exe"],
+    ["a\u2028b\ufeff", "a\\u{2028}b+"],
+    ["back\\slash", "back\\\\slash"],
+    ["日本語", "日本語"],
+  ])("the command name %j is shown as %s", (comm, shown) => {
+    expect(formats.text.line(withComm(comm), wallNs)).toContain(` ${shown} `);
+  });
+
+  test("no command name breaks the line or leaves its column", () => {
+    const at = formats.text.line(opened, wallNs).indexOf("127.0.0.1");
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 16 }), (bytes) => {
+        const line = formats.text.line(withComm(readComm(bytes)), wallNs);
+        expect(line).not.toMatch(dangerous);
+        expect(Bun.stringWidth(line.slice(0, line.indexOf(" 127.0.0.1")))).toBeLessThan(at);
+      }),
+    );
+  });
+
+  test("an empty command name is unknown", () => {
+    expect(formats.text.line(withComm(""), wallNs)).toContain("123 -  ");
+  });
+});
+
+describe("command names", () => {
+  test("end at NUL and keep bytes that are no UTF-8 apart", () => {
+    expect(readComm(Buffer.from("curl\0rest\0"))).toBe("curl");
+    expect(escapeText(readComm(Uint8Array.of(0xff, 0x61, 0xc3, 0xa9, 0xe6, 0x97)))).toBe(
+      "\\xffaé\\xe6\\x97",
+    );
+  });
+
+  test("two names that differ in any byte are shown differently", () => {
+    const name = fc.uint8Array({ min: 1, maxLength: 15 });
+    fc.assert(
+      fc.property(name, name, (a, b) => {
+        const same = Buffer.compare(a, b) === 0;
+        expect(escapeText(readComm(a)) === escapeText(readComm(b))).toBe(same);
+      }),
+    );
+  });
+});
+
+describe("the writer", () => {
+  /** Collects what is written; a gate holds the writes back, as a reader that stands still does. */
+  function sink(most = Infinity) {
+    const gate = Promise.withResolvers<void>();
+    const written: string[] = [];
+    const writeSome: WriteSome = async (bytes) => {
+      await gate.promise;
+      const some = bytes.subarray(0, most);
+      written.push(Buffer.from(some).toString());
+      return some.length;
+    };
+    return { writeSome, written, open: gate.resolve };
+  }
+
+  test("the lines of one drain are one write", async () => {
+    const { writeSome, written, open } = sink();
+    const writer = createWriter(writeSome);
+    open();
+    expect(writer.push(["a", "b", "c"])).toBe(3);
+    await writer.settled();
+    expect(written).toEqual(["a\nb\nc\n"]);
+    expect(writer.pending).toBe(0);
+  });
+
+  test("a write that takes only a part is continued", async () => {
+    const { writeSome, written, open } = sink(2);
+    const writer = createWriter(writeSome);
+    open();
+    writer.push(["abc", "d"]);
+    await writer.settled();
+    expect(written).toEqual(["ab", "c\n", "d\n"]);
+  });
+
+  test("behind a reader that stands still it stops taking lines, counts them, and goes on when it may", async () => {
+    const { writeSome, written, open } = sink();
+    const writer = createWriter(writeSome, 10);
+    expect(writer.push(["1234", "5678", "9"])).toBe(2);
+    expect(writer.push(["x"])).toBe(0);
+    expect(writer.dropped).toBe(2n);
+    expect(writer.pending).toBe(2);
+    open();
+    await writer.settled();
+    expect(writer.push(["y"])).toBe(1);
+    await writer.settled();
+    expect(written.join("")).toBe("1234\n5678\ny\n");
+  });
+
+  test("lines queued behind a slow write are not lost and keep their order", async () => {
+    const { writeSome, written, open } = sink();
+    const writer = createWriter(writeSome);
+    for (let i = 0; i < 97; i++) writer.push([`${i}`]);
+    open();
+    await writer.settled();
+    expect(written.join("").trimEnd().split("\n")).toEqual(
+      Array.from({ length: 97 }, (_, i) => `${i}`),
+    );
+  });
+
+  const failing =
+    (code: string): WriteSome =>
+    () =>
+      Promise.reject(Object.assign(new Error(code), { code }));
+
+  test("a reader that is gone closes it without an error", async () => {
+    const writer = createWriter(failing("EPIPE"));
+    writer.push(["a"]);
+    await writer.settled();
+    expect(writer.closed).toBe(true);
+    expect(writer.failure).toBeNull();
+    expect(writer.push(["b"])).toBe(0);
+  });
+
+  test("a full disk is a failure that says so", async () => {
+    const writer = createWriter(failing("ENOSPC"));
+    writer.push(["a"]);
+    await writer.settled();
+    expect(writer.closed).toBe(false);
+    expect(writer.failure?.message).toBe("stdout: cannot write the output");
+    expect(writer.failure?.hint).toContain("space");
+  });
+
+  test("a non-blocking stdout that is full is tried again", async () => {
+    let attempts = 0;
+    const writer = createWriter((bytes) => {
+      attempts += 1;
+      return attempts < 3 ? failing("EAGAIN")(bytes) : Promise.resolve(bytes.length);
+    });
+    writer.push(["a"]);
+    await writer.settled();
+    expect(attempts).toBe(3);
+    expect(writer.failure).toBeNull();
+  });
+});

@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import { readReport } from "../vm/report.ts";
+
+const ready = "[    3.4] Freeing unused kernel image\n@@ ready 3.91 6.1.0-56-cloud-amd64\n";
+const summary = (pass: number, fail: number) =>
+  ` ${pass} pass\n ${fail} fail\n Ran them all. [1s]\n`;
+
+test("counts of several files add up and the release is known", () => {
+  const log = `${ready}@@ file a\n${summary(3, 0)}@@ exit 0 a\n@@ file b\n 1 skip\n${summary(4, 0)}@@ exit 0 b\n@@ done 9\n`;
+  expect(readReport(log)).toEqual({
+    release: "6.1.0-56-cloud-amd64",
+    bootSeconds: 3.91,
+    passed: 7,
+    failed: 0,
+    skipped: 1,
+    problems: [],
+    complaints: [],
+    done: true,
+  });
+});
+
+test("failed tests are counted once, not again for the exit status", () => {
+  const report = readReport(`${ready}@@ file a\n${summary(3, 2)}@@ exit 1 a\n@@ done 9\n`);
+  expect(report).toMatchObject({ passed: 3, failed: 2, problems: [] });
+});
+
+test("a file that crashed after its summary is a failure", () => {
+  const report = readReport(`${ready}@@ file a\n${summary(3, 0)}@@ exit 139 a\n@@ done 9\n`);
+  expect(report).toMatchObject({ failed: 1, problems: ["a ended with 139: it crashed"] });
+});
+
+test("a file that was killed before its summary is a failure", () => {
+  const report = readReport(`${ready}@@ file a\n(pass) one\n@@ exit 137 a\n@@ done 9\n`);
+  expect(report).toMatchObject({ passed: 0, failed: 1 });
+});
+
+test("a file without a test is a failure", () => {
+  const report = readReport(`${ready}@@ file a\n${summary(0, 0)}@@ exit 0 a\n@@ done 9\n`);
+  expect(report).toMatchObject({ failed: 1, problems: ["a ran no test"] });
+});
+
+test("a log that breaks off is not done, and a panic is a complaint", () => {
+  const report = readReport(`${ready}@@ file a\n[ 9.1] Kernel panic - not syncing: Fatal\n`);
+  expect(report.done).toBe(false);
+  expect(report.complaints).toEqual(["[ 9.1] Kernel panic - not syncing: Fatal"]);
+});
+
+test("what the guest's kernel log said of bugs is kept", () => {
+  const report = readReport(`${ready}@@ dmesg [ 5.1] WARNING: CPU: 0 PID: 9\n@@ done 9\n`);
+  expect(report.complaints).toEqual(["[ 5.1] WARNING: CPU: 0 PID: 9"]);
+});
+
+test("a shell command's failure is a failure", () => {
+  const report = readReport(`${ready}@@ shell 3\n@@ done 9\n`);
+  expect(report).toMatchObject({ failed: 1, problems: ["the command ended with 3"] });
+});

@@ -1,0 +1,113 @@
+// Runs one QEMU to its end. No disk, no network: a kernel, an initramfs and a serial line.
+import { accessSync, closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import type { Arch } from "./kernels.ts";
+
+export type Boot = {
+  arch: Arch;
+  vmlinuz: string;
+  initramfs: string;
+  logFile: string;
+  /** The whole run, boot included. */
+  timeoutSeconds: number;
+  /** Shown as they come. */
+  onLine?: (line: string) => void;
+};
+
+export type BootResult = {
+  log: string;
+  seconds: number;
+  timedOut: boolean;
+  qemuStatus: number | null;
+};
+
+// A kernel that has not reached init by then never will.
+const bootSeconds = 180;
+
+export async function boot(options: Boot): Promise<BootResult> {
+  const started = performance.now();
+  const logFile = openSync(options.logFile, "w");
+  const qemu = Bun.spawn(qemuCommand(options), { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const stop = () => qemu.kill("SIGKILL");
+  process.on("exit", stop);
+  let timedOut = false;
+  const expire = () => {
+    timedOut = true;
+    stop();
+  };
+  const wholeTimer = setTimeout(expire, options.timeoutSeconds * 1000);
+  const bootTimer = setTimeout(expire, bootSeconds * 1000);
+  const lines: string[] = [];
+  const take = (line: string) => {
+    if (line.startsWith("@@ ready")) clearTimeout(bootTimer);
+    lines.push(line);
+    writeSync(logFile, `${line}\n`);
+    options.onLine?.(line);
+  };
+  await Promise.all([eachLine(qemu.stdout, take), eachLine(qemu.stderr, take)]);
+  const qemuStatus = await qemu.exited;
+  clearTimeout(wholeTimer);
+  clearTimeout(bootTimer);
+  process.off("exit", stop);
+  closeSync(logFile);
+  const seconds = (performance.now() - started) / 1000;
+  return { log: lines.join("\n"), seconds, timedOut, qemuStatus };
+}
+
+// To add an architecture, write its emulator, its machine and the name of its serial line.
+const machines: Record<Arch, { qemu: string; machine: string; cpu: string; console: string }> = {
+  amd64: { qemu: "qemu-system-x86_64", machine: "pc", cpu: "max", console: "ttyS0" },
+  // Not "max": with its SVE, QEMU 7.2 lets the JavaScript runtime crash under load, in tests and tracer alike.
+  arm64: {
+    qemu: "qemu-system-aarch64",
+    machine: "virt",
+    cpu: "neoverse-n1",
+    console: "ttyAMA0",
+  },
+};
+
+function qemuCommand({ arch, vmlinuz, initramfs }: Boot): string[] {
+  const { qemu, machine, cpu, console } = machines[arch];
+  const accelerator = hasKvm(arch) ? "kvm" : "tcg";
+  // A reboot ends QEMU (-no-reboot), so a panic and an oops end the guest at once.
+  // The processor's own random numbers are trusted, else getrandom blocks a guest without devices.
+  // tsc=reliable: a busy host makes the guest doubt its clock, and the code patching that follows trips over a race
+  // of QEMU's emulation (an int3 nobody owns, in sched_clock_cpu).
+  const append = `console=${console} panic=-1 oops=panic random.trust_cpu=on tsc=reliable ${process.env["VM_APPEND"] ?? ""}`;
+  const options = {
+    "-accel": accelerator,
+    "-machine": machine,
+    "-cpu": accelerator === "kvm" ? "host" : cpu,
+    "-smp": process.env["VM_CPUS"] || "2",
+    "-m": "1024",
+    "-display": "none",
+    "-serial": "stdio",
+    "-kernel": vmlinuz,
+    "-initrd": initramfs,
+    "-append": append,
+  };
+  return [qemu, "-nodefaults", "-no-user-config", "-no-reboot", ...Object.entries(options).flat()];
+}
+
+/** /dev/kvm alone proves nothing: machines without nested virtualization have it too, and hang. */
+function hasKvm(arch: Arch): boolean {
+  if (process.env["VM_ACCEL"]) return process.env["VM_ACCEL"] === "kvm";
+  if (arch !== "amd64" || process.arch !== "x64") return false;
+  if (!/^flags\s*:.*\b(vmx|svm)\b/m.test(readFileSync("/proc/cpuinfo", "utf8"))) return false;
+  try {
+    accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string) => void) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of stream) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) take(line.replaceAll("\r", ""));
+  }
+  if (rest !== "") take(rest.replaceAll("\r", ""));
+}

@@ -1,0 +1,76 @@
+// Several kernels, a few at a time.
+import { availableParallelism } from "node:os";
+import { defaultTimeoutSeconds, type Outcome, type Request, runInGuest } from "./lab.ts";
+
+/** Two guests on two processors: more only slow each other down until their timeouts. */
+const guestsAtATime = Number(process.env["VM_GUESTS"] || 0) || Math.min(2, availableParallelism());
+
+/**
+ * Runs the same request on each kernel; outcomes come in the kernels' order. Never throws.
+ * A guest still running when `secondsInAll` are over is ended.
+ */
+export async function runOnEach(
+  kernels: readonly string[],
+  request: Omit<Request, "kernel">,
+  secondsInAll = Infinity,
+): Promise<Outcome[]> {
+  const deadlineMs = performance.now() + secondsInAll * 1000;
+  const outcomes: Outcome[] = [];
+  const waiting = kernels.entries();
+  const worker = async () => {
+    // One iterator for all workers: each takes the next kernel that nobody has.
+    for (const [place, kernel] of waiting) {
+      console.error(`vm: ${kernel}: starting`);
+      const left = Math.max(1, Math.round((deadlineMs - performance.now()) / 1000));
+      const timeoutSeconds = Math.min(left, request.timeoutSeconds ?? defaultTimeoutSeconds);
+      const outcome = await runInGuest({ ...request, kernel, timeoutSeconds }).catch(
+        (error: Error) => failedToRun(kernel, error),
+      );
+      outcomes[place] = outcome;
+      console.error(`vm: ${describe(outcome)}`);
+    }
+  };
+  await Promise.all(Array.from({ length: guestsAtATime }, worker));
+  return outcomes;
+}
+
+/** One line of progress, with everything that went wrong below it. */
+export function describe(outcome: Outcome): string {
+  if (outcome.state === "absent") return `${outcome.kernel}: no longer in Debian's archive`;
+  const { kernel, release, passed, failed, skipped, seconds, bootSeconds } = outcome;
+  const skips = skipped > 0 ? `, ${skipped} skipped` : "";
+  const boot = bootSeconds === undefined ? "" : ` (booted in ${bootSeconds.toFixed(1)} s)`;
+  const line = `${kernel}: ${passed} passed, ${failed} failed${skips}, ${seconds.toFixed(0)} s${boot} on ${release || "?"}`;
+  const remarks = outcome.remarks.map((remark) => `    ${remark.replaceAll("\n", "\n    ")}`);
+  return [line, ...remarks, ...(failed > 0 ? failures(outcome) : [])].join("\n");
+}
+
+// What bun printed from the guest's first mark on is what a reader needs of a failed run.
+const shownLines = 150;
+
+function failures({ log, logFile }: Outcome): string[] {
+  const lines = log.split("\n");
+  const start = lines.findIndex((line) => line.startsWith("@@ file"));
+  if (start < 0) return [`    whole log: ${logFile}`];
+  const shown = lines.slice(start).filter((line) => !/^(\(pass\)|@@ dmesg)/.test(line));
+  const cut = shown.length > shownLines ? ["..."] : [];
+  return [...cut, ...shown.slice(-shownLines), `whole log: ${logFile}`].map(
+    (line) => `    ${line}`,
+  );
+}
+
+function failedToRun(kernel: string, error: Error): Outcome {
+  return {
+    kernel,
+    state: "ran",
+    release: "",
+    passed: 0,
+    failed: 1,
+    skipped: 0,
+    seconds: 0,
+    bootSeconds: undefined,
+    remarks: [error.message],
+    logFile: "",
+    log: "",
+  };
+}

@@ -1,0 +1,46 @@
+#!/bin/busybox sh
+# The guest's first process: mounts what a host has, runs /job, and ends the machine.
+/bin/busybox mkdir -p /proc /sys /dev /tmp /root /run /etc
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root TMPDIR=/tmp NO_COLOR=1
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t bpf bpf /sys/fs/bpf
+ip link set lo up
+
+# From here the console belongs to the job; kernel messages are read from the log at the end.
+dmesg -n 1
+. /job/env
+echo "@@ ready $(cut -d' ' -f1 /proc/uptime) $(uname -r)"
+
+# Nobody may be left to end this machine, should the lab itself be killed.
+(sleep "$LAB_SECONDS"; echo "@@ out of time"; reboot -f) </dev/null >/dev/console 2>&1 &
+
+# Ends a file that hangs, so that the others still run.
+run_test() {
+	file=$1
+	shift
+	echo "@@ file $file"
+	BUN_BE_BUN=1 timeout -s KILL "$LAB_FILE_SECONDS" /tracer-bpf test "$@" "./$file" </dev/null
+	echo "@@ exit $? $file"
+	# What a killed file started must not meet the next file.
+	killall -q -9 tracer-bpf
+}
+
+cd /
+. /job/run
+
+# A kernel that complains has found a bug in what ran, even if every test passed.
+dmesg | grep -E -A 25 '(BUG|WARNING|Oops|general protection fault|blocked for more than)[: ]' |
+	head -n 120 | sed 's/^/@@ dmesg /'
+echo "@@ done $(cut -d' ' -f1 /proc/uptime)"
+reboot -f

@@ -1,0 +1,224 @@
+// One kernel, one job: fetches, packs, boots and says how it went. run.ts, matrix.ts and subset.ts
+// are three ways to ask for it.
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { cacheDirectory } from "./archive.ts";
+import { boot, type BootResult } from "./boot.ts";
+import { fetchKernel } from "./fetch.ts";
+import {
+  architectures,
+  packCommon,
+  packJob,
+  quote,
+  repository,
+  writeInitramfs,
+} from "./initramfs.ts";
+import { type Arch, parseKernelName } from "./kernels.ts";
+import { type GuestReport, readReport } from "./report.ts";
+
+export type Request = {
+  /** As in `6.12-rt`. */
+  kernel: string;
+  /** Test files from the repository's top; without any, all of test/kernel. */
+  files?: readonly string[];
+  /** Only tests whose names match. */
+  pattern?: string | undefined;
+  /** One shell command line instead of tests. */
+  shell?: string | undefined;
+  env?: Record<string, string>;
+  /** The executable to test, instead of the one in dist. */
+  binary?: string | undefined;
+  keepLog?: string | undefined;
+  timeoutSeconds?: number | undefined;
+  onLine?: (line: string) => void;
+};
+
+export type Outcome = {
+  kernel: string;
+  /** Absent: neither in Debian's archive nor in the cache. */
+  state: "ran" | "absent";
+  release: string;
+  passed: number;
+  failed: number;
+  skipped: number;
+  seconds: number;
+  bootSeconds: number | undefined;
+  /** Everything worth telling besides the counts. */
+  remarks: string[];
+  logFile: string;
+  log: string;
+};
+
+/** For one guest with every kernel test, on a busy machine. */
+export const defaultTimeoutSeconds = 900;
+
+/**
+ * How often a guest may die before its init: QEMU's emulation sometimes loses the race with a kernel that patches its
+ * own code (an int3 nobody owns, in sched_clock_cpu). Nothing of ours runs by then; it is told all the same.
+ */
+const BOOT_DEATHS = 2;
+
+const diedBooting = (result: BootResult): boolean =>
+  !result.timedOut && readReport(result.log).release === undefined;
+
+/** Boots one kernel for one job. Only a wrong request throws; a guest that fails is an outcome. */
+export async function runInGuest(request: Request): Promise<Outcome> {
+  const name = parseKernelName(request.kernel);
+  if (!name)
+    throw new Error(
+      `${request.kernel} is no kernel of the lab: try 6.12, 6.12-rt, newest, 6.1-arm64`,
+    );
+  const binary = findBinary(name.arch, request.binary);
+  const kernel = await fetchKernel(name);
+  if (!kernel) return absent(request.kernel);
+  const timeoutSeconds = request.timeoutSeconds ?? defaultTimeoutSeconds;
+  const job = { script: jobScript(request), env: guestEnv(request, name.arch, timeoutSeconds) };
+  const logFile = logPath(request.kernel);
+  const initramfs = await writeInitramfs([...(await common(name.arch, binary)), ...packJob(job)]);
+  try {
+    const bootOnce = () =>
+      boot({
+        arch: name.arch,
+        vmlinuz: kernel.vmlinuz,
+        initramfs: initramfs.path,
+        logFile,
+        timeoutSeconds,
+        ...(request.onLine && { onLine: request.onLine }),
+      });
+    let result = await bootOnce();
+    let deaths = 0;
+    while (diedBooting(result) && deaths < BOOT_DEATHS) {
+      deaths++;
+      result = await bootOnce();
+    }
+    if (request.keepLog) copyFileSync(logFile, request.keepLog);
+    const outcome = judge(request, result, readReport(result.log), logFile);
+    if (deaths > 0) outcome.remarks.unshift(`booted again: died ${deaths} times before init`);
+    if (kernel.note) outcome.remarks.unshift(kernel.note);
+    return { ...outcome, release: outcome.release || kernel.release };
+  } finally {
+    initramfs.remove();
+  }
+}
+
+/** Test files the guests run when none is named. */
+export function kernelTests(): string[] {
+  const glob = new Bun.Glob("test/kernel/*.test.ts");
+  return [...glob.scanSync({ cwd: repository })].toSorted();
+}
+
+function judge(
+  request: Request,
+  result: BootResult,
+  report: GuestReport,
+  logFile: string,
+): Outcome {
+  const remarks = [...report.problems, ...report.complaints];
+  let failed = report.failed;
+  if (!report.done) {
+    failed += 1;
+    remarks.push(whyNotDone(result, report));
+  } else if (report.complaints.length > 0) {
+    failed += 1;
+    remarks.push("the kernel complained, see above");
+  }
+  return {
+    kernel: request.kernel,
+    state: "ran",
+    release: report.release ?? "",
+    passed: report.passed,
+    failed,
+    skipped: report.skipped,
+    seconds: result.seconds,
+    bootSeconds: report.bootSeconds,
+    remarks,
+    logFile,
+    log: result.log,
+  };
+}
+
+function whyNotDone(result: BootResult, report: GuestReport): string {
+  const stage = report.release === undefined ? "before init was ready" : "before the job was done";
+  const how = result.timedOut
+    ? `out of time after ${Math.round(result.seconds)} s`
+    : `the guest ended (QEMU's status ${result.qemuStatus})`;
+  return `${how}, ${stage}; the log ends:\n${result.log.split("\n").slice(-15).join("\n")}`;
+}
+
+function absent(kernel: string): Outcome {
+  return {
+    kernel,
+    state: "absent",
+    release: "",
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+    seconds: 0,
+    bootSeconds: undefined,
+    remarks: ["no longer in Debian's archive"],
+    logFile: "",
+    log: "",
+  };
+}
+
+function jobScript(request: Request): string {
+  // In a shell of its own: a command that exits must not end init.
+  if (request.shell !== undefined) {
+    return `sh -c ${quote(request.shell)} </dev/null\necho "@@ shell $?"\n`;
+  }
+  const files = request.files?.length ? request.files : kernelTests();
+  const options = request.pattern === undefined ? "" : ` -t ${quote(request.pattern)}`;
+  // Emulation makes everything some ten times slower than the five seconds bun allows by itself.
+  return files.map((file) => `run_test ${quote(file)} --timeout 120000${options}\n`).join("");
+}
+
+function guestEnv(request: Request, arch: Arch, timeoutSeconds: number): Record<string, string> {
+  return {
+    TRACER_BPF: "/tracer-bpf",
+    VM_KERNEL: request.kernel,
+    VM_ARCH: arch,
+    PATIENCE_MS: "60000",
+    LAB_SECONDS: String(timeoutSeconds + 30),
+    LAB_FILE_SECONDS: "420",
+    ...request.env,
+  };
+}
+
+/** dist/tracer-bpf, or what was given; the one for arm64 stands beside it with a suffix. */
+function findBinary(arch: Arch, given: string | undefined): string {
+  const main = given ?? process.env["VM_BINARY"] ?? join(repository, "dist/tracer-bpf");
+  const suffixed = `${main}-arm64`;
+  const binary =
+    arch === "arm64" && (given === undefined || existsSync(suffixed)) ? suffixed : main;
+  if (!existsSync(binary))
+    throw new Error(`${binary} is missing: ${architectures[arch].howToBuild}`);
+  const found = elfMachine(binary);
+  if (found !== architectures[arch].elfMachine) {
+    throw new Error(`${binary} is not built for ${arch} (its ELF machine is ${found})`);
+  }
+  return binary;
+}
+
+function elfMachine(path: string): number {
+  const header = Buffer.alloc(20);
+  const file = openSync(path, "r");
+  readSync(file, header);
+  closeSync(file);
+  return header.readUInt16LE(18);
+}
+
+function logPath(kernel: string): string {
+  const directory = join(cacheDirectory, "logs");
+  mkdirSync(directory, { recursive: true });
+  return join(directory, `${kernel}.log`);
+}
+
+// Packed once for all guests of a run.
+const packed = new Map<string, Promise<Uint8Array[]>>();
+
+function common(arch: Arch, binary: string): Promise<Uint8Array[]> {
+  const key = `${architectures[arch].dist} ${binary}`;
+  const parts = packed.get(key) ?? packCommon(arch, binary);
+  packed.set(key, parts);
+  return parts;
+}

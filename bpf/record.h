@@ -38,10 +38,40 @@ enum conn_direction {
 	DIRECTION_OUTGOING = 2,
 };
 
-/* conn_tuple.metadata is a bit set */
+/* conn_tuple.metadata is a bit set: bit 0 the type, bit 1 the family */
 enum conn_metadata {
 	METADATA_TCP = 1,
 	METADATA_IPV6 = 2,
+};
+
+/* conn_tuple.metadata & 1 */
+enum conn_type {
+	CONN_TYPE_UDP = 0,
+	CONN_TYPE_TCP = 1,
+};
+
+/* conn_tuple.metadata & 2 */
+enum conn_family {
+	CONN_FAMILY_V4 = 0,
+	CONN_FAMILY_V6 = 2,
+};
+
+/* conn_stats.flags: who has sent; ASSURED from the first leg on after both have */
+enum conn_flags {
+	CONN_L_INIT = 1,
+	CONN_R_INIT = 2,
+	CONN_ASSURED = 4,
+};
+
+/* tcp_stats.failure_reason is an errno of the kernel; these are the usual ones */
+enum failure_reason {
+	FAILURE_NETWORK_UNREACHABLE = 101,
+	FAILURE_RESET = 104,
+	FAILURE_TIMED_OUT = 110,
+	FAILURE_REFUSED = 111,
+	FAILURE_HOST_UNREACHABLE = 113,
+	/* The application gave up while its SYN was unanswered. */
+	FAILURE_CANCELLED = 125,
 };
 
 /*
@@ -96,12 +126,116 @@ struct conn {
 	struct conn_stats conn_stats;
 };
 
+/* Closed connections in the order in which one CPU closed them. */
+struct batch {
+	struct conn c0;
+	struct conn c1;
+	struct conn c2;
+	struct conn c3;
+	u64 id; /* of this CPU, grows by one per batch */
+	u32 cpu;
+	u16 len; /* 0..4 */
+	u8 _pad[2];
+};
+
+struct port_binding {
+	u32 netns;
+	u16 port; /* host order */
+	u8 _pad[2];
+};
+
+struct bind_syscall_args {
+	u64 addr; /* of a struct sockaddr */
+	u64 sk;
+};
+
+struct skp_conn {
+	u64 sk;
+	struct conn_tuple tup;
+};
+
+struct pid_ts {
+	u64 pid_tgid;
+	mono_ns timestamp;
+};
+
+struct pid_fd {
+	u32 pid;
+	u32 fd;
+};
+
+struct udp_recv_sock {
+	u64 sk;
+	u64 msg;
+};
+
+struct protocol_stack_wrapper {
+	struct protocol_stack stack;
+	u8 _pad[4];
+	mono_ns updated;
+};
+
+/* Index of a classifier in its program array. */
+enum classification_program {
+	CLASSIFICATION_QUEUES = 2,
+	CLASSIFICATION_DBS = 3,
+	CLASSIFICATION_GRPC = 5,
+};
+
+/* As conn_tuple, without a process. */
+struct conntrack_tuple {
+	u64 saddr_h;
+	u64 saddr_l;
+	u64 daddr_h;
+	u64 daddr_l;
+	u16 sport;
+	u16 dport;
+	u32 netns;
+	u32 metadata;
+	u8 _pad[4];
+};
+
+struct conntrack_telemetry {
+	u64 registers;
+};
+
+/* What upstream counts, in its order. What cannot happen in this design stays 0: see src/state/telemetry.ts. */
+struct telemetry {
+	u64 tcp_failed_connect;
+	u64 tcp_sent_miscounts;
+	u64 unbatched_tcp_close;
+	u64 unbatched_udp_close;
+	u64 udp_sends_processed;
+	u64 udp_sends_missed;
+	u64 udp_dropped_conns;
+	u64 double_flush_attempts_close;
+	u64 double_flush_attempts_done;
+	u64 unsupported_tcp_failures;
+	u64 tcp_done_missing_pid;
+	u64 tcp_connect_failed_tuple;
+	u64 tcp_done_failed_tuple;
+	u64 tcp_finish_connect_failed_tuple;
+	u64 tcp_close_target_failures;
+	u64 tcp_done_connection_flush;
+	u64 tcp_close_connection_flush;
+};
+
 enum event_kind {
 	EVENT_CONNECT = 1,
 	EVENT_ACCEPT = 2,
 	EVENT_CLOSE = 3,
 	/* The handshake of an incoming connection is done; nobody has accepted it yet. Tracepoint mode only. */
 	EVENT_PASSIVE = 4,
+	/* An attempt to connect has ended without a connection: conn.tcp_stats.failure_reason says why. */
+	EVENT_FAIL = 5,
+	/* A connection that was there before the trace. */
+	EVENT_OPEN = 6,
+	/* The counters of an open connection at this moment; asked for by the tool. */
+	EVENT_SAMPLE = 7,
+	/* The first datagram of a UDP flow. */
+	EVENT_UDP_OPEN = 8,
+	/* A UDP socket is gone, with all its flows; only sk, timestamp and flags are set. */
+	EVENT_UDP_CLOSE = 9,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -198,5 +332,16 @@ SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
 SIZE_IS(struct event, 152);
+SIZE_IS(struct batch, 496);
+SIZE_IS(struct port_binding, 8);
+SIZE_IS(struct bind_syscall_args, 16);
+SIZE_IS(struct skp_conn, 56);
+SIZE_IS(struct pid_ts, 16);
+SIZE_IS(struct pid_fd, 8);
+SIZE_IS(struct udp_recv_sock, 16);
+SIZE_IS(struct protocol_stack_wrapper, 16);
+SIZE_IS(struct conntrack_tuple, 48);
+SIZE_IS(struct conntrack_telemetry, 8);
+SIZE_IS(struct telemetry, 17 * 8);
 
 #endif

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { followStep, wallTime, type ClockPair } from "../conn/clock.ts";
-import type { TcpEvent } from "../conn/event.ts";
+import type { ConnEvent } from "../conn/event.ts";
 import type { Format } from "../output/index.ts";
 import type { LineWriter } from "../output/writer.ts";
 
@@ -14,7 +14,7 @@ export interface Loss {
 
 export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
-  trace: { poll(last: boolean): TcpEvent[]; losses(): Loss[] };
+  trace: { poll(last: boolean): ConnEvent[]; losses(): Loss[] };
   format: Format;
   writer: LineWriter;
   /** Reads both clocks at the same moment. */

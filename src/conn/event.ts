@@ -1,6 +1,11 @@
-/** What the rest of the program speaks: one thing that happened to one TCP connection. Pure types. */
+/** What the rest of the program speaks: one thing that happened to one connection. Pure types. */
 
-export type EventKind = "connect" | "accept" | "close";
+export type Protocol = "tcp" | "udp";
+/**
+ * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace, or the first
+ * datagram of a UDP flow.
+ */
+export type EventKind = "connect" | "accept" | "close" | "fail" | "open";
 export type Direction = "outgoing" | "incoming" | "unknown";
 
 export interface Endpoint {
@@ -27,8 +32,9 @@ export interface Totals {
   durationNs: bigint | null;
 }
 
-export interface TcpEvent {
+export interface ConnEvent {
   kind: EventKind;
+  protocol: Protocol;
   /** Nanoseconds of CLOCK_MONOTONIC (bpf_ktime_get_ns). */
   atNs: bigint;
   /** Process id (tgid) of the process that called connect or accept, in the initial pid namespace; `null` = unknown. */
@@ -41,6 +47,8 @@ export interface TcpEvent {
   netns: number | null;
   local: Endpoint;
   remote: Endpoint;
-  /** Only on `close`. */
+  /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
+  failure?: number | null;
+  /** On `close` and `open`. */
   totals?: Totals;
 }

@@ -1,6 +1,6 @@
 /** How events are written. Pure: event and wall time in, one line out. */
 
-import type { TcpEvent } from "../conn/event.ts";
+import type { ConnEvent } from "../conn/event.ts";
 import { jsonLine } from "./json.ts";
 import { textHeader, textLine } from "./text.ts";
 
@@ -8,7 +8,7 @@ export interface Format {
   /** Written once before the first event; `null` for none. */
   header: string | null;
   /** Without the line break. */
-  line(event: TcpEvent, wallNs: bigint): string;
+  line(event: ConnEvent, wallNs: bigint): string;
 }
 
 /** To add one, write `src/output/NAME.ts`, add a line here and a flag in src/commands/trace.ts. */

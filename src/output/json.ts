@@ -1,16 +1,17 @@
 /** One JSON object per line, for programs. `v` is raised when a member changes its meaning or goes away. */
 
 import { isoMicros } from "../conn/clock.ts";
-import type { Endpoint, TcpEvent, Totals } from "../conn/event.ts";
+import type { Endpoint, ConnEvent, Totals } from "../conn/event.ts";
 import { jsonString } from "./escape.ts";
 
 const VERSION = 1;
 
-export function jsonLine(event: TcpEvent, wallNs: bigint): string {
+export function jsonLine(event: ConnEvent, wallNs: bigint): string {
   return object([
     ["v", number(VERSION)],
     ["time", jsonString(isoMicros(wallNs))],
     ["event", jsonString(event.kind)],
+    ["protocol", jsonString(event.protocol)],
     ["pid", number(event.pid)],
     ["comm", event.comm === null ? "null" : jsonString(event.comm)],
     ["family", number(event.family)],

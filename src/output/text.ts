@@ -1,7 +1,7 @@
-/** One aligned line per event, for people. An open fits 103 columns; a close continues with its totals. */
+/** One aligned line per event, for people. An open fits 109 columns; a close continues with its totals. */
 
 import { timeOfDay } from "../conn/clock.ts";
-import type { TcpEvent, Totals } from "../conn/event.ts";
+import type { ConnEvent, Totals } from "../conn/event.ts";
 import { endpointText } from "../record/address.ts";
 import { escapeText } from "./escape.ts";
 
@@ -13,12 +13,13 @@ interface Column {
   width: number;
   right?: true;
   /** Left out of the line when it, and all to its right, are `null`. */
-  cell(event: TcpEvent, wallNs: bigint): string | null;
+  cell(event: ConnEvent, wallNs: bigint): string | null;
 }
 
 const columns: readonly Column[] = [
   { title: "TIME", width: 12, cell: (_, wallNs) => timeOfDay(wallNs) },
   { title: "KIND", width: 7, cell: (event) => event.kind },
+  { title: "PROTO", width: 5, cell: (event) => event.protocol },
   { title: "PID", width: 7, right: true, cell: (event) => event.pid?.toString() ?? unknown },
   { title: "COMM", width: 15, cell: (event) => commText(event.comm) },
   { title: "LOCAL", width: 21, cell: (event) => endpointText(event.local) },
@@ -40,7 +41,7 @@ export function textHeader(): string {
   return align(columns.map((column) => column.title));
 }
 
-export function textLine(event: TcpEvent, wallNs: bigint): string {
+export function textLine(event: ConnEvent, wallNs: bigint): string {
   return align(columns.map((column) => column.cell(event, wallNs)));
 }
 
@@ -55,7 +56,8 @@ function total(
   width: number,
   value: (totals: Totals) => string | undefined,
 ): Column {
-  const cell = ({ totals }: TcpEvent) => (totals === undefined ? null : (value(totals) ?? unknown));
+  const cell = ({ totals }: ConnEvent) =>
+    totals === undefined ? null : (value(totals) ?? unknown);
   return { title, width, right: true, cell };
 }
 

@@ -1,5 +1,5 @@
 /** A record of the ring to an event. Pure. */
-import type { Direction, EventKind, TcpEvent, Totals } from "../conn/event.ts";
+import type { Direction, EventKind, ConnEvent, Totals } from "../conn/event.ts";
 import { addressOfWords } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import {
@@ -26,13 +26,14 @@ export function readRecords(drained: Uint8Array): Event[] {
   return events;
 }
 
-export function toTcpEvent(event: Event, kind: EventKind, known: KnownTotals): TcpEvent {
+export function toConnEvent(event: Event, kind: EventKind, known: KnownTotals): ConnEvent {
   const { tup, conn_stats: stats } = event.conn;
   const family = (tup.metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
   const local = addressOfWords(tup.saddr_h, tup.saddr_l, family);
   const remote = addressOfWords(tup.daddr_h, tup.daddr_l, family);
   return {
     kind,
+    protocol: (tup.metadata & ConnMetadata.METADATA_TCP) !== 0 ? "tcp" : "udp",
     atNs: stats.timestamp,
     pid: tup.pid === 0 ? null : tup.pid,
     comm: tup.pid === 0 ? null : readComm(event.comm),
@@ -45,14 +46,17 @@ export function toTcpEvent(event: Event, kind: EventKind, known: KnownTotals): T
   };
 }
 
-export const kindOf = (event: Event): EventKind | null =>
-  event.kind === Kind.EVENT_CONNECT
-    ? "connect"
-    : event.kind === Kind.EVENT_ACCEPT
-      ? "accept"
-      : event.kind === Kind.EVENT_CLOSE
-        ? "close"
-        : null;
+/** Kinds of the ring that are shown as they are. To add one, add a row. */
+const kinds: ReadonlyMap<number, EventKind> = new Map([
+  [Kind.EVENT_CONNECT, "connect"],
+  [Kind.EVENT_ACCEPT, "accept"],
+  [Kind.EVENT_CLOSE, "close"],
+  [Kind.EVENT_FAIL, "fail"],
+  [Kind.EVENT_OPEN, "open"],
+  [Kind.EVENT_UDP_OPEN, "open"],
+]);
+
+export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
 
 // --- internal ---
 

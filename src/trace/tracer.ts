@@ -1,6 +1,6 @@
 /** The pipeline: guess, load, attach, check; then drain, decode, order. */
 import { cpus } from "node:os";
-import type { TcpEvent } from "../conn/event.ts";
+import type { ConnEvent, EventKind as EventKindText } from "../conn/event.ts";
 import { Failure } from "../errors.ts";
 import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
@@ -15,7 +15,7 @@ import { EventKind, Loss, type Event } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace } from "./attach.ts";
-import { kindOf, readRecords, toTcpEvent } from "./decode.ts";
+import { kindOf, readRecords, toConnEvent } from "./decode.ts";
 import { countLosses, type LossCount } from "./losses.ts";
 import { knownTotals, missingFields, requireFields, traceConstants } from "./offsets.ts";
 import { acceptPoints, missedIsLost, type KprobePoint } from "./programs.ts";
@@ -33,7 +33,7 @@ export interface Trace extends AsyncDisposable {
   /** What the user should know before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
-  poll(last?: boolean): TcpEvent[];
+  poll(last?: boolean): ConnEvent[];
   readonly losses: () => LossCount[];
 }
 
@@ -203,7 +203,7 @@ function running(of: Running): Trace {
     return { cause: "accept possibly missed, its probe was busy", count };
   };
 
-  const poll = (last = false): TcpEvent[] => {
+  const poll = (last = false): ConnEvent[] => {
     const settled = monotonicNs() - SETTLED_NS;
     const drained = [...held, ...drain()].sort(byTime);
     held = last ? [] : drained.filter((event) => timeOf(event) > settled);
@@ -212,7 +212,7 @@ function running(of: Running): Trace {
     for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
     return events
       .filter(({ event }) => event.conn.tup.pid !== tgid)
-      .map(({ event, kind }) => toTcpEvent(event, kind, known));
+      .map(({ event, kind }) => toConnEvent(event, kind, known));
   };
 
   return {
@@ -236,7 +236,7 @@ function running(of: Running): Trace {
   };
 }
 
-type Shown = { event: Event; kind: "connect" | "accept" | "close" };
+type Shown = { event: Event; kind: EventKindText };
 
 /** What one record comes to: a handshake waits for its accept, a close may bring one along. */
 function shown(event: Event, accepts: Accepts): Shown[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { follow, lossText, type FollowOptions, type Loss } from "../../src/commands/follow.ts";
-import type { TcpEvent } from "../../src/conn/event.ts";
+import type { ConnEvent } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
 import { createWriter } from "../../src/output/writer.ts";
 
@@ -11,7 +11,7 @@ function traceOf(...polls: number[][]) {
     polls: 0,
     /** Whether each poll was told to be the last. */
     last: [] as boolean[],
-    poll: (last: boolean): TcpEvent[] => {
+    poll: (last: boolean): ConnEvent[] => {
       trace.polls += 1;
       trace.last.push(last);
       return (polls.shift() ?? []).map(eventAt);
@@ -21,10 +21,11 @@ function traceOf(...polls: number[][]) {
   return { trace, losses };
 }
 
-function eventAt(n: number): TcpEvent {
+function eventAt(n: number): ConnEvent {
   const end = { address: "127.0.0.1", port: 1 };
   return {
     kind: "connect",
+    protocol: "tcp",
     atNs: BigInt(n),
     pid: n,
     comm: null,

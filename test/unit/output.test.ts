@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { TcpEvent } from "../../src/conn/event.ts";
+import type { ConnEvent } from "../../src/conn/event.ts";
 import { escapeText, jsonString } from "../../src/output/escape.ts";
 import { formats } from "../../src/output/index.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
@@ -8,8 +8,9 @@ import { readComm } from "../../src/record/comm.ts";
 
 const wallNs = 1_795_372_801_123_456_789n;
 
-const opened: TcpEvent = {
+const opened: ConnEvent = {
   kind: "connect",
+  protocol: "tcp",
   atNs: 0n,
   pid: 123,
   comm: "curl",
@@ -20,7 +21,7 @@ const opened: TcpEvent = {
   remote: { address: "127.0.0.1", port: 80 },
 };
 
-const closed: TcpEvent = {
+const closed: ConnEvent = {
   ...opened,
   kind: "close",
   totals: {
@@ -35,7 +36,7 @@ const closed: TcpEvent = {
   },
 };
 
-const allUnknown: TcpEvent = {
+const allUnknown: ConnEvent = {
   ...opened,
   kind: "close",
   pid: null,
@@ -54,7 +55,7 @@ const allUnknown: TcpEvent = {
   },
 };
 
-const withComm = (comm: string | null): TcpEvent => ({ ...opened, comm });
+const withComm = (comm: string | null): ConnEvent => ({ ...opened, comm });
 
 /** Whatever could move a cursor, break a line or turn the reading direction. */
 const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -62,7 +63,7 @@ const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 describe("JSON", () => {
   test("a connect is exactly the promised object", () => {
     expect(formats.json.line(opened, wallNs)).toBe(
-      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","pid":123,"comm":"curl","family":4,' +
+      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","pid":123,"comm":"curl","family":4,' +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
         '"remote":{"address":"127.0.0.1","port":80}}',
     );
@@ -85,6 +86,7 @@ describe("JSON", () => {
     expect(rest).toEqual({
       v: 1,
       event: "close",
+      protocol: "tcp",
       pid: null,
       comm: null,
       family: 4,
@@ -124,9 +126,9 @@ describe("text", () => {
       formats.text.line(closed, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND        PID COMM            LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION",
-      "connect     123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840",
-      "close       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
+      "KIND    PROTO     PID COMM            LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION",
+      "connect tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840",
+      "close   tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
     ]);
   });
 
@@ -141,7 +143,7 @@ describe("text", () => {
   });
 
   test("what is unknown is a dash in its column", () => {
-    expect(formats.text.line(allUnknown, wallNs).trim().split(/ +/).slice(2)).toEqual([
+    expect(formats.text.line(allUnknown, wallNs).trim().split(/ +/).slice(3)).toEqual([
       "-",
       "-",
       "127.0.0.1:40000",

@@ -52,7 +52,7 @@ export async function expectClosed(tracer: Tracer, truth: Truth): Promise<Event>
 
 // --- internal ---
 
-const openKeys = "v time event pid comm family direction netns local remote".split(" ");
+const openKeys = "v time event protocol pid comm family direction netns local remote".split(" ");
 
 const totalKeys = [
   ...(["bytes_sent", "bytes_received", "segs_out", "segs_in"] as const),

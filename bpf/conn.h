@@ -7,7 +7,8 @@
 #include "offsets.h"
 #include "totals.h"
 
-#define V4_MAPPED 0xffff0000ULL /* the third and fourth 32-bit word of ::ffff:a.b.c.d, little endian */
+#define V4_MAPPED                                                                                  \
+	0xffff0000ULL /* the third and fourth 32-bit word of ::ffff:a.b.c.d, little endian */
 
 inline_always u16 from_be16(u16 value)
 {
@@ -181,7 +182,7 @@ inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 		emit(ctx, live, kind);
 }
 
-#define STATES_ONCE_ESTABLISHED                                                                     \
+#define STATES_ONCE_ESTABLISHED                                                                    \
 	(1 << TCP_STATE_ESTABLISHED | 1 << TCP_STATE_CLOSE_WAIT | STATES_AFTER_FIN_SENT)
 
 /* CLOSE may come after anything, but rcv_nxt stays 0 until a SYN of the peer was taken. */

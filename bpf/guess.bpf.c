@@ -11,13 +11,13 @@
 #define CHUNK 256
 
 /* Where the chunks of one snapshot lie in `window`; src/guess/window.ts has the same numbers. */
-#define WINDOW_SOCK 0	 /* 16 chunks: 4,096 bytes of a struct sock; a peek fills the first 4 */
+#define WINDOW_SOCK 0 /* 16 chunks: 4,096 bytes of a struct sock; a peek fills the first 4 */
 #define SOCK_CHUNKS 16
 #define PEEK_CHUNKS 4
-#define WINDOW_ARGS 18	 /* 8 chunks: behind each register argument */
+#define WINDOW_ARGS 18	  /* 8 chunks: behind each register argument */
 #define WINDOW_STACKED 26 /* 8 chunks: behind each of the first 8 stack arguments */
-#define WINDOW_SKB 34	 /* 1 chunk: a struct sk_buff */
-#define WINDOW_BEHIND 35 /* 32 chunks: behind each 8-byte word of that sk_buff */
+#define WINDOW_SKB 34	  /* 1 chunk: a struct sk_buff */
+#define WINDOW_BEHIND 35  /* 32 chunks: behind each 8-byte word of that sk_buff */
 #define WINDOW_CHUNKS 67
 
 /* guess_command.armed: which of the calls inside the tool's own send is to be copied. */
@@ -25,8 +25,8 @@
 #define ARMED_SKB 2  /* ip_send_skb: the sk_buff */
 
 /* Low four bits of the option name; the rest is the cookie. */
-#define ASK_SOCK 1   /* copy the sock of this system call */
-#define ASK_PEEK 2   /* copy what lies behind command.address */
+#define ASK_SOCK 1 /* copy the sock of this system call */
+#define ASK_PEEK 2 /* copy what lies behind command.address */
 
 /* The cookie is patched in like an offset, see offsets.h. */
 #define COOKIE_MAGIC 0x7EF5A5A5000000FFULL

@@ -22,12 +22,12 @@
  * read as 64-bit words because the uapi headers of another architecture cannot be included in one build.
  */
 #if defined(__TARGET_ARCH_x86)
-#define REG_ARG1 14 /* di */
-#define REG_ARG2 13 /* si */
-#define REG_ARG3 12 /* dx */
-#define REG_ARG4 11 /* cx */
-#define REG_ARG5 9  /* r8 */
-#define REG_ARG6 8  /* r9 */
+#define REG_ARG1 14   /* di */
+#define REG_ARG2 13   /* si */
+#define REG_ARG3 12   /* dx */
+#define REG_ARG4 11   /* cx */
+#define REG_ARG5 9    /* r8 */
+#define REG_ARG6 8    /* r9 */
 #define REG_RETURN 10 /* ax */
 #define REG_SP 19
 #define STACK_ARGS 8 /* at function entry the return address lies at sp */

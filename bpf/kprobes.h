@@ -7,7 +7,7 @@
 
 #define SEND_SHUTDOWN 2
 
-#define STATES_SHUTDOWN_SENDS_FIN                                                                   \
+#define STATES_SHUTDOWN_SENDS_FIN                                                                  \
 	(1 << TCP_STATE_ESTABLISHED | 1 << TCP_STATE_SYN_RECV | 1 << TCP_STATE_CLOSE_WAIT)
 
 /* accept(2) hands the sock to the current process. */

@@ -12,19 +12,19 @@
 
 #define OFFSET_MAGIC 0x7EF5A5A500000000ULL
 
-#define constant(id)                                                                                \
-	({                                                                                          \
-		u64 _value;                                                                         \
-		asm volatile("%0 = %1 ll" : "=r"(_value) : "i"(OFFSET_MAGIC + (id)));               \
-		_value;                                                                             \
+#define constant(id)                                                                               \
+	({                                                                                         \
+		u64 _value;                                                                        \
+		asm volatile("%0 = %1 ll" : "=r"(_value) : "i"(OFFSET_MAGIC + (id)));              \
+		_value;                                                                            \
 	})
 
-#define ACCESSOR(name, type, id)                                                                    \
-	inline_always type name(u64 base)                                                           \
-	{                                                                                           \
-		type value = 0;                                                                     \
-		read_kernel(value, base + constant(id));                                            \
-		return value;                                                                       \
+#define ACCESSOR(name, type, id)                                                                   \
+	inline_always type name(u64 base)                                                          \
+	{                                                                                          \
+		type value = 0;                                                                    \
+		read_kernel(value, base + constant(id));                                           \
+		return value;                                                                      \
 	}
 
 /* struct sock_common, 3.9 and later */

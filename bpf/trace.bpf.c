@@ -86,9 +86,9 @@ int on_tcp_v4_destroy_sock(void *ctx)
 
 /*
  * (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later.
- * Four programs on one tracepoint: a program that is interrupted is not entered again on that CPU, and a handshake
- * that ends in the interrupt would be missed. An incoming one ends in a softirq, and softirqs do not nest, so
- * on_passive_established works uninterrupted. What the others miss is made up for at the end.
+ * Five programs on one tracepoint: a program that is interrupted is not entered again on that CPU, and a handshake
+ * that ends in the interrupt would be missed. An incoming one ends in a softirq, and softirqs do not nest: at most
+ * one of the two on_passive_established is the interrupted one. What the others miss is made up for at the end.
  */
 SEC("raw_tp/inet_sock_set_state")
 int on_passive_established(struct bpf_raw_tracepoint_args *ctx)
@@ -98,6 +98,18 @@ int on_passive_established(struct bpf_raw_tracepoint_args *ctx)
 		struct live live = {};
 
 		passive_established(ctx, ctx->args[0], &live);
+	}
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int on_passive_established_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
+	    is_tcp(ctx->args[0])) {
+		struct live live = {};
+
+		passive_established_again(ctx, ctx->args[0], &live);
 	}
 	return 0;
 }
@@ -133,7 +145,8 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 
 	if (state == TCP_STATE_SYN_SENT)
 		syn_sent(ctx, ctx->args[0], &live);
-	else if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) && is_tcp(ctx->args[0]))
+	else if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) &&
+		 is_tcp(ctx->args[0]))
 		sending_fin(ctx->args[0], ctx->args[1] & 15, &live);
 	return 0;
 }

@@ -54,6 +54,27 @@ inline_always void passive_established(void *ctx, u64 sk, struct live *live)
 		incoming(ctx, sk, live, EVENT_PASSIVE);
 }
 
+/*
+ * The same once more, for a handshake that ended while passive_established was running on this CPU. Nothing happens
+ * when that one was not busy; what it could not do it has counted.
+ */
+inline_always void passive_established_again(void *ctx, u64 sk, struct live *live)
+{
+	struct live *known = bpf_map_lookup_elem(&conns, &sk);
+
+	if (known) {
+		if (!(known->event.flags & FACT_ESTABLISHED))
+			connected(ctx, sk, live);
+		return;
+	}
+	if (!read_tuple(sk, &live->event.conn.tup))
+		return;
+	begin(sk, live, DIRECTION_INCOMING);
+	mark_established(live);
+	if (bpf_map_update_elem(&conns, &sk, live, BPF_NOEXIST) == 0)
+		emit(ctx, live, EVENT_PASSIVE);
+}
+
 /* The application's shutdown or close sends the FIN; both are system calls of the owner. */
 inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 {

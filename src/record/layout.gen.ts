@@ -685,6 +685,7 @@ export const tracePrograms = [
   "on_tcp_close",
   "on_tcp_v4_destroy_sock",
   "on_passive_established",
+  "on_passive_established_again",
   "on_active_established",
   "on_closed",
   "on_set_state",

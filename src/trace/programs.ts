@@ -29,6 +29,7 @@ export const acceptPoints: readonly KprobePoint[] = [
 
 export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
   { program: "on_passive_established", name: "inet_sock_set_state" },
+  { program: "on_passive_established_again", name: "inet_sock_set_state" },
   { program: "on_active_established", name: "inet_sock_set_state" },
   { program: "on_closed", name: "inet_sock_set_state" },
   { program: "on_set_state", name: "inet_sock_set_state" },
@@ -36,12 +37,12 @@ export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
 ];
 
 /**
- * Where accepts are seen: what these miss is lost. What the others miss is made up for at the latest when the sock is
- * destroyed.
+ * Where accepts are seen: what all loaded ones of these miss is lost. What the others miss is made up for at the latest
+ * when the sock is destroyed.
  */
 export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
   kprobe: acceptPoints.map((point) => point.program),
-  tracepoint: ["on_passive_established"],
+  tracepoint: ["on_passive_established", "on_passive_established_again"],
 };
 
 /** Loaded with the tracepoints and run by the tool, never attached. */

@@ -20,8 +20,9 @@ export type BootResult = {
   qemuStatus: number | null;
 };
 
-// A kernel that has not reached init by then never will.
+// A kernel that has not reached init by then, or says nothing for so long before, never will.
 const bootSeconds = 180;
+const silentSeconds = 45;
 
 export async function boot(options: Boot): Promise<BootResult> {
   const started = performance.now();
@@ -36,9 +37,14 @@ export async function boot(options: Boot): Promise<BootResult> {
   };
   const wholeTimer = setTimeout(expire, options.timeoutSeconds * 1000);
   const bootTimer = setTimeout(expire, bootSeconds * 1000);
+  let silence = setTimeout(expire, silentSeconds * 1000);
+  let ready = false;
   const lines: string[] = [];
   const take = (line: string) => {
-    if (line.startsWith("@@ ready")) clearTimeout(bootTimer);
+    clearTimeout(silence);
+    ready ||= line.startsWith("@@ ready");
+    if (ready) clearTimeout(bootTimer);
+    else silence = setTimeout(expire, silentSeconds * 1000);
     lines.push(line);
     writeSync(logFile, `${line}\n`);
     options.onLine?.(line);
@@ -47,6 +53,7 @@ export async function boot(options: Boot): Promise<BootResult> {
   const qemuStatus = await qemu.exited;
   clearTimeout(wholeTimer);
   clearTimeout(bootTimer);
+  clearTimeout(silence);
   process.off("exit", stop);
   closeSync(logFile);
   const seconds = (performance.now() - started) / 1000;

@@ -53,13 +53,12 @@ export type Outcome = {
 export const defaultTimeoutSeconds = 900;
 
 /**
- * How often a guest may die before its init: QEMU's emulation sometimes loses the race with a kernel that patches its
- * own code (an int3 nobody owns, in sched_clock_cpu). Nothing of ours runs by then; it is told all the same.
+ * How often a guest may die or hang before its init: QEMU's emulation sometimes loses the race with a kernel that
+ * patches its own code (an int3 nobody owns, in sched_clock_cpu). Nothing of ours runs by then; it is told all the same.
  */
-const BOOT_DEATHS = 2;
+const BOOT_DEATHS = 3;
 
-const diedBooting = (result: BootResult): boolean =>
-  !result.timedOut && readReport(result.log).release === undefined;
+const diedBooting = (result: BootResult): boolean => readReport(result.log).release === undefined;
 
 /** Boots one kernel for one job. Only a wrong request throws; a guest that fails is an outcome. */
 export async function runInGuest(request: Request): Promise<Outcome> {
@@ -93,7 +92,8 @@ export async function runInGuest(request: Request): Promise<Outcome> {
     }
     if (request.keepLog) copyFileSync(logFile, request.keepLog);
     const outcome = judge(request, result, readReport(result.log), logFile);
-    if (deaths > 0) outcome.remarks.unshift(`booted again: died ${deaths} times before init`);
+    if (deaths > 0)
+      outcome.remarks.unshift(`booted again: died or hung ${deaths} times before init`);
     if (kernel.note) outcome.remarks.unshift(kernel.note);
     return { ...outcome, release: outcome.release || kernel.release };
   } finally {
@@ -208,7 +208,7 @@ function elfMachine(path: string): number {
 }
 
 function logPath(kernel: string): string {
-  const directory = join(cacheDirectory, "logs");
+  const directory = process.env["VM_LOGS"] || join(cacheDirectory, "logs");
   mkdirSync(directory, { recursive: true });
   return join(directory, `${kernel}.log`);
 }

@@ -13,6 +13,7 @@ test("counts of several files add up and the release is known", () => {
     passed: 7,
     failed: 0,
     skipped: 1,
+    again: [],
     problems: [],
     complaints: [],
     done: true,
@@ -22,6 +23,19 @@ test("counts of several files add up and the release is known", () => {
 test("failed tests are counted once, not again for the exit status", () => {
   const report = readReport(`${ready}@@ file a\n${summary(3, 2)}@@ exit 1 a\n@@ done 9\n`);
   expect(report).toMatchObject({ passed: 3, failed: 2, problems: [] });
+});
+
+test("of a file that was run again only the second run counts, and it is told", () => {
+  const first = `@@ file b\n${summary(1, 3)}@@ exit 1 b\n@@ again b\n`;
+  const rest = `@@ file b\n${summary(4, 0)}@@ exit 0 b\n@@ file c\n${summary(1, 0)}@@ exit 0 c\n@@ done 9\n`;
+  const report = readReport(`${ready}@@ file a\n${summary(2, 0)}@@ exit 0 a\n${first}${rest}`);
+  expect(report).toMatchObject({ passed: 7, failed: 0, again: ["b"], problems: [] });
+});
+
+test("a file that fails twice has failed", () => {
+  const twice = `@@ file b\n${summary(1, 0)}@@ exit 139 b\n@@ again b\n@@ file b\n${summary(0, 2)}@@ exit 1 b\n`;
+  const report = readReport(`${ready}${twice}@@ done 9\n`);
+  expect(report).toMatchObject({ passed: 0, failed: 2, again: ["b"], problems: [] });
 });
 
 test("a file that crashed after its summary is a failure", () => {

@@ -42,7 +42,8 @@ export function describe(outcome: Outcome): string {
   const boot = bootSeconds === undefined ? "" : ` (booted in ${bootSeconds.toFixed(1)} s)`;
   const line = `${kernel}: ${passed} passed, ${failed} failed${skips}, ${seconds.toFixed(0)} s${boot} on ${release || "?"}`;
   const remarks = outcome.remarks.map((remark) => `    ${remark.replaceAll("\n", "\n    ")}`);
-  return [line, ...remarks, ...(failed > 0 ? failures(outcome) : [])].join("\n");
+  const troubled = failed > 0 || /^@@ again /m.test(outcome.log);
+  return [line, ...remarks, ...(troubled ? failures(outcome) : [])].join("\n");
 }
 
 // What bun printed from the guest's first mark on is what a reader needs of a failed run.

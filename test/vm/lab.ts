@@ -30,6 +30,8 @@ export type Request = {
   binary?: string | undefined;
   keepLog?: string | undefined;
   timeoutSeconds?: number | undefined;
+  /** A file that fails is run once more, and only that counts; it is told. */
+  secondTry?: boolean;
   onLine?: (line: string) => void;
 };
 
@@ -113,7 +115,8 @@ function judge(
   report: GuestReport,
   logFile: string,
 ): Outcome {
-  const remarks = [...report.problems, ...report.complaints];
+  const again = report.again.map((file) => `${file} failed and was run again, see its log`);
+  const remarks = [...again, ...report.problems, ...report.complaints];
   let failed = report.failed;
   if (!report.done) {
     failed += 1;
@@ -180,6 +183,7 @@ function guestEnv(request: Request, arch: Arch, timeoutSeconds: number): Record<
     PATIENCE_MS: "60000",
     LAB_SECONDS: String(timeoutSeconds + 30),
     LAB_FILE_SECONDS: "420",
+    LAB_SECOND_TRY: request.secondTry ? "1" : "",
     ...request.env,
   };
 }

@@ -7,6 +7,8 @@ export type GuestReport = {
   passed: number;
   failed: number;
   skipped: number;
+  /** Files that failed and were run again: only the second run counts. */
+  again: string[];
   /** Files that count as failed for a reason that no test printed. */
   problems: string[];
   /** Kernel messages that tell of a bug, with their traces. */
@@ -21,11 +23,14 @@ export function readReport(log: string): GuestReport {
     passed: 0,
     failed: 0,
     skipped: 0,
+    again: [],
     problems: [],
     complaints: [],
     done: false,
   };
   let counts: Counts = noCounts();
+  /** As it was before the last file. */
+  let before = report;
   for (const line of log.split("\n")) {
     const count = /^ *(\d+) (pass|fail|skip|todo)$/.exec(line);
     if (count) counts[count[2] as keyof Counts] += Number(count[1]);
@@ -41,7 +46,15 @@ export function readReport(log: string): GuestReport {
       report.release = rest.split(" ")[1];
     }
     if (kind === "file") counts = noCounts();
-    if (kind === "exit") addFile(report, counts, rest);
+    if (kind === "exit") {
+      before = { ...report, problems: [...report.problems] };
+      addFile(report, counts, rest);
+    }
+    if (kind === "again") {
+      const { passed, failed, skipped, problems } = before;
+      Object.assign(report, { passed, failed, skipped, problems });
+      report.again.push(rest);
+    }
     if (kind === "shell" && rest !== "0") {
       report.failed += 1;
       report.problems.push(`the command ended with ${rest}`);

@@ -1,0 +1,70 @@
+/**
+ * Who opened a connection that nobody was seen to open, judged by its ports. Pure. For TCP only where the sock's own
+ * counters do not tell (bpf/open.h); for UDP it corrects what the first datagram of the trace suggests.
+ */
+import type { Direction } from "./event.ts";
+
+/** Both ends included. */
+export interface PortRange {
+  first: number;
+  last: number;
+}
+
+/** What net.ipv4.ip_local_port_range holds unless somebody changed it. */
+export const DEFAULT_EPHEMERAL: PortRange = { first: 32768, last: 60999 };
+
+export const isEphemeral = (port: number, { first, last }: PortRange): boolean =>
+  first <= port && port <= last;
+
+/** The text of ip_local_port_range: two numbers. `null`: it is something else. */
+export function parsePortRange(text: string): PortRange | null {
+  const [, first, last] = /^\s*(\d+)\s+(\d+)\s*$/.exec(text) ?? [];
+  return last === undefined ? null : { first: Number(first), last: Number(last) };
+}
+
+export interface TcpEnds {
+  localPort: number;
+  remotePort: number;
+  /** Somebody in the same network namespace listens on the port. */
+  localListens: boolean;
+  /** The remote end is on this host too, and somebody there listens on its port. */
+  remoteListens: boolean;
+}
+
+/**
+ * A listener's port is the incoming end; without one, or with two, the end whose port is not ephemeral is. Where both
+ * are alike nothing is said: a wrong direction makes a byte count wrong.
+ */
+export function tcpDirection(ends: TcpEnds, ephemeral: PortRange): Direction {
+  if (ends.localListens !== ends.remoteListens) return ends.localListens ? "incoming" : "outgoing";
+  const local = isEphemeral(ends.localPort, ephemeral);
+  if (local === isEphemeral(ends.remotePort, ephemeral)) return "unknown";
+  return local ? "outgoing" : "incoming";
+}
+
+export interface UdpEnds {
+  localPort: number;
+  remotePort: number;
+  /** Both ends are on this host. */
+  intraHost: boolean;
+}
+
+/** Below it are the ports of well-known services. */
+const WELL_KNOWN = 1024;
+
+/**
+ * A flow whose first datagram went unseen seems to run the other way: a client's socket seems to be asked by the
+ * server that answers it, a server's to ask the client that it answers. Whose answer it was, the ports tell.
+ */
+export function correctUdpDirection(
+  direction: Direction,
+  { localPort, remotePort, intraHost }: UdpEnds,
+  ephemeral: PortRange,
+): Direction {
+  const local = isEphemeral(localPort, ephemeral);
+  const remote = isEphemeral(remotePort, ephemeral);
+  if (direction === "incoming" && local && !remote && (intraHost || remotePort < WELL_KNOWN))
+    return "outgoing";
+  if (direction === "outgoing" && intraHost && !local && remote) return "incoming";
+  return direction;
+}

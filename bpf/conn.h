@@ -64,6 +64,21 @@ inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
 	return tup->sport && tup->dport;
 }
 
+/* Rare, so a hash map will do. */
+inline_always void spill_event(struct event *event, u32 cpu)
+{
+	struct spill_key key = {};
+
+	key.sk = event->sk;
+	key.cookie = event->conn.conn_stats.cookie;
+	key.kind = event->kind;
+	key.cpu = cpu;
+	if (bpf_map_update_elem(&spill, &key, event, BPF_ANY) == 0)
+		count_loss(LOSS_EVENT_SPILLED);
+	else
+		count_loss(LOSS_EVENT_RING_FULL);
+}
+
 inline_always void emit(void *ctx, struct live *live, u32 kind)
 {
 	/* BPF_F_CURRENT_CPU is 4.6+; the number itself works everywhere. */
@@ -71,7 +86,7 @@ inline_always void emit(void *ctx, struct live *live, u32 kind)
 
 	live->event.kind = kind;
 	if (bpf_perf_event_output(ctx, &events, cpu, &live->event, sizeof(live->event)) != 0)
-		count_loss(LOSS_EVENT_RING_FULL);
+		spill_event(&live->event, cpu);
 }
 
 inline_always void own_by_current(struct event *event)

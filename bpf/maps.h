@@ -40,6 +40,17 @@ struct {
 	__uint(value_size, sizeof(u32));
 } events SEC(".maps");
 
+/*
+ * Events that their ring did not take: it was full, or its CPU has been off since it was opened.
+ * Inserted by emit(); read and deleted by the tool at each poll. Full: LOSS_EVENT_RING_FULL counts the event.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct spill_key);
+	__type(value, struct event);
+} spill SEC(".maps");
+
 /* Counters of what was lost, by enum loss. Added to by the handlers, read by the tool, never deleted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -263,9 +263,18 @@ struct event {
 	u32 flags; /* enum conn_fact */
 };
 
+/* An event that found no room in its ring, by what makes it one of its kind. */
+struct spill_key {
+	u64 sk;
+	u32 cookie;
+	u16 kind;
+	u16 cpu;
+};
+
 /* One slot per cause for which an event or a connection can be lost. To add one, add its text in src/trace/losses.ts. */
 enum loss {
-	LOSS_EVENT_RING_FULL,	  /* bpf_perf_event_output failed */
+	LOSS_EVENT_RING_FULL, /* bpf_perf_event_output failed, and so did the spill */
+	LOSS_EVENT_SPILLED,   /* no loss: it failed, and the tool found the event in the spill */
 	LOSS_CONNECTION_MAP_FULL, /* a connection could not be remembered */
 	LOSS_TUPLE_UNREADABLE,	  /* a sock whose addresses could not be read */
 	LOSS_COUNTERS_UNSTABLE,	  /* the counters kept changing while they were read */
@@ -332,6 +341,7 @@ SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
 SIZE_IS(struct event, 152);
+SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);
 SIZE_IS(struct port_binding, 8);
 SIZE_IS(struct bind_syscall_args, 16);

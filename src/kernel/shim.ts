@@ -56,11 +56,13 @@ const SYMBOLS = {
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
+  sh_rings_revive: { args: ["ptr", "u32"], returns: "i32" },
   sh_rings_drain: { args: ["ptr", "ptr", SIZE, "ptr"], returns: LONG },
   sh_rings_close: { args: ["ptr"], returns: "i32" },
 } as const;
 
 const ENOENT = 2;
+const ENODEV = 19;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
 export function openShim() {
@@ -152,6 +154,14 @@ export function openShim() {
       check("perf rings", c.sh_rings_open(mapFd, pages)) as PerfRings,
     /** Follows CPUs that came online; to be called right after a drain. Returns how many. */
     ringsRefresh: (rings: PerfRings): number => check("perf rings", c.sh_rings_refresh(at(rings))),
+    /**
+     * After a drain, for a CPU whose events found no room: opens its ring anew if it took nothing since the last such
+     * call, and says so.
+     */
+    ringsRevive: (rings: PerfRings, cpu: number): boolean => {
+      const opened = c.sh_rings_revive(at(rings), cpu);
+      return opened !== -ENODEV && check("perf rings", opened) > 0;
+    },
     /**
      * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
      * kernel to 8n+4), the next at a multiple of 8. What does not fit stays for the next call.

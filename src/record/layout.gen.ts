@@ -510,12 +510,35 @@ export function writeEvent(view: DataView, p: number, value: Event): void {
   view.setUint32(p + 148, value.flags, true);
 }
 
+export const spillKeySize = 16;
+export interface SpillKey {
+  sk: bigint;
+  cookie: number;
+  kind: number;
+  cpu: number;
+}
+export function readSpillKey(view: DataView, p: number): SpillKey {
+  return {
+    sk: view.getBigUint64(p, true),
+    cookie: view.getUint32(p + 8, true),
+    kind: view.getUint16(p + 12, true),
+    cpu: view.getUint16(p + 14, true),
+  };
+}
+export function writeSpillKey(view: DataView, p: number, value: SpillKey): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setUint32(p + 8, value.cookie, true);
+  view.setUint16(p + 12, value.kind, true);
+  view.setUint16(p + 14, value.cpu, true);
+}
+
 export const Loss = {
   LOSS_EVENT_RING_FULL: 0,
-  LOSS_CONNECTION_MAP_FULL: 1,
-  LOSS_TUPLE_UNREADABLE: 2,
-  LOSS_COUNTERS_UNSTABLE: 3,
-  LOSS_MAX: 4,
+  LOSS_EVENT_SPILLED: 1,
+  LOSS_CONNECTION_MAP_FULL: 2,
+  LOSS_TUPLE_UNREADABLE: 3,
+  LOSS_COUNTERS_UNSTABLE: 4,
+  LOSS_MAX: 5,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -696,6 +719,7 @@ export type TraceProgram = (typeof tracePrograms)[number];
 export const traceMaps = [
   "conns",
   "events",
+  "spill",
   "losses",
   "accepted_answer",
 ] as const;

@@ -1,8 +1,11 @@
 /** What can be lost, and how it is called. */
 import { Loss } from "../record/layout.gen.ts";
 
-/** By enum loss. To add one: a line in bpf/record.h and its text here. */
-export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX">, string> = {
+/** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
+export const lossTexts: Record<
+  Exclude<keyof typeof Loss, "LOSS_MAX" | "LOSS_EVENT_SPILLED">,
+  string
+> = {
   LOSS_EVENT_RING_FULL: "event ring full",
   LOSS_CONNECTION_MAP_FULL: "connection map full",
   LOSS_TUPLE_UNREADABLE: "addresses unreadable",

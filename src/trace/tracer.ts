@@ -15,7 +15,8 @@ import { EventKind, Loss, type Event } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace } from "./attach.ts";
-import { kindOf, readRecords, toConnEvent } from "./decode.ts";
+import { kindOf, toConnEvent } from "./decode.ts";
+import { drainer } from "./drain.ts";
 import { countLosses, type LossCount } from "./losses.ts";
 import { knownTotals, missingFields, requireFields, traceConstants } from "./offsets.ts";
 import { acceptPoints, missedIsLost, type KprobePoint } from "./programs.ts";
@@ -126,7 +127,7 @@ function openChecked(
     try {
       attached = open(host, report, mode, point);
       const { object, rings } = attached;
-      const drain = drainer(host, rings);
+      const drain = drainer(host.shim, object, rings);
       const check = withLoopback((place) => selfCheck(place, drain, exact));
       if (check.sawAccept) return { object, rings, tgid: check.tgid };
       last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
@@ -156,41 +157,10 @@ function close(host: Host, { object, rings }: Attached): void {
   host.shim.ringsClose(rings);
 }
 
-/** How often to look for CPUs that came online: it reads a file of sysfs. */
-const REFRESH_EVERY_MS = 1000;
-
-interface Drain {
-  (): Event[];
-  /** Records that found no room, as the rings tell. */
-  lost(): number;
-}
-
-function drainer(host: Host, rings: PerfRings): Drain {
-  const buffer = new Uint8Array(1 << 20);
-  let lost = 0;
-  let refreshedAt = performance.now();
-  const drain = () => {
-    const events: Event[] = [];
-    for (;;) {
-      const { bytes, lost: more } = host.shim.ringsDrain(rings, buffer);
-      lost += more;
-      events.push(...readRecords(buffer.subarray(0, bytes)));
-      // A buffer that was not filled means that the rings were empty.
-      if (bytes < buffer.length / 2) break;
-    }
-    if (performance.now() - refreshedAt > REFRESH_EVERY_MS) {
-      refreshedAt = performance.now();
-      host.shim.ringsRefresh(rings);
-    }
-    return events;
-  };
-  return Object.assign(drain, { lost: () => lost });
-}
-
 function running(of: Running): Trace {
   const { host, mode, object, rings, tgid, report, description, notes } = of;
   const known = knownTotals(report);
-  const drain = drainer(host, rings);
+  const drain = drainer(host.shim, object, rings);
   const accepts = new Accepts(acceptSources(host.shim, object, tgid));
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
@@ -202,6 +172,17 @@ function running(of: Running): Trace {
     // A miss of one of them is the other's work, so no more than the fewest were missed by all.
     const count = BigInt(Math.min(...misses));
     return { cause: "accept possibly missed, its probe was busy", count };
+  };
+
+  const counted = (cause: number): bigint => {
+    host.shim.mapLookup(lossesFd, Uint32Array.of(cause), value);
+    return value[0]!;
+  };
+  /** Before 5.1 a program is not told that the ring was full; then the rings alone know. */
+  const ringLoss = (): bigint => {
+    const told = counted(Loss.LOSS_EVENT_RING_FULL);
+    const untold = BigInt(drain.lost()) - told - counted(Loss.LOSS_EVENT_SPILLED);
+    return untold > 0n ? told + untold : told;
   };
 
   const poll = (last = false): ConnEvent[] => {
@@ -222,13 +203,7 @@ function running(of: Running): Trace {
     poll,
     losses: () =>
       countLosses(
-        (cause) => {
-          host.shim.mapLookup(lossesFd, Uint32Array.of(cause), value);
-          // Before 5.1 the program is not told that the ring was full; from then on both count the same.
-          const told = value[0]!;
-          const lost = BigInt(drain.lost());
-          return cause === Loss.LOSS_EVENT_RING_FULL && lost > told ? lost : told;
-        },
+        (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
         [missed()],
       ),
     async [Symbol.asyncDispose]() {

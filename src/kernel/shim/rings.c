@@ -15,6 +15,8 @@ struct ring {
 	__u32 cpu;
 	int fd;
 	int went_offline; /* a perf event does not survive its CPU; its unread data does */
+	int suspected;	  /* of being dead: it took nothing since its head was */
+	__u64 suspect_head;
 	struct perf_event_mmap_page *page;
 };
 
@@ -115,6 +117,7 @@ static int ring_revive(struct rings *rings, struct ring *ring)
 	if (err)
 		return err == -ENODEV ? 0 : err;
 	ring->went_offline = 0;
+	ring->suspected = 0;
 	return 1;
 }
 
@@ -146,6 +149,27 @@ int sh_rings_refresh(void *handle)
 		opened += err;
 	}
 	return opened;
+}
+
+/*
+ * To be called after each drain for a CPU whose events found no room. A living ring that was drained takes some before
+ * it is full again; one that took none since the last call is dead, because its CPU was off and on again between two
+ * refreshes. Returns 1 if it was opened anew.
+ */
+int sh_rings_revive(void *handle, __u32 cpu)
+{
+	struct rings *rings = handle;
+	struct ring *ring = ring_of(rings, cpu);
+	__u64 head;
+
+	if (!ring)
+		return ring_add(rings, cpu);
+	head = ring->page ? __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE) : 0;
+	if (ring->suspected && ring->suspect_head == head)
+		return ring_revive(rings, ring);
+	ring->suspected = 1;
+	ring->suspect_head = head;
+	return 0;
 }
 
 /* pages: of data per CPU, a power of two. */

@@ -52,19 +52,12 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
   },
 
   /** Many connections to itself; as many at a time as a listener's queue holds on every kernel. */
-  storm: (count) => {
-    const listener = new Listener("127.0.0.1", 0, 128);
-    const truths: Truth[] = [];
-    for (let left = Number(count); left > 0; left -= 100) {
-      const clients = Array.from({ length: Math.min(left, 100) }, () =>
-        dial("127.0.0.1", listener.port),
-      );
-      const servers = clients.map(() => listener.accept());
-      for (const [i, client] of clients.entries()) client.write(i + 1);
-      for (const peer of [...clients, ...servers]) peer.close();
-      truths.push(...[...clients, ...servers].map((peer) => peer.truth));
-    }
-    say(truths);
+  storm: (count) => say(storm(Number(count))),
+
+  "storm-on-go": (count) => {
+    say(self());
+    awaitGo();
+    say(storm(Number(count)));
   },
 
   /** Connections at a steady rate, for as long as it lives. */
@@ -215,6 +208,21 @@ actors[name!]!(...args);
 
 function say(value: unknown): void {
   writeSync(1, `${JSON.stringify(value)}\n`);
+}
+
+function storm(count: number): Truth[] {
+  const listener = new Listener("127.0.0.1", 0, 128);
+  const truths: Truth[] = [];
+  for (let left = count; left > 0; left -= 100) {
+    const clients = Array.from({ length: Math.min(left, 100) }, () =>
+      dial("127.0.0.1", listener.port),
+    );
+    const servers = clients.map(() => listener.accept());
+    for (const [i, client] of clients.entries()) client.write(i + 1);
+    for (const peer of [...clients, ...servers]) peer.close();
+    truths.push(...[...clients, ...servers].map((peer) => peer.truth));
+  }
+  return truths;
 }
 
 /** Blocks until the starter sends a line or goes away. */

@@ -26,6 +26,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   kernel: ["record", "embedded", "errors", "explain", "log"],
   output: ["conn", "record", "errors"],
   conn: ["record"],
+  state: ["conn", "record", "errors"],
   record: [],
   embedded: [],
   explain: ["errors"],
@@ -80,7 +81,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|output)\/|^guess\/(solve|file_format|report|fields)|^explain|^commands\/(strict|nearest|help|flags)/.test(
+    /^(conn|record|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^commands\/(strict|nearest|help|flags)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -1,0 +1,170 @@
+/** Every connection that is open, and for a while those that are over, each once. Pure. */
+import { sameEnds, type TracedEvent } from "../conn/identity.ts";
+import { merge, NOTHING, type Counted } from "./counters.ts";
+
+export interface Connection extends Counted {
+  readonly cookie: number;
+  /** The newest event, with what older ones knew better. */
+  event: TracedEvent;
+  rttUs: number | null;
+  rttVarUs: number | null;
+  state: "open" | "closed" | "failed";
+  /** Place in the order of ends, from 1 on; 0 while it is open. */
+  endedAs: number;
+  forgotten: boolean;
+  /** Another connection with the same cookie. */
+  next: Connection | null;
+}
+
+export interface ConnectionCounts {
+  /** Counters that were smaller than before; the larger number was kept. */
+  underflows: bigint;
+  /** Connections that were given a cookie which another one had. */
+  cookieCollisions: bigint;
+  /** Ends that were told again. */
+  repeatedEnds: bigint;
+  /** Open connections of which a complete listing knew nothing: their end was lost. */
+  vanished: bigint;
+}
+
+export class Connections {
+  /** By cookie; those that share one hang together by `next`. */
+  readonly #index = new Map<number, Connection>();
+  readonly #open = new Set<Connection>();
+  /** What is over, the oldest first, and when it ended: an end told twice, or a late sample, must find it. */
+  readonly #over = new Map<Connection, number>();
+  readonly #keep: { ms: number; most: number };
+  readonly #forgotten: (connection: Connection) => void;
+  readonly counts: ConnectionCounts = {
+    underflows: 0n,
+    cookieCollisions: 0n,
+    repeatedEnds: 0n,
+    vanished: 0n,
+  };
+  #ends = 0;
+
+  constructor(keep: { ms: number; most: number }, forgotten: (connection: Connection) => void) {
+    this.#keep = keep;
+    this.#forgotten = forgotten;
+  }
+
+  get open(): ReadonlySet<Connection> {
+    return this.#open;
+  }
+
+  /** How many have ended. */
+  get ends(): number {
+    return this.#ends;
+  }
+
+  /** Takes in one observation; the connection, if it is over and there is news of it, else null. */
+  observe(event: TracedEvent, nowMs: number): Connection | null {
+    const connection = this.#find(event) ?? this.#begin(event);
+    const ending = event.kind === "close" || event.kind === "fail";
+    const before = connection.known;
+    const { known, shown, underflows } = merge(connection, event.totals ?? null, {
+      established: isEstablished(event),
+      closed: ending,
+    });
+    connection.known = known;
+    connection.shown = shown;
+    this.counts.underflows += BigInt(underflows);
+    describe(connection, event);
+    if (ending) this.#end(connection, event.kind === "fail" ? "failed" : "closed", nowMs);
+    return connection.state !== "open" && known !== before ? connection : null;
+  }
+
+  /** Forgets what has been over for long enough. */
+  expire(nowMs: number): void {
+    for (const [connection, endedMs] of this.#over) {
+      if (this.#over.size <= this.#keep.most && nowMs - endedMs < this.#keep.ms) return;
+      this.#over.delete(connection);
+      this.#forget(connection);
+    }
+  }
+
+  /** Open connections that `gone` chooses are dropped: whoever knows all open ones does not know them. */
+  drop(gone: (event: TracedEvent) => boolean): void {
+    for (const connection of this.#open) {
+      if (!gone(connection.event)) continue;
+      this.counts.vanished++;
+      this.#open.delete(connection);
+      this.#forget(connection);
+    }
+  }
+
+  #find(event: TracedEvent): Connection | null {
+    let at = this.#index.get(event.cookie) ?? null;
+    while (at !== null && !sameEnds(at.event, event)) at = at.next;
+    return at;
+  }
+
+  #begin(event: TracedEvent): Connection {
+    const next = this.#index.get(event.cookie) ?? null;
+    if (next !== null) this.counts.cookieCollisions++;
+    const connection: Connection = {
+      cookie: event.cookie,
+      event,
+      known: NOTHING,
+      shown: NOTHING,
+      rttUs: null,
+      rttVarUs: null,
+      state: "open",
+      endedAs: 0,
+      forgotten: false,
+      next,
+    };
+    this.#index.set(event.cookie, connection);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  #end(connection: Connection, state: "closed" | "failed", nowMs: number): void {
+    if (connection.state !== "open") {
+      this.counts.repeatedEnds++;
+      return;
+    }
+    connection.state = state;
+    connection.endedAs = ++this.#ends;
+    this.#open.delete(connection);
+    this.#over.set(connection, nowMs);
+  }
+
+  #forget(connection: Connection): void {
+    connection.forgotten = true;
+    const first = this.#index.get(connection.cookie)!;
+    if (first !== connection) {
+      let at = first;
+      while (at.next !== connection) at = at.next!;
+      at.next = connection.next;
+    } else if (connection.next === null) this.#index.delete(connection.cookie);
+    else this.#index.set(connection.cookie, connection.next);
+    this.#forgotten(connection);
+  }
+}
+
+// --- internal ---
+
+/** Told by its beginning; or by its end, when the beginning was lost: a known duration began during the trace. */
+function isEstablished({ kind, protocol, totals }: TracedEvent): boolean {
+  if (protocol !== "tcp") return false;
+  if (kind === "connect" || kind === "accept") return true;
+  return kind === "close" && totals !== undefined && totals.durationNs !== null;
+}
+
+/** The newest event describes the connection, but nothing that was known becomes unknown. */
+function describe(connection: Connection, event: TracedEvent): void {
+  const { event: old } = connection;
+  if (event.totals && event.atNs >= old.atNs) {
+    connection.rttUs = event.totals.rttUs ?? connection.rttUs;
+    connection.rttVarUs = event.totals.rttVarUs ?? connection.rttVarUs;
+  }
+  if (event === old) return;
+  const [newer, older] = event.atNs >= old.atNs ? [event, old] : [old, event];
+  const owner = newer.pid === null ? older : newer;
+  const direction = newer.direction === "unknown" ? older.direction : newer.direction;
+  connection.event =
+    owner === newer && direction === newer.direction
+      ? newer
+      : { ...newer, pid: owner.pid, comm: owner.comm, direction };
+}

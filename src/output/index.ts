@@ -1,6 +1,7 @@
 /** How events are written. Pure: event and wall time in, one line out. */
 
 import type { ConnEvent } from "../conn/event.ts";
+import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine } from "./json.ts";
 import { textHeader, textLine } from "./text.ts";
 
@@ -15,4 +16,5 @@ export interface Format {
 export const formats = {
   text: { header: textHeader(), line: textLine },
   json: { header: null, line: jsonLine },
+  csv: { header: csvHeader(), line: csvLine },
 } satisfies Record<string, Format>;

@@ -118,6 +118,45 @@ describe("JSON", () => {
   });
 });
 
+describe("CSV", () => {
+  const cells = (line: string): string[] =>
+    [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)].map(([, quoted, plain]) =>
+      quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"'),
+    );
+  const names = formats.csv.header.split(",");
+  const row = (event: ConnEvent) =>
+    Object.fromEntries(cells(formats.csv.line(event, wallNs)).map((cell, i) => [names[i], cell]));
+
+  test("every line has the header's columns: those of JSON, empty where unknown or absent", () => {
+    expect(row(opened)).toMatchObject({ event: "connect", local_port: "40000", bytes_sent: "" });
+    expect(row(closed)).toMatchObject({ bytes_received: "18446744073709551615", failure: "" });
+    expect(row(allUnknown)).toMatchObject({ pid: "", comm: "", direction: "unknown" });
+    for (const event of [opened, closed, allUnknown])
+      expect(Object.keys(row(event))).toEqual(names);
+    expect(row({ ...opened, kind: "fail", failure: 111 })["failure"]).toBe("ECONNREFUSED");
+  });
+
+  test.each([
+    ["plain", "plain"],
+    ['say "a,b"', 'say "a,b"'],
+    ["a\nb\r", "a\\x0ab\\x0d"],
+    ["\x1b[2J", "\\x1b[2J"],
+    ["=1+1", "=1+1"],
+  ])("the command name %j is read back as %j", (comm, read) => {
+    expect(row(withComm(comm))["comm"]).toBe(read);
+  });
+
+  test("no command name breaks a record", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 16 }), (bytes) => {
+        const comm = readComm(bytes);
+        expect(formats.csv.line(withComm(comm), wallNs)).not.toMatch(dangerous);
+        expect(row(withComm(comm))).toMatchObject({ comm: escapeText(comm), remote_port: "80" });
+      }),
+    );
+  });
+});
+
 describe("text", () => {
   test("header, open and close stand in the same columns", () => {
     const lines = [

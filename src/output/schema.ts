@@ -1,0 +1,65 @@
+/** The JSON Schema of `trace --json`, from the table that its lines are written by. Pure. */
+
+import { eventKinds, members, VERSION, type Member } from "./members.ts";
+
+export interface Schema {
+  readonly [keyword: string]: unknown;
+}
+
+/**
+ * Members that are not named are allowed: newer versions add some without raising `v`. Which members an event has
+ * depends on its kind.
+ */
+export function eventSchema(): Schema {
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: `tracer-bpf trace --json, one line (v ${VERSION})`,
+    description:
+      "null means: not known. Integers are exact and go up to 2^64 - 1: read them without rounding.",
+    ...objectOf(members),
+    allOf: eventKinds.map((kind) => ({
+      if: { properties: { event: { const: kind } } },
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+      then: restOf(kind),
+    })),
+  };
+}
+
+// --- internal ---
+
+/** `local.port` becomes a property of the object `local`. */
+function objectOf(of: readonly Member[]): Schema {
+  const properties: Record<string, Schema> = {};
+  const required = new Set<string>();
+  for (const member of of) {
+    const [outer = "", inner] = member.name.split(".");
+    if (inner !== undefined) properties[outer] ??= objectOf(insideOf(outer, of));
+    else properties[outer] = valueOf(member);
+    if (member.on === undefined) required.add(outer);
+  }
+  return { type: "object", properties, required: [...required] };
+}
+
+const insideOf = (outer: string, of: readonly Member[]): Member[] =>
+  of
+    .filter(({ name }) => name.startsWith(`${outer}.`))
+    .map((member) => ({ ...member, name: member.name.slice(outer.length + 1) }));
+
+function valueOf({ description, type, values, nullable }: Member): Schema {
+  const range = type === "integer" && values === undefined ? { minimum: 0 } : {};
+  return {
+    description,
+    type: nullable ? [type, "null"] : type,
+    ...(values === undefined ? range : { enum: values }),
+  };
+}
+
+/** What an event of this kind must have, and what it never has, of the members that not every event has. */
+function restOf(kind: (typeof eventKinds)[number]): Schema {
+  const varying = members.flatMap(({ name, on }) => (on === undefined ? [] : [{ name, on }]));
+  const never = varying.filter(({ on }) => ![...on.always, ...on.sometimes].includes(kind));
+  return {
+    required: varying.filter(({ on }) => on.always.includes(kind)).map(({ name }) => name),
+    properties: Object.fromEntries(never.map(({ name }) => [name, false])),
+  };
+}

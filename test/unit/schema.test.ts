@@ -1,0 +1,140 @@
+/** The published schema against lines as they are really written, of every kind. */
+import Ajv2020 from "ajv/dist/2020.js";
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ConnEvent, Totals } from "../../src/conn/event.ts";
+import { formats } from "../../src/output/index.ts";
+import { eventKinds, members } from "../../src/output/members.ts";
+import { eventSchema } from "../../src/output/schema.ts";
+
+const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
+const published = ajv.compile(eventSchema());
+/** As published, but nothing may be there that is not named. */
+const closed = ajv.compile(closeObjects(eventSchema()));
+
+const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
+const u32 = orNull(fc.nat(2 ** 32 - 1));
+const u64 = orNull(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
+const endpoint = fc.record({
+  address: fc.oneof(fc.ipV4(), fc.ipV6()),
+  port: fc.nat(65535),
+});
+const totals: fc.Arbitrary<Totals> = fc.record({
+  bytesSent: u64,
+  bytesReceived: u64,
+  segsOut: u32,
+  segsIn: u32,
+  rttUs: u32,
+  rttVarUs: u32,
+  retransmits: u32,
+  durationNs: u64,
+});
+const everyEvent: fc.Arbitrary<ConnEvent> = fc
+  .record({
+    kind: fc.constantFrom(...eventKinds),
+    protocol: fc.constantFrom("tcp", "udp"),
+    atNs: fc.bigInt({ min: 0n, max: 2n ** 63n }),
+    pid: u32,
+    comm: orNull(fc.string({ unit: "binary", maxLength: 15 })),
+    family: fc.constantFrom(4, 6),
+    direction: fc.constantFrom("outgoing", "incoming", "unknown"),
+    netns: u32,
+    local: endpoint,
+    remote: endpoint,
+  })
+  .chain((event) =>
+    fc.record({
+      event: fc.constant(event),
+      failure: orNull(fc.constantFrom(111, 110, 113, 4095)),
+      totals,
+      more: fc.boolean(),
+    }),
+  )
+  .map(({ event, failure, totals, more }): ConnEvent => {
+    const { kind } = event;
+    return {
+      ...event,
+      ...(kind === "fail" || (kind === "close" && more) ? { failure } : {}),
+      ...(kind === "close" || (kind === "open" && more) ? { totals } : {}),
+    };
+  });
+
+describe("the schema", () => {
+  test("accepts every line that can be written, and names every member in it", () => {
+    fc.assert(
+      fc.property(everyEvent, (event) => {
+        const line = JSON.parse(formats.json.line(event, 1_795_372_801_123_456_789n));
+        for (const validate of [published, closed])
+          expect({ line, errors: validate(line) ? [] : validate.errors }).toEqual({
+            line,
+            errors: [],
+          });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  const connect = JSON.parse(
+    formats.json.line(
+      {
+        kind: "connect",
+        protocol: "tcp",
+        atNs: 0n,
+        pid: 1,
+        comm: "c",
+        family: 4,
+        direction: "outgoing",
+        netns: 1,
+        local: { address: "127.0.0.1", port: 1 },
+        remote: { address: "127.0.0.1", port: 2 },
+      },
+      0n,
+    ),
+  ) as Record<string, unknown>;
+
+  test.each<[string, Record<string, unknown>]>([
+    ["another version", { v: 2 }],
+    ["an unknown event", { event: "connected" }],
+    ["a close without its totals", { event: "close" }],
+    ["a connect with totals", { bytes_sent: 1 }],
+    ["a failure without its reason", { event: "fail" }],
+    ["a connect with a failure", { failure: "ECONNREFUSED" }],
+    ["a missing member", { pid: undefined }],
+    ["null where it is never unknown", { family: null }],
+    ["a number as text", { netns: "1" }],
+    ["a fraction", { pid: 1.5 }],
+    ["a negative number", { pid: -1 }],
+    ["an endpoint without a port", { local: { address: "127.0.0.1" } }],
+  ])("refuses %s", (_, change) => {
+    expect(published(connect)).toBe(true);
+    expect(published(JSON.parse(JSON.stringify({ ...connect, ...change })))).toBe(false);
+  });
+
+  test("lets newer versions add members", () => {
+    expect(published({ ...connect, colour: "blue" })).toBe(true);
+    expect(closed({ ...connect, colour: "blue" })).toBe(false);
+  });
+
+  test("describes each member, and says all values where they are few", () => {
+    for (const { name, description, values } of members) {
+      expect([name, description.length > 5]).toEqual([name, true]);
+      if (values) expect(new Set(values).size).toBe(values.length);
+    }
+  });
+});
+
+test("docs/fields.md has one row per member, in the same order", () => {
+  const text = readFileSync(join(import.meta.dir, "../../docs/fields.md"), "utf8");
+  const rows = [...text.matchAll(/^\| `([a-z_.]+)` \|/gm)].map((match) => match[1]!);
+  expect(rows).toEqual(members.map(({ name }) => name));
+});
+
+function closeObjects(schema: object): object {
+  return JSON.parse(JSON.stringify(schema), (_, value: unknown) =>
+    typeof value === "object" && value !== null && "type" in value && value.type === "object"
+      ? { ...value, additionalProperties: false }
+      : value,
+  ) as object;
+}

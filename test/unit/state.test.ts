@@ -274,7 +274,7 @@ describe("ends", () => {
     state.take("a", 0);
     state.observe([event("close", 5n), event("close", 6n, { cookie: 8 })], 0);
     expect(summary(state.take("a", 0)).closed).toEqual([6n]);
-    expect(state.counts().droppedEnds).toBe(0n);
+    expect(state.counts()).toMatchObject({ droppedEnds: 0n, droppedEmptyEnds: 0n });
   });
 
   test("leave nothing behind, whether they were told before they were forgotten, after, or never", () => {
@@ -293,6 +293,19 @@ describe("ends", () => {
     expect(state.counts().remembered).toBeLessThanOrEqual(3);
     state.take("b", 70_000);
     expect(state.counts()).toMatchObject({ remembered: 0, open: 0 });
+  });
+
+  test("that waited until they were forgotten, and then had to make room, leave nothing behind", () => {
+    const state = new ConnectionState({ maxEnded: 1, clientIdleMs: Infinity });
+    state.register("a", 0);
+    state.observe([event("open", 1n)], 0);
+    state.take("a", 0);
+    state.observe([event("close", 1n)], 0);
+    state.observe([], 70_000);
+    expect(state.counts().remembered).toBe(1);
+    const more = [8, 9].map((cookie) => event("close", 2n, { cookie }));
+    state.observe(more, 70_000);
+    expect(state.counts()).toMatchObject({ remembered: 0, droppedEmptyEnds: 1n, droppedEnds: 1n });
   });
 
   test("beyond the buffer are dropped and counted, empty ones first", () => {

@@ -29,7 +29,9 @@ export interface GuessOptions {
 const ROUNDS = 6;
 
 /** Throws a Failure when this host cannot be guessed at all; a field that stays unknown is in the report. */
-export async function guessOffsets(options: GuessOptions): Promise<GuessReport> {
+export async function guessOffsets(
+  options: GuessOptions = { attach: "auto" },
+): Promise<GuessReport> {
   return guessOn(openHost(options.attach));
 }
 

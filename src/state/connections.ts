@@ -21,8 +21,11 @@ export interface ConnectionCounts {
   underflows: bigint;
   /** Connections that were given a cookie which another one had. */
   cookieCollisions: bigint;
-  /** Ends that were told again. */
-  repeatedEnds: bigint;
+  /** Ends that were told again, by a close or by a failure. */
+  repeatedCloses: bigint;
+  repeatedFailures: bigint;
+  /** Over all flows. */
+  datagramsSent: bigint;
   /** Open connections of which a complete listing knew nothing: their end was lost. */
   vanished: bigint;
 }
@@ -38,7 +41,9 @@ export class Connections {
   readonly counts: ConnectionCounts = {
     underflows: 0n,
     cookieCollisions: 0n,
-    repeatedEnds: 0n,
+    repeatedCloses: 0n,
+    repeatedFailures: 0n,
+    datagramsSent: 0n,
     vanished: 0n,
   };
   #ends = 0;
@@ -66,6 +71,8 @@ export class Connections {
       established: isEstablished(event),
       closed: ending,
     });
+    if (event.protocol === "udp" && known !== before)
+      this.counts.datagramsSent += BigInt((known.segsOut ?? 0) - (before.segsOut ?? 0));
     connection.known = known;
     connection.shown = shown;
     this.counts.underflows += BigInt(underflows);
@@ -121,7 +128,8 @@ export class Connections {
 
   #end(connection: Connection, state: "closed" | "failed", nowMs: number): void {
     if (connection.state !== "open") {
-      this.counts.repeatedEnds++;
+      if (state === "closed") this.counts.repeatedCloses++;
+      else this.counts.repeatedFailures++;
       return;
     }
     connection.state = state;

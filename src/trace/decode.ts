@@ -1,5 +1,6 @@
 /** A record of the ring to an event. Pure. */
-import type { Direction, EventKind, ConnEvent, Totals } from "../conn/event.ts";
+import type { Direction, EventKind, Totals } from "../conn/event.ts";
+import type { TracedEvent } from "../conn/identity.ts";
 import { addressOfWords } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import {
@@ -26,13 +27,14 @@ export function readRecords(drained: Uint8Array): Event[] {
   return events;
 }
 
-export function toConnEvent(event: Event, kind: EventKind, known: KnownTotals): ConnEvent {
+export function toConnEvent(event: Event, kind: EventKind, known: KnownTotals): TracedEvent {
   const { tup, conn_stats: stats } = event.conn;
   const family = (tup.metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
   const local = addressOfWords(tup.saddr_h, tup.saddr_l, family);
   const remote = addressOfWords(tup.daddr_h, tup.daddr_l, family);
   return {
     kind,
+    cookie: stats.cookie,
     protocol: (tup.metadata & ConnMetadata.METADATA_TCP) !== 0 ? "tcp" : "udp",
     atNs: stats.timestamp,
     pid: tup.pid === 0 ? null : tup.pid,

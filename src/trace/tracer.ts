@@ -1,6 +1,7 @@
 /** The pipeline: guess, load, attach, check; then drain, decode, order. */
 import { cpus } from "node:os";
-import type { ConnEvent, EventKind as EventKindText } from "../conn/event.ts";
+import type { EventKind as EventKindText } from "../conn/event.ts";
+import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
 import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
@@ -25,6 +26,10 @@ import { selfCheck } from "./self_check.ts";
 export interface TraceOptions {
   attach: AttachMode | "auto";
   offsetsFile?: string;
+  /** Offsets that were guessed before; used if they are of the running kernel. */
+  offsets?: GuessReport;
+  /** Also shows the connections that this process makes once the trace runs. */
+  self?: boolean;
   debug: boolean;
 }
 
@@ -34,7 +39,7 @@ export interface Trace extends AsyncDisposable {
   /** What the user should know before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
-  poll(last?: boolean): ConnEvent[];
+  poll(last?: boolean): TracedEvent[];
   readonly losses: () => LossCount[];
 }
 
@@ -48,7 +53,7 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   }
   const attached = openFirst(host, report, notes);
   const description = `tracing TCP with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
-  return running({ host, ...attached, report, description, notes });
+  return running({ host, ...attached, report, description, notes, self: options.self === true });
 }
 
 // --- internal ---
@@ -75,20 +80,22 @@ interface Running extends Attached {
   report: GuessReport;
   description: string;
   notes: string[];
+  self: boolean;
 }
 
 async function offsetsFor(
   host: Host,
-  { offsetsFile }: TraceOptions,
+  { offsetsFile, offsets }: TraceOptions,
   notes: string[],
 ): Promise<{ report: GuessReport; how: string }> {
-  if (offsetsFile !== undefined) {
-    const saved = await loadOffsets(offsetsFile);
+  const from = offsetsFile ?? "a guess made before";
+  const saved = offsetsFile === undefined ? offsets : await loadOffsets(offsetsFile);
+  if (saved !== undefined) {
     const why = host.modes.includes(saved.attach)
       ? matchesKernel(saved, host.kernel)
       : `it was guessed with ${saved.attach}s`;
-    if (why === null) return { report: saved, how: `offsets from ${offsetsFile}` };
-    notes.push(`${offsetsFile} is not used, the offsets are guessed: ${why}`);
+    if (why === null) return { report: saved, how: `offsets from ${from}` };
+    notes.push(`${from} is not used, the offsets are guessed: ${why}`);
   }
   const report = guessOn(host);
   return { report, how: `offsets guessed in ${Math.round(report.ms)} ms` };
@@ -165,6 +172,10 @@ function running(of: Running): Trace {
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let held: Event[] = [];
+  const began = monotonicNs();
+  /** What the tool does itself; with `self`, only what it did to get ready. */
+  const isOwn = (event: Event) =>
+    event.conn.tup.pid === tgid && !(of.self && timeOf(event) >= began);
 
   const missed = (): LossCount => {
     const loaded = missedIsLost[mode].filter((program) => object.loaded(program));
@@ -185,7 +196,7 @@ function running(of: Running): Trace {
     return untold > 0n ? told + untold : told;
   };
 
-  const poll = (last = false): ConnEvent[] => {
+  const poll = (last = false): TracedEvent[] => {
     const settled = monotonicNs() - SETTLED_NS;
     const drained = [...held, ...drain()].sort(byTime);
     held = last ? [] : drained.filter((event) => timeOf(event) > settled);
@@ -193,7 +204,7 @@ function running(of: Running): Trace {
     const events = ready.flatMap((event) => shown(event, accepts));
     for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
     return events
-      .filter(({ event }) => event.conn.tup.pid !== tgid)
+      .filter(({ event }) => !isOwn(event))
       .map(({ event, kind }) => toConnEvent(event, kind, known));
   };
 

@@ -19,6 +19,8 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
  * stands in the wrong place.
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
+  index: ["library", "state", "guess", "record", "output", "errors"],
+  library: ["trace", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["commands", "errors", "log", "output"],
   commands: ["trace", "guess", "kernel", "conn", "output", "errors", "log"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],

@@ -196,7 +196,7 @@ describe("ends", () => {
     state.observe([event("close", 9n)], 1);
     expect(summary(state.take("a", 1)).closed).toEqual([]);
     expect(summary(state.take("b", 1)).closed).toEqual([9n]);
-    expect(state.counts().repeatedEnds).toBe(1n);
+    expect(state.counts().repeatedCloses).toBe(1n);
   });
 
   test("told twice with more the second time give the rest", () => {

@@ -1,0 +1,210 @@
+/** A running trace for programs: its events as they come, and what has moved since a client last asked. */
+import { wallTime } from "../conn/clock.ts";
+import type { TracedEvent } from "../conn/identity.ts";
+import { Failure } from "../errors.ts";
+import type { GuessReport } from "../guess/report.ts";
+import { readClocks } from "../kernel/clock.ts";
+import type { AttachMode } from "../kernel/host.ts";
+import type { Telemetry } from "../record/layout.gen.ts";
+import {
+  ConnectionState,
+  type Deltas,
+  type StateCounts,
+  type StateOptions,
+} from "../state/state.ts";
+import { TelemetryCounts } from "../state/telemetry.ts";
+import { lossTexts, type LossCount } from "../trace/losses.ts";
+import { openTrace, type Trace } from "../trace/tracer.ts";
+import { createReader, type Reader } from "./reader.ts";
+
+export interface TracerOptions extends StateOptions {
+  /** Default "auto": kprobes where the kernel has them, else raw tracepoints. */
+  attach?: AttachMode | "auto";
+  /** A report of `guessOffsets()`, or the path of a saved one. Used if it is of the running kernel, else it guesses. */
+  offsets?: GuessReport | string;
+  /** Milliseconds between two looks into the kernel's rings; 10 to 1000, default 100. */
+  pollMs?: number;
+  /** Whether connections of this process are shown too. Default true. */
+  self?: boolean;
+}
+
+export interface ReaderOptions {
+  /** Ends the reader, after what waits for it. */
+  signal?: AbortSignal;
+  /** Events that may wait for this reader; further ones are dropped and counted in `losses()`. Default 65,536. */
+  maxWaiting?: number;
+}
+
+/**
+ * Everything but `losses()`, `telemetry()`, `counts()` and the texts throws a Failure once the tracer is closed, or when
+ * the rings can no longer be read.
+ */
+export interface Tracer extends Disposable, AsyncDisposable {
+  /** "tracing TCP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
+  readonly description: string;
+  /** What will be missing or unknown on this host, one sentence each. */
+  readonly notes: readonly string[];
+  /**
+   * Every event from now on, in order of time (but see README, "Two ways to attach"), for each reader. It ends when the
+   * tracer is closed or `signal` is aborted, and keeps the process alive until then.
+   */
+  events(options?: ReaderOptions): AsyncIterableIterator<TracedEvent>;
+  /** Looks into the rings now. Readers and clients get the same events. */
+  poll(): TracedEvent[];
+  /** From now on this client gets deltas. One that does not ask for two minutes (`clientIdleMs`) is removed. */
+  registerClient(id: string): void;
+  /** False: there was no such client. */
+  removeClient(id: string): boolean;
+  /** What has moved since this client last asked. Throws a Failure when it is not registered. */
+  connections(id: string): Deltas;
+  /** What was lost, by cause, since the tracer was opened; causes with nothing stand there with 0. */
+  losses(): LossCount[];
+  /** The 17 counters, see src/state/telemetry.ts. */
+  telemetry(): Telemetry;
+  /** How the state layer fares: clients, open connections, what was dropped or told twice. */
+  counts(): StateCounts;
+  /** Nanoseconds since 1970 (UTC) of an event's `atNs`. */
+  wallTimeNs(atNs: bigint): bigint;
+  /** Detaches. The readers of `events()` still get what was there. Closing twice does nothing. */
+  close(): void;
+}
+
+const POLL_MS = { least: 10, most: 1000, usual: 100 };
+const MAX_WAITING = 65_536;
+
+/**
+ * Guesses, loads, attaches, checks itself with a connection of its own. Needs root. Blocks the thread for the time of the
+ * guess. Throws a Failure (PrivilegeError, UnsupportedError, VerifierError, GuessError) that says why this host cannot.
+ */
+export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
+  const { attach = "auto", offsets, self = true, pollMs = POLL_MS.usual } = options;
+  if (!(pollMs >= POLL_MS.least && pollMs <= POLL_MS.most))
+    throw new RangeError(`pollMs is ${pollMs}, not within ${POLL_MS.least} and ${POLL_MS.most}`);
+  const trace = await openTrace({
+    attach,
+    self,
+    debug: false,
+    ...(typeof offsets === "string" ? { offsetsFile: offsets } : {}),
+    ...(typeof offsets === "object" ? { offsets } : {}),
+  });
+  return running(trace, pollMs, options);
+}
+
+// --- internal ---
+
+function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
+  const state = new ConnectionState(options);
+  const seen = new TelemetryCounts();
+  const readers = new Set<Reader<TracedEvent>>();
+  /** What readers that are gone had dropped. */
+  let dropped = 0n;
+  let failure: unknown = null;
+  let lossesAtEnd: LossCount[] | null = null;
+
+  const pump = (last = false): TracedEvent[] => {
+    const events = trace.poll(last);
+    for (const event of events) seen.observe(event);
+    state.observe(events, performance.now());
+    for (const reader of readers) reader.push(events);
+    return events;
+  };
+  const timer = setInterval(() => {
+    try {
+      pump();
+    } catch (error) {
+      fail(error);
+    }
+  }, pollMs);
+  // Only somebody who reads waits for events.
+  timer.unref();
+
+  const finish = (...error: [] | [unknown]) => {
+    clearInterval(timer);
+    lossesAtEnd = trace.losses();
+    void trace[Symbol.asyncDispose]();
+    for (const reader of [...readers]) reader.end(...error);
+  };
+  const fail = (error: unknown) => {
+    failure = error;
+    finish(error);
+  };
+  const mustRun = () => {
+    if (failure !== null) throw failure;
+    if (lossesAtEnd !== null) throw new Failure("the tracer: it is closed");
+  };
+  const losses = (): LossCount[] => {
+    const unread = [...readers].reduce((sum, reader) => sum + reader.dropped, dropped);
+    const own = { cause: "events() read too slowly", count: unread };
+    return [...(lossesAtEnd ?? trace.losses()), own];
+  };
+
+  return {
+    description: trace.description,
+    notes: trace.notes,
+    events({ signal, maxWaiting = MAX_WAITING } = {}) {
+      mustRun();
+      const stop = () => reader.end();
+      const reader = createReader<TracedEvent>(maxWaiting, () => {
+        signal?.removeEventListener("abort", stop);
+        dropped += reader.dropped;
+        readers.delete(reader);
+        if (readers.size === 0) timer.unref();
+      });
+      readers.add(reader);
+      timer.ref();
+      signal?.addEventListener("abort", stop);
+      if (signal?.aborted) stop();
+      return reader;
+    },
+    poll() {
+      mustRun();
+      return pump();
+    },
+    registerClient(id) {
+      mustRun();
+      // What has happened before is not for this client.
+      pump();
+      state.register(id, performance.now());
+    },
+    removeClient(id) {
+      mustRun();
+      return state.remove(id);
+    },
+    connections(id) {
+      mustRun();
+      pump();
+      return state.take(id, performance.now());
+    },
+    losses,
+    telemetry: () => seen.telemetry(sourcesOf(state.counts(), losses())),
+    counts: () => state.counts(),
+    wallTimeNs: (atNs) => wallTime(atNs, readClocks()),
+    close() {
+      if (lossesAtEnd !== null) return;
+      try {
+        pump(true);
+      } finally {
+        finish();
+      }
+    },
+    [Symbol.dispose]() {
+      this.close();
+    },
+    async [Symbol.asyncDispose]() {
+      this.close();
+    },
+  };
+}
+
+function sourcesOf(counts: StateCounts, losses: LossCount[]) {
+  const lost = (text: string) => losses.find(({ cause }) => cause === text)?.count ?? 0n;
+  const { repeatedCloses, repeatedFailures, datagramsSent } = counts;
+  return {
+    repeatedCloses,
+    repeatedFailures,
+    datagramsSent,
+    unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
+    datagramsMissed: 0n,
+    flowsDropped: 0n,
+  };
+}

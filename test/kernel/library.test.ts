@@ -1,0 +1,208 @@
+/** The library as a program uses it: by its name, in one process, in every attach mode this kernel has. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  Failure,
+  guessOffsets,
+  loadOffsets,
+  openTracer,
+  saveOffsets,
+  toBytes,
+  type Deltas,
+  type TracedEvent,
+  type Tracer,
+} from "tracer-bpf";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { modes } from "./drive/modes.ts";
+import * as peer from "./drive/peer.ts";
+import { Actor } from "./drive/actors.ts";
+
+setDefaultTimeout(180_000);
+
+type Truth = peer.Truth;
+
+const same = (event: Pick<TracedEvent, "local" | "remote">, { local, remote }: Truth) =>
+  Bun.deepEquals(event.local, local) && Bun.deepEquals(event.remote, remote);
+
+/** Both ends have moved so many bytes and are closed. */
+function traffic(sent: number, received: number): { client: Truth; server: Truth } {
+  const { client, server } = peer.pair();
+  peer.transfer(client, server, sent);
+  peer.transfer(server, client, received);
+  client.close();
+  server.close();
+  return { client: client.truth, server: server.truth };
+}
+
+/** Reads on until an end of each of these connections has come. */
+async function untilClosed(
+  events: AsyncIterable<TracedEvent>,
+  truths: Truth[],
+): Promise<TracedEvent[]> {
+  const seen: TracedEvent[] = [];
+  const open = new Set(truths);
+  for await (const event of events) {
+    seen.push(event);
+    for (const truth of open) if (event.kind === "close" && same(event, truth)) open.delete(truth);
+    if (open.size === 0) break;
+  }
+  return seen;
+}
+
+/** Asks until these connections have been told as closed. */
+async function closedDeltas(tracer: Tracer, id: string, truths: Truth[]): Promise<Deltas> {
+  const all: Deltas = { active: [], closed: [] };
+  while (!truths.every((truth) => all.closed.some((delta) => same(delta, truth)))) {
+    const { active, closed } = tracer.connections(id);
+    all.active.push(...active);
+    all.closed.push(...closed);
+    await Bun.sleep(5);
+  }
+  return all;
+}
+
+const none = (tracer: Tracer) => tracer.losses().filter(({ count }) => count > 0n);
+
+describe.each(modes)("a tracer by %s", (attach) => {
+  test("gives every reader every event, with exact bytes, and its own process's too", async () => {
+    await using tracer = await openTracer({ attach, pollMs: 20 });
+    expect(tracer.description).toContain(`with ${attach}s`);
+    const readers = [tracer.events(), tracer.events()];
+    const { client, server } = traffic(104_729, 7919);
+    for (const events of readers) {
+      const seen = await untilClosed(events, [client, server]);
+      for (const truth of [client, server]) {
+        const [opened, closed, ...more] = seen.filter((event) => same(event, truth));
+        expect(more).toEqual([]);
+        expect(opened).toMatchObject({ kind: truth.opened, protocol: "tcp", netns: truth.netns });
+        expect(closed).toMatchObject({
+          kind: "close",
+          cookie: opened!.cookie,
+          pid: process.pid,
+          totals: { bytesSent: BigInt(truth.sent), bytesReceived: BigInt(truth.received) },
+        });
+        const ageMs = Date.now() - Number(tracer.wallTimeNs(closed!.atNs) / 1_000_000n);
+        expect(Math.abs(ageMs)).toBeLessThan(60_000);
+      }
+      // Nothing of the connections that the tracer itself made to get ready.
+      const others = seen.filter((event) => ![client, server].some((truth) => same(event, truth)));
+      expect(others.filter(({ pid }) => pid === process.pid)).toEqual([]);
+    }
+    expect(none(tracer)).toEqual([]);
+  });
+
+  test("tells each client once, and none what ended before it registered", async () => {
+    await using tracer = await openTracer({ attach });
+    tracer.registerClient("early");
+    const { client, server } = traffic(1009, 503);
+    const { closed } = await closedDeltas(tracer, "early", [client, server]);
+    for (const truth of [client, server]) {
+      const own = closed.filter((delta) => same(delta, truth));
+      expect(own).toHaveLength(1);
+      expect(own[0]).toMatchObject({
+        state: "closed",
+        direction: truth.opened === "connect" ? "outgoing" : "incoming",
+        delta: { bytesSent: BigInt(truth.sent), bytesReceived: BigInt(truth.received) },
+        total: { bytesSent: BigInt(truth.sent), established: 1, closed: 1 },
+      });
+    }
+    tracer.registerClient("late");
+    const later = traffic(11, 13);
+    const told = await closedDeltas(tracer, "late", [later.client, later.server]);
+    expect([...told.active, ...told.closed].some((delta) => same(delta, client))).toBe(false);
+    const again = await closedDeltas(tracer, "early", [later.client, later.server]);
+    expect(again.closed.some((delta) => same(delta, client))).toBe(false);
+    expect(() => tracer.connections("nobody")).toThrow(Failure);
+    expect(tracer.removeClient("late")).toBe(true);
+    expect(() => tracer.connections("late")).toThrow("not registered");
+    expect(tracer.counts()).toMatchObject({
+      underflows: 0n,
+      cookieCollisions: 0n,
+      droppedEnds: 0n,
+    });
+    const telemetry = tracer.telemetry();
+    expect(telemetry.tcp_close_connection_flush).toBeGreaterThanOrEqual(4n);
+    expect(telemetry).toMatchObject({ tcp_sent_miscounts: 0n, double_flush_attempts_close: 0n });
+    expect(toBytes("Telemetry", telemetry)).toHaveLength(17 * 8);
+  });
+
+  test("can leave its own process out", async () => {
+    await using tracer = await openTracer({ attach, self: false });
+    const events = tracer.events();
+    traffic(7, 5);
+    const listener = new peer.Listener("127.0.0.1");
+    const other = new Actor("connect-and-exit", listener.port, 17);
+    const truth = await other.hear<Truth>();
+    const server = listener.accept();
+    listener.close();
+    server.close();
+    const seen = await untilClosed(events, [truth]);
+    await other.end();
+    expect(seen.filter(({ pid }) => pid === process.pid)).toEqual([]);
+  });
+
+  test("counts what a reader that stands still had no room for", async () => {
+    await using tracer = await openTracer({ attach });
+    const slow = tracer.events({ maxWaiting: 2 });
+    const { client, server } = traffic(3, 2);
+    const seen = await untilClosed(tracer.events(), [client, server]);
+    const lost = () => tracer.losses().find(({ cause }) => cause === "events() read too slowly");
+    // Others on this host may have been connecting too.
+    expect(Number(lost()?.count)).toBeGreaterThanOrEqual(seen.length - 2);
+    const [first, second] = [await slow.next(), await slow.next()];
+    expect([first.value, second.value]).toEqual(seen.slice(0, 2));
+    // Those are gone from its room, and it goes on.
+    const later = traffic(5, 7);
+    for await (const event of slow) if (same(event, later.client)) break;
+    expect(await slow.next()).toEqual({ done: true, value: undefined });
+  });
+});
+
+test("offsets that were guessed before are used, also from a file, and not those of another kernel", async () => {
+  const report = await guessOffsets();
+  const place = mkdtempSync(join(tmpdir(), "tracer-bpf-library-"));
+  try {
+    const file = join(place, "offsets.json");
+    await saveOffsets(file, report);
+    expect(await loadOffsets(file)).toEqual(report);
+    for (const offsets of [report, file]) {
+      using tracer = await openTracer({ offsets });
+      expect(tracer.description).not.toContain("guessed in");
+    }
+    const foreign = { ...report, kernel: { ...report.kernel, release: "4.4.0-other" } };
+    using tracer = await openTracer({ offsets: foreign });
+    expect(tracer.description).toContain("guessed in");
+    expect(tracer.notes.join("\n")).toContain("4.4.0-other");
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+});
+
+test("a closed tracer ends its readers, gives them what was there, and refuses further work", async () => {
+  const tracer = await openTracer();
+  const events = tracer.events();
+  const stopped = tracer.events({ signal: AbortSignal.abort() });
+  const { client } = traffic(31, 37);
+  // Waits for nothing: what happened is read by the last poll.
+  tracer.close();
+  tracer.close();
+  const seen = await Array.fromAsync(events);
+  expect(seen.some((event) => event.kind === "connect" && same(event, client))).toBe(true);
+  expect(await Array.fromAsync(stopped)).toEqual([]);
+  for (const work of [
+    () => tracer.poll(),
+    () => tracer.connections("a"),
+    () => tracer.registerClient("a"),
+    () => tracer.events(),
+  ])
+    expect(work).toThrow("the tracer: it is closed");
+  expect(none(tracer)).toEqual([]);
+});
+
+test("options that make no sense are refused before anything is touched", async () => {
+  for (const pollMs of [0, 9, 1001, NaN])
+    expect(await openTracer({ pollMs }).catch((error: unknown) => error)).toBeInstanceOf(
+      RangeError,
+    );
+});

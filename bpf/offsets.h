@@ -42,6 +42,7 @@ ACCESSOR(inet_sport, u16, OFFSET_INET_SPORT) /* network order */
 
 /* struct sock; before 5.6 sk_protocol has 8 bits, see is_tcp() */
 ACCESSOR(sk_protocol, u16, OFFSET_SK_PROTOCOL)
+ACCESSOR(sk_type, u16, OFFSET_SK_TYPE)
 ACCESSOR(sk_flags, u64, OFFSET_SK_FLAGS)
 ACCESSOR(sk_socket, u64, OFFSET_SK_SOCKET)
 ACCESSOR(socket_ino, u64, OFFSET_SOCKET_INO) /* of the inode that embeds the struct socket */
@@ -58,6 +59,9 @@ ACCESSOR(snd_una, u32, OFFSET_SND_UNA)
 ACCESSOR(write_seq, u32, OFFSET_WRITE_SEQ)
 ACCESSOR(rcv_nxt, u32, OFFSET_RCV_NXT)
 ACCESSOR(copied_seq, u32, OFFSET_COPIED_SEQ)
+
+/* struct sk_buff */
+ACCESSOR(skb_sk, u64, OFFSET_SKB_SK)
 
 struct in6 {
 	u64 high;

@@ -234,7 +234,7 @@ enum event_kind {
 	EVENT_SAMPLE = 7,
 	/* The first datagram of a UDP flow. */
 	EVENT_UDP_OPEN = 8,
-	/* A UDP socket is gone, with all its flows; only sk, timestamp and flags are set. */
+	/* A UDP socket is gone, with all its flows. Holds the totals of the one that was its first: see udp_socks in maps.h. */
 	EVENT_UDP_CLOSE = 9,
 };
 
@@ -253,8 +253,16 @@ enum conn_fact {
 	FACT_COUNTERS_UNSTABLE = 64,
 	/* Outgoing without a handshake: TCP_REPAIR put the connection in place, no SYN was ever acknowledged. */
 	FACT_NO_SYN = 128,
+	/* UDP: the first flow of its sock; it is kept in udp_socks. */
+	FACT_FIRST_FLOW = 256,
+	/* UDP: the event with the totals was lost. Set by the tool alone. */
+	FACT_TOTALS_LOST = 512,
 };
 
+/*
+ * Of a UDP flow, tcp_stats.rtt and rtt_var hold the high words of sent_packets and recv_packets. Its cookie is its
+ * sock's: with sk it says which socket the flow belongs to.
+ */
 struct event {
 	u64 sk; /* address of the struct sock: with the cookie, the connection's identity */
 	struct conn conn;
@@ -278,6 +286,7 @@ enum loss {
 	LOSS_CONNECTION_MAP_FULL, /* a connection could not be remembered */
 	LOSS_TUPLE_UNREADABLE,	  /* a sock whose addresses could not be read */
 	LOSS_COUNTERS_UNSTABLE,	  /* the counters kept changing while they were read */
+	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be remembered */
 	LOSS_MAX,
 };
 
@@ -332,6 +341,10 @@ enum offset {
 	/* Not offsets but patched the same way: 1 where sockets can be IPv6; 0xff before 5.6, where sk_protocol has 8 bits. */
 	OFFSET_HAS_IPV6,
 	OFFSET_PROTOCOL_MASK,
+	/* In struct sk_buff, between the headers and head. */
+	OFFSET_SKB_END,
+	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT (before 4.18), so a packet is a datagram. */
+	OFFSET_GSO_SEGS,
 	OFFSET_MAX,
 };
 

@@ -5,6 +5,8 @@
  */
 #include "kprobes.h"
 #include "tracepoints.h"
+#include "udp_kprobes.h"
+#include "udp_tracepoints.h"
 
 /* int tcp_connect(struct sock *sk) */
 SEC("kprobe/tcp_connect")
@@ -81,6 +83,56 @@ int on_tcp_v4_destroy_sock(void *ctx)
 	struct live live = {};
 
 	destroying(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* int ip_send_skb(struct net *net, struct sk_buff *skb) */
+SEC("kprobe/ip_send_skb")
+int on_ip_send_skb(void *ctx)
+{
+	struct flow fresh;
+
+	udp_sending(ctx, reg(ctx, REG_ARG2), &fresh);
+	return 0;
+}
+
+/* int ip6_send_skb(struct sk_buff *skb) */
+SEC("kprobe/ip6_send_skb")
+int on_ip6_send_skb(void *ctx)
+{
+	struct flow fresh;
+
+	udp_sending(ctx, reg(ctx, REG_ARG1), &fresh);
+	return 0;
+}
+
+/* void skb_consume_udp(struct sock *sk, struct sk_buff *skb, int len), 4.10 and later; before, __skb_free_datagram_locked */
+SEC("kprobe/skb_consume_udp")
+int on_skb_consume_udp(void *ctx)
+{
+	struct flow fresh;
+
+	udp_received(ctx, reg(ctx, REG_ARG1), reg(ctx, REG_ARG2), reg(ctx, REG_ARG3), &fresh);
+	return 0;
+}
+
+/* void skb_free_datagram_locked(struct sock *sk, struct sk_buff *skb), before 4.7 */
+SEC("kprobe/skb_free_datagram_locked")
+int on_skb_free_datagram_locked(void *ctx)
+{
+	struct flow fresh;
+
+	udp_freed(ctx, reg(ctx, REG_ARG1), reg(ctx, REG_ARG2), &fresh);
+	return 0;
+}
+
+/* void udp_destroy_sock(struct sock *sk), and udpv6_destroy_sock */
+SEC("kprobe/udp_destroy_sock")
+int on_udp_destroy_sock(void *ctx)
+{
+	struct flow last;
+
+	udp_destroying(ctx, reg(ctx, REG_ARG1), &last);
 	return 0;
 }
 
@@ -161,7 +213,36 @@ int on_tcp_destroy_sock(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Never attached: run by the tool through BPF_PROG_TEST_RUN with (sk, cookie) as arguments. */
+/* (struct sock *sk, int ret, int flags), 6.3 and later; of every socket of the host */
+SEC("raw_tp/sock_send_length")
+int on_sock_send_length(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow fresh;
+
+	udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
+	return 0;
+}
+
+SEC("raw_tp/sock_recv_length")
+int on_sock_recv_length(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow fresh;
+
+	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
+		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
+	return 0;
+}
+
+/* Never attached, as the next: run by the tool through BPF_PROG_TEST_RUN with (sk, cookie) as arguments. */
+SEC("raw_tp/run_udp_gone")
+int run_udp_gone(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow last;
+
+	end_if_gone(ctx, ctx->args[0], ctx->args[1], &last);
+	return 0;
+}
+
 SEC("raw_tp/run_accepted")
 int run_accepted(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -36,17 +36,17 @@ const units: Readonly<Record<string, number>> = {
 const MAX_DURATION_MS = 100_000 * 3_600_000;
 
 /** `10s`, `500ms`, `1.5m`, `1h`, or a plain number of seconds → ms. */
-export function parseDuration(text: string, command: string): number {
+export function parseDuration(text: string, command: string, flag = "duration"): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text) ?? [];
   const ms = Number(number) * (units[unit ?? ""] ?? NaN);
   if (Number.isFinite(ms) && ms >= 1 && ms <= MAX_DURATION_MS) return ms;
-  throw new UsageError(`flag --duration: "${text}" is no duration`, {
+  throw new UsageError(`flag --${flag}: "${text}" is no duration`, {
     command,
     why:
       number === undefined
         ? "it is a number with the unit ms, s, m or h"
         : "it must lie between 1ms and 100000h",
-    suggestion: "--duration 10s",
+    suggestion: `--${flag} 10s`,
   });
 }
 

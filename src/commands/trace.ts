@@ -8,7 +8,7 @@ import { follow, lossText, type Summary } from "./follow.ts";
 const path = "tracer-bpf trace";
 
 export const traceCommand = command({
-  description: "print one line per TCP connect, accept and close of this host",
+  description: "print one line per TCP connect, accept and close, and per UDP flow, of this host",
   examples: [
     `${path}`,
     `${path} --duration 10s --json`,
@@ -30,10 +30,25 @@ export const traceCommand = command({
       valueHint: "FILE",
       description: "use saved offsets if they are of the running kernel, else guess",
     },
+    "udp-timeout": {
+      type: "string",
+      valueHint: "TIME",
+      default: "30s",
+      description: "a UDP flow that is silent for so long is over",
+    },
+    "udp-stream-timeout": {
+      type: "string",
+      valueHint: "TIME",
+      default: "120s",
+      description: "the same where both ends have been heard",
+    },
     debug: debugFlag,
   },
   async run(args) {
     const durationMs = args.duration === undefined ? null : parseDuration(args.duration, path);
+    const [silentNs, assuredNs] = (["udp-timeout", "udp-stream-timeout"] as const).map((flag) =>
+      BigInt(Math.round(parseDuration(args[flag], path, flag) * 1_000_000)),
+    );
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const stop = stopSignal();
     // Loaded here, so that --help and a wrong flag never touch the native library.
@@ -42,6 +57,7 @@ export const traceCommand = command({
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
+      flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
     for (const note of trace.notes) log.warn(note);

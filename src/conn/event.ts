@@ -11,11 +11,14 @@ export type Direction = "outgoing" | "incoming" | "unknown";
 export interface Endpoint {
   /** Text form; an IPv4-mapped IPv6 address appears as IPv4. */
   address: string;
-  /** Host order. */
+  /** Host order. 0: this end is not known. */
   port: number;
 }
 
-/** Totals of a connection, read from its tcp_sock when it closed. `null` = not known, never a guess. */
+/**
+ * Totals of a connection, read from its tcp_sock when it closed. Of a UDP flow, what was counted of it: segments are
+ * datagrams then, and round-trip time and retransmits `null`. `null` = not known, never a guess.
+ */
 export interface Totals {
   /** Payload the local application wrote, without SYN and FIN. */
   bytesSent: bigint | null;
@@ -28,7 +31,10 @@ export interface Totals {
   rttVarUs: number | null;
   /** `total_retrans`. */
   retransmits: number | null;
-  /** From the connect or accept to the close; `null` for a connection older than the trace. */
+  /**
+   * From the connect or accept to the close; `null` for a connection older than the trace. UDP: from the first datagram
+   * to the last.
+   */
   durationNs: bigint | null;
 }
 

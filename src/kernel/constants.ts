@@ -26,6 +26,7 @@ export const SHUT_RDWR = 2;
 
 export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
+export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 
 export const SO_REUSEADDR = 2;
@@ -93,6 +94,10 @@ export const TCP_LISTEN = 10;
 export const TCP_CLOSING = 11;
 
 export const MSG_OOB = 0x1;
+export const UDP_CORK = 1;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+
 export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;

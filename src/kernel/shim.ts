@@ -52,6 +52,7 @@ const SYMBOLS = {
   sh_map_lookup: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_map_update: { args: ["i32", "ptr", "ptr", SIZE], returns: "i32" },
   sh_map_delete: { args: ["i32", "ptr"], returns: "i32" },
+  sh_map_take: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_map_next_key: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
@@ -137,6 +138,9 @@ export function openShim() {
     /** false: there was no such key. */
     mapDelete: (fd: number, key: NodeJS.TypedArray): boolean =>
       found("map delete", c.sh_map_delete(fd, key)),
+    /** Reads and deletes an entry. false: no such key. What a program adds in between is lost before 5.14. */
+    mapTake: (fd: number, key: NodeJS.TypedArray, value: NodeJS.TypedArray): boolean =>
+      found("map take", c.sh_map_take(fd, key, value)),
     /** `key` null asks for the first; false: there is no further key. */
     mapNextKey: (fd: number, key: NodeJS.TypedArray | null, next: NodeJS.TypedArray): boolean =>
       found("map next key", c.sh_map_next_key(fd, key, next)),

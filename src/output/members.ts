@@ -2,12 +2,14 @@
 
 import { getSystemErrorName } from "node:util";
 import { isoMicros } from "../conn/clock.ts";
-import type { ConnEvent, EventKind, Totals } from "../conn/event.ts";
+import type { ConnEvent, Endpoint, EventKind, Protocol, Totals } from "../conn/event.ts";
 
 /** Raised when a member changes its meaning or goes away; new members do not raise it. */
 export const VERSION = 1;
 
 export const eventKinds: readonly EventKind[] = ["connect", "accept", "close", "fail", "open"];
+
+export const protocols: readonly Protocol[] = ["tcp", "udp"];
 
 /** `undefined`: this event has no such member. */
 export type Value = string | number | bigint | null | undefined;
@@ -23,6 +25,8 @@ export interface Member {
   nullable?: true;
   /** The events that have it; left out: every one. */
   on?: { always: readonly EventKind[]; sometimes: readonly EventKind[] };
+  /** Only events of this protocol have it. */
+  protocol?: Protocol;
   of(event: ConnEvent, wallNs: bigint): Value;
 }
 
@@ -54,7 +58,7 @@ export const members: readonly Member[] = [
     name: "protocol",
     description: "transport protocol",
     type: "string",
-    values: ["tcp", "udp"],
+    values: protocols,
     of: ({ protocol }) => protocol,
   },
   {
@@ -96,25 +100,29 @@ export const members: readonly Member[] = [
     name: "local.address",
     description: "IP address of this end",
     type: "string",
-    of: ({ local }) => local.address,
+    nullable: true,
+    of: ({ local }) => known(local)?.address ?? null,
   },
   {
     name: "local.port",
     description: "port of this end",
     type: "integer",
-    of: ({ local }) => local.port,
+    nullable: true,
+    of: ({ local }) => known(local)?.port ?? null,
   },
   {
     name: "remote.address",
     description: "IP address of the other end",
     type: "string",
-    of: ({ remote }) => remote.address,
+    nullable: true,
+    of: ({ remote }) => known(remote)?.address ?? null,
   },
   {
     name: "remote.port",
     description: "port of the other end",
     type: "integer",
-    of: ({ remote }) => remote.port,
+    nullable: true,
+    of: ({ remote }) => known(remote)?.port ?? null,
   },
   {
     name: "failure",
@@ -126,23 +134,36 @@ export const members: readonly Member[] = [
   },
   total("bytes_sent", "bytes the local application wrote", (of) => of.bytesSent),
   total("bytes_received", "bytes the local application read", (of) => of.bytesReceived),
-  total("segs_out", "TCP segments sent, those without data included", (of) => of.segsOut),
-  total("segs_in", "TCP segments received, those without data included", (of) => of.segsIn),
-  total("rtt_us", "smoothed round-trip time at the end, microseconds", (of) => of.rttUs),
-  total("rtt_var_us", "mean deviation of the round-trip time, microseconds", (of) => of.rttVarUs),
-  total("retransmits", "segments sent again", (of) => of.retransmits),
-  total("duration_us", "from connect(2) or accept to the close, microseconds", ({ durationNs }) =>
-    durationNs === null ? null : durationNs / 1000n,
+  total("packets_sent", "datagrams sent", (of) => of.segsOut, "udp"),
+  total("packets_received", "datagrams received", (of) => of.segsIn, "udp"),
+  total("segs_out", "TCP segments sent, those without data included", (of) => of.segsOut, "tcp"),
+  total("segs_in", "TCP segments received, those without data included", (of) => of.segsIn, "tcp"),
+  total("rtt_us", "smoothed round-trip time at the end, microseconds", (of) => of.rttUs, "tcp"),
+  total(
+    "rtt_var_us",
+    "mean deviation of the round-trip time, microseconds",
+    (of) => of.rttVarUs,
+    "tcp",
+  ),
+  total("retransmits", "segments sent again", (of) => of.retransmits, "tcp"),
+  total(
+    "duration_us",
+    "from connect(2) or accept to the close, of UDP from the first datagram to the last; microseconds",
+    ({ durationNs }) => (durationNs === null ? null : durationNs / 1000n),
   ),
 ];
 
 // --- internal ---
+
+/** Without a port an end is not known: UDP of a socket that is not connected, in tracepoint mode. */
+const known = (end: Endpoint): Endpoint | null => (end.port === 0 ? null : end);
 
 /** A number from 0 to 2^64 - 1. */
 function total(
   name: string,
   description: string,
   value: (totals: Totals) => number | bigint | null,
+  protocol?: Protocol,
 ): Member {
   return {
     name,
@@ -150,7 +171,9 @@ function total(
     type: "integer",
     nullable: true,
     on: { always: ["close"], sometimes: ["open"] },
-    of: ({ totals }) => (totals === undefined ? undefined : value(totals)),
+    ...(protocol === undefined ? {} : { protocol }),
+    of: ({ totals, protocol: of }) =>
+      totals === undefined || (protocol ?? of) !== of ? undefined : value(totals),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The JSON Schema of `trace --json`, from the table that its lines are written by. Pure. */
 
-import { eventKinds, members, VERSION, type Member } from "./members.ts";
+import type { EventKind, Protocol } from "../conn/event.ts";
+import { eventKinds, members, protocols, VERSION, type Member } from "./members.ts";
 
 export interface Schema {
   readonly [keyword: string]: unknown;
@@ -8,7 +9,7 @@ export interface Schema {
 
 /**
  * Members that are not named are allowed: newer versions add some without raising `v`. Which members an event has
- * depends on its kind.
+ * depends on its kind and its protocol.
  */
 export function eventSchema(): Schema {
   return {
@@ -17,11 +18,13 @@ export function eventSchema(): Schema {
     description:
       "null means: not known. Integers are exact and go up to 2^64 - 1: read them without rounding.",
     ...objectOf(members),
-    allOf: eventKinds.map((kind) => ({
-      if: { properties: { event: { const: kind } } },
-      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
-      then: restOf(kind),
-    })),
+    allOf: eventKinds.flatMap((kind) =>
+      protocols.map((protocol) => ({
+        if: { properties: { event: { const: kind }, protocol: { const: protocol } } },
+        // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+        then: restOf(kind, protocol),
+      })),
+    ),
   };
 }
 
@@ -55,11 +58,15 @@ function valueOf({ description, type, values, nullable }: Member): Schema {
 }
 
 /** What an event of this kind must have, and what it never has, of the members that not every event has. */
-function restOf(kind: (typeof eventKinds)[number]): Schema {
-  const varying = members.flatMap(({ name, on }) => (on === undefined ? [] : [{ name, on }]));
+function restOf(kind: EventKind, protocol: Protocol): Schema {
+  const varying = members.flatMap(({ name, on, protocol: only = protocol }) =>
+    on === undefined ? [] : [{ name, on: only === protocol ? on : NEVER }],
+  );
   const never = varying.filter(({ on }) => ![...on.always, ...on.sometimes].includes(kind));
   return {
     required: varying.filter(({ on }) => on.always.includes(kind)).map(({ name }) => name),
     properties: Object.fromEntries(never.map(({ name }) => [name, false])),
   };
 }
+
+const NEVER: NonNullable<Member["on"]> = { always: [], sometimes: [] };

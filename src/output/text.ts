@@ -1,7 +1,7 @@
 /** One aligned line per event, for people. An open fits 109 columns; a close continues with its totals. */
 
 import { timeOfDay } from "../conn/clock.ts";
-import type { ConnEvent, Totals } from "../conn/event.ts";
+import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { endpointText } from "../record/address.ts";
 import { escapeText } from "./escape.ts";
 
@@ -22,8 +22,8 @@ const columns: readonly Column[] = [
   { title: "PROTO", width: 5, cell: (event) => event.protocol },
   { title: "PID", width: 7, right: true, cell: (event) => event.pid?.toString() ?? unknown },
   { title: "COMM", width: 15, cell: (event) => commText(event.comm) },
-  { title: "LOCAL", width: 21, cell: (event) => endpointText(event.local) },
-  { title: "REMOTE", width: 21, cell: (event) => endpointText(event.remote) },
+  { title: "LOCAL", width: 21, cell: (event) => endText(event.local) },
+  { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
   { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
   { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },
   total("SENT", 10, ({ bytesSent }) => bytesSent?.toString()),
@@ -34,6 +34,8 @@ const columns: readonly Column[] = [
     durationNs === null ? undefined : durationText(durationNs / 1000n),
   ),
 ];
+
+const endText = (end: Endpoint) => (end.port === 0 ? unknown : endpointText(end));
 
 const directions = { outgoing: "out", incoming: "in", unknown } as const;
 

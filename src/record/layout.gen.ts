@@ -482,6 +482,8 @@ export const ConnFact = {
   FACT_UNSEEN_CLOSE: 32,
   FACT_COUNTERS_UNSTABLE: 64,
   FACT_NO_SYN: 128,
+  FACT_FIRST_FLOW: 256,
+  FACT_TOTALS_LOST: 512,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -538,7 +540,8 @@ export const Loss = {
   LOSS_CONNECTION_MAP_FULL: 2,
   LOSS_TUPLE_UNREADABLE: 3,
   LOSS_COUNTERS_UNSTABLE: 4,
-  LOSS_MAX: 5,
+  LOSS_FLOW_MAP_FULL: 5,
+  LOSS_MAX: 6,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -587,7 +590,9 @@ export const Offset = {
   OFFSET_SKB_NETWORK_HEADER: 41,
   OFFSET_HAS_IPV6: 42,
   OFFSET_PROTOCOL_MASK: 43,
-  OFFSET_MAX: 44,
+  OFFSET_SKB_END: 44,
+  OFFSET_GSO_SEGS: 45,
+  OFFSET_MAX: 46,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
@@ -639,6 +644,68 @@ export function writeAccepted(view: DataView, p: number, value: Accepted): void 
   view.setBigUint64(p + 8, value.socket_ino, true);
   view.setUint32(p + 16, value.cookie, true);
   view.setUint32(p + 20, value.gone, true);
+}
+
+export const flowSize = 176;
+export interface Flow {
+  event: Event;
+  sent_packets: bigint;
+  recv_packets: bigint;
+  socket_ino: bigint;
+}
+export function readFlow(view: DataView, p: number): Flow {
+  return {
+    event: readEvent(view, p),
+    sent_packets: view.getBigUint64(p + 152, true),
+    recv_packets: view.getBigUint64(p + 160, true),
+    socket_ino: view.getBigUint64(p + 168, true),
+  };
+}
+export function writeFlow(view: DataView, p: number, value: Flow): void {
+  writeEvent(view, p, value.event);
+  view.setBigUint64(p + 152, value.sent_packets, true);
+  view.setBigUint64(p + 160, value.recv_packets, true);
+  view.setBigUint64(p + 168, value.socket_ino, true);
+}
+
+export const flowKeySize = 56;
+export interface FlowKey {
+  sk: bigint;
+  saddr_h: bigint;
+  saddr_l: bigint;
+  daddr_h: bigint;
+  daddr_l: bigint;
+  sport: number;
+  dport: number;
+  cookie: number;
+  metadata: number;
+  zero: number;
+}
+export function readFlowKey(view: DataView, p: number): FlowKey {
+  return {
+    sk: view.getBigUint64(p, true),
+    saddr_h: view.getBigUint64(p + 8, true),
+    saddr_l: view.getBigUint64(p + 16, true),
+    daddr_h: view.getBigUint64(p + 24, true),
+    daddr_l: view.getBigUint64(p + 32, true),
+    sport: view.getUint16(p + 40, true),
+    dport: view.getUint16(p + 42, true),
+    cookie: view.getUint32(p + 44, true),
+    metadata: view.getUint32(p + 48, true),
+    zero: view.getUint32(p + 52, true),
+  };
+}
+export function writeFlowKey(view: DataView, p: number, value: FlowKey): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setBigUint64(p + 8, value.saddr_h, true);
+  view.setBigUint64(p + 16, value.saddr_l, true);
+  view.setBigUint64(p + 24, value.daddr_h, true);
+  view.setBigUint64(p + 32, value.daddr_l, true);
+  view.setUint16(p + 40, value.sport, true);
+  view.setUint16(p + 42, value.dport, true);
+  view.setUint32(p + 44, value.cookie, true);
+  view.setUint32(p + 48, value.metadata, true);
+  view.setUint32(p + 52, value.zero, true);
 }
 
 export const guessCommandSize = 32;
@@ -707,12 +774,20 @@ export const tracePrograms = [
   "on_tcp_disconnect",
   "on_tcp_close",
   "on_tcp_v4_destroy_sock",
+  "on_ip_send_skb",
+  "on_ip6_send_skb",
+  "on_skb_consume_udp",
+  "on_skb_free_datagram_locked",
+  "on_udp_destroy_sock",
   "on_passive_established",
   "on_passive_established_again",
   "on_active_established",
   "on_closed",
   "on_set_state",
   "on_tcp_destroy_sock",
+  "on_sock_send_length",
+  "on_sock_recv_length",
+  "run_udp_gone",
   "run_accepted",
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
@@ -722,6 +797,8 @@ export const traceMaps = [
   "spill",
   "losses",
   "accepted_answer",
+  "udp_socks",
+  "udp_flows",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
 

@@ -3,21 +3,23 @@ import { traceObject } from "../embedded.ts";
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
-import { kprobes, runByTool, tracepoints, type KprobePoint } from "./programs.ts";
+import { kprobes, runByTool, tracepoints, type KprobePoint, type TracePoints } from "./programs.ts";
 
-/** Throws a Failure that names the program or the symbol. The rings must be there before the first event: `ready`. */
+/** `udp` is what UDP adds, if anything. Throws a Failure that names the program or the symbol. The rings must be there before the first event: `ready`. */
 export function attachTrace(
   host: Host,
   mode: AttachMode,
   constants: ReadonlyMap<number, bigint>,
   accept: KprobePoint,
+  udp: TracePoints,
   ready: (object: KernelObject) => void,
 ): KernelObject {
-  const points = [...kprobes, accept];
+  const points = [...kprobes, accept, ...udp.kprobes];
+  const raw = [...tracepoints, ...udp.tracepoints];
   const load =
     mode === "kprobe"
       ? points.map((point) => point.program)
-      : [...tracepoints.map((point) => point.program), ...runByTool];
+      : [...raw.map((point) => point.program), ...runByTool];
   let object: KernelObject;
   try {
     const spec = { name: "trace", file: traceObject, programs: tracePrograms, load, constants };
@@ -28,7 +30,7 @@ export function attachTrace(
   try {
     ready(object);
     if (mode === "kprobe") for (const point of points) attachKprobe(host, object, point);
-    else for (const { program, name } of tracepoints) attachTracepoint(host, object, program, name);
+    else for (const { program, name } of raw) attachTracepoint(host, object, program, name);
     return object;
   } catch (error) {
     object[Symbol.dispose]();

@@ -12,7 +12,7 @@ import {
   EventKind as Kind,
   type Event,
 } from "../record/layout.gen.ts";
-import type { KnownTotals } from "./offsets.ts";
+import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
 
 /** Every record in what one drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. */
 export function readRecords(drained: Uint8Array): Event[] {
@@ -27,15 +27,21 @@ export function readRecords(drained: Uint8Array): Event[] {
   return events;
 }
 
-export function toConnEvent(event: Event, kind: EventKind, known: KnownTotals): TracedEvent {
+export interface Known {
+  tcp: KnownTotals;
+  udp: KnownFlowTotals;
+}
+
+export function toConnEvent(event: Event, kind: EventKind, known: Known): TracedEvent {
   const { tup, conn_stats: stats } = event.conn;
+  const tcp = (tup.metadata & ConnMetadata.METADATA_TCP) !== 0;
   const family = (tup.metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
   const local = addressOfWords(tup.saddr_h, tup.saddr_l, family);
   const remote = addressOfWords(tup.daddr_h, tup.daddr_l, family);
   return {
     kind,
     cookie: stats.cookie,
-    protocol: (tup.metadata & ConnMetadata.METADATA_TCP) !== 0 ? "tcp" : "udp",
+    protocol: tcp ? "tcp" : "udp",
     atNs: stats.timestamp,
     pid: tup.pid === 0 ? null : tup.pid,
     comm: tup.pid === 0 ? null : readComm(event.comm),
@@ -44,7 +50,9 @@ export function toConnEvent(event: Event, kind: EventKind, known: KnownTotals): 
     netns: tup.netns === 0 ? null : tup.netns,
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
-    ...(kind === "close" ? { totals: totalsOf(event, known) } : {}),
+    ...(kind === "close"
+      ? { totals: tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp) }
+      : {}),
   };
 }
 
@@ -55,7 +63,6 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
   [Kind.EVENT_CLOSE, "close"],
   [Kind.EVENT_FAIL, "fail"],
   [Kind.EVENT_OPEN, "open"],
-  [Kind.EVENT_UDP_OPEN, "open"],
 ]);
 
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
@@ -82,6 +89,23 @@ function totalsOf({ conn, flags }: Event, known: KnownTotals): Totals {
     rttVarUs: known.rttVar ? tcp.rtt_var : null,
     retransmits: known.retransmits ? tcp.retransmits : null,
     durationNs: unseenOpen ? null : stats.duration,
+  };
+}
+
+/** Of a UDP flow. The high words of its packets are where TCP has its round-trip time: see struct event. */
+function flowTotalsOf({ conn, flags }: Event, known: KnownFlowTotals): Totals {
+  const { conn_stats: stats, tcp_stats: high } = conn;
+  const told = (flags & ConnFact.FACT_TOTALS_LOST) === 0;
+  const packets = (low: number, word: number) => low + word * 2 ** 32;
+  return {
+    bytesSent: told && known.bytes ? stats.sent_bytes : null,
+    bytesReceived: told && known.bytes ? stats.recv_bytes : null,
+    segsOut: told && known.packets ? packets(stats.sent_packets, high.rtt) : null,
+    segsIn: told && known.packets ? packets(stats.recv_packets, high.rtt_var) : null,
+    rttUs: null,
+    rttVarUs: null,
+    retransmits: null,
+    durationNs: told && (flags & ConnFact.FACT_UNSEEN_OPEN) === 0 ? stats.duration : null,
   };
 }
 

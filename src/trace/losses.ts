@@ -10,6 +10,7 @@ export const lossTexts: Record<
   LOSS_CONNECTION_MAP_FULL: "connection map full",
   LOSS_TUPLE_UNREADABLE: "addresses unreadable",
   LOSS_COUNTERS_UNSTABLE: "counters changed while read",
+  LOSS_FLOW_MAP_FULL: "UDP flow map full",
 };
 
 export interface LossCount {

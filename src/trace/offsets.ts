@@ -14,6 +14,12 @@ export interface KnownTotals {
   retransmits: boolean;
 }
 
+/** The same of UDP flows: what a check with datagrams of our own has shown to be right. */
+export interface KnownFlowTotals {
+  bytes: boolean;
+  packets: boolean;
+}
+
 /** Without these nothing can be traced. */
 const REQUIRED = [
   "skc_daddr",
@@ -31,6 +37,12 @@ const REQUIRED = [
 /** The tracepoint mode has no probe in accept: it sees there whether somebody owns the socket. */
 const REQUIRED_BY_TRACEPOINTS = ["sk_socket", "socket_ino"] as const;
 const REQUIRED_BY_IPV6 = ["skc_v6_daddr", "skc_v6_rcv_saddr"] as const;
+
+/** Without these no UDP. */
+const REQUIRED_BY_UDP: Record<AttachMode, readonly string[]> = {
+  kprobe: ["sk_type", "skb_sk", "skb_head", "skb_transport_header", "skb_network_header"],
+  tracepoint: ["sk_type"],
+};
 
 /** What each total is computed from. To add a total: a row. */
 const TOTALS: Record<keyof KnownTotals, readonly string[]> = {
@@ -57,6 +69,18 @@ export function requireFields(report: GuessReport, mode: AttachMode): void {
   }
 }
 
+/** The first field without which UDP is not traced, or null. */
+export function missingForUdp(report: GuessReport, mode: AttachMode): string | null {
+  const byName = index(report);
+  const missing = REQUIRED_BY_UDP[mode].find((name) => byName.get(name)?.status !== "found");
+  if (missing !== undefined || mode === "tracepoint") return missing ?? null;
+  // The programs read both at once.
+  const [network, transport] = ["network", "transport"].map(
+    (header) => byName.get(`skb_${header}_header`)!.offset!,
+  );
+  return network === transport! + 2 ? null : "skb_network_header";
+}
+
 /** Every constant of enum offset; a field that is not known stands as 0 and is not shown. */
 export function traceConstants(report: GuessReport): Map<number, bigint> {
   const byName = index(report);
@@ -68,6 +92,11 @@ export function traceConstants(report: GuessReport): Map<number, bigint> {
   constants.set(Offset.OFFSET_HAS_IPV6, byName.get("skc_v6_daddr")?.offset == null ? 0n : 1n);
   const [protocol, type] = ["sk_protocol", "sk_type"].map((name) => byName.get(name)?.offset ?? 0);
   constants.set(Offset.OFFSET_PROTOCOL_MASK, Math.abs(type! - protocol!) === 1 ? 0xffn : 0xffffn);
+  const [transport, head] = ["skb_transport_header", "skb_head"].map(
+    (name) => byName.get(name)?.offset ?? 0,
+  );
+  constants.set(Offset.OFFSET_SKB_END, BigInt(skbEnd(transport!, head!)));
+  constants.set(Offset.OFFSET_GSO_SEGS, hasUdpSegment(report.kernel.release) ? GSO_SEGS : 0n);
   return constants;
 }
 
@@ -87,5 +116,23 @@ export function missingFields(report: GuessReport): FieldReport[] {
 }
 
 // --- internal ---
+
+/** In struct skb_shared_info from 4.15 on: behind four single bytes and gso_size. The self-check shows whether it is. */
+const GSO_SEGS = 6n;
+
+/**
+ * transport_header, network_header and mac_header, 16 bits each, then tail and end, 32 bits each, then the pointer head.
+ * With CONFIG_KCOV there is one more pointer before tail, so that nothing is left out before head.
+ */
+function skbEnd(transport: number, head: number): number {
+  const tail = Math.ceil((transport + 6) / 4) * 4;
+  return Math.ceil((tail + 8) / 8) * 8 === head ? tail + 4 : head - 4;
+}
+
+/** UDP_SEGMENT came with 4.18. */
+function hasUdpSegment(release: string): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return Number(major) > 4 || (Number(major) === 4 && Number(minor) >= 18);
+}
 
 const index = (report: GuessReport) => new Map(report.fields.map((field) => [field.field, field]));

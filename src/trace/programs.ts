@@ -8,6 +8,11 @@ export interface KprobePoint {
   retprobe?: true;
 }
 
+export interface TracePoints {
+  kprobes: readonly KprobePoint[];
+  tracepoints: readonly { program: TraceProgram; name: string }[];
+}
+
 /** To probe another function: a SEC line in bpf/trace.bpf.c, a row here. */
 export const kprobes: readonly KprobePoint[] = [
   { program: "on_tcp_connect", symbol: "tcp_connect" },
@@ -36,6 +41,48 @@ export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
   { program: "on_tcp_destroy_sock", name: "tcp_destroy_sock" },
 ];
 
+/** Alternatives: the first function that this kernel has is probed. To follow a kernel that renames one, add it. */
+const udpPoints: readonly (readonly KprobePoint[])[] = [
+  [{ program: "on_ip_send_skb", symbol: "ip_send_skb" }],
+  [
+    // Since 4.10, since 4.7, and before.
+    { program: "on_skb_consume_udp", symbol: "skb_consume_udp" },
+    { program: "on_skb_consume_udp", symbol: "__skb_free_datagram_locked" },
+    { program: "on_skb_free_datagram_locked", symbol: "skb_free_datagram_locked" },
+  ],
+  [{ program: "on_udp_destroy_sock", symbol: "udp_destroy_sock" }],
+];
+const udp6Points: readonly (readonly KprobePoint[])[] = [
+  [{ program: "on_ip6_send_skb", symbol: "ip6_send_skb" }],
+  [{ program: "on_udp_destroy_sock", symbol: "udpv6_destroy_sock" }],
+];
+
+/** Where UDP is seen, or the function that this kernel lacks. `has` finds a function; `ipv6`: there are such sockets. */
+export function udpKprobes(
+  has: (symbol: string) => boolean,
+  ipv6: boolean,
+): { points: readonly KprobePoint[] } | { missing: string } {
+  const points: KprobePoint[] = [];
+  for (const alternatives of [...udpPoints, ...(ipv6 ? udp6Points : [])]) {
+    const point = alternatives.find(({ symbol }) => has(symbol));
+    if (!point) return { missing: alternatives[0]!.symbol };
+    points.push(point);
+  }
+  return { points };
+}
+
+/** 6.3 and later. */
+export const udpTracepoints: readonly { program: TraceProgram; name: string }[] = [
+  { program: "on_sock_send_length", name: "sock_send_length" },
+  { program: "on_sock_recv_length", name: "sock_recv_length" },
+];
+
+/** What these miss is a datagram that was not counted, or the end of a socket. */
+export const udpPrograms: readonly TraceProgram[] = [
+  ...new Set([...udpPoints, ...udp6Points].flat().map((point) => point.program)),
+  ...udpTracepoints.map((point) => point.program),
+];
+
 /**
  * Where accepts are seen: what all loaded ones of these miss is lost. What the others miss is made up for at the latest
  * when the sock is destroyed.
@@ -46,4 +93,4 @@ export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
 };
 
 /** Loaded with the tracepoints and run by the tool, never attached. */
-export const runByTool: readonly TraceProgram[] = ["run_accepted"];
+export const runByTool: readonly TraceProgram[] = ["run_accepted", "run_udp_gone"];

@@ -18,12 +18,29 @@ import { acceptSources } from "./accept_sources.ts";
 import { attachTrace } from "./attach.ts";
 import { kindOf, toConnEvent } from "./decode.ts";
 import { drainer } from "./drain.ts";
+import { flowSource } from "./flow_source.ts";
+import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
 import { countLosses, type LossCount } from "./losses.ts";
-import { knownTotals, missingFields, requireFields, traceConstants } from "./offsets.ts";
-import { acceptPoints, missedIsLost, type KprobePoint } from "./programs.ts";
+import {
+  knownTotals,
+  missingFields,
+  requireFields,
+  traceConstants,
+  type KnownFlowTotals,
+} from "./offsets.ts";
+import {
+  acceptPoints,
+  missedIsLost,
+  udpPrograms,
+  type KprobePoint,
+  type TracePoints,
+} from "./programs.ts";
 import { selfCheck } from "./self_check.ts";
+import { checkUdp, udpPoints } from "./udp.ts";
 
 export interface TraceOptions {
+  /** When a silent UDP flow is over; 30 s, or 120 s where both ends have been heard, unless given. */
+  flowTimeouts?: FlowTimeouts;
   attach: AttachMode | "auto";
   offsetsFile?: string;
   /** Offsets that were guessed before; used if they are of the running kernel. */
@@ -34,7 +51,7 @@ export interface TraceOptions {
 }
 
 export interface Trace extends AsyncDisposable {
-  /** "tracing TCP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
+  /** "tracing TCP and UDP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
   readonly description: string;
   /** What the user should know before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
@@ -52,8 +69,11 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
   const attached = openFirst(host, report, notes);
-  const description = `tracing TCP with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
-  return running({ host, ...attached, report, description, notes, self: options.self === true });
+  const what = attached.udp === null ? "TCP" : "TCP and UDP";
+  const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
+  const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
+  const self = options.self === true;
+  return running({ host, ...attached, report, flowTimeouts, description, notes, self });
 }
 
 // --- internal ---
@@ -73,10 +93,16 @@ interface Attached {
   rings: PerfRings;
 }
 
-interface Running extends Attached {
+interface Checked extends Attached {
+  tgid: number;
+  /** What is known of UDP flows; null: they are not traced. */
+  udp: KnownFlowTotals | null;
+}
+
+interface Running extends Checked {
   host: Host;
   mode: AttachMode;
-  tgid: number;
+  flowTimeouts: FlowTimeouts;
   report: GuessReport;
   description: string;
   notes: string[];
@@ -106,11 +132,11 @@ function openFirst(
   host: Host,
   report: GuessReport,
   notes: string[],
-): Attached & { tgid: number; mode: AttachMode } {
+): Checked & { mode: AttachMode } {
   const modes = [report.attach, ...host.modes.filter((mode) => mode !== report.attach)];
   for (const [i, mode] of modes.entries()) {
     try {
-      return { ...openChecked(host, report, mode), mode };
+      return { ...openChecked(host, report, mode, notes), mode };
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
       notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
@@ -120,23 +146,24 @@ function openFirst(
 }
 
 /** Attaches at each place where accept can be seen until one does see it. */
-function openChecked(
-  host: Host,
-  report: GuessReport,
-  mode: AttachMode,
-): Attached & { tgid: number } {
+function openChecked(host: Host, report: GuessReport, mode: AttachMode, notes: string[]): Checked {
   requireFields(report, mode);
   const totals = knownTotals(report);
   const exact = totals.bytesSent && totals.bytesReceived;
+  const udp = udpPoints(report, mode);
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
     let attached: Attached | null = null;
     try {
-      attached = open(host, report, mode, point);
+      attached = open(host, report, mode, point, udp.points);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
       const check = withLoopback((place) => selfCheck(place, drain, exact));
-      if (check.sawAccept) return { object, rings, tgid: check.tgid };
+      if (check.sawAccept) {
+        const checked = checkUdp(host, mode, attached, udp);
+        notes.push(...checked.notes);
+        return { object, rings, tgid: check.tgid, udp: checked.known };
+      }
       last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
     } catch (error) {
       last = error;
@@ -146,10 +173,16 @@ function openChecked(
   throw asFailure(last);
 }
 
-function open(host: Host, report: GuessReport, mode: AttachMode, accept: KprobePoint): Attached {
+function open(
+  host: Host,
+  report: GuessReport,
+  mode: AttachMode,
+  accept: KprobePoint,
+  udp: TracePoints,
+): Attached {
   let rings: PerfRings | null = null;
   try {
-    const object = attachTrace(host, mode, traceConstants(report), accept, (loaded) => {
+    const object = attachTrace(host, mode, traceConstants(report), accept, udp, (loaded) => {
       rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
     });
     return { object, rings: rings! };
@@ -165,8 +198,9 @@ function close(host: Host, { object, rings }: Attached): void {
 }
 
 function running(of: Running): Trace {
-  const { host, mode, object, rings, tgid, report, description, notes } = of;
-  const known = knownTotals(report);
+  const { host, mode, object, rings, tgid, udp, report, description, notes } = of;
+  const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
+  const flows = udp && new Flows(flowSource(host.shim, object, mode), of.flowTimeouts);
   const drain = drainer(host.shim, object, rings);
   const accepts = new Accepts(acceptSources(host.shim, object, tgid));
   const value = new BigUint64Array(1);
@@ -185,6 +219,13 @@ function running(of: Running): Trace {
     return { cause: "accept possibly missed, its probe was busy", count };
   };
 
+  const missedDatagrams = (): LossCount => {
+    const loaded = udpPrograms.filter((program) => object.loaded(program));
+    const misses = loaded.map((program) => host.shim.progMisses(object.progFd(program)));
+    const count = BigInt(misses.reduce((sum, n) => sum + n, 0));
+    return { cause: "UDP datagram possibly missed, its probe was busy", count };
+  };
+
   const counted = (cause: number): bigint => {
     host.shim.mapLookup(lossesFd, Uint32Array.of(cause), value);
     return value[0]!;
@@ -201,8 +242,9 @@ function running(of: Running): Trace {
     const drained = [...held, ...drain()].sort(byTime);
     held = last ? [] : drained.filter((event) => timeOf(event) > settled);
     const ready = last ? drained : drained.filter((event) => timeOf(event) <= settled);
-    const events = ready.flatMap((event) => shown(event, accepts));
+    const events = ready.flatMap((event) => flows?.event(event) ?? shown(event, accepts));
     for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
+    if (flows) events.push(...flows.tick(monotonicNs()));
     return events
       .filter(({ event }) => !isOwn(event))
       .map(({ event, kind }) => toConnEvent(event, kind, known));
@@ -215,7 +257,7 @@ function running(of: Running): Trace {
     losses: () =>
       countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
-        [missed()],
+        [missed(), missedDatagrams()],
       ),
     async [Symbol.asyncDispose]() {
       close(host, { object, rings });

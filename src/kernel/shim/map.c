@@ -24,6 +24,19 @@ int sh_map_delete(int fd, const void *key)
 	return bpf_map_delete_elem(fd, key);
 }
 
+static int no_batch(int err);
+
+/* Reads and deletes; in one step from 5.14 on, which knows it for hash maps. */
+int sh_map_take(int fd, const void *key, void *value)
+{
+	int err = bpf_map_lookup_and_delete_elem(fd, key, value);
+
+	if (!no_batch(err))
+		return err;
+	err = bpf_map_lookup_elem(fd, key, value);
+	return err ? err : bpf_map_delete_elem(fd, key);
+}
+
 /*
  * key NULL asks for the first key; -ENOENT after the last. Linux before 4.12 answers NULL with
  * EFAULT, but answers any absent key with the first: no map of ours holds a key of all ones.
@@ -52,7 +65,7 @@ static char *dump_slot(struct dump *d)
 	return d->dst + (size_t)d->count * (d->key_size + d->value_size);
 }
 
-/* What a kernel without batches (before 5.6), or without them for this kind of map, answers. */
+/* What a kernel without the command, or without it for this kind of map, answers: without batches, before 5.6. */
 static int no_batch(int err)
 {
 	return err == -EINVAL || err == -524 /* ENOTSUPP */ || err == -EOPNOTSUPP;

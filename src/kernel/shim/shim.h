@@ -40,6 +40,7 @@ int perf_open(struct perf_event_attr *attr, int cpu);
 SH_API int sh_map_lookup(int fd, const void *key, void *value);
 SH_API int sh_map_update(int fd, const void *key, const void *value, __u64 flags);
 SH_API int sh_map_delete(int fd, const void *key);
+SH_API int sh_map_take(int fd, const void *key, void *value);
 SH_API int sh_map_next_key(int fd, const void *key, void *next);
 SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
 

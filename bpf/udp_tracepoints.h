@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Handlers of UDP in the tracepoint mode (Linux 6.3 and later): what a system call returned. The remote end is the
+ * sock's; of a socket that is not connected it is not known. Datagrams are not told apart, so packets are not counted.
+ */
+#ifndef UDP_TRACEPOINTS_H
+#define UDP_TRACEPOINTS_H
+
+#include "udp.h"
+
+inline_always u64 ino_of(u64 sk)
+{
+	u64 socket = sk_socket(sk);
+
+	return socket ? socket_ino(socket) : 0;
+}
+
+inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
+{
+	struct datagram d = {};
+	struct flow *first;
+
+	if (result <= 0 || !is_udp(sk))
+		return;
+	read_tuple(sk, &d.tup);
+	d.tup.metadata &= ~METADATA_TCP;
+	d.tup.netns = 0;
+	d.sk = sk;
+	d.bytes = (u32)result;
+	d.socket_ino = ino_of(sk);
+	first = bpf_map_lookup_elem(&udp_socks, &sk);
+	/* Nothing tells of the end of a socket: here is the next one at its address. */
+	if (first && first->socket_ino != d.socket_ino)
+		end_socket(ctx, sk, first, fresh);
+	count(ctx, &d, received, fresh);
+}
+
+/* Asked by the tool for every socket that it knows: is it still there? */
+inline_always void end_if_gone(void *ctx, u64 sk, u32 cookie, struct flow *last)
+{
+	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+
+	if (first && first->event.conn.conn_stats.cookie == cookie &&
+	    first->socket_ino != ino_of(sk))
+		end_socket(ctx, sk, first, last);
+}
+
+#endif

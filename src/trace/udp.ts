@@ -1,0 +1,65 @@
+/** What UDP needs of a host, and what the user is told where it is not there. */
+import { withLoopback } from "../guess/netns.ts";
+import type { GuessReport } from "../guess/report.ts";
+import type { AttachMode, Host } from "../kernel/host.ts";
+import { findSymbol } from "../kernel/kallsyms.ts";
+import type { KernelObject } from "../kernel/object.ts";
+import type { PerfRings } from "../kernel/shim.ts";
+import { drainer } from "./drain.ts";
+import { flowSource } from "./flow_source.ts";
+import { missingForUdp, type KnownFlowTotals } from "./offsets.ts";
+import { udpKprobes, udpTracepoints, type TracePoints } from "./programs.ts";
+import { udpCheck } from "./udp_check.ts";
+
+export interface UdpPoints {
+  points: TracePoints;
+  /** Why UDP is not traced; null: it is. */
+  missing: string | null;
+}
+
+const NONE: TracePoints = { kprobes: [], tracepoints: [] };
+
+export function udpPoints(report: GuessReport, mode: AttachMode): UdpPoints {
+  const field = missingForUdp(report, mode);
+  if (field !== null) return { points: NONE, missing: `the field ${field} is not known` };
+  if (mode === "tracepoint") {
+    if (!hasTracepoint("sock_send_length"))
+      return { points: NONE, missing: "its tracepoints came with Linux 6.3" };
+    return { points: { ...NONE, tracepoints: udpTracepoints }, missing: null };
+  }
+  const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");
+  const found = udpKprobes((symbol) => findSymbol(symbol) !== null, ipv6);
+  return "missing" in found
+    ? { points: NONE, missing: `this kernel has no function ${found.missing}` }
+    : { points: { ...NONE, kprobes: found.points }, missing: null };
+}
+
+/** Counts datagrams of the tool's own; what is not right is unknown from then on, and said. */
+export function checkUdp(
+  host: Host,
+  mode: AttachMode,
+  { object, rings }: { object: KernelObject; rings: PerfRings },
+  { missing }: UdpPoints,
+): { known: KnownFlowTotals | null; notes: string[] } {
+  if (missing !== null) return { known: null, notes: [`UDP is not traced: ${missing}`] };
+  const source = flowSource(host.shim, object, mode);
+  const drain = drainer(host.shim, object, rings);
+  const check = withLoopback((place) => udpCheck(place, mode, drain, source));
+  if (check === null)
+    return { known: null, notes: ["UDP is not traced: the tool's own datagrams were not seen"] };
+  const wrong = check.wrong.map(
+    (what) => `UDP: the tool's own datagrams came back as ${what}; that number is shown as unknown`,
+  );
+  return { known: check.known, notes: mode === "tracepoint" ? [...wrong, ...LIMITS] : wrong };
+}
+
+// --- internal ---
+
+const LIMITS = [
+  "UDP with tracepoints: the remote end of a socket that is not connected is not known, nor are packets",
+];
+
+/** A raw tracepoint leaves its __tracepoint_NAME, or with relative references its __bpf_trace_NAME, in the symbol table. */
+function hasTracepoint(name: string): boolean {
+  return findSymbol(`__bpf_trace_${name}`) !== null || findSymbol(`__traceiter_${name}`) !== null;
+}

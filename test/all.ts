@@ -1,5 +1,5 @@
 /**
- * Everything: builds for both machines, then unit tests, tests of the built files, the kernel tests
+ * Everything: builds for both machines and libcs, then unit tests, tests of the built files, the kernel tests
  * here and in a subset of the VM lab. Ends with a line "N passed, N failed".
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -40,7 +40,7 @@ console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed === 0 ? 0 : 1);
 
 async function build(): Promise<Count> {
-  const child = Bun.spawn([process.execPath, "build.ts", "--arm64"], {
+  const child = Bun.spawn([process.execPath, "build.ts", "--all"], {
     stdin: "ignore",
     stdout: "inherit",
     stderr: "inherit",

@@ -2,21 +2,21 @@
 import { chmodSync, copyFileSync, renameSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import type { BunPlugin } from "bun";
-import { ARCHES, executableOf, partsOf, type Arch } from "./arch.ts";
+import { executableOf, partsOf, TARGETS, type Arch, type Target } from "./arch.ts";
 import { objectFile, OBJECTS, shimFile } from "./native.ts";
 import { bunRuntime } from "./runtime.ts";
 import { BuildError, type Step } from "./step.ts";
 
 const ENTRY = "src/main.ts";
 
-export function executableStep(arch: Arch): Step {
-  const out = executableOf(arch);
+export function executableStep(target: Target): Step {
+  const out = executableOf(target);
   return {
-    name: `${basename(out)} (${arch})`,
-    inputs: [...sources(), "package.json", "package-lock.json", ...embedded(arch)],
+    name: `${basename(out)} (${target})`,
+    inputs: [...sources(), "package.json", "package-lock.json", ...embedded(TARGETS[target].arch)],
     outputs: [out],
     recipe: Bun.version,
-    run: () => compile(arch, out),
+    run: () => compile(target, out),
   };
 }
 
@@ -26,17 +26,17 @@ export const embedded = (arch: Arch): string[] => [
   ...OBJECTS.map((name) => objectFile(arch, name)),
 ];
 
-async function compile(arch: Arch, out: string): Promise<void> {
+async function compile(target: Target, out: string): Promise<void> {
   const fresh = `${out}.new`;
   const result = await Bun.build({
     entrypoints: [ENTRY],
     minify: true,
     bytecode: true,
     format: "esm",
-    plugins: [embedPartsOf(arch)],
+    plugins: [embedPartsOf(TARGETS[target].arch)],
     compile: {
-      target: ARCHES[arch].bunTarget,
-      executablePath: bunRuntime(arch),
+      target: `bun-linux-${target}`,
+      executablePath: bunRuntime(target),
       outfile: fresh,
       // It runs as root in anybody's directory: a .env or a bunfig preload there must not act.
       autoloadDotenv: false,

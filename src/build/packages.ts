@@ -20,6 +20,8 @@ const NATIVE: readonly Package[] = [
   { name: "libbpf-dev", proof: `${libraries}/libbpf.a` },
   { name: "libelf-dev", proof: `${libraries}/libelf.a` },
   { name: "zlib1g-dev", proof: `${libraries}/libz.a` },
+  // For the release only.
+  { name: "xz-utils", proof: "/usr/bin/xz" },
 ];
 
 const CROSS: Record<Arch, readonly Package[]> = {

@@ -1,27 +1,28 @@
 /** The Bun that an executable is made of. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ARCHES, HOST, type Arch } from "./arch.ts";
+import { HOST, TARGETS, type Target } from "./arch.ts";
 import { cacheDirectory } from "./cache.ts";
 import { BuildError, run, say } from "./step.ts";
 
-/** This process is the host's; another machine's comes from npm's registry, wherever that is. */
-export function bunRuntime(arch: Arch): string {
-  if (arch === HOST) return process.execPath;
-  const name = `${ARCHES[arch].bunPackage}@${Bun.version}`;
-  const file = join(cacheDirectory("bun"), `${arch}-${Bun.version}`);
-  if (!existsSync(file)) fetchRuntime(arch, name, file);
+/** This process is the host's; any other comes from npm's registry, wherever that is. */
+export function bunRuntime(target: Target): string {
+  if (target === HOST) return process.execPath;
+  const file = join(cacheDirectory("bun"), `${target}-${Bun.version}`);
+  if (!existsSync(file)) fetchRuntime(target, file);
   return file;
 }
 
-function fetchRuntime(arch: Arch, name: string, file: string): void {
-  say(`fetching bun ${arch}`, `${name}, 40 MB, with npm`);
+function fetchRuntime(target: Target, file: string): void {
+  const packageName = `@oven/bun-${TARGETS[target].bun}`;
+  const name = `${packageName}@${Bun.version}`;
+  say(`fetching bun ${target}`, `${name}, 40 MB, with npm`);
   const work = mkdtempSync(`${file}.`);
   try {
     run(["npm", "pack", "--silent", "--ignore-scripts", name], { cwd: work });
     const packed = readdirSync(work)[0];
     if (packed === undefined) throw new BuildError(`npm pack ${name} left no file`);
-    checkIntegrity(ARCHES[arch].bunPackage, join(work, packed));
+    checkIntegrity(packageName, join(work, packed));
     run(["tar", "-xzf", packed, "package/bin/bun"], { cwd: work });
     renameSync(join(work, "package/bin/bun"), file);
   } finally {

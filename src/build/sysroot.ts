@@ -10,8 +10,16 @@ const PACKAGES = ["libbpf-dev", "libelf-dev", "zlib1g-dev"];
 /** The directory that holds the architecture's `usr`; "/" for this machine's own. */
 export function sysrootOf(arch: Arch): string {
   if (arch === HOST) return "/";
-  const root = join(cacheDirectory("sysroot"), `${debianRelease()}-${arch}`);
-  if (!existsSync(root)) fetchPackages(arch, root);
+  return unpacked(arch, PACKAGES, `${debianRelease()}-${arch}`);
+}
+
+/** Packages of this machine's release that are not installed on it: the directory they are unpacked in. */
+export const unpackedPackages = (arch: Arch, packages: readonly string[]): string =>
+  unpacked(arch, packages, `${debianRelease()}-${arch}-${packages.join("-")}`);
+
+function unpacked(arch: Arch, packages: readonly string[], name: string): string {
+  const root = join(cacheDirectory("sysroot"), name);
+  if (!existsSync(root)) fetchPackages(arch, packages, root);
   return root;
 }
 
@@ -19,8 +27,8 @@ export function sysrootOf(arch: Arch): string {
  * apt with a state of its own and the other architecture as its native one: it reads this machine's
  * sources and checks signatures as always, and changes nothing outside its directory.
  */
-function fetchPackages(arch: Arch, root: string): void {
-  say(`fetching ${arch} libraries`, `${PACKAGES.join(" ")}, with apt`);
+function fetchPackages(arch: Arch, packages: readonly string[], root: string): void {
+  say(`fetching ${arch} libraries`, `${packages.join(" ")}, with apt`);
   mkdirSync(dirname(root), { recursive: true });
   const work = mkdtempSync(`${root}.`);
   try {
@@ -28,7 +36,7 @@ function fetchPackages(arch: Arch, root: string): void {
       mkdirSync(join(work, part), { recursive: true });
     const apt = ["apt-get", "-qq", ...aptOptions(ARCHES[arch].debian, work)];
     run([...apt, "update"]);
-    run([...apt, "download", ...PACKAGES], { cwd: work });
+    run([...apt, "download", ...packages], { cwd: work });
     for (const file of readdirSync(work).filter((name) => name.endsWith(".deb")))
       run(["dpkg-deb", "-x", join(work, file), join(work, "unpacked")]);
     renameSync(join(work, "unpacked"), root);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,6 +23,22 @@
 /* libbpf names stderr in its default printer, which sh_open replaces before it could run. */
 #undef stderr
 FILE *stderr;
+
+/*
+ * Debian's archives check their stack. On arm64 glibc keeps the guard in its loader, a library that musl does not
+ * have; so it is ours, from the random bytes that every process is given. (On x86-64 it is the thread's.)
+ */
+#ifdef __aarch64__
+unsigned long __stack_chk_guard;
+
+__attribute__((constructor)) static void seed_stack_guard(void)
+{
+	const void *random = (const void *)getauxval(AT_RANDOM);
+
+	if (random)
+		memcpy(&__stack_chk_guard, random, sizeof(__stack_chk_guard));
+}
+#endif
 
 /* 2.33 */
 int fstat(int fd, struct stat *st)

@@ -1,0 +1,80 @@
+/** What is handed out: every executable under its full name, packed twice, with checksums and a table of sizes. */
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import type { Target } from "./arch.ts";
+import { BuildError, run, type Step } from "./step.ts";
+
+export const RELEASE = "dist/release";
+const SUMS = "SHA256SUMS";
+
+export const releaseName = (target: Target): string => `tracer-bpf-linux-${target}`;
+
+/** gzip is everywhere; xz makes it a quarter smaller. To add one, add a row: what it appends and how it is called. */
+const PACKERS = [
+  // -n: no name and time, so that the same executable gives the same file.
+  { suffix: ".gz", command: ["gzip", "-9nkf"] },
+  // With any number of threads but 1 the result is the same.
+  { suffix: ".xz", command: ["xz", "-6kf", "-T2"] },
+] as const;
+
+/** Puts one file into the release and packs it. */
+export function packStep(from: string, name: string, directory = RELEASE): Step {
+  const to = join(directory, name);
+  return {
+    name: `release ${name}`,
+    inputs: [from],
+    outputs: [to, ...PACKERS.map(({ suffix }) => to + suffix)],
+    recipe: JSON.stringify(PACKERS),
+    run() {
+      mkdirSync(directory, { recursive: true });
+      copyFileSync(from, to);
+      for (const { command } of PACKERS) run([...command, to]);
+    },
+  };
+}
+
+/** `sha256sum -c SHA256SUMS` checks them. A file of an earlier release that is in none of `names` is an error. */
+export function writeSums(names: readonly string[], directory = RELEASE): void {
+  const expected = names.toSorted();
+  const found = readdirSync(directory).filter((name) => name !== SUMS);
+  const strange = found.filter((name) => !expected.includes(name));
+  if (strange.length > 0)
+    throw new BuildError(`${directory} holds ${strange.join(", ")}: delete what is not released`);
+  const sum = (name: string): string =>
+    new Bun.CryptoHasher("sha256").update(readFileSync(join(directory, name))).digest("hex");
+  writeFileSync(join(directory, SUMS), expected.map((name) => `${sum(name)}  ${name}\n`).join(""));
+}
+
+export const packedNames = (name: string): string[] => [
+  name,
+  ...PACKERS.map(({ suffix }) => name + suffix),
+];
+
+const BEGIN = "<!-- sizes, by `npm run release` -->";
+const END = "<!-- end of sizes -->";
+
+/** The README with its table of sizes as the files are now. */
+export function withSizes(readme: string, names: readonly string[], directory = RELEASE): string {
+  const begin = readme.indexOf(BEGIN);
+  const end = readme.indexOf(END);
+  if (begin < 0 || end < begin) throw new BuildError(`README.md: no ${BEGIN} ... ${END}`);
+  return `${readme.slice(0, begin)}${BEGIN}\n\n${sizesTable(names, directory)}\n${readme.slice(end)}`;
+}
+
+function sizesTable(names: readonly string[], directory: string): string {
+  const rows = names.map((name) => {
+    const sizes = packedNames(name).map((file) => megabytes(statSync(join(directory, file)).size));
+    return `| \`${basename(name)}\` | ${sizes.join(" | ")} |\n`;
+  });
+  const titles = ["as it is", ...PACKERS.map(({ suffix }) => `\`${suffix}\``)];
+  return `| file | ${titles.join(" | ")} |\n|---|${"---|".repeat(titles.length)}\n${rows.join("")}`;
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

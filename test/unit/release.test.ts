@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { targets } from "../../src/build/arch.ts";
+import {
+  packedNames,
+  packStep,
+  releaseName,
+  withSizes,
+  writeSums,
+} from "../../src/build/release.ts";
+
+let directory: string;
+let release: string;
+const name = "tracer-bpf-linux-x64";
+// Compresses, but not to nothing.
+const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * i) >> 5));
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "release-test-"));
+  release = join(directory, "release");
+  writeFileSync(join(directory, "built"), content, { mode: 0o755 });
+  await packStep(join(directory, "built"), name, release).run();
+  writeSums(packedNames(name), release);
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const output = (...command: string[]) => Bun.spawnSync(command, { cwd: release });
+
+test("each packed copy unpacks to the executable, mode and all", () => {
+  for (const [tool, file] of [
+    ["gzip", `${name}.gz`],
+    ["xz", `${name}.xz`],
+  ] as const) {
+    expect(output(tool, "-dc", file).stdout.equals(content)).toBe(true);
+    expect(output("stat", "-c", "%a", file).stdout.toString()).toBe("755\n");
+  }
+  expect(readFileSync(join(release, name)).equals(content)).toBe(true);
+});
+
+test("sha256sum accepts the sums, and notices a changed byte", () => {
+  expect(output("sha256sum", "-c", "--strict", "SHA256SUMS").exitCode).toBe(0);
+  expect(output("wc", "-l", "SHA256SUMS").stdout.toString()).toBe("3 SHA256SUMS\n");
+  writeFileSync(join(release, `${name}.gz`), "x");
+  expect(output("sha256sum", "-c", "--status", "SHA256SUMS").exitCode).toBe(1);
+});
+
+test("a file that is not of this release is not passed over", () => {
+  expect(() => writeSums([name], release)).toThrow(`${name}.gz`);
+});
+
+test("the table of sizes replaces the one before, and what stands around it stays", () => {
+  const readme = "above\n<!-- sizes, by `npm run release` -->\nold\n<!-- end of sizes -->\nbelow\n";
+  const once = withSizes(readme, [name], release);
+  expect(once).toStartWith("above\n");
+  expect(once).toEndWith("\nbelow\n");
+  expect(once).not.toContain("old");
+  expect(once).toContain(`| \`${name}\` | 0.3 MB |`);
+  expect(withSizes(once, [name], release)).toBe(once);
+  expect(() => withSizes("no marks", [name], release)).toThrow("README.md");
+});
+
+test("the README has a row of sizes for every executable", () => {
+  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+  for (const target of targets)
+    expect(readme).toMatch(new RegExp(`\\| \`${releaseName(target)}\` (\\| \\d+\\.\\d MB ){3}\\|`));
+});

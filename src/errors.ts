@@ -5,8 +5,16 @@
 
 import { escapeLines, escapeText } from "./output/escape.ts";
 
-/** 0 is "done"; documented in `--help`. */
-export const exitCodes = { done: 0, failure: 1, usage: 2, unsupported: 3 } as const;
+export const exitCodes = { done: 0, failure: 1, usage: 2, unsupported: 3, lost: 4 } as const;
+
+/** As `--help` and the man page print them. */
+export const exitTexts: Readonly<Record<keyof typeof exitCodes, string>> = {
+  done: "done",
+  failure: "failure",
+  usage: "wrong usage",
+  unsupported: "this host cannot",
+  lost: "events were lost (only with --strict)",
+};
 
 interface Details {
   /** Becomes `because:`. Left out, the cause's own message stands there. */

@@ -1,6 +1,8 @@
 /** Messages to people, all on stderr: stdout carries data only. */
 
 import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { styleText } from "node:util";
 import { createConsola, LogLevels, type LogObject } from "consola/basic";
 import { escapeLines } from "./output/escape.ts";
 
@@ -17,6 +19,26 @@ export function showDebug(): void {
   log.level = LogLevels.debug;
 }
 
+export type ColorMode = "auto" | "always" | "never";
+let colorMode: ColorMode = "auto";
+
+/** From --color. */
+export function chooseColor(mode: ColorMode): void {
+  colorMode = mode;
+}
+
+/** Whether what is written to this descriptor may hold escape codes. --color is stronger than the environment. */
+export function wantsColor(fd: 1 | 2): boolean {
+  if (colorMode !== "auto") return colorMode === "always";
+  const { NO_COLOR, TERM } = process.env;
+  return (NO_COLOR ?? "") === "" && TERM !== "dumb" && isatty(fd);
+}
+
+/** What went wrong, with its first word in color. */
+export function tellError(text: string): void {
+  tell(text.replace(/^error:/, paint("error")));
+}
+
 /** Written before it returns. When nobody reads stderr any more there is nobody left to tell. */
 export function tell(text: string): void {
   const bytes = Buffer.from(text);
@@ -31,13 +53,18 @@ export function tell(text: string): void {
   }
 }
 
-const prefixes: Readonly<Record<string, string>> = {
-  fatal: "error: ",
-  error: "error: ",
-  warn: "warning: ",
-  debug: "debug: ",
-};
+const prefixes = {
+  fatal: ["error:", "red"],
+  error: ["error:", "red"],
+  warn: ["warning:", "yellow"],
+  debug: ["debug:", "dim"],
+} as const;
 
-function prefixOf(entry: LogObject): string {
-  return prefixes[entry.type] ?? "";
+function prefixOf({ type }: LogObject): string {
+  return type in prefixes ? `${paint(type as keyof typeof prefixes)} ` : "";
+}
+
+function paint(type: keyof typeof prefixes): string {
+  const [prefix, style] = prefixes[type];
+  return wantsColor(2) ? styleText(style, prefix, { validateStream: false }) : prefix;
 }

@@ -4,7 +4,7 @@ import { root } from "./commands/index.ts";
 import { resolve } from "./commands/strict.ts";
 import { printVersion } from "./commands/version.ts";
 import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
-import { showDebug, tell } from "./log.ts";
+import { chooseColor, showDebug, tell, tellError } from "./log.ts";
 import { print } from "./output/writer.ts";
 
 let debug = false;
@@ -20,13 +20,14 @@ async function main(argv: readonly string[]): Promise<number> {
     else tell(resolution.text);
     return resolution.wrong ? exitCodes.usage : exitCodes.done;
   }
-  debug = resolution.debug;
+  ({ debug } = resolution.common);
   if (debug) showDebug();
+  chooseColor(resolution.common.color);
   return (await resolution.command.run?.(resolution.args)) ?? exitCodes.done;
 }
 
 function fail(error: unknown): never {
-  tell(formatError(error, debug));
+  tellError(formatError(error, debug));
   process.exit(exitCodeOf(error));
 }
 

@@ -45,21 +45,63 @@ export function group(
   return { description, examples, flags: {}, subCommands, run: null };
 }
 
+/**
+ * What citty has no word for, as a property beside its own:
+ * `repeat: "values"`: may be given several times; `repeat: "list"`: each time also several values with commas between.
+ * The command gets them all in one string, which `itemsOf` takes apart.
+ */
+export type Repeat = "values" | "list";
+
+export function repeatOf(def: ArgDef): Repeat | null {
+  return "repeat" in def ? (def.repeat as Repeat) : null;
+}
+
+/** No argument can hold it. */
+export const ITEM_SEPARATOR = "\0";
+
+/** All values of a flag with `repeat`; none if it was not given. */
+export const itemsOf = (value: string | undefined): string[] =>
+  value === undefined ? [] : value.split(ITEM_SEPARATOR);
+
 export function aliasesOf(def: ArgDef): readonly string[] {
   const alias = "alias" in def ? def.alias : undefined;
   return alias === undefined ? [] : [alias].flat();
 }
 
 export function valueHintOf(def: ArgDef): string | null {
-  return optionsOf(def)?.join("|") ?? def.valueHint ?? null;
+  return def.valueHint ?? optionsOf(def)?.join("|") ?? null;
 }
 
 export function optionsOf(def: ArgDef): readonly string[] | null {
-  return ("options" in def ? def.options : undefined) ?? null;
+  return "options" in def ? ((def.options as readonly string[] | undefined) ?? null) : null;
 }
 
-export function flagNames(command: Command): string[] {
-  return Object.entries(command.flags).flatMap(([flag, def]) =>
-    def.type === "positional" ? [] : [flag],
-  );
-}
+type Named = [name: string, def: ArgDef];
+
+const isWord = ([, { type }]: Named): boolean => type === "positional";
+
+/** What is given by its place. */
+export const wordsOf = (command: Command): Named[] => Object.entries(command.flags).filter(isWord);
+
+/** What begins with a dash, those of every command included. */
+export const flagsOf = (command: Command): Named[] => [
+  ...Object.entries(command.flags).filter((flag) => !isWord(flag)),
+  ...(command.run === null ? [] : Object.entries(commonFlags)),
+];
+
+export const flagNames = (command: Command): string[] => flagsOf(command).map(([name]) => name);
+
+/** Understood by every command; never handed on to it. */
+export const commonFlags = {
+  color: {
+    type: "enum",
+    options: ["auto", "always", "never"] as string[],
+    description: "colors: auto is on a terminal, unless NO_COLOR is set or TERM is dumb",
+  },
+} satisfies ArgsDef;
+
+/** Understood everywhere, so that nobody has to know where they belong; `short` and `long` without their dashes. */
+export const builtins = [
+  { kind: "help", short: "h", long: "help", description: "print this help" },
+  { kind: "version", short: "V", long: "version", description: "print the version" },
+] as const;

@@ -1,43 +1,53 @@
 /** The text of `--help`, from the same tables that are parsed. Plain: no escape codes on any terminal. Pure. */
 
 import type { ArgDef } from "citty";
-import { aliasesOf, valueHintOf, type Command } from "./command.ts";
+import { exitCodes, exitTexts } from "../errors.ts";
+import {
+  aliasesOf,
+  builtins,
+  flagsOf,
+  repeatOf,
+  valueHintOf,
+  wordsOf,
+  type Command,
+} from "./command.ts";
 
 /** `path` is the command as typed, for instance `tracer-bpf offsets guess`. Ends in a newline. */
 export function renderHelp(path: string, command: Command): string {
-  const flags = Object.entries(command.flags);
-  const isWord = ([, def]: [string, ArgDef]) => def.type === "positional";
   const sections = [
     `${path}: ${command.description}`,
     `usage: ${path}${usageOf(command)}`,
     section("commands", commandRows(command)),
     section(
       "arguments",
-      flags.filter(isWord).map(([name, def]) => [name.toUpperCase(), describe(def)]),
+      wordsOf(command).map(([name, def]) => [name.toUpperCase(), describe(def)]),
     ),
     section("flags", [
-      ...flags
-        .filter((flag) => !isWord(flag))
-        .map(([name, def]) => [spell(name, def), describe(def)]),
-      ["-h, --help", "print this help"],
-      ["-V, --version", "print the version"],
+      ...flagsOf(command).map(([name, def]) => [spell(name, def), describe(def)]),
+      ...builtins.map(({ short, long, description }) => [`-${short}, --${long}`, description]),
     ]),
     section(
       "examples",
       command.examples.map((example) => [example]),
     ),
-    "exit codes: 0 done, 1 failure, 2 wrong usage, 3 this host cannot",
+    `exit codes: ${exitLines().join(", ")}`,
   ];
   return `${sections.filter((text) => text !== "").join("\n\n")}\n`;
 }
 
-function usageOf(command: Command): string {
+/** `3 this host cannot`, one per code. */
+export const exitLines = (): string[] =>
+  Object.entries(exitCodes).map(
+    ([name, code]) => `${code} ${exitTexts[name as keyof typeof exitCodes]}`,
+  );
+
+export function usageOf(command: Command): string {
   if (command.run === null) return " COMMAND [flags]";
-  const parts = Object.entries(command.flags).map(([name, def]) => {
-    if (def.type === "positional") return ` ${name.toUpperCase()}`;
-    return def.required === true ? ` --${name} ${valueHintOf(def)}` : "";
-  });
-  return `${parts.join("")} [flags]`;
+  const words = wordsOf(command).map(([name]) => ` ${name.toUpperCase()}`);
+  const required = flagsOf(command)
+    .filter(([, def]) => def.required === true)
+    .map(([name, def]) => ` --${name} ${valueHintOf(def)}`);
+  return `${words.join("")}${required.join("")} [flags]`;
 }
 
 function commandRows(command: Command): string[][] {
@@ -53,9 +63,14 @@ function spell(name: string, def: ArgDef): string {
   return `${short.join("") || "    "}--${name}${value === null ? "" : ` ${value}`}`;
 }
 
-function describe(def: ArgDef): string {
-  const fallback = def.default === undefined ? "" : ` (${String(def.default)} if not given)`;
-  return `${def.description ?? ""}${fallback}`;
+/** Also how often it may be given, and what it is when it is not. */
+export function describe(def: ArgDef): string {
+  const repeat = repeatOf(def);
+  return [
+    def.description ?? "",
+    repeat === null ? "" : `; ${repeat === "list" ? "a list, " : ""}may be repeated`,
+    def.default === undefined ? "" : ` (${String(def.default)} if not given)`,
+  ].join("");
 }
 
 function section(title: string, rows: readonly (readonly string[])[]): string {

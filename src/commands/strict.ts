@@ -5,14 +5,32 @@
 
 import type { ArgDef } from "citty";
 import { UsageError } from "../errors.ts";
-import { aliasesOf, flagNames, optionsOf, valueHintOf, type Command } from "./command.ts";
+import type { ColorMode } from "../log.ts";
+import {
+  aliasesOf,
+  builtins,
+  flagNames,
+  flagsOf,
+  ITEM_SEPARATOR,
+  optionsOf,
+  repeatOf,
+  valueHintOf,
+  wordsOf,
+  type Command,
+} from "./command.ts";
 import { renderHelp } from "./help.ts";
 import { nearest } from "./nearest.ts";
 
 export type Resolution =
   | { kind: "help"; text: string; wrong: boolean }
   | { kind: "version" }
-  | { kind: "run"; command: Command; args: string[]; debug: boolean };
+  | { kind: "run"; command: Command; args: string[]; common: Common };
+
+/** The values of the flags that every command has, and of `--debug` where there is one. */
+export interface Common {
+  debug: boolean;
+  color: ColorMode;
+}
 
 /** `name` is the program's. Throws UsageError, with a suggestion where one is near. */
 export function resolve(name: string, root: Command, argv: readonly string[]): Resolution {
@@ -34,24 +52,17 @@ export function resolve(name: string, root: Command, argv: readonly string[]): R
   const builtin = findBuiltin(rest);
   if (builtin === "help") return { kind: "help", text: renderHelp(path, command), wrong: false };
   if (builtin === "version") return { kind: "version" };
-  const { args, debug } = checkArgs(path, command, rest);
-  return { kind: "run", command, args, debug };
+  return { kind: "run", command, ...checkArgs(path, command, rest) };
 }
-
-/** Understood everywhere, so that nobody has to know where they belong. */
-const builtins: Readonly<Record<string, "help" | "version">> = {
-  "--help": "help",
-  "-h": "help",
-  "--version": "version",
-  "-V": "version",
-};
 
 function findBuiltin(words: readonly string[]): "help" | "version" | undefined {
   const end = words.indexOf("--");
   const found = words
     .slice(0, end < 0 ? undefined : end)
-    .find((word) => Object.hasOwn(builtins, word));
-  return found === undefined ? undefined : builtins[found];
+    .flatMap((word) =>
+      builtins.filter(({ short, long }) => word === `-${short}` || word === `--${long}`),
+    );
+  return found[0]?.kind;
 }
 
 function firstWord(words: readonly string[]): number {
@@ -60,75 +71,120 @@ function firstWord(words: readonly string[]): number {
 }
 
 /** Rewrites the arguments into the one form that citty reads without surprise: `--name=value ... -- words`. */
-function checkArgs(path: string, command: Command, rest: readonly string[]) {
-  const values = new Map<string, string | true>();
+function checkArgs(path: string, command: Command, given: readonly string[]) {
+  const values = new Map<string, string[]>();
   const words: string[] = [];
-  for (let i = 0; i < rest.length; i++) {
-    const word = rest[i] ?? "";
+  const rest = [...given];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === "--") {
-      words.push(...rest.slice(i + 1));
+      words.push(...rest);
       break;
     }
     if (!word.startsWith("-") || word === "-") {
       words.push(word);
       continue;
     }
-    const { flag, def, attached } = findFlag(path, command, word);
+    const { flag, def, attached, bundled } = findFlag(path, command, word);
     if (def.type === "boolean") {
       if (attached !== null)
         throw new UsageError(`flag --${flag} takes no value`, { command: path });
-      values.set(flag, true);
+      if (bundled !== null) rest.unshift(`-${bundled}`);
+      values.set(flag, []);
       continue;
     }
-    const value = attached ?? rest[++i] ?? "";
-    checkValue(path, flag, def, value, attached !== null);
-    const before = values.get(flag);
-    if (before !== undefined) {
-      const what = `flag --${flag} given twice (${before.toString()} and ${value})`;
-      throw new UsageError(what, { command: path, suggestion: "give it once" });
-    }
-    values.set(flag, value);
+    const value = attached ?? bundled ?? rest.shift() ?? "";
+    const items = itemsIn(path, flag, def, value, attached === null && bundled === null);
+    values.set(flag, [...earlier(path, flag, def, values.get(flag), value), ...items]);
   }
   checkWords(path, command, words, values);
-  const flags = [...values].map(([flag, value]) =>
-    value === true ? `--${flag}` : `--${flag}=${value}`,
-  );
-  return { args: [...flags, "--", ...words], debug: values.has("debug") };
+  return { args: [...flagsForCitty(command, values), "--", ...words], common: commonOf(values) };
 }
 
-/** `--name`, `--name=value`, `-x`, `-xvalue` and `-x=value`. */
+function flagsForCitty(command: Command, values: ReadonlyMap<string, string[]>): string[] {
+  return [...values].flatMap(([flag, items]) => {
+    const def = command.flags[flag];
+    if (def === undefined) return [];
+    if (def.type !== "boolean") return [`--${flag}=${items.join(ITEM_SEPARATOR)}`];
+    // citty takes --no-header for the opposite of --header.
+    return [flag.startsWith("no-") ? `-${aliasesOf(def)[0]}` : `--${flag}`];
+  });
+}
+
+function commonOf(values: ReadonlyMap<string, string[]>): Common {
+  const color = values.get("color")?.[0];
+  return {
+    debug: values.has("debug"),
+    color: color === "always" || color === "never" ? color : "auto",
+  };
+}
+
+/** `--name`, `--name=value`, `-x`, `-x=value` and `-xrest`, where the rest is a value or, after a boolean, more flags. */
 function findFlag(path: string, command: Command, word: string) {
-  const [, name = "", value] =
-    (word.startsWith("--") ? /^--([^=]*)(?:=(.*))?$/s : /^-(.)=?(.*)$/su).exec(word) ?? [];
   const long = word.startsWith("--");
-  const attached = value === undefined || (!long && value === "") ? null : value;
-  for (const [flag, def] of Object.entries(command.flags)) {
-    if (def.type === "positional") continue;
-    if (long ? flag === name : aliasesOf(def).includes(name)) return { flag, def, attached };
+  const [, name = "", equals, rest = ""] =
+    (long ? /^--([^=]*)(=)?(.*)$/s : /^-(.)(=)?(.*)$/su).exec(word) ?? [];
+  for (const [flag, def] of flagsOf(command)) {
+    if (!(long ? flag === name : aliasesOf(def).includes(name))) continue;
+    const attached = equals === undefined ? null : rest;
+    return { flag, def, attached, bundled: equals === undefined && rest !== "" ? rest : null };
   }
   throw unknownFlag(path, command, long ? `--${name}` : `-${name}`);
 }
 
-function checkValue(
+/** The value, or with `repeat: "list"` the values. */
+function itemsIn(
   path: string,
   flag: string,
   def: ArgDef,
   value: string,
-  attached: boolean,
-): void {
+  apart: boolean,
+): readonly string[] {
   // What begins with `-` is far more often the next flag than a value; `--flag=-x` says otherwise.
-  if (value === "" || (!attached && value.startsWith("-") && value !== "-")) {
+  if (value === "" || (apart && value.startsWith("-") && value !== "-")) {
     throw new UsageError(`flag --${flag} needs a value`, {
       command: path,
       suggestion: `--${flag} ${valueHintOf(def) ?? "VALUE"}`,
     });
   }
-  const options = optionsOf(def);
-  if (options === null || options.includes(value)) return;
+  const items = repeatOf(def) === "list" ? value.split(",") : [value];
+  if (items.includes("")) {
+    const suggestion = `--${flag} ${items.filter((item) => item !== "").join(",")}`;
+    throw new UsageError(`flag --${flag}: "${value}" has an empty item`, {
+      command: path,
+      suggestion: suggestion.endsWith(" ") ? null : suggestion,
+    });
+  }
+  const options = optionsOf(def) ?? items;
+  const wrong = items.find((item) => !options.includes(item));
+  if (wrong !== undefined)
+    throw noneOf(path, `flag --${flag}`, wrong, options, (near) => `--${flag} ${near}`);
+  return items;
+}
+
+/** What the flag was given before, if it may be repeated. */
+function earlier(
+  path: string,
+  flag: string,
+  def: ArgDef,
+  before: string[] | undefined,
+  value: string,
+): readonly string[] {
+  if (before === undefined || repeatOf(def) !== null) return before ?? [];
+  const what = `flag --${flag} given twice (${before.join()} and ${value})`;
+  throw new UsageError(what, { command: path, suggestion: "give it once" });
+}
+
+function noneOf(
+  path: string,
+  what: string,
+  value: string,
+  options: readonly string[],
+  spell: (option: string) => string,
+): UsageError {
   const near = nearest(value, options);
-  throw new UsageError(`flag --${flag}: "${value}" is none of ${options.join(", ")}`, {
+  return new UsageError(`${what}: "${value}" is none of ${options.join(", ")}`, {
     command: path,
-    suggestion: near === null ? null : `--${flag} ${near}`,
+    suggestion: near === null ? null : spell(near),
   });
 }
 
@@ -138,7 +194,7 @@ function checkWords(
   words: readonly string[],
   values: ReadonlyMap<string, unknown>,
 ): void {
-  const positionals = Object.entries(command.flags).filter(([, def]) => def.type === "positional");
+  const positionals = wordsOf(command);
   const extra = words[positionals.length];
   if (extra !== undefined) {
     const near = nearest(extra, flagNames(command));
@@ -154,8 +210,19 @@ function checkWords(
       suggestion: `${path} ${missing[0].toUpperCase()}`,
     });
   }
-  for (const [flag, def] of Object.entries(command.flags)) {
-    if (def.type === "positional" || def.required !== true || values.has(flag)) continue;
+  for (const [i, [name, def]] of positionals.entries()) {
+    const [word, options] = [words[i], optionsOf(def)];
+    if (word === undefined || options === null || options.includes(word)) continue;
+    throw noneOf(
+      path,
+      `argument ${name.toUpperCase()}`,
+      word,
+      options,
+      (near) => `${path} ${near}`,
+    );
+  }
+  for (const [flag, def] of flagsOf(command)) {
+    if (def.required !== true || values.has(flag)) continue;
     throw new UsageError(`flag --${flag} is missing`, {
       command: path,
       suggestion: `${path} --${flag} ${valueHintOf(def) ?? "VALUE"}`,
@@ -164,7 +231,9 @@ function checkWords(
 }
 
 function unknownFlag(path: string, command: Command, flag: string): UsageError {
-  const near = nearest(flag.replace(/^-+(no-)?/, ""), [...flagNames(command), "help", "version"]);
+  const words = [...flagNames(command), ...builtins.map(({ long }) => long)];
+  const bare = flag.replace(/^-+/, "");
+  const near = nearest(bare, words) ?? nearest(bare.replace(/^no-/, ""), words);
   return new UsageError(`unknown flag ${flag}`, {
     command: path,
     suggestion: near === null ? null : `--${near}`,

@@ -1,9 +1,10 @@
+import { exitCodes } from "../errors.ts";
 import { log } from "../log.ts";
-import { formats } from "../output/index.ts";
 import { createWriter } from "../output/writer.ts";
 import { command } from "./command.ts";
 import { attachFlag, attachMode, debugFlag, parseCount, parseDuration } from "./flags.ts";
 import { follow, lossText, type Summary } from "./follow.ts";
+import { outputFlags, outputOf } from "./output.ts";
 
 const path = "tracer-bpf trace";
 
@@ -12,11 +13,12 @@ export const traceCommand = command({
   examples: [
     `${path}`,
     `${path} --duration 10s --json`,
-    `${path} --count 100 | sort -k4`,
+    `${path} --wide`,
+    `${path} --output csv --count 100 > events.csv`,
     `${path} --offsets saved.json`,
   ],
   flags: {
-    json: { type: "boolean", description: "one JSON object per line" },
+    ...outputFlags,
     duration: {
       type: "string",
       alias: "d",
@@ -42,9 +44,11 @@ export const traceCommand = command({
       default: "120s",
       description: "the same where both ends have been heard",
     },
+    strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
   async run(args) {
+    const formatSince = outputOf(args, path);
     const durationMs = args.duration === undefined ? null : parseDuration(args.duration, path);
     const [silentNs, assuredNs] = (["udp-timeout", "udp-stream-timeout"] as const).map((flag) =>
       BigInt(Math.round(parseDuration(args[flag], path, flag) * 1_000_000)),
@@ -65,7 +69,7 @@ export const traceCommand = command({
     const begun = performance.now();
     const summary = await follow({
       trace,
-      format: args.json === true ? formats.json : formats.text,
+      format: formatSince(readClocks().monoNs),
       writer: createWriter(),
       clocks: readClocks,
       durationMs,
@@ -74,6 +78,7 @@ export const traceCommand = command({
       warn: (line) => log.warn(line),
     });
     if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
+    return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });
 

@@ -3,7 +3,7 @@
 import type { ConnEvent } from "../conn/event.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine } from "./json.ts";
-import { textHeader, textLine } from "./text.ts";
+import { textFormat, type TextOptions } from "./text.ts";
 
 export interface Format {
   /** Written once before the first event; `null` for none. */
@@ -12,9 +12,15 @@ export interface Format {
   line(event: ConnEvent, wallNs: bigint): string;
 }
 
-/** To add one, write `src/output/NAME.ts`, add a line here and a flag in src/commands/trace.ts. */
-export const formats = {
-  text: { header: textHeader(), line: textLine },
-  json: { header: null, line: jsonLine },
-  csv: { header: csvHeader(), line: csvLine },
-} satisfies Record<string, Format>;
+/** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
+const formats = {
+  table: textFormat,
+  json: () => ({ header: null, line: jsonLine }),
+  csv: () => ({ header: csvHeader(), line: csvLine }),
+} satisfies Record<string, (options: TextOptions) => Format>;
+
+export type FormatName = keyof typeof formats;
+export const formatNames = Object.keys(formats) as FormatName[];
+
+/** `options` are for the table; the others have none. */
+export const formatOf = (name: FormatName, options: TextOptions): Format => formats[name](options);

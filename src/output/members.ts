@@ -1,14 +1,14 @@
 /** What an event is made of, for programs: the members of its JSON object, the columns of CSV and the schema. Pure. */
 
-import { getSystemErrorName } from "node:util";
 import { isoMicros } from "../conn/clock.ts";
-import type { ConnEvent, Endpoint, EventKind, Protocol, Totals } from "../conn/event.ts";
+import type { ConnEvent, EventKind, Protocol, Totals } from "../conn/event.ts";
+import { isUnspecified } from "../record/address.ts";
+import { errnoText } from "../record/errno.ts";
 
 /** Raised when a member changes its meaning or goes away; new members do not raise it. */
 export const VERSION = 1;
 
 export const eventKinds: readonly EventKind[] = ["connect", "accept", "close", "fail", "open"];
-
 export const protocols: readonly Protocol[] = ["tcp", "udp"];
 
 /** `undefined`: this event has no such member. */
@@ -96,55 +96,26 @@ export const members: readonly Member[] = [
     nullable: true,
     of: ({ netns }) => netns,
   },
-  {
-    name: "local.address",
-    description: "IP address of this end",
-    type: "string",
-    nullable: true,
-    of: ({ local }) => known(local)?.address ?? null,
-  },
-  {
-    name: "local.port",
-    description: "port of this end",
-    type: "integer",
-    nullable: true,
-    of: ({ local }) => known(local)?.port ?? null,
-  },
-  {
-    name: "remote.address",
-    description: "IP address of the other end",
-    type: "string",
-    nullable: true,
-    of: ({ remote }) => known(remote)?.address ?? null,
-  },
-  {
-    name: "remote.port",
-    description: "port of the other end",
-    type: "integer",
-    nullable: true,
-    of: ({ remote }) => known(remote)?.port ?? null,
-  },
+  address("local", "this end; null: none was chosen yet"),
+  port("local", "this end; null: none was chosen yet"),
+  address("remote", "the other end; null: not known"),
+  port("remote", "the other end; null: not known"),
   {
     name: "failure",
     description: "name of the errno by which it failed or ended, for instance ECONNREFUSED",
     type: "string",
     nullable: true,
     on: { always: ["fail"], sometimes: ["close"] },
-    of: ({ failure }) => (typeof failure === "number" ? errnoName(failure) : failure),
+    of: ({ failure }) => (typeof failure === "number" ? errnoText(failure) : failure),
   },
   total("bytes_sent", "bytes the local application wrote", (of) => of.bytesSent),
   total("bytes_received", "bytes the local application read", (of) => of.bytesReceived),
   total("packets_sent", "datagrams sent", (of) => of.segsOut, "udp"),
   total("packets_received", "datagrams received", (of) => of.segsIn, "udp"),
-  total("segs_out", "TCP segments sent, those without data included", (of) => of.segsOut, "tcp"),
-  total("segs_in", "TCP segments received, those without data included", (of) => of.segsIn, "tcp"),
+  total("segs_out", "segments sent, those without data included", (of) => of.segsOut, "tcp"),
+  total("segs_in", "segments received, those without data included", (of) => of.segsIn, "tcp"),
   total("rtt_us", "smoothed round-trip time at the end, microseconds", (of) => of.rttUs, "tcp"),
-  total(
-    "rtt_var_us",
-    "mean deviation of the round-trip time, microseconds",
-    (of) => of.rttVarUs,
-    "tcp",
-  ),
+  total("rtt_var_us", "its mean deviation, microseconds", (of) => of.rttVarUs, "tcp"),
   total("retransmits", "segments sent again", (of) => of.retransmits, "tcp"),
   total(
     "duration_us",
@@ -155,10 +126,27 @@ export const members: readonly Member[] = [
 
 // --- internal ---
 
-/** Without a port an end is not known: UDP of a socket that is not connected, in tracepoint mode. */
-const known = (end: Endpoint): Endpoint | null => (end.port === 0 ? null : end);
+function address(end: "local" | "remote", whose: string): Member {
+  return {
+    name: `${end}.address`,
+    description: `IP address of ${whose}`,
+    type: "string",
+    nullable: true,
+    of: (event) => (isUnspecified(event[end].address) ? null : event[end].address),
+  };
+}
 
-/** A number from 0 to 2^64 - 1. */
+function port(end: "local" | "remote", whose: string): Member {
+  return {
+    name: `${end}.port`,
+    description: `port of ${whose}`,
+    type: "integer",
+    nullable: true,
+    of: (event) => (event[end].port === 0 ? null : event[end].port),
+  };
+}
+
+/** A number from 0 to 2^64 - 1. Without `protocol`, of both. */
 function total(
   name: string,
   description: string,
@@ -175,9 +163,4 @@ function total(
     of: ({ totals, protocol: of }) =>
       totals === undefined || (protocol ?? of) !== of ? undefined : value(totals),
   };
-}
-
-function errnoName(errno: number): string {
-  const name = getSystemErrorName(-errno);
-  return /^E[A-Z0-9]+$/.test(name) ? name : `errno ${errno}`;
 }

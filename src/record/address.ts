@@ -52,6 +52,10 @@ export function endpointText(endpoint: { address: string; port: number }): strin
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** The address that stands for none, or for any. */
+export const isUnspecified = (address: string): boolean =>
+  address === "0.0.0.0" || address === "::";
+
 const mappedPrefix = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 function isMapped(bytes: Uint8Array): boolean {

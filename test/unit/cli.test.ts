@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { command, group, type Command } from "../../src/commands/command.ts";
+import { command, group, itemsOf, type Command } from "../../src/commands/command.ts";
 import { root } from "../../src/commands/index.ts";
 import { editDistance, nearest } from "../../src/commands/nearest.ts";
 import { resolve } from "../../src/commands/strict.ts";
@@ -9,6 +9,10 @@ import { version } from "../../package.json";
 
 /** What citty hands to the command after the strict wrapper let the line through. */
 async function seen(...argv: string[]): Promise<Record<string, unknown>> {
+  return (await resolved(...argv)).args;
+}
+
+async function resolved(...argv: string[]) {
   let args: Record<string, unknown> = {};
   const leaf = command({
     description: "d",
@@ -16,14 +20,20 @@ async function seen(...argv: string[]): Promise<Record<string, unknown>> {
       json: { type: "boolean" },
       count: { type: "string", alias: "c" },
       attach: { type: "enum", options: ["auto", "kprobe"], default: "auto" },
-      file: { type: "positional", required: false },
+      wide: { type: "boolean", alias: "w" },
+      time: { type: "boolean", alias: "T" },
+      "no-header": { type: "boolean", alias: "H" },
+      pid: { type: "string", alias: "p", repeat: "list" },
+      events: { type: "string", options: ["open", "close"], repeat: "list" },
+      expect: { type: "string", repeat: "values" },
+      file: { type: "positional", required: false, options: ["f", "-", "--help", "--no-json"] },
     },
     run: (given) => void (args = given),
   });
   const resolution = resolve("t", group("d", { go: leaf }), ["go", ...argv]);
   if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
   await resolution.command.run?.(resolution.args);
-  return args;
+  return { args, common: resolution.common };
 }
 
 function refusal(...argv: string[]): UsageError {
@@ -69,11 +79,60 @@ describe("what is accepted reaches the command", () => {
     expect(await seen("-c", "-", "-")).toMatchObject({ count: "-", file: "-" });
   });
 
+  test("short flags without a value stand together, the last one may take a value", async () => {
+    expect(await seen("-wT")).toMatchObject({ wide: true, time: true });
+    expect(await seen("-Twc3")).toMatchObject({ wide: true, time: true, count: "3" });
+    expect(await seen("-wc", "3", "-T")).toMatchObject({ wide: true, time: true, count: "3" });
+  });
+
+  test("a flag whose name begins with no- is itself, not the opposite of another", async () => {
+    expect((await seen("--no-header"))["no-header"]).toBe(true);
+    expect((await seen("-H"))["no-header"]).toBe(true);
+    expect((await seen())["no-header"]).toBeUndefined();
+  });
+
+  test("lists are given with commas, by repetition or both, in their order", async () => {
+    const pids = async (...argv: string[]) =>
+      itemsOf((await seen(...argv))["pid"] as string | undefined);
+    expect(await pids("-p", "1,2", "--pid", "3", "-p4,5")).toEqual(["1", "2", "3", "4", "5"]);
+    expect(await pids()).toEqual([]);
+  });
+
+  test("a repeatable flag that is no list keeps its commas", async () => {
+    const { expect: given } = await seen("--expect", "port == 1,2", "--expect=a=b");
+    expect(itemsOf(given as string)).toEqual(["port == 1,2", "a=b"]);
+  });
+
+  test("--color is every command's, and none sees it", async () => {
+    const { args, common } = await resolved("--color", "never");
+    expect(common).toEqual({ color: "never", debug: false });
+    expect(args).not.toHaveProperty("color");
+    expect((await resolved()).common.color).toBe("auto");
+  });
+
   test("what is not given has its default, or nothing", async () => {
     const args = await seen();
     expect(args["attach"]).toBe("auto");
     expect(args["json"]).toBeUndefined();
     expect(args["count"]).toBeUndefined();
+  });
+});
+
+describe("what a made-up command refuses", () => {
+  test.each([
+    [["-wz"], "unknown flag -z"],
+    [["-w=1"], "flag --wide takes no value"],
+    [["-p", "1,,2"], 'flag --pid: "1,,2" has an empty item'],
+    [["-p", ","], 'flag --pid: "," has an empty item'],
+    [["--events", "open,clos"], 'flag --events: "clos" is none of open, close'],
+    [["g"], 'argument FILE: "g" is none of f, -, --help, --no-json'],
+    [["-c1", "-c2"], "flag --count given twice (1 and 2)"],
+    [["--color", "red"], 'flag --color: "red" is none of auto, always, never'],
+    [["--color", "always", "--color", "never"], "flag --color given twice (always and never)"],
+  ])("%j", async (argv, message) => {
+    const error: unknown = await seen(...argv).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UsageError);
+    expect((error as UsageError).message).toBe(message);
   });
 });
 
@@ -97,6 +156,8 @@ describe("what is refused, with a suggestion", () => {
     [["trace", "--count", "--json"], "flag --count needs a value", "--count N"],
     [["trace", "-c", "-5"], "flag --count needs a value", "--count N"],
     [["trace", "-c", "1", "--count", "2"], "flag --count given twice (1 and 2)", "give it once"],
+    [["trace", "--no-headr"], "unknown flag --no-headr", "--no-header"],
+    [["trace", "-o", "yaml"], 'flag --output: "yaml" is none of table, json, csv', null],
     [["trace", "--json=yes"], "flag --json takes no value", null],
     [
       ["trace", "--attach", "kprob"],
@@ -139,14 +200,17 @@ describe("help", () => {
   );
 
   test("names every command, every flag and the exit codes", () => {
-    for (const [path, { flags, subCommands }] of everyCommand("tracer-bpf", root)) {
+    for (const [path, { flags, subCommands, run }] of everyCommand("tracer-bpf", root)) {
       const text = help(...path.split(" ").slice(1), "--help")?.text ?? "";
       for (const name of Object.keys(subCommands)) expect(text).toContain(name);
+      if (run !== null) expect(text).toContain("--color auto|always|never");
       for (const [name, def] of Object.entries(flags)) {
         expect(text).toContain(def.type === "positional" ? name.toUpperCase() : `--${name}`);
         expect(def.description).toBeString();
       }
-      expect(text).toContain("exit codes: 0 done, 1 failure, 2 wrong usage, 3 this host cannot");
+      expect(text).toContain(
+        "exit codes: 0 done, 1 failure, 2 wrong usage, 3 this host cannot, 4 events were lost (only with --strict)",
+      );
     }
   });
 
@@ -209,6 +273,10 @@ describe("the process", () => {
     [["trace", "--pidd", "3"]],
     [["trace", "-d", "10x"]],
     [["trace", "-c", "0"]],
+    [["trace", "-o", "json", "--wide"]],
+    [["trace", "-o", "csv", "-T"]],
+    [["trace", "--json", "-H"]],
+    [["trace", "--json", "-o", "csv"]],
     [["nope"]],
   ])("%j is an error on stderr with exit code 2, nothing on stdout", async (argv) => {
     const { stdout, stderr, code } = await run(argv);
@@ -225,14 +293,43 @@ describe("the process", () => {
     }
   });
 
-  test.each([{ NO_COLOR: "1" }, { NO_COLOR: "" }, { FORCE_COLOR: "1", CLICOLOR_FORCE: "1" }])(
-    "no escape code reaches a pipe with %j",
-    async (env) => {
-      const outputs = await Promise.all([
-        run(["trace", "--help"], env),
-        run(["tarce\x1b[31m"], env),
-      ]);
-      for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain("\x1b");
+  const wrong = ["tarce\x1b[31m"];
+
+  test.each([
+    {},
+    { NO_COLOR: "1" },
+    { NO_COLOR: "" },
+    { FORCE_COLOR: "1", CLICOLOR_FORCE: "1", TERM: "xterm" },
+  ])("no escape code reaches a pipe with %j", async (env: Record<string, string>) => {
+    const outputs = await Promise.all([run(["trace", "--help"], env), run(wrong, env)]);
+    for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain("\x1b");
+  });
+
+  const mistaken = ["offsets", "show", "/nonexistent"];
+
+  test.each(["always", "never", "auto"])(
+    "--color %s decides, whatever the environment says",
+    async (color) => {
+      const { stderr } = await run([...mistaken, "--color", color], { NO_COLOR: "1" });
+      expect(stderr.includes("\x1b")).toBe(color === "always");
+      expect(Bun.stripANSI(stderr)).toStartWith("error: ");
     },
   );
+
+  test.each<[Record<string, string>, boolean]>([
+    [{ TERM: "xterm" }, true],
+    [{ TERM: "xterm", NO_COLOR: "" }, true],
+    [{ TERM: "xterm", NO_COLOR: "0" }, false],
+    [{ TERM: "dumb" }, false],
+  ])("on a terminal with %j there is color: %p", async (env, colored) => {
+    const { NO_COLOR: _, ...rest } = process.env;
+    let shown = "";
+    const child = Bun.spawn([process.execPath, main, ...mistaken], {
+      env: { ...rest, ...env },
+      terminal: { data: (_, bytes) => void (shown += Buffer.from(bytes).toString()) },
+    });
+    await child.exited;
+    expect(shown.includes("\x1b[31merror:")).toBe(colored);
+    expect(shown).toContain("error:");
+  });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { parseCount, parseDuration } from "../../src/commands/flags.ts";
 import { followStep, isoMicros, timeOfDay, wallTime } from "../../src/conn/clock.ts";
 import { UsageError } from "../../src/errors.ts";
-import { durationText } from "../../src/output/text.ts";
+import { briefBytes, briefDuration, durationText, secondsText } from "../../src/output/numbers.ts";
 
 describe("--duration", () => {
   test.each([
@@ -90,4 +91,68 @@ test.each([
   [3_600_000_000n, "3600.000s"],
 ])("%d us reads %s", (us, text) => {
   expect(durationText(us)).toBe(text);
+});
+
+describe("brief numbers", () => {
+  test.each<[bigint, string]>([
+    [0n, "0"],
+    [9_999n, "9999"],
+    [10_000n, "9.8K"],
+    [10_188n, "9.9K"],
+    [10_189n, "10K"],
+    [1_023_487n, "999K"],
+    [1_023_489n, "1.0M"],
+    [1_299_900n, "1.2M"],
+    [5n * 2n ** 30n, "5.0G"],
+    [2n ** 64n - 1n, "16E"],
+  ])("%d bytes are %s", (bytes, text) => {
+    expect(briefBytes(bytes)).toBe(text);
+  });
+
+  test.each<[bigint, string]>([
+    [0n, "0us"],
+    [999n, "999us"],
+    [1_000n, "1.00ms"],
+    [3_588n, "3.59ms"],
+    [999_499n, "999ms"],
+    [999_500n, "1.00s"],
+    [99_949_999n, "99.9s"],
+    [99_950_000n, "1m39s"],
+    [3_599_999_999n, "59m59s"],
+    [3_600_000_000n, "1h0m"],
+    [86_399_999_999n, "23h59m"],
+    [100_000n * 3_600_000_000n, "4166d16h"],
+  ])("%d us are %s", (us, text) => {
+    expect(briefDuration(us)).toBe(text);
+  });
+
+  test("bytes take four columns at most, a year seven, and both are right within 5 %", () => {
+    const units: Record<string, number> = { us: 1, ms: 1e3, s: 1e6, m: 6e7, h: 3.6e9, d: 8.64e10 };
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (bytes) => {
+        const text = briefBytes(bytes);
+        const [, digits, unit = ""] = /^([\d.]+)([KMGTPE]?)$/.exec(text) ?? [];
+        expect(text.length).toBeLessThanOrEqual(4);
+        const read = Number(digits) * 1024 ** " KMGTPE".indexOf(unit || " ");
+        expect(Math.abs(read - Number(bytes))).toBeLessThanOrEqual(Number(bytes) * 0.05);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 365n * 86_400_000_000n }), (us) => {
+        const text = briefDuration(us);
+        expect(text.length).toBeLessThanOrEqual(7);
+        const parts = [...text.matchAll(/([\d.]+)([a-z]+)/g)];
+        const read = parts.reduce((sum, [, n, unit]) => sum + Number(n) * units[unit!]!, 0);
+        expect(Math.abs(read - Number(us))).toBeLessThanOrEqual(Number(us) * 0.05);
+      }),
+    );
+  });
+
+  test.each<[bigint, string]>([
+    [0n, "0.000000"],
+    [12_345_678n, "12.345678"],
+    [-1n, "-0.000001"],
+  ])("%d us are %s seconds", (us, text) => {
+    expect(secondsText(us)).toBe(text);
+  });
 });

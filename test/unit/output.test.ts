@@ -2,9 +2,19 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { escapeText, jsonString } from "../../src/output/escape.ts";
-import { formats } from "../../src/output/index.ts";
+import { formatOf } from "../../src/output/index.ts";
+import type { TextOptions } from "../../src/output/text.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
 import { readComm } from "../../src/record/comm.ts";
+
+const table = (options: Partial<TextOptions> = {}) =>
+  formatOf("table", { wide: false, time: false, sinceNs: null, color: false, ...options });
+const formats = {
+  text: table({ wide: true }),
+  narrow: table(),
+  json: formatOf("json", { wide: false, time: false, sinceNs: null, color: false }),
+  csv: formatOf("csv", { wide: false, time: false, sinceNs: null, color: false }),
+};
 
 const wallNs = 1_795_372_801_123_456_789n;
 
@@ -34,6 +44,12 @@ const closed: ConnEvent = {
     retransmits: 0,
     durationNs: 1_234_567_891n,
   },
+};
+
+const failed: ConnEvent = {
+  ...opened,
+  kind: "fail",
+  failure: 111,
 };
 
 const allUnknown: ConnEvent = {
@@ -73,6 +89,29 @@ describe("JSON", () => {
     expect(formats.json.line(closed, wallNs)).toEndWith(
       ',"bytes_sent":5368709120,"bytes_received":18446744073709551615,"segs_out":1,"segs_in":2,' +
         '"rtt_us":45,"rtt_var_us":3,"retransmits":0,"duration_us":1234567}',
+    );
+  });
+
+  test("a fail names its errno, a close only when it has one; a number without a name stays one", () => {
+    expect(formats.json.line(failed, wallNs)).toEndWith('"port":80},"failure":"ECONNREFUSED"}');
+    expect(formats.json.line({ ...failed, failure: null }, wallNs)).toEndWith(',"failure":null}');
+    expect(formats.json.line({ ...failed, failure: 512 }, wallNs)).toEndWith(',"failure":"512"}');
+    expect(formats.json.line({ ...closed, failure: 104 }, wallNs)).toContain(
+      '"port":80},"failure":"ECONNRESET","bytes_sent":',
+    );
+    expect(formats.json.line(closed, wallNs)).not.toContain("failure");
+  });
+
+  test("an end that was never chosen is null", () => {
+    const line = (local: ConnEvent["local"]) =>
+      JSON.parse(formats.json.line({ ...failed, local }, wallNs)).local;
+    expect(line({ address: "0.0.0.0", port: 0 })).toEqual({ address: null, port: null });
+    expect(line({ address: "::", port: 1234 })).toEqual({ address: null, port: 1234 });
+  });
+
+  test("a UDP close has datagrams where a TCP one has segments", () => {
+    expect(formats.json.line({ ...closed, protocol: "udp" }, wallNs)).toEndWith(
+      ',"bytes_received":18446744073709551615,"packets_sent":1,"packets_received":2,"duration_us":1234567}',
     );
   });
 
@@ -123,7 +162,7 @@ describe("CSV", () => {
     [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)].map(([, quoted, plain]) =>
       quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"'),
     );
-  const names = formats.csv.header.split(",");
+  const names = formats.csv.header!.split(",");
   const row = (event: ConnEvent) =>
     Object.fromEntries(cells(formats.csv.line(event, wallNs)).map((cell, i) => [names[i], cell]));
 
@@ -157,18 +196,129 @@ describe("CSV", () => {
   });
 });
 
+describe("the table of 80 columns", () => {
+  const small = { ...closed.totals!, bytesSent: 1n, bytesReceived: 1_299_900n };
+  const lines = (...events: ConnEvent[]) =>
+    events.map((event) => formats.narrow.line(event, wallNs));
+
+  test("says what happened, between which ports, how much and how long, or why not", () => {
+    const close = { ...closed, totals: small };
+    expect([
+      formats.narrow.header,
+      ...lines(
+        opened,
+        { ...close, direction: "incoming" },
+        { ...close, failure: 104 },
+        failed,
+        { ...failed, failure: null, local: { address: "0.0.0.0", port: 0 } },
+        { ...closed, protocol: "udp" },
+        allUnknown,
+      ),
+    ]).toEqual([
+      "KIND    PRO     PID COMM        LPORT -> REMOTE                SENT RECV DUR|ERR",
+      "connect tcp     123 curl        40000 -> 127.0.0.1:80",
+      "close   tcp     123 curl        40000 <- 127.0.0.1:80             1 1.2M   1.23s",
+      "close   tcp     123 curl        40000 -> 127.0.0.1:80             1 1.2M   reset",
+      "fail    tcp     123 curl        40000 -> 127.0.0.1:80                    refused",
+      "fail    tcp     123 curl            - -> 127.0.0.1:80                          -",
+      "close   udp     123 curl        40000 -> 127.0.0.1:80          5.0G  16E   1.23s",
+      "close   tcp       - -           40000 -- 127.0.0.1:80             -    -       -",
+    ]);
+  });
+
+  test("no IPv4 event is wider than 80 columns, whatever its numbers", () => {
+    const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+    const year = 365n * 86_400n * 1_000_000_000n;
+    fc.assert(
+      fc.property(
+        fc.nat(4_194_304),
+        fc.uint8Array({ maxLength: 15 }),
+        fc.ipV4(),
+        fc.nat(65535),
+        u64,
+        fc.bigInt({ min: 0n, max: year }),
+        fc.constantFrom(undefined, null, 104, 110, 111, 113, 101, 125),
+        (pid, comm, address, port, bytes, durationNs, failure) => {
+          const end = { address, port };
+          const totals = { ...small, bytesSent: bytes, bytesReceived: bytes, durationNs };
+          const [line = ""] = lines({
+            ...closed,
+            pid,
+            comm: readComm(comm),
+            local: end,
+            remote: end,
+            totals,
+            ...(failure === undefined ? {} : { failure }),
+          });
+          expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+          expect(line).not.toMatch(dangerous);
+        },
+      ),
+    );
+  });
+
+  test("a long IPv6 address is never cut", () => {
+    const remote = { address: "2001:db8:1111:2222:3333:4444:5555:6666", port: 65535 };
+    expect(lines({ ...opened, remote })[0]).toEndWith(
+      " -> [2001:db8:1111:2222:3333:4444:5555:6666]:65535",
+    );
+  });
+
+  test("-t and -T put their columns in front, in header and lines alike", () => {
+    const both = table({ sinceNs: 1_000_000n, time: true });
+    const late = { ...opened, atNs: 12_345_679_000n };
+    expect(both.header).toStartWith("    TIME(s) TIME         KIND ");
+    expect(both.line(late, wallNs)).toMatch(/^ {2}12\.344679 \d\d:40:01\.123 connect /);
+    expect(both.line(opened, wallNs)).toStartWith("  -0.001000 ");
+    expect(table({ wide: true, time: true }).header).toBe(formats.text.header!);
+  });
+
+  test("colors: the header bold, a failure red, nothing else, and the text is the same", () => {
+    const colored = table({ color: true });
+    for (const [painted, plain] of [
+      [colored.header!, formats.narrow.header!],
+      [colored.line(failed, wallNs), lines(failed)[0]!],
+    ] as const) {
+      expect(painted).not.toBe(plain);
+      expect(Bun.stripANSI(painted)).toBe(plain);
+    }
+    expect(colored.line(opened, wallNs)).toBe(lines(opened)[0]!);
+  });
+});
+
 describe("text", () => {
-  test("header, open and close stand in the same columns", () => {
+  const small: ConnEvent = {
+    ...closed,
+    totals: { ...closed.totals!, bytesSent: 1n, bytesReceived: 2n },
+  };
+
+  test("header, open, close and fail stand in the same columns", () => {
     const lines = [
-      formats.text.header,
+      formats.text.header!,
       formats.text.line(opened, wallNs),
       formats.text.line(closed, wallNs),
+      formats.text.line(failed, wallNs),
+      formats.text.line({ ...small, failure: 104 }, wallNs),
+      formats.text.line({ ...failed, failure: null }, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND    PROTO     PID COMM            LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION",
+      "KIND    PROTO     PID COMM            LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
       "connect tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840",
       "close   tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
+      "fail    tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 ECONNREFUSED",
+      "close   tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
+      "fail    tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840          -",
     ]);
+  });
+
+  test.each([
+    ["0.0.0.0", 0, "-"],
+    ["0.0.0.0", 1234, "-:1234"],
+    ["::1", 0, "[::1]:-"],
+  ])("of the end %s %d what was never chosen is a dash", (address, port, shown) => {
+    expect(formats.text.line({ ...failed, local: { address, port } }, wallNs)).toContain(
+      ` ${shown} `,
+    );
   });
 
   test("an open with the longest IPv4 endpoints is between 80 and 110 columns wide", () => {

@@ -5,10 +5,11 @@ import fc from "fast-check";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
-import { formats } from "../../src/output/index.ts";
-import { eventKinds, members } from "../../src/output/members.ts";
+import { formatOf } from "../../src/output/index.ts";
+import { eventKinds, members, protocols } from "../../src/output/members.ts";
 import { eventSchema } from "../../src/output/schema.ts";
 
+const json = formatOf("json", { wide: false, time: false, sinceNs: null, color: false });
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
 const published = ajv.compile(eventSchema());
 /** As published, but nothing may be there that is not named. */
@@ -18,8 +19,8 @@ const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
 const u32 = orNull(fc.nat(2 ** 32 - 1));
 const u64 = orNull(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
 const endpoint = fc.record({
-  address: fc.oneof(fc.ipV4(), fc.ipV6()),
-  port: fc.nat(65535),
+  address: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom("0.0.0.0", "::")),
+  port: fc.oneof(fc.nat(65535), fc.constant(0)),
 });
 const totals: fc.Arbitrary<Totals> = fc.record({
   bytesSent: u64,
@@ -34,7 +35,7 @@ const totals: fc.Arbitrary<Totals> = fc.record({
 const everyEvent: fc.Arbitrary<ConnEvent> = fc
   .record({
     kind: fc.constantFrom(...eventKinds),
-    protocol: fc.constantFrom("tcp", "udp"),
+    protocol: fc.constantFrom(...protocols),
     atNs: fc.bigInt({ min: 0n, max: 2n ** 63n }),
     pid: u32,
     comm: orNull(fc.string({ unit: "binary", maxLength: 15 })),
@@ -65,7 +66,7 @@ describe("the schema", () => {
   test("accepts every line that can be written, and names every member in it", () => {
     fc.assert(
       fc.property(everyEvent, (event) => {
-        const line = JSON.parse(formats.json.line(event, 1_795_372_801_123_456_789n));
+        const line = JSON.parse(json.line(event, 1_795_372_801_123_456_789n));
         for (const validate of [published, closed])
           expect({ line, errors: validate(line) ? [] : validate.errors }).toEqual({
             line,
@@ -77,7 +78,7 @@ describe("the schema", () => {
   });
 
   const connect = JSON.parse(
-    formats.json.line(
+    json.line(
       {
         kind: "connect",
         protocol: "tcp",
@@ -94,11 +95,29 @@ describe("the schema", () => {
     ),
   ) as Record<string, unknown>;
 
+  const close = {
+    event: "close",
+    bytes_sent: 1,
+    bytes_received: null,
+    segs_out: 1,
+    segs_in: 1,
+    rtt_us: 1,
+    rtt_var_us: 1,
+    retransmits: 0,
+    duration_us: null,
+  };
+
+  test("knows a close", () => {
+    expect(published({ ...connect, ...close })).toBe(true);
+  });
+
   test.each<[string, Record<string, unknown>]>([
     ["another version", { v: 2 }],
     ["an unknown event", { event: "connected" }],
     ["a close without its totals", { event: "close" }],
     ["a connect with totals", { bytes_sent: 1 }],
+    ["a TCP close with packets", { ...close, packets_sent: 1 }],
+    ["a UDP close with segments", { ...close, protocol: "udp" }],
     ["a failure without its reason", { event: "fail" }],
     ["a connect with a failure", { failure: "ECONNREFUSED" }],
     ["a missing member", { pid: undefined }],

@@ -1,0 +1,75 @@
+/** The flags that say how events are written, for every command that writes events. */
+
+import { UsageError } from "../errors.ts";
+import { wantsColor } from "../log.ts";
+import { formatNames, formatOf, type Format, type FormatName } from "../output/index.ts";
+
+export const outputFlags = {
+  output: {
+    type: "enum",
+    alias: "o",
+    options: formatNames as string[],
+    description: "table for people; json: one object per line; csv (table if not given)",
+  },
+  json: { type: "boolean", description: "the same as --output json" },
+  wide: { type: "boolean", alias: "w", description: "a table with all columns and exact numbers" },
+  timestamp: {
+    type: "boolean",
+    alias: "t",
+    description: "a column with the seconds since the trace began",
+  },
+  time: { type: "boolean", alias: "T", description: "a column with the time of day" },
+  "no-header": { type: "boolean", alias: "H", description: "no line with the column names" },
+} as const;
+
+/** Values of the flags above; `undefined`: not given. */
+export interface OutputArgs {
+  output?: string | undefined;
+  json?: boolean | undefined;
+  wide?: boolean | undefined;
+  timestamp?: boolean | undefined;
+  time?: boolean | undefined;
+  "no-header"?: boolean | undefined;
+}
+
+/** Checks them now; the format is made once it is known when the trace began. */
+export function outputOf(args: OutputArgs, command: string): (startNs: bigint) => Format {
+  const name = nameOf(args, command);
+  for (const flag of unusedBy[name]) {
+    if (args[flag] !== true) continue;
+    throw new UsageError(`flag --${flag} means nothing in ${name}`, {
+      command,
+      why: "it is about the columns of the table",
+    });
+  }
+  return (startNs) => {
+    const format = formatOf(name, {
+      wide: args.wide === true,
+      time: args.time === true,
+      sinceNs: args.timestamp === true ? startNs : null,
+      color: wantsColor(1),
+    });
+    return args["no-header"] === true ? { ...format, header: null } : format;
+  };
+}
+
+// --- internal ---
+
+/** Refused rather than ignored: who gives them expects something else than what they would get. */
+const unusedBy: Readonly<
+  Record<FormatName, readonly ("wide" | "timestamp" | "time" | "no-header")[]>
+> = {
+  table: [],
+  json: ["wide", "timestamp", "time", "no-header"],
+  csv: ["wide", "timestamp", "time"],
+};
+
+function nameOf({ output, json }: OutputArgs, command: string): FormatName {
+  const name = formatNames.find((known) => known === output);
+  if (json !== true) return name ?? "table";
+  if (name === undefined || name === "json") return "json";
+  throw new UsageError(`--json and --output ${name} exclude each other`, {
+    command,
+    suggestion: `--output ${name}`,
+  });
+}

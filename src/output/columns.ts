@@ -1,0 +1,155 @@
+/** The columns of the two tables: one of 80 columns with rounded numbers, and a wide one with everything exact. Pure. */
+
+import { timeOfDay } from "../conn/clock.ts";
+import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
+import { endpointText, isUnspecified } from "../record/address.ts";
+import { errnoText } from "../record/errno.ts";
+import { escapeText } from "./escape.ts";
+import { briefBytes, briefDuration, durationText, secondsText } from "./numbers.ts";
+
+const unknown = "-";
+
+/** To add a column, add a row. Widths hold the longest usual value; longer ones push their neighbours: see text.ts. */
+export interface Column {
+  title: string;
+  width: number;
+  right?: true;
+  /** `null` where there is nothing to say about this event. */
+  cell(event: ConnEvent, wallNs: bigint): string | null;
+}
+
+export const timeColumn: Column = {
+  title: "TIME",
+  width: 12,
+  cell: (_, wallNs) => timeOfDay(wallNs),
+};
+
+/** Seconds since the trace began; below 0 for what began before it. */
+export const sinceColumn = (startNs: bigint): Column => ({
+  title: "TIME(s)",
+  width: 11,
+  right: true,
+  cell: ({ atNs }) => secondsText((atNs - startNs) / 1000n),
+});
+
+const pid: Column = {
+  title: "PID",
+  width: 7,
+  right: true,
+  cell: (event) => event.pid?.toString() ?? unknown,
+};
+
+/** 80 columns, unless an IPv6 address of the other end is longer than any of IPv4. This end's address is left out. */
+export const narrow: readonly Column[] = [
+  { title: "KIND", width: 7, cell: (event) => event.kind },
+  { title: "PRO", width: 3, cell: (event) => event.protocol },
+  pid,
+  { title: "COMM", width: 11, cell: ({ comm }) => commText(comm, 11) },
+  { title: "LPORT", width: 5, right: true, cell: ({ local }) => portText(local.port) },
+  { title: "->", width: 2, cell: (event) => arrows[event.direction] },
+  { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
+  total("SENT", 4, ({ bytesSent }) => brief(bytesSent)),
+  total("RECV", 4, ({ bytesReceived }) => brief(bytesReceived)),
+  {
+    title: "DUR|ERR",
+    width: 7,
+    right: true,
+    cell: (event) => (typeof event.failure === "number" ? errorWord(event.failure) : took(event)),
+  },
+];
+
+export const wide: readonly Column[] = [
+  timeColumn,
+  { title: "KIND", width: 7, cell: (event) => event.kind },
+  { title: "PROTO", width: 5, cell: (event) => event.protocol },
+  pid,
+  { title: "COMM", width: 15, cell: ({ comm }) => commText(comm, 15) },
+  { title: "LOCAL", width: 21, cell: (event) => endText(event.local) },
+  { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
+  { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
+  { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },
+  reasonOr(total("SENT", 10, ({ bytesSent }) => bytesSent?.toString())),
+  total("RECV", 10, ({ bytesReceived }) => bytesReceived?.toString()),
+  total("RTT", 9, ({ rttUs }) => (rttUs === null ? null : durationText(BigInt(rttUs)))),
+  total("RETRANS", 7, ({ retransmits }) => retransmits?.toString()),
+  total("DURATION", 9, ({ durationNs }) =>
+    durationNs === null ? null : durationText(durationNs / 1000n),
+  ),
+  { title: "FAILURE", width: 12, cell: (event) => (event.totals ? failureText(event) : null) },
+];
+
+// --- internal ---
+
+const directions = { outgoing: "out", incoming: "in", unknown } as const;
+const arrows = { outgoing: "->", incoming: "<-", unknown: "--" } as const;
+
+/** What is missing of a number is unknown, but an event without totals has none to show. */
+function total(
+  title: string,
+  width: number,
+  value: (totals: Totals) => string | null | undefined,
+): Column {
+  const cell = ({ totals }: ConnEvent) =>
+    totals === undefined ? null : (value(totals) ?? unknown);
+  return { title, width, right: true, cell };
+}
+
+/** A fail has its reason where the totals of a close begin. */
+function reasonOr(column: Column): Column {
+  const cell: Column["cell"] = (event, wallNs) =>
+    event.kind === "fail" ? failureText(event) : column.cell(event, wallNs);
+  return { ...column, cell };
+}
+
+function failureText({ failure }: ConnEvent): string | null {
+  if (failure === undefined) return null;
+  return failure === null ? unknown : errnoText(failure);
+}
+
+/** The errors that connections end with, short enough for their column; others by their names. */
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "refused",
+  ECONNRESET: "reset",
+  ECONNABORTED: "aborted",
+  ETIMEDOUT: "timeout",
+  ENETUNREACH: "no-net",
+  EHOSTUNREACH: "no-host",
+  EADDRNOTAVAIL: "no-addr",
+  ECANCELED: "cancel",
+};
+
+function errorWord(errno: number): string {
+  const name = errnoText(errno);
+  return words[name] ?? name;
+}
+
+function took({ kind, totals }: ConnEvent): string | null {
+  if (totals === undefined) return kind === "fail" ? unknown : null;
+  return totals.durationNs === null ? unknown : briefDuration(totals.durationNs / 1000n);
+}
+
+const brief = (bytes: bigint | null) => (bytes === null ? null : briefBytes(bytes));
+
+const portText = (port: number): string => (port === 0 ? unknown : port.toString());
+
+/** What was never chosen is unknown: a connect that fails may have had no local end yet. */
+function endText({ address, port }: Endpoint): string {
+  if (isUnspecified(address)) return port === 0 ? unknown : `${unknown}:${port}`;
+  return port === 0
+    ? endpointText({ address, port }).replace(/0$/, unknown)
+    : endpointText({ address, port });
+}
+
+/** Escaping can make 15 bytes 60 columns wide; the column shows the start, `+` says that more follows. */
+function commText(comm: string | null, width: number): string {
+  if (comm === null || comm === "") return unknown;
+  const escaped = escapeText(comm);
+  if (Bun.stringWidth(escaped) <= width) return escaped;
+  let shown = "";
+  for (const char of comm) {
+    const next = shown + escapeText(char);
+    if (Bun.stringWidth(next) > width - 1) break;
+    shown = next;
+  }
+  return `${shown}+`;
+}

@@ -64,12 +64,13 @@ export const traceCommand = command({
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
+    const format = formatSince(readClocks().monoNs);
     for (const note of trace.notes) log.warn(note);
     log.info(trace.description);
     const begun = performance.now();
     const summary = await follow({
       trace,
-      format: formatSince(readClocks().monoNs),
+      format,
       writer: createWriter(),
       clocks: readClocks,
       durationMs,

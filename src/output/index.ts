@@ -12,15 +12,18 @@ export interface Format {
   line(event: ConnEvent, wallNs: bigint): string;
 }
 
+const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: false };
+
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
-const formats = {
-  table: textFormat,
-  json: () => ({ header: null, line: jsonLine }),
-  csv: () => ({ header: csvHeader(), line: csvLine }),
-} satisfies Record<string, (options: TextOptions) => Format>;
+export const formats = {
+  table: textFormat(plain),
+  json: { header: null, line: jsonLine },
+  csv: { header: csvHeader(), line: csvLine },
+} satisfies Record<string, Format>;
 
 export type FormatName = keyof typeof formats;
 export const formatNames = Object.keys(formats) as FormatName[];
 
-/** `options` are for the table; the others have none. */
-export const formatOf = (name: FormatName, options: TextOptions): Format => formats[name](options);
+/** Only the table has options. */
+export const formatOf = (name: FormatName, options: Partial<TextOptions>): Format =>
+  name === "table" ? textFormat({ ...plain, ...options }) : formats[name];

@@ -15,7 +15,7 @@ async function tracing<T>(args: string[], work: () => T, stdout: "pipe" | number
     stderr: "pipe",
     env: plainEnvironment(),
   });
-  const out = stdout === "pipe" ? new Response(child.stdout).text() : "";
+  const out = child.stdout instanceof ReadableStream ? child.stdout.text() : "";
   const { promise: attached, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS * 2);
   const messages = (async () => {

@@ -2,19 +2,13 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { escapeText, jsonString } from "../../src/output/escape.ts";
-import { formatOf } from "../../src/output/index.ts";
+import { formatOf, formats as plain } from "../../src/output/index.ts";
 import type { TextOptions } from "../../src/output/text.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
 import { readComm } from "../../src/record/comm.ts";
 
-const table = (options: Partial<TextOptions> = {}) =>
-  formatOf("table", { wide: false, time: false, sinceNs: null, color: false, ...options });
-const formats = {
-  text: table({ wide: true }),
-  narrow: table(),
-  json: formatOf("json", { wide: false, time: false, sinceNs: null, color: false }),
-  csv: formatOf("csv", { wide: false, time: false, sinceNs: null, color: false }),
-};
+const table = (options: Partial<TextOptions>) => formatOf("table", options);
+const formats = { ...plain, text: table({ wide: true }), narrow: plain.table };
 
 const wallNs = 1_795_372_801_123_456_789n;
 
@@ -162,7 +156,7 @@ describe("CSV", () => {
     [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)].map(([, quoted, plain]) =>
       quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"'),
     );
-  const names = formats.csv.header!.split(",");
+  const names = formats.csv.header.split(",");
   const row = (event: ConnEvent) =>
     Object.fromEntries(cells(formats.csv.line(event, wallNs)).map((cell, i) => [names[i], cell]));
 

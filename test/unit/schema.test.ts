@@ -5,11 +5,10 @@ import fc from "fast-check";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
-import { formatOf } from "../../src/output/index.ts";
+import { formats } from "../../src/output/index.ts";
 import { eventKinds, members, protocols } from "../../src/output/members.ts";
 import { eventSchema } from "../../src/output/schema.ts";
 
-const json = formatOf("json", { wide: false, time: false, sinceNs: null, color: false });
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
 const published = ajv.compile(eventSchema());
 /** As published, but nothing may be there that is not named. */
@@ -66,7 +65,7 @@ describe("the schema", () => {
   test("accepts every line that can be written, and names every member in it", () => {
     fc.assert(
       fc.property(everyEvent, (event) => {
-        const line = JSON.parse(json.line(event, 1_795_372_801_123_456_789n));
+        const line = JSON.parse(formats.json.line(event, 1_795_372_801_123_456_789n));
         for (const validate of [published, closed])
           expect({ line, errors: validate(line) ? [] : validate.errors }).toEqual({
             line,
@@ -78,7 +77,7 @@ describe("the schema", () => {
   });
 
   const connect = JSON.parse(
-    json.line(
+    formats.json.line(
       {
         kind: "connect",
         protocol: "tcp",

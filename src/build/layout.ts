@@ -41,6 +41,12 @@ export function generateLayout(probe: Btf, objects: Record<string, Btf>): string
 
 const HEADER = `// Generated from bpf/*.h by build.ts: run "bun run build", do not edit.
 /* Little-endian, as every machine we run on. \`_pad\` members are left out. */
+
+/** The part of the buffer that the view shows, and nothing beyond it: throws a RangeError as the view itself does. */
+function bytesAt(view: DataView, p: number, length: number): Uint8Array {
+  if (p + length > view.byteLength) throw new RangeError("Out of bounds access");
+  return new Uint8Array(view.buffer, view.byteOffset + p, length);
+}
 `;
 
 type Typed = [Btf, number];
@@ -129,9 +135,8 @@ function arrayField(btf: Btf, type: number, at: string): Field {
   if (step === 1)
     return {
       type: "Uint8Array",
-      read: `new Uint8Array(view.buffer, view.byteOffset + ${at}, ${length}).slice()`,
-      write: (value) =>
-        `new Uint8Array(view.buffer, view.byteOffset + ${at}, ${length}).set(${value})`,
+      read: `bytesAt(view, ${at}, ${length}).slice()`,
+      write: (value) => `bytesAt(view, ${at}, ${length}).set(${value})`,
     };
   const item = typeField(btf, element, `${at} + i * ${step}`);
   return {

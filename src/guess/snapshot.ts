@@ -1,5 +1,7 @@
 /** What the guess searches: copies of kernel memory, each with what is known to be true of it. Pure. */
 import { gunzipSync, gzipSync } from "node:zlib";
+import { Failure } from "../errors.ts";
+import { checkSnapshot } from "./snapshot_format.ts";
 
 /** What the tool knows of one of its TCP connections at the moment of the copy. A missing member is not known. */
 export interface SockTruth {
@@ -103,16 +105,24 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   return gzipSync(json, { level: 9 });
 }
 
-/** Throws a plain Error that says what is wrong with the bytes. */
+/** Throws a Failure that says what is wrong with the bytes. */
 export function decodeSnapshot(bytes: Uint8Array): Snapshot {
-  const json = gunzipSync(bytes, { maxOutputLength: 64 << 20 }).toString();
-  const snapshot = JSON.parse(json, (_key, value: unknown) => {
-    if (typeof value !== "object" || value === null) return value;
-    if ("base64" in value) return new Uint8Array(Buffer.from(String(value.base64), "base64"));
-    return "u64" in value ? BigInt(String(value.u64)) : value;
-  }) as Snapshot;
-  if (snapshot?.format !== "tracer-bpf snapshot 1") {
-    throw new Error(`not a snapshot of this version: ${String(snapshot?.format)}`);
+  try {
+    const json = gunzipSync(bytes, { maxOutputLength: LIMIT_BYTES }).toString();
+    const value: unknown = JSON.parse(json, (_key, item: unknown) => {
+      if (typeof item !== "object" || item === null) return item;
+      if ("base64" in item) return new Uint8Array(Buffer.from(String(item.base64), "base64"));
+      return "u64" in item ? BigInt(String(item.u64)) : item;
+    });
+    checkSnapshot(value);
+    return value as Snapshot;
+  } catch (error) {
+    // Whatever gunzip, JSON and BigInt find wrong is wrong with the bytes.
+    throw new Failure("the snapshot: not usable", { cause: error });
   }
-  return snapshot;
 }
+
+// --- internal ---
+
+/** A snapshot is about 2 MB; whatever unpacks to much more is something else. */
+const LIMIT_BYTES = 64 << 20;

@@ -64,6 +64,7 @@ function headersIn(sample: SkbSample): Headers[] {
 }
 
 function isOurs(bytes: Uint8Array, transport: number, { truth }: SkbSample): boolean {
+  if (transport + 4 > bytes.length) return false; // memory that could not be read as far
   const view = viewOf(bytes);
   return (
     view.getUint8(transport - IPV4_HEADER) === 0x45 &&

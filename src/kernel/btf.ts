@@ -47,20 +47,31 @@ export interface Member {
   bitSize: number;
 }
 
+/** The data contradicts itself: it is damaged, or of a format of its own. */
+export class BtfError extends Error {
+  override readonly name = "BtfError";
+}
+
+/** Throws a BtfError; so does every function below that comes upon something that cannot be. */
 export function parseBtf(data: Uint8Array): Btf {
   const header = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (data.byteLength < 24 || header.getUint16(0, true) !== 0xeb9f)
-    throw new Error("not BTF, or of the other byte order");
+    throw new BtfError("not BTF, or of the other byte order");
   const headerSize = header.getUint32(4, true);
-  const types = headerSize + header.getUint32(8, true);
-  const typesSize = header.getUint32(12, true);
-  const strings = headerSize + header.getUint32(16, true);
-  const stringsSize = header.getUint32(20, true);
+  const part = (what: string, at: number): Uint8Array => {
+    const from = headerSize + header.getUint32(at, true);
+    const size = header.getUint32(at + 4, true);
+    if (from + size <= data.byteLength) return data.subarray(from, from + size);
+    throw new BtfError(`its ${what} end at ${from + size}, the data at ${data.byteLength}`);
+  };
+  const types = part("types", 8);
+  const strings = part("strings", 16);
+  if (types.byteLength % 4 !== 0) throw new BtfError("its types are no whole number of words");
   // A copy, because a Uint32Array has to start at a multiple of 4.
-  const words = new Uint32Array(new Uint8Array(data.subarray(types, types + typesSize)).buffer);
+  const words = new Uint32Array(new Uint8Array(types).buffer);
   return {
     words,
-    strings: Buffer.from(data.buffer, data.byteOffset + strings, stringsSize),
+    strings: Buffer.from(strings.buffer, strings.byteOffset, strings.byteLength),
     ...indexTypes(words),
   };
 }
@@ -71,6 +82,7 @@ export function findType(btf: Btf, kind: Kind, name: string): number | null {
   for (let id = 1; id < btf.count; id++) {
     if (kindOf(btf, id) !== kind) continue;
     const from = word(btf, id, 0);
+    if (from + wanted.length > btf.strings.length) continue;
     if (btf.strings.compare(wanted, 0, wanted.length, from, from + wanted.length) === 0) return id;
   }
   return null;
@@ -85,7 +97,7 @@ export function findMember(btf: Btf, struct: string, path: string): Member | nul
   let member: Member | null = null;
   let bitOffset = 0;
   for (const name of path.split(".")) {
-    member = type === null ? null : memberNamed(btf, type, name);
+    member = type === null ? null : memberNamed(btf, type, name, DEEPEST, { left: MOST_MEMBERS });
     if (member === null) return null;
     bitOffset += member.bitOffset;
     type = skipNames(btf, member.type);
@@ -154,39 +166,60 @@ const NAMES: ReadonlySet<Kind> = new Set(["typedef", "volatile", "const", "restr
 
 /** The type behind typedefs and qualifiers. */
 export function skipNames(btf: Btf, id: number): number {
-  while (NAMES.has(kindOf(btf, id))) id = referredBy(btf, id);
-  return id;
+  for (let n = 0; n < DEEPEST; n++) {
+    if (!NAMES.has(kindOf(btf, id))) return id;
+    id = referredBy(btf, id);
+  }
+  throw new BtfError(`type ${id} is a name of itself`);
 }
 
 /** In bytes; pointers are those of a 64-bit kernel. */
 export function sizeOf(btf: Btf, id: number): number {
-  const type = skipNames(btf, id);
-  const kind = kindOf(btf, type);
-  if (kind === "ptr") return 8;
-  if (kind !== "array") return word(btf, type, 2);
-  const { element, length } = arrayOf(btf, type);
-  return length * sizeOf(btf, element);
+  let items = 1;
+  for (let n = 0; n < DEEPEST; n++) {
+    const type = skipNames(btf, id);
+    const kind = kindOf(btf, type);
+    if (kind === "ptr") return items * 8;
+    if (kind !== "array") return items * word(btf, type, 2);
+    const { element, length } = arrayOf(btf, type);
+    items *= length;
+    id = element;
+  }
+  throw new BtfError(`type ${id} is an array of itself`);
 }
 
-const word = (btf: Btf, id: number, n: number): number => btf.words[btf.at[id]! + n]!;
+/** Names of names, arrays of arrays: real ones have a handful. */
+const DEEPEST = 100;
+/** Members looked at for one name, those of unnamed structs included: real structs have some hundred. */
+const MOST_MEMBERS = 100_000;
+
+function word(btf: Btf, id: number, n: number): number {
+  if (id < 1 || id >= btf.count) throw new BtfError(`there is no type ${id}`);
+  return btf.words[btf.at[id]! + n]!;
+}
 
 // Wider than the 5 and 16 bits of old kernels; the bits between were zero there.
 const kindNumber = (info: number): number => (info >>> 24) & 0x7f;
 const vlen = (info: number): number => info & 0xffffff;
 
 function stringAt(btf: Btf, from: number): string {
-  return btf.strings.toString("utf8", from, btf.strings.indexOf(0, from));
+  const end = from < btf.strings.length ? btf.strings.indexOf(0, from) : -1;
+  if (end < 0) throw new BtfError(`the name at ${from} has no end`);
+  return btf.strings.toString("utf8", from, end);
 }
 
 function indexTypes(words: Uint32Array): { at: Uint32Array; count: number } {
   const at = new Uint32Array(Math.ceil(words.length / 3) + 1);
   let count = 1;
   for (let position = 0; position < words.length; count++) {
-    const info = words[position + 1]!;
+    const info = words[position + 1];
+    if (info === undefined) throw new BtfError(`type ${count} is cut off`);
     const row = KINDS[kindNumber(info)];
-    if (row === undefined) throw new Error(`BTF kind ${kindNumber(info)} is not known`);
+    if (row === undefined || row.kind === "void")
+      throw new BtfError(`kind ${kindNumber(info)} of type ${count} is not known`);
     at[count] = position;
     position += 3 + (row.extra + row.entry * vlen(info)) / 4;
+    if (position > words.length) throw new BtfError(`type ${count} is cut off`);
   }
   return { at, count };
 }
@@ -204,11 +237,19 @@ function memberAt(btf: Btf, id: number, info: number, n: number): Member {
   };
 }
 
-function memberNamed(btf: Btf, type: number, name: string): Member | null {
+/** `levels` and `budget` are for a struct that holds itself without a name, which would never end. */
+function memberNamed(
+  btf: Btf,
+  type: number,
+  name: string,
+  levels: number,
+  budget: { left: number },
+): Member | null {
   for (const member of membersOf(btf, type)) {
+    if (--budget.left < 0 || levels === 0) throw new BtfError(`type ${type} holds itself`);
     if (member.name === name) return member;
     if (member.name !== "") continue;
-    const inner = memberNamed(btf, skipNames(btf, member.type), name);
+    const inner = memberNamed(btf, skipNames(btf, member.type), name, levels - 1, budget);
     if (inner !== null) return { ...inner, bitOffset: inner.bitOffset + member.bitOffset };
   }
   return null;

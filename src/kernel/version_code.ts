@@ -61,4 +61,5 @@ function noteIn(view: DataView, from: number, to: number): number | null {
   return null;
 }
 
-const align4 = (size: number): number => (size + 3) & ~3;
+/** Not by a mask: sizes up to 2^32 would come out negative. */
+const align4 = (size: number): number => Math.ceil(size / 4) * 4;

@@ -1,6 +1,12 @@
 // Generated from bpf/*.h by build.ts: run "bun run build", do not edit.
 /* Little-endian, as every machine we run on. `_pad` members are left out. */
 
+/** The part of the buffer that the view shows, and nothing beyond it: throws a RangeError as the view itself does. */
+function bytesAt(view: DataView, p: number, length: number): Uint8Array {
+  if (p + length > view.byteLength) throw new RangeError("Out of bounds access");
+  return new Uint8Array(view.buffer, view.byteOffset + p, length);
+}
+
 export const TcpState = {
   TCP_STATE_ESTABLISHED: 1,
   TCP_STATE_SYN_SENT: 2,
@@ -499,7 +505,7 @@ export function readEvent(view: DataView, p: number): Event {
   return {
     sk: view.getBigUint64(p, true),
     conn: readConn(view, p + 8),
-    comm: new Uint8Array(view.buffer, view.byteOffset + p + 128, 16).slice(),
+    comm: bytesAt(view, p + 128, 16).slice(),
     kind: view.getUint32(p + 144, true),
     flags: view.getUint32(p + 148, true),
   };
@@ -507,7 +513,7 @@ export function readEvent(view: DataView, p: number): Event {
 export function writeEvent(view: DataView, p: number, value: Event): void {
   view.setBigUint64(p, value.sk, true);
   writeConn(view, p + 8, value.conn);
-  new Uint8Array(view.buffer, view.byteOffset + p + 128, 16).set(value.comm);
+  bytesAt(view, p + 128, 16).set(value.comm);
   view.setUint32(p + 144, value.kind, true);
   view.setUint32(p + 148, value.flags, true);
 }
@@ -758,11 +764,11 @@ export interface Chunk {
 }
 export function readChunk(view: DataView, p: number): Chunk {
   return {
-    bytes: new Uint8Array(view.buffer, view.byteOffset + p, 256).slice(),
+    bytes: bytesAt(view, p, 256).slice(),
   };
 }
 export function writeChunk(view: DataView, p: number, value: Chunk): void {
-  new Uint8Array(view.buffer, view.byteOffset + p, 256).set(value.bytes);
+  bytesAt(view, p, 256).set(value.bytes);
 }
 
 export const tracePrograms = [

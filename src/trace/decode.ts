@@ -3,6 +3,7 @@ import type { Direction, EventKind, Totals } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { addressOfWords } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
+import { RecordError } from "../record/error.ts";
 import {
   ConnDirection,
   ConnFact,
@@ -14,15 +15,19 @@ import {
 } from "../record/layout.gen.ts";
 import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
 
-/** Every record in what one drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. */
+/**
+ * Every record in what one drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. Throws a RecordError when a
+ * record reaches beyond it.
+ */
 export function readRecords(drained: Uint8Array): Event[] {
   const view = new DataView(drained.buffer, drained.byteOffset, drained.byteLength);
   const events: Event[] = [];
   for (let at = 0; at + 8 <= drained.length;) {
     const size = view.getUint32(at, true);
-    const next = at + 8 + ((size + 7) & ~7);
-    if (size >= eventSize && next <= drained.length) events.push(readEvent(view, at + 8));
-    at = next;
+    if (at + 8 + size > drained.length)
+      throw new RecordError("the event ring", `a record of ${size} bytes reaches beyond the drain`);
+    if (size >= eventSize) events.push(readEvent(view, at + 8));
+    at += 8 + ((size + 7) & ~7);
   }
   return events;
 }

@@ -1,0 +1,120 @@
+/** Whether parsed JSON has the shape of a snapshot: it comes with bug reports, from anybody. Pure. */
+
+/** Throws a Refusal that names the member. */
+type Check = (value: unknown, at: string) => void;
+
+export class Refusal extends Error {}
+
+const refuse = (at: string, what: string): never => {
+  throw new Refusal(`${at} is no ${what}`);
+};
+
+const text: Check = (value, at) => void (typeof value === "string" || refuse(at, "text"));
+const u64: Check = (value, at) =>
+  void ((typeof value === "bigint" && value >= 0n && value < 1n << 64n) || refuse(at, "u64"));
+const whole: Check = (value, at) =>
+  void ((Number.isSafeInteger(value) && (value as number) >= 0) || refuse(at, "whole number"));
+const bytes: Check = (value, at) => void (value instanceof Uint8Array || refuse(at, "bytes"));
+
+const bytesOf =
+  (...lengths: number[]): Check =>
+  (value, at) =>
+    void (
+      (value instanceof Uint8Array && lengths.includes(value.length)) ||
+      refuse(at, `${lengths.join(" or ")} bytes`)
+    );
+
+const nullable =
+  (check: Check): Check =>
+  (value, at) =>
+    value === null ? undefined : check(value, at);
+
+const optional =
+  (check: Check): Check =>
+  (value, at) =>
+    value === undefined ? undefined : check(value, at);
+
+const oneOf =
+  (...allowed: unknown[]): Check =>
+  (value, at) =>
+    void (allowed.includes(value) || refuse(at, allowed.join(" or ")));
+
+const list =
+  (check: Check): Check =>
+  (value, at) => {
+    if (!Array.isArray(value)) return refuse(at, "list");
+    for (const [n, item] of value.entries()) check(item, `${at}[${n}]`);
+  };
+
+const object =
+  (members: Record<string, Check>): Check =>
+  (value, at) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      return refuse(at, "object");
+    for (const [name, check] of Object.entries(members))
+      check(
+        Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined,
+        `${at}.${name}`,
+      );
+  };
+
+const sockTruth = object({
+  family: whole,
+  state: whole,
+  netns: whole,
+  ino: whole,
+  daddr: optional(bytesOf(4)),
+  saddr: optional(bytesOf(4)),
+  v6_daddr: optional(bytesOf(16)),
+  v6_saddr: optional(bytesOf(16)),
+  dport: optional(whole),
+  sport: optional(whole),
+  sk_flags: optional(whole),
+  sk_err: optional(whole),
+  rtt: optional(whole),
+  rttvar: optional(whole),
+  total_retrans: optional(whole),
+  bytes_acked: optional(u64),
+  bytes_received: optional(u64),
+  segs_in: optional(whole),
+  segs_out: optional(whole),
+  write_seq: optional(whole),
+  snd_una: optional(whole),
+  rcv_nxt: optional(whole),
+  copied_seq: optional(whole),
+});
+
+const datagram = object({
+  family: whole,
+  saddr: bytesOf(4, 16),
+  daddr: bytesOf(4, 16),
+  sport: whole,
+  dport: whole,
+});
+
+const send = object({ sk: u64, arguments: list(nullable(bytes)), truth: datagram });
+
+/** To add a member to a snapshot, add its row. */
+const snapshot = object({
+  format: oneOf("tracer-bpf snapshot 1"),
+  kernel: object({ release: text, version: text, machine: text }),
+  attach: oneOf("kprobe", "tracepoint"),
+  no_ipv6: nullable(text),
+  // Older ones do not have it.
+  no_ipv6_address: optional(nullable(text)),
+  socks: list(
+    object({
+      name: text,
+      sk: u64,
+      bytes,
+      truth: sockTruth,
+      behind: list(object({ offset: whole, bytes })),
+    }),
+  ),
+  contrast: list(object({ bytes, protocol: whole, type: whole })),
+  sends4: list(send),
+  sends6: list(send),
+  skbs: list(object({ sk: u64, bytes, behind: list(nullable(bytes)), truth: datagram })),
+});
+
+export const checkSnapshot = (value: unknown): void => snapshot(value, "the snapshot");

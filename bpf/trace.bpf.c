@@ -4,6 +4,7 @@
  * Keeps to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global data.
  */
 #include "kprobes.h"
+#include "open.h"
 #include "tracepoints.h"
 #include "udp_kprobes.h"
 #include "udp_tracepoints.h"
@@ -136,6 +137,26 @@ int on_udp_destroy_sock(void *ctx)
 	return 0;
 }
 
+/* int tcp4_seq_show(struct seq_file *seq, void *v): a line of /proc/net/tcp; attached only while the tool reads it */
+SEC("kprobe/tcp4_seq_show")
+int on_tcp4_seq_show(void *ctx)
+{
+	struct live live = {};
+
+	listed(ctx, reg(ctx, REG_ARG2), &live);
+	return 0;
+}
+
+/* int tcp6_seq_show(struct seq_file *seq, void *v): the same of /proc/net/tcp6 */
+SEC("kprobe/tcp6_seq_show")
+int on_tcp6_seq_show(void *ctx)
+{
+	struct live live = {};
+
+	listed(ctx, reg(ctx, REG_ARG2), &live);
+	return 0;
+}
+
 /*
  * (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later.
  * Five programs on one tracepoint: a program that is interrupted is not entered again on that CPU, and a handshake
@@ -247,6 +268,16 @@ SEC("raw_tp/run_accepted")
 int run_accepted(struct bpf_raw_tracepoint_args *ctx)
 {
 	answer_accepted(ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+/* Run once per network namespace at the start. 5.9 and later, with the kernel's BTF. */
+SEC("iter/tcp")
+int list_tcp(struct iter_tcp *ctx)
+{
+	struct live live = {};
+
+	iterated(ctx, &live);
 	return 0;
 }
 

@@ -49,6 +49,7 @@ const SYMBOLS = {
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
+  sh_iter: { args: ["i32"], returns: "i32" },
   sh_map_lookup: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_map_update: { args: ["i32", "ptr", "ptr", SIZE], returns: "i32" },
   sh_map_delete: { args: ["i32", "ptr"], returns: "i32" },
@@ -128,6 +129,8 @@ export function openShim() {
       check(`kprobe ${symbol}`, c.sh_kprobe_pmu(progFd, pmuType, retprobeBit, text(symbol))),
     perfTracepoint: (progFd: number, tracepointId: number): number =>
       check(`perf tracepoint ${tracepointId}`, c.sh_perf_tracepoint(progFd, tracepointId)),
+    /** A BPF iterator over the calling thread's namespaces, an fd of the caller's to read to its end. */
+    iterator: (progFd: number): number => check("BPF iterator", c.sh_iter(progFd)),
 
     /** false: no such key. */
     mapLookup: (fd: number, key: NodeJS.TypedArray, value: NodeJS.TypedArray): boolean =>

@@ -785,6 +785,8 @@ export const tracePrograms = [
   "on_skb_consume_udp",
   "on_skb_free_datagram_locked",
   "on_udp_destroy_sock",
+  "on_tcp4_seq_show",
+  "on_tcp6_seq_show",
   "on_passive_established",
   "on_passive_established_again",
   "on_active_established",
@@ -795,6 +797,7 @@ export const tracePrograms = [
   "on_sock_recv_length",
   "run_udp_gone",
   "run_accepted",
+  "list_tcp",
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
 export const traceMaps = [
@@ -805,6 +808,7 @@ export const traceMaps = [
   "accepted_answer",
   "udp_socks",
   "udp_flows",
+  "lister",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
 

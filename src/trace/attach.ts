@@ -1,9 +1,18 @@
 /** Loads the trace object and attaches it, one way or the other. */
 import { traceObject } from "../embedded.ts";
+import { KernelError } from "../kernel/shim.ts";
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
-import { kprobes, runByTool, tracepoints, type KprobePoint, type TracePoints } from "./programs.ts";
+import {
+  kprobes,
+  listIterator,
+  listKprobes,
+  runByTool,
+  tracepoints,
+  type KprobePoint,
+  type TracePoints,
+} from "./programs.ts";
 
 /** `udp` is what UDP adds, if anything. Throws a Failure that names the program or the symbol. The rings must be there before the first event: `ready`. */
 export function attachTrace(
@@ -16,17 +25,14 @@ export function attachTrace(
 ): KernelObject {
   const points = [...kprobes, accept, ...udp.kprobes];
   const raw = [...tracepoints, ...udp.tracepoints];
-  const load =
+  const object = load(
+    host,
     mode === "kprobe"
-      ? points.map((point) => point.program)
-      : [...raw.map((point) => point.program), ...runByTool];
-  let object: KernelObject;
-  try {
-    const spec = { name: "trace", file: traceObject, programs: tracePrograms, load, constants };
-    object = loadObject(host.shim, spec);
-  } catch (error) {
-    throw explained(error, { step: "program", subject: "trace" });
-  }
+      ? [...points, ...listKprobes].map((point) => point.program)
+      : [...raw.map((point) => point.program), ...runByTool],
+    mode === "kprobe" ? [] : [listIterator],
+    constants,
+  );
   try {
     ready(object);
     if (mode === "kprobe") for (const point of points) attachKprobe(host, object, point);
@@ -39,6 +45,23 @@ export function attachTrace(
 }
 
 // --- internal ---
+
+/** With the optional programs if the kernel takes them, else without. */
+function load(
+  host: Host,
+  needed: readonly string[],
+  optional: readonly string[],
+  constants: ReadonlyMap<number, bigint>,
+): KernelObject {
+  const spec = { name: "trace", file: traceObject, programs: tracePrograms, constants };
+  try {
+    return loadObject(host.shim, { ...spec, load: [...needed, ...optional] });
+  } catch (error) {
+    if (optional.length > 0 && error instanceof KernelError)
+      return load(host, needed, [], constants);
+    throw explained(error, { step: "program", subject: "trace" });
+  }
+}
 
 function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): void {
   const { program, symbol, retprobe = false } = point;

@@ -55,11 +55,13 @@ export function toConnEvent(event: Event, kind: EventKind, known: Known): Traced
     netns: tup.netns === 0 ? null : tup.netns,
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
-    ...(kind === "close"
+    ...(hasTotals.has(event.kind)
       ? { totals: tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp) }
       : {}),
   };
 }
+
+const hasTotals = new Set<number>([Kind.EVENT_CLOSE, Kind.EVENT_OPEN]);
 
 /** Kinds of the ring that are shown as they are. To add one, add a row. */
 const kinds: ReadonlyMap<number, EventKind> = new Map([

@@ -13,14 +13,18 @@ export interface TracePoints {
   tracepoints: readonly { program: TraceProgram; name: string }[];
 }
 
-/** To probe another function: a SEC line in bpf/trace.bpf.c, a row here. */
+/**
+ * In the order in which they are attached: ends before beginnings, so that what is seen to begin is seen to end, and no
+ * entry stays behind for the next connection on the same sock. To probe another function: a SEC line in
+ * bpf/trace.bpf.c, a row here.
+ */
 export const kprobes: readonly KprobePoint[] = [
-  { program: "on_tcp_connect", symbol: "tcp_connect" },
-  { program: "on_tcp_finish_connect", symbol: "tcp_finish_connect" },
-  { program: "on_tcp_shutdown", symbol: "tcp_shutdown" },
-  { program: "on_tcp_disconnect", symbol: "tcp_disconnect" },
-  { program: "on_tcp_close", symbol: "tcp_close" },
   { program: "on_tcp_v4_destroy_sock", symbol: "tcp_v4_destroy_sock" },
+  { program: "on_tcp_close", symbol: "tcp_close" },
+  { program: "on_tcp_disconnect", symbol: "tcp_disconnect" },
+  { program: "on_tcp_shutdown", symbol: "tcp_shutdown" },
+  { program: "on_tcp_finish_connect", symbol: "tcp_finish_connect" },
+  { program: "on_tcp_connect", symbol: "tcp_connect" },
 ];
 
 /**
@@ -32,13 +36,14 @@ export const acceptPoints: readonly KprobePoint[] = [
   { program: "on_inet_csk_accept", symbol: "inet_csk_accept", retprobe: true },
 ];
 
+/** In the same order. */
 export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
-  { program: "on_passive_established", name: "inet_sock_set_state" },
-  { program: "on_passive_established_again", name: "inet_sock_set_state" },
-  { program: "on_active_established", name: "inet_sock_set_state" },
+  { program: "on_tcp_destroy_sock", name: "tcp_destroy_sock" },
   { program: "on_closed", name: "inet_sock_set_state" },
   { program: "on_set_state", name: "inet_sock_set_state" },
-  { program: "on_tcp_destroy_sock", name: "tcp_destroy_sock" },
+  { program: "on_active_established", name: "inet_sock_set_state" },
+  { program: "on_passive_established", name: "inet_sock_set_state" },
+  { program: "on_passive_established_again", name: "inet_sock_set_state" },
 ];
 
 /** Alternatives: the first function that this kernel has is probed. To follow a kernel that renames one, add it. */
@@ -94,3 +99,12 @@ export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
 
 /** Loaded with the tracepoints and run by the tool, never attached. */
 export const runByTool: readonly TraceProgram[] = ["run_accepted", "run_udp_gone"];
+
+/** Attached only while the tool reads /proc/net/tcp, to list the connections that are open already. */
+export const listKprobes: readonly KprobePoint[] = [
+  { program: "on_tcp4_seq_show", symbol: "tcp4_seq_show" },
+  { program: "on_tcp6_seq_show", symbol: "tcp6_seq_show" },
+];
+
+/** The same with tracepoints. It needs the kernel's BTF; where it does not load, the trace goes on without a list. */
+export const listIterator: TraceProgram = "list_tcp";

@@ -17,9 +17,10 @@ import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace } from "./attach.ts";
 import { kindOf, toConnEvent } from "./decode.ts";
-import { drainer } from "./drain.ts";
+import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
+import { listOpen } from "./listing.ts";
 import { countLosses, type LossCount } from "./losses.ts";
 import {
   knownTotals,
@@ -28,6 +29,7 @@ import {
   traceConstants,
   type KnownFlowTotals,
 } from "./offsets.ts";
+import { Opens } from "./opens.ts";
 import {
   acceptPoints,
   missedIsLost,
@@ -69,11 +71,14 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
   const attached = openFirst(host, report, notes);
+  const listing = listOpen({ host, ...attached });
+  notes.push(...listing.notes);
+  const early = [...attached.early, ...listing.events];
   const what = attached.udp === null ? "TCP" : "TCP and UDP";
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
   const self = options.self === true;
-  return running({ host, ...attached, report, flowTimeouts, description, notes, self });
+  return running({ host, ...attached, early, report, flowTimeouts, description, notes, self });
 }
 
 // --- internal ---
@@ -88,13 +93,21 @@ function ringPages(): number {
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
 const SETTLED_NS = 1_000_000n;
 
+/** By the second poll all that was drained before the first has been applied, and by the third its races. */
+const SETTLED_POLLS = 3;
+
 interface Attached {
   object: KernelObject;
   rings: PerfRings;
 }
 
+/** Attached and found to work. */
 interface Checked extends Attached {
+  /** The tool's own, as the kernel numbers it. */
   tgid: number;
+  drain: Drain;
+  /** What has been drained so far: others did not wait for the check. */
+  early: Event[];
   /** What is known of UDP flows; null: they are not traced. */
   udp: KnownFlowTotals | null;
 }
@@ -158,11 +171,17 @@ function openChecked(host: Host, report: GuessReport, mode: AttachMode, notes: s
       attached = open(host, report, mode, point, udp.points);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
-      const check = withLoopback((place) => selfCheck(place, drain, exact));
+      const early: Event[] = [];
+      const keep = () => {
+        const drained = drain();
+        for (const event of drained) early.push(event);
+        return drained;
+      };
+      const check = withLoopback((place) => selfCheck(place, keep, exact));
       if (check.sawAccept) {
-        const checked = checkUdp(host, mode, attached, udp);
+        const checked = checkUdp(host, mode, object, keep, udp);
         notes.push(...checked.notes);
-        return { object, rings, tgid: check.tgid, udp: checked.known };
+        return { object, rings, tgid: check.tgid, udp: checked.known, drain, early };
       }
       last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
     } catch (error) {
@@ -198,18 +217,20 @@ function close(host: Host, { object, rings }: Attached): void {
 }
 
 function running(of: Running): Trace {
-  const { host, mode, object, rings, tgid, udp, report, description, notes } = of;
+  const { host, mode, object, rings, tgid, udp, drain, report, description, notes } = of;
   const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
   const flows = udp && new Flows(flowSource(host.shim, object, mode), of.flowTimeouts);
-  const drain = drainer(host.shim, object, rings);
+  const opens = new Opens();
   const accepts = new Accepts(acceptSources(host.shim, object, tgid));
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
-  let held: Event[] = [];
+  let held = of.early;
+  let polls = 0;
   const began = monotonicNs();
   /** What the tool does itself; with `self`, only what it did to get ready. */
   const isOwn = (event: Event) =>
-    event.conn.tup.pid === tgid && !(of.self && timeOf(event) >= began);
+    event.conn.tup.pid === tgid &&
+    !(of.self && (timeOf(event) >= began || event.kind === EventKind.EVENT_OPEN));
 
   const missed = (): LossCount => {
     const loaded = missedIsLost[mode].filter((program) => object.loaded(program));
@@ -242,7 +263,11 @@ function running(of: Running): Trace {
     const drained = [...held, ...drain()].sort(byTime);
     held = last ? [] : drained.filter((event) => timeOf(event) > settled);
     const ready = last ? drained : drained.filter((event) => timeOf(event) <= settled);
-    const events = ready.flatMap((event) => flows?.event(event) ?? shown(event, accepts));
+    const events = ready.flatMap((event) => {
+      const news = opens.apply(event);
+      return news === null ? [] : (flows?.event(news) ?? shown(news, accepts));
+    });
+    if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
     if (flows) events.push(...flows.tick(monotonicNs()));
     return events

@@ -4,8 +4,7 @@ import type { GuessReport } from "../guess/report.ts";
 import type { AttachMode, Host } from "../kernel/host.ts";
 import { findSymbol } from "../kernel/kallsyms.ts";
 import type { KernelObject } from "../kernel/object.ts";
-import type { PerfRings } from "../kernel/shim.ts";
-import { drainer } from "./drain.ts";
+import type { Event } from "../record/layout.gen.ts";
 import { flowSource } from "./flow_source.ts";
 import { missingForUdp, type KnownFlowTotals } from "./offsets.ts";
 import { udpKprobes, udpTracepoints, type TracePoints } from "./programs.ts";
@@ -38,12 +37,12 @@ export function udpPoints(report: GuessReport, mode: AttachMode): UdpPoints {
 export function checkUdp(
   host: Host,
   mode: AttachMode,
-  { object, rings }: { object: KernelObject; rings: PerfRings },
+  object: KernelObject,
+  drain: () => Event[],
   { missing }: UdpPoints,
 ): { known: KnownFlowTotals | null; notes: string[] } {
   if (missing !== null) return { known: null, notes: [`UDP is not traced: ${missing}`] };
   const source = flowSource(host.shim, object, mode);
-  const drain = drainer(host.shim, object, rings);
   const check = withLoopback((place) => udpCheck(place, mode, drain, source));
   if (check === null)
     return { known: null, notes: ["UDP is not traced: the tool's own datagrams were not seen"] };

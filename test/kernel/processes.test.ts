@@ -15,11 +15,7 @@ const full = process.env["FULL"] === "1";
 describe.each(modes)("trace --attach %s", (mode) => {
   let acceptor: Actor;
   let blocked: { port: number; pid: number };
-  let older: peer.Pair;
   const our = traced(mode, async () => {
-    older = peer.pair();
-    older.client.write(401);
-    older.server.read(401);
     acceptor = our.actor("block-in-accept");
     blocked = await acceptor.hear();
     peer.until("accept(2)", () => isBlockedInAccept(blocked.pid));
@@ -32,31 +28,6 @@ describe.each(modes)("trace --attach %s", (mode) => {
     client.close();
     await expectConnection(our.tracer, client);
     await expectConnection(our.tracer, await acceptor.hear<peer.Truth>());
-  });
-
-  test("a connection older than the trace: what its close tells is right or null", async () => {
-    const { client, server } = older;
-    server.write(409);
-    client.read(409);
-    client.close();
-    server.close();
-    await flushed(our.tracer);
-    for (const { truth } of [client, server]) {
-      const shown = our.tracer.events.filter(
-        ({ local, remote }) => local.port === truth.local.port && remote.port === truth.remote.port,
-      );
-      expect(shown).toHaveLength(1);
-      for (const event of shown) {
-        const closed = await our.tracer.take("close", truth);
-        expect(closed).toBe(event);
-        expect(closed).toMatchObject({ pid: truth.pid, comm: truth.comm, duration_us: null });
-        expect([truth.sent, null]).toContain(closed.bytes_sent!);
-        expect([truth.received, null]).toContain(closed.bytes_received!);
-        expect(["unknown", truth.opened === "connect" ? "outgoing" : "incoming"]).toContain(
-          closed.direction,
-        );
-      }
-    }
   });
 
   test("a process that connects, writes and exits is named", async () => {

@@ -71,3 +71,15 @@ int sh_perf_tracepoint(int prog_fd, int tracepoint_id)
 	attr.config = tracepoint_id;
 	return attach_perf(&attr, prog_fd);
 }
+
+/* An iterator over what the calling thread's namespaces hold when it is made; its fd is read(2) to the end. */
+int sh_iter(int prog_fd)
+{
+	int link = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, NULL), fd;
+
+	if (link < 0)
+		return link;
+	fd = bpf_iter_create(link);
+	close(link);
+	return fd;
+}

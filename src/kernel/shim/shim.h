@@ -34,6 +34,7 @@ SH_API __s64 sh_prog_misses(int prog_fd);
 SH_API int sh_raw_tracepoint(int prog_fd, const char *name);
 SH_API int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol);
 SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
+SH_API int sh_iter(int prog_fd);
 int perf_open(struct perf_event_attr *attr, int cpu);
 
 /* map.c: keys and values are plain bytes of the map's own sizes. */

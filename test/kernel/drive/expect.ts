@@ -50,7 +50,53 @@ export async function expectClosed(tracer: Tracer, truth: Truth): Promise<Event>
   return event;
 }
 
+/**
+ * What the trace must show of a connection that was open before it: the end's counts so far. `sure` is false where
+ * neither the counters nor the ports tell who opened it: then the direction and the bytes sent may be unknown.
+ */
+export async function expectListed(
+  tracer: Tracer,
+  end: Peer | Truth,
+  { sure = true, shared = false } = {},
+): Promise<Event> {
+  return expectOlder(tracer, "open", "truth" in end ? end.truth : end, sure, shared);
+}
+
+/** The close of such a connection. */
+export async function expectListedClosed(
+  tracer: Tracer,
+  end: Peer | Truth,
+  { sure = true, shared = false } = {},
+): Promise<Event> {
+  return expectOlder(tracer, "close", "truth" in end ? end.truth : end, sure, shared);
+}
+
 // --- internal ---
+
+async function expectOlder(
+  tracer: Tracer,
+  kind: "open" | "close",
+  truth: Truth,
+  sure: boolean,
+  shared: boolean,
+): Promise<Event> {
+  const event = await tracer.take(kind, truth);
+  const known = sure || event.direction !== "unknown";
+  expectIdentity(
+    { ...event, direction: known ? event.direction : directionOf(truth) },
+    shared && event.pid === null ? { ...truth, pid: null, comm: null } : truth,
+  );
+  expect(Object.keys(event)).toEqual([...openKeys, ...totalKeys]);
+  expect(event).toMatchObject({
+    bytes_sent: known ? truth.sent : null,
+    bytes_received: truth.received,
+    duration_us: null,
+  });
+  return event;
+}
+
+const directionOf = ({ opened }: Pick<Truth, "opened">) =>
+  opened === "connect" ? "outgoing" : "incoming";
 
 const openKeys = "v time event protocol pid comm family direction netns local remote".split(" ");
 
@@ -68,7 +114,7 @@ function expectIdentity(
     pid: truth.pid,
     comm: truth.comm,
     family: truth.family,
-    direction: truth.opened === "connect" ? "outgoing" : "incoming",
+    direction: directionOf(truth),
     netns: truth.netns,
     local: truth.local,
     remote: truth.remote,

@@ -14,7 +14,7 @@ export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 export interface Event {
   v: number;
   time: string;
-  event: "connect" | "accept" | "close";
+  event: "connect" | "accept" | "close" | "fail" | "open";
   pid: number | null;
   comm: string | null;
   family: 4 | 6;

@@ -1,0 +1,91 @@
+/** The network namespaces of this host, and work done inside of one. */
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { CLONE_NEWNET } from "./constants.ts";
+import * as libc from "./libc.ts";
+import { allPids } from "./owners.ts";
+
+export interface Namespace {
+  /** Its inode, as the kernel's ns.inum. */
+  netns: number;
+  /** A file that stands for it. */
+  path: string;
+}
+
+const OWN = "/proc/thread-self/ns/net";
+/** Where `ip netns` keeps namespaces alive that may hold no process. */
+const NAMED = "/run/netns";
+
+/** The calling thread's first. One that is only kept by a file descriptor or a socket cannot be found. */
+export function networkNamespaces(): Namespace[] {
+  const own = statSync(OWN);
+  const found = new Map<number, string>([[own.ino, OWN]]);
+  const paths = [
+    ...allPids().map((pid) => `/proc/${pid}/ns/net`),
+    ...namesIn(NAMED).map((name) => `${NAMED}/${name}`),
+  ];
+  for (const path of paths) {
+    try {
+      const { ino, dev } = statSync(path);
+      // A name whose mount is gone is an ordinary file.
+      if (dev === own.dev && !found.has(ino)) found.set(ino, path);
+    } catch {
+      continue; // the process has ended
+    }
+  }
+  return [...found].map(([netns, path]) => ({ netns, path }));
+}
+
+/** Moves only the calling thread, for the time of `work`. `null`: the namespace has gone, or must not be entered. */
+export function inNamespace<T>({ path }: Namespace, work: () => T): T | null {
+  if (path === OWN) return work();
+  const home = openSync(OWN, "r");
+  try {
+    if (!enter(path)) return null;
+    try {
+      return work();
+    } finally {
+      comeBack(home);
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
+/** net.ipv4.ip_local_port_range of the calling thread's namespace, or "" where it cannot be read. */
+export function localPortRange(): string {
+  try {
+    return readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "latin1");
+  } catch {
+    return "";
+  }
+}
+
+// --- internal ---
+
+function enter(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return false;
+  }
+  try {
+    return libc.setns(fd, CLONE_NEWNET) === 0;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function comeBack(home: number): void {
+  const r = libc.setns(home, CLONE_NEWNET);
+  // Everything that follows would happen in the wrong place.
+  if (r < 0) throw new Error(`return to the own network namespace: ${libc.errnoName(r)}`);
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

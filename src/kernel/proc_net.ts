@@ -1,0 +1,73 @@
+/** /proc/net/tcp and tcp6 of the calling thread's network namespace. */
+import { O_CLOEXEC, O_RDONLY, TCP_LISTEN } from "./constants.ts";
+import * as libc from "./libc.ts";
+
+export interface TcpRow {
+  /** As the kernel prints them, each 32-bit word in hex; an IPv4-mapped address as IPv4. */
+  local: string;
+  remote: string;
+  localPort: number;
+  remotePort: number;
+  /** tcpi_state and skc_state have the same numbers. */
+  state: number;
+  /** Of the socket; 0 when no process holds it. */
+  ino: number;
+}
+
+export const isListener = ({ state }: TcpRow): boolean => state === TCP_LISTEN;
+
+/** The kernel gives at most one page per read. */
+const PAGE = 1 << 16;
+
+/**
+ * Every line of one of the two files, `[]` where there is none (tcp6 without IPv6). The kernel works on a page of lines
+ * at a time; `afterPage` is called in between.
+ */
+export function readTcpRows(file: "tcp" | "tcp6", afterPage: () => void = () => {}): TcpRow[] {
+  const fd = libc.open(`/proc/thread-self/net/${file}`, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return [];
+  const page = new Uint8Array(PAGE);
+  const decoder = new TextDecoder("latin1");
+  const rows: TcpRow[] = [];
+  let rest = "";
+  try {
+    for (;;) {
+      const bytes = libc.read(fd, page);
+      if (bytes <= 0) return rows;
+      const lines = (rest + decoder.decode(page.subarray(0, bytes))).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        const row = parseTcpRow(line);
+        if (row) rows.push(row);
+      }
+      afterPage();
+    }
+  } finally {
+    libc.close(fd);
+  }
+}
+
+/** `null` for the titles. */
+export function parseTcpRow(line: string): TcpRow | null {
+  // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+  const [, local, localPort, remote, remotePort, state, ino] = ROW.exec(line) ?? [];
+  if (ino === undefined) return null;
+  return {
+    local: plain(local!),
+    remote: plain(remote!),
+    localPort: parseInt(localPort!, 16),
+    remotePort: parseInt(remotePort!, 16),
+    state: parseInt(state!, 16),
+    ino: Number(ino),
+  };
+}
+
+// --- internal ---
+
+const ROW =
+  /^ *\d+: ([\dA-F]{8,32}):([\dA-F]{4}) ([\dA-F]{8,32}):([\dA-F]{4}) ([\dA-F]{2}) \S+ \S+ \S+ +\d+ +\d+ (\d+)/;
+
+const MAPPED = "0000000000000000FFFF0000";
+
+const plain = (address: string): string =>
+  address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;

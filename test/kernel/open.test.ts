@@ -1,0 +1,236 @@
+/**
+ * Connections that were open before the trace. The truth is what their ends counted and what TCP_INFO says; who
+ * opened them must be right even where the listener is gone.
+ */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import type { Actor } from "./drive/actors.ts";
+import { expectConnection, expectListed, expectListedClosed } from "./drive/expect.ts";
+import { linuxAtLeast, modes } from "./drive/modes.ts";
+import * as peer from "./drive/peer.ts";
+import { flushed, traced } from "./drive/traced.ts";
+import { Tracer } from "./drive/tracer.ts";
+
+setDefaultTimeout(180_000);
+
+/** The walk of the tracepoint mode needs the kernel's types. */
+const hasBtf = existsSync("/sys/kernel/btf/vmlinux");
+const listing = modes.filter((mode) => mode === "kprobe" || hasBtf);
+
+interface Older extends peer.Pair {
+  listener: peer.Listener;
+}
+
+/** A pair whose listener stays, with something sent each way. */
+function older(family: peer.Family, there: number, back: number): Older {
+  const listener = new peer.Listener(peer.families[family]);
+  const client = peer.dial(listener.address, listener.port);
+  const server = listener.accept();
+  peer.transfer(client, server, there);
+  peer.transfer(server, client, back);
+  return { client, server, listener };
+}
+
+const ends = ({ client, server }: peer.Pair): peer.Peer[] => [client, server];
+
+test.skipIf(!linuxAtLeast(5, 10))("a kernel that can list is listed", () => {
+  expect(listing).not.toBeEmpty();
+});
+
+describe.each(listing)("trace --attach %s, connections older than the trace", (mode) => {
+  const pairs = new Map<peer.Family, Older>();
+  let left: peer.Pair;
+  let halfClosed: Older;
+  let unread: Older;
+  let waiting: { listener: peer.Listener; client: peer.Peer };
+  let abandoned: Older;
+  let child: Actor;
+  let elsewhere: [peer.Truth, peer.Truth];
+  let acceptor: Actor;
+  let blocked: { port: number };
+
+  const our = traced(mode, async () => {
+    for (const [i, family] of (Object.keys(peer.families) as peer.Family[]).entries())
+      pairs.set(family, older(family, 1009 + i, 2003 + i));
+    // Its listener is gone: only its counters tell who opened it.
+    left = peer.pair();
+    peer.transfer(left.client, left.server, 307);
+    left.client.awaitInfo("the acknowledgement", (info) => info.unacked === 0);
+    halfClosed = older("IPv4", 401, 409);
+    halfClosed.client.shutdown();
+    halfClosed.server.readToEnd();
+    unread = older("IPv4", 13, 17);
+    unread.server.write(5003);
+    unread.server.awaitInfo("the acknowledgement", (info) => info.unacked === 0);
+    const listener = new peer.Listener("127.0.0.1");
+    waiting = { listener, client: peer.dial("127.0.0.1", listener.port) };
+    waiting.client.write(211);
+    // Closed by its application, kept by the kernel: the server does not close.
+    abandoned = older("IPv4", 19, 23);
+    abandoned.client.close();
+    abandoned.server.readToEnd();
+    child = our.actor("own-netns", 7001, 41_001);
+    elsewhere = await child.hear();
+    acceptor = our.actor("block-in-accept");
+    blocked = await acceptor.hear();
+  });
+
+  test("each is listed once, with its owner, direction and exact bytes", async () => {
+    for (const pair of pairs.values())
+      for (const end of ends(pair)) await expectListed(our.tracer, end);
+  });
+
+  test("segments, retransmits and RTT are what TCP_INFO says", async () => {
+    const { client } = pairs.get("IPv4")!;
+    const { local, remote } = client.truth;
+    const listed = our.tracer.events.find(
+      (event) =>
+        event.event === "open" &&
+        event.local.port === local.port &&
+        event.remote.port === remote.port,
+    )!;
+    const info = client.info();
+    expect(listed).toMatchObject({
+      segs_out: info.segs_out!,
+      segs_in: info.segs_in!,
+      retransmits: info.total_retrans!,
+      rtt_us: info.rtt!,
+      rtt_var_us: info.rttvar!,
+    });
+  });
+
+  test("a close tells all that the connection moved, before the trace and during it", async () => {
+    for (const { client, server, listener } of pairs.values()) {
+      peer.transfer(client, server, 104_729);
+      peer.transfer(server, client, 7919);
+      client.close();
+      server.readToEnd();
+      server.close();
+      listener.close();
+      await expectListedClosed(our.tracer, client);
+      await expectListedClosed(our.tracer, server);
+    }
+  });
+
+  test("one whose listener is gone is right, or says that it does not know", async () => {
+    for (const end of ends(left)) await expectListed(our.tracer, end, { sure: false });
+    peer.transfer(left.server, left.client, 311);
+    for (const end of ends(left)) end.close();
+    for (const end of ends(left)) await expectListedClosed(our.tracer, end, { sure: false });
+  });
+
+  test("one that was half closed counts no FIN", async () => {
+    for (const end of ends(halfClosed)) await expectListed(our.tracer, end);
+    peer.transfer(halfClosed.server, halfClosed.client, 419);
+    halfClosed.server.close();
+    halfClosed.client.readToEnd();
+    halfClosed.client.close();
+    for (const end of ends(halfClosed)) await expectListedClosed(our.tracer, end);
+  });
+
+  test("what the application has not read does not count", async () => {
+    for (const end of ends(unread)) await expectListed(our.tracer, end);
+    unread.client.read(5003);
+    for (const end of ends(unread)) end.close();
+    for (const end of ends(unread)) await expectListedClosed(our.tracer, end);
+  });
+
+  test("one that nobody has accepted yet is listed for its client, and accepted later", async () => {
+    await expectListed(our.tracer, waiting.client);
+    const server = waiting.listener.accept();
+    server.read(211);
+    const accepted = await our.tracer.take("accept", server.truth);
+    expect(accepted).toMatchObject({ direction: "incoming" });
+    expect([server.truth.pid, null]).toContain(accepted.pid);
+    waiting.client.close();
+    server.readToEnd();
+    server.close();
+    await expectListedClosed(our.tracer, waiting.client);
+    const closed = await our.tracer.take("close", server.truth);
+    expect(closed).toMatchObject({ bytes_sent: 0, bytes_received: 211, direction: "incoming" });
+  });
+
+  test("one that its application closed before is not listed, its other end is", async () => {
+    await expectListed(our.tracer, abandoned.server);
+    abandoned.server.close();
+    await expectListedClosed(our.tracer, abandoned.server);
+    await flushed(our.tracer);
+    const { port } = abandoned.client.truth.local;
+    expect(our.tracer.unclaimed(({ local }) => local.port === port)).toEqual([]);
+  });
+
+  test("those of another network namespace are listed and closed", async () => {
+    const [client, server] = elsewhere;
+    for (const truth of [client, server]) await expectListed(our.tracer, truth);
+    child.go();
+    expect(await child.process.exited).toBe(0);
+    for (const truth of [client, server]) await expectListedClosed(our.tracer, truth);
+  });
+
+  test("an accept that was blocked before the trace is reported", async () => {
+    const client = peer.dial("127.0.0.1", blocked.port);
+    client.write(1013);
+    client.close();
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, await acceptor.hear<peer.Truth>());
+  });
+});
+
+describe.each(listing)("trace --attach %s, started under load", (mode) => {
+  test("a connection that opens or closes meanwhile is neither lost nor doubled", async () => {
+    const listener = new peer.Listener("127.0.0.1", 0, 128);
+    const older = Array.from({ length: 97 }, () => {
+      const client = peer.dial("127.0.0.1", listener.port);
+      return { client, server: listener.accept() };
+    });
+    const starting = Tracer.start(mode);
+    const during: peer.Pair[] = [];
+    let started: Tracer | undefined;
+    void starting.then((tracer) => (started = tracer));
+    // One opens and an older one closes, again and again, until the trace is there and for a while after.
+    for (let after = 0; after < 20;) {
+      const client = peer.dial("127.0.0.1", listener.port);
+      const server = listener.accept();
+      client.write(during.length + 1);
+      server.read(during.length + 1);
+      during.push({ client, server });
+      if (during.length % 3 !== 0) for (const end of ends(during.at(-1)!)) end.close();
+      const old = during.length % 50 === 0 ? older.pop() : undefined;
+      if (old) for (const end of ends(old)) end.close();
+      if (started) after++;
+      await Bun.sleep(1);
+    }
+    const tracer = await starting;
+    for (const [i, pair] of during.entries())
+      if ((i + 1) % 3 === 0) for (const end of ends(pair)) end.close();
+    for (const pair of older) for (const end of ends(pair)) end.close();
+    listener.close();
+    await flushed(tracer);
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+    const story = (truth: peer.Truth) =>
+      tracer.events
+        .filter(
+          ({ local, remote, netns }) =>
+            netns === truth.netns &&
+            local.port === truth.local.port &&
+            remote.port === truth.remote.port,
+        )
+        .map(({ event }) => event)
+        .join(" ");
+    // Every third stayed open until the trace was there.
+    for (const [i, { client, server }] of during.entries()) {
+      const stayed = (i + 1) % 3 === 0;
+      for (const { truth } of [client, server]) {
+        const whole = [`${truth.opened} close`, "open close"];
+        expect(stayed ? whole : [...whole, "close", ""]).toContain(story(truth));
+      }
+    }
+    for (const { client, server } of older)
+      for (const { truth } of [client, server]) expect(story(truth)).toBe("open close");
+    // It was under load: some were there before, some came during the start.
+    const stories = during.flatMap((pair) => ends(pair).map(({ truth }) => story(truth)));
+    expect(stories).toContain("open close");
+    expect(stories).toContain("connect close");
+  });
+});

@@ -202,7 +202,9 @@ function keyOf(kind: Event["event"], { netns, local, remote }: Pick<Event, keyof
   return `${kind} ${at(local)} ${at(remote)} ${netns}`;
 }
 
-function at(endpoint: Truth["local"]): string {
+/** An end that is not known matches nobody's truth. */
+function at(endpoint: Truth["local"] | { address: null; port: number | null }): string {
+  if (endpoint.address === null) return `-:${endpoint.port}`;
   return endpoint.address.includes(":")
     ? `[${endpoint.address}]:${endpoint.port}`
     : `${endpoint.address}:${endpoint.port}`;

@@ -13,7 +13,7 @@ import {
   type StateOptions,
 } from "../state/state.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
-import { lossTexts, type LossCount } from "../trace/losses.ts";
+import { DATAGRAMS_MISSED, lossTexts, type LossCount } from "../trace/losses.ts";
 import { openTrace, type Trace } from "../trace/tracer.ts";
 import { createReader, type Reader } from "./reader.ts";
 
@@ -204,7 +204,6 @@ function sourcesOf(counts: StateCounts, losses: LossCount[]) {
     repeatedFailures,
     datagramsSent,
     unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
-    datagramsMissed: 0n,
-    flowsDropped: 0n,
+    datagramsMissed: lost(lossTexts.LOSS_FLOW_MAP_FULL) + lost(DATAGRAMS_MISSED),
   };
 }

@@ -12,7 +12,7 @@ export interface Connection extends Counted {
   /** Place in the order of ends, from 1 on; 0 while it is open. */
   endedAs: number;
   forgotten: boolean;
-  /** Another connection with the same cookie. */
+  /** Another connection with the same key. */
   next: Connection | null;
 }
 
@@ -31,8 +31,8 @@ export interface ConnectionCounts {
 }
 
 export class Connections {
-  /** By cookie; those that share one hang together by `next`. */
-  readonly #index = new Map<number, Connection>();
+  /** Those that share a key hang together by `next`. */
+  readonly #index = new Map<Key, Connection>();
   readonly #open = new Set<Connection>();
   /** What is over, the oldest first, and when it ended: an end told twice, or a late sample, must find it. */
   readonly #over = new Map<Connection, number>();
@@ -64,7 +64,13 @@ export class Connections {
 
   /** Takes in one observation; the connection, if it is over and there is news of it, else null. */
   observe(event: TracedEvent, nowMs: number): Connection | null {
-    const connection = this.#find(event) ?? this.#begin(event);
+    let connection = this.#find(event);
+    if (connection && isAnother(connection, event)) {
+      this.#over.delete(connection);
+      this.#forget(connection);
+      connection = null;
+    }
+    connection ??= this.#begin(event);
     const ending = event.kind === "close" || event.kind === "fail";
     const before = connection.known;
     const { known, shown, underflows } = merge(connection, event.totals ?? null, {
@@ -101,13 +107,13 @@ export class Connections {
   }
 
   #find(event: TracedEvent): Connection | null {
-    let at = this.#index.get(event.cookie) ?? null;
+    let at = this.#index.get(keyOf(event)) ?? null;
     while (at !== null && !sameEnds(at.event, event)) at = at.next;
     return at;
   }
 
   #begin(event: TracedEvent): Connection {
-    const next = this.#index.get(event.cookie) ?? null;
+    const next = this.#index.get(keyOf(event)) ?? null;
     if (next !== null) this.counts.cookieCollisions++;
     const connection: Connection = {
       cookie: event.cookie,
@@ -121,7 +127,7 @@ export class Connections {
       forgotten: false,
       next,
     };
-    this.#index.set(event.cookie, connection);
+    this.#index.set(keyOf(event), connection);
     this.#open.add(connection);
     return connection;
   }
@@ -140,18 +146,36 @@ export class Connections {
 
   #forget(connection: Connection): void {
     connection.forgotten = true;
-    const first = this.#index.get(connection.cookie)!;
+    const key = keyOf(connection.event);
+    const first = this.#index.get(key)!;
     if (first !== connection) {
       let at = first;
       while (at.next !== connection) at = at.next!;
       at.next = connection.next;
-    } else if (connection.next === null) this.#index.delete(connection.cookie);
-    else this.#index.set(connection.cookie, connection.next);
+    } else if (connection.next === null) this.#index.delete(key);
+    else this.#index.set(key, connection.next);
     this.#forgotten(connection);
   }
 }
 
 // --- internal ---
+
+type Key = number | string;
+
+/** All flows of one UDP socket have one cookie, and there can be many. */
+function keyOf({ protocol, cookie, local, remote }: TracedEvent): Key {
+  if (protocol === "tcp") return cookie;
+  return `${cookie} ${local.address} ${local.port} ${remote.address} ${remote.port}`;
+}
+
+/**
+ * A UDP flow that was over for its silence, and goes on: that is another record, with counters from 0. Its beginning
+ * comes without totals; a sample that comes late has some.
+ */
+function isAnother({ state, event: last }: Connection, event: TracedEvent): boolean {
+  if (event.protocol !== "udp" || state === "open") return false;
+  return (event.kind === "open" && !event.totals) || event.atNs > last.atNs;
+}
 
 /** Told by its beginning; or by its end, when the beginning was lost: a known duration began during the trace. */
 function isEstablished({ kind, protocol, totals }: TracedEvent): boolean {

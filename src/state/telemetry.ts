@@ -15,9 +15,8 @@ export interface TelemetrySources {
   repeatedFailures: bigint;
   /** Datagrams sent, as counted in the flows that were seen. */
   datagramsSent: bigint;
-  /** Datagrams that could not be given to a flow, and flows for which there was no room. */
+  /** Datagrams that were given to no flow: there was no room for it, or the probe was busy. */
   datagramsMissed: bigint;
-  flowsDropped: bigint;
 }
 
 /** Counts what passes by. */
@@ -53,10 +52,10 @@ export class TelemetryCounts {
       unbatched_udp_close: 0n,
       /** Datagrams sent, counted in a flow. */
       udp_sends_processed: sources.datagramsSent,
-      /** Datagrams that could not be counted in a flow. */
+      /** Datagrams, either way, that could not be counted in a flow. */
       udp_sends_missed: sources.datagramsMissed,
-      /** Flows that could not be remembered. */
-      udp_dropped_conns: sources.flowsDropped,
+      /** 0: sockets whose flow is gone before they close. Here a flow goes with its socket, or was told before. */
+      udp_dropped_conns: 0n,
       /** Ends that were told again by a close. */
       double_flush_attempts_close: sources.repeatedCloses,
       /** Ends that were told again by a failure. */

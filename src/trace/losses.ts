@@ -13,6 +13,9 @@ export const lossTexts: Record<
   LOSS_FLOW_MAP_FULL: "UDP flow map full",
 };
 
+/** Told by the kernel, not by a program: one that was busy cannot count. */
+export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
+
 export interface LossCount {
   cause: string;
   count: bigint;

@@ -21,7 +21,7 @@ import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
 import { listOpen } from "./listing.ts";
-import { countLosses, type LossCount } from "./losses.ts";
+import { countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
 import {
   knownTotals,
   missingFields,
@@ -244,7 +244,7 @@ function running(of: Running): Trace {
     const loaded = udpPrograms.filter((program) => object.loaded(program));
     const misses = loaded.map((program) => host.shim.progMisses(object.progFd(program)));
     const count = BigInt(misses.reduce((sum, n) => sum + n, 0));
-    return { cause: "UDP datagram possibly missed, its probe was busy", count };
+    return { cause: DATAGRAMS_MISSED, count };
   };
 
   const counted = (cause: number): bigint => {

@@ -331,6 +331,70 @@ describe("ends", () => {
   });
 });
 
+describe("UDP flows", () => {
+  const flow = (kind: EventKind, sent: bigint, port: number, more: Partial<TracedEvent> = {}) =>
+    event(kind, sent, {
+      protocol: "udp",
+      remote: { address: "10.0.0.2", port },
+      totals: { ...nothing, bytesSent: sent, segsOut: Number(sent) },
+      ...more,
+    });
+  const begun = (port: number, more: Partial<TracedEvent> = {}) =>
+    opened("connect", {
+      kind: "open",
+      protocol: "udp",
+      remote: { address: "10.0.0.2", port },
+      ...more,
+    });
+
+  test("of one socket share its cookie, and are no collision", () => {
+    const state = registered("a");
+    const ports = [1, 2, 3];
+    state.observe(
+      ports.map((port) => begun(port)),
+      0,
+    );
+    state.observe(
+      ports.map((port) => flow("close", BigInt(port), port)),
+      0,
+    );
+    expect(summary(state.take("a", 0)).closed).toEqual([1n, 2n, 3n]);
+    expect(state.counts()).toMatchObject({ cookieCollisions: 0n, datagramsSent: 6n, open: 0 });
+  });
+
+  test("that were over for their silence and go on are told from 0 again", () => {
+    const state = registered("a", "b");
+    state.observe([begun(1), flow("close", 5n, 1)], 0);
+    expect(summary(state.take("a", 0)).closed).toEqual([5n]);
+    state.observe([begun(1), flow("close", 3n, 1), flow("close", 2n, 1)], 0);
+    expect(summary(state.take("a", 0)).closed).toEqual([3n, 2n]);
+    expect(summary(state.take("b", 0)).closed).toEqual([5n, 3n, 2n]);
+    expect(state.counts()).toMatchObject({
+      underflows: 0n,
+      repeatedCloses: 0n,
+      datagramsSent: 10n,
+    });
+    state.observe([], 70_000);
+    expect(state.counts()).toMatchObject({ remembered: 0, open: 0 });
+  });
+
+  test("that went on before their end was told are told from 0 all the same", () => {
+    const state = registered("a");
+    const atNs = ++clock;
+    state.observe([begun(1), flow("close", 5n, 1)], 0);
+    state.observe([begun(1, { atNs }), flow("close", 3n, 1, { atNs })], 0);
+    expect(summary(state.take("a", 0)).closed).toEqual([5n, 3n]);
+  });
+
+  test("whose end is told twice count once", () => {
+    const state = registered("a");
+    const close = flow("close", 5n, 1);
+    state.observe([begun(1), close, close], 0);
+    expect(summary(state.take("a", 0)).closed).toEqual([5n]);
+    expect(state.counts().repeatedCloses).toBe(1n);
+  });
+});
+
 test("what became known of a connection stays known", () => {
   const state = registered("a");
   state.observe([opened("accept", { pid: null, comm: null, direction: "incoming" })], 0);

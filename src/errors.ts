@@ -65,6 +65,15 @@ export class PrivilegeError extends Failure {
   }
 }
 
+/** The executable gives rights to whoever starts it. */
+export class ElevationError extends Failure {
+  override readonly exitCode = exitCodes.unsupported;
+
+  constructor(details: Details) {
+    super("refusing to run with more rights than the user who started it", details);
+  }
+}
+
 /** This host cannot. `since` is the kernel release the feature came with, where there is one. */
 export class UnsupportedError extends Failure {
   override readonly exitCode = exitCodes.unsupported;

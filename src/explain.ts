@@ -4,7 +4,13 @@
  */
 
 import { getSystemErrorName } from "node:util";
-import { Failure, PrivilegeError, UnsupportedError, VerifierError } from "./errors.ts";
+import {
+  ElevationError,
+  Failure,
+  PrivilegeError,
+  UnsupportedError,
+  VerifierError,
+} from "./errors.ts";
 
 export interface LoadFailure {
   /** The errno of the call that failed; its sign does not matter. */
@@ -35,6 +41,40 @@ export function explainLoadFailure(facts: LoadFailure): Failure {
     hint: "run it again with --debug and report what it prints",
   });
 }
+
+export interface Identity {
+  /** AT_SECURE. */
+  secure: boolean;
+  uid: number;
+  euid: number;
+  gid: number;
+  egid: number;
+  executable: string;
+}
+
+/**
+ * Why this process must not go on: its runtime obeys BUN_OPTIONS and BUN_BE_BUN in an environment that somebody with
+ * fewer rights chose. Root itself may have AT_SECURE, when a security module sees it enter another domain.
+ */
+export function elevationOf(identity: Identity): ElevationError | null {
+  const { secure, uid, euid, gid, egid, executable } = identity;
+  if (!secure || (uid === 0 && euid === 0)) return null;
+  const way = ways.find(({ fits }) => fits(uid !== euid, gid !== egid))!;
+  return new ElevationError({
+    why: `${executable} has ${way.name}, and its runtime obeys BUN_OPTIONS and BUN_BE_BUN in anybody's environment: any user could run any code with its rights`,
+    hint: `${way.undo} ${executable}, then: sudo tracer-bpf ...`,
+  });
+}
+
+const ways: readonly {
+  fits(uid: boolean, gid: boolean): boolean;
+  name: string;
+  undo: string;
+}[] = [
+  { fits: (uid) => uid, name: "the setuid bit", undo: "chmod u-s" },
+  { fits: (_, gid) => gid, name: "the setgid bit", undo: "chmod g-s" },
+  { fits: () => true, name: "file capabilities", undo: "setcap -r" },
+];
 
 /** Neither way to attach exists. */
 export function noWayToAttach(kernel: string): UnsupportedError {

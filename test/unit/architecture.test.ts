@@ -21,7 +21,7 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
 const arrows: Readonly<Record<string, readonly string[]>> = {
   index: ["library", "state", "guess", "record", "output", "errors"],
   library: ["trace", "state", "guess", "kernel", "conn", "record", "errors"],
-  main: ["commands", "errors", "log", "output"],
+  main: ["commands", "kernel/elevation", "errors", "explain", "log", "output"],
   commands: ["trace", "guess", "kernel", "conn", "output", "errors", "log"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
   guess: ["kernel", "record", "embedded", "errors", "explain", "log"],

@@ -12,7 +12,9 @@ import {
 } from "../../src/errors.ts";
 import {
   attachModeMissing,
+  elevationOf,
   explainLoadFailure,
+  type Identity,
   lockdownMode,
   missingSymbol,
   noWayToAttach,
@@ -41,6 +43,37 @@ const facts: LoadFailure = {
   kernel: "6.1.0-31-amd64",
 };
 const allCapabilities = (1n << 41n) - 1n;
+
+describe("more rights than the user who started it", () => {
+  const user = {
+    secure: true,
+    uid: 1000,
+    euid: 1000,
+    gid: 1000,
+    egid: 1000,
+    executable: "/usr/bin/t",
+  };
+
+  test.each<[string, Partial<Identity>, RegExp]>([
+    ["the setuid bit", { euid: 0 }, /has the setuid bit[^]*chmod u-s \/usr\/bin\/t/],
+    ["the setgid bit", { egid: 4 }, /has the setgid bit[^]*chmod g-s \/usr\/bin\/t/],
+    ["file capabilities", {}, /has file capabilities[^]*setcap -r \/usr\/bin\/t/],
+    ["root that became a user", { uid: 0 }, /setuid bit/],
+  ])("%s is refused with exit code 3", (_, change, text) => {
+    const error = elevationOf({ ...user, ...change });
+    expect(exitCodeOf(error)).toBe(3);
+    expect(formatError(error, false)).toMatch(text);
+    expect(formatError(error, false)).toMatch(/BUN_OPTIONS[^]*sudo tracer-bpf/);
+  });
+
+  test.each<[string, Partial<Identity>]>([
+    ["a user with what a user has", { secure: false }],
+    ["sudo, which sets all ids", { secure: false, uid: 0, euid: 0, gid: 0, egid: 0 }],
+    ["root whom a security module moved to another domain", { uid: 0, euid: 0 }],
+  ])("%s is not", (_, change) => {
+    expect(elevationOf({ ...user, ...change })).toBeNull();
+  });
+});
 
 describe("why the kernel refused", () => {
   /** To add a case, add a row: the facts, and what must be read in the message. */

@@ -127,6 +127,27 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(toBytes("Telemetry", telemetry)).toHaveLength(17 * 8);
   });
 
+  test("knows a connection that was open before it, and tells the rest of it at its end", async () => {
+    const { client, server } = peer.pair();
+    peer.transfer(client, server, 7919);
+    await using tracer = await openTracer({ attach });
+    tracer.registerClient("a");
+    peer.transfer(client, server, 104_729);
+    client.close();
+    server.close();
+    const { active, closed } = await closedDeltas(tracer, "a", [client.truth, server.truth]);
+    for (const { truth } of [client, server]) {
+      const told = [...active, ...closed].filter((delta) => same(delta, truth));
+      const sum = (key: "bytesSent" | "bytesReceived") =>
+        told.reduce((all, { delta }) => all + (delta[key] ?? 0n), 0n);
+      // Unknown is allowed where this kernel does not list what is open; a wrong number is not.
+      const last = told.at(-1)!;
+      if (last.total.bytesSent !== null) expect(sum("bytesSent")).toBe(BigInt(truth.sent));
+      expect(sum("bytesReceived")).toBe(BigInt(truth.received));
+      expect(told.filter(({ state }) => state === "closed")).toHaveLength(1);
+    }
+  });
+
   test("can leave its own process out", async () => {
     await using tracer = await openTracer({ attach, self: false });
     const events = tracer.events();

@@ -39,6 +39,7 @@ export const SO_OOBINLINE = 10;
 export const SO_PRIORITY = 12;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+export const SO_BROADCAST = 6;
 export const SO_RCVLOWAT = 18;
 export const SO_RCVTIMEO = 20;
 export const SO_SNDTIMEO = 21;
@@ -94,6 +95,9 @@ export const TCP_LISTEN = 10;
 export const TCP_CLOSING = 11;
 
 export const MSG_OOB = 0x1;
+export const IP_MULTICAST_IF = 32;
+export const IP_ADD_MEMBERSHIP = 35;
+
 export const UDP_CORK = 1;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;

@@ -4,7 +4,7 @@
  *
  * "libc.so.6" is the name that opens on glibc and on musl alike; every symbol exists since glibc 2.14.
  */
-import { FFIType, dlopen, read as memoryAt } from "bun:ffi";
+import { FFIType, dlopen, ptr, read as memoryAt } from "bun:ffi";
 import { constants } from "node:os";
 import {
   AF_INET,
@@ -40,6 +40,8 @@ const { symbols: libc } = dlopen("libc.so.6", {
   recv: { args: [n, p, n, n], returns: n },
   sendto: { args: [n, p, n, n, p, n], returns: n },
   recvfrom: { args: [n, p, n, n, p, p], returns: n },
+  sendmmsg: { args: [n, p, n, n], returns: i32 },
+  recvmmsg: { args: [n, p, n, n, p], returns: i32 },
   read: { args: [n, p, n], returns: n },
   write: { args: [n, p, n], returns: n },
   setsockopt: { args: [n, n, n, p, n], returns: i32 },
@@ -96,9 +98,27 @@ export const recv = (fd: Fd, into: Memory, flags: number, length = into?.length 
 export const sendto = (fd: Fd, data: Memory, flags: number, address: Uint8Array): number =>
   result(libc.sendto(fd, memory(data), data?.length ?? 0, flags, address, address.length));
 
-/** The peer's address is not asked for: what the tests and the guess need is the datagram. */
-export const recvfrom = (fd: Fd, into: Uint8Array, flags: number): number =>
-  result(libc.recvfrom(fd, memory(into), into.length, flags, null, null));
+/** With `from` (128 bytes hold any address) also tells the sender. */
+export function recvfrom(fd: Fd, into: Uint8Array, flags: number, from: Memory = null): number {
+  const length = from && bytesOf(Uint32Array.of(from.length));
+  return result(libc.recvfrom(fd, memory(into), into.length, flags, from, length));
+}
+
+/** To the socket's peer, each of `data` a datagram. Returns how many were sent. */
+export function sendmmsg(fd: Fd, data: readonly Uint8Array[], flags: number): number {
+  const { headers, vectors } = mmsghdrs(data);
+  const r = result(libc.sendmmsg(fd, headers, data.length, flags));
+  return vectors.length > 0 ? r : 0;
+}
+
+/** Returns the length of each datagram received, at most one into each of `into`. */
+export function recvmmsg(fd: Fd, into: readonly Uint8Array[], flags: number): number[] | number {
+  const { headers, vectors } = mmsghdrs(into);
+  const r = result(libc.recvmmsg(fd, headers, into.length, flags, null));
+  if (r < 0 || vectors.length === 0) return r;
+  const view = new DataView(headers.buffer);
+  return Array.from({ length: r }, (_, i) => view.getUint32(i * MMSGHDR + MSG_LEN, true));
+}
 
 export const read = (fd: Fd, into: Uint8Array): number =>
   result(libc.read(fd, memory(into), into.length));
@@ -277,6 +297,24 @@ function memory(bytes: Memory): Memory {
 
 function bytesOf(values: Int32Array | Uint32Array | BigUint64Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** struct mmsghdr: a struct msghdr of 56 bytes and u32 msg_len, padded. */
+const MMSGHDR = 64;
+const MSG_LEN = 56;
+const MSG_IOV = 16;
+
+/** One struct iovec each. The headers point to the vectors: who uses the ones must hold the others. */
+function mmsghdrs(data: readonly Uint8Array[]): { headers: Uint8Array; vectors: BigUint64Array } {
+  const headers = new Uint8Array(data.length * MMSGHDR);
+  const vectors = new BigUint64Array(data.length * 2);
+  const view = new DataView(headers.buffer);
+  for (const [i, bytes] of data.entries()) {
+    vectors.set([BigInt(ptr(bytes)), BigInt(bytes.length)], 2 * i);
+    view.setBigUint64(i * MMSGHDR + MSG_IOV, BigInt(ptr(vectors, i * 16)), true);
+    view.setBigUint64(i * MMSGHDR + MSG_IOV + 8, 1n, true);
+  }
+  return { headers, vectors };
 }
 
 function cString(text: string): Uint8Array {

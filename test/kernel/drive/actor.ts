@@ -6,6 +6,8 @@ import { writeFileSync, writeSync } from "node:fs";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 import { sockaddr } from "../../../src/kernel/sockaddr.ts";
+import { Udp } from "./datagrams.ts";
+import type { Mode } from "./modes.ts";
 import { type Pair, Listener, Peer, type Truth, check, dial, self } from "./peer.ts";
 
 const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
@@ -183,6 +185,59 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
   "http-client": async (port) => {
     const body = await (await fetch(`http://127.0.0.1:${port}/`, { keepalive: false })).text();
     say({ ...self(), length: body.length });
+  },
+
+  /** Sends a datagram, then has a child send another through the same socket, and closes it when told. */
+  "datagrams-with-child": (port, bytes) => {
+    const client = new Udp("127.0.0.1").connect({ address: "127.0.0.1", port: Number(port) });
+    client.send(Number(bytes));
+    const child = Bun.spawn([process.execPath, import.meta.path, "write-inherited", bytes!], {
+      stdio: ["pipe", "pipe", "inherit", client.fd],
+      env: { ...process.env, BUN_BE_BUN: "1" },
+    });
+    client.sent({ address: "127.0.0.1", port: Number(port) }, Number(bytes), 1);
+    say([...client.flows.values()][0]);
+    void child.stdin.write("go\n");
+    void child.stdin.end();
+    void child.exited.then((code) => {
+      say({ code });
+      awaitGo();
+      client.close();
+    });
+  },
+
+  "datagram-and-exit": (port, bytes) => {
+    const client = new Udp("127.0.0.1").connect({ address: "127.0.0.1", port: Number(port) });
+    client.send(Number(bytes));
+    say([...client.flows.values()][0]);
+    process.exit(0);
+  },
+
+  /** The same two ports as the caller's, in a network namespace of its own. */
+  "datagram-in-netns": (mode, serverPort, clientPort, bytes) => {
+    enterNetns();
+    const server = new Udp("127.0.0.1", { port: Number(serverPort) });
+    const client = new Udp("127.0.0.1", { port: Number(clientPort) }).connect(server.local);
+    client.send(Number(bytes));
+    server.receive();
+    client.close();
+    server.close();
+    say([client, server].flatMap((sock) => sock.truths(mode as Mode)));
+  },
+
+  /** Many sockets, each of which sends one datagram to the same server. */
+  "datagram-storm": (count) => {
+    const server = new Udp("127.0.0.1");
+    let sent = 0;
+    for (let i = 0; i < Number(count); i++) {
+      const client = new Udp("127.0.0.1").connect(server.local);
+      client.send((i % 97) + 1);
+      client.close();
+      sent += (i % 97) + 1;
+      server.receive();
+    }
+    server.close();
+    say({ port: server.local.port, sent, ends: server.flows.size });
   },
 
   /** Runs a command in a namespace of its own: `in-netns lo|nolo v6|nov6 COMMAND ARGUMENTS`. */

@@ -14,7 +14,8 @@ export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 export interface Event {
   v: number;
   time: string;
-  event: "connect" | "accept" | "close" | "fail" | "open";
+  event: "connect" | "accept" | "close" | "open" | "fail";
+  protocol: "tcp" | "udp";
   pid: number | null;
   comm: string | null;
   family: 4 | 6;
@@ -24,6 +25,8 @@ export interface Event {
   remote: { address: string; port: number };
   bytes_sent?: number | null;
   bytes_received?: number | null;
+  packets_sent?: number | null;
+  packets_received?: number | null;
   segs_out?: number | null;
   segs_in?: number | null;
   rtt_us?: number | null;

@@ -1,0 +1,410 @@
+/**
+ * What `trace` must print of UDP. The truth is what the sockets' own system calls returned (drive/datagrams.ts); bytes
+ * and packets must equal it exactly.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import * as k from "../../src/kernel/constants.ts";
+import * as libc from "../../src/kernel/libc.ts";
+import {
+  expectFlowClosed,
+  expectFlowOpen,
+  expectFlows,
+  type FlowTruth,
+  tracesUdp,
+  Udp,
+} from "./drive/datagrams.ts";
+import { modes } from "./drive/modes.ts";
+import { check, families, payload } from "./drive/peer.ts";
+import { traced } from "./drive/traced.ts";
+import { run, Tracer } from "./drive/tracer.ts";
+
+setDefaultTimeout(180_000);
+
+/** FULL=1 adds what is too slow for an emulated guest. */
+const full = process.env["FULL"] === "1";
+
+for (const mode of modes)
+  test.skipIf(tracesUdp(mode))(
+    `${mode} mode says that it cannot see UDP, and traces TCP`,
+    async () => {
+      const { exitCode, stderr } = await run(["trace", "--attach", mode, "--duration", "1s"]);
+      expect(stderr).toMatch(/UDP is not traced: .*6\.3/);
+      expect(stderr).toMatch(/tracing TCP with/);
+      expect(exitCode).toBe(0);
+    },
+  );
+
+describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
+  const kprobes = mode === "kprobe";
+  let older: { client: Udp; server: Udp };
+  const our = traced(mode, async () => {
+    older = { server: new Udp("127.0.0.1"), client: new Udp("127.0.0.1") };
+  });
+  /** Closes the sockets and expects every flow of theirs. */
+  const closed = async (...socks: Udp[]) => {
+    for (const sock of socks) sock.close();
+    for (const sock of socks) await expectFlows(our.tracer, sock);
+  };
+
+  test("the start says what this mode cannot know, and nothing else", () => {
+    expect(our.tracer.stderr).toMatch(/tracing TCP and UDP with/);
+    const warnings = our.tracer.stderr.match(/warning: .*UDP.*/g) ?? [];
+    expect(warnings).toHaveLength(kprobes ? 0 : 1);
+  });
+
+  describe.each(Object.entries(families))("%s", (_, address) => {
+    test("requests and answers are counted at both ends, each with its direction", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      for (let i = 1; i <= 31; i++) {
+        client.send(17 * i);
+        server.receive();
+        server.sendTo(client.local, 23 * i);
+        client.receive();
+      }
+      await closed(client, server);
+    });
+
+    test("a socket that is not connected has a record per destination", async () => {
+      const client = new Udp(address);
+      const servers = Array.from({ length: 7 }, () => new Udp(address));
+      for (const [i, server] of servers.entries())
+        for (let n = 0; n <= i; n++) {
+          client.sendTo(server.local, 101 + i);
+          server.receive();
+        }
+      expect(client.truths("kprobe")).toHaveLength(7);
+      await closed(client, ...servers);
+    });
+
+    test("an empty datagram is a packet, and a peek is none, also of an empty one", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      for (const bytes of [11, 0, 13]) client.send(bytes);
+      for (let i = 0; i < 3; i++) {
+        server.receive(k.MSG_PEEK);
+        server.receive(k.MSG_PEEK);
+        server.receive();
+      }
+      await closed(client, server);
+    });
+
+    test("what recv returns counts: less than the datagram, or with MSG_TRUNC all of it", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      for (let i = 0; i < 3; i++) client.send(997);
+      expect(server.receive(0, 100)).toBe(100);
+      expect(server.receive(k.MSG_TRUNC, 100)).toBe(997);
+      expect(server.receive()).toBe(997);
+      await closed(client, server);
+    });
+
+    test("pieces put together by MSG_MORE and by UDP_CORK are one datagram", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      client.send(19, k.MSG_MORE, 0);
+      client.send(23, k.MSG_MORE, 0);
+      client.send(29);
+      cork(client, 1);
+      for (const bytes of [31, 37, 41]) client.send(bytes, 0, 0);
+      cork(client, 0);
+      client.truths("kprobe")[0]!.packetsSent!++;
+      expect([server.receive(), server.receive()]).toEqual([71, 109]);
+      await closed(client, server);
+    });
+
+    test("a UDP_SEGMENT send is as many packets as arrive", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      if (!segment(client, 100)) return; // before 4.18
+      client.send(1013, 0, 11);
+      for (let i = 0; i < 11; i++) server.receive();
+      client.send(100);
+      server.receive();
+      await closed(client, server);
+    });
+
+    test("a receive of several segments at once counts them all", async () => {
+      const server = new Udp(address);
+      if (libc.setsockoptInt(server.fd, k.SOL_UDP, k.UDP_GRO, 1) < 0) return; // before 5.0
+      const client = new Udp(address).connect(server.local);
+      expect(segment(client, 100)).toBe(true);
+      client.send(1013, 0, 11);
+      expect(server.receive(0, 1 << 16, 11)).toBe(1013);
+      await closed(client, server);
+    });
+
+    test("sendmmsg and recvmmsg count each datagram", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      const sizes = [3, 5, 7, 11, 13, 17, 19];
+      const sent = libc.sendmmsg(client.fd, sizes.map(payload), 0);
+      expect(sent).toBe(sizes.length);
+      for (const size of sizes) client.sent(server.local, size, 1);
+      const rooms = sizes.map(() => new Uint8Array(64));
+      const lengths = libc.recvmmsg(server.fd, rooms, 0);
+      expect(lengths).toEqual(sizes);
+      for (const size of sizes) server.received(client.local, size, 1);
+      await closed(client, server);
+    });
+
+    test("sendfile is counted as its receiver counts it", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      const file = `/tmp/udp-sendfile-${process.pid}`;
+      writeFileSync(file, payload(30_011));
+      const from = check(libc.open(file, 0), "open");
+      const moved = check(libc.sendfile(client.fd, from, null, 30_011), "sendfile");
+      expect(moved).toBe(30_011);
+      libc.close(from);
+      rmSync(file);
+      for (let left = moved; left > 0;) left -= server.receive();
+      const { received, packetsReceived } = server.truths("kprobe")[0]!;
+      client.sent(server.local, received, packetsReceived!);
+      await closed(client, server);
+    });
+  });
+
+  test("an IPv4 datagram of an IPv6 socket is IPv4", async () => {
+    const server = new Udp("127.0.0.1");
+    const client = new Udp("::", { local: "127.0.0.1" });
+    client.sendTo(server.local, 43);
+    server.receive();
+    server.sendTo(client.local, 47);
+    client.receive();
+    if (kprobes) return closed(client, server);
+    // The socket is bound to the IPv6 address of all, and nothing else is known of it.
+    client.close();
+    server.close();
+    const [truth] = client.truths(mode);
+    await expectFlows(our.tracer, {
+      ...truth!,
+      family: 6,
+      local: { ...truth!.local, address: "::" },
+    });
+    await expectFlows(our.tracer, server);
+  });
+
+  test("sockets that share a port by SO_REUSEPORT are told apart by what each received", async () => {
+    const prepare = (fd: number) =>
+      check(libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1), "SO_REUSEPORT");
+    const first = new Udp("127.0.0.1", { prepare });
+    const servers = [first];
+    for (let i = 0; i < 3; i++)
+      servers.push(new Udp("127.0.0.1", { prepare, port: first.local.port }));
+    const clients = Array.from({ length: 23 }, () => new Udp("127.0.0.1").connect(first.local));
+    for (const [i, client] of clients.entries()) {
+      for (let n = 0; n < 3; n++) client.send(53 + i);
+      const server = servers.find(({ fd }) => libc.readable(fd, 0))!;
+      for (let n = 0; n < 3; n++) server.receive();
+    }
+    for (const client of clients) client.close();
+    for (const client of clients) await expectFlows(our.tracer, client);
+    // In tracepoint mode each is one record between the same ends: in the order in which they began.
+    for (const server of servers) server.close();
+    if (kprobes) for (const server of servers) await expectFlows(our.tracer, server);
+    else
+      await expectSame(
+        our.tracer,
+        servers.flatMap((server) => server.truths(mode)),
+      );
+  });
+
+  test("a multicast datagram is one packet sent, and one received by each member", async () => {
+    const group = { address: "239.7.11.13", port: 0 };
+    const join = (fd: number) => {
+      libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);
+      const request = new Uint8Array([239, 7, 11, 13, 127, 0, 0, 1]);
+      check(libc.setsockopt(fd, k.IPPROTO_IP, k.IP_ADD_MEMBERSHIP, request), "membership");
+    };
+    const members = [new Udp(group.address, { prepare: join })];
+    group.port = members[0]!.local.port;
+    members.push(new Udp(group.address, { prepare: join, port: group.port }));
+    const sender = new Udp("127.0.0.1");
+    const lo = new Uint8Array([127, 0, 0, 1]);
+    check(libc.setsockopt(sender.fd, k.IPPROTO_IP, k.IP_MULTICAST_IF, lo), "interface");
+    for (const bytes of [59, 61, 67]) {
+      sender.sendTo(group, bytes);
+      for (const member of members) member.receive();
+    }
+    sender.close();
+    await expectFlows(our.tracer, sender);
+    for (const member of members) member.close();
+    await expectSame(
+      our.tracer,
+      members.flatMap((member) => member.truths(mode)),
+    );
+  });
+
+  test("a broadcast datagram arrives at the address it was sent to", async () => {
+    const everybody = "127.255.255.255";
+    const server = new Udp("0.0.0.0", { local: kprobes ? everybody : "0.0.0.0" });
+    const client = new Udp("127.0.0.1");
+    check(libc.setsockoptInt(client.fd, k.SOL_SOCKET, k.SO_BROADCAST, 1), "SO_BROADCAST");
+    for (const bytes of [71, 73]) {
+      client.sendTo({ address: everybody, port: server.local.port }, bytes);
+      server.receive();
+    }
+    await closed(client, server);
+  });
+
+  test("sockets that were bound before the trace began", async () => {
+    const { client, server } = older;
+    client.sendTo(server.local, 79);
+    server.receive();
+    server.sendTo(client.local, 83);
+    client.receive();
+    await closed(client, server);
+  });
+
+  test("a socket connected to one end and then to another has a record of each", async () => {
+    const servers = [new Udp("127.0.0.1"), new Udp("127.0.0.1")] as const;
+    const client = new Udp("127.0.0.1");
+    for (const server of servers) {
+      client.connect(server.local);
+      client.send(89);
+      server.receive();
+    }
+    client.close();
+    for (const truth of client.flows.values()) {
+      const packetsSent = kprobes ? truth.packetsSent : null;
+      const packetsReceived = kprobes ? 0 : null;
+      await expectFlows(our.tracer, { ...truth, packetsSent, packetsReceived });
+    }
+    await closed(...servers);
+  });
+
+  test("a socket that a child shares is one record, its owner the first to use it", async () => {
+    const server = new Udp("127.0.0.1");
+    const parent = our.actor("datagrams-with-child", server.local.port, 97);
+    const truth = await parent.hear<FlowTruth>();
+    for (let i = 0; i < 2; i++) server.receive();
+    const { code } = await parent.hear<{ code: number }>();
+    expect(code).toBe(0);
+    parent.go();
+    await expectFlows(our.tracer, asShown(truth));
+    await closed(server);
+  });
+
+  test("a process that exits with its socket open closes it", async () => {
+    const server = new Udp("127.0.0.1");
+    const client = our.actor("datagram-and-exit", server.local.port, 101);
+    const truth = await client.hear<FlowTruth>();
+    server.receive();
+    await expectFlows(our.tracer, asShown(truth));
+    await closed(server);
+  });
+
+  test("the same ports in another network namespace are another flow", async () => {
+    const server = new Udp("127.0.0.1");
+    const client = new Udp("127.0.0.1").connect(server.local);
+    client.send(103);
+    server.receive();
+    const twin = our.actor("datagram-in-netns", mode, server.local.port, client.local.port, 107);
+    for (const truth of await twin.hear<FlowTruth[]>())
+      await expectFlows(our.tracer, asShown(truth));
+    await closed(client, server);
+  });
+
+  test("many sockets, each used once, are all shown, and leave nothing in the kernel", async () => {
+    const flows = full ? 100_003 : 2_003;
+    const storm = our.actor("datagram-storm", flows);
+    const { port, sent, ends } = await storm.hear<{ port: number; sent: number; ends: number }>();
+    const of = (side: "local" | "remote", kind: "open" | "close") =>
+      our.tracer.unclaimed((event) => event[side].port === port && event.event === kind);
+    // Ports are used again. In tracepoint mode the server's side is one record.
+    const served = kprobes ? ends : 1;
+    const sides = [
+      ["remote", flows, "bytes_sent"],
+      ["local", served, "bytes_received"],
+    ] as const;
+    for (const [side, records, counter] of sides) {
+      await our.tracer.until(() => of(side, "close").length >= records, `${records} closes`);
+      const closes = of(side, "close");
+      expect([closes.length, of(side, "open").length]).toEqual([records, records]);
+      expect(closes.reduce((sum, event) => sum + event[counter]!, 0)).toBe(sent);
+      for (const { event, local, remote, netns } of [...of(side, "open"), ...closes])
+        await our.tracer.take(event, { local, remote, netns: netns! });
+    }
+  });
+
+  function asShown(truth: FlowTruth): FlowTruth {
+    return kprobes ? truth : { ...truth, packetsSent: null, packetsReceived: null };
+  }
+});
+
+describe.each(modes.filter(tracesUdp))("trace --attach %s --udp-timeout 2s", (mode) => {
+  let tracer: Tracer;
+  beforeAll(async () => {
+    const times = ["--udp-timeout", "2s", "--udp-stream-timeout", "6s"];
+    tracer = await Tracer.start(mode, times);
+  });
+  afterAll(async () => {
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+  });
+
+  test("a silent flow ends, one heard from both ends later, and what comes then is a new record", async () => {
+    const server = new Udp("127.0.0.1");
+    const oneWay = new Udp("127.0.0.1").connect(server.local);
+    const bothWays = new Udp("127.0.0.1").connect(server.local);
+    oneWay.send(109);
+    server.receive();
+    for (let i = 0; i < 2; i++) {
+      bothWays.send(113);
+      server.receive();
+      server.sendTo(bothWays.local, 127);
+      bothWays.receive();
+    }
+    const [first] = oneWay.truths(mode);
+    const [second] = bothWays.truths(mode);
+    const silent = await expectFlows(tracer, first!);
+    expect(secondsSinceOpen(tracer, first!, silent[0]!)).toBeGreaterThan(2);
+    const assured = await expectFlows(tracer, second!);
+    expect(secondsSinceOpen(tracer, second!, assured[0]!)).toBeGreaterThan(6);
+
+    oneWay.send(131);
+    const woken = { ...first!, sent: 131, packetsSent: mode === "kprobe" ? 1 : null };
+    await expectFlowOpen(tracer, woken);
+    for (const socket of [oneWay, bothWays, server]) socket.close();
+    const rest = await expectFlowClosed(tracer, woken);
+    expect(rest.duration_us).toBeNull();
+  });
+
+  test("the other flows of a socket end while it lives", async () => {
+    const sender = new Udp("127.0.0.1");
+    const servers = Array.from({ length: 5 }, () => new Udp("127.0.0.1"));
+    for (const server of servers) sender.sendTo(server.local, 137);
+    for (const truth of sender.truths(mode)) await expectFlows(tracer, truth);
+    for (const socket of [sender, ...servers]) socket.close();
+  });
+});
+
+// --- internal ---
+
+function cork({ fd }: Udp, on: 0 | 1): void {
+  check(libc.setsockoptInt(fd, k.SOL_UDP, k.UDP_CORK, on), "UDP_CORK");
+}
+
+/** False where the kernel has no UDP_SEGMENT. */
+function segment({ fd }: Udp, size: number): boolean {
+  return libc.setsockoptInt(fd, k.SOL_UDP, k.UDP_SEGMENT, size) === 0;
+}
+
+function secondsSinceOpen(tracer: Tracer, { local }: FlowTruth, close: { time: string }): number {
+  const open = tracer.events.find((e) => e.event === "open" && e.local.port === local.port)!;
+  return (Date.parse(close.time) - Date.parse(open.time)) / 1000;
+}
+
+/** Records between the same ends, in whatever order they come. */
+async function expectSame(tracer: Tracer, truths: FlowTruth[]): Promise<void> {
+  const seen: unknown[] = [];
+  for (const truth of truths) {
+    await tracer.take("open", truth);
+    const { bytes_received, packets_received } = await tracer.take("close", truth);
+    seen.push([bytes_received, packets_received]);
+  }
+  const wanted = truths.map(({ received, packetsReceived }) => [received, packetsReceived]);
+  expect(seen.map(String).toSorted()).toEqual(wanted.map(String).toSorted());
+}

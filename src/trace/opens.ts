@@ -99,9 +99,14 @@ function isSame(one: Event | undefined, other: Event): boolean {
   );
 }
 
-/** The close with what was known of the connection before. Its duration is not: it began before the trace. */
-function joined(listed: Event, close: Event): Event {
+/**
+ * The close with what was known of the connection before, under the cookie by which it has been told. Its duration is not
+ * known: it began before the trace.
+ */
+function joined(listed: Event, raw: Event): Event {
   const { tup, conn_stats: stats } = listed.conn;
+  const conn_stats = { ...raw.conn.conn_stats, cookie: stats.cookie };
+  const close = { ...raw, conn: { ...raw.conn, conn_stats } };
   const owned = tup.pid === 0 ? close : ownedBy(close, { pid: tup.pid, comm: listed.comm });
   const older = { ...owned, flags: owned.flags | ConnFact.FACT_UNSEEN_OPEN };
   if (older.conn.conn_stats.direction !== ConnDirection.DIRECTION_UNKNOWN) return older;

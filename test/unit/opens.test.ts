@@ -64,6 +64,13 @@ describe("a connection older than the trace", () => {
     expect(opens.size).toBe(0);
   });
 
+  test("has one cookie from its listing to its close, also if the kernel side gave it another meanwhile", () => {
+    const opens = new Opens();
+    opens.apply(event("EVENT_OPEN", { cookie: 1 }));
+    expect(opens.apply(event("EVENT_ACCEPT", { cookie: 2 }))).toBeNull();
+    expect(opens.apply(event("EVENT_CLOSE", { cookie: 2 }))!.conn.conn_stats.cookie).toBe(1);
+  });
+
   test("keeps the process that closes it where /proc told none", () => {
     const opens = new Opens();
     opens.apply(event("EVENT_OPEN"));

@@ -172,6 +172,8 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 	if (live->event.flags & FACT_ESTABLISHED)
 		return;
 	mark_established(live);
+	/* closing() may have taken it for cancelled. */
+	live->event.conn.tcp_stats.failure_reason = 0;
 	if (bytes_acked(sk) == live->base_acked)
 		live->event.flags |= FACT_NO_SYN;
 	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
@@ -225,6 +227,8 @@ inline_always void finish(void *ctx, struct live *live, mono_ns at)
 	stats->timestamp = at;
 	stats->duration = stats->timestamp - stats->duration;
 	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_CLOSE;
+	if (!(live->event.flags & FACT_FAILED))
+		live->event.conn.tcp_stats.failure_reason = 0;
 	emit(ctx, live, EVENT_CLOSE);
 }
 

@@ -22,8 +22,9 @@ struct live {
 /*
  * Open connections by address of their struct sock.
  * Inserted by connect and accept (tracepoints: by SYN_SENT and by the end of an incoming handshake).
- * Deleted by tcp_close and tcp_disconnect, and at the latest when the sock is destroyed, which every sock is
- * (tracepoints: by that alone): it cannot leak.
+ * Deleted by what ends the connection: a connect that fails, tcp_close, tcp_disconnect; and at the latest when the
+ * sock is destroyed, which every sock is (tracepoints: by a connect that fails, else by that alone): it cannot leak.
+ * Whoever deletes an entry tells its end. Two CPUs may see an end each, but only one of them deletes.
  * Read by all handlers in between. Full: the connection is not traced and LOSS_CONNECTION_MAP_FULL counts it.
  */
 struct {
@@ -32,6 +33,26 @@ struct {
 	__type(key, u64);
 	__type(value, struct live);
 } conns SEC(".maps");
+
+/* A connect(2) on its way through the protocol. */
+struct attempt {
+	u64 sk;
+	u64 address; /* of the kernel's copy of the struct sockaddr */
+	u64 length;
+};
+
+/*
+ * kprobe mode: calls of tcp_v4_connect and tcp_v6_connect by pid_tgid.
+ * Inserted when they are entered, deleted when they return; the next connect of that thread overwrites what a return
+ * that was not seen has left. Full: LOSS_ATTEMPT_MAP_FULL counts it, and should that connect fail before its SYN,
+ * nobody tells.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct attempt);
+} attempts SEC(".maps");
 
 /* Events to the tool, one ring per CPU. Written by emit(), drained by the tool at each poll. */
 struct {

@@ -257,6 +257,8 @@ enum conn_fact {
 	FACT_FIRST_FLOW = 256,
 	/* UDP: the event with the totals was lost. Set by the tool alone. */
 	FACT_TOTALS_LOST = 512,
+	/* Ended by an error: failure_reason says which, 0 when that is unknown. */
+	FACT_FAILED = 1024,
 };
 
 /*
@@ -287,6 +289,8 @@ enum loss {
 	LOSS_TUPLE_UNREADABLE,	  /* a sock whose addresses could not be read */
 	LOSS_COUNTERS_UNSTABLE,	  /* the counters kept changing while they were read */
 	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be remembered */
+	LOSS_FAILURE_UNKNOWN,	  /* a failure whose errno could not be read */
+	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
 	LOSS_MAX,
 };
 

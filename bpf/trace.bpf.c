@@ -9,6 +9,23 @@
 #include "udp_kprobes.h"
 #include "udp_tracepoints.h"
 
+/* int tcp_v4_connect(struct sock *sk, struct sockaddr *uaddr, int addr_len), and tcp_v6_connect */
+SEC("kprobe/tcp_v4_connect")
+int on_connect(void *ctx)
+{
+	attempting(reg(ctx, REG_ARG1), reg(ctx, REG_ARG2), reg(ctx, REG_ARG3));
+	return 0;
+}
+
+SEC("kretprobe/tcp_v4_connect")
+int on_connect_return(void *ctx)
+{
+	struct live live = {};
+
+	attempted(ctx, reg(ctx, REG_RETURN), &live);
+	return 0;
+}
+
 /* int tcp_connect(struct sock *sk) */
 SEC("kprobe/tcp_connect")
 int on_tcp_connect(void *ctx)
@@ -54,6 +71,16 @@ SEC("kprobe/tcp_shutdown")
 int on_tcp_shutdown(void *ctx)
 {
 	shutting_down(reg(ctx, REG_ARG1), reg(ctx, REG_ARG2));
+	return 0;
+}
+
+/* void tcp_done(struct sock *sk) */
+SEC("kprobe/tcp_done")
+int on_tcp_done(void *ctx)
+{
+	struct live live = {};
+
+	done(ctx, reg(ctx, REG_ARG1), &live);
 	return 0;
 }
 
@@ -188,13 +215,19 @@ int on_passive_established_again(struct bpf_raw_tracepoint_args *ctx)
 }
 
 SEC("raw_tp/inet_sock_set_state")
-int on_active_established(struct bpf_raw_tracepoint_args *ctx)
+int on_connect_settled(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_SENT &&
 	    is_tcp(ctx->args[0])) {
 		struct live live = {};
 
 		connected(ctx, ctx->args[0], &live);
+	} else if (ctx->args[2] == TCP_STATE_CLOSE &&
+		   (ctx->args[1] == TCP_STATE_SYN_SENT || ctx->args[1] == TCP_STATE_SYN_RECV) &&
+		   is_tcp(ctx->args[0])) {
+		struct live live = {};
+
+		failed(ctx, ctx->args[0], &live);
 	}
 	return 0;
 }
@@ -202,7 +235,8 @@ int on_active_established(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/inet_sock_set_state")
 int on_closed(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (ctx->args[2] == TCP_STATE_CLOSE && is_tcp(ctx->args[0])) {
+	if (ctx->args[2] == TCP_STATE_CLOSE && ctx->args[1] != TCP_STATE_SYN_SENT &&
+	    ctx->args[1] != TCP_STATE_SYN_RECV && is_tcp(ctx->args[0])) {
 		struct live live = {};
 
 		closed(ctx->args[0], ctx->args[1] & 15, &live);

@@ -7,7 +7,14 @@
 #ifndef TRACEPOINTS_H
 #define TRACEPOINTS_H
 
-#include "conn.h"
+#include "failure.h"
+
+/* SYN_SENT comes before a port is chosen, CLOSE after it was given back. */
+inline_always void take_port(u64 sk, struct conn_tuple *tup)
+{
+	if (!tup->sport)
+		tup->sport = from_be16(inet_sport(sk));
+}
 
 /* The end of the connection that the sock still carries, if any. fresh: its counters may be read again. */
 inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
@@ -16,17 +23,21 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 
 	if (!recall(sk, live))
 		return;
+	if (!(live->event.flags & FACT_ESTABLISHED)) {
+		/* How it failed was missed, and the sock's error may be older or younger. */
+		if (rcv_nxt(sk) == 0) {
+			take_port(sk, &live->event.conn.tup);
+			fail(ctx, sk, live, 0);
+			return;
+		}
+		/* Its handshake was missed; connecting() has left everything but this. */
+		mark_established(live);
+		emit(ctx, live, EVENT_CONNECT);
+	}
 	bpf_map_delete_elem(&conns, &sk);
 	/* A child that nobody accepted is disconnected before it is destroyed, which clears the port. */
 	if (fresh)
 		live->event.flags |= FACT_ACCEPTED;
-	if (!(live->event.flags & FACT_ESTABLISHED)) {
-		/* Its handshake was missed; connecting() has left everything but this. */
-		if (rcv_nxt(sk) == 0)
-			return;
-		mark_established(live);
-		emit(ctx, live, EVENT_CONNECT);
-	}
 	if (fresh || !(live->event.flags & FACT_TOTALS_TAKEN)) {
 		take_totals(sk, live);
 		at = bpf_ktime_get_ns();
@@ -93,10 +104,37 @@ inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 		remember(sk, live);
 }
 
+/*
+ * Why an attempt to connect has ended, at the moment it does: a reset, a timeout or an ICMP message has set sk_err.
+ * Nothing has when the application itself gave up; but before 6.10 a waiting process could have taken the error just
+ * before this, so the current process must be the one that called connect. Without a SYN connect(2) itself failed,
+ * and what sk_err holds is older.
+ */
+inline_always u16 attempt_failure(u64 sk, struct live *live)
+{
+	u16 reason = failure_of(sk);
+
+	if (!constant(OFFSET_SK_ERR) || segs_out(sk) == live->base_segs_out)
+		return 0;
+	if (reason || bpf_get_current_pid_tgid() >> 32 != live->event.conn.tup.pid)
+		return reason;
+	return FAILURE_CANCELLED;
+}
+
+/* SYN_SENT or SYN_RECV has become CLOSE. */
+inline_always void failed(void *ctx, u64 sk, struct live *live)
+{
+	if (!recall(sk, live) || live->event.flags & FACT_ESTABLISHED)
+		return;
+	read_tuple(sk, &live->event.conn.tup);
+	fail(ctx, sk, live, attempt_failure(sk, live));
+}
+
 inline_always void closed(u64 sk, u32 old, struct live *live)
 {
 	u64 socket = sk_socket(sk);
 	int known = recall(sk, live);
+	u16 reason;
 
 	/* Unseen and without a socket: its owner had closed it before the trace. */
 	if (!known && (!socket || !recall_unseen(sk, live, old)))
@@ -105,6 +143,10 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 		live->event.flags |= FACT_ACCEPTED;
 	if ((1 << old) & STATES_AFTER_FIN_SENT)
 		live->event.flags |= FACT_FIN_SENT;
+	reason = failure_of(sk);
+	/* A FIN was sent and the socket is gone: the application was done with it before the error came. */
+	if (reason && (socket || !(live->event.flags & FACT_FIN_SENT)))
+		note_failure(live, reason);
 	take_totals(sk, live);
 	live->event.flags |= FACT_TOTALS_TAKEN;
 	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();

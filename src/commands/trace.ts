@@ -9,7 +9,8 @@ import { outputFlags, outputOf } from "./output.ts";
 const path = "tracer-bpf trace";
 
 export const traceCommand = command({
-  description: "print one line per TCP connect, accept and close, and per UDP flow, of this host",
+  description:
+    "print one line per TCP connect, accept, close and failed connect, and per UDP flow, of this host",
   examples: [
     `${path}`,
     `${path} --duration 10s --json`,
@@ -66,6 +67,10 @@ export const traceCommand = command({
     });
     const format = formatSince(readClocks().monoNs);
     for (const note of trace.notes) log.warn(note);
+    const tellMaps = () => {
+      if (args.debug === true) for (const map of trace.maps()) log.debug(mapText(map));
+    };
+    tellMaps();
     log.info(trace.description);
     const begun = performance.now();
     const summary = await follow({
@@ -78,10 +83,14 @@ export const traceCommand = command({
       stop,
       warn: (line) => log.warn(line),
     });
+    tellMaps();
     if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });
+
+const mapText = ({ name, entries, max }: { name: string; entries: number; max: number }): string =>
+  `map ${name}: ${entries} of ${max}`;
 
 function describe({ shown, losses }: Summary, ms: number): string {
   const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;

@@ -11,7 +11,7 @@ export type Direction = "outgoing" | "incoming" | "unknown";
 export interface Endpoint {
   /** Text form; an IPv4-mapped IPv6 address appears as IPv4. */
   address: string;
-  /** Host order. 0: this end is not known. */
+  /** Host order. 0: this end is not known, or was never chosen. */
   port: number;
 }
 

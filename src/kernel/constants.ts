@@ -164,6 +164,7 @@ export const EINVAL = 22;
 export const EPIPE = 32;
 export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
+export const EADDRNOTAVAIL = 99;
 export const ENETUNREACH = 101;
 export const ECONNRESET = 104;
 export const ETIMEDOUT = 110;

@@ -270,6 +270,11 @@ export function bringInterfaceUp(name: string): number {
   return flags < 0 ? flags : interfaceFlags(name, flags | IFF_UP);
 }
 
+export function bringInterfaceDown(name: string): number {
+  const flags = interfaceFlags(name);
+  return flags < 0 ? flags : interfaceFlags(name, flags & ~IFF_UP);
+}
+
 /** "ECONNREFUSED" for 111 or -111; a number nobody has named stays "errno 999". */
 export function errnoName(errno: number): string {
   const number = Math.abs(errno);

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { patchConstants } from "./elf.ts";
 import { close } from "./libc.ts";
-import type { BpfObject, Shim } from "./shim.ts";
+import type { BpfObject, MapFill, Shim } from "./shim.ts";
 import { kernelVersionCode } from "./version_code.ts";
 
 export interface ObjectSpec {
@@ -20,6 +20,7 @@ export interface KernelObject extends Disposable {
   loaded(program: string): boolean;
   progFd(program: string): number;
   mapFd(map: string): number;
+  hashMaps(): MapFill[];
   /** Keeps an attachment: its fd is closed, and what it needs undone, when the object is disposed of. */
   own(attachment: Disposable | number): void;
 }
@@ -44,6 +45,7 @@ export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
     loaded: (program) => spec.load.includes(program),
     progFd: (program) => shim.progFd(object, program),
     mapFd: (map) => shim.mapFd(object, map),
+    hashMaps: () => shim.hashMaps(object),
     own(attachment) {
       attachments.push(
         typeof attachment === "number"

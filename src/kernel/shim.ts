@@ -23,6 +23,12 @@ export class KernelError extends Error {
 export type BpfObject = number & { readonly kind: "bpf object" };
 export type PerfRings = number & { readonly kind: "perf rings" };
 
+export interface MapFill {
+  name: string;
+  entries: number;
+  max: number;
+}
+
 export type Shim = ReturnType<typeof openShim>;
 
 /** The 256 KB that the shim keeps, and a terminator. */
@@ -55,6 +61,7 @@ const SYMBOLS = {
   sh_map_delete: { args: ["i32", "ptr"], returns: "i32" },
   sh_map_take: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_map_next_key: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  sh_hash_map_entries: { args: ["ptr", "u32", "ptr", "ptr"], returns: LONG },
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
@@ -154,6 +161,24 @@ export function openShim() {
     mapDump: (fd: number, keySize: number, valueSize: number, dst: Uint8Array): number => {
       const cap = Math.floor(dst.byteLength / (keySize + valueSize));
       return check("map dump", c.sh_map_dump(fd, keySize, valueSize, dst, cap));
+    },
+
+    /** How many entries each hash map of the object has by now, and how many it can have. */
+    hashMaps: (object: BpfObject): MapFill[] => {
+      const max = new Uint32Array(1);
+      const name = Buffer.alloc(64);
+      const maps: MapFill[] = [];
+      for (let index = 0; ; index++) {
+        const entries = c.sh_hash_map_entries(at(object), index, name, max);
+        if (entries === -ENOENT) return maps;
+        check("count a map", entries);
+        const end = name.indexOf(0);
+        maps.push({
+          name: name.toString("latin1", 0, end),
+          entries: Number(entries),
+          max: max[0]!,
+        });
+      }
     },
 
     /** One ring of `pages` (a power of two) per online CPU, for a PERF_EVENT_ARRAY map. */

@@ -490,6 +490,7 @@ export const ConnFact = {
   FACT_NO_SYN: 128,
   FACT_FIRST_FLOW: 256,
   FACT_TOTALS_LOST: 512,
+  FACT_FAILED: 1024,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -547,7 +548,9 @@ export const Loss = {
   LOSS_TUPLE_UNREADABLE: 3,
   LOSS_COUNTERS_UNSTABLE: 4,
   LOSS_FLOW_MAP_FULL: 5,
-  LOSS_MAX: 6,
+  LOSS_FAILURE_UNKNOWN: 6,
+  LOSS_ATTEMPT_MAP_FULL: 7,
+  LOSS_MAX: 8,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -628,6 +631,25 @@ export function writeLive(view: DataView, p: number, value: Live): void {
   view.setUint32(p + 168, value.base_segs_in, true);
   view.setUint32(p + 172, value.base_segs_out, true);
   view.setUint32(p + 176, value.base_retrans, true);
+}
+
+export const attemptSize = 24;
+export interface Attempt {
+  sk: bigint;
+  address: bigint;
+  length: bigint;
+}
+export function readAttempt(view: DataView, p: number): Attempt {
+  return {
+    sk: view.getBigUint64(p, true),
+    address: view.getBigUint64(p + 8, true),
+    length: view.getBigUint64(p + 16, true),
+  };
+}
+export function writeAttempt(view: DataView, p: number, value: Attempt): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setBigUint64(p + 8, value.address, true);
+  view.setBigUint64(p + 16, value.length, true);
 }
 
 export const acceptedSize = 24;
@@ -772,11 +794,14 @@ export function writeChunk(view: DataView, p: number, value: Chunk): void {
 }
 
 export const tracePrograms = [
+  "on_connect",
+  "on_connect_return",
   "on_tcp_connect",
   "on_tcp_finish_connect",
   "on_security_sock_graft",
   "on_inet_csk_accept",
   "on_tcp_shutdown",
+  "on_tcp_done",
   "on_tcp_disconnect",
   "on_tcp_close",
   "on_tcp_v4_destroy_sock",
@@ -789,7 +814,7 @@ export const tracePrograms = [
   "on_tcp6_seq_show",
   "on_passive_established",
   "on_passive_established_again",
-  "on_active_established",
+  "on_connect_settled",
   "on_closed",
   "on_set_state",
   "on_tcp_destroy_sock",
@@ -802,6 +827,7 @@ export const tracePrograms = [
 export type TraceProgram = (typeof tracePrograms)[number];
 export const traceMaps = [
   "conns",
+  "attempts",
   "events",
   "spill",
   "losses",

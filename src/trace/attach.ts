@@ -1,8 +1,9 @@
 /** Loads the trace object and attaches it, one way or the other. */
 import { traceObject } from "../embedded.ts";
-import { KernelError } from "../kernel/shim.ts";
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
+import { ENOENT } from "../kernel/constants.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
+import { KernelError } from "../kernel/shim.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
 import {
   kprobes,
@@ -64,10 +65,11 @@ function load(
 }
 
 function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): void {
-  const { program, symbol, retprobe = false } = point;
+  const { program, symbol, retprobe = false, optional = false } = point;
   try {
     object.own(host.kprobes!.attach(object.progFd(program), { symbol, retprobe }));
   } catch (error) {
+    if (optional && error instanceof KernelError && error.errno === ENOENT) return;
     throw explained(error, { step: "attach", subject: `kprobe ${symbol}`, symbol });
   }
 }

@@ -39,6 +39,7 @@ export interface Known {
 
 export function toConnEvent(event: Event, kind: EventKind, known: Known): TracedEvent {
   const { tup, conn_stats: stats } = event.conn;
+  const reason = event.conn.tcp_stats.failure_reason;
   const tcp = (tup.metadata & ConnMetadata.METADATA_TCP) !== 0;
   const family = (tup.metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
   const local = addressOfWords(tup.saddr_h, tup.saddr_l, family);
@@ -55,6 +56,7 @@ export function toConnEvent(event: Event, kind: EventKind, known: Known): Traced
     netns: tup.netns === 0 ? null : tup.netns,
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
+    ...(hasFailed(event, kind) ? { failure: reason || null } : {}),
     ...(hasTotals.has(event.kind)
       ? { totals: tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp) }
       : {}),
@@ -75,6 +77,10 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
 
 // --- internal ---
+
+/** An accept can carry the fact too: of a connection that was reset before somebody took it. Its close tells. */
+const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
+  (kind === "fail" || kind === "close") && (flags & ConnFact.FACT_FAILED) !== 0;
 
 /**
  * bytes_acked counts a SYN that was sent and write_seq a FIN: of a connection older than the trace the one is not

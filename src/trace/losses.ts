@@ -11,6 +11,8 @@ export const lossTexts: Record<
   LOSS_TUPLE_UNREADABLE: "addresses unreadable",
   LOSS_COUNTERS_UNSTABLE: "counters changed while read",
   LOSS_FLOW_MAP_FULL: "UDP flow map full",
+  LOSS_FAILURE_UNKNOWN: "failure without its reason",
+  LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
 };
 
 /** Told by the kernel, not by a program: one that was busy cannot count. */

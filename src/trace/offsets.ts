@@ -54,6 +54,9 @@ const TOTALS: Record<keyof KnownTotals, readonly string[]> = {
   retransmits: ["total_retrans"],
 };
 
+/** Without it a failure is seen, but seldom why. */
+const FAILURE = ["sk_err"] as const;
+
 /** Throws a GuessError that names the first field without which tracing is refused. */
 export function requireFields(report: GuessReport, mode: AttachMode): void {
   const byName = index(report);
@@ -109,9 +112,9 @@ export function knownTotals(report: GuessReport): KnownTotals {
   ) as unknown as KnownTotals;
 }
 
-/** Fields of which a total depends and that were not found: told to the user once. */
+/** Fields on which what is shown depends and that were not found: told to the user once. */
 export function missingFields(report: GuessReport): FieldReport[] {
-  const needed = new Set(Object.values(TOTALS).flat());
+  const needed = new Set([...Object.values(TOTALS).flat(), ...FAILURE]);
   return report.fields.filter(({ field, status }) => needed.has(field) && status !== "found");
 }
 

@@ -6,6 +6,8 @@ export interface KprobePoint {
   program: TraceProgram;
   symbol: string;
   retprobe?: true;
+  /** A kernel without the function (IPv6 is missing) is traced all the same. */
+  optional?: true;
 }
 
 export interface TracePoints {
@@ -22,9 +24,14 @@ export const kprobes: readonly KprobePoint[] = [
   { program: "on_tcp_v4_destroy_sock", symbol: "tcp_v4_destroy_sock" },
   { program: "on_tcp_close", symbol: "tcp_close" },
   { program: "on_tcp_disconnect", symbol: "tcp_disconnect" },
+  { program: "on_tcp_done", symbol: "tcp_done" },
   { program: "on_tcp_shutdown", symbol: "tcp_shutdown" },
+  { program: "on_connect_return", symbol: "tcp_v4_connect", retprobe: true },
+  { program: "on_connect_return", symbol: "tcp_v6_connect", retprobe: true, optional: true },
   { program: "on_tcp_finish_connect", symbol: "tcp_finish_connect" },
   { program: "on_tcp_connect", symbol: "tcp_connect" },
+  { program: "on_connect", symbol: "tcp_v4_connect" },
+  { program: "on_connect", symbol: "tcp_v6_connect", optional: true },
 ];
 
 /**
@@ -41,7 +48,7 @@ export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
   { program: "on_tcp_destroy_sock", name: "tcp_destroy_sock" },
   { program: "on_closed", name: "inet_sock_set_state" },
   { program: "on_set_state", name: "inet_sock_set_state" },
-  { program: "on_active_established", name: "inet_sock_set_state" },
+  { program: "on_connect_settled", name: "inet_sock_set_state" },
   { program: "on_passive_established", name: "inet_sock_set_state" },
   { program: "on_passive_established_again", name: "inet_sock_set_state" },
 ];

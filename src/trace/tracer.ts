@@ -11,7 +11,7 @@ import { monotonicNs } from "../kernel/clock.ts";
 import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
-import type { PerfRings } from "../kernel/shim.ts";
+import type { MapFill, PerfRings } from "../kernel/shim.ts";
 import { EventKind, Loss, type Event } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
@@ -60,6 +60,8 @@ export interface Trace extends AsyncDisposable {
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
   poll(last?: boolean): TracedEvent[];
   readonly losses: () => LossCount[];
+  /** How full each map in the kernel is. */
+  maps(): MapFill[];
 }
 
 /** Throws a Failure that says why this host cannot be traced. */
@@ -284,6 +286,7 @@ function running(of: Running): Trace {
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
         [missed(), missedDatagrams()],
       ),
+    maps: () => object.hashMaps(),
     async [Symbol.asyncDispose]() {
       close(host, { object, rings });
     },

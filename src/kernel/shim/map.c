@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +52,41 @@ int sh_map_next_key(int fd, const void *key, void *next)
 		return err;
 	memset(absent, 0xff, sizeof(absent));
 	return bpf_map_get_next_key(fd, absent, next);
+}
+
+static struct bpf_map *hash_map_at(void *object, __u32 index)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) if (bpf_map__type(map) == BPF_MAP_TYPE_HASH &&
+						  !index--) return map;
+	return NULL;
+}
+
+/*
+ * Counts the entries of the object's hash map with this index, and tells its name and how many it can have; -ENOENT
+ * after the last map. Where others delete meanwhile the walk may start over: never more than there can be.
+ */
+__s64 sh_hash_map_entries(void *object, __u32 index, char name[64], __u32 *max)
+{
+	unsigned char key[512], next[512]; /* MAX_BPF_STACK bounds a key */
+	struct bpf_map *map = hash_map_at(object, index);
+	__u32 count = 0;
+	int fd, err;
+
+	if (!map)
+		return -ENOENT;
+	fd = bpf_map__fd(map);
+	*max = bpf_map__max_entries(map);
+	snprintf(name, 64, "%s", bpf_map__name(map));
+	err = sh_map_next_key(fd, NULL, next);
+	while (!err && ++count < *max) {
+		memcpy(key, next, bpf_map__key_size(map));
+		err = bpf_map_get_next_key(fd, key, next);
+	}
+	if (err && err != -ENOENT)
+		return err;
+	return count;
 }
 
 struct dump {

@@ -6,9 +6,20 @@ import { writeFileSync, writeSync } from "node:fs";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 import { sockaddr } from "../../../src/kernel/sockaddr.ts";
+import { Attempt, refusing } from "./attempt.ts";
 import { Udp } from "./datagrams.ts";
 import type { Mode } from "./modes.ts";
-import { type Pair, Listener, Peer, type Truth, check, dial, self } from "./peer.ts";
+import {
+  type Pair,
+  Listener,
+  Peer,
+  type Truth,
+  check,
+  dial,
+  familyOf,
+  pair,
+  self,
+} from "./peer.ts";
 
 const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
   /** Connects, writes and exits with the socket open. */
@@ -17,6 +28,74 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     client.write(Number(bytes));
     say(client.truth);
     process.exit(0);
+  },
+
+  /** Is refused, and exits at once. */
+  "refused-and-exit": (port) => {
+    const attempt = new Attempt("127.0.0.1", Number(port));
+    if (attempt.connect() !== -k.ECONNREFUSED) throw new Error("not refused");
+    say(attempt.failedWith("ECONNREFUSED"));
+    process.exit(0);
+  },
+
+  /** Leaves a SYN under way to a child that only keeps the socket, and exits. */
+  "connect-and-leave": (port) => {
+    const attempt = new Attempt("127.0.0.1", Number(port), { nonblock: true, retries: 1 });
+    if (attempt.connect() !== -k.EINPROGRESS) throw new Error("not under way");
+    const child = Bun.spawn(["sleep", "60"], { stdio: ["ignore", "ignore", "ignore", attempt.fd] });
+    say({ child: child.pid, truth: attempt.failedWith("ETIMEDOUT") });
+    process.exit(0);
+  },
+
+  /** Hangs in connect(2). */
+  "block-in-connect": (port) => {
+    const attempt = new Attempt("127.0.0.1", Number(port));
+    say(attempt.failedWith("ECANCELED"));
+    attempt.connect();
+  },
+
+  /** In a namespace that has loopback and nothing else: destinations to which there is no route. */
+  "no-route": () => {
+    enterNetns();
+    const remotes = [
+      { address: "203.0.113.7", port: 7001, family: 4 },
+      { address: "2001:db8::7", port: 7002, family: 6 },
+      { address: "::ffff:203.0.113.8", port: 7003, family: 4 },
+    ];
+    for (const { address, port } of remotes) {
+      const fd = check(libc.socket(familyOf(address), k.SOCK_STREAM, 0), "socket");
+      const result = libc.connect(fd, sockaddr(address, port));
+      if (result !== -k.ENETUNREACH) throw new Error(`connect: ${libc.errnoName(result)}`);
+    }
+    say({ ...self(), remotes });
+    awaitGo();
+  },
+
+  /** An established connection whose network goes away. */
+  starved: () => {
+    enterNetns();
+    const { client, server } = pair();
+    client.write(101);
+    server.read(101);
+    client.awaitInfo("idle", (info) => info.unacked === 0);
+    client.set(k.SOL_TCP, k.TCP_USER_TIMEOUT, 500);
+    check(libc.bringInterfaceDown("lo"), "lo");
+    client.write(103);
+    client.awaitInfo("the timeout", (info) => info.state === k.TCP_CLOSE);
+    client.close();
+    check(libc.bringInterfaceUp("lo"), "lo");
+    server.close();
+    say([{ ...client.truth, failure: "ETIMEDOUT" }, server.truth]);
+    awaitGo();
+  },
+
+  /** Refused and successful connections, evenly and not faster than a ring can take. */
+  churn: (count) => {
+    const refused = refusing("127.0.0.1");
+    const listener = new Listener("127.0.0.1", 0, 128);
+    say(self());
+    awaitGo();
+    churn(Number(count), refused.port, listener, () => say({ done: Number(count) }));
   },
 
   /** Says its port, then hangs in accept(2), then in read until the end of the stream. */
@@ -278,6 +357,39 @@ function storm(count: number): Truth[] {
     truths.push(...[...clients, ...servers].map((peer) => peer.truth));
   }
   return truths;
+}
+
+/** Each pair of connections leaves no TIME_WAIT behind, so that the ports never run out. */
+function churn(count: number, refusing: number, listener: Listener, done: () => void): void {
+  const start = performance.now();
+  let made = 0;
+  const timer = setInterval(() => {
+    const due = Math.min(count, ((performance.now() - start) / 1000) * CHURN_PER_SECOND);
+    for (let batch = 0; made < due && batch < 100; made++, batch++) {
+      const fd = check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
+      if (libc.connect(fd, loopback(refusing)) !== -k.ECONNREFUSED) throw new Error("not refused");
+      libc.close(fd);
+      const client = check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
+      check(libc.connect(client, loopback(listener.port)), "connect");
+      const server = check(libc.accept4(listener.fd, k.SOCK_CLOEXEC), "accept4");
+      abort(client);
+      libc.close(server);
+    }
+    if (made < count) return;
+    clearInterval(timer);
+    done();
+  }, 5);
+}
+
+/** Each pair is five events, which the test has to read. */
+const CHURN_PER_SECOND = 2_000;
+
+function abort(fd: number): void {
+  check(
+    libc.setsockopt(fd, k.SOL_SOCKET, k.SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer)),
+    "SO_LINGER",
+  );
+  libc.close(fd);
 }
 
 /** Blocks until the starter sends a line or goes away. */

@@ -44,7 +44,7 @@ export async function expectClosed(tracer: Tracer, truth: Truth): Promise<Event>
     sent: truth.sent,
     received: truth.received,
   });
-  expect(Object.keys(event)).toEqual([...openKeys, ...totalKeys]);
+  expectMembers(event, truth.failure);
   expect(totalKeys.filter((key) => !(event[key]! >= 0))).toEqual([]);
   expect(event.segs_out! + event.segs_in!).toBeGreaterThanOrEqual(2);
   return event;
@@ -71,6 +71,15 @@ export async function expectListedClosed(
   return expectOlder(tracer, "close", "truth" in end ? end.truth : end, sure, shared);
 }
 
+/** The one line of an attempt to connect that came to nothing. */
+export async function expectFailed(tracer: Tracer, truth: Truth): Promise<Event> {
+  const event = await tracer.take("fail", truth);
+  expectIdentity(event, truth);
+  expect(event.failure).toBe(truth.failure);
+  expect(Object.keys(event)).toEqual([...openKeys, "failure"]);
+  return event;
+}
+
 // --- internal ---
 
 async function expectOlder(
@@ -86,13 +95,20 @@ async function expectOlder(
     { ...event, direction: known ? event.direction : directionOf(truth) },
     shared && event.pid === null ? { ...truth, pid: null, comm: null } : truth,
   );
-  expect(Object.keys(event)).toEqual([...openKeys, ...totalKeys]);
+  expectMembers(event, kind === "close" ? truth.failure : undefined);
   expect(event).toMatchObject({
     bytes_sent: known ? truth.sent : null,
     bytes_received: truth.received,
     duration_us: null,
   });
   return event;
+}
+
+/** `failure` stands only where there was one. */
+function expectMembers(event: Event, failure: string | undefined): void {
+  expect(event.failure).toBe(failure);
+  const more = failure === undefined ? [] : ["failure"];
+  expect(Object.keys(event)).toEqual([...openKeys, ...more, ...totalKeys]);
 }
 
 const directionOf = ({ opened }: Pick<Truth, "opened">) =>

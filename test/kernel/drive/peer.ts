@@ -30,6 +30,8 @@ export interface Truth {
   remote: Endpoint;
   sent: number;
   received: number;
+  /** Name of the errno that ended it; absent where there was none. */
+  failure?: string;
 }
 
 /** Nothing here should take longer, even in an emulated guest. */
@@ -120,6 +122,12 @@ export class Peer {
     const raw = new Uint8Array(TCP_INFO_MAX);
     const length = check(libc.getsockopt(this.fd, k.SOL_TCP, k.TCP_INFO, raw), "TCP_INFO");
     return readTcpInfo(raw.subarray(0, length));
+  }
+
+  /** Until the peer's RST has ended the connection. */
+  awaitReset(): void {
+    this.awaitInfo("the peer's reset", (info) => info.state === k.TCP_CLOSE);
+    this.truth.failure = "ECONNRESET";
   }
 
   /** Until TCP_INFO meets the condition: acknowledgements and FINs take their time. */
@@ -262,12 +270,12 @@ export function payload(bytes: number): Uint8Array {
 const pattern = Uint8Array.from({ length: 1 << 17 }, (_, i) => i % 251);
 const scratch = new Uint8Array(1 << 20);
 
-function familyOf(address: string): number {
+export function familyOf(address: string): number {
   return address.includes(":") ? k.AF_INET6 : k.AF_INET;
 }
 
 /** As the tracer shows it: a v4-mapped address is IPv4. */
-function nameOf(call: typeof libc.getsockname, fd: number): Address {
+export function nameOf(call: typeof libc.getsockname, fd: number): Address {
   const raw = new Uint8Array(128);
   const name = readSockaddr(raw.subarray(0, check(call(fd, raw), "socket name")))!;
   if (name.family === 4 || !isV4Mapped(parseIPv6(name.address))) return name;

@@ -145,6 +145,7 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     server.read(307);
     awaitFin(server);
     server.close();
+    client.awaitReset();
     client.close();
   },
 
@@ -153,7 +154,7 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     server.read(1009);
     awaitUnread(server, 5003 - 1009);
     server.close();
-    awaitReset(client);
+    client.awaitReset();
     client.close();
   },
 
@@ -168,7 +169,7 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     client.fill();
     server.read(12_345);
     server.close();
-    awaitReset(client);
+    client.awaitReset();
     client.close();
   },
 
@@ -178,14 +179,14 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     server.write(617);
     client.read(617);
     client.abort();
-    awaitReset(server);
+    server.awaitReset();
     server.close();
   },
 
   "aborted with unsent data": ({ client, server }) => {
     client.fill();
     client.abort();
-    awaitReset(server);
+    server.awaitReset();
     server.close();
   },
 
@@ -193,8 +194,26 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     client.write(127);
     server.read(127);
     server.abort();
-    awaitReset(client);
+    client.awaitReset();
     if (libc.send(client.fd, payload(11), k.MSG_NOSIGNAL) >= 0) throw new Error("send succeeded");
+    client.close();
+  },
+
+  "reset by a peer whose FIN had come": ({ client, server }) => {
+    client.write(571);
+    client.shutdown();
+    server.readToEnd();
+    client.abort();
+    server.awaitReset();
+    server.close();
+  },
+
+  "reset after its own FIN": ({ client, server }) => {
+    client.write(577);
+    client.shutdown();
+    server.readToEnd();
+    server.abort();
+    client.awaitReset();
     client.close();
   },
 
@@ -202,7 +221,7 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     server.write(541);
     awaitUnread(client, 541);
     server.abort();
-    awaitReset(client);
+    client.awaitReset();
     client.close();
   },
 
@@ -221,7 +240,7 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     awaitUnread(server, 1013);
     check(libc.recv(server.fd, new Uint8Array(2048), k.MSG_PEEK), "MSG_PEEK");
     server.close();
-    awaitReset(client);
+    client.awaitReset();
     client.close();
   },
 
@@ -269,11 +288,6 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
 /** Until the peer's FIN stands in the receive queue, unread. */
 export function awaitFin(peer: Peer): void {
   peer.awaitInfo("the peer's FIN", (info) => info.state === k.TCP_CLOSE_WAIT);
-}
-
-/** Until the peer's RST has ended the connection. */
-export function awaitReset(peer: Peer): void {
-  peer.awaitInfo("the peer's reset", (info) => info.state === k.TCP_CLOSE);
 }
 
 // --- internal ---

@@ -23,6 +23,7 @@ export interface Event {
   netns: number | null;
   local: { address: string; port: number };
   remote: { address: string; port: number };
+  failure?: string | null;
   bytes_sent?: number | null;
   bytes_received?: number | null;
   packets_sent?: number | null;
@@ -105,6 +106,19 @@ export class Tracer {
       if (event) this.claimed.add(event);
       return event;
     }, what);
+  }
+
+  /** The oldest event of this kind that meets the condition and that no test has taken yet. */
+  takeIf(kind: Event["event"], what: string, meets: (event: Event) => boolean): Promise<Event> {
+    return this.until(() => {
+      const event = this.events.find((e) => e.event === kind && !this.claimed.has(e) && meets(e));
+      if (event) {
+        this.claimed.add(event);
+        const same = this.waiting.get(keyOf(kind, event))!;
+        same.splice(same.indexOf(event), 1);
+      }
+      return event;
+    }, `${kind} ${what}`);
   }
 
   /** What the tracer showed of the connections selected, without being expected by anybody. */

@@ -1,0 +1,53 @@
+/** Nothing that the programs remember outlives what it is about. */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { Actor } from "./drive/actors.ts";
+import { modes } from "./drive/modes.ts";
+import type { Event } from "./drive/tracer.ts";
+import { Tracer } from "./drive/tracer.ts";
+import { flushed } from "./drive/traced.ts";
+
+setDefaultTimeout(360_000);
+
+/** FULL=1 adds what is too slow for an emulated guest. */
+const guest = process.env["VM_KERNEL"] !== undefined;
+const COUNT = process.env["FULL"] === "1" && !guest ? 100_000 : guest ? 503 : 2_003;
+/** Other programs of this host connect as well. */
+const OTHERS = guest ? 4 : 100;
+
+test.each(modes)(
+  `--attach %s: after ${COUNT} refused and ${COUNT} successful connections every map is as full as before, and each was told`,
+  async (mode) => {
+    const actor = new Actor("churn", COUNT);
+    await actor.hear();
+    const tracer = await Tracer.start(mode, ["--debug"]);
+    actor.go();
+    expect(await actor.hear<{ done: number }>()).toEqual({ done: COUNT });
+    await flushed(tracer);
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+
+    const told = (kind: Event["event"]) =>
+      tracer.events.filter(
+        ({ event, pid, direction }) =>
+          event === kind && pid === actor.pid && direction === "outgoing",
+      ).length;
+    expect([told("fail"), told("connect"), told("close")]).toEqual([COUNT, COUNT, COUNT]);
+
+    const [before, after] = mapsOf(tracer.stderr);
+    for (const [name, entries] of after)
+      expect([name, entries - before.get(name)! < OTHERS, entries]).toEqual([name, true, entries]);
+    await actor.end();
+  },
+);
+
+// --- internal ---
+
+type Maps = Map<string, number>;
+
+/** `debug: map conns: 0 of 65536`, before the trace and after it. */
+function mapsOf(stderr: string): [Maps, Maps] {
+  const lines = [...stderr.matchAll(/^debug: map (\w+): (\d+) of \d+$/gm)];
+  const maps = lines.map(([, name, entries]): [string, number] => [name!, Number(entries)]);
+  expect(maps.length).toBeGreaterThanOrEqual(4);
+  return [new Map(maps.slice(0, maps.length / 2)), new Map(maps.slice(maps.length / 2))];
+}

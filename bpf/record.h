@@ -273,6 +273,30 @@ struct event {
 	u32 flags; /* enum conn_fact */
 };
 
+enum sample_state {
+	/* The connection has ended: its close is on its way. */
+	SAMPLE_GONE,
+	SAMPLE_TAKEN,
+	/* The counters kept changing while they were read. */
+	SAMPLE_UNSTABLE,
+};
+
+/* What an open connection has moved so far. The tool writes sk and cookie, a program the rest. */
+struct sample {
+	u64 sk;
+	u64 sent_bytes;
+	u64 recv_bytes;
+	mono_ns timestamp;
+	u32 cookie;
+	u32 state; /* enum sample_state */
+	u32 sent_packets;
+	u32 recv_packets;
+	u32 rtt;
+	u32 rtt_var;
+	u32 retransmits;
+	u32 direction; /* enum conn_direction; where it is unknown, sent_bytes may hold a SYN */
+};
+
 /* An event that found no room in its ring, by what makes it one of its kind. */
 struct spill_key {
 	u64 sk;
@@ -358,6 +382,7 @@ SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
 SIZE_IS(struct event, 152);
+SIZE_IS(struct sample, 64);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);
 SIZE_IS(struct port_binding, 8);

@@ -45,17 +45,14 @@ inline_always int read_counters(u64 sk, struct counters *c)
 	       bytes_acked(sk) == c->acked && snd_una(sk) == c->snd_una;
 }
 
-inline_always void take_totals(u64 sk, struct live *live)
+/* Returns 0 when the counters kept changing. */
+inline_always int read_totals(u64 sk, struct live *live)
 {
 	struct conn_stats *stats = &live->event.conn.conn_stats;
 	struct tcp_stats *tcp = &live->event.conn.tcp_stats;
 	struct counters c = {};
 	u32 unread;
-
-	if (!read_counters(sk, &c) && !read_counters(sk, &c) && !read_counters(sk, &c)) {
-		live->event.flags |= FACT_COUNTERS_UNSTABLE;
-		count_loss(LOSS_COUNTERS_UNSTABLE);
-	}
+	int stable = read_counters(sk, &c) || read_counters(sk, &c) || read_counters(sk, &c);
 
 	stats->sent_bytes = c.acked - live->base_acked + (u32)(c.write_seq - c.snd_una);
 	if (stats->direction == DIRECTION_OUTGOING && !(live->event.flags & FACT_NO_SYN))
@@ -73,6 +70,15 @@ inline_always void take_totals(u64 sk, struct live *live)
 	tcp->rtt = srtt_us(sk) >> 3;
 	tcp->rtt_var = mdev_us(sk) >> 2;
 	tcp->retransmits = total_retrans(sk) - live->base_retrans;
+	return stable;
+}
+
+inline_always void take_totals(u64 sk, struct live *live)
+{
+	if (read_totals(sk, live))
+		return;
+	live->event.flags |= FACT_COUNTERS_UNSTABLE;
+	count_loss(LOSS_COUNTERS_UNSTABLE);
 }
 
 #endif

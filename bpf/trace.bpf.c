@@ -5,6 +5,7 @@
  */
 #include "kprobes.h"
 #include "open.h"
+#include "sample.h"
 #include "tracepoints.h"
 #include "udp_kprobes.h"
 #include "udp_tracepoints.h"
@@ -184,6 +185,16 @@ int on_tcp6_seq_show(void *ctx)
 	return 0;
 }
 
+/* int tcp_getsockopt(struct sock *sk, int level, int optname, ...): attached only before 5.10, for run_samples */
+SEC("kprobe/tcp_getsockopt")
+int on_tcp_getsockopt(void *ctx)
+{
+	struct live live;
+
+	take_few_samples(reg(ctx, REG_ARG3), &live);
+	return 0;
+}
+
 /*
  * (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later.
  * Five programs on one tracepoint: a program that is interrupted is not entered again on that CPU, and a handshake
@@ -302,6 +313,16 @@ SEC("raw_tp/run_accepted")
 int run_accepted(struct bpf_raw_tracepoint_args *ctx)
 {
 	answer_accepted(ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+/* Never attached: run by the tool through BPF_PROG_TEST_RUN with how many as argument, 5.10 and later. */
+SEC("raw_tp/run_samples")
+int run_samples(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct live live;
+
+	take_samples(ctx->args[0], &live);
 	return 0;
 }
 

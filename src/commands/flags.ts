@@ -50,6 +50,20 @@ export function parseDuration(text: string, command: string, flag = "duration"):
   });
 }
 
+/** Shorter, and looking would take a good part of the time. */
+const MIN_INTERVAL_MS = 50;
+
+/** How often to look at open connections → ms. */
+export function parseInterval(text: string, command: string): number {
+  const ms = parseDuration(text, command, "interval");
+  if (ms >= MIN_INTERVAL_MS) return ms;
+  throw new UsageError(`flag --interval: "${text}" is too short`, {
+    command,
+    why: `it is ${MIN_INTERVAL_MS}ms or more`,
+    suggestion: "--interval 1s",
+  });
+}
+
 /** A whole number from 1 on. */
 export function parseCount(text: string, command: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : NaN;
@@ -58,5 +72,18 @@ export function parseCount(text: string, command: string): number {
     command,
     why: "it is a whole number from 1 on",
     suggestion: "--count 10",
+  });
+}
+
+/** A hash map of so many entries takes 5 GB. */
+const MAX_CONNECTIONS = 1 << 24;
+
+export function parseConnections(text: string, command: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (count >= 1 && count <= MAX_CONNECTIONS) return count;
+  throw new UsageError(`flag --max-connections: "${text}" is no number of connections`, {
+    command,
+    why: `it is a whole number from 1 to ${MAX_CONNECTIONS}`,
+    suggestion: "--max-connections 200000",
   });
 }

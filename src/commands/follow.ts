@@ -14,7 +14,7 @@ export interface Loss {
 
 export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
-  trace: { poll(last: boolean): ConnEvent[]; losses(): Loss[] };
+  trace: { poll(last: boolean): ConnEvent[]; sample(): void; losses(): Loss[] };
   format: Format;
   writer: LineWriter;
   /** Reads both clocks at the same moment. */
@@ -22,6 +22,8 @@ export interface FollowOptions {
   /** `null` = no limit. */
   durationMs: number | null;
   count: number | null;
+  /** How often open connections are shown; `null` = never. */
+  intervalMs: number | null;
   /** Aborted by SIGINT and SIGTERM. */
   stop: AbortSignal;
   warn(line: string): void;
@@ -47,11 +49,19 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   let left = options.count ?? Infinity;
   let shown = 0;
   let clocks = options.clocks();
+  const intervalMs = options.intervalMs ?? Infinity;
+  let sampleAt = performance.now() + intervalMs;
   if (format.header !== null) writer.push([format.header]);
   for (;;) {
     // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
     const last = stop.aborted || performance.now() >= deadline;
     clocks = followStep(clocks, options.clocks());
+    const now = performance.now();
+    // Their lines come with the events of the same time, in order. Intervals that were missed are not made up for.
+    if (now >= sampleAt || (last && intervalMs !== Infinity)) {
+      trace.sample();
+      sampleAt = Math.max(sampleAt + intervalMs, now);
+    }
     const events = trace.poll(last).slice(0, left);
     const taken = writer.push(
       events.map((event) => format.line(event, wallTime(event.atNs, clocks))),
@@ -60,7 +70,10 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     left -= taken;
     warner.tell();
     if (last || left === 0 || writer.closed || writer.failure !== null) break;
-    await pause(Math.min(POLL_MS, Math.max(0, deadline - performance.now())), stop);
+    await pause(
+      Math.min(POLL_MS, Math.max(0, Math.min(deadline, sampleAt) - performance.now())),
+      stop,
+    );
   }
   await settle(writer, stop);
   if (writer.failure !== null) throw writer.failure;

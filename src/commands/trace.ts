@@ -2,7 +2,15 @@ import { exitCodes } from "../errors.ts";
 import { log } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { command } from "./command.ts";
-import { attachFlag, attachMode, debugFlag, parseCount, parseDuration } from "./flags.ts";
+import {
+  attachFlag,
+  attachMode,
+  debugFlag,
+  parseCount,
+  parseDuration,
+  parseInterval,
+  parseConnections,
+} from "./flags.ts";
 import { follow, lossText, type Summary } from "./follow.ts";
 import { outputFlags, outputOf } from "./output.ts";
 
@@ -27,6 +35,12 @@ export const traceCommand = command({
       description: "stop after this time: 10s, 500ms, 2m, 1h; a plain number is seconds",
     },
     count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
+    interval: {
+      type: "string",
+      alias: "i",
+      valueHint: "TIME",
+      description: "also show open connections that have moved something, so often: 1s, 50ms",
+    },
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -45,6 +59,11 @@ export const traceCommand = command({
       default: "120s",
       description: "the same where both ends have been heard",
     },
+    "max-connections": {
+      type: "string",
+      valueHint: "N",
+      description: "follow at most so many at once, of TCP and of UDP (default 65536)",
+    },
     strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
@@ -54,6 +73,9 @@ export const traceCommand = command({
     const [silentNs, assuredNs] = (["udp-timeout", "udp-stream-timeout"] as const).map((flag) =>
       BigInt(Math.round(parseDuration(args[flag], path, flag) * 1_000_000)),
     );
+    const intervalMs = args.interval === undefined ? null : parseInterval(args.interval, path);
+    const connections = args["max-connections"];
+    const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const stop = stopSignal();
     // Loaded here, so that --help and a wrong flag never touch the native library.
@@ -62,6 +84,8 @@ export const traceCommand = command({
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
+      sampling: intervalMs !== null,
+      ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
@@ -80,6 +104,7 @@ export const traceCommand = command({
       clocks: readClocks,
       durationMs,
       count,
+      intervalMs,
       stop,
       warn: (line) => log.warn(line),
     });

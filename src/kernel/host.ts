@@ -19,6 +19,8 @@ export interface Host {
   kernel: { release: string; version: string; machine: string };
   /** Ways to attach that are to be tried, the first first. Never empty. */
   modes: AttachMode[];
+  /** Whether programs can be run on request (BPF_PROG_TEST_RUN of raw tracepoint programs). */
+  testRun: boolean;
   /** null where `modes` has no "kprobe". */
   kprobes: KprobeAttacher | null;
 }
@@ -33,12 +35,13 @@ export function openHost(wanted: AttachMode | "auto"): Host {
   const kprobes = wanted === "tracepoint" ? null : openKprobes(shim);
   const modes: AttachMode[] = [];
   if (kprobes) modes.push("kprobe");
-  if (wanted !== "kprobe" && hasTestRun(release)) modes.push("tracepoint");
+  const testRun = hasTestRun(release);
+  if (wanted !== "kprobe" && testRun) modes.push("tracepoint");
   if (modes.length === 0) {
     if (wanted !== "tracepoint" && findSymbol("register_kprobe")) throw tracefsMissing(release);
     throw wanted === "auto" ? noWayToAttach(release) : attachModeMissing(wanted, release);
   }
-  return { shim, kernel: { release, version, machine }, modes, kprobes };
+  return { shim, kernel: { release, version, machine }, modes, testRun, kprobes };
 }
 
 /** What a KernelError means on this host; other errors come back as they are. */

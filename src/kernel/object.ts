@@ -14,6 +14,8 @@ export interface ObjectSpec {
   programs: readonly string[];
   load: readonly string[];
   constants: ReadonlyMap<number, bigint>;
+  /** Sizes of maps that differ from what the ELF image says. */
+  entries?: Readonly<Record<string, number>>;
 }
 
 export interface KernelObject extends Disposable {
@@ -35,6 +37,9 @@ export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
     if (code !== null) shim.kernelVersion(object, code);
     for (const program of spec.programs) {
       shim.autoload(object, program, spec.load.includes(program));
+    }
+    for (const [map, entries] of Object.entries(spec.entries ?? {})) {
+      shim.mapMaxEntries(object, map, entries);
     }
     shim.load(object);
   } catch (error) {

@@ -519,6 +519,59 @@ export function writeEvent(view: DataView, p: number, value: Event): void {
   view.setUint32(p + 148, value.flags, true);
 }
 
+export const SampleState = {
+  SAMPLE_GONE: 0,
+  SAMPLE_TAKEN: 1,
+  SAMPLE_UNSTABLE: 2,
+} as const;
+export type SampleState = (typeof SampleState)[keyof typeof SampleState];
+
+export const sampleSize = 64;
+export interface Sample {
+  sk: bigint;
+  sent_bytes: bigint;
+  recv_bytes: bigint;
+  timestamp: bigint;
+  cookie: number;
+  state: number;
+  sent_packets: number;
+  recv_packets: number;
+  rtt: number;
+  rtt_var: number;
+  retransmits: number;
+  direction: number;
+}
+export function readSample(view: DataView, p: number): Sample {
+  return {
+    sk: view.getBigUint64(p, true),
+    sent_bytes: view.getBigUint64(p + 8, true),
+    recv_bytes: view.getBigUint64(p + 16, true),
+    timestamp: view.getBigUint64(p + 24, true),
+    cookie: view.getUint32(p + 32, true),
+    state: view.getUint32(p + 36, true),
+    sent_packets: view.getUint32(p + 40, true),
+    recv_packets: view.getUint32(p + 44, true),
+    rtt: view.getUint32(p + 48, true),
+    rtt_var: view.getUint32(p + 52, true),
+    retransmits: view.getUint32(p + 56, true),
+    direction: view.getUint32(p + 60, true),
+  };
+}
+export function writeSample(view: DataView, p: number, value: Sample): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setBigUint64(p + 8, value.sent_bytes, true);
+  view.setBigUint64(p + 16, value.recv_bytes, true);
+  view.setBigUint64(p + 24, value.timestamp, true);
+  view.setUint32(p + 32, value.cookie, true);
+  view.setUint32(p + 36, value.state, true);
+  view.setUint32(p + 40, value.sent_packets, true);
+  view.setUint32(p + 44, value.recv_packets, true);
+  view.setUint32(p + 48, value.rtt, true);
+  view.setUint32(p + 52, value.rtt_var, true);
+  view.setUint32(p + 56, value.retransmits, true);
+  view.setUint32(p + 60, value.direction, true);
+}
+
 export const spillKeySize = 16;
 export interface SpillKey {
   sk: bigint;
@@ -812,6 +865,7 @@ export const tracePrograms = [
   "on_udp_destroy_sock",
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
+  "on_tcp_getsockopt",
   "on_passive_established",
   "on_passive_established_again",
   "on_connect_settled",
@@ -822,6 +876,7 @@ export const tracePrograms = [
   "on_sock_recv_length",
   "run_udp_gone",
   "run_accepted",
+  "run_samples",
   "list_tcp",
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
@@ -835,6 +890,7 @@ export const traceMaps = [
   "udp_socks",
   "udp_flows",
   "lister",
+  "samples",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
 

@@ -2,7 +2,7 @@
 import { traceObject } from "../embedded.ts";
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
 import { ENOENT } from "../kernel/constants.ts";
-import { loadObject, type KernelObject } from "../kernel/object.ts";
+import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object.ts";
 import { KernelError } from "../kernel/shim.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
 import {
@@ -10,30 +10,35 @@ import {
   listIterator,
   listKprobes,
   runByTool,
+  sampleByTool,
+  sampleKprobe,
   tracepoints,
   type KprobePoint,
   type TracePoints,
 } from "./programs.ts";
 
-/** `udp` is what UDP adds, if anything. Throws a Failure that names the program or the symbol. The rings must be there before the first event: `ready`. */
+/** What is filled into the object before it is loaded. */
+export type Made = Pick<ObjectSpec, "constants" | "entries">;
+
+/**
+ * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. Throws a Failure that
+ * names the program or the symbol.
+ */
 export function attachTrace(
   host: Host,
   mode: AttachMode,
-  constants: ReadonlyMap<number, bigint>,
+  made: Made,
   accept: KprobePoint,
   udp: TracePoints,
   ready: (object: KernelObject) => void,
 ): KernelObject {
   const points = [...kprobes, accept, ...udp.kprobes];
   const raw = [...tracepoints, ...udp.tracepoints];
-  const object = load(
-    host,
-    mode === "kprobe"
-      ? [...points, ...listKprobes].map((point) => point.program)
-      : [...raw.map((point) => point.program), ...runByTool],
-    mode === "kprobe" ? [] : [listIterator],
-    constants,
-  );
+  const attached = mode === "kprobe" ? [...points, ...listKprobes, sampleKprobe] : raw;
+  const needed: string[] = attached.map((point) => point.program);
+  if (mode === "tracepoint") needed.push(...runByTool);
+  if (host.testRun) needed.push(sampleByTool);
+  const object = load(host, needed, mode === "kprobe" ? [] : [listIterator], made);
   try {
     ready(object);
     if (mode === "kprobe") for (const point of points) attachKprobe(host, object, point);
@@ -52,14 +57,13 @@ function load(
   host: Host,
   needed: readonly string[],
   optional: readonly string[],
-  constants: ReadonlyMap<number, bigint>,
+  made: Made,
 ): KernelObject {
-  const spec = { name: "trace", file: traceObject, programs: tracePrograms, constants };
+  const spec = { name: "trace", file: traceObject, programs: tracePrograms, ...made };
   try {
     return loadObject(host.shim, { ...spec, load: [...needed, ...optional] });
   } catch (error) {
-    if (optional.length > 0 && error instanceof KernelError)
-      return load(host, needed, [], constants);
+    if (optional.length > 0 && error instanceof KernelError) return load(host, needed, [], made);
     throw explained(error, { step: "program", subject: "trace" });
   }
 }

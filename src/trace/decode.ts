@@ -63,7 +63,7 @@ export function toConnEvent(event: Event, kind: EventKind, known: Known): Traced
   };
 }
 
-const hasTotals = new Set<number>([Kind.EVENT_CLOSE, Kind.EVENT_OPEN]);
+const hasTotals = new Set<number>([Kind.EVENT_CLOSE, Kind.EVENT_OPEN, Kind.EVENT_SAMPLE]);
 
 /** Kinds of the ring that are shown as they are. To add one, add a row. */
 const kinds: ReadonlyMap<number, EventKind> = new Map([
@@ -72,6 +72,7 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
   [Kind.EVENT_CLOSE, "close"],
   [Kind.EVENT_FAIL, "fail"],
   [Kind.EVENT_OPEN, "open"],
+  [Kind.EVENT_SAMPLE, "open"],
 ]);
 
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;

@@ -115,3 +115,8 @@ export const listKprobes: readonly KprobePoint[] = [
 
 /** The same with tracepoints. It needs the kernel's BTF; where it does not load, the trace goes on without a list. */
 export const listIterator: TraceProgram = "list_tcp";
+
+/** Asks for the counters of open connections, from Linux 5.10 on. */
+export const sampleByTool: TraceProgram = "run_samples";
+/** The same before; attached from the first use on. */
+export const sampleKprobe: KprobePoint = { program: "on_tcp_getsockopt", symbol: "tcp_getsockopt" };

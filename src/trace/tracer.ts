@@ -12,10 +12,10 @@ import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { MapFill, PerfRings } from "../kernel/shim.ts";
-import { EventKind, Loss, type Event } from "../record/layout.gen.ts";
+import { EventKind, Loss, type Event, type TraceMap } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
-import { attachTrace } from "./attach.ts";
+import { attachTrace, type Made } from "./attach.ts";
 import { kindOf, toConnEvent } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
@@ -37,6 +37,8 @@ import {
   type KprobePoint,
   type TracePoints,
 } from "./programs.ts";
+import { Samples } from "./samples.ts";
+import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
 import { checkUdp, udpPoints } from "./udp.ts";
 
@@ -49,6 +51,10 @@ export interface TraceOptions {
   offsets?: GuessReport;
   /** Also shows the connections that this process makes once the trace runs. */
   self?: boolean;
+  /** Connections, UDP flows and UDP sockets that are followed at once, of each so many; default 65,536. */
+  maxConnections?: number;
+  /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
+  sampling?: boolean | "probe";
   debug: boolean;
 }
 
@@ -59,6 +65,11 @@ export interface Trace extends AsyncDisposable {
   readonly notes: string[];
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
   poll(last?: boolean): TracedEvent[];
+  /**
+   * Looks at every open connection, with the option `sampling` only. The next poll gives an "open" with totals for each
+   * that has moved something since it was told of last.
+   */
+  sample(): void;
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
@@ -72,18 +83,27 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   for (const { field, how: why } of missingFields(report)) {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
-  const attached = openFirst(host, report, notes);
+  const made = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  const attached = openFirst(host, report, made, notes);
   const listing = listOpen({ host, ...attached });
   notes.push(...listing.notes);
   const early = [...attached.early, ...listing.events];
   const what = attached.udp === null ? "TCP" : "TCP and UDP";
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
-  const self = options.self === true;
-  return running({ host, ...attached, early, report, flowTimeouts, description, notes, self });
+  const { self = false, sampling = false } = options;
+  const about = { report, flowTimeouts, description, notes, self, sampling };
+  return running({ host, ...attached, early, ...about });
 }
 
 // --- internal ---
+
+/** The maps that grow with what is open. */
+function mapSizes(maxConnections: number | undefined): Record<string, number> {
+  if (maxConnections === undefined) return {};
+  const maps: TraceMap[] = ["conns", "udp_flows", "udp_socks"];
+  return Object.fromEntries(maps.map((map) => [map, maxConnections]));
+}
 
 /** 1 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. */
 function ringPages(): number {
@@ -122,6 +142,7 @@ interface Running extends Checked {
   description: string;
   notes: string[];
   self: boolean;
+  sampling: boolean | "probe";
 }
 
 async function offsetsFor(
@@ -146,12 +167,13 @@ async function offsetsFor(
 function openFirst(
   host: Host,
   report: GuessReport,
+  made: Made,
   notes: string[],
 ): Checked & { mode: AttachMode } {
   const modes = [report.attach, ...host.modes.filter((mode) => mode !== report.attach)];
   for (const [i, mode] of modes.entries()) {
     try {
-      return { ...openChecked(host, report, mode, notes), mode };
+      return { ...openChecked(host, report, made, mode, notes), mode };
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
       notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
@@ -161,7 +183,13 @@ function openFirst(
 }
 
 /** Attaches at each place where accept can be seen until one does see it. */
-function openChecked(host: Host, report: GuessReport, mode: AttachMode, notes: string[]): Checked {
+function openChecked(
+  host: Host,
+  report: GuessReport,
+  made: Made,
+  mode: AttachMode,
+  notes: string[],
+): Checked {
   requireFields(report, mode);
   const totals = knownTotals(report);
   const exact = totals.bytesSent && totals.bytesReceived;
@@ -170,7 +198,7 @@ function openChecked(host: Host, report: GuessReport, mode: AttachMode, notes: s
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
     let attached: Attached | null = null;
     try {
-      attached = open(host, report, mode, point, udp.points);
+      attached = open(host, made, mode, point, udp.points);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
       const early: Event[] = [];
@@ -196,14 +224,14 @@ function openChecked(host: Host, report: GuessReport, mode: AttachMode, notes: s
 
 function open(
   host: Host,
-  report: GuessReport,
+  made: Made,
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
 ): Attached {
   let rings: PerfRings | null = null;
   try {
-    const object = attachTrace(host, mode, traceConstants(report), accept, udp, (loaded) => {
+    const object = attachTrace(host, mode, made, accept, udp, (loaded) => {
       rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
     });
     return { object, rings: rings! };
@@ -223,6 +251,9 @@ function running(of: Running): Trace {
   const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
   const flows = udp && new Flows(flowSource(host.shim, object, mode), of.flowTimeouts);
   const opens = new Opens();
+  const samples = of.sampling
+    ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe"))
+    : null;
   const accepts = new Accepts(acceptSources(host.shim, object, tgid));
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
@@ -267,13 +298,14 @@ function running(of: Running): Trace {
     const ready = last ? drained : drained.filter((event) => timeOf(event) <= settled);
     const events = ready.flatMap((event) => {
       const news = opens.apply(event);
+      if (news === null) samples?.renewed(event);
       return news === null ? [] : (flows?.event(news) ?? shown(news, accepts));
     });
     if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
     if (flows) events.push(...flows.tick(monotonicNs()));
     return events
-      .filter(({ event }) => !isOwn(event))
+      .filter(({ event }) => !isOwn(event) && samples?.shown(event) !== false)
       .map(({ event, kind }) => toConnEvent(event, kind, known));
   };
 
@@ -281,6 +313,10 @@ function running(of: Running): Trace {
     description,
     notes,
     poll,
+    sample() {
+      if (samples === null) throw new RangeError("the trace was opened without `sampling`");
+      for (const event of samples.take()) held.push(event);
+    },
     losses: () =>
       countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),

@@ -16,6 +16,10 @@ function traceOf(...polls: number[][]) {
       trace.last.push(last);
       return (polls.shift() ?? []).map(eventAt);
     },
+    samples: 0,
+    sample: () => {
+      trace.samples += 1;
+    },
     losses: () => losses,
   };
   return { trace, losses };
@@ -49,6 +53,7 @@ function setup(options: Partial<FollowOptions>) {
     clocks: () => ({ monoNs: 0n, wallNs: 0n }),
     durationMs: null,
     count: null,
+    intervalMs: null,
     stop: new AbortController().signal,
     warn: (line) => warnings.push(line),
     ...options,
@@ -150,5 +155,23 @@ describe("losses", () => {
   test("of one cause are named without repeating the number", () => {
     expect(lossText([{ cause: "ring full", count: 1n }])).toBe("1 event: ring full");
     expect(lossText([{ cause: "ring full", count: 2n }])).toBe("2 events: ring full");
+  });
+});
+
+describe("open connections", () => {
+  test("are looked at once per interval, and at the end", async () => {
+    const { trace } = traceOf();
+    const { full } = setup({ trace, intervalMs: 50, durationMs: 280 });
+    await follow(full);
+    // Five intervals and the end; a machine that stands still skips some.
+    expect(trace.samples).toBeGreaterThan(1);
+    expect(trace.samples).toBeLessThanOrEqual(6);
+    expect(trace.polls).toBeGreaterThanOrEqual(trace.samples);
+  });
+
+  test("are not looked at unless asked", async () => {
+    const { trace } = traceOf();
+    await follow(setup({ trace, durationMs: 120 }).full);
+    expect(trace.samples).toBe(0);
   });
 });

@@ -1,0 +1,202 @@
+/**
+ * How the open connections fare: which there are, from the events; what they have moved, from the kernel side when
+ * asked. Pure but for the source.
+ */
+import {
+  ConnDirection,
+  ConnFact,
+  EventKind,
+  readSample,
+  SampleState,
+  sampleSize,
+  type Event,
+  type Sample,
+} from "../record/layout.gen.ts";
+
+export interface SampleSource {
+  /** Connections per call. */
+  readonly batch: number;
+  /** Fills in the first `count` samples, of which sk and cookie are given. */
+  ask(samples: Uint8Array, count: number): void;
+}
+
+/** What was told last of a connection. */
+interface Tracked {
+  /** The event that told of it first: who and where. */
+  event: Event;
+  /** The kernel side's, which may have changed since. */
+  cookie: number;
+  sent: bigint;
+  received: bigint;
+  segsOut: number;
+  segsIn: number;
+  retransmits: number;
+  /** Whether its segments have been told: the lines of connect and accept have no totals. */
+  told: boolean;
+  /** Gone when it was asked for last: its close is drained by now, unless it was lost. */
+  gone: boolean;
+}
+
+export class Samples {
+  readonly #open = new Map<bigint, Tracked>();
+  readonly #source: SampleSource;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(source: SampleSource) {
+    this.#source = source;
+    this.#bytes = new Uint8Array(source.batch * sampleSize);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** An event that is shown, in the order of time. `false`: a sample of a connection whose close was shown before. */
+  shown(event: Event): boolean {
+    switch (event.kind) {
+      case EventKind.EVENT_CONNECT:
+      case EventKind.EVENT_ACCEPT:
+      case EventKind.EVENT_PASSIVE:
+      case EventKind.EVENT_OPEN:
+        this.#open.set(event.sk, trackedFrom(event));
+        return true;
+      case EventKind.EVENT_CLOSE:
+        this.#open.delete(event.sk);
+        return true;
+      case EventKind.EVENT_SAMPLE:
+        return this.#open.get(event.sk)?.event.conn.conn_stats.cookie === cookieOf(event);
+      default:
+        return true;
+    }
+  }
+
+  /** It began once more for the kernel side, though it has been shown: from now on it has another cookie there. */
+  renewed({ sk, conn }: Event): void {
+    const tracked = this.#open.get(sk);
+    if (tracked !== undefined) tracked.cookie = conn.conn_stats.cookie;
+  }
+
+  /** One event for each connection that has moved something since it was told of last. */
+  take(): Event[] {
+    const moved: Event[] = [];
+    let chunk: Tracked[] = [];
+    for (const tracked of this.#open.values()) {
+      chunk.push(tracked);
+      if (chunk.length < this.#source.batch) continue;
+      this.#ask(chunk, moved);
+      chunk = [];
+    }
+    if (chunk.length > 0) this.#ask(chunk, moved);
+    return moved;
+  }
+
+  #ask(chunk: Tracked[], moved: Event[]): void {
+    let at = 0;
+    for (const { event, cookie } of chunk) {
+      this.#view.setBigUint64(at + SK, event.sk, true);
+      this.#view.setUint32(at + COOKIE, cookie, true);
+      at += sampleSize;
+    }
+    this.#source.ask(this.#bytes, chunk.length);
+    at = 0;
+    for (const tracked of chunk) {
+      const state = this.#view.getUint32(at + STATE, true);
+      if (state === SampleState.SAMPLE_GONE) this.#missed(tracked);
+      else if (state === SampleState.SAMPLE_TAKEN) {
+        const event = follow(tracked, readSample(this.#view, at));
+        if (event !== null) moved.push(event);
+      }
+      at += sampleSize;
+    }
+  }
+
+  #missed(tracked: Tracked): void {
+    if (tracked.gone) this.#open.delete(tracked.event.sk);
+    else tracked.gone = true;
+  }
+}
+
+// --- internal ---
+
+// Where the members stand that are written and read one by one, 100,000 times per second.
+const SK = 0;
+const COOKIE = 32;
+const STATE = 36;
+
+const cookieOf = (event: Event): number => event.conn.conn_stats.cookie;
+
+function trackedFrom(event: Event): Tracked {
+  const { conn_stats: stats, tcp_stats: tcp } = event.conn;
+  const told = event.kind === EventKind.EVENT_OPEN;
+  return {
+    event,
+    cookie: stats.cookie,
+    sent: told ? stats.sent_bytes : 0n,
+    received: told ? stats.recv_bytes : 0n,
+    segsOut: told ? stats.sent_packets : 0,
+    segsIn: told ? stats.recv_packets : 0,
+    retransmits: told ? tcp.retransmits : 0,
+    told,
+    gone: false,
+  };
+}
+
+/** Takes over what has grown; `null` when nothing has. A byte count never goes back: a FIN may be counted too early. */
+function follow(tracked: Tracked, sample: Sample): Event | null {
+  tracked.gone = false;
+  const { event } = tracked;
+  const sent = max(tracked.sent, sentOf(event, sample));
+  const received = max(tracked.received, sample.recv_bytes);
+  const bytes = sent !== tracked.sent || received !== tracked.received;
+  const packets =
+    sample.sent_packets !== tracked.segsOut ||
+    sample.recv_packets !== tracked.segsIn ||
+    sample.retransmits !== tracked.retransmits;
+  const moved = bytes || (packets && (tracked.told || sample.retransmits !== 0));
+  tracked.sent = sent;
+  tracked.received = received;
+  tracked.segsOut = sample.sent_packets;
+  tracked.segsIn = sample.recv_packets;
+  tracked.retransmits = sample.retransmits;
+  tracked.told = true;
+  return moved ? sampled(event, sample, sent, received) : null;
+}
+
+/** The kernel side leaves a SYN in the count while it does not know the direction; /proc may have told it. */
+function sentOf(event: Event, sample: Sample): bigint {
+  const unknown = sample.direction === ConnDirection.DIRECTION_UNKNOWN;
+  const outgoing = event.conn.conn_stats.direction === ConnDirection.DIRECTION_OUTGOING;
+  return unknown && outgoing ? sample.sent_bytes - 1n : sample.sent_bytes;
+}
+
+function sampled(event: Event, sample: Sample, sent: bigint, received: bigint): Event {
+  const { tup, tcp_stats, conn_stats: stats } = event.conn;
+  const older = (event.flags & ConnFact.FACT_UNSEEN_OPEN) !== 0;
+  return {
+    ...event,
+    kind: EventKind.EVENT_SAMPLE,
+    conn: {
+      tup,
+      tcp_stats: {
+        ...tcp_stats,
+        rtt: sample.rtt,
+        rtt_var: sample.rtt_var,
+        retransmits: sample.retransmits,
+      },
+      conn_stats: {
+        ...stats,
+        sent_bytes: sent,
+        recv_bytes: received,
+        sent_packets: sample.sent_packets,
+        recv_packets: sample.recv_packets,
+        timestamp: sample.timestamp,
+        // Of an open connection it is the time at which it began.
+        duration: older ? 0n : sample.timestamp - stats.duration,
+      },
+    },
+  };
+}
+
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -1,0 +1,179 @@
+/** Open connections looked at in between: `--interval` of the command, and the way of kernels before 5.10. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { TracedEvent } from "../../src/conn/identity.ts";
+import { openTrace } from "../../src/trace/tracer.ts";
+import { expectConnection, expectListedClosed } from "./drive/expect.ts";
+import { has, modes } from "./drive/modes.ts";
+import * as peer from "./drive/peer.ts";
+import { Tracer, type Event } from "./drive/tracer.ts";
+
+setDefaultTimeout(180_000);
+
+const of = (tracer: Tracer, { truth }: peer.Peer): Event[] =>
+  tracer.events.filter(
+    ({ local, remote, netns }) =>
+      netns === truth.netns && local.port === truth.local.port && remote.port === truth.remote.port,
+  );
+
+const counts = ({ bytes_sent, bytes_received }: Event) => [bytes_sent, bytes_received];
+
+/** Until a line has what the end itself has counted. */
+const caughtUp = (tracer: Tracer, end: peer.Peer): Promise<Event> =>
+  tracer.until(
+    () =>
+      of(tracer, end).find(
+        (event) =>
+          event.event === "open" &&
+          event.bytes_sent === end.truth.sent &&
+          event.bytes_received === end.truth.received,
+      ),
+    `line with ${end.truth.sent} and ${end.truth.received} bytes`,
+  );
+
+/** Only growing counts and times, `open` lines between the first line and the close. */
+function expectInOrder(lines: Event[]): void {
+  expect(lines.at(-1)!.event).toBe("close");
+  expect(lines.slice(1, -1).every(({ event }) => event === "open")).toBe(true);
+  const told = lines.filter((line) => line.bytes_sent !== undefined);
+  for (const [i, line] of told.slice(1).entries()) {
+    expect(line.time >= told[i]!.time).toBe(true);
+    expect(line.bytes_sent!).toBeGreaterThanOrEqual(told[i]!.bytes_sent!);
+    expect(line.bytes_received!).toBeGreaterThanOrEqual(told[i]!.bytes_received!);
+  }
+}
+
+describe.each(modes)("trace --attach %s --interval 50ms", (mode) => {
+  let tracer: Tracer;
+  let older: peer.Pair & { listener: peer.Listener };
+
+  beforeAll(async () => {
+    const listener = new peer.Listener("127.0.0.1");
+    const client = peer.dial("127.0.0.1", listener.port);
+    older = { client, server: listener.accept(), listener };
+    peer.transfer(older.client, older.server, 1013);
+    tracer = await Tracer.start(mode, ["--interval", "50ms"]);
+  });
+
+  afterAll(async () => {
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+  });
+
+  test("shows what an open connection has moved, as often as it moves something", async () => {
+    const { client, server } = peer.pair();
+    for (const [there, back] of [
+      [1009, 0],
+      [0, 2003],
+      [104_729, 7919],
+    ] as const) {
+      if (there) peer.transfer(client, server, there);
+      if (back) peer.transfer(server, client, back);
+      const line = await caughtUp(tracer, client);
+      expect(line).toMatchObject({ pid: client.truth.pid, direction: "outgoing" });
+      expect(line.duration_us).toBeGreaterThan(0);
+      await caughtUp(tracer, server);
+    }
+    client.close();
+    server.close();
+    await tracer.until(
+      () => [client, server].every((end) => of(tracer, end).at(-1)?.event === "close"),
+      "both closes",
+    );
+    for (const end of [client, server]) {
+      expectInOrder(of(tracer, end));
+      expect(counts(of(tracer, end).at(-1)!)).toEqual([end.truth.sent, end.truth.received]);
+    }
+  });
+
+  test("shows nothing of a connection that stands still", async () => {
+    const still = peer.pair();
+    const busy = peer.pair();
+    for (let i = 0; i < 5; i++) {
+      peer.transfer(busy.client, busy.server, 11);
+      await caughtUp(tracer, busy.client);
+    }
+    expect(of(tracer, still.client).map(({ event }) => event)).toEqual(["connect"]);
+    for (const { client, server } of [still, busy]) {
+      client.close();
+      server.close();
+      await tracer.take("close", client.truth);
+      await tracer.take("close", server.truth);
+    }
+  });
+
+  test("a connection older than the trace goes on from its listed counts", async () => {
+    const { client, server, listener } = older;
+    for (let i = 0; i < 3; i++) {
+      peer.transfer(server, client, 503);
+      const line = await caughtUp(tracer, client);
+      expect(line.duration_us).toBeNull();
+      await caughtUp(tracer, server);
+    }
+    client.close();
+    server.close();
+    listener.close();
+    for (const end of [client, server]) {
+      await expectListedClosed(tracer, end);
+      expectInOrder(of(tracer, end));
+    }
+  });
+
+  test("connections on the same sock one after the other are not mixed", async () => {
+    const listener = new peer.Listener("127.0.0.1");
+    const ends: peer.Peer[] = [];
+    for (let i = 1; i <= 97; i++) {
+      const client = peer.dial("127.0.0.1", listener.port);
+      const server = listener.accept();
+      peer.transfer(client, server, i);
+      if (i % 13 === 0) await caughtUp(tracer, client);
+      client.close();
+      server.close();
+      ends.push(client, server);
+    }
+    listener.close();
+    for (const end of ends) {
+      await expectConnection(tracer, end);
+      expectInOrder(of(tracer, end));
+    }
+  });
+});
+
+describe.skipIf(!has.kprobe)("sampling by a probe, as before Linux 5.10", () => {
+  test("counts the same", async () => {
+    await using trace = await openTrace({
+      attach: "kprobe",
+      self: true,
+      sampling: "probe",
+      debug: false,
+    });
+    const pairs = Array.from({ length: 5 }, () => peer.pair());
+    const ends = pairs.flatMap(({ client, server }) => [client, server]);
+    const seen: TracedEvent[] = [];
+    for (const [i, { client, server }] of pairs.entries()) {
+      peer.transfer(client, server, 1009 + i);
+      peer.transfer(server, client, 2003 + i);
+    }
+    const caught = ({ truth }: peer.Peer) =>
+      seen.some(
+        ({ kind, local, remote, totals }) =>
+          kind === "open" &&
+          local.port === truth.local.port &&
+          remote.port === truth.remote.port &&
+          totals?.bytesSent === BigInt(truth.sent) &&
+          totals.bytesReceived === BigInt(truth.received),
+      );
+    peer.until("lines with all counts", () => {
+      seen.push(...trace.poll());
+      trace.sample();
+      return ends.every(caught);
+    });
+    const before = seen.length;
+    trace.sample();
+    seen.push(...trace.poll(true));
+    const further = seen
+      .slice(before)
+      .filter(({ local }) => ends.some(({ truth }) => truth.local.port === local.port));
+    expect(further).toEqual([]);
+    for (const end of ends) end.close();
+  });
+});

@@ -1,0 +1,208 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  ConnDirection,
+  ConnFact,
+  EventKind,
+  eventSize,
+  readEvent,
+  readSample,
+  sampleSize,
+  SampleState,
+  writeSample,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { Samples, type SampleSource } from "../../src/trace/samples.ts";
+
+interface Conn {
+  sk: bigint;
+  cookie: number;
+  /** What the application has written and read so far, and when it was looked at last. */
+  sent: bigint;
+  received: bigint;
+  direction?: number;
+}
+
+/** A kernel with these connections in it. */
+class Kernel implements SampleSource {
+  readonly batch = 4;
+  readonly conns = new Map<bigint, Conn>();
+  now = 1000n;
+  asked = 0;
+
+  ask(bytes: Uint8Array, count: number): void {
+    expect(count).toBeLessThanOrEqual(this.batch);
+    const view = new DataView(bytes.buffer);
+    for (let n = 0; n < count; n++) {
+      const at = n * sampleSize;
+      const wanted = readSample(view, at);
+      const conn = this.conns.get(wanted.sk);
+      this.asked++;
+      const taken = conn?.cookie === wanted.cookie;
+      writeSample(view, at, {
+        ...wanted,
+        state: taken ? SampleState.SAMPLE_TAKEN : SampleState.SAMPLE_GONE,
+        sent_bytes: conn?.sent ?? 99n,
+        recv_bytes: conn?.received ?? 99n,
+        timestamp: ++this.now,
+        sent_packets: 0,
+        recv_packets: 0,
+        rtt: 0,
+        rtt_var: 0,
+        retransmits: 0,
+        direction: conn?.direction ?? ConnDirection.DIRECTION_OUTGOING,
+      });
+    }
+  }
+}
+
+function eventOf(kind: keyof typeof EventKind, conn: Conn, at: bigint): Event {
+  const empty = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  const stats = {
+    ...empty.conn.conn_stats,
+    cookie: conn.cookie,
+    timestamp: at,
+    duration: kind === "EVENT_CLOSE" ? 5n : at,
+    direction: ConnDirection.DIRECTION_OUTGOING,
+    sent_bytes: conn.sent,
+    recv_bytes: conn.received,
+  };
+  const flags = kind === "EVENT_OPEN" ? ConnFact.FACT_UNSEEN_OPEN : 0;
+  const kindNumber = EventKind[kind];
+  return {
+    ...empty,
+    sk: conn.sk,
+    flags,
+    kind: kindNumber,
+    conn: { ...empty.conn, conn_stats: stats },
+  };
+}
+
+const conn = (n: number, cookie = n): Conn => ({
+  sk: BigInt(n) << 12n,
+  cookie,
+  sent: 0n,
+  received: 0n,
+});
+const bytesOf = ({ conn: { conn_stats } }: Event) => [conn_stats.sent_bytes, conn_stats.recv_bytes];
+
+describe("a sample", () => {
+  test("is told of a connection that has moved something, and once", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    const [busy, idle] = [conn(1), conn(2)];
+    for (const each of [busy, idle]) {
+      kernel.conns.set(each.sk, each);
+      samples.shown(eventOf("EVENT_CONNECT", each, 10n));
+    }
+    busy.sent = 7n;
+    const [event, another] = samples.take();
+    expect(another).toBeUndefined();
+    expect(event!.sk).toBe(busy.sk);
+    expect(bytesOf(event!)).toEqual([7n, 0n]);
+    expect(event!.conn.conn_stats.duration).toBe(event!.conn.conn_stats.timestamp - 10n);
+    expect(samples.take()).toEqual([]);
+  });
+
+  test("of a connection older than the trace goes on from what was listed", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    const older = { ...conn(1), sent: 100n, direction: ConnDirection.DIRECTION_UNKNOWN };
+    samples.shown(eventOf("EVENT_OPEN", older, 10n));
+    // The kernel side still counts the SYN, because only /proc told the direction.
+    kernel.conns.set(older.sk, { ...older, sent: 101n });
+    expect(samples.take()).toEqual([]);
+    kernel.conns.set(older.sk, { ...older, sent: 104n });
+    expect(bytesOf(samples.take()[0]!)).toEqual([103n, 0n]);
+  });
+
+  test("never goes back, also where a FIN is taken off before it was counted", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    const one = conn(1);
+    kernel.conns.set(one.sk, one);
+    samples.shown(eventOf("EVENT_CONNECT", one, 10n));
+    one.sent = 7n;
+    expect(bytesOf(samples.take()[0]!)).toEqual([7n, 0n]);
+    one.sent = 6n;
+    one.received = 1n;
+    expect(bytesOf(samples.take()[0]!)).toEqual([7n, 1n]);
+  });
+
+  test("of another connection on the same sock is not taken, and the lost one is forgotten", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    samples.shown(eventOf("EVENT_CONNECT", conn(1), 10n));
+    kernel.conns.set(conn(1).sk, { ...conn(1, 77), sent: 5n });
+    expect(samples.take()).toEqual([]);
+    expect(samples.size).toBe(1);
+    expect(samples.take()).toEqual([]);
+    expect(samples.size).toBe(0);
+  });
+
+  test("that was taken just before a close is not shown after it", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    const one = { ...conn(1), sent: 3n };
+    kernel.conns.set(one.sk, one);
+    samples.shown(eventOf("EVENT_CONNECT", one, 10n));
+    const [late] = samples.take();
+    expect(samples.shown(late!)).toBe(true);
+    expect(samples.shown(eventOf("EVENT_CLOSE", one, 20n))).toBe(true);
+    expect(samples.shown(late!)).toBe(false);
+  });
+
+  test("of a connection that the kernel side began anew is still its own", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    samples.shown(eventOf("EVENT_OPEN", conn(1), 10n));
+    samples.renewed(eventOf("EVENT_ACCEPT", conn(1, 5), 11n));
+    kernel.conns.set(conn(1).sk, { ...conn(1, 5), sent: 3n });
+    const [event] = samples.take();
+    // Under the cookie by which it has been told.
+    expect(event!.conn.conn_stats).toMatchObject({ cookie: 1, sent_bytes: 3n });
+    expect(samples.shown(event!)).toBe(true);
+  });
+});
+
+/** Any interleaving of opening, moving, sampling and closing, on few socks that are used again and again. */
+test("in any order of things: never after the close, never backwards, never mixed, nothing left over", () => {
+  const step = fc.record({
+    what: fc.constantFrom("open", "move", "sample", "close"),
+    sk: fc.integer({ min: 1, max: 6 }),
+    bytes: fc.bigInt({ min: 0n, max: 1000n }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const kernel = new Kernel();
+      const samples = new Samples(kernel);
+      const last = new Map<number, bigint>();
+      let cookies = 0;
+      for (const { what, sk, bytes } of steps) {
+        const key = BigInt(sk) << 12n;
+        const open = kernel.conns.get(key);
+        if (what === "open" && !open) {
+          const fresh = conn(sk, ++cookies);
+          kernel.conns.set(key, fresh);
+          samples.shown(eventOf("EVENT_CONNECT", fresh, ++kernel.now));
+        } else if (what === "move" && open) open.sent += bytes;
+        else if (what === "close" && open) {
+          kernel.conns.delete(key);
+          samples.shown(eventOf("EVENT_CLOSE", open, ++kernel.now));
+        } else if (what === "sample") {
+          for (const event of samples.take()) {
+            const { cookie, sent_bytes } = event.conn.conn_stats;
+            expect(samples.shown(event)).toBe(true);
+            expect(kernel.conns.get(event.sk)).toMatchObject({ cookie, sent: sent_bytes });
+            expect(sent_bytes).toBeGreaterThan(last.get(cookie) ?? 0n);
+            last.set(cookie, sent_bytes);
+          }
+          for (const each of kernel.conns.values()) {
+            expect(last.get(each.cookie) ?? 0n).toBe(each.sent);
+          }
+        }
+        expect(samples.size).toBe(kernel.conns.size);
+      }
+    }),
+  );
+});

@@ -181,6 +181,14 @@ const causes: readonly Cause[] = [
       }),
   },
   {
+    fits: (_, errno) => errno === "EMFILE" || errno === "ENFILE",
+    explain: (facts, errno) =>
+      new UnsupportedError("enough file descriptors", {
+        why: `${subjectOf(facts)}: ${errno}; a trace holds some hundred, and may not raise the limit here`,
+        hint: "ulimit -n 4096, then run it again (for a systemd unit: LimitNOFILE=4096)",
+      }),
+  },
+  {
     fits: (_, errno) => errno === "ENOMEM",
     explain: (facts) =>
       new Failure(`${subjectOf(facts)}: no memory`, {

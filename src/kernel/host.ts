@@ -7,6 +7,7 @@ import {
   tracefsMissing,
   type LoadFailure,
 } from "../explain.ts";
+import { makeRoomForDescriptors } from "./descriptors.ts";
 import { findSymbol } from "./kallsyms.ts";
 import { openKprobes, type KprobeAttacher } from "./kprobes.ts";
 import { uname } from "./libc.ts";
@@ -28,6 +29,7 @@ export interface Host {
 /** Throws a Failure that says why this host cannot. */
 export function openHost(wanted: AttachMode | "auto"): Host {
   const { release, version, machine } = uname();
+  makeRoomForDescriptors();
   const shim = openShim();
   const refused = shim.kernelBpf();
   if (refused !== 0)

@@ -21,7 +21,7 @@ import {
   type LoadFailure,
 } from "../../src/explain.ts";
 
-const [EPERM, ENOENT, ENOMEM, EACCES, EINVAL, ENOSYS] = [1, 2, 12, 13, 22, 38] as const;
+const [EPERM, ENOENT, ENOMEM, EACCES, EINVAL, EMFILE, ENOSYS] = [1, 2, 12, 13, 22, 24, 38] as const;
 
 const refusedLog = [
   "libbpf: prog 'on_close': BPF program load failed: Permission denied",
@@ -131,6 +131,12 @@ describe("why the kernel refused", () => {
       { kernel: "5.10.0-35-amd64", errno: ENOMEM, step: "map", subject: "conns" },
       "UnsupportedError",
       /ulimit -l/,
+    ],
+    [
+      "a limit of file descriptors that may not be raised",
+      { errno: EMFILE, step: "attach", subject: "kprobe tcp_connect" },
+      "UnsupportedError",
+      /file descriptors[^]*kprobe tcp_connect[^]*ulimit -n/,
     ],
     [
       "no memory on 5.11, which has no such limit",

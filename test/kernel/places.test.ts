@@ -1,0 +1,160 @@
+/** Hosts and containers that lack something: the tracer traces there, or says why not. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expectConnection } from "./drive/expect.ts";
+import { modes } from "./drive/modes.ts";
+import { pair } from "./drive/peer.ts";
+import { binary, eachLine, PATIENCE_MS, plainEnvironment, run, Tracer } from "./drive/tracer.ts";
+
+setDefaultTimeout(180_000);
+
+const place = (words: string): string[] => [
+  "env",
+  "BUN_BE_BUN=1",
+  process.execPath,
+  fileURLToPath(new URL("drive/place.ts", import.meta.url)),
+  ...words.split(" "),
+];
+
+/**
+ * To add one, add a row here and what it does in drive/place.ts. Those that may matter to how the tracer attaches, or to
+ * where it finds processes, run in each mode; the others once, since each start costs seconds in a guest.
+ */
+const places = [
+  { name: "no-tracefs", each: true },
+  { name: "descriptors 64", each: true },
+  { name: "container", each: true },
+  { name: "container-with-host-pids", each: true },
+  { name: "container-with-host-network", each: true },
+  { name: "read-only-root", each: false },
+  { name: "noexec-tmp", each: false },
+  { name: "bare-root", each: false },
+  { name: "stdin-closed", each: false },
+];
+
+describe.each(modes)("trace --attach %s", (mode) => {
+  const here = places.filter(({ each }) => each || mode === modes[0]);
+
+  test.each(here)("$name: both ends of a connection, every byte", async ({ name }) => {
+    const tracer = await Tracer.start(mode, [], place(name));
+    await seesConnection(tracer, () => {
+      // It helps itself without mounting anything.
+      if (name === "no-tracefs")
+        expect(readFileSync(`/proc/${tracer.pid}/mounts`, "utf8")).not.toMatch(
+          / (tracefs|debugfs) /,
+        );
+    });
+  });
+});
+
+// What follows is the same in every mode.
+describe.each(modes.slice(0, 1))("trace --attach %s", (mode) => {
+  // Less than its programs alone need. Root may raise the limit, unless a sandbox took that from it.
+  test("descriptors 24: both ends of a connection where the limit can be raised, else how to", async () => {
+    if (mayRaiseLimits) {
+      await seesConnection(await Tracer.start(mode, [], place("descriptors 24")));
+      return;
+    }
+    const args = ["trace", "--attach", mode, "--duration", "1s"];
+    const { exitCode, stderr } = await run(args, place("descriptors 24"));
+    expect(stderr).toMatch(/EMFILE[^]*try: ulimit -n/);
+    expect(exitCode).toBe(3);
+  });
+
+  test("stdout closed: it traces, and ends as asked", async () => {
+    const { stderr, stop } = start(mode, place("stdout-closed"));
+    await until(stderr, /tracing/);
+    const { client, server } = pair();
+    client.close();
+    server.close();
+    expect(await stop()).toBe(0);
+    expect(stderr.text).toMatch(/[1-9]\d* events in /);
+  });
+
+  test.each([
+    [40, "xterm-256color"],
+    [200, "xterm-256color"],
+    [80, "dumb"],
+  ])(
+    "a terminal of %d columns, %s: whole lines, nothing that moves the cursor",
+    async (cols, term) => {
+      const shown = { text: "" };
+      const child = Bun.spawn([binary, "trace", "--attach", mode], {
+        env: { ...plainEnvironment(), NO_COLOR: undefined, TERM: term },
+        terminal: {
+          cols,
+          rows: 24,
+          data: (_, data) => void (shown.text += Buffer.from(data).toString()),
+        },
+      });
+      await until(shown, /tracing/);
+      const { client, server } = pair();
+      client.write(1009);
+      server.read(1009);
+      client.close();
+      server.close();
+      const ports = `${client.truth.local.port} -> ${client.truth.remote.address}:${client.truth.remote.port}`;
+      await until(shown, new RegExp(`close.* ${ports} .*1009`));
+      child.kill("SIGINT");
+      expect(await child.exited).toBe(0);
+      // Colors are for terminals that have them.
+      const plain = term === "dumb" ? shown.text : shown.text.replaceAll(/\p{Cc}\[[\d;]*m/gu, "");
+      expect(plain).not.toMatch(/\p{Cc}(?<![\r\n])/u);
+    },
+  );
+});
+
+const CAP_SYS_RESOURCE = 24n;
+const capabilities = /^CapEff:\s*(\w+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+const mayRaiseLimits = ((BigInt(`0x${capabilities}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
+
+async function seesConnection(tracer: Tracer, meanwhile: () => void = () => {}): Promise<void> {
+  try {
+    const { client, server } = pair();
+    client.write(1009);
+    server.read(1009);
+    server.write(503);
+    client.read(503);
+    client.close();
+    server.close();
+    await expectConnection(tracer, client);
+    await expectConnection(tracer, server);
+    meanwhile();
+  } finally {
+    expect(await tracer.stop()).toBe(0);
+  }
+  expect(tracer.stderr).not.toMatch(/error/);
+}
+
+interface Shown {
+  text: string;
+}
+
+/** A trace whose stdout is nobody's. */
+function start(mode: string, prefix: string[]): { stderr: Shown; stop: () => Promise<number> } {
+  const child = Bun.spawn([...prefix, binary, "trace", "--attach", mode], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+    env: plainEnvironment(),
+  });
+  const stderr = { text: "" };
+  const over = eachLine(child.stderr, (line) => void (stderr.text += `${line}\n`));
+  return {
+    stderr,
+    async stop() {
+      child.kill("SIGINT");
+      await over;
+      return child.exited;
+    },
+  };
+}
+
+async function until(shown: Shown, what: RegExp): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!what.test(shown.text)) {
+    if (performance.now() > deadline) throw new Error(`no ${what} in:\n${shown.text.slice(-4000)}`);
+    await Bun.sleep(20);
+  }
+}

@@ -220,7 +220,7 @@ const CAP_BPF = 39n;
 const CAP_PERFMON = 38n;
 
 /** CAP_SYS_ADMIN allows everything; from 5.8 on CAP_BPF and CAP_PERFMON together do as well. */
-function missingCapabilities(facts: LoadFailure): string[] {
+export function missingCapabilities(facts: Pick<LoadFailure, "capabilities" | "kernel">): string[] {
   const held = facts.capabilities;
   const has = (bit: bigint) => held === undefined || ((held >> bit) & 1n) === 1n;
   if (has(CAP_SYS_ADMIN)) return [];
@@ -233,7 +233,7 @@ function isRefusal(errno: string): boolean {
 }
 
 /** An unreadable release counts as new: then the old kernels' explanations stay out of the way. */
-function isAtLeast(release: string, major: number, minor: number): boolean {
+export function isAtLeast(release: string, major: number, minor: number): boolean {
   const [, a, b] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   if (a === undefined || b === undefined) return true;
   return Number(a) > major || (Number(a) === major && Number(b) >= minor);

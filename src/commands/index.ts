@@ -1,5 +1,6 @@
 /** The command tree. To add a command, write `src/commands/NAME.ts` and add a line here. */
 
+import { checkCommand } from "./check.ts";
 import { group } from "./command.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { schemaCommand } from "./schema.ts";
@@ -10,6 +11,7 @@ export const root = group(
   "traces every TCP connection of this host; needs root, but no headers, compiler, BTF or network",
   {
     trace: traceCommand,
+    check: checkCommand,
     offsets: offsetsCommand,
     schema: schemaCommand,
     version: versionCommand,

@@ -1,5 +1,5 @@
 /** The running host: what its kernel offers, and facts for messages when it refuses. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import {
   attachModeMissing,
   explainLoadFailure,
@@ -9,7 +9,7 @@ import {
 } from "../explain.ts";
 import { makeRoomForDescriptors } from "./descriptors.ts";
 import { findSymbol } from "./kallsyms.ts";
-import { openKprobes, type KprobeAttacher } from "./kprobes.ts";
+import { kprobeWay, openKprobes, type KprobeAttacher } from "./kprobes.ts";
 import { uname } from "./libc.ts";
 import { KernelError, openShim, type Shim } from "./shim.ts";
 
@@ -46,6 +46,19 @@ export function openHost(wanted: AttachMode | "auto"): Host {
   return { shim, kernel: { release, version, machine }, modes, testRun, kprobes };
 }
 
+/** What openHost would find, without refusing anything and without a change to the host. */
+export function offeredBy(shim: Shim, release: string) {
+  const kprobes = kprobeWay();
+  return {
+    /** 0, or the errno of bpf(2). */
+    bpf: shim.kernelBpf(),
+    kprobes,
+    /** The kernel has them, even if what they are reached by is missing. */
+    hasKprobes: kprobes !== null || findSymbol("register_kprobe") !== null,
+    tracepoints: hasTestRun(release),
+  };
+}
+
 /** What a KernelError means on this host; other errors come back as they are. */
 export function explained(
   error: unknown,
@@ -53,6 +66,23 @@ export function explained(
 ): unknown {
   if (!(error instanceof KernelError)) return error;
   return explainLoadFailure({ ...hostFacts(), errno: error.errno, log: error.log, ...about });
+}
+
+/** CapEff of this process; null where it cannot be read. */
+export function capabilities(): bigint | null {
+  const held = /^CapEff:\s*([0-9a-f]+)/m.exec(textOf("/proc/self/status") ?? "")?.[1];
+  return held === undefined ? null : BigInt(`0x${held}`);
+}
+
+export const lockdownText = (): string | null => textOf("/sys/kernel/security/lockdown");
+
+/** null: not there, or not for us to read. */
+export function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
 }
 
 // --- internal ---
@@ -64,19 +94,11 @@ function hasTestRun(release: string): boolean {
 }
 
 function hostFacts(): Omit<LoadFailure, "errno" | "log"> {
-  const capabilities = /^CapEff:\s*([0-9a-f]+)/m.exec(textOf("/proc/self/status") ?? "")?.[1];
+  const held = capabilities();
   return {
-    lockdown: textOf("/sys/kernel/security/lockdown"),
+    lockdown: lockdownText(),
     euid: process.geteuid?.() ?? 0,
     kernel: uname().release,
-    ...(capabilities === undefined ? {} : { capabilities: BigInt(`0x${capabilities}`) }),
+    ...(held === null ? {} : { capabilities: held }),
   };
-}
-
-function textOf(path: string): string | null {
-  try {
-    return existsSync(path) ? readFileSync(path, "utf8") : null;
-  } catch {
-    return null;
-  }
 }

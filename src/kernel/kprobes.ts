@@ -27,9 +27,15 @@ export interface KprobeAttacher {
   attach(progFd: number, target: KprobeTarget): Disposable;
 }
 
-/** null: this kernel, or what is mounted of it, offers neither way. */
+/** Which way there is, without taking it; null: this kernel, or what is mounted of it, offers neither. */
+export function kprobeWay(): KprobeAttacher["via"] | null {
+  if (readPmu()) return "pmu";
+  return findTracefs() ? "tracefs" : null;
+}
+
+/** null: as above. */
 export function openKprobes(shim: Shim): KprobeAttacher | null {
-  const tracefs = TRACEFS.find((dir) => existsSync(`${dir}/kprobe_events`)) ?? null;
+  const tracefs = findTracefs();
   if (tracefs) sweepStale(tracefs);
   const pmu = readPmu();
   if (pmu) return { via: "pmu", attach: byName((fd, target) => attachPmu(shim, pmu, fd, target)) };
@@ -63,6 +69,9 @@ function byName(attach: Attach): Attach {
     }
   };
 }
+
+const findTracefs = (): string | null =>
+  TRACEFS.find((dir) => existsSync(`${dir}/kprobe_events`)) ?? null;
 
 function readPmu(): { type: number; retprobeBit: number } | null {
   try {

@@ -61,6 +61,7 @@ const { symbols: libc } = dlopen("libc.so.6", {
   getpagesize: { args: [], returns: i32 },
   usleep: { args: [n], returns: i32 },
   uname: { args: [p], returns: i32 },
+  getxattr: { args: [p, p, p, n], returns: n },
   prlimit: { args: [n, n, p, p], returns: i32 },
 });
 
@@ -183,6 +184,10 @@ export const writable = (fd: Fd, timeout_ms: number): boolean =>
 
 export const open = (path: string, flags: number, mode = 0o600): Fd =>
   result(libc.open(cString(path), flags, mode));
+
+/** Fills `into` with an extended attribute and returns its length; -ENODATA: the file has none. */
+export const getxattr = (path: string, name: string, into: Uint8Array): number =>
+  result(libc.getxattr(cString(path), cString(name), into, into.length));
 
 /** `offset` is a u64 that the kernel moves on; `null` uses and moves the file's own. */
 export const sendfile = (out: Fd, from: Fd, offset: BigUint64Array | null, count: number): number =>

@@ -73,5 +73,23 @@ test.each<[string, () => void, RegExp]>([
     expect(out).toBe("");
     expect(exitCode).toBe(3);
     expect(version(0).exitCode).toBe(0);
+    expect(executableFinding()).toMatchObject({
+      status: "note",
+      found: expect.stringContaining(copy),
+      fix: expect.stringMatching(/^(chmod u-s,g-s|setcap -r) /),
+    });
   },
 );
+
+test("of a plain copy check finds nothing to do", () => {
+  rmSync(copy);
+  copyFileSync(resolve(executableOf(HOST)), copy);
+  expect(executableFinding()).toMatchObject({ status: "ok", fix: null });
+});
+
+/** What root is told by `check` of the file it runs. */
+function executableFinding(): unknown {
+  const { stdout } = Bun.spawnSync([copy, "check", "--json"], { cwd: "/", env: {} });
+  const { findings } = JSON.parse(stdout.toString()) as { findings: { name: string }[] };
+  return findings.find(({ name }) => name === "executable");
+}

@@ -22,8 +22,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   index: ["library", "state", "guess", "record", "output", "errors"],
   library: ["trace", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["commands", "kernel/elevation", "errors", "explain", "log", "output"],
-  commands: ["trace", "guess", "kernel", "conn", "output", "errors", "log"],
+  commands: ["trace", "check", "guess", "kernel", "conn", "output", "errors", "log"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
+  check: ["kernel", "record", "explain", "output/escape"],
   guess: ["kernel", "record", "embedded", "errors", "explain", "log"],
   kernel: ["record", "embedded", "errors", "explain", "log"],
   output: ["conn", "record", "errors"],
@@ -83,7 +84,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^commands\/(strict|nearest|help|flags)/.test(
+    /^(conn|record|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -1,9 +1,9 @@
 /** What the output flags make of real events; test/unit/output.test.ts has the details of each format. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync } from "node:fs";
-import { pair, type Truth } from "./drive/peer.ts";
+import { pair, type Truth } from "../kernel/drive/peer.ts";
 import * as libc from "../../src/kernel/libc.ts";
-import { binary, PATIENCE_MS, plainEnvironment } from "./drive/tracer.ts";
+import { binary, PATIENCE_MS, plainEnvironment } from "../kernel/drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 

@@ -1,0 +1,391 @@
+/** What `check` makes of hosts that this one is not. */
+import { describe, expect, test } from "bun:test";
+import type { HostFacts, Trial } from "../../src/check/facts.ts";
+import { judge, type Status } from "../../src/check/findings.ts";
+import {
+  cgroupVersionIn,
+  containerOf,
+  mountsIn,
+  namespacesOf,
+  tracefsIn,
+} from "../../src/check/parse.ts";
+import { verdictJson, verdictText } from "../../src/check/report.ts";
+
+const every = (1n << 41n) - 1n;
+const without = (...bits: bigint[]) => bits.reduce((held, bit) => held & ~(1n << bit), every);
+
+const good: HostFacts = {
+  kernel: { release: "6.12.1", machine: "x86_64" },
+  euid: 0,
+  capabilities: every,
+  file: { path: "/usr/bin/tracer-bpf", setid: false, capabilities: false },
+  lockdown: "[none] integrity confidentiality\n",
+  bpf: 0,
+  kprobes: "pmu",
+  hasKprobes: true,
+  tracepoints: true,
+  tracefs: "/sys/kernel/tracing",
+  btf: true,
+  memlock: 8n << 20n,
+  paranoid: 2,
+  ipv6: "on",
+  cgroup: "v2",
+  namespaces: { pid: true, user: true, net: true },
+  container: null,
+  seccomp: false,
+};
+const opened: Trial = {
+  opened: true,
+  attach: "kprobe",
+  description: "tracing TCP with kprobes on Linux 6.12.1, offsets guessed in 92 ms",
+  notes: [],
+};
+const refused: Trial = { opened: false, what: "tracing needs root", why: "uid 1", hint: "sudo" };
+
+const old = { release: "4.19.0", machine: "x86_64" };
+
+test("of a host with everything nothing is noted, and nothing is to be done", () => {
+  const verdict = judge(good, opened);
+  expect(verdict).toMatchObject({ works: true, attach: "kprobe" });
+  expect(verdict.findings.filter(({ status, fix }) => status !== "ok" || fix !== null)).toEqual([]);
+});
+
+describe("a finding", () => {
+  /** To add a case, add a row: what is different on this host, the finding, its status, its text, its fix. */
+  const cases: [string, Partial<HostFacts>, string, Status, RegExp, RegExp | null][] = [
+    [
+      "Linux 3.10",
+      { kernel: { release: "3.10.0-1160.el7", machine: "x86_64" } },
+      "kernel",
+      "problem",
+      /3\.10/,
+      /4\.4/,
+    ],
+    [
+      "another machine",
+      { kernel: { release: "6.1.0", machine: "riscv64" } },
+      "kernel",
+      "problem",
+      /riscv64/,
+      /arm64/,
+    ],
+    [
+      "an ordinary user",
+      { euid: 1000, capabilities: 0n },
+      "privilege",
+      "problem",
+      /uid 1000 without CAP_BPF and CAP_PERFMON/,
+      /^sudo/,
+    ],
+    [
+      "an ordinary user of an old kernel",
+      { euid: 1000, capabilities: 0n, kernel: old },
+      "privilege",
+      "problem",
+      /without CAP_SYS_ADMIN/,
+      /^sudo/,
+    ],
+    [
+      "root of a container",
+      { capabilities: without(21n, 38n, 39n) },
+      "privilege",
+      "problem",
+      /root without/,
+      /--privileged/,
+    ],
+    [
+      "a unit with two capabilities",
+      { euid: 999, capabilities: (1n << 38n) | (1n << 39n) },
+      "privilege",
+      "ok",
+      /uid 999 with CAP_BPF, CAP_PERFMON/,
+      null,
+    ],
+    [
+      "a unit that may not look into processes",
+      { euid: 999, capabilities: (1n << 38n) | (1n << 39n) },
+      "processes",
+      "note",
+      /CAP_SYS_PTRACE/,
+      /AmbientCapabilities/,
+    ],
+    [
+      "a setuid file",
+      { file: { path: "/x", setid: true, capabilities: false } },
+      "executable",
+      "note",
+      /\/x has the setuid/,
+      /chmod u-s,g-s \/x/,
+    ],
+    [
+      "a file with capabilities",
+      { file: { path: "/x", setid: false, capabilities: true } },
+      "executable",
+      "note",
+      /\/x has file cap/,
+      /setcap -r \/x/,
+    ],
+    [
+      "lockdown that matters",
+      { lockdown: "none integrity [confidentiality]\n" },
+      "lockdown",
+      "problem",
+      /confidentiality/,
+      /lockdown=integrity/,
+    ],
+    [
+      "lockdown that does not",
+      { lockdown: "none [integrity] confidentiality\n" },
+      "lockdown",
+      "ok",
+      /integrity, which does not matter/,
+      null,
+    ],
+    ["no lockdown in the kernel", { lockdown: null }, "lockdown", "ok", /none/, null],
+    ["no bpf", { bpf: 38 }, "bpf", "problem", /does not exist/, /CONFIG_BPF_SYSCALL/],
+    ["bpf refused", { bpf: 1 }, "bpf", "problem", /EPERM/, /privilege/],
+    [
+      "bpf refused where seccomp is",
+      { bpf: 1, seccomp: true },
+      "bpf",
+      "problem",
+      /seccomp/,
+      /seccomp/,
+    ],
+    ["kprobes by tracefs", { kprobes: "tracefs" }, "kprobes", "ok", /tracefs/, null],
+    [
+      "kprobes that cannot be reached, with tracepoints",
+      { kprobes: null },
+      "kprobes",
+      "note",
+      /no way to attach/,
+      /mount -t tracefs/,
+    ],
+    [
+      "kprobes that cannot be reached, alone",
+      { kprobes: null, tracepoints: false },
+      "kprobes",
+      "problem",
+      /no way to attach/,
+      /mount -t tracefs/,
+    ],
+    [
+      "no kprobes",
+      { kprobes: null, hasKprobes: false },
+      "kprobes",
+      "note",
+      /none/,
+      /CONFIG_KPROBE_EVENTS/,
+    ],
+    ["no tracepoints, but kprobes", { tracepoints: false }, "tracepoints", "note", /5\.10/, null],
+    [
+      "neither",
+      { tracepoints: false, kprobes: null, hasKprobes: false },
+      "tracepoints",
+      "problem",
+      /5\.10/,
+      /5\.10/,
+    ],
+    [
+      "no tracefs where it is missed",
+      { tracefs: null, kprobes: null },
+      "tracefs",
+      "note",
+      /see kprobes/,
+      null,
+    ],
+    ["no tracefs where it is not", { tracefs: null }, "tracefs", "ok", /not needed/, null],
+    ["no BTF", { btf: false }, "btf", "ok", /does not need/, null],
+    [
+      "little memory to lock, before 5.11, of root",
+      { memlock: 65536n, kernel: old },
+      "memlock",
+      "ok",
+      /64 KiB, which is raised/,
+      null,
+    ],
+    [
+      "the same of a user",
+      { memlock: 65536n, kernel: old, capabilities: 1n << 21n },
+      "memlock",
+      "problem",
+      /64 KiB/,
+      /LimitMEMLOCK/,
+    ],
+    [
+      "the same from 5.11 on",
+      { memlock: 65536n, capabilities: 1n << 21n },
+      "memlock",
+      "ok",
+      /does not count/,
+      null,
+    ],
+    ["no limit", { memlock: null, kernel: old }, "memlock", "ok", /unlimited/, null],
+    [
+      "Debian's perf_event_paranoid, for capabilities",
+      { paranoid: 3, capabilities: 1n << 38n },
+      "perf",
+      "note",
+      /3 may refuse/,
+      /sysctl/,
+    ],
+    ["the same for root", { paranoid: 3 }, "perf", "ok", /does not bind root/, null],
+    ["IPv6 switched off", { ipv6: "off" }, "ipv6", "ok", /switched off/, null],
+    ["no IPv6", { ipv6: "none" }, "ipv6", "ok", /not in this kernel/, null],
+    ["cgroup v1", { cgroup: "v1" }, "cgroup", "ok", /^v1$/, null],
+    [
+      "a user namespace",
+      { namespaces: { pid: true, user: false, net: true } },
+      "namespaces",
+      "problem",
+      /own user namespace/,
+      /host itself/,
+    ],
+    [
+      "a pid namespace",
+      { namespaces: { pid: false, user: true, net: null } },
+      "namespaces",
+      "note",
+      /own pid namespace/,
+      /--pid=host/,
+    ],
+    [
+      "a network namespace",
+      { namespaces: { pid: true, user: true, net: false } },
+      "namespaces",
+      "ok",
+      /own network namespace/,
+      null,
+    ],
+    [
+      "a container",
+      { container: "Docker", seccomp: true },
+      "container",
+      "note",
+      /Docker, with a seccomp filter/,
+      /--privileged/,
+    ],
+  ];
+
+  test.each(cases)("%s", (_, change, name, status, found, fix) => {
+    // Where tracing is refused, so that a problem is shown as one.
+    const finding = judge({ ...good, ...change }, refused).findings.find(
+      (row) => row.name === name,
+    );
+    expect(finding?.status).toBe(status);
+    expect(finding?.found).toMatch(found);
+    if (fix === null) expect(finding?.fix).toBeNull();
+    else expect(finding?.fix).toMatch(fix);
+  });
+});
+
+describe("the trial has the last word", () => {
+  test("what it did without is a note", () => {
+    const { works, findings } = judge({ ...good, euid: 1000, capabilities: 0n }, opened);
+    expect(works).toBe(true);
+    expect(findings.find(({ name }) => name === "privilege")?.status).toBe("note");
+    expect(findings.filter(({ status }) => status === "problem")).toEqual([]);
+  });
+
+  test("what nothing explains has the trial's own fix", () => {
+    const { works, attach, findings } = judge(good, refused);
+    expect([works, attach]).toEqual([false, null]);
+    expect(findings.at(-1)).toEqual({
+      name: "trial",
+      status: "problem",
+      found: "tracing needs root: uid 1",
+      fix: "sudo",
+    });
+  });
+
+  test("what another finding explains refers to it", () => {
+    expect(judge({ ...good, capabilities: 0n }, refused).findings.at(-1)?.fix).toMatch(/above/);
+  });
+
+  test("its notes are shown", () => {
+    const last = judge(good, { ...opened, notes: ["srtt_us is not known"] }).findings.at(-1);
+    expect(last?.status).toBe("note");
+    expect(last?.found).toContain("srtt_us is not known");
+  });
+});
+
+describe("reading /proc", () => {
+  const mountinfo = [
+    "22 1 0:21 / /proc rw,nosuid - proc proc rw",
+    "23 1 0:22 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro",
+    "24 23 0:23 / /sys/fs/cgroup/memory rw shared:10 master:1 - cgroup cgroup rw,memory",
+    "25 1 0:24 / /sys/kernel/debug rw - debugfs debugfs rw",
+    "26 1 0:25 / /mnt/with\\040space rw - ext4 /dev/sda1 rw",
+  ].join("\n");
+
+  test("mounts", () => {
+    const mounts = mountsIn(mountinfo);
+    expect(mounts.map(({ type }) => type)).toEqual(["proc", "tmpfs", "cgroup", "debugfs", "ext4"]);
+    expect(mounts.at(-1)?.at).toBe("/mnt/with space");
+    expect(cgroupVersionIn(mounts)).toBe("v1");
+    expect(tracefsIn(mounts)).toBe("/sys/kernel/debug/tracing");
+  });
+
+  test("tracefs at its own place is preferred, and both cgroups are told", () => {
+    const more = mountsIn(
+      `${mountinfo}\n27 1 0:26 / /sys/kernel/tracing rw - tracefs tracefs rw\n28 1 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw`,
+    );
+    expect(tracefsIn(more)).toBe("/sys/kernel/tracing");
+    expect(cgroupVersionIn(more)).toBe("v1 and v2");
+    expect(tracefsIn([])).toBeNull();
+    expect(cgroupVersionIn([])).toBe("none");
+  });
+
+  test("namespaces are known by their fixed inodes, the network's by comparison with process 1", () => {
+    const initial = { pid: 4026531836, user: 4026531837, net: 4026531840, netOfInit: 4026531840 };
+    expect(namespacesOf(initial)).toEqual({ pid: true, user: true, net: true });
+    expect(namespacesOf({ ...initial, net: 7 }).net).toBe(false);
+    expect(namespacesOf({ ...initial, pid: 7 })).toEqual({ pid: false, user: true, net: null });
+    expect(namespacesOf({ ...initial, user: 7, netOfInit: null })).toEqual({
+      pid: true,
+      user: false,
+      net: null,
+    });
+    expect(namespacesOf({ pid: null, user: null, net: null, netOfInit: null })).toEqual({
+      pid: null,
+      user: true,
+      net: null,
+    });
+  });
+
+  const none = { variable: null, dockerenv: false, containerenv: false, cgroup: "0::/\n" };
+
+  test.each([
+    [{}, null],
+    [{ dockerenv: true }, "Docker"],
+    [{ containerenv: true }, "Podman"],
+    [{ variable: "lxc" }, "lxc"],
+    [{ variable: "" }, null],
+    [{ dockerenv: true, cgroup: "0::/kubepods.slice/x" }, "Kubernetes"],
+    [{ cgroup: "5:memory:/docker/0123\n" }, "Docker"],
+    [{ cgroup: "0::/user.slice/libpod-01.scope" }, "Podman"],
+    [{ cgroup: "0::/system.slice/ssh.service" }, null],
+  ])("%j is in container %p", (hints, container) => {
+    expect(containerOf({ ...none, ...hints })).toBe(container);
+  });
+});
+
+describe("the report", () => {
+  const verdict = judge({ ...good, container: "\x1b[31mevil" }, opened);
+
+  test("as JSON says what the verdict says", () => {
+    expect(JSON.parse(verdictJson(verdict))).toEqual({ v: 1, ...verdict });
+    expect(verdictJson(verdict)).not.toContain("\x1b");
+    expect(JSON.parse(verdictJson(judge(good, refused)))).toMatchObject({ attach: null });
+  });
+
+  test("as text is aligned, ends with the verdict, and is safe to print", () => {
+    const text = verdictText(verdict, false);
+    expect(text).not.toContain("\x1b");
+    expect(text).toContain("note     container    \\x1b[31mevil\n                      try: if");
+    expect(text).toEndWith("\nthis host can be traced, with kprobes\n");
+    expect(verdictText(judge(good, refused), false)).toEndWith("cannot be traced as it is\n");
+    expect(Bun.stripANSI(verdictText(verdict, true))).toBe(text);
+    expect(verdictText(verdict, true)).not.toBe(text);
+  });
+});

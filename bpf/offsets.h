@@ -54,6 +54,8 @@ ACCESSOR(mdev_us, u32, OFFSET_MDEV_US)
 ACCESSOR(total_retrans, u32, OFFSET_TOTAL_RETRANS)
 ACCESSOR(bytes_acked, u64, OFFSET_BYTES_ACKED)
 ACCESSOR(bytes_received, u64, OFFSET_BYTES_RECEIVED)
+ACCESSOR(bytes_sent, u64,
+	 OFFSET_BYTES_SENT) /* 4.19 and later: payload, retransmitted or not; no SYN or FIN */
 ACCESSOR(segs_in, u32, OFFSET_SEGS_IN)
 ACCESSOR(segs_out, u32, OFFSET_SEGS_OUT)
 ACCESSOR(snd_una, u32, OFFSET_SND_UNA)

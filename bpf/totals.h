@@ -45,6 +45,26 @@ inline_always int read_counters(u64 sk, struct counters *c)
 	       bytes_acked(sk) == c->acked && snd_una(sk) == c->snd_una;
 }
 
+/*
+ * Who opened a connection that was there before the trace: its SYN was acknowledged like a byte, but not counted as
+ * sent. Exact while nothing is under way and nothing was ever retransmitted; else, and before 4.19, unknown.
+ */
+inline_always u8 opened_by(u64 sk, struct live *live, struct counters *c)
+{
+	u64 sent;
+
+	if (!constant(OFFSET_BYTES_SENT) || live->event.flags & FACT_FIN_SENT ||
+	    c->write_seq != c->snd_una || total_retrans(sk))
+		return DIRECTION_UNKNOWN;
+	sent = bytes_sent(sk);
+	/* Queued before it is counted as sent. */
+	if (write_seq(sk) != c->write_seq)
+		return DIRECTION_UNKNOWN;
+	if (c->acked == sent + 1)
+		return DIRECTION_OUTGOING;
+	return c->acked == sent ? DIRECTION_INCOMING : DIRECTION_UNKNOWN;
+}
+
 /* Returns 0 when the counters kept changing. */
 inline_always int read_totals(u64 sk, struct live *live)
 {
@@ -53,6 +73,9 @@ inline_always int read_totals(u64 sk, struct live *live)
 	struct counters c = {};
 	u32 unread;
 	int stable = read_counters(sk, &c) || read_counters(sk, &c) || read_counters(sk, &c);
+
+	if (stable && stats->direction == DIRECTION_UNKNOWN)
+		stats->direction = opened_by(sk, live, &c);
 
 	stats->sent_bytes = c.acked - live->base_acked + (u32)(c.write_seq - c.snd_una);
 	if (stats->direction == DIRECTION_OUTGOING && !(live->event.flags & FACT_NO_SYN))

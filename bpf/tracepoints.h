@@ -93,6 +93,9 @@ inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 
 	if (!known && !recall_unseen(sk, live, old))
 		return;
+	/* Now is the last time at which its counters tell who opened it. */
+	if (live->event.conn.conn_stats.direction == DIRECTION_UNKNOWN)
+		read_totals(sk, live);
 	live->event.flags |= FACT_FIN_SENT;
 	if (sk_socket(sk))
 		live->event.flags |= FACT_ACCEPTED;

@@ -3,7 +3,7 @@
  * To guess another offset: a line in enum offset (bpf/record.h), a row here, and a stimulus in stimulate.ts only if
  * no connection shows the value yet.
  */
-import { TCP_CLOSE } from "../kernel/constants.ts";
+import { TCP_CLOSE, TCP_ESTABLISHED } from "../kernel/constants.ts";
 import type { SockTruth } from "./snapshot.ts";
 
 export type Expected = number | bigint | Uint8Array | undefined;
@@ -22,6 +22,8 @@ export interface SockField {
   lowest?: string;
   /** What shows the value, where a host may refuse it: for the message when no connection did. */
   shownBy?: string;
+  /** Where it is not: a kernel that has no such field, so that none found is no failure. */
+  optional?: string;
   /** "ipv6": not applicable where sockets cannot be IPv6. */
   needs?: "ipv6";
 }
@@ -33,6 +35,14 @@ const be16 = (port: number | undefined) =>
   port === undefined ? undefined : ((port & 0xff) << 8) | (port >> 8);
 
 const REPAIR = "TCP_REPAIR, which needs CAP_NET_ADMIN";
+
+/** What was acknowledged but for the SYN, where all was acknowledged, nothing was sent twice and no FIN was. */
+function bytesSent(t: SockTruth): bigint | undefined {
+  const settled = t.state === TCP_ESTABLISHED && t.total_retrans === 0 && t.snd_una === t.write_seq;
+  return settled && t.snd_una !== undefined && t.bytes_acked !== undefined
+    ? t.bytes_acked - 1n
+    : undefined;
+}
 
 const first = "sock_common comes first; the others are copies further down";
 
@@ -94,6 +104,8 @@ export const sockFields = {
   snd_una: { struct: "tcp_sock", width: 4, expect: (t) => t.snd_una, shownBy: REPAIR },
   rcv_nxt: { struct: "tcp_sock", width: 4, expect: (t) => t.rcv_nxt, shownBy: REPAIR },
   copied_seq: { struct: "tcp_sock", width: 4, expect: (t) => t.copied_seq, shownBy: REPAIR },
+  // 4.19 and later.
+  bytes_sent: { struct: "tcp_sock", width: 8, expect: bytesSent, optional: "Linux before 4.19" },
 } as const satisfies Record<string, SockField>;
 
 export type SockFieldName = keyof typeof sockFields;

@@ -37,10 +37,15 @@ function solveSockField(
   const samples = snapshot.socks;
   const known = knownOf(field, samples).length;
   if (known === 0) {
+    if (field.optional !== undefined)
+      return without(name, field.struct, "not-applicable", "no connection showed its value");
     const by = field.shownBy === undefined ? "" : ` (it is shown by ${field.shownBy})`;
     return without(name, field.struct, "failed", `no connection showed its value${by}`);
   }
   const candidates = candidatesFor(field, samples, placed);
+  if (candidates.length === 0 && field.optional !== undefined) {
+    return without(name, field.struct, "not-applicable", `not there: ${field.optional}`);
+  }
   const report = judge(name, field.struct, candidates, field.lowest, `in ${known} connections`);
   if (report.offset !== null) placed.add(report.offset, field.width);
   return report;

@@ -68,6 +68,7 @@ const places: Record<string, readonly Place[]> = {
   total_retrans: [["tcp_sock", "total_retrans"]],
   bytes_acked: [["tcp_sock", "bytes_acked"]],
   bytes_received: [["tcp_sock", "bytes_received"]],
+  bytes_sent: [["tcp_sock", "bytes_sent"]],
   segs_in: [["tcp_sock", "segs_in"]],
   segs_out: [["tcp_sock", "segs_out"]],
   snd_una: [["tcp_sock", "snd_una"]],

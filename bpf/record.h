@@ -279,9 +279,11 @@ enum sample_state {
 	SAMPLE_TAKEN,
 	/* The counters kept changing while they were read. */
 	SAMPLE_UNSTABLE,
+	/* Nothing has moved since it was taken: it holds what it held. */
+	SAMPLE_SAME,
 };
 
-/* What an open connection has moved so far. The tool writes sk and cookie, a program the rest. */
+/* What an open connection has moved so far. The tool writes sk and cookie, a program the rest, again and again. */
 struct sample {
 	u64 sk;
 	u64 sent_bytes;
@@ -295,6 +297,9 @@ struct sample {
 	u32 rtt_var;
 	u32 retransmits;
 	u32 direction; /* enum conn_direction; where it is unknown, sent_bytes may hold a SYN */
+	/* As they were before the rest was read. */
+	u32 write_seq;
+	u32 copied_seq;
 };
 
 /* An event that found no room in its ring, by what makes it one of its kind. */
@@ -383,7 +388,7 @@ SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
 SIZE_IS(struct event, 152);
-SIZE_IS(struct sample, 64);
+SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);
 SIZE_IS(struct port_binding, 8);

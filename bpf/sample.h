@@ -29,6 +29,18 @@ inline_always int is_over(struct live *known, u32 cookie)
 }
 
 /*
+ * Most connections stand still: four fields tell. What is written moves write_seq, what is read copied_seq, and the rest
+ * takes a segment.
+ */
+inline_always int stands_still(u64 sk, struct sample *sample, struct live *known)
+{
+	return (sample->state == SAMPLE_TAKEN || sample->state == SAMPLE_SAME) &&
+	       sample->write_seq == write_seq(sk) && sample->copied_seq == copied_seq(sk) &&
+	       sample->sent_packets == segs_out(sk) - known->base_segs_out &&
+	       sample->recv_packets == segs_in(sk) - known->base_segs_in;
+}
+
+/*
  * An entry leaves conns before its connection ends, and its sock goes after that: one that is there before and after
  * the reading was this connection's all the time.
  */
@@ -38,13 +50,22 @@ inline_always void take_sample(struct sample *sample, struct live *live)
 	u64 sk = sample->sk;
 	u32 cookie = sample->cookie;
 	struct live *known = bpf_map_lookup_elem(&conns, &sk);
+	u32 wrote, copied;
 	mono_ns at;
 	int stable;
 
-	sample->state = SAMPLE_GONE;
-	if (!known || is_over(known, cookie))
+	if (!known || is_over(known, cookie)) {
+		sample->state = SAMPLE_GONE;
 		return;
+	}
+	if (stands_still(sk, sample, known)) {
+		sample->state = SAMPLE_SAME;
+		return;
+	}
+	sample->state = SAMPLE_GONE;
 	*live = *known;
+	wrote = write_seq(sk);
+	copied = copied_seq(sk);
 	stable = read_totals(sk, live);
 	at = bpf_ktime_get_ns();
 	known = bpf_map_lookup_elem(&conns, &sk);
@@ -60,6 +81,8 @@ inline_always void take_sample(struct sample *sample, struct live *live)
 	sample->rtt_var = live->event.conn.tcp_stats.rtt_var;
 	sample->retransmits = live->event.conn.tcp_stats.retransmits;
 	sample->direction = stats->direction;
+	sample->write_seq = wrote;
+	sample->copied_seq = copied;
 }
 
 /* Linux 5.10 and later, where loops are allowed. */

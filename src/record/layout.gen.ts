@@ -523,10 +523,11 @@ export const SampleState = {
   SAMPLE_GONE: 0,
   SAMPLE_TAKEN: 1,
   SAMPLE_UNSTABLE: 2,
+  SAMPLE_SAME: 3,
 } as const;
 export type SampleState = (typeof SampleState)[keyof typeof SampleState];
 
-export const sampleSize = 64;
+export const sampleSize = 72;
 export interface Sample {
   sk: bigint;
   sent_bytes: bigint;
@@ -540,6 +541,8 @@ export interface Sample {
   rtt_var: number;
   retransmits: number;
   direction: number;
+  write_seq: number;
+  copied_seq: number;
 }
 export function readSample(view: DataView, p: number): Sample {
   return {
@@ -555,6 +558,8 @@ export function readSample(view: DataView, p: number): Sample {
     rtt_var: view.getUint32(p + 52, true),
     retransmits: view.getUint32(p + 56, true),
     direction: view.getUint32(p + 60, true),
+    write_seq: view.getUint32(p + 64, true),
+    copied_seq: view.getUint32(p + 68, true),
   };
 }
 export function writeSample(view: DataView, p: number, value: Sample): void {
@@ -570,6 +575,8 @@ export function writeSample(view: DataView, p: number, value: Sample): void {
   view.setUint32(p + 52, value.rtt_var, true);
   view.setUint32(p + 56, value.retransmits, true);
   view.setUint32(p + 60, value.direction, true);
+  view.setUint32(p + 64, value.write_seq, true);
+  view.setUint32(p + 68, value.copied_seq, true);
 }
 
 export const spillKeySize = 16;

@@ -16,7 +16,7 @@ import {
 export interface SampleSource {
   /** Connections per call. */
   readonly batch: number;
-  /** Fills in the first `count` samples, of which sk and cookie are given. */
+  /** Brings the first `count` samples up to date; there is room for a whole batch behind them. */
   ask(samples: Uint8Array, count: number): void;
 }
 
@@ -24,8 +24,7 @@ export interface SampleSource {
 interface Tracked {
   /** The event that told of it first: who and where. */
   event: Event;
-  /** The kernel side's, which may have changed since. */
-  cookie: number;
+  slot: number;
   sent: bigint;
   received: bigint;
   segsOut: number;
@@ -40,8 +39,10 @@ interface Tracked {
 export class Samples {
   readonly #open = new Map<bigint, Tracked>();
   readonly #source: SampleSource;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** The same by slot: the n-th sample in #bytes is that of the n-th. The kernel side compares with what it wrote there. */
+  readonly #slots: Tracked[] = [];
+  #bytes: Uint8Array;
+  #view: DataView;
 
   constructor(source: SampleSource) {
     this.#source = source;
@@ -60,10 +61,11 @@ export class Samples {
       case EventKind.EVENT_ACCEPT:
       case EventKind.EVENT_PASSIVE:
       case EventKind.EVENT_OPEN:
-        this.#open.set(event.sk, trackedFrom(event));
+        this.#remove(event.sk);
+        this.#add(event);
         return true;
       case EventKind.EVENT_CLOSE:
-        this.#open.delete(event.sk);
+        this.#remove(event.sk);
         return true;
       case EventKind.EVENT_SAMPLE:
         return this.#open.get(event.sk)?.event.conn.conn_stats.cookie === cookieOf(event);
@@ -75,64 +77,80 @@ export class Samples {
   /** It began once more for the kernel side, though it has been shown: from now on it has another cookie there. */
   renewed({ sk, conn }: Event): void {
     const tracked = this.#open.get(sk);
-    if (tracked !== undefined) tracked.cookie = conn.conn_stats.cookie;
+    if (tracked === undefined) return;
+    this.#view.setUint32(tracked.slot * sampleSize + COOKIE, conn.conn_stats.cookie, true);
   }
 
   /** One event for each connection that has moved something since it was told of last. */
   take(): Event[] {
+    const { batch } = this.#source;
     const moved: Event[] = [];
-    let chunk: Tracked[] = [];
-    for (const tracked of this.#open.values()) {
-      chunk.push(tracked);
-      if (chunk.length < this.#source.batch) continue;
-      this.#ask(chunk, moved);
-      chunk = [];
+    const lost: Tracked[] = [];
+    const count = this.#slots.length;
+    for (let first = 0; first < count; first += batch) {
+      const chunk = this.#bytes.subarray(first * sampleSize, (first + batch) * sampleSize);
+      this.#source.ask(chunk, Math.min(batch, count - first));
     }
-    if (chunk.length > 0) this.#ask(chunk, moved);
+    for (const [slot, tracked] of this.#slots.entries()) {
+      const state = this.#view.getUint32(slot * sampleSize + STATE, true);
+      if (state === SampleState.SAMPLE_GONE && tracked.gone) lost.push(tracked);
+      tracked.gone = state === SampleState.SAMPLE_GONE;
+      if (state !== SampleState.SAMPLE_TAKEN) continue;
+      const event = follow(tracked, readSample(this.#view, slot * sampleSize));
+      if (event !== null) moved.push(event);
+    }
+    for (const { event } of lost) this.#remove(event.sk);
     return moved;
   }
 
-  #ask(chunk: Tracked[], moved: Event[]): void {
-    let at = 0;
-    for (const { event, cookie } of chunk) {
-      this.#view.setBigUint64(at + SK, event.sk, true);
-      this.#view.setUint32(at + COOKIE, cookie, true);
-      at += sampleSize;
-    }
-    this.#source.ask(this.#bytes, chunk.length);
-    at = 0;
-    for (const tracked of chunk) {
-      const state = this.#view.getUint32(at + STATE, true);
-      if (state === SampleState.SAMPLE_GONE) this.#missed(tracked);
-      else if (state === SampleState.SAMPLE_TAKEN) {
-        const event = follow(tracked, readSample(this.#view, at));
-        if (event !== null) moved.push(event);
-      }
-      at += sampleSize;
-    }
+  #add(event: Event): void {
+    const slot = this.#slots.length;
+    if ((slot + 1) * sampleSize > this.#bytes.length) this.#grow();
+    const tracked = trackedFrom(event, slot);
+    this.#slots.push(tracked);
+    this.#open.set(event.sk, tracked);
+    const at = slot * sampleSize;
+    this.#bytes.fill(0, at, at + sampleSize);
+    this.#view.setBigUint64(at + SK, event.sk, true);
+    this.#view.setUint32(at + COOKIE, cookieOf(event), true);
   }
 
-  #missed(tracked: Tracked): void {
-    if (tracked.gone) this.#open.delete(tracked.event.sk);
-    else tracked.gone = true;
+  /** The last one moves into its place. */
+  #remove(sk: bigint): void {
+    const tracked = this.#open.get(sk);
+    if (tracked === undefined) return;
+    this.#open.delete(sk);
+    const last = this.#slots.pop()!;
+    if (last === tracked) return;
+    const from = last.slot * sampleSize;
+    this.#bytes.copyWithin(tracked.slot * sampleSize, from, from + sampleSize);
+    last.slot = tracked.slot;
+    this.#slots[last.slot] = last;
+  }
+
+  #grow(): void {
+    const bytes = new Uint8Array(this.#bytes.length * 2);
+    bytes.set(this.#bytes);
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 }
 
 // --- internal ---
 
-// Where the members stand that are written and read one by one, 100,000 times per second.
+// Where the members stand that are read and written one by one.
 const SK = 0;
 const COOKIE = 32;
 const STATE = 36;
 
 const cookieOf = (event: Event): number => event.conn.conn_stats.cookie;
 
-function trackedFrom(event: Event): Tracked {
+function trackedFrom(event: Event, slot: number): Tracked {
   const { conn_stats: stats, tcp_stats: tcp } = event.conn;
   const told = event.kind === EventKind.EVENT_OPEN;
   return {
     event,
-    cookie: stats.cookie,
+    slot,
     sent: told ? stats.sent_bytes : 0n,
     received: told ? stats.recv_bytes : 0n,
     segsOut: told ? stats.sent_packets : 0,
@@ -145,7 +163,6 @@ function trackedFrom(event: Event): Tracked {
 
 /** Takes over what has grown; `null` when nothing has. A byte count never goes back: a FIN may be counted too early. */
 function follow(tracked: Tracked, sample: Sample): Event | null {
-  tracked.gone = false;
   const { event } = tracked;
   const sent = max(tracked.sent, sentOf(event, sample));
   const received = max(tracked.received, sample.recv_bytes);

@@ -39,9 +39,15 @@ class Kernel implements SampleSource {
       const conn = this.conns.get(wanted.sk);
       this.asked++;
       const taken = conn?.cookie === wanted.cookie;
+      const same =
+        taken &&
+        wanted.state !== SampleState.SAMPLE_GONE &&
+        wanted.sent_bytes === conn.sent &&
+        wanted.recv_bytes === conn.received;
+      const known = same ? SampleState.SAMPLE_SAME : SampleState.SAMPLE_TAKEN;
       writeSample(view, at, {
         ...wanted,
-        state: taken ? SampleState.SAMPLE_TAKEN : SampleState.SAMPLE_GONE,
+        state: taken ? known : SampleState.SAMPLE_GONE,
         sent_bytes: conn?.sent ?? 99n,
         recv_bytes: conn?.received ?? 99n,
         timestamp: ++this.now,
@@ -51,6 +57,8 @@ class Kernel implements SampleSource {
         rtt_var: 0,
         retransmits: 0,
         direction: conn?.direction ?? ConnDirection.DIRECTION_OUTGOING,
+        write_seq: 0,
+        copied_seq: 0,
       });
     }
   }

@@ -57,13 +57,14 @@ export function toConnEvent(event: Event, kind: EventKind, known: Known): Traced
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
     ...(hasFailed(event, kind) ? { failure: reason || null } : {}),
-    ...(hasTotals.has(event.kind)
+    ...(kind === "close" || openWithTotals.has(event.kind)
       ? { totals: tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp) }
       : {}),
   };
 }
 
-const hasTotals = new Set<number>([Kind.EVENT_CLOSE, Kind.EVENT_OPEN, Kind.EVENT_SAMPLE]);
+/** The other opens are a flow's first datagram. */
+const openWithTotals = new Set<number>([Kind.EVENT_OPEN, Kind.EVENT_SAMPLE]);
 
 /** Kinds of the ring that are shown as they are. To add one, add a row. */
 const kinds: ReadonlyMap<number, EventKind> = new Map([

@@ -8,8 +8,8 @@ import { directed, ownedBy } from "./census.ts";
 export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */
   readonly #open = new Map<bigint, Event>();
-  /** Closed without ever having been listed, while the listing may still be on its way. */
-  #closed: Map<bigint, Event> | null = new Map();
+  /** What has begun or ended in sight, while its listing may still be on its way. */
+  #told: Map<bigint, Event> | null = new Map();
   /** Second entries of the kernel side for what has been told already: their closes mean nothing. */
   readonly #ghosts = new Set<string>();
 
@@ -31,7 +31,7 @@ export class Opens {
 
   /** What the listing found has been applied. */
   settle(): void {
-    this.#closed = null;
+    this.#told = null;
   }
 
   get size(): number {
@@ -41,8 +41,8 @@ export class Opens {
   #opened(event: Event): Event | null {
     if (isSame(this.#open.get(event.sk), event)) return null;
     // The probes are attached one after the other, so meanwhile the sock may carry another connection.
-    if (isSame(this.#closed?.get(event.sk), event)) {
-      // Its close had begun when it was listed.
+    if (isSame(this.#told?.get(event.sk), event)) {
+      // Its close had begun when it was listed: its entry was gone, the sock still there.
       this.#ghosts.add(keyOf(event));
       return null;
     }
@@ -53,7 +53,10 @@ export class Opens {
   /** An accept that was under way when its sock was listed; else another connection on the same sock. */
   #begun(event: Event): Event | null {
     const listed = this.#open.get(event.sk);
-    if (listed === undefined) return event;
+    if (listed === undefined) {
+      this.#told?.set(event.sk, event);
+      return event;
+    }
     if (!isSame(listed, event)) {
       this.#open.delete(event.sk);
       return event;
@@ -66,11 +69,10 @@ export class Opens {
   }
 
   #ended(event: Event): Event | null {
-    const unseen = (event.flags & ConnFact.FACT_UNSEEN_OPEN) !== 0;
     if (this.#ghosts.delete(keyOf(event))) return null;
     const listed = this.#open.get(event.sk);
     if (listed === undefined || !isSame(listed, event)) {
-      if (unseen) this.#closed?.set(event.sk, event);
+      this.#told?.set(event.sk, event);
       return event;
     }
     this.#open.delete(event.sk);

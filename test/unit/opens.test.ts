@@ -101,6 +101,22 @@ describe("a connection older than the trace", () => {
     expect(opens.apply(event("EVENT_CLOSE", { cookie: 2 }))).toBeNull();
   });
 
+  test.each([
+    ["before", [4, 5]],
+    ["after", [5, 4]],
+  ])("that begins in sight and is listed just %s its close is not listed", (_, [open, close]) => {
+    const opens = new Opens();
+    const seen = { cookie: 3, flags: ConnFact.FACT_ESTABLISHED };
+    opens.apply(event("EVENT_ACCEPT", { ...seen, at: 1 }));
+    const later = [
+      event("EVENT_OPEN", { cookie: 4, at: open! }),
+      event("EVENT_CLOSE", { ...seen, at: close! }),
+    ].sort((a, b) => Number(a.conn.conn_stats.timestamp - b.conn.conn_stats.timestamp));
+    const told = later.flatMap((each) => opens.apply(each) ?? []);
+    expect(told.map(({ kind }) => kind)).toEqual([EventKind.EVENT_CLOSE]);
+    expect(opens.apply(event("EVENT_CLOSE", { cookie: 4, at: 9 }))).toBeNull();
+  });
+
   test("whose close began just before it was listed is closed once", () => {
     const opens = new Opens();
     expect(opens.apply(event("EVENT_OPEN", { cookie: 2 }))).not.toBeNull();

@@ -1,6 +1,6 @@
 /** The edge of the process: arguments in, exit code out. The only place that ends it. */
 
-import { root } from "./commands/index.ts";
+import { programName, root } from "./commands/index.ts";
 import { resolve } from "./commands/strict.ts";
 import { printVersion } from "./commands/version.ts";
 import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
@@ -14,7 +14,7 @@ let debug = false;
 async function main(argv: readonly string[]): Promise<number> {
   const elevated = elevationOf(identity());
   if (elevated !== null) throw elevated;
-  const resolution = resolve("tracer-bpf", root, argv);
+  const resolution = resolve(programName, root, argv);
   if (resolution.kind === "version") {
     await printVersion();
     return exitCodes.done;

@@ -105,3 +105,20 @@ export const builtins = [
   { kind: "help", short: "h", long: "help", description: "print this help" },
   { kind: "version", short: "V", long: "version", description: "print the version" },
 ] as const;
+
+/** A command and all below it, each with the words that lead to it. */
+export function everyCommand(
+  command: Command,
+  words: readonly string[] = [],
+): { words: readonly string[]; command: Command }[] {
+  const below = Object.entries(command.subCommands);
+  return [
+    { words, command },
+    ...below.flatMap(([name, sub]) => everyCommand(sub, [...words, name])),
+  ];
+}
+
+/** What completion can offer for a value: some words, files, or nothing. */
+export function offerOf(def: ArgDef): readonly string[] | "files" | null {
+  return optionsOf(def) ?? (def.valueHint === "FILE" ? "files" : null);
+}

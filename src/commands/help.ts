@@ -43,7 +43,9 @@ export const exitLines = (): string[] =>
 
 export function usageOf(command: Command): string {
   if (command.run === null) return " COMMAND [flags]";
-  const words = wordsOf(command).map(([name]) => ` ${name.toUpperCase()}`);
+  const words = wordsOf(command).map(([name, { required }]) =>
+    required === false ? ` [${name.toUpperCase()}]` : ` ${name.toUpperCase()}`,
+  );
   const required = flagsOf(command)
     .filter(([, def]) => def.required === true)
     .map(([name, def]) => ` --${name} ${valueHintOf(def)}`);

@@ -1,19 +1,26 @@
 /** The command tree. To add a command, write `src/commands/NAME.ts` and add a line here. */
 
 import { checkCommand } from "./check.ts";
-import { group } from "./command.ts";
+import { group, type Command } from "./command.ts";
+import { completionsCommand } from "./completions.ts";
+import { manCommand } from "./man.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { schemaCommand } from "./schema.ts";
 import { traceCommand } from "./trace.ts";
 import { versionCommand } from "./version.ts";
 
-export const root = group(
+/** What people type; completions and the manual page name it. */
+export const programName = "tracer-bpf";
+
+export const root: Command = group(
   "traces every TCP connection of this host; needs root, but no headers, compiler, BTF or network",
   {
     trace: traceCommand,
     check: checkCommand,
     offsets: offsetsCommand,
     schema: schemaCommand,
+    completions: completionsCommand(programName, () => root),
+    man: manCommand(programName, () => root),
     version: versionCommand,
   },
   [

@@ -65,7 +65,12 @@ const show = command({
   description: "print a saved file",
   examples: [`${path} show saved.json`],
   flags: {
-    file: { type: "positional", description: "what offsets guess --save wrote", required: true },
+    file: {
+      type: "positional",
+      valueHint: "FILE",
+      description: "what offsets guess --save wrote",
+      required: true,
+    },
     debug: debugFlag,
   },
   async run(args) {

@@ -14,7 +14,7 @@ import {
 } from "../state/state.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { DATAGRAMS_MISSED, lossTexts, type LossCount } from "../trace/losses.ts";
-import { openTrace, type Trace } from "../trace/tracer.ts";
+import { openTrace, SETTLED_NS, type Trace } from "../trace/tracer.ts";
 import { createReader, type Reader } from "./reader.ts";
 
 export interface TracerOptions extends StateOptions {
@@ -55,7 +55,11 @@ export interface Tracer extends Disposable, AsyncDisposable {
   registerClient(id: string): void;
   /** False: there was no such client. */
   removeClient(id: string): boolean;
-  /** What has moved since this client last asked. Throws a Failure when it is not registered. */
+  /**
+   * What has moved since this client last asked, open TCP connections as they are now (UDP flows are told at their end).
+   * Takes 3 ms, and some more per thousand connections; readers of `events()` get an "open" for each that has moved. Throws
+   * a Failure when the client is not registered.
+   */
   connections(id: string): Deltas;
   /** What was lost, by cause, since the tracer was opened; causes with nothing stand there with 0. */
   losses(): LossCount[];
@@ -83,6 +87,7 @@ export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
   const trace = await openTrace({
     attach,
     self,
+    sampling: true,
     debug: false,
     ...(typeof offsets === "string" ? { offsetsFile: offsets } : {}),
     ...(typeof offsets === "object" ? { offsets } : {}),
@@ -107,6 +112,14 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     state.observe(events, performance.now());
     for (const reader of readers) reader.push(events);
     return events;
+  };
+  /** A poll gives what is settled by then, hence the waits: what is open now is sampled, and the samples are told. */
+  const sample = () => {
+    settle();
+    pump();
+    state.drop(trace.sample(), performance.now());
+    settle();
+    pump();
   };
   const timer = setInterval(() => {
     try {
@@ -172,7 +185,7 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     },
     connections(id) {
       mustRun();
-      pump();
+      sample();
       return state.take(id, performance.now());
     },
     losses,
@@ -196,6 +209,9 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   };
 }
 
+/** A little longer than that, since clocks are read apart. */
+const settle = () => Bun.sleepSync(Number(SETTLED_NS) / 1e6 + 0.2);
+
 function sourcesOf(counts: StateCounts, losses: LossCount[]) {
   const lost = (text: string) => losses.find(({ cause }) => cause === text)?.count ?? 0n;
   const { repeatedCloses, repeatedFailures, datagramsSent } = counts;
@@ -203,6 +219,7 @@ function sourcesOf(counts: StateCounts, losses: LossCount[]) {
     repeatedCloses,
     repeatedFailures,
     datagramsSent,
+    unfollowedConnects: lost(lossTexts.LOSS_ATTEMPT_MAP_FULL),
     unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
     datagramsMissed: lost(lossTexts.LOSS_FLOW_MAP_FULL) + lost(DATAGRAMS_MISSED),
   };

@@ -26,7 +26,7 @@ export interface ConnectionCounts {
   repeatedFailures: bigint;
   /** Over all flows. */
   datagramsSent: bigint;
-  /** Open connections of which a complete listing knew nothing: their end was lost. */
+  /** Open connections that the kernel side knew no more: their end was lost. */
   vanished: bigint;
 }
 
@@ -83,7 +83,9 @@ export class Connections {
     connection.shown = shown;
     this.counts.underflows += BigInt(underflows);
     describe(connection, event);
-    if (ending) this.#end(connection, event.kind === "fail" ? "failed" : "closed", nowMs);
+    const state = event.kind === "fail" ? "failed" : "closed";
+    if (ending && before.closed > 0) this.#repeated(state);
+    else if (ending && connection.state === "open") this.#end(connection, state, nowMs);
     return connection.state !== "open" && known !== before ? connection : null;
   }
 
@@ -96,14 +98,12 @@ export class Connections {
     }
   }
 
-  /** Open connections that `gone` chooses are dropped: whoever knows all open ones does not know them. */
-  drop(gone: (event: TracedEvent) => boolean): void {
-    for (const connection of this.#open) {
-      if (!gone(connection.event)) continue;
-      this.counts.vanished++;
-      this.#open.delete(connection);
-      this.#forget(connection);
-    }
+  /** The kernel side knows it no more, and no end was told: nobody is told, but one that comes late still finds it. */
+  drop(event: TracedEvent, nowMs: number): void {
+    const connection = this.#find(event);
+    if (connection?.state !== "open") return;
+    this.counts.vanished++;
+    this.#end(connection, "closed", nowMs);
   }
 
   #find(event: TracedEvent): Connection | null {
@@ -132,12 +132,12 @@ export class Connections {
     return connection;
   }
 
+  #repeated(state: "closed" | "failed"): void {
+    if (state === "closed") this.counts.repeatedCloses++;
+    else this.counts.repeatedFailures++;
+  }
+
   #end(connection: Connection, state: "closed" | "failed", nowMs: number): void {
-    if (connection.state !== "open") {
-      if (state === "closed") this.counts.repeatedCloses++;
-      else this.counts.repeatedFailures++;
-      return;
-    }
     connection.state = state;
     connection.endedAs = ++this.#ends;
     this.#open.delete(connection);

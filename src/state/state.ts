@@ -99,9 +99,9 @@ export class ConnectionState {
     this.#expireClients(nowMs);
   }
 
-  /** Drops open connections that `gone` chooses: their end was lost. */
-  drop(gone: (event: TracedEvent) => boolean): void {
-    this.#connections.drop(gone);
+  /** Connections that the kernel side knows no more though no end of them was told: it was lost. */
+  drop(events: Iterable<TracedEvent>, nowMs: number): void {
+    for (const event of events) this.#connections.drop(event, nowMs);
   }
 
   /** What is new for this client. Throws a Failure when it is not registered. */

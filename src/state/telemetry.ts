@@ -10,6 +10,8 @@ import { TCPFailure } from "../record/constants.ts";
 export interface TelemetrySources {
   /** Socks whose addresses could not be read when a connection was established or accepted. */
   unreadableTuples: bigint;
+  /** Calls of connect(2) that could not be followed to their return. */
+  unfollowedConnects: bigint;
   /** Ends that were told again, and counted once. */
   repeatedCloses: bigint;
   repeatedFailures: bigint;
@@ -64,8 +66,8 @@ export class TelemetryCounts {
       unsupported_tcp_failures: this.#unexplained,
       /** Failures whose process is not known. */
       tcp_done_missing_pid: this.#withoutProcess,
-      /** 0: when connect(2) begins the tuple is not needed yet; what stays unreadable counts below. */
-      tcp_connect_failed_tuple: 0n,
+      /** Calls of connect(2) that could not be followed: if they fail before a SYN, nobody knows. */
+      tcp_connect_failed_tuple: sources.unfollowedConnects,
       /** 0: the tuple of a failure is the one that connect(2) had. */
       tcp_done_failed_tuple: 0n,
       /** Established or accepted, but the addresses could not be read. */

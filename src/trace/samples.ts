@@ -43,6 +43,7 @@ export class Samples {
   readonly #slots: Tracked[] = [];
   #bytes: Uint8Array;
   #view: DataView;
+  readonly #lost: Event[] = [];
 
   constructor(source: SampleSource) {
     this.#source = source;
@@ -99,8 +100,16 @@ export class Samples {
       const event = follow(tracked, readSample(this.#view, slot * sampleSize));
       if (event !== null) moved.push(event);
     }
-    for (const { event } of lost) this.#remove(event.sk);
+    for (const { event } of lost) {
+      this.#remove(event.sk);
+      this.#lost.push(event);
+    }
     return moved;
+  }
+
+  /** What `take` found to be gone since this was asked last, though no close was shown of it. */
+  takeLost(): Event[] {
+    return this.#lost.splice(0);
   }
 
   #add(event: Event): void {

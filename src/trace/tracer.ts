@@ -67,9 +67,9 @@ export interface Trace extends AsyncDisposable {
   poll(last?: boolean): TracedEvent[];
   /**
    * Looks at every open connection, with the option `sampling` only. The next poll gives an "open" with totals for each
-   * that has moved something since it was told of last.
+   * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
-  sample(): void;
+  sample(): TracedEvent[];
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
@@ -113,7 +113,7 @@ function ringPages(): number {
 }
 
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
-const SETTLED_NS = 1_000_000n;
+export const SETTLED_NS = 1_000_000n;
 
 /** By the second poll all that was drained before the first has been applied, and by the third its races. */
 const SETTLED_POLLS = 3;
@@ -316,6 +316,7 @@ function running(of: Running): Trace {
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");
       for (const event of samples.take()) held.push(event);
+      return samples.takeLost().map((event) => toConnEvent(event, "open", known));
     },
     losses: () =>
       countLosses(

@@ -112,6 +112,16 @@ describe("a sample", () => {
     expect(samples.take()).toEqual([]);
   });
 
+  test("that finds nothing twice gives the connection up for lost, once", () => {
+    const samples = new Samples(new Kernel());
+    const opened = eventOf("EVENT_CONNECT", conn(1), 10n);
+    samples.shown(opened);
+    expect([samples.take(), samples.takeLost()]).toEqual([[], []]);
+    expect([samples.take(), samples.takeLost()]).toEqual([[], [opened]]);
+    expect([samples.take(), samples.takeLost()]).toEqual([[], []]);
+    expect(samples.size).toBe(0);
+  });
+
   test("of a connection older than the trace goes on from what was listed", () => {
     const kernel = new Kernel();
     const samples = new Samples(kernel);

@@ -322,12 +322,16 @@ describe("ends", () => {
     expect(summary(state.take("a", 0)).closed).toEqual([4n]);
   });
 
-  test("that were lost leave no connection behind that a listing knows nothing of", () => {
+  test("that were lost leave no open connection behind, and are told all the same if they come late", () => {
     const state = registered("a");
-    state.observe([event("open", 5n, { cookie: 1 }), event("open", 6n, { cookie: 2 })], 0);
-    state.drop(({ cookie }) => cookie === 1);
-    expect(summary(state.take("a", 0)).active).toEqual([6n]);
+    const open = event("open", 5n, { cookie: 1 });
+    state.observe([open, event("open", 6n, { cookie: 2 })], 0);
+    state.drop([open, open, event("open", 0n, { cookie: 3 })], 0);
+    expect(summary(state.take("a", 0))).toEqual({ active: [6n], closed: [] });
     expect(state.counts()).toMatchObject({ open: 1, vanished: 1n });
+    state.observe([event("close", 9n, { cookie: 1 })], 0);
+    expect(summary(state.take("a", 0))).toEqual({ active: [], closed: [9n] });
+    expect(state.counts()).toMatchObject({ open: 1, repeatedCloses: 0n });
   });
 });
 

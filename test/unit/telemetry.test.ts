@@ -27,6 +27,7 @@ test("the 17 counters are filled from events and losses, in the order of the rec
   counts.observe(event("close", { protocol: "udp" }));
   const telemetry = counts.telemetry({
     unreadableTuples: 1009n,
+    unfollowedConnects: 7001n,
     repeatedCloses: 2003n,
     repeatedFailures: 3001n,
     datagramsSent: 4001n,
@@ -35,7 +36,7 @@ test("the 17 counters are filled from events and losses, in the order of the rec
   const words = new BigUint64Array(toBytes("Telemetry", telemetry).buffer);
   expect([...words]).toEqual([
     ...[5n, 0n, 0n, 0n, 4001n, 5003n, 0n, 2003n],
-    ...[3001n, 1n, 1n, 0n, 0n, 1009n, 1n, 4n, 3n],
+    ...[3001n, 1n, 1n, 7001n, 0n, 1009n, 1n, 4n, 3n],
   ]);
   expect(toTelemetry(new Uint8Array(words.buffer))).toEqual(telemetry);
 });

@@ -1,38 +1,63 @@
 /** What the output flags make of real events; test/unit/output.test.ts has the details of each format. */
+import Ajv2020 from "ajv/dist/2020.js";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync } from "node:fs";
-import { pair, type Truth } from "../kernel/drive/peer.ts";
+import { pair, self, type Truth } from "../kernel/drive/peer.ts";
+import { refusing } from "../kernel/drive/attempt.ts";
+import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
+import { sockaddr } from "../../src/kernel/sockaddr.ts";
 import { binary, PATIENCE_MS, plainEnvironment } from "../kernel/drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
-/** Traces while `work` runs, then ends it as Ctrl-C would. `stdout` is where the events go. */
-async function tracing<T>(args: string[], work: () => T, stdout: "pipe" | number = "pipe") {
+/** Traces while `work` runs and until its output `has` what is awaited, then ends the trace as Ctrl-C would. */
+async function tracing<T>(
+  args: string[],
+  work: () => T,
+  { stdout = "pipe", has = () => true }: Options = {},
+) {
   const child = Bun.spawn([binary, "trace", ...args], {
     stdin: "ignore",
     stdout,
     stderr: "pipe",
     env: plainEnvironment(),
   });
-  const out = child.stdout instanceof ReadableStream ? child.stdout.text() : "";
-  const { promise: attached, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS * 2);
-  const messages = (async () => {
-    let text = "";
-    for await (const chunk of child.stderr) {
-      text += new TextDecoder().decode(chunk);
-      if (/^tracing/m.test(text)) resolve();
-    }
-    reject(new Error(`the trace ended: ${text}`));
-    return text;
-  })();
-  await attached;
+  const out = collect(child.stdout instanceof ReadableStream ? child.stdout : null);
+  const messages = collect(child.stderr);
+  await messages.until((text) => /^tracing/m.test(text));
   const result = work();
+  await out.until(has);
   child.kill("SIGINT");
   const exitCode = await child.exited;
   clearTimeout(timer);
-  return { result, exitCode, stdout: await out, stderr: await messages };
+  return { result, exitCode, stdout: await out.all, stderr: await messages.all };
+}
+
+interface Options {
+  stdout?: "pipe" | number;
+  has?: (text: string) => boolean;
+}
+
+function collect(stream: ReadableStream<Uint8Array> | null) {
+  let text = "";
+  let look = () => {};
+  const decoder = new TextDecoder();
+  const all = (async () => {
+    for await (const chunk of stream ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      look();
+    }
+    return text;
+  })();
+  const until = (has: (text: string) => boolean) =>
+    new Promise<void>((resolve, reject) => {
+      look = () => has(text) && resolve();
+      look();
+      void all.then(() => reject(new Error(`it ended before what was awaited: ${text}`)));
+    });
+  return { all, until };
 }
 
 function oneConnection(): { client: Truth; server: Truth } {
@@ -42,6 +67,68 @@ function oneConnection(): { client: Truth; server: Truth } {
   client.close();
   server.close();
   return { client: client.truth, server: server.truth };
+}
+
+/** A connection of every end: refused, established, with datagrams. */
+function everyKind(): void {
+  oneConnection();
+  using port = refusing("127.0.0.1");
+  const fd = libc.socket(k.AF_INET, k.SOCK_STREAM | k.SOCK_CLOEXEC, 0);
+  expect(libc.connect(fd, sockaddr("127.0.0.1", port.port))).toBe(-k.ECONNREFUSED);
+  libc.close(fd);
+  const udp = libc.socket(k.AF_INET, k.SOCK_DGRAM | k.SOCK_CLOEXEC, 0);
+  libc.bind(udp, sockaddr("127.0.0.1", 0));
+  libc.connect(udp, sockaddr("127.0.0.1", port.port));
+  expect(libc.send(udp, new Uint8Array(10), 0)).toBe(10);
+  libc.close(udp);
+}
+
+test("json: lines of every kind are as the schema that the tool prints says", async () => {
+  const printed = Bun.spawnSync([binary, "schema"], { env: plainEnvironment() });
+  const validate = new Ajv2020({ allErrors: true, strictTypes: false }).compile(
+    JSON.parse(printed.stdout.toString()) as object,
+  );
+  const early = pair();
+  const { stdout } = await tracing(
+    ["--json"],
+    () => {
+      everyKind();
+      early.client.close();
+      early.server.close();
+    },
+    {
+      has: (text) =>
+        text.split("\n").some((line) => isOurs(line) && /"close","protocol":"udp"/.test(line)),
+    },
+  );
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Line);
+  for (const line of lines)
+    expect({ line, errors: validate(line) ? null : validate.errors }).toEqual({
+      line,
+      errors: null,
+    });
+  const ours = lines.filter(({ pid }) => pid === self().pid);
+  const kinds = new Set(ours.map(({ protocol, event }) => `${protocol} ${event}`));
+  expect([...kinds].sort()).toEqual([
+    "tcp accept",
+    "tcp close",
+    "tcp connect",
+    "tcp fail",
+    "tcp open",
+    "udp close",
+    "udp open",
+  ]);
+});
+
+const isOurs = (line: string): boolean => line.includes(`"pid":${self().pid},`);
+
+interface Line {
+  pid: number | null;
+  protocol: string;
+  event: string;
 }
 
 test("csv: the client's close stands in one line of the header's columns", async () => {
@@ -105,7 +192,7 @@ test.each([
       const work = () => {
         for (let i = 0; i < 101; i++) oneConnection();
       };
-      const { exitCode, stderr } = await tracing(["--json", ...args], work, pipe[1]);
+      const { exitCode, stderr } = await tracing(["--json", ...args], work, { stdout: pipe[1] });
       expect(stderr).toMatch(/lost \d+ events: output read too slowly/);
       expect(exitCode).toBe(code);
     } finally {

@@ -84,7 +84,44 @@ ${each((member, field) => `    ${member.name}: ${field.read},`)}
 export function write${name}(view: DataView, p: number, value: ${name}): void {
 ${each((member, field) => `  ${field.write(`value.${member.name}`)};`)}
 }
+${VIEWED.has(nameOf(btf, id)) ? viewSource(btf, name, members) : ""}`;
+}
+
+/** Structs that come by the thousand, of which most members are never asked for. */
+const VIEWED: ReadonlySet<string> = new Set([
+  "event",
+  "conn",
+  "conn_tuple",
+  "tcp_stats",
+  "conn_stats",
+  "protocol_stack",
+]);
+
+function viewSource(btf: Btf, name: string, members: readonly Member[]): string {
+  return `/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class ${name}View implements ${name} {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+${members.map((member) => viewGetters(btf, member)).join("\n")}
+}
 `;
+}
+
+function viewGetters(btf: Btf, member: Member): string {
+  const at = member.bitOffset === 0 ? "this.p" : `this.p + ${member.bitOffset / 8}`;
+  const kind = kindOf(btf, skipNames(btf, member.type));
+  const { type, read } = typeField(btf, member.type, at);
+  const own = read.replaceAll("view", "this.view");
+  const value = kind === "struct" ? `new ${type}View(this.view, ${at})` : own;
+  const getter = `  get ${member.name}() {\n    return ${value};\n  }`;
+  if (type !== "bigint") return getter;
+  const [low, high] = [at, `this.p + ${member.bitOffset / 8 + 4}`];
+  const number = `this.view.getUint32(${low}, true) + this.view.getUint32(${high}, true) * 4294967296`;
+  return `${getter}\n  get ${member.name}_number() {\n    return ${number};\n  }`;
 }
 
 /** How a member appears in TypeScript: its type and the expressions that read and write it. */

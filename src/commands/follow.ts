@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { followStep, wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import type { Format } from "../output/index.ts";
+import { Lines } from "../output/lines.ts";
 import type { LineWriter } from "../output/writer.ts";
 
 export interface Loss {
@@ -46,6 +47,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   const { trace, format, writer, stop } = options;
   const deadline = performance.now() + (options.durationMs ?? Infinity);
   const warner = lossWarner(options);
+  const lines = new Lines();
   let left = options.count ?? Infinity;
   let shown = 0;
   let clocks = options.clocks();
@@ -63,9 +65,12 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       sampleAt = Math.max(sampleAt + intervalMs, now);
     }
     const events = trace.poll(last).slice(0, left);
-    const taken = writer.push(
-      events.map((event) => format.line(event, wallTime(event.atNs, clocks))),
-    );
+    for (const event of events) {
+      const wallNs = wallTime(event.atNs, clocks);
+      if (format.append === undefined) lines.line(format.line(event, wallNs));
+      else format.append(lines, event, wallNs);
+    }
+    const taken = writer.pushLines(lines);
     shown += taken;
     left -= taken;
     warner.tell();
@@ -95,10 +100,12 @@ function allLosses({ trace, writer }: FollowOptions, undelivered = 0n): Loss[] {
 
 function lossWarner(options: FollowOptions) {
   const told = new Map<string, bigint>();
-  let toldAt = -Infinity;
+  let askedAt = -Infinity;
   return {
     tell() {
-      if (performance.now() - toldAt < WARN_MS) return;
+      const now = performance.now();
+      if (now - askedAt < WARN_MS) return;
+      askedAt = now;
       const news = allLosses(options)
         .map(({ cause, count }) => ({
           cause,
@@ -107,7 +114,6 @@ function lossWarner(options: FollowOptions) {
         }))
         .filter(({ count }) => count > 0n);
       if (news.length === 0) return;
-      toldAt = performance.now();
       for (const { cause, total } of news) told.set(cause, total);
       options.warn(`lost ${lossText(news)}`);
     },

@@ -7,8 +7,8 @@ export interface ClockPair {
   wallNs: bigint;
 }
 
-const NS_PER_US = 1_000n;
 const NS_PER_MS = 1_000_000n;
+const NS_PER_SECOND = 1_000_000_000n;
 
 /**
  * A step of the wall clock larger than this is followed. Smaller ones are mostly the jitter of reading two clocks,
@@ -28,8 +28,20 @@ export function followStep(held: ClockPair, fresh: ClockPair): ClockPair {
 
 /** `2026-11-22T18:40:01.123456Z` */
 export function isoMicros(wallNs: bigint): string {
-  const us = ((wallNs / NS_PER_US) % 1_000n).toString().padStart(3, "0");
-  return `${dateOf(wallNs).toISOString().slice(0, -1)}${us}Z`;
+  const second = wallNs / NS_PER_SECOND;
+  const us = Math.floor(Number(wallNs - second * NS_PER_SECOND) / 1_000);
+  const ms = Math.floor(us / 1_000);
+  return `${isoSecond(Number(second))}.${threeDigits[ms]}${threeDigits[us - ms * 1_000]}Z`;
+}
+
+const threeDigits = Array.from({ length: 1_000 }, (_, n) => pad(n, 3));
+let heldSecond = { second: NaN, text: "" };
+
+/** Thousands of events share one: the last is remembered. */
+function isoSecond(second: number): string {
+  if (heldSecond.second !== second)
+    heldSecond = { second, text: new Date(second * 1_000).toISOString().slice(0, 19) };
+  return heldSecond.text;
 }
 
 /** `18:40:01.123`, in the local time zone, as a person at the terminal reads it. */

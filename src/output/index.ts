@@ -4,12 +4,16 @@ import type { ConnEvent } from "../conn/event.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine } from "./json.ts";
 import { textFormat, type TextOptions } from "./text.ts";
+import { appendJson } from "./json_fast.ts";
+import type { Lines } from "./lines.ts";
 
 export interface Format {
   /** Written once before the first event; `null` for none. */
   header: string | null;
   /** Without the line break. */
   line(event: ConnEvent, wallNs: bigint): string;
+  /** The same line, made faster, and its line break. */
+  append?(lines: Lines, event: ConnEvent, wallNs: bigint): void;
 }
 
 const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: false };
@@ -17,7 +21,7 @@ const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: fal
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {
   table: textFormat(plain),
-  json: { header: null, line: jsonLine },
+  json: { header: null, line: jsonLine, append: appendJson },
   csv: { header: csvHeader(), line: csvLine },
 } satisfies Record<string, Format>;
 

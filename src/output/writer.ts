@@ -5,10 +5,13 @@
 
 import { write } from "node:fs";
 import { Failure } from "../errors.ts";
+import { Lines, type Taken } from "./lines.ts";
 
 export interface LineWriter {
   /** Takes the lines of one drain; returns how many it took: the rest is dropped and counted. */
   push(lines: readonly string[]): number;
+  /** The same with lines that are bytes already; none are left in `lines`. */
+  pushLines(lines: Lines): number;
   /** Resolves when nothing is pending any more, or nobody will take it. */
   settled(): Promise<void>;
   /** Lines refused because the reader fell too far behind. */
@@ -36,39 +39,43 @@ export function createWriter(
   writeSome: WriteSome = toStdout,
   limitBytes = LIMIT_BYTES,
 ): LineWriter {
-  let queued: { text: string; lines: number }[] = [];
+  const queued: Taken[] = [];
+  const own = new Lines();
   let queuedBytes = 0;
   let inFlight: Uint8Array = new Uint8Array();
   let running: Promise<void> | null = null;
   const state = { dropped: 0n, closed: false, failure: null as Failure | null };
 
   function push(lines: readonly string[]): number {
-    if (state.closed || state.failure !== null) return 0;
-    let taken = 0;
-    let text = "";
-    for (const line of lines) {
-      const size = Buffer.byteLength(line) + 1;
-      if (queuedBytes + size > limitBytes) break;
-      queuedBytes += size;
-      text += `${line}\n`;
-      taken += 1;
-    }
-    state.dropped += BigInt(lines.length - taken);
-    if (taken > 0) queued.push({ text, lines: taken });
+    for (const line of lines) own.line(line);
+    return pushLines(own);
+  }
+
+  function pushLines(lines: Lines): number {
+    const { count } = lines;
+    if (count === 0) return 0;
+    const { bytes, done } = lines.take(running !== null);
+    const ended = state.closed || state.failure !== null;
+    const fitting = ended ? 0 : fittingBytes(bytes, limitBytes - queuedBytes);
+    if (fitting === 0) done();
+    else queued.push({ bytes: bytes.subarray(0, fitting), done });
+    const taken = fitting === bytes.length ? count : countLines(bytes.subarray(0, fitting));
+    if (!ended) state.dropped += BigInt(count - taken);
+    queuedBytes += fitting;
     if (taken > 0) running ??= run();
     return taken;
   }
 
   async function run(): Promise<void> {
     try {
-      while (queued.length > 0) {
-        inFlight = Buffer.from(queued.map(({ text }) => text).join(""));
-        queued = [];
+      for (let next = queued.shift(); next !== undefined; next = queued.shift()) {
+        inFlight = next.bytes;
         while (inFlight.length > 0) {
           const written = await writeOnce(inFlight, writeSome);
           queuedBytes -= written;
           inFlight = inFlight.subarray(written);
         }
+        next.done();
       }
     } catch (error) {
       if (codeOf(error) === "EPIPE") state.closed = true;
@@ -81,6 +88,7 @@ export function createWriter(
 
   return {
     push,
+    pushLines,
     settled: async () => {
       while (running !== null) await running;
     },
@@ -88,7 +96,7 @@ export function createWriter(
       return state.dropped;
     },
     get pending() {
-      return countLines(inFlight) + queued.reduce((sum, { lines }) => sum + lines, 0);
+      return queued.reduce((sum, { bytes }) => sum + countLines(bytes), countLines(inFlight));
     },
     get closed() {
       return state.closed;
@@ -117,6 +125,12 @@ async function writeOnce(bytes: Uint8Array, writeSome: WriteSome): Promise<numbe
     await Bun.sleep(RETRY_MS);
     return 0;
   }
+}
+
+/** How much of these lines, in whole ones, has room. */
+function fittingBytes(bytes: Uint8Array, room: number): number {
+  if (bytes.length <= room) return bytes.length;
+  return room < 1 ? 0 : bytes.lastIndexOf(LINE_FEED, room - 1) + 1;
 }
 
 function countLines(bytes: Uint8Array): number {

@@ -101,6 +101,54 @@ export function writeConnTuple(view: DataView, p: number, value: ConnTuple): voi
   view.setUint32(p + 40, value.pid, true);
   view.setUint32(p + 44, value.metadata, true);
 }
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class ConnTupleView implements ConnTuple {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get saddr_h() {
+    return this.view.getBigUint64(this.p, true);
+  }
+  get saddr_h_number() {
+    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
+  }
+  get saddr_l() {
+    return this.view.getBigUint64(this.p + 8, true);
+  }
+  get saddr_l_number() {
+    return this.view.getUint32(this.p + 8, true) + this.view.getUint32(this.p + 12, true) * 4294967296;
+  }
+  get daddr_h() {
+    return this.view.getBigUint64(this.p + 16, true);
+  }
+  get daddr_h_number() {
+    return this.view.getUint32(this.p + 16, true) + this.view.getUint32(this.p + 20, true) * 4294967296;
+  }
+  get daddr_l() {
+    return this.view.getBigUint64(this.p + 24, true);
+  }
+  get daddr_l_number() {
+    return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
+  }
+  get sport() {
+    return this.view.getUint16(this.p + 32, true);
+  }
+  get dport() {
+    return this.view.getUint16(this.p + 34, true);
+  }
+  get netns() {
+    return this.view.getUint32(this.p + 36, true);
+  }
+  get pid() {
+    return this.view.getUint32(this.p + 40, true);
+  }
+  get metadata() {
+    return this.view.getUint32(this.p + 44, true);
+  }
+}
 
 export const tcpStatsSize = 16;
 export interface TcpStats {
@@ -126,6 +174,30 @@ export function writeTcpStats(view: DataView, p: number, value: TcpStats): void 
   view.setUint16(p + 12, value.state_transitions, true);
   view.setUint16(p + 14, value.failure_reason, true);
 }
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class TcpStatsView implements TcpStats {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get rtt() {
+    return this.view.getUint32(this.p, true);
+  }
+  get rtt_var() {
+    return this.view.getUint32(this.p + 4, true);
+  }
+  get retransmits() {
+    return this.view.getUint32(this.p + 8, true);
+  }
+  get state_transitions() {
+    return this.view.getUint16(this.p + 12, true);
+  }
+  get failure_reason() {
+    return this.view.getUint16(this.p + 14, true);
+  }
+}
 
 export const protocolStackSize = 4;
 export interface ProtocolStack {
@@ -147,6 +219,27 @@ export function writeProtocolStack(view: DataView, p: number, value: ProtocolSta
   view.setUint8(p + 1, value.application);
   view.setUint8(p + 2, value.encryption);
   view.setUint8(p + 3, value.flags);
+}
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class ProtocolStackView implements ProtocolStack {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get api() {
+    return this.view.getUint8(this.p);
+  }
+  get application() {
+    return this.view.getUint8(this.p + 1);
+  }
+  get encryption() {
+    return this.view.getUint8(this.p + 2);
+  }
+  get flags() {
+    return this.view.getUint8(this.p + 3);
+  }
 }
 
 export const connStatsSize = 56;
@@ -188,6 +281,57 @@ export function writeConnStats(view: DataView, p: number, value: ConnStats): voi
   view.setUint8(p + 48, value.flags);
   view.setUint8(p + 49, value.direction);
 }
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class ConnStatsView implements ConnStats {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get sent_bytes() {
+    return this.view.getBigUint64(this.p, true);
+  }
+  get sent_bytes_number() {
+    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
+  }
+  get recv_bytes() {
+    return this.view.getBigUint64(this.p + 8, true);
+  }
+  get recv_bytes_number() {
+    return this.view.getUint32(this.p + 8, true) + this.view.getUint32(this.p + 12, true) * 4294967296;
+  }
+  get sent_packets() {
+    return this.view.getUint32(this.p + 16, true);
+  }
+  get recv_packets() {
+    return this.view.getUint32(this.p + 20, true);
+  }
+  get timestamp() {
+    return this.view.getBigUint64(this.p + 24, true);
+  }
+  get timestamp_number() {
+    return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
+  }
+  get duration() {
+    return this.view.getBigUint64(this.p + 32, true);
+  }
+  get duration_number() {
+    return this.view.getUint32(this.p + 32, true) + this.view.getUint32(this.p + 36, true) * 4294967296;
+  }
+  get cookie() {
+    return this.view.getUint32(this.p + 40, true);
+  }
+  get protocol_stack() {
+    return new ProtocolStackView(this.view, this.p + 44);
+  }
+  get flags() {
+    return this.view.getUint8(this.p + 48);
+  }
+  get direction() {
+    return this.view.getUint8(this.p + 49);
+  }
+}
 
 export const connSize = 120;
 export interface Conn {
@@ -206,6 +350,24 @@ export function writeConn(view: DataView, p: number, value: Conn): void {
   writeConnTuple(view, p, value.tup);
   writeTcpStats(view, p + 48, value.tcp_stats);
   writeConnStats(view, p + 64, value.conn_stats);
+}
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class ConnView implements Conn {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get tup() {
+    return new ConnTupleView(this.view, this.p);
+  }
+  get tcp_stats() {
+    return new TcpStatsView(this.view, this.p + 48);
+  }
+  get conn_stats() {
+    return new ConnStatsView(this.view, this.p + 64);
+  }
 }
 
 export const batchSize = 496;
@@ -517,6 +679,33 @@ export function writeEvent(view: DataView, p: number, value: Event): void {
   bytesAt(view, p + 128, 16).set(value.comm);
   view.setUint32(p + 144, value.kind, true);
   view.setUint32(p + 148, value.flags, true);
+}
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class EventView implements Event {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get sk() {
+    return this.view.getBigUint64(this.p, true);
+  }
+  get sk_number() {
+    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
+  }
+  get conn() {
+    return new ConnView(this.view, this.p + 8);
+  }
+  get comm() {
+    return bytesAt(this.view, this.p + 128, 16).slice();
+  }
+  get kind() {
+    return this.view.getUint32(this.p + 144, true);
+  }
+  get flags() {
+    return this.view.getUint32(this.p + 148, true);
+  }
 }
 
 export const SampleState = {

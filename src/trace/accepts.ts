@@ -3,6 +3,7 @@
  * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
  */
 import { ConnFact, type Event } from "../record/layout.gen.ts";
+import { plainEvent } from "./decode.ts";
 
 /** What the kernel says of a connection whose handshake is done. */
 export type AcceptState =
@@ -18,9 +19,10 @@ export interface AcceptSources {
 }
 
 export class Accepts {
-  readonly #pending = new Map<string, Event>();
+  /** By sock: one that is used again was closed in between, told or not. */
+  readonly #pending = new Map<bigint, Event>();
   /** Gone at the last poll: the close is drained by now, unless it was lost. */
-  #gone = new Set<string>();
+  #gone = new Set<Event>();
   readonly #sources: AcceptSources;
 
   constructor(sources: AcceptSources) {
@@ -29,7 +31,7 @@ export class Accepts {
 
   /** A handshake is done: keep it until somebody accepts. */
   established(event: Event): void {
-    this.#pending.set(keyOf(event), event);
+    this.#pending.set(event.sk, event);
   }
 
   /**
@@ -37,26 +39,29 @@ export class Accepts {
    * "unaccepted" for a connection that nobody ever accepted, of which nothing is to be shown.
    */
   closed(close: Event): Event | null | "unaccepted" {
-    const pending = this.#pending.get(keyOf(close));
-    if (!pending) return null;
-    this.#pending.delete(keyOf(close));
+    if (this.#pending.size === 0) return null;
+    const { sk } = close;
+    const pending = this.#pending.get(sk);
+    if (pending?.conn.conn_stats.cookie !== close.conn.conn_stats.cookie) return null;
+    this.#pending.delete(sk);
     if ((close.flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
     return owned(pending, close.conn.tup.pid, close.comm);
   }
 
   /** Those accepted since the last poll, their owner where one can be named. */
   poll(): Event[] {
+    if (this.#pending.size === 0) return [];
     const accepted = new Map<number, Event>();
-    const gone = new Set<string>();
-    for (const [key, event] of this.#pending) {
-      const answer = this.#sources.ask(event.sk, event.conn.conn_stats.cookie);
+    const gone = new Set<Event>();
+    for (const [sk, event] of this.#pending) {
+      const answer = this.#sources.ask(sk, event.conn.conn_stats.cookie);
       if (answer.state === "gone") {
-        if (this.#gone.has(key)) this.#pending.delete(key);
-        else gone.add(key);
+        if (this.#gone.has(event)) this.#pending.delete(sk);
+        else gone.add(event);
       }
       if (answer.state !== "accepted") continue;
       accepted.set(answer.ino, event);
-      this.#pending.delete(key);
+      this.#pending.delete(sk);
     }
     this.#gone = gone;
     if (accepted.size === 0) return [];
@@ -70,9 +75,7 @@ export class Accepts {
 
 // --- internal ---
 
-/** A sock's address is used again; the cookie is not. */
-const keyOf = ({ sk, conn }: Event): string => `${sk} ${conn.conn_stats.cookie}`;
-
-function owned(event: Event, pid: number, comm: Uint8Array): Event {
+function owned(of: Event, pid: number, comm: Uint8Array): Event {
+  const event = plainEvent(of);
   return { ...event, comm, conn: { ...event.conn, tup: { ...event.conn.tup, pid } } };
 }

@@ -1,7 +1,7 @@
 /** A record of the ring to an event. Pure. */
 import type { Direction, EventKind, Totals } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
-import { addressOfWords } from "../record/address.ts";
+import { addressText } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import { RecordError } from "../record/error.ts";
 import {
@@ -9,24 +9,27 @@ import {
   ConnFact,
   ConnMetadata,
   eventSize,
-  readEvent,
   EventKind as Kind,
+  EventView,
+  readEvent,
+  writeEvent,
   type Event,
 } from "../record/layout.gen.ts";
+import { recurring } from "../record/recurring.ts";
 import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
 
 /**
  * Every record in what one drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. Throws a RecordError when a
- * record reaches beyond it.
+ * record reaches beyond it. They are read where they lie, so these bytes must not change any more.
  */
-export function readRecords(drained: Uint8Array): Event[] {
+export function readRecords(drained: Uint8Array): EventView[] {
   const view = new DataView(drained.buffer, drained.byteOffset, drained.byteLength);
-  const events: Event[] = [];
+  const events: EventView[] = [];
   for (let at = 0; at + 8 <= drained.length;) {
     const size = view.getUint32(at, true);
     if (at + 8 + size > drained.length)
       throw new RecordError("the event ring", `a record of ${size} bytes reaches beyond the drain`);
-    if (size >= eventSize) events.push(readEvent(view, at + 8));
+    if (size >= eventSize) events.push(new EventView(view, at + 8));
     at += 8 + ((size + 7) & ~7);
   }
   return events;
@@ -37,34 +40,36 @@ export interface Known {
   udp: KnownFlowTotals;
 }
 
-export function toConnEvent(event: Event, kind: EventKind, known: Known): TracedEvent {
+export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEvent {
+  const event = asView(of);
   const { tup, conn_stats: stats } = event.conn;
-  const reason = event.conn.tcp_stats.failure_reason;
-  const tcp = (tup.metadata & ConnMetadata.METADATA_TCP) !== 0;
-  const family = (tup.metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
-  const local = addressOfWords(tup.saddr_h, tup.saddr_l, family);
-  const remote = addressOfWords(tup.daddr_h, tup.daddr_l, family);
-  return {
+  const { metadata, pid, netns } = tup;
+  const tcp = (metadata & ConnMetadata.METADATA_TCP) !== 0;
+  const addressAt = (metadata & ConnMetadata.METADATA_IPV6) !== 0 ? ipv6At : ipv4At;
+  const local = addressAt(tup.view, tup.p);
+  const remote = addressAt(tup.view, tup.p + REMOTE);
+  const shown: TracedEvent = {
     kind,
     cookie: stats.cookie,
     protocol: tcp ? "tcp" : "udp",
     atNs: stats.timestamp,
-    pid: tup.pid === 0 ? null : tup.pid,
-    comm: tup.pid === 0 ? null : readComm(event.comm),
+    pid: pid === 0 ? null : pid,
+    comm: pid === 0 ? null : commAt(event.view, event.p + COMM),
     family: local.family,
     direction: directionOf(stats.direction),
-    netns: tup.netns === 0 ? null : tup.netns,
+    netns: netns === 0 ? null : netns,
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
-    ...(hasFailed(event, kind) ? { failure: reason || null } : {}),
-    ...(kind === "close" || openWithTotals.has(event.kind)
-      ? { totals: tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp) }
-      : {}),
   };
+  if (hasFailed(event, kind)) shown.failure = event.conn.tcp_stats.failure_reason || null;
+  if (kind === "close" || openWithTotals(event.kind))
+    shown.totals = tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp);
+  return shown;
 }
 
 /** The other opens are a flow's first datagram. */
-const openWithTotals = new Set<number>([Kind.EVENT_OPEN, Kind.EVENT_SAMPLE]);
+const openWithTotals = (kind: number): boolean =>
+  kind === Kind.EVENT_OPEN || kind === Kind.EVENT_SAMPLE;
 
 /** Kinds of the ring that are shown as they are. To add one, add a row. */
 const kinds: ReadonlyMap<number, EventKind> = new Map([
@@ -78,11 +83,32 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
 
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
 
+/** With members that can be spread into another event, which those of a view cannot. */
+export const plainEvent = (event: Event): Event =>
+  event instanceof EventView ? readEvent(event.view, event.p) : event;
+
 // --- internal ---
 
 /** An accept can carry the fact too: of a connection that was reset before somebody took it. Its close tells. */
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
   (kind === "fail" || kind === "close") && (flags & ConnFact.FACT_FAILED) !== 0;
+
+/** Where comm lies in an event, and the remote address in a tuple. */
+const COMM = 128;
+const REMOTE = 16;
+
+const commAt = recurring(readComm);
+const ipv6At = recurring((bytes) => addressText(bytes, 6));
+/** The low word holds it. */
+const ipv4At = recurring((bytes) => addressText(bytes.subarray(8), 4));
+
+/** Most events come from a ring and are read there; one that was put together by the tool is laid out the same way. */
+function asView(event: Event): EventView {
+  if (event instanceof EventView) return event;
+  const view = new DataView(new ArrayBuffer(eventSize));
+  writeEvent(view, 0, event);
+  return new EventView(view, 0);
+}
 
 /**
  * bytes_acked counts a SYN that was sent and write_seq a FIN: of a connection older than the trace the one is not

@@ -29,6 +29,11 @@ export class Opens {
     }
   }
 
+  /** Whether `apply` could do anything with an event of this sock but return it. */
+  concerned(sk: bigint): boolean {
+    return this.#told !== null || this.#ghosts.size > 0 || this.#open.has(sk);
+  }
+
   /** What the listing found has been applied. */
   settle(): void {
     this.#told = null;
@@ -69,7 +74,7 @@ export class Opens {
   }
 
   #ended(event: Event): Event | null {
-    if (this.#ghosts.delete(keyOf(event))) return null;
+    if (this.#ghosts.size > 0 && this.#ghosts.delete(keyOf(event))) return null;
     const listed = this.#open.get(event.sk);
     if (listed === undefined || !isSame(listed, event)) {
       this.#told?.set(event.sk, event);

@@ -12,11 +12,11 @@ import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { MapFill, PerfRings } from "../kernel/shim.ts";
-import { EventKind, Loss, type Event, type TraceMap } from "../record/layout.gen.ts";
+import { EventKind, EventView, Loss, type Event, type TraceMap } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type Made } from "./attach.ts";
-import { kindOf, toConnEvent } from "./decode.ts";
+import { kindOf, plainEvent, toConnEvent } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
@@ -263,7 +263,7 @@ function running(of: Running): Trace {
   /** What the tool does itself; with `self`, only what it did to get ready. */
   const isOwn = (event: Event) =>
     event.conn.tup.pid === tgid &&
-    !(of.self && (timeOf(event) >= began || event.kind === EventKind.EVENT_OPEN));
+    !(of.self && (event.conn.conn_stats.timestamp >= began || event.kind === EventKind.EVENT_OPEN));
 
   const missed = (): LossCount => {
     const loaded = missedIsLost[mode].filter((program) => object.loaded(program));
@@ -291,22 +291,34 @@ function running(of: Running): Trace {
     return untold > 0n ? told + untold : told;
   };
 
+  /** Nearly all events of a busy host: nobody but its own end has to know of it. */
+  const isPlain = ({ kind, sk }: EventView): boolean =>
+    samples === null && isOfTcp(kind) && !opens.concerned(sk);
+  const showAny = (event: Event, show: Show): void => {
+    const news = opens.apply(event);
+    if (news === null) return samples?.renewed(event);
+    const ofFlow = flows?.event(news) ?? null;
+    if (ofFlow === null) showOne(news, accepts, show);
+    else for (const one of ofFlow) show(one.event, one.kind);
+  };
+
   const poll = (last = false): TracedEvent[] => {
-    const settled = monotonicNs() - SETTLED_NS;
-    const drained = [...held, ...drain()].sort(byTime);
-    held = last ? [] : drained.filter((event) => timeOf(event) > settled);
-    const ready = last ? drained : drained.filter((event) => timeOf(event) <= settled);
-    const events = ready.flatMap((event) => {
-      const news = opens.apply(event);
-      if (news === null) samples?.renewed(event);
-      return news === null ? [] : (flows?.event(news) ?? shown(news, accepts));
-    });
+    const settled = Number(monotonicNs() - SETTLED_NS);
+    const ready = inOrder([...held, ...drain.views()]);
+    held = ready.splice(last ? ready.length : countUpTo(ready, settled));
+    const events: TracedEvent[] = [];
+    const show: Show = (event, kind) => {
+      if (!isOwn(event) && samples?.shown(event) !== false)
+        events.push(toConnEvent(event, kind, known));
+    };
+    for (const event of ready) {
+      if (event instanceof EventView && isPlain(event)) showOne(event, accepts, show);
+      else showAny(plainEvent(event), show);
+    }
     if (++polls === SETTLED_POLLS) opens.settle();
-    for (const event of accepts.poll()) events.push({ event, kind: "accept" as const });
-    if (flows) events.push(...flows.tick(monotonicNs()));
-    return events
-      .filter(({ event }) => !isOwn(event) && samples?.shown(event) !== false)
-      .map(({ event, kind }) => toConnEvent(event, kind, known));
+    for (const event of accepts.poll()) show(event, "accept");
+    for (const one of flows?.tick(monotonicNs()) ?? []) show(one.event, one.kind);
+    return events;
   };
 
   return {
@@ -330,26 +342,44 @@ function running(of: Running): Trace {
   };
 }
 
-type Shown = { event: Event; kind: EventKindText };
+type Show = (event: Event, kind: EventKindText) => void;
 
-/** What one record comes to: a handshake waits for its accept, a close may bring one along. */
-function shown(event: Event, accepts: Accepts): Shown[] {
-  if (event.kind === EventKind.EVENT_PASSIVE) {
-    accepts.established(event);
-    return [];
-  }
+/** What one record of TCP comes to: a handshake waits for its accept, a close may bring one along. */
+function showOne(event: Event, accepts: Accepts, show: Show): void {
+  if (event.kind === EventKind.EVENT_PASSIVE) return accepts.established(event);
   const kind = kindOf(event);
-  if (kind === null) return [];
-  if (kind !== "close") return [{ event, kind }];
-  const accept = accepts.closed(event);
-  if (accept === "unaccepted") return [];
-  return accept
-    ? [
-        { event: accept, kind: "accept" },
-        { event, kind },
-      ]
-    : [{ event, kind }];
+  if (kind === null) return;
+  if (kind === "close") {
+    const accept = accepts.closed(event);
+    if (accept === "unaccepted") return;
+    if (accept !== null) show(accept, "accept");
+  }
+  show(event, kind);
 }
 
-const timeOf = (event: Event): bigint => event.conn.conn_stats.timestamp;
-const byTime = (a: Event, b: Event): number => Number(timeOf(a) - timeOf(b));
+const isOfTcp = (kind: number): boolean =>
+  kind === EventKind.EVENT_CONNECT ||
+  kind === EventKind.EVENT_ACCEPT ||
+  kind === EventKind.EVENT_PASSIVE ||
+  kind === EventKind.EVENT_CLOSE;
+
+/** A double holds the nanoseconds of 104 days of uptime exactly; after that those of equal time stay as they came. */
+const timeOf = (event: Event): number =>
+  event instanceof EventView
+    ? event.conn.conn_stats.timestamp_number
+    : Number(event.conn.conn_stats.timestamp);
+
+/** Mostly they are in order already: one CPU writes its ring so. */
+function inOrder(events: Event[]): Event[] {
+  for (let n = 1; n < events.length; n++)
+    if (timeOf(events[n]!) < timeOf(events[n - 1]!))
+      return events.sort((a, b) => timeOf(a) - timeOf(b));
+  return events;
+}
+
+/** How many of these, which are in order, are no younger. */
+function countUpTo(events: readonly Event[], time: number): number {
+  let n = events.length;
+  while (n > 0 && timeOf(events[n - 1]!) > time) n--;
+  return n;
+}

@@ -1,0 +1,112 @@
+/** The bytes that are written by hand are those of the texts they stand for. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { ConnEvent } from "../../src/conn/event.ts";
+import { jsonLine } from "../../src/output/json.ts";
+import { appendJson } from "../../src/output/json_fast.ts";
+import { Lines } from "../../src/output/lines.ts";
+
+const textOf = (lines: Lines): string => Buffer.from(lines.take(true).bytes).toString();
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+
+test("a number comes out in its decimal digits", () => {
+  const lines = new Lines();
+  const borders = [0, 9, 10, 999_999_999, 1e9, 2 ** 31, 2 ** 32, 2 ** 53 - 1];
+  fc.assert(
+    fc.property(fc.oneof(fc.maxSafeNat(), fc.constantFrom(...borders)), (value) => {
+      lines.integer(value);
+      expect(textOf(lines)).toBe(String(value));
+    }),
+  );
+  fc.assert(
+    fc.property(fc.oneof(u64, fc.constantFrom(2n ** 53n - 1n, 2n ** 53n)), (value) => {
+      lines.count64(value);
+      expect(textOf(lines)).toBe(String(value));
+    }),
+  );
+  lines.count64(null);
+  expect(textOf(lines)).toBe("null");
+});
+
+test("lines longer than the room, and of any script, come out whole, and are counted", () => {
+  const lines = new Lines();
+  const some = ["", "a", "\u{1f41d} é", "x".repeat(200_000), "end"];
+  for (const line of some) lines.line(line);
+  expect(lines.count).toBe(some.length);
+  expect(textOf(lines)).toBe(some.map((line) => `${line}\n`).join(""));
+  expect(lines.count).toBe(0);
+});
+
+test("bytes that are held stay as they are while more is written", () => {
+  const lines = new Lines();
+  lines.line("first");
+  const first = lines.take();
+  lines.line("second");
+  const second = lines.take();
+  lines.line("third");
+  expect(Buffer.from(first.bytes).toString()).toBe("first\n");
+  first.done();
+  expect(Buffer.from(second.bytes).toString()).toBe("second\n");
+  expect(textOf(lines)).toBe("third\n");
+});
+
+describe("the fast JSON line is that of json.ts", () => {
+  const few = <const T>(...values: T[]) => fc.constantFrom(...values);
+  const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
+  const endpoint = fc.record({
+    address: few("127.0.0.1", "10.0.0.1", "::1"),
+    port: fc.oneof(fc.nat(65535), few(0)),
+  });
+  const count = orNull(fc.oneof(u64, few(0n, 64n, 999n, 1000n, 2n ** 53n)));
+  const u32 = orNull(fc.nat(2 ** 32 - 1));
+  // Few values, so that what is remembered of one event meets another that differs in one member.
+  const event: fc.Arbitrary<ConnEvent> = fc
+    .record({
+      event: fc.record({
+        kind: few("connect", "accept", "close", "fail", "open"),
+        protocol: few("tcp", "udp"),
+        atNs: few(0n),
+        pid: few(null, 1, 2, 1025),
+        comm: few(null, "a", 'b"\u{202e}'),
+        family: few(4, 6),
+        direction: few("outgoing", "incoming", "unknown"),
+        netns: few(null, 4026531840, 1),
+        local: endpoint,
+        remote: endpoint,
+      }),
+      failure: fc.option(few(111, null), { nil: undefined }),
+      totals: fc.option(
+        fc.record({
+          bytesSent: count,
+          bytesReceived: count,
+          segsOut: u32,
+          segsIn: u32,
+          rttUs: u32,
+          rttVarUs: u32,
+          retransmits: u32,
+          durationNs: count,
+        }),
+        { nil: undefined },
+      ),
+    })
+    .map(({ event, failure, totals }) => ({
+      ...event,
+      ...(failure === undefined ? {} : { failure }),
+      ...(totals === undefined ? {} : { totals }),
+    }));
+  const wall = fc.oneof(
+    u64,
+    fc.bigInt({ min: 1_795_372_801_000_000_000n, max: 1_795_372_803_000_000_000n }),
+  );
+
+  test("for any event at any time", () => {
+    const lines = new Lines();
+    fc.assert(
+      fc.property(event, wall, (one, wallNs) => {
+        appendJson(lines, one, wallNs);
+        expect(textOf(lines)).toBe(`${jsonLine(one, wallNs)}\n`);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});

@@ -11,6 +11,18 @@ export type Boot = {
   timeoutSeconds: number;
   /** Shown as they come. */
   onLine?: (line: string) => void;
+  machine?: Machine | undefined;
+};
+
+/** What differs from the usual guest. */
+export type Machine = {
+  cpus?: number;
+  memoryMb?: number;
+  /**
+   * The guest's clock counts instructions (4 ns each) instead of following the host's, and jumps ahead when the guest
+   * is idle: times then repeat, whatever the host does. One CPU only.
+   */
+  countInstructions?: boolean;
 };
 
 export type BootResult = {
@@ -72,9 +84,9 @@ const machines: Record<Arch, { qemu: string; machine: string; cpu: string; conso
   },
 };
 
-function qemuCommand({ arch, vmlinuz, initramfs }: Boot): string[] {
+function qemuCommand({ arch, vmlinuz, initramfs, machine: wanted = {} }: Boot): string[] {
   const { qemu, machine, cpu, console } = machines[arch];
-  const accelerator = hasKvm(arch) ? "kvm" : "tcg";
+  const accelerator = hasKvm(arch) && !wanted.countInstructions ? "kvm" : "tcg";
   // A reboot ends QEMU (-no-reboot), so a panic and an oops end the guest at once.
   // The processor's own random numbers are trusted, else getrandom blocks a guest without devices.
   // tsc=reliable: a busy host makes the guest doubt its clock, and the code patching that follows trips over a race
@@ -84,13 +96,14 @@ function qemuCommand({ arch, vmlinuz, initramfs }: Boot): string[] {
     "-accel": accelerator,
     "-machine": machine,
     "-cpu": accelerator === "kvm" ? "host" : cpu,
-    "-smp": process.env["VM_CPUS"] || "2",
-    "-m": "1024",
+    "-smp": String(wanted.cpus ?? (process.env["VM_CPUS"] || "2")),
+    "-m": String(wanted.memoryMb ?? 1024),
     "-display": "none",
     "-serial": "stdio",
     "-kernel": vmlinuz,
     "-initrd": initramfs,
     "-append": append,
+    ...(wanted.countInstructions && { "-icount": "shift=2,sleep=off" }),
   };
   return [qemu, "-nodefaults", "-no-user-config", "-no-reboot", ...Object.entries(options).flat()];
 }

@@ -3,7 +3,8 @@
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { cacheDirectory } from "./archive.ts";
-import { boot, type BootResult } from "./boot.ts";
+import { boot, type BootResult, type Machine } from "./boot.ts";
+import { cpio, type Entry } from "./cpio.ts";
 import { fetchKernel } from "./fetch.ts";
 import {
   architectures,
@@ -29,6 +30,11 @@ export type Request = {
   /** The executable to test, instead of the one in dist. */
   binary?: string | undefined;
   keepLog?: string | undefined;
+  /** Files for this guest alone, beside what every guest has. */
+  extra?: readonly Entry[] | undefined;
+  machine?: Machine | undefined;
+  /** Of the log; without one, the kernel's. */
+  logName?: string | undefined;
   timeoutSeconds?: number | undefined;
   /** A file that fails is run once more, and only that counts; it is told. */
   secondTry?: boolean;
@@ -74,8 +80,12 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   if (!kernel) return absent(request.kernel);
   const timeoutSeconds = request.timeoutSeconds ?? defaultTimeoutSeconds;
   const job = { script: jobScript(request), env: guestEnv(request, name.arch, timeoutSeconds) };
-  const logFile = logPath(request.kernel);
-  const initramfs = await writeInitramfs([...(await common(name.arch, binary)), ...packJob(job)]);
+  const logFile = logPath(request.logName ?? request.kernel);
+  const initramfs = await writeInitramfs([
+    ...(await common(name.arch, binary)),
+    ...cpio(request.extra ?? []),
+    ...packJob(job),
+  ]);
   try {
     const bootOnce = () =>
       boot({
@@ -84,6 +94,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
         initramfs: initramfs.path,
         logFile,
         timeoutSeconds,
+        machine: request.machine,
         ...(request.onLine && { onLine: request.onLine }),
       });
     let result = await bootOnce();
@@ -211,10 +222,10 @@ function elfMachine(path: string): number {
   return header.readUInt16LE(18);
 }
 
-function logPath(kernel: string): string {
+function logPath(name: string): string {
   const directory = process.env["VM_LOGS"] || join(cacheDirectory, "logs");
   mkdirSync(directory, { recursive: true });
-  return join(directory, `${kernel}.log`);
+  return join(directory, `${name}.log`);
 }
 
 // Packed once for all guests of a run.

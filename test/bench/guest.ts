@@ -1,0 +1,167 @@
+/**
+ * In the guest: blocks of traffic, untraced and with each tracer in turn, in one boot. The guest's clock counts
+ * instructions, so a block's rate means instructions per operation over the whole machine. Prints one line
+ * "@@ bench JSON" per block.
+ */
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { countProgramTime, programStats, type ProgramStats } from "./bpf_stats.ts";
+import { tracers, type Reported, type Tracer } from "./tracers.ts";
+
+export interface GuestJob {
+  workloads: readonly string[];
+  /** Names; "none" is in between by itself. */
+  tracers: readonly string[];
+  rounds: number;
+  warmMs: number;
+  measureMs: number;
+  pairs?: number;
+  cpus?: number;
+  /** Stops each tracer's process once it traces: what is left is the cost of its programs. */
+  stopped?: boolean;
+  /** Has the kernel count each program's runs and time, which slows them. */
+  programs?: boolean;
+}
+
+export interface Block {
+  workload: string;
+  /** "none": untraced. */
+  tracer: string;
+  opsPerSecond: number;
+  total: number;
+  reported?: Reported;
+  /** Sums of a tracer's closes, where it tells them: to be equal to `moved`. */
+  bytes?: string;
+  moved?: string;
+  peakKb?: number;
+  /** CPU time of the tracer's own process during the block, as a share of the block. */
+  share?: number;
+  programs?: ProgramStats[];
+  error?: string;
+}
+
+/** Peers do not tell when they are attached. Waiting is free: an idle guest's clock jumps. */
+const ATTACH_MS = 30_000;
+/** TIME_WAIT is over after this: every block begins with a clean table. */
+const QUIET_MS = 61_000;
+
+if (import.meta.main) {
+  const job = JSON.parse(process.env["BENCH_JOB"]!) as GuestJob;
+  if (job.programs) countProgramTime(true);
+  for (const workload of job.workloads) {
+    const chosen = tracers.filter(({ name }) => job.tracers.includes(name));
+    // The first block after a boot is slower: the kernel still settles.
+    untraced(job, workload);
+    await Bun.sleep(QUIET_MS);
+    for (let round = 0; round < job.rounds; round++) {
+      for (const tracer of chosen) {
+        await tell(untraced(job, workload));
+        await tell(await traced(job, workload, tracer));
+      }
+    }
+    if (chosen.length === 0) await tell(untraced(job, workload));
+  }
+}
+
+// --- internal ---
+
+interface Load {
+  ops: number;
+  ns: number;
+  total: number;
+  sent: number;
+  received: number;
+}
+
+async function tell(block: Block): Promise<void> {
+  console.log(`@@ bench ${JSON.stringify(block)}`);
+  if (block.workload === "crr") await Bun.sleep(QUIET_MS);
+}
+
+function untraced(job: GuestJob, workload: string): Block {
+  const { ops, ns, total } = run(job, workload);
+  return { workload, tracer: "none", opsPerSecond: ops / (ns / 1e9), total };
+}
+
+async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<Block> {
+  const [out, err] = ["/tmp/tracer.out", "/tmp/tracer.err"] as const;
+  const [stdout, stderr] = [openSync(out, "w"), openSync(err, "w")];
+  // This script runs because BUN_BE_BUN makes the tracer's runtime a plain one: not so the tracer itself.
+  const { BUN_BE_BUN: _, ...env } = process.env;
+  const child = Bun.spawn([...tracer.command], { stdin: "ignore", stdout, stderr, env });
+  for (const fd of [stdout, stderr]) closeSync(fd);
+  try {
+    await attached(tracer, err);
+    if (job.stopped) child.kill("SIGSTOP");
+    const [cpu, begun] = [cpuNs(child.pid), performance.now()];
+    const load = run(job, workload);
+    const share = (cpuNs(child.pid) - cpu) / 1e6 / (performance.now() - begun);
+    const programs = job.programs ? programStats(child.pid) : undefined;
+    if (job.stopped) child.kill("SIGCONT");
+    const peakKb = Number(
+      /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1],
+    );
+    child.kill("SIGINT");
+    await Promise.race([child.exited, Bun.sleep(ATTACH_MS)]);
+    return {
+      workload,
+      tracer: tracer.name,
+      opsPerSecond: load.ops / (load.ns / 1e9),
+      total: load.total,
+      peakKb,
+      share,
+      ...(programs && { programs }),
+      ...(workload === "crr" ? whatItSaw(tracer, load, out, err) : {}),
+    };
+  } catch (error) {
+    const said = readFileSync(err, "utf8").trim().split("\n").slice(-3).join(" / ");
+    return {
+      workload,
+      tracer: tracer.name,
+      opsPerSecond: 0,
+      total: 0,
+      error: `${String(error)} ${said}`,
+    };
+  } finally {
+    child.kill("SIGKILL");
+    for (const file of [out, err]) rmSync(file);
+  }
+}
+
+/** Of all threads that still live. */
+function cpuNs(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((task) =>
+      Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
+    )
+    .reduce((sum, ns) => sum + ns, 0);
+}
+
+async function attached({ ready }: Tracer, err: string): Promise<void> {
+  if (ready === undefined) return await Bun.sleep(ATTACH_MS);
+  for (let waited = 0; !readFileSync(err, "utf8").includes(ready); waited += 100) {
+    if (waited > ATTACH_MS) throw new Error("it did not begin to trace");
+    await Bun.sleep(100);
+  }
+}
+
+function run(job: GuestJob, workload: string): Load {
+  const times = [job.warmMs, job.measureMs, job.pairs ?? 1].map(String);
+  const child = Bun.spawnSync(["/job/load", workload, ...times], { stderr: "inherit" });
+  if (child.exitCode !== 0) throw new Error(`the load ended with ${child.exitCode}`);
+  return JSON.parse(child.stdout.toString()) as Load;
+}
+
+function whatItSaw(tracer: Tracer, load: Load, out: string, err: string): Partial<Block> {
+  const lines = readFileSync(out, "utf8").split("\n");
+  const reported = tracer.count(lines, readFileSync(err, "utf8"), load.total);
+  const closes = lines.filter((line) => line.includes('"event":"close"'));
+  if (closes.length === 0) return { reported };
+  let [sent, received] = [0, 0];
+  for (const line of closes) {
+    const close = JSON.parse(line) as { bytes_sent: number; bytes_received: number };
+    sent += close.bytes_sent;
+    received += close.bytes_received;
+  }
+  const moved = load.sent + load.received;
+  return { reported, bytes: `${sent} ${received}`, moved: `${moved} ${moved}` };
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The bench's traffic: load KIND WARM_MS MEASURE_MS [PAIRS]. One client and one server process per pair, over
+ * 127.0.0.1. Operations of the first WARM_MS are made but not measured. Prints one JSON object:
+ *   ops, ns    operations measured, and the time they took (all pairs)
+ *   total      all operations: what a tracer has to have seen
+ *   sent, received   payload bytes the clients wrote and read, all operations
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STREAM_BYTES 65536
+#define MESSAGE_BYTES 64
+
+typedef unsigned long long u64;
+
+struct result {
+	u64 ops, total, sent, received;
+};
+
+static char buffer[STREAM_BYTES];
+
+static void die(const char *what)
+{
+	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+	_exit(1);
+}
+
+static u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void write_all(int fd, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = write(fd, buffer + done, size - done);
+
+		if (n <= 0)
+			die("write");
+		done += n;
+	}
+}
+
+/* Returns 0 at the end of the stream. */
+static int read_all(int fd, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = read(fd, buffer + done, size - done);
+
+		if (n == 0 && done == 0)
+			return 0;
+		if (n <= 0)
+			die("read");
+		done += n;
+	}
+	return 1;
+}
+
+static int bound(int type, struct sockaddr_in *address)
+{
+	socklen_t size = sizeof(*address);
+	int fd = socket(AF_INET, type, 0);
+
+	memset(address, 0, sizeof(*address));
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (void *)address, size) || getsockname(fd, (void *)address, &size))
+		die("bind");
+	if (type == SOCK_STREAM && listen(fd, 1024))
+		die("listen");
+	return fd;
+}
+
+static int connected(int type, const struct sockaddr_in *address)
+{
+	int one = 1, fd = socket(AF_INET, type, 0);
+
+	if (fd < 0 || connect(fd, (const void *)address, sizeof(*address)))
+		die("connect");
+	if (type == SOCK_STREAM)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+/* One of each per kind: the client's operation (fd -1: it opens one itself), and the server's whole life. */
+
+static void stream_op(int fd, const struct sockaddr_in *to, struct result *r)
+{
+	(void)to;
+	write_all(fd, STREAM_BYTES);
+	r->sent += STREAM_BYTES;
+}
+
+static void stream_serve(int listener)
+{
+	int fd = accept(listener, NULL, NULL);
+
+	while (read(fd, buffer, sizeof(buffer)) > 0)
+		;
+	close(fd);
+}
+
+static void rr_op(int fd, const struct sockaddr_in *to, struct result *r)
+{
+	(void)to;
+	write_all(fd, MESSAGE_BYTES);
+	if (!read_all(fd, MESSAGE_BYTES))
+		die("the server left");
+	r->sent += MESSAGE_BYTES;
+	r->received += MESSAGE_BYTES;
+}
+
+static void rr_serve(int listener)
+{
+	int one = 1, fd = accept(listener, NULL, NULL);
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	while (read_all(fd, MESSAGE_BYTES))
+		write_all(fd, MESSAGE_BYTES);
+	close(fd);
+}
+
+static void crr_op(int fd, const struct sockaddr_in *to, struct result *r)
+{
+	fd = connected(SOCK_STREAM, to);
+	rr_op(fd, to, r);
+	close(fd);
+}
+
+/* Until the listener is shut down. */
+static void crr_serve(int listener)
+{
+	int fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		while (read_all(fd, MESSAGE_BYTES))
+			write_all(fd, MESSAGE_BYTES);
+		close(fd);
+	}
+}
+
+/* Until an empty datagram comes. */
+static void udprr_serve(int fd)
+{
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
+	ssize_t n;
+
+	while ((n = recvfrom(fd, buffer, sizeof(buffer), 0, (void *)&from, &size)) > 0)
+		sendto(fd, buffer, n, 0, (void *)&from, size);
+	close(fd);
+}
+
+static const struct kind {
+	const char *name;
+	int type;
+	int opens_itself;
+	void (*op)(int fd, const struct sockaddr_in *to, struct result *r);
+	void (*serve)(int fd);
+} kinds[] = {
+	{ "stream", SOCK_STREAM, 0, stream_op, stream_serve },
+	{ "rr", SOCK_STREAM, 0, rr_op, rr_serve },
+	{ "crr", SOCK_STREAM, 1, crr_op, crr_serve },
+	{ "udprr", SOCK_DGRAM, 0, rr_op, udprr_serve },
+};
+
+static void client(const struct kind *kind, int listener, const struct sockaddr_in *to, u64 warm_ns,
+		   u64 measure_ns, struct result *r)
+{
+	u64 begin = now_ns() + warm_ns, end = begin + measure_ns, now;
+	int fd = kind->opens_itself ? -1 : connected(kind->type, to);
+
+	while ((now = now_ns()) < end) {
+		kind->op(fd, to, r);
+		r->total++;
+		r->ops += now >= begin;
+	}
+	if (kind->type == SOCK_DGRAM && send(fd, buffer, 0, 0) < 0)
+		die("send");
+	if (fd >= 0)
+		close(fd);
+	if (kind->opens_itself)
+		shutdown(listener, SHUT_RDWR);
+}
+
+static void pair(const struct kind *kind, u64 warm_ns, u64 measure_ns, struct result *r)
+{
+	struct sockaddr_in address;
+	int status, fd = bound(kind->type, &address);
+	pid_t server = fork();
+
+	if (server < 0)
+		die("fork");
+	if (server == 0) {
+		kind->serve(fd);
+		_exit(0);
+	}
+	client(kind, fd, &address, warm_ns, measure_ns, r);
+	waitpid(server, &status, 0);
+}
+
+int main(int argc, char **argv)
+{
+	u64 warm_ns = argc > 2 ? strtoull(argv[2], NULL, 10) * 1000000 : 0;
+	u64 measure_ns = argc > 3 ? strtoull(argv[3], NULL, 10) * 1000000 : 0;
+	int pairs = argc > 4 ? atoi(argv[4]) : 1;
+	const struct kind *kind = NULL;
+	struct result sum = {}, *results;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (argc > 3 && strcmp(argv[1], kinds[i].name) == 0)
+			kind = &kinds[i];
+	if (!kind || pairs < 1) {
+		fprintf(stderr, "usage: load stream|rr|crr|udprr WARM_MS MEASURE_MS [PAIRS]\n");
+		return 2;
+	}
+	results = mmap(NULL, sizeof(*results) * pairs, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (results == MAP_FAILED)
+		die("mmap");
+	for (int i = 0; i < pairs; i++) {
+		if (fork() == 0) {
+			pair(kind, warm_ns, measure_ns, &results[i]);
+			_exit(0);
+		}
+	}
+	for (int i = 0, status; i < pairs; i++)
+		if (wait(&status) < 0 || status != 0)
+			die("a client failed");
+	for (int i = 0; i < pairs; i++) {
+		sum.ops += results[i].ops;
+		sum.total += results[i].total;
+		sum.sent += results[i].sent;
+		sum.received += results[i].received;
+	}
+	printf("{\"ops\":%llu,\"ns\":%llu,\"total\":%llu,\"sent\":%llu,\"received\":%llu}\n", sum.ops,
+	       measure_ns, sum.total, sum.sent, sum.received);
+	return 0;
+}

@@ -1,0 +1,134 @@
+/** How fast the tool itself is: records as a drain leaves them, decoded and made into lines. Needs no kernel. */
+import { wallTime } from "../../src/conn/clock.ts";
+import type { ConnEvent } from "../../src/conn/event.ts";
+import { formats, type Format } from "../../src/output/index.ts";
+import { Lines } from "../../src/output/lines.ts";
+import {
+  ConnDirection,
+  ConnFact,
+  ConnMetadata,
+  eventSize,
+  EventKind,
+  writeEvent,
+} from "../../src/record/layout.gen.ts";
+import { kindOf, readRecords, toConnEvent } from "../../src/trace/decode.ts";
+
+export interface Throughput {
+  what: string;
+  perSecond: number;
+}
+
+const RECORDS = 6000;
+const SECONDS = 2;
+const tcp = {
+  bytesSent: true,
+  bytesReceived: true,
+  segs: true,
+  rtt: true,
+  rttVar: true,
+  retransmits: true,
+};
+const known = { tcp, udp: { bytes: true, packets: true } };
+
+export function measureThroughput(): Throughput[] {
+  const drained = syntheticDrain(RECORDS);
+  const clocks = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
+  const events = readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
+  const decoded = () =>
+    readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
+  const lines = new Lines();
+  const print = (format: Format, some: readonly ConnEvent[]) => {
+    for (const event of some) {
+      const wallNs = wallTime(event.atNs, clocks);
+      if (format.append === undefined) lines.line(format.line(event, wallNs));
+      else format.append(lines, event, wallNs);
+    }
+    lines.take().done();
+  };
+  return [
+    rate("decode", () => void decoded()),
+    rate("print JSON", () => print(formats.json, events)),
+    rate("print CSV", () => print(formats.csv, events)),
+    rate("print text", () => print(formats.table, events)),
+    rate("decode and print JSON", () => print(formats.json, decoded())),
+  ];
+}
+
+// --- internal ---
+
+function rate(what: string, once: () => void): Throughput {
+  for (let i = 0; i < 20; i++) once();
+  const begun = performance.now();
+  let records = 0;
+  while (performance.now() - begun < SECONDS * 1000) {
+    once();
+    records += RECORDS;
+  }
+  return { what, perSecond: (records / (performance.now() - begun)) * 1000 };
+}
+
+/** As crr leaves them: a connect, an accept and two closes per connection. */
+function syntheticDrain(records: number): Uint8Array {
+  const size = eventSize + 4; // as the kernel pads it
+  const drained = new Uint8Array(records * (8 + size + 4));
+  const view = new DataView(drained.buffer);
+  const kinds = [
+    EventKind.EVENT_CONNECT,
+    EventKind.EVENT_ACCEPT,
+    EventKind.EVENT_CLOSE,
+    EventKind.EVENT_CLOSE,
+  ];
+  for (let n = 0; n < records; n++) {
+    const at = n * (8 + size + 4);
+    const kind = kinds[n % 4]!;
+    const incoming = n % 2 === 1;
+    const client = 32768 + ((n >> 2) % 28000);
+    view.setUint32(at, size, true);
+    writeEvent(view, at + 8, {
+      sk: 0xffff_8880_0000_0000n + BigInt(n) * 64n,
+      conn: {
+        tup: {
+          saddr_h: 0n,
+          saddr_l: 0x0100007fn,
+          daddr_h: 0n,
+          daddr_l: 0x0100007fn,
+          sport: incoming ? 8080 : client,
+          dport: incoming ? client : 8080,
+          netns: 4026531840,
+          pid: incoming ? 4711 : 4712,
+          metadata: ConnMetadata.METADATA_TCP,
+        },
+        tcp_stats: {
+          rtt: 20 + (n % 7),
+          rtt_var: 8 + (n % 3),
+          retransmits: 0,
+          state_transitions: 130,
+          failure_reason: 0,
+        },
+        conn_stats: {
+          sent_bytes: 64n,
+          recv_bytes: 64n,
+          sent_packets: 4,
+          recv_packets: 4,
+          timestamp: 5_000_000_000_000n + BigInt(n) * 100_000n,
+          duration: BigInt(300_000 + (n % 1000) * 100),
+          cookie: n,
+          protocol_stack: { api: 0, application: 0, encryption: 0, flags: 0 },
+          flags: 0,
+          direction: incoming ? ConnDirection.DIRECTION_INCOMING : ConnDirection.DIRECTION_OUTGOING,
+        },
+      },
+      comm: Uint8Array.from({ length: 16 }, (_, i) => "load\0".charCodeAt(i) || 0),
+      kind,
+      flags: ConnFact.FACT_ESTABLISHED | (incoming ? ConnFact.FACT_ACCEPTED : 0),
+    });
+  }
+  return drained;
+}
+
+if (import.meta.main) {
+  for (const { what, perSecond } of measureThroughput())
+    console.log(
+      `${what.padEnd(24)} ${(perSecond / 1000).toFixed(0)} k/s  ${(1e9 / perSecond).toFixed(0)} ns`,
+    );
+}

@@ -1,0 +1,86 @@
+/** The tracers that are compared: how each is started in a guest, and how its output is counted. Pure. */
+
+/** What a tracer has reported of `crr`: what it was to report is in `expected`. */
+export interface Reported {
+  seen: number;
+  expected: number;
+  /** What the tracer itself says it lost. */
+  lost: string;
+}
+
+export interface Tracer {
+  name: string;
+  command: readonly string[];
+  /** The package that must be there; ours needs none. */
+  package?: "libbpf-tools" | "bpftrace";
+  /** Text on stderr once it traces; others get time instead. */
+  ready?: string;
+  /** Lines of its output that tell of one of `connections`, each of which has two ends on this host. */
+  count(lines: readonly string[], stderr: string, connections: number): Reported;
+}
+
+const loader = ["/peers/ld-linux-x86-64.so.2", "--library-path", "/peers/lib"];
+const peer = (name: string, ...args: string[]) => [...loader, `/peers/bin/${name}`, ...args];
+
+const ours = (attach: "kprobe" | "tracepoint"): Tracer => ({
+  name: `tracer-bpf, ${attach}s`,
+  command: ["/tracer-bpf", "trace", "--json", "--attach", attach],
+  ready: "tracing ",
+  // A connect, an accept and two closes; the closes' bytes are compared by the caller.
+  count: (lines, stderr, connections) => ({
+    seen: lines.filter((line) => /"event":"(connect|accept|close)"/.test(line)).length,
+    expected: 4 * connections,
+    lost: /(none lost|lost .*)$/m.exec(stderr)?.[1] ?? "not told",
+  }),
+});
+
+/** To add a tracer, add a row; its program also in peers.ts. */
+export const tracers: readonly Tracer[] = [
+  ours("kprobe"),
+  ours("tracepoint"),
+  {
+    name: "tcptracer",
+    package: "libbpf-tools",
+    command: peer("tcptracer-libbpf"),
+    count: (lines, stderr, connections) => ({
+      seen: lines.filter((line) => /^[CAX] /.test(line) && line.includes("127.0.0.1")).length,
+      expected: 4 * connections,
+      lost: lostOf(stderr),
+    }),
+  },
+  {
+    name: "tcplife",
+    package: "libbpf-tools",
+    command: peer("tcplife-libbpf"),
+    count: (lines, stderr, connections) => ({
+      seen: lines.filter((line) => line.includes("127.0.0.1")).length,
+      expected: 2 * connections,
+      lost: lostOf(stderr),
+    }),
+  },
+  {
+    name: "tcptop",
+    package: "libbpf-tools",
+    command: peer("tcptop-libbpf", "-C", "-r", "100000", "1"),
+    // One line per end and interval: a connection may have two.
+    count: (lines, stderr, connections) => ({
+      seen: new Set(
+        lines.flatMap((line) => /(127\.0\.0\.1:\d+\s+127\.0\.0\.1:\d+)/.exec(line)?.[1] ?? []),
+      ).size,
+      expected: 2 * connections,
+      lost: lostOf(stderr),
+    }),
+  },
+  {
+    name: "bpftrace",
+    package: "bpftrace",
+    command: peer("bpftrace", "/test/bench/load/connections.bt"),
+    count: (lines, stderr, connections) => ({
+      seen: lines.filter((line) => /^(connect|accept|close) .*127\.0\.0\.1/.test(line)).length,
+      expected: 4 * connections,
+      lost: lostOf(stderr),
+    }),
+  },
+];
+
+const lostOf = (stderr: string): string => /.*\b[Ll]ost .*/.exec(stderr)?.[0] ?? "nothing told";

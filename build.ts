@@ -6,16 +6,27 @@
  *   bun build.ts --all     every machine and libc
  *   bun build.ts --release all of them, packed and with checksums, in dist/release
  *   bun build.ts --dev     only what running from source needs
+ *
+ * --libelf=FILE links that libelf.a for this machine, in place of the package's: see packaging/README.md.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { executableOf, HOST, TARGETS, targets, type Arch, type Target } from "./src/build/arch.ts";
 import { copyStep, embedded, executableStep } from "./src/build/executable.ts";
+import { noticeFile, noticeStep } from "./src/build/licenses.ts";
 import { layoutStep, objectFile, OBJECTS, objectStep, shimStep } from "./src/build/native.ts";
 import { installPackages } from "./src/build/packages.ts";
-import { packedNames, packStep, releaseName, withSizes, writeSums } from "./src/build/release.ts";
+import {
+  packedNames,
+  packStep,
+  RELEASE,
+  releaseName,
+  withSizes,
+  writeSums,
+} from "./src/build/release.ts";
 import { build, BuildError } from "./src/build/step.ts";
 
+const LIBELF = "--libelf=";
 const FLAGS = ["--arm64", "--all", "--release", "--dev"];
 
 try {
@@ -27,9 +38,11 @@ try {
 }
 
 async function main(args: string[]): Promise<void> {
-  const unknown = args.find((arg) => !FLAGS.includes(arg));
+  const unknown = args.find((arg) => !FLAGS.includes(arg) && !arg.startsWith(LIBELF));
   if (unknown !== undefined)
-    throw new BuildError(`${unknown} is not a flag of build.ts: use ${FLAGS.join(", ")}`);
+    throw new BuildError(
+      `${unknown} is not a flag of build.ts: use ${FLAGS.join(", ")}, ${LIBELF}FILE`,
+    );
   process.chdir(import.meta.dir);
   const wanted = wantedTargets(args);
   const arches = [...new Set<Arch>(wanted.map((target) => TARGETS[target].arch))];
@@ -38,7 +51,11 @@ async function main(args: string[]): Promise<void> {
 
   for (const arch of arches) for (const name of OBJECTS) await build(objectStep(arch, name));
   await build(layoutStep(arches));
-  for (const arch of arches) await build(shimStep(arch));
+  for (const arch of arches) {
+    const libelf = arch === HOST ? libelfOf(args) : null;
+    await build(shimStep(arch, libelf));
+    await build(noticeStep(arch, libelf));
+  }
   for (const file of embedded(HOST)) await build(copyStep(file, `dist/embed/${basename(file)}`));
   if (args.includes("--dev")) return;
 
@@ -47,11 +64,22 @@ async function main(args: string[]): Promise<void> {
   if (args.includes("--release")) await release();
 }
 
+/** What is handed out beside the executables. */
+const PLAIN = [
+  [noticeFile("x64"), "NOTICE"],
+  ["packaging/tracer-bpf.service", "tracer-bpf.service"],
+] as const;
+
 async function release(): Promise<void> {
   const names = targets.map(releaseName);
   for (const target of targets) await build(packStep(executableOf(target), releaseName(target)));
-  writeSums(names.flatMap(packedNames));
+  for (const [from, name] of PLAIN) copyFileSync(from, join(RELEASE, name));
+  writeSums([...names.flatMap(packedNames), ...PLAIN.map(([, name]) => name)]);
   writeFileSync("README.md", withSizes(readFileSync("README.md", "utf8"), names));
+}
+
+function libelfOf(args: string[]): string | null {
+  return args.find((arg) => arg.startsWith(LIBELF))?.slice(LIBELF.length) ?? null;
 }
 
 /** This machine's first: of it are the parts that running from source uses. */

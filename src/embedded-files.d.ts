@@ -7,3 +7,7 @@ declare module "*.so" {
   const path: string;
   export default path;
 }
+declare module "*.txt" {
+  const path: string;
+  export default path;
+}

@@ -3,7 +3,8 @@
  * another architecture takes that architecture's instead.
  */
 import guessObject from "../dist/embed/guess.bpf.o" with { type: "file" };
+import notice from "../dist/embed/notice.txt" with { type: "file" };
 import shimLibrary from "../dist/embed/shim.so" with { type: "file" };
 import traceObject from "../dist/embed/trace.bpf.o" with { type: "file" };
 
-export { guessObject, shimLibrary, traceObject };
+export { guessObject, notice, shimLibrary, traceObject };

@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, renameSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import type { BunPlugin } from "bun";
 import { executableOf, partsOf, TARGETS, type Arch, type Target } from "./arch.ts";
+import { noticeFile } from "./licenses.ts";
 import { objectFile, OBJECTS, shimFile } from "./native.ts";
 import { bunRuntime } from "./runtime.ts";
 import { BuildError, type Step } from "./step.ts";
@@ -13,7 +14,13 @@ export function executableStep(target: Target): Step {
   const out = executableOf(target);
   return {
     name: `${basename(out)} (${target})`,
-    inputs: [...sources(), "package.json", "package-lock.json", ...embedded(TARGETS[target].arch)],
+    inputs: [
+      ...sources(),
+      "src/build/executable.ts",
+      "package.json",
+      "package-lock.json",
+      ...embedded(TARGETS[target].arch),
+    ],
     outputs: [out],
     recipe: Bun.version,
     run: () => compile(target, out),
@@ -24,6 +31,7 @@ export function executableStep(target: Target): Step {
 export const embedded = (arch: Arch): string[] => [
   shimFile(arch),
   ...OBJECTS.map((name) => objectFile(arch, name)),
+  noticeFile(arch),
 ];
 
 async function compile(target: Target, out: string): Promise<void> {
@@ -33,6 +41,8 @@ async function compile(target: Target, out: string): Promise<void> {
     minify: true,
     bytecode: true,
     format: "esm",
+    // As src/embedded.ts asks for it; without this the bundler puts the text there, not its path.
+    loader: { ".txt": "file" },
     plugins: [embedPartsOf(TARGETS[target].arch)],
     compile: {
       target: `bun-linux-${target}`,

@@ -73,18 +73,27 @@ export function layoutOf(arch: Arch): string {
   return generateLayout(btfOf(out), Object.fromEntries(objects));
 }
 
-export function shimStep(arch: Arch): Step {
+/** `libelf` is another archive than the package's, or null. */
+export function shimStep(arch: Arch, libelf: string | null): Step {
   const out = shimFile(arch);
   return {
     name: `shim ${arch}`,
-    inputs: [...filesIn("src/kernel/shim", ".c"), ...filesIn("src/kernel/shim", ".h")],
+    inputs: [
+      ...filesIn("src/kernel/shim", ".c"),
+      ...filesIn("src/kernel/shim", ".h"),
+      ...(libelf === null ? [] : [libelf]),
+    ],
     outputs: [out],
-    recipe: gcc(arch, "ROOT", out).join(" "),
+    recipe: gcc(arch, "ROOT", out, libelf).join(" "),
     run() {
-      run(gcc(arch, sysrootOf(arch), `${out}.new`));
+      linkShim(arch, `${out}.new`, libelf);
       renameSync(`${out}.new`, out);
     },
   };
+}
+
+export function linkShim(arch: Arch, out: string, libelf: string | null): void {
+  run(gcc(arch, sysrootOf(arch), out, libelf));
 }
 
 /** -mcpu=v1 is what Linux 4.4 runs; the host's uapi headers serve for every architecture. */
@@ -108,9 +117,10 @@ function clang(arch: Arch, source: string, out: string): string[] {
  * Debian's archives are not position-independent and want a new glibc; compat.c, elf_error.c and
  * these flags make of them a library that needs glibc 2.17 and exports nothing but sh_*.
  */
-function gcc(arch: Arch, sysroot: string, out: string): string[] {
+function gcc(arch: Arch, sysroot: string, out: string, libelf: string | null): string[] {
   const { triplet } = ARCHES[arch];
   const usr = `${sysroot === "/" ? "" : sysroot}/usr`;
+  const archive = (library: string): string => `${usr}/lib/${triplet}/lib${library}.a`;
   return [
     arch === HOST ? "gcc" : `${triplet}-gcc`,
     ..."-std=gnu11 -O2 -fPIC -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE".split(" "),
@@ -119,8 +129,11 @@ function gcc(arch: Arch, sysroot: string, out: string): string[] {
     ..."-shared -nostartfiles -o".split(" "),
     out,
     ...filesIn("src/kernel/shim", ".c"),
-    ...["bpf", "elf", "z"].map((library) => `${usr}/lib/${triplet}/lib${library}.a`),
-    ..."-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro,-z,now -s".split(" "),
+    archive("bpf"),
+    libelf ?? archive("elf"),
+    archive("z"),
+    // -z defs: what a library lacks shows here, not on the host it is copied to.
+    ..."-Wl,-z,defs -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro,-z,now -s".split(" "),
   ];
 }
 

@@ -3,6 +3,7 @@
 import { checkCommand } from "./check.ts";
 import { group, type Command } from "./command.ts";
 import { completionsCommand } from "./completions.ts";
+import { licensesCommand } from "./licenses.ts";
 import { manCommand } from "./man.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { schemaCommand } from "./schema.ts";
@@ -21,6 +22,7 @@ export const root: Command = group(
     schema: schemaCommand,
     completions: completionsCommand(programName, () => root),
     man: manCommand(programName, () => root),
+    licenses: licensesCommand,
     version: versionCommand,
   },
   [

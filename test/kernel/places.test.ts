@@ -6,6 +6,7 @@ import { expectConnection } from "./drive/expect.ts";
 import { modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { binary, eachLine, PATIENCE_MS, plainEnvironment, run, Tracer } from "./drive/tracer.ts";
+import { unitCapabilities } from "./drive/unit.ts";
 
 setDefaultTimeout(180_000);
 
@@ -24,6 +25,7 @@ const place = (words: string): string[] => [
 const places = [
   { name: "no-tracefs", each: true },
   { name: "descriptors 64", each: true },
+  { name: "systemd-unit", each: true },
   { name: "container", each: true },
   { name: "container-with-host-pids", each: true },
   { name: "container-with-host-network", each: true },
@@ -39,6 +41,14 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test.each(here)("$name: both ends of a connection, every byte", async ({ name }) => {
     const tracer = await Tracer.start(mode, [], place(name));
     await seesConnection(tracer, () => {
+      if (name === "systemd-unit") {
+        const status = readFileSync(`/proc/${tracer.pid}/status`, "utf8");
+        const bounding = BigInt(`0x${/^CapBnd:\s*(\w+)/m.exec(status)?.[1]}`);
+        expect([...unitCapabilities()].reduce((set, n) => set | (1n << BigInt(n)), 0n)).toBe(
+          bounding,
+        );
+        expect(status).toMatch(/^NoNewPrivs:\s*1$/m);
+      }
       // It helps itself without mounting anything.
       if (name === "no-tracefs")
         expect(readFileSync(`/proc/${tracer.pid}/mounts`, "utf8")).not.toMatch(

@@ -22,7 +22,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   index: ["library", "state", "guess", "record", "output", "errors"],
   library: ["trace", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["commands", "kernel/elevation", "errors", "explain", "log", "output"],
-  commands: ["trace", "check", "guess", "kernel", "conn", "output", "errors", "log"],
+  commands: ["embedded", "trace", "check", "guess", "kernel", "conn", "output", "errors", "log"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
   check: ["kernel", "record", "explain", "output/escape"],
   guess: ["kernel", "record", "embedded", "errors", "explain", "log"],

@@ -19,6 +19,7 @@ import {
 import { dirname, join } from "node:path";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
+import { unitCapabilities } from "./unit.ts";
 
 /** `run` becomes the command; the processes of a place that needs a child wait for it. */
 const places: Readonly<Record<string, (command: string[]) => void>> = {
@@ -31,10 +32,7 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
 
   "noexec-tmp": ([executable = "", ...args]) => {
     ownMounts();
-    // The checkout may lie in /tmp itself.
-    const elsewhere = emptyMount();
-    const moved = join(elsewhere, "tracer-bpf");
-    lend(executable, moved);
+    const moved = besideTmp(executable);
     mount("tmpfs", "/tmp", MS_NOEXEC);
     writeFileSync("/tmp/file", "", { mode: 0o755 });
     refuses("EACCES", () => accessSync("/tmp/file", constants.X_OK));
@@ -57,11 +55,7 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
 
   "no-tracefs": (command) => {
     ownMounts();
-    const mounted = (): string[] =>
-      Array.from(
-        readFileSync("/proc/self/mounts", "utf8").matchAll(/^\S+ (\S+) (?:tracefs|debugfs) /gm),
-        ([, at]) => at!,
-      );
+    const mounted = (): string[] => mounts(/^\S+ (\S+) (?:tracefs|debugfs) /gm);
     for (let left = mounted(); left.length > 0; left = mounted())
       check(native.umount2(cstring(left.at(-1)!), MNT_DETACH), `umount ${left.at(-1)}`);
     become(command);
@@ -82,6 +76,18 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
   "stdout-closed": (command) => {
     libc.close(1);
     become(command);
+  },
+
+  /** As packaging/tracer-bpf.service has it, but for the filter of system calls. */
+  "systemd-unit": ([executable = "", ...args]) => {
+    const capabilities = unitCapabilities();
+    ownMounts();
+    const moved = besideTmp(executable);
+    for (const at of ["/", "/sys", ...mountsBelow("/sys"), "/proc/sys"]) readOnly(at);
+    mount("tmpfs", "/tmp");
+    keepCapabilities(capabilities);
+    check(native.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n), "no new privileges");
+    become([moved, ...args]);
   },
 
   /** `docker run --pid=host`: the host's processes, a network without anything in it. */
@@ -118,12 +124,15 @@ const MS_BIND = 4096;
 const MS_REC = 16384;
 const MS_PRIVATE = 1 << 18;
 const MNT_DETACH = 2;
+const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
 
 // mount(8) is not in every minimal system.
 const { symbols: native } = dlopen("libc.so.6", {
   mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
   umount2: { args: ["ptr", "i32"], returns: "i32" },
   chroot: { args: ["ptr"], returns: "i32" },
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
 });
 
@@ -158,6 +167,13 @@ function lend(file: string, as: string): void {
   bind(file, as);
 }
 
+/** The checkout, and so the executable, may lie in the /tmp that is about to be hidden. */
+function besideTmp(executable: string): string {
+  const moved = join(emptyMount(), "tracer-bpf");
+  lend(executable, moved);
+  return moved;
+}
+
 /** Seen by this process only. */
 function emptyMount(): string {
   const at = "/mnt";
@@ -174,6 +190,23 @@ function borrow(path: string, root: string): void {
   if (lstatSync(path).isSymbolicLink()) return symlinkSync(readlinkSync(path), to);
   mkdirSync(to);
   bind(path, to);
+}
+
+function mounts(select: RegExp): string[] {
+  return Array.from(readFileSync("/proc/self/mounts", "utf8").matchAll(select), ([, at]) => at!);
+}
+
+function mountsBelow(path: string): string[] {
+  return mounts(/^\S+ (\S+) /gm).filter((at) => at.startsWith(`${path}/`));
+}
+
+/** Takes all others out of the bounding set, and so from what is executed. */
+function keepCapabilities(kept: Set<number>): void {
+  for (let capability = 0; ; capability++) {
+    if (kept.has(capability)) continue;
+    // The first that the kernel does not know ends the list.
+    if (native.prctl(PR_CAPBSET_DROP, BigInt(capability), 0n, 0n, 0n) < 0) return;
+  }
 }
 
 function ownMounts(): void {

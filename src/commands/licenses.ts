@@ -1,0 +1,11 @@
+import { readFileSync } from "node:fs";
+import { notice } from "../embedded.ts";
+import { print } from "../output/writer.ts";
+import { command } from "./command.ts";
+
+export const licensesCommand = command({
+  description: "print what the executable consists of, with the licences",
+  examples: ["tracer-bpf licenses | less"],
+  flags: {},
+  run: () => print(readFileSync(notice, "utf8")),
+});

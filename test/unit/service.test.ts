@@ -1,0 +1,50 @@
+/** The systemd unit, as far as it can be judged without systemd running. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { resolve as resolveCommand } from "../../src/commands/strict.ts";
+import { root } from "../../src/commands/index.ts";
+import { exitCodes } from "../../src/errors.ts";
+
+const unit = readFileSync(join(import.meta.dir, "../../packaging/tracer-bpf.service"), "utf8");
+const value = (name: string): string | undefined =>
+  new RegExp(`^${name}=(.*)$`, "m").exec(unit)?.[1];
+
+test("its command line is one that the tracer takes", () => {
+  const [path, ...args] = value("ExecStart")!.split(" ");
+  expect(path).toBe("/usr/local/bin/tracer-bpf");
+  expect(resolveCommand("tracer-bpf", root, args).kind).toBe("run");
+});
+
+test("it is not started again for what a new start cannot mend", () => {
+  expect(value("RestartPreventExitStatus")).toBe(`${exitCodes.usage} ${exitCodes.unsupported}`);
+});
+
+test("nothing in it is known to stop the tracer", () => {
+  for (const name of ["MemoryDenyWriteExecute", "ProtectProc", "ProcSubset", "IPAddressDeny"])
+    expect(value(name)).toBeUndefined();
+  expect(value("AmbientCapabilities")).toBeUndefined();
+  expect(value("SystemCallFilter")).toMatch(/\bbpf\b.*\bperf_event_open\b/);
+});
+
+const ANALYZE = "/usr/bin/systemd-analyze";
+
+// Debian has it wherever systemd is installed, running or not.
+test.skipIf(!existsSync(ANALYZE))("systemd-analyze finds nothing wrong", () => {
+  const file = join(work, "tracer-bpf.service");
+  const analyze = (text: string) => {
+    writeFileSync(file, text.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
+    const child = Bun.spawnSync([ANALYZE, "verify", "--man=no", file], { stderr: "pipe" });
+    return child.stderr.toString();
+  };
+  expect(analyze(unit)).toBe("");
+  // It does look.
+  expect(analyze(unit.replace("ProtectSystem=strict", "ProtectSystm=strict"))).toMatch(/Systm/);
+});
+
+let work: string;
+beforeAll(() => {
+  work = mkdtempSync(join(tmpdir(), "service-test-"));
+});
+afterAll(() => rmSync(work, { recursive: true }));

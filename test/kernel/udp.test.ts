@@ -131,7 +131,12 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
       const client = new Udp(address).connect(server.local);
       expect(segment(client, 100)).toBe(true);
       client.send(1013, 0, 11);
-      expect(server.receive(0, 1 << 16, 11)).toBe(1013);
+      // Before 5.12 loopback takes them apart all the same.
+      for (let left = 1013; left > 0;) {
+        const bytes = server.receive(0, 1 << 16, 0);
+        server.received(client.local, 0, Math.ceil(bytes / 100));
+        left -= bytes;
+      }
       await closed(client, server);
     });
 

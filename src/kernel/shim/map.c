@@ -11,19 +11,28 @@
 /* Entries per system call. A hash bucket has to fit whole, or the kernel answers ENOSPC. */
 #define BATCH 1024
 
+/* Evaluates a map command with the CPU held: see hold.c. */
+#define HELD(command)                                                                              \
+	({                                                                                         \
+		int _held = hold_cpu();                                                            \
+		int _result = (command);                                                           \
+		release_cpu(_held);                                                                \
+		_result;                                                                           \
+	})
+
 int sh_map_lookup(int fd, const void *key, void *value)
 {
-	return bpf_map_lookup_elem(fd, key, value);
+	return HELD(bpf_map_lookup_elem(fd, key, value));
 }
 
 int sh_map_update(int fd, const void *key, const void *value, __u64 flags)
 {
-	return bpf_map_update_elem(fd, key, value, flags);
+	return HELD(bpf_map_update_elem(fd, key, value, flags));
 }
 
 int sh_map_delete(int fd, const void *key)
 {
-	return bpf_map_delete_elem(fd, key);
+	return HELD(bpf_map_delete_elem(fd, key));
 }
 
 static int no_batch(int err);
@@ -31,12 +40,12 @@ static int no_batch(int err);
 /* Reads and deletes; in one step from 5.14 on, which knows it for hash maps. */
 int sh_map_take(int fd, const void *key, void *value)
 {
-	int err = bpf_map_lookup_and_delete_elem(fd, key, value);
+	int err = HELD(bpf_map_lookup_and_delete_elem(fd, key, value));
 
 	if (!no_batch(err))
 		return err;
-	err = bpf_map_lookup_elem(fd, key, value);
-	return err ? err : bpf_map_delete_elem(fd, key);
+	err = sh_map_lookup(fd, key, value);
+	return err ? err : sh_map_delete(fd, key);
 }
 
 /*
@@ -118,7 +127,7 @@ static int dump_batches(struct dump *d)
 
 	do {
 		got = BATCH;
-		err = bpf_map_lookup_batch(d->fd, from, cursor, keys, values, &got, NULL);
+		err = HELD(bpf_map_lookup_batch(d->fd, from, cursor, keys, values, &got, NULL));
 		if (err && err != -ENOENT)
 			return err;
 		for (i = 0; i < got && d->count < d->cap; i++, d->count++) {
@@ -144,7 +153,7 @@ static int dump_one_by_one(struct dump *d)
 
 		memcpy(key, next, d->key_size);
 		memcpy(slot, key, d->key_size);
-		err = bpf_map_lookup_elem(d->fd, key, slot + d->key_size);
+		err = sh_map_lookup(d->fd, key, slot + d->key_size);
 		if (!err)
 			d->count++;
 		else if (err != -ENOENT)

@@ -37,6 +37,10 @@ SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
 SH_API int sh_iter(int prog_fd);
 int perf_open(struct perf_event_attr *attr, int cpu);
 
+/* hold.c: around each map command. release_cpu takes what hold_cpu gave. */
+int hold_cpu(void);
+void release_cpu(int held);
+
 /* map.c: keys and values are plain bytes of the map's own sizes. */
 SH_API int sh_map_lookup(int fd, const void *key, void *value);
 SH_API int sh_map_update(int fd, const void *key, const void *value, __u64 flags);

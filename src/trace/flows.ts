@@ -209,13 +209,15 @@ function closeOf({ event, sent_packets, recv_packets }: Flow, atNs: bigint): Eve
   const { conn_stats } = event.conn;
   const lasted = { ...conn_stats, timestamp: atNs };
   lasted.duration = conn_stats.timestamp - conn_stats.duration;
-  const close = { ...event, conn: { ...event.conn, conn_stats: lasted } };
+  const conn = { ...event.conn, conn_stats: lasted };
+  const close = { ...event, kind: EventKind.EVENT_UDP_CLOSE, conn };
   return withPackets(close, sent_packets, recv_packets);
 }
 
 /** The end of a flow whose totals nobody knows. */
 function lostOf(opened: Event, atNs: bigint): Event {
-  return { ...at(opened, atNs), flags: opened.flags | ConnFact.FACT_TOTALS_LOST };
+  const flags = opened.flags | ConnFact.FACT_TOTALS_LOST;
+  return { ...at(opened, atNs), kind: EventKind.EVENT_UDP_CLOSE, flags };
 }
 
 function endFirst(first: First, close: Event): ShownFlow[] {

@@ -36,7 +36,7 @@ export interface FlowTruth {
   packetsReceived: number | null;
 }
 /** How an end is shown that is not known. */
-const unknown = { address: null, port: null } as unknown as Endpoint;
+export const unknown = { address: null, port: null } as unknown as Endpoint;
 
 export class Udp {
   readonly fd: number;
@@ -54,7 +54,7 @@ export class Udp {
     const name = plain(
       readSockaddr(raw.subarray(0, check(libc.getsockname(this.fd, raw), "name")))!,
     );
-    this.local = { address: local ?? name.address, port: name.port };
+    this.local = { address: local === undefined ? name.address : local, port: name.port };
   }
 
   /** As sockaddr wants it from a socket of this family. */

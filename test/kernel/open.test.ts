@@ -224,7 +224,9 @@ describe.each(listing)("trace --attach %s, started under load", (mode) => {
     listener.close();
     await flushed(tracer);
     expect(await tracer.stop()).toBe(0);
-    expect(tracer.stderr).toMatch(/none lost/);
+    // A probe is not run while the tool is inside of a map system call on that CPU and was preempted there.
+    const missed = /lost \d+ events?: accept possibly missed/.test(tracer.stderr);
+    if (!missed) expect(tracer.stderr).toMatch(/none lost/);
     const story = (truth: peer.Truth) =>
       tracer.events
         .filter(
@@ -240,6 +242,7 @@ describe.each(listing)("trace --attach %s, started under load", (mode) => {
       const stayed = (i + 1) % 3 === 0;
       for (const { truth } of [client, server]) {
         const whole = [`${truth.opened} close`, "open close"];
+        if (missed && truth.opened === "accept") whole.push("close");
         expect(stayed ? whole : [...whole, "close", ""]).toContain(story(truth));
       }
     }

@@ -24,18 +24,15 @@ inline_always int is_tcp(u64 sk)
 	       (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) == IPPROTO_TCP;
 }
 
-/* Fills tup except for pid. Returns 0 when the sock is not a connection (a port or both addresses are missing). */
-inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
+/* Ports, addresses and metadata. Returns 0 when the sock is not a connection (a port or both addresses are missing). */
+inline_always int read_ends_of(u64 sk, struct conn_tuple *tup)
 {
 	u16 family = skc_family(sk);
-	u64 net = skc_net(sk);
 
 	tup->sport = skc_num(sk);
 	if (!tup->sport)
 		tup->sport = from_be16(inet_sport(sk));
 	tup->dport = from_be16(skc_dport(sk));
-	if (net)
-		tup->netns = net_ns_inum(net);
 	tup->metadata = METADATA_TCP;
 	if (family == AF_INET6 && !constant(OFFSET_HAS_IPV6))
 		return 0;
@@ -62,6 +59,16 @@ inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
 		tup->daddr_l = skc_daddr(sk);
 	}
 	return tup->sport && tup->dport;
+}
+
+/* The same, with the namespace: all of tup but pid. */
+inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
+{
+	u64 net = skc_net(sk);
+
+	if (net)
+		tup->netns = net_ns_inum(net);
+	return read_ends_of(sk, tup);
 }
 
 /* Rare, so a hash map will do. */

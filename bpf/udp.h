@@ -20,10 +20,13 @@ struct datagram {
 /* IPPROTO_UDP alone is also a raw socket's. */
 inline_always int is_udp(u64 sk)
 {
-	u16 family = skc_family(sk);
+	u16 family;
 
-	return (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) == IPPROTO_UDP &&
-	       sk_type(sk) == SOCK_DGRAM && (family == AF_INET || family == AF_INET6);
+	if ((sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) != IPPROTO_UDP ||
+	    sk_type(sk) != SOCK_DGRAM)
+		return 0;
+	family = skc_family(sk);
+	return family == AF_INET || family == AF_INET6;
 }
 
 inline_always int same_ends(const struct conn_tuple *a, const struct conn_tuple *b)

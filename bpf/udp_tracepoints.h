@@ -15,22 +15,26 @@ inline_always u64 ino_of(u64 sk)
 	return socket ? socket_ino(socket) : 0;
 }
 
+/* Runs at each send and receive of the whole host: what is not UDP costs one read. */
 inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
 {
 	struct datagram d = {};
 	struct flow *first;
 
-	if (result <= 0 || !is_udp(sk))
+	if (result <= 0 || (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) != IPPROTO_UDP)
 		return;
-	read_tuple(sk, &d.tup);
+	read_ends_of(sk, &d.tup);
 	d.tup.metadata &= ~METADATA_TCP;
-	d.tup.netns = 0;
 	d.sk = sk;
 	d.bytes = (u32)result;
 	d.socket_ino = ino_of(sk);
 	first = bpf_map_lookup_elem(&udp_socks, &sk);
+	if (first && first->socket_ino == d.socket_ino) {
+		count_known(ctx, first, &d, received, fresh);
+		return;
+	}
 	/* Nothing tells of the end of a socket: here is the next one at its address. */
-	if (first && first->socket_ino != d.socket_ino)
+	if (first)
 		end_socket(ctx, sk, first, fresh);
 	count(ctx, &d, received, fresh);
 }

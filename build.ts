@@ -26,6 +26,12 @@ import {
 } from "./src/build/release.ts";
 import { build, BuildError } from "./src/build/step.ts";
 
+/** What is handed out beside the executables. */
+const PLAIN = [
+  [noticeFile("x64"), "NOTICE"],
+  ["packaging/tracer-bpf.service", "tracer-bpf.service"],
+] as const;
+
 const LIBELF = "--libelf=";
 const FLAGS = ["--arm64", "--all", "--release", "--dev"];
 
@@ -63,12 +69,6 @@ async function main(args: string[]): Promise<void> {
   for (const target of wanted) await build(executableStep(target));
   if (args.includes("--release")) await release();
 }
-
-/** What is handed out beside the executables. */
-const PLAIN = [
-  [noticeFile("x64"), "NOTICE"],
-  ["packaging/tracer-bpf.service", "tracer-bpf.service"],
-] as const;
 
 async function release(): Promise<void> {
   const names = targets.map(releaseName);

@@ -30,6 +30,16 @@ test.skipIf(guestKernel === undefined)("tracefs and cgroup2 are mounted in a gue
   expect(existsSync("/sys/fs/cgroup/cgroup.controllers")).toBe(true);
 });
 
+test.skipIf(process.env["VM_PROCESSOR"] === undefined)(
+  "the processor is x86-64-v2 and no more",
+  () => {
+    const flags = /^flags\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))![1]!.split(" ");
+    expect(flags).toContain("sse4_2");
+    for (const newer of ["avx", "avx2", "bmi1", "bmi2", "fma", "movbe"])
+      expect(flags).not.toContain(newer);
+  },
+);
+
 test("the binary under test starts and says its version", () => {
   // In a guest the runner is the same binary, made into bun by this variable.
   const { BUN_BE_BUN: _, ...env } = process.env;

@@ -16,6 +16,8 @@ export type Boot = {
 
 /** What differs from the usual guest. */
 export type Machine = {
+  /** As QEMU calls it. */
+  processor?: string;
   cpus?: number;
   memoryMb?: number;
   /**
@@ -95,7 +97,7 @@ function qemuCommand({ arch, vmlinuz, initramfs, machine: wanted = {} }: Boot): 
   const options = {
     "-accel": accelerator,
     "-machine": machine,
-    "-cpu": accelerator === "kvm" ? "host" : cpu,
+    "-cpu": wanted.processor ?? (accelerator === "kvm" ? "host" : cpu),
     "-smp": String(wanted.cpus ?? (process.env["VM_CPUS"] || "2")),
     "-m": String(wanted.memoryMb ?? 1024),
     "-display": "none",

@@ -5,6 +5,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/random.h>
 
 __attribute__((visibility("hidden"))) void *__dso_handle = &__dso_handle;
@@ -25,6 +26,12 @@ int _dl_find_object(void *pc, void *result)
 	(void)pc;
 	(void)result;
 	return -1;
+}
+
+/* On arm64, to find out which atomic instructions there are. */
+unsigned long __getauxval(unsigned long type)
+{
+	return getauxval(type);
 }
 
 uint32_t arc4random(void)

@@ -95,7 +95,9 @@ function qemuCommand({ arch, vmlinuz, initramfs, machine: wanted = {} }: Boot): 
   // of QEMU's emulation (an int3 nobody owns, in sched_clock_cpu).
   const append = `console=${console} panic=-1 oops=panic random.trust_cpu=on tsc=reliable ${process.env["VM_APPEND"] ?? ""}`;
   const options = {
-    "-accel": accelerator,
+    // One thread for all processors: with one each, a processor can still run an int3 that another has just taken away,
+    // which no real one can, and kernels that patch their own code (kprobes, static keys) die of it now and then.
+    "-accel": accelerator === "tcg" ? "tcg,thread=single" : accelerator,
     "-machine": machine,
     "-cpu": wanted.processor ?? (accelerator === "kvm" ? "host" : cpu),
     "-smp": String(wanted.cpus ?? (process.env["VM_CPUS"] || "2")),

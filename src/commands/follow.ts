@@ -62,7 +62,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     // Their lines come with the events of the same time, in order. Intervals that were missed are not made up for.
     if (now >= sampleAt || (last && intervalMs !== Infinity)) {
       trace.sample();
-      sampleAt = Math.max(sampleAt + intervalMs, now);
+      sampleAt += intervalMs * (1 + Math.max(0, Math.floor((now - sampleAt) / intervalMs)));
     }
     const events = trace.poll(last).slice(0, left);
     for (const event of events) {

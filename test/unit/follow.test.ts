@@ -162,10 +162,12 @@ describe("open connections", () => {
   test("are looked at once per interval, and at the end", async () => {
     const { trace } = traceOf();
     const { full } = setup({ trace, intervalMs: 50, durationMs: 280 });
+    const began = performance.now();
     await follow(full);
-    // Five intervals and the end; a machine that stands still skips some.
+    // A machine that stands still skips some, and takes longer than it should.
+    const intervals = Math.ceil((performance.now() - began) / 50);
     expect(trace.samples).toBeGreaterThan(1);
-    expect(trace.samples).toBeLessThanOrEqual(6);
+    expect(trace.samples).toBeLessThanOrEqual(intervals + 1);
     expect(trace.polls).toBeGreaterThanOrEqual(trace.samples);
   });
 

@@ -66,9 +66,8 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     }
     const events = trace.poll(last).slice(0, left);
     for (const event of events) {
-      const wallNs = wallTime(event.atNs, clocks);
-      if (format.append === undefined) lines.line(format.line(event, wallNs));
-      else format.append(lines, event, wallNs);
+      if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
+      else format.append(lines, event, clocks);
     }
     const taken = writer.pushLines(lines);
     shown += taken;

@@ -1,5 +1,6 @@
 /** How events are written. Pure: event and wall time in, one line out. */
 
+import type { ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine } from "./json.ts";
@@ -13,7 +14,7 @@ export interface Format {
   /** Without the line break. */
   line(event: ConnEvent, wallNs: bigint): string;
   /** The same line, made faster, and its line break. */
-  append?(lines: Lines, event: ConnEvent, wallNs: bigint): void;
+  append?(lines: Lines, event: ConnEvent, clocks: ClockPair): void;
 }
 
 const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: false };

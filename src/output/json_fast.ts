@@ -2,43 +2,42 @@
  * The line of json.ts, byte by byte the same, made about ten times faster: what makes up nearly all lines of a busy host,
  * TCP's connect, accept and close. A test compares the two.
  */
+import { wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent, Totals } from "../conn/event.ts";
 import { jsonString } from "./escape.ts";
 import { jsonLine } from "./json.ts";
-import type { Lines } from "./lines.ts";
+import { segment, type Lines, type Segment } from "./lines.ts";
 import { VERSION } from "./members.ts";
 
-export function appendJson(lines: Lines, event: ConnEvent, wallNs: bigint): void {
+export function appendJson(lines: Lines, event: ConnEvent, clocks: ClockPair): void {
   const { local, remote, totals } = event;
   if (isUsual(event)) {
-    appendTime(lines, wallNs);
-    lines.bytes(beginning(event));
+    appendTime(lines, event.atNs, clocks);
+    lines.segment(beginning(event));
     lines.integer(local.port);
-    lines.bytes(remoteBeginning(remote.address));
+    lines.segment(remoteBeginning(remote.address));
     lines.integer(remote.port);
-    if (totals === undefined) lines.bytes(key.end);
+    if (totals === undefined) lines.segment(key.end);
     else appendTotals(lines, totals);
   } else {
-    lines.text(jsonLine(event, wallNs));
+    lines.text(jsonLine(event, wallTime(event.atNs, clocks)));
   }
   lines.end();
 }
 
 // --- internal ---
 
-const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
-
 const key = {
-  sent: ascii(`},"bytes_sent":`),
-  received: ascii(`,"bytes_received":`),
-  segsOut: ascii(`,"segs_out":`),
-  segsIn: ascii(`,"segs_in":`),
-  rtt: ascii(`,"rtt_us":`),
-  rttVar: ascii(`,"rtt_var_us":`),
-  retransmits: ascii(`,"retransmits":`),
-  duration: ascii(`,"duration_us":`),
-  end: ascii("}}"),
-  endOfTotals: ascii("}"),
+  sent: segment(`},"bytes_sent":`),
+  received: segment(`,"bytes_received":`),
+  segsOut: segment(`,"segs_out":`),
+  segsIn: segment(`,"segs_in":`),
+  rtt: segment(`,"rtt_us":`),
+  rttVar: segment(`,"rtt_var_us":`),
+  retransmits: segment(`,"retransmits":`),
+  duration: segment(`,"duration_us":`),
+  end: segment("}}"),
+  endOfTotals: segment("}"),
 };
 
 function isUsual({ protocol, local, remote, failure, kind, totals }: ConnEvent): boolean {
@@ -52,23 +51,23 @@ function isUsual({ protocol, local, remote, failure, kind, totals }: ConnEvent):
 }
 
 function appendTotals(lines: Lines, of: Totals): void {
-  lines.bytes(key.sent);
+  lines.segment(key.sent);
   lines.count64(of.bytesSent);
-  lines.bytes(key.received);
+  lines.segment(key.received);
   lines.count64(of.bytesReceived);
-  lines.bytes(key.segsOut);
+  lines.segment(key.segsOut);
   lines.count64(of.segsOut);
-  lines.bytes(key.segsIn);
+  lines.segment(key.segsIn);
   lines.count64(of.segsIn);
-  lines.bytes(key.rtt);
+  lines.segment(key.rtt);
   lines.count64(of.rttUs);
-  lines.bytes(key.rttVar);
+  lines.segment(key.rttVar);
   lines.count64(of.rttVarUs);
-  lines.bytes(key.retransmits);
+  lines.segment(key.retransmits);
   lines.count64(of.retransmits);
-  lines.bytes(key.duration);
+  lines.segment(key.duration);
   lines.count64(of.durationNs === null ? null : microseconds(of.durationNs));
-  lines.bytes(key.endOfTotals);
+  lines.segment(key.endOfTotals);
 }
 
 /** Divides as a number where that is exact; of a bigint it takes much longer. */
@@ -80,27 +79,33 @@ function microseconds(ns: bigint): number | bigint {
 }
 
 const NS_PER_SECOND = 1_000_000_000;
-/** Thousands of events share a second: the text of the last one is kept. */
-let held: { begins: bigint; text: Uint8Array } = { begins: 0n, text: new Uint8Array() };
+/** Thousands of events share a second: the last one is kept, with the time on the events' clock at which it began. */
+let held: { clocks: ClockPair | null; begins: bigint; text: Segment } = {
+  clocks: null,
+  begins: 0n,
+  text: segment(""),
+};
 
-function appendTime(lines: Lines, wallNs: bigint): void {
-  let ns = Number(wallNs - held.begins);
-  if (!(ns >= 0 && ns < NS_PER_SECOND && held.begins > 0n)) {
+function appendTime(lines: Lines, atNs: bigint, clocks: ClockPair): void {
+  let ns = Number(atNs - held.begins);
+  if (held.clocks !== clocks || ns < 0 || ns >= NS_PER_SECOND) {
+    const wallNs = wallTime(atNs, clocks);
     const seconds = wallNs / BigInt(NS_PER_SECOND);
+    ns = Number(wallNs - seconds * BigInt(NS_PER_SECOND));
     const second = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
     held = {
-      begins: seconds * BigInt(NS_PER_SECOND),
-      text: ascii(`{"v":${VERSION},"time":"${second}.`),
+      clocks,
+      begins: atNs - BigInt(ns),
+      text: segment(`{"v":${VERSION},"time":"${second}.`),
     };
-    ns = Number(wallNs - held.begins);
   }
-  lines.bytes(held.text);
+  lines.segment(held.text);
   lines.digits(Math.floor(ns / 1000), 6);
 }
 
 interface Beginning {
   of: ConnEvent;
-  text: Uint8Array;
+  text: Segment;
 }
 
 /** A few processes make most of the events. A power of two; what falls into the same slot takes its place. */
@@ -108,14 +113,14 @@ const SLOTS = 1024;
 const beginnings: (Beginning | undefined)[] = Array.from({ length: SLOTS });
 
 /** From behind the digits of the time to the local port. */
-function beginning(event: ConnEvent): Uint8Array {
+function beginning(event: ConnEvent): Segment {
   // A connect, an accept and a close differ in length; so do the directions.
   const slot =
     ((event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64) & (SLOTS - 1);
   const known = beginnings[slot];
   if (known !== undefined && sameBeginning(known.of, event)) return known.text;
   const { pid, comm, family, netns } = event;
-  const text = ascii(
+  const text = segment(
     `Z","event":"${event.kind}","protocol":"${event.protocol}","pid":${pid}` +
       `,"comm":${comm === null ? "null" : jsonString(comm)},"family":${family}` +
       `,"direction":"${event.direction}","netns":${netns}` +
@@ -140,12 +145,12 @@ function sameBeginning(a: ConnEvent, b: ConnEvent): boolean {
 
 /** As many as are likely to be talked to at a time; beyond it they are made anew. */
 const REMOTES_MAX = 4096;
-const remotes = new Map<string, Uint8Array>();
+const remotes = new Map<string, Segment>();
 
-function remoteBeginning(address: string): Uint8Array {
+function remoteBeginning(address: string): Segment {
   const known = remotes.get(address);
   if (known !== undefined) return known;
-  const text = ascii(`},"remote":{"address":"${address}","port":`);
+  const text = segment(`},"remote":{"address":"${address}","port":`);
   if (remotes.size >= REMOTES_MAX) remotes.clear();
   remotes.set(address, text);
   return text;

@@ -151,7 +151,8 @@ function flowTotalsOf({ conn, flags }: Event, known: KnownFlowTotals): Totals {
 }
 
 /** No connection moves 2^63 bytes: a count beyond came of something we do not know, so it is not known. */
-const plausible = (bytes: bigint): bigint | null => (bytes < 1n << 63n ? bytes : null);
+const plausible = (bytes: bigint): bigint | null => (bytes < IMPLAUSIBLE ? bytes : null);
+const IMPLAUSIBLE = 1n << 63n;
 
 function directionOf(direction: number): Direction {
   if (direction === ConnDirection.DIRECTION_INCOMING) return "incoming";

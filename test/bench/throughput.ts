@@ -39,9 +39,8 @@ export function measureThroughput(): Throughput[] {
   const lines = new Lines();
   const print = (format: Format, some: readonly ConnEvent[]) => {
     for (const event of some) {
-      const wallNs = wallTime(event.atNs, clocks);
-      if (format.append === undefined) lines.line(format.line(event, wallNs));
-      else format.append(lines, event, wallNs);
+      if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
+      else format.append(lines, event, clocks);
     }
     lines.take().done();
   };

@@ -1,10 +1,11 @@
 /** The bytes that are written by hand are those of the texts they stand for. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { wallTime, type ClockPair } from "../../src/conn/clock.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { jsonLine } from "../../src/output/json.ts";
 import { appendJson } from "../../src/output/json_fast.ts";
-import { Lines } from "../../src/output/lines.ts";
+import { Lines, segment } from "../../src/output/lines.ts";
 
 const textOf = (lines: Lines): string => Buffer.from(lines.take(true).bytes).toString();
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
@@ -65,7 +66,7 @@ describe("the fast JSON line is that of json.ts", () => {
       event: fc.record({
         kind: few("connect", "accept", "close", "fail", "open"),
         protocol: few("tcp", "udp"),
-        atNs: few(0n),
+        atNs: fc.bigInt({ min: 0n, max: 3_000_000_000n }),
         pid: few(null, 1, 2, 1025),
         comm: few(null, "a", 'b"\u{202e}'),
         family: few(4, 6),
@@ -94,19 +95,32 @@ describe("the fast JSON line is that of json.ts", () => {
       ...(failure === undefined ? {} : { failure }),
       ...(totals === undefined ? {} : { totals }),
     }));
-  const wall = fc.oneof(
-    u64,
-    fc.bigInt({ min: 1_795_372_801_000_000_000n, max: 1_795_372_803_000_000_000n }),
-  );
+  const pairs: ClockPair[] = [
+    { monoNs: 1_999_999_999n, wallNs: 1_795_372_801_123_456_789n },
+    { monoNs: 0n, wallNs: 1_795_372_801_999_999_999n },
+  ];
 
   test("for any event at any time", () => {
     const lines = new Lines();
     fc.assert(
-      fc.property(event, wall, (one, wallNs) => {
-        appendJson(lines, one, wallNs);
-        expect(textOf(lines)).toBe(`${jsonLine(one, wallNs)}\n`);
+      fc.property(event, few(...pairs), (one, clocks) => {
+        appendJson(lines, one, clocks);
+        expect(textOf(lines)).toBe(`${jsonLine(one, wallTime(one.atNs, clocks))}\n`);
       }),
       { numRuns: 3000 },
     );
   });
+});
+
+test("a segment comes out as its text, whatever follows it", () => {
+  const lines = new Lines();
+  const ascii = fc.string({
+    unit: fc.integer({ min: 32, max: 126 }).map((n) => String.fromCharCode(n)),
+  });
+  fc.assert(
+    fc.property(fc.array(ascii), (texts) => {
+      for (const text of texts) lines.segment(segment(text));
+      expect(textOf(lines)).toBe(texts.join(""));
+    }),
+  );
 });

@@ -1,6 +1,5 @@
 /** From an open trace to lines: drain, convert, write, until there is a reason to stop. Impure only through its parameters. */
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { followStep, wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import type { Format } from "../output/index.ts";
@@ -15,7 +14,13 @@ export interface Loss {
 
 export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
-  trace: { poll(last: boolean): ConnEvent[]; sample(): void; losses(): Loss[] };
+  trace: {
+    poll(last: boolean): ConnEvent[];
+    sample(): void;
+    losses(): Loss[];
+    /** Blocks while there is nothing to do; false: it did not. */
+    rest?(ms: number): boolean;
+  };
   format: Format;
   writer: LineWriter;
   /** Reads both clocks at the same moment. */
@@ -38,6 +43,8 @@ export interface Summary {
 }
 
 const POLL_MS = 100;
+/** How long the event loop may stand still while there is nothing to do. */
+const REST_MS = 500;
 /** Losses come in floods; one line per second says the same. */
 const WARN_MS = 1_000;
 /** After a signal, how long a reader that stands still may take for what is pending. */
@@ -74,10 +81,11 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     left -= taken;
     warner.tell();
     if (last || left === 0 || writer.closed || writer.failure !== null) break;
-    await pause(
-      Math.min(POLL_MS, Math.max(0, Math.min(deadline, sampleAt) - performance.now())),
-      stop,
-    );
+    const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
+    const idle = events.length === 0 && writer.pending === 0;
+    // After a rest the event loop gets its turn: a signal may be what has ended it.
+    const rested = idle && (trace.rest?.(Math.min(REST_MS, room)) ?? false);
+    await pause(rested ? 0 : Math.min(POLL_MS, room), stop);
   }
   await settle(writer, stop);
   if (writer.failure !== null) throw writer.failure;
@@ -138,7 +146,16 @@ async function settle(writer: LineWriter, stop: AbortSignal): Promise<void> {
 }
 
 /** Ends early, without an error, when `signal` is aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: AbortSignal): Promise<void> {
   const longest = 2 ** 31 - 1;
-  await sleep(Math.min(ms, longest), undefined, { signal }).catch(() => {});
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.min(ms, longest));
+    signal.addEventListener("abort", end);
+  });
 }

@@ -29,6 +29,11 @@ export class Accepts {
     this.#sources = sources;
   }
 
+  /** Whether the kernel is to be asked at the next poll. */
+  get waiting(): boolean {
+    return this.#pending.size > 0;
+  }
+
   /** A handshake is done: keep it until somebody accepts. */
   established(event: Event): void {
     this.#pending.set(event.sk, event);

@@ -66,6 +66,11 @@ export interface Trace extends AsyncDisposable {
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
   poll(last?: boolean): TracedEvent[];
   /**
+   * Blocks the thread, and the event loop with it, until something has happened in the kernel, a signal came, or `ms`
+   * are over. Returns at once, false, where something waits for the next poll already.
+   */
+  rest(ms: number): boolean;
+  /**
    * Looks at every open connection, with the option `sampling` only. The next poll gives an "open" with totals for each
    * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
@@ -325,6 +330,11 @@ function running(of: Running): Trace {
     description,
     notes,
     poll,
+    rest(ms) {
+      if (held.length > 0 || accepts.waiting || polls <= SETTLED_POLLS) return false;
+      host.shim.ringsWait(rings, ms);
+      return true;
+    },
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");
       for (const event of samples.take()) held.push(event);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -206,6 +207,40 @@ int sh_rings_close(void *handle)
 	}
 	free(rings);
 	return 0;
+}
+
+static int has_data(const struct rings *rings)
+{
+	const struct ring *ring;
+
+	for (ring = rings->first; ring; ring = ring->next)
+		if (ring->page && __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE) !=
+					  ring->page->data_tail)
+			return 1;
+	return 0;
+}
+
+#define LOOK_EVERY_MS 100
+
+/*
+ * Blocks until there is something to drain (1), or a signal came, or ms are over (0). A look costs a thousandth of what
+ * the runtime needs to wake up: this is how an idle tool idles.
+ */
+int sh_rings_wait(void *handle, int ms)
+{
+	const struct rings *rings = handle;
+	struct timespec pause = { .tv_sec = 0 };
+	int step;
+
+	for (; ms > 0; ms -= step) {
+		if (has_data(rings))
+			return 1;
+		step = ms < LOOK_EVERY_MS ? ms : LOOK_EVERY_MS;
+		pause.tv_nsec = step * 1000000L;
+		if (nanosleep(&pause, NULL) != 0)
+			return 0;
+	}
+	return has_data(rings);
 }
 
 /* Copies len bytes at position `at`, which only ever grows; they may wrap around the end. */

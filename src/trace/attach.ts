@@ -1,7 +1,9 @@
 /** Loads the trace object and attaches it, one way or the other. */
 import { traceObject } from "../embedded.ts";
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
+import { Failure } from "../errors.ts";
 import { ENOENT } from "../kernel/constants.ts";
+import { close } from "../kernel/libc.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object.ts";
 import { KernelError } from "../kernel/shim.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
@@ -20,9 +22,16 @@ import {
 /** What is filled into the object before it is loaded. */
 export type Made = Pick<ObjectSpec, "constants" | "entries">;
 
+export interface AttachedTrace {
+  object: KernelObject;
+  /** Why UDP could not be attached; null: it was, as far as it was asked for. */
+  udpRefused: string | null;
+}
+
 /**
- * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. Throws a Failure that
- * names the program or the symbol.
+ * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. What this kernel refuses
+ * of UDP, of the listing and of the sampling is left out; for anything else this throws a Failure that names the program
+ * or the symbol.
  */
 export function attachTrace(
   host: Host,
@@ -31,41 +40,102 @@ export function attachTrace(
   accept: KprobePoint,
   udp: TracePoints,
   ready: (object: KernelObject) => void,
-): KernelObject {
-  const points = [...kprobes, accept, ...udp.kprobes];
-  const raw = [...tracepoints, ...udp.tracepoints];
-  const attached = mode === "kprobe" ? [...points, ...listKprobes, sampleKprobe] : raw;
-  const needed: string[] = attached.map((point) => point.program);
+): AttachedTrace {
+  const points: TracePoints =
+    mode === "kprobe"
+      ? { kprobes: [...kprobes, accept], tracepoints: [] }
+      : { kprobes: [], tracepoints };
+  const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);
-  if (host.testRun) needed.push(sampleByTool);
-  const object = load(host, needed, mode === "kprobe" ? [] : [listIterator], made);
+  const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];
+  const sampling: string[] = mode === "kprobe" ? [sampleKprobe.program] : [];
+  if (host.testRun) sampling.push(sampleByTool);
+  // The listing first: without BTF its iterator is what is refused.
+  const object = load(host, needed, [listing, programsOf(udp), sampling], made);
   try {
     ready(object);
-    if (mode === "kprobe") for (const point of points) attachKprobe(host, object, point);
-    else for (const { program, name } of raw) attachTracepoint(host, object, program, name);
-    return object;
+    attachAll(host, object, points);
+    return { object, udpRefused: attachUdp(host, object, udp) };
   } catch (error) {
     object[Symbol.dispose]();
     throw error;
   }
 }
 
+/** Those of `groups` that `load` takes: all, or all but one, or each that it takes alone. */
+export function groupsTaken<T>(
+  groups: readonly T[],
+  load: (groups: readonly T[]) => void,
+): readonly T[] {
+  const takes = (some: readonly T[]): boolean => {
+    try {
+      load(some);
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
+  };
+  const most = [groups, ...groups.map((without) => groups.filter((group) => group !== without))];
+  return most.find(takes) ?? groups.filter((group) => takes([group]));
+}
+
 // --- internal ---
 
-/** With the optional programs if the kernel takes them, else without. */
+const programsOf = ({ kprobes: probes, tracepoints: raw }: Partial<TracePoints>): string[] =>
+  [...(probes ?? []), ...(raw ?? [])].map(({ program }) => program);
+
+/** With the groups of programs that the kernel takes. */
 function load(
   host: Host,
   needed: readonly string[],
-  optional: readonly string[],
+  groups: readonly (readonly string[])[],
   made: Made,
 ): KernelObject {
   const spec = { name: "trace", file: traceObject, programs: tracePrograms, ...made };
+  const opened = (some: readonly (readonly string[])[]) =>
+    loadObject(host.shim, { ...spec, load: [...needed, ...some.flat()] });
+  let tried: { some: readonly (readonly string[])[]; object: KernelObject } | undefined;
+  const taken = groupsTaken(groups, (some) => {
+    tried?.object[Symbol.dispose]();
+    tried = undefined;
+    tried = { some, object: opened(some) };
+  });
+  if (tried?.some === taken) return tried.object;
+  tried?.object[Symbol.dispose]();
   try {
-    return loadObject(host.shim, { ...spec, load: [...needed, ...optional] });
+    return opened(taken);
   } catch (error) {
-    if (optional.length > 0 && error instanceof KernelError) return load(host, needed, [], made);
     throw explained(error, { step: "program", subject: "trace" });
   }
+}
+
+function attachAll(host: Host, object: KernelObject, points: TracePoints): void {
+  for (const point of points.kprobes) attachKprobe(host, object, point);
+  for (const { program, name } of points.tracepoints) attachTracepoint(host, object, program, name);
+}
+
+/** All of it or nothing: half of the probes would count half of the datagrams. */
+function attachUdp(
+  host: Host,
+  object: Pick<KernelObject, "loaded" | "progFd" | "own">,
+  points: TracePoints,
+): string | null {
+  if (!programsOf(points).every((program) => object.loaded(program)))
+    return "this kernel refused its programs";
+  const attached: (Disposable | number)[] = [];
+  try {
+    const own = (attachment: Disposable | number) => void attached.push(attachment);
+    attachAll(host, { ...object, own } as KernelObject, points);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    for (const attachment of attached)
+      if (typeof attachment === "number") close(attachment);
+      else attachment[Symbol.dispose]();
+    return error.message;
+  }
+  for (const attachment of attached) object.own(attachment);
+  return null;
 }
 
 function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): void {

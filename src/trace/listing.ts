@@ -76,6 +76,12 @@ function byKprobes({ host, object, tgid }: ListingOf, notes: string[]): Walk {
     host.shim.mapUpdate(object.mapFd("lister"), new Uint32Array(1), Uint32Array.of(value));
   const attached: Disposable[] = [];
   for (const { program, symbol } of listKprobes) {
+    if (!object.loaded(program)) {
+      notes.push(
+        "connections older than the trace are not listed: this kernel refused the program",
+      );
+      break;
+    }
     try {
       attached.push(host.kprobes!.attach(object.progFd(program), { symbol, retprobe: false }));
     } catch (error) {

@@ -1,5 +1,6 @@
 /** Asks the kernel side for the counters of a batch of connections: one way on every kernel, a faster one from 5.10. */
 import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM, SOL_TCP } from "../kernel/constants.ts";
+import { Failure } from "../errors.ts";
 import type { Host } from "../kernel/host.ts";
 import { close, getsockopt, socket } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
@@ -19,7 +20,11 @@ export function sampleSource(
   tgid: number,
   probe = false,
 ): SampleSource {
-  return host.testRun && !probe ? byRun(host, object) : byProbe(host, object, tgid);
+  if (host.testRun && !probe && object.loaded(sampleByTool)) return byRun(host, object);
+  if (host.kprobes && object.loaded(sampleKprobe.program)) return byProbe(host, object, tgid);
+  throw new Failure("what open connections have moved: this kernel refused the program", {
+    hint: "trace without --interval; --debug prints why, please report it",
+  });
 }
 
 // --- internal ---

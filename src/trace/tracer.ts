@@ -201,7 +201,7 @@ function openChecked(
   const udp = udpPoints(report, mode);
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
-    let attached: Attached | null = null;
+    let attached: (Attached & { udpRefused: string | null }) | null = null;
     try {
       attached = open(host, made, mode, point, udp.points);
       const { object, rings } = attached;
@@ -214,7 +214,7 @@ function openChecked(
       };
       const check = withLoopback((place) => selfCheck(place, keep, exact));
       if (check.sawAccept) {
-        const checked = checkUdp(host, mode, object, keep, udp);
+        const checked = checkUdp(host, mode, object, keep, udp.missing ?? attached.udpRefused);
         notes.push(...checked.notes);
         return { object, rings, tgid: check.tgid, udp: checked.known, drain, early };
       }
@@ -233,13 +233,13 @@ function open(
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
-): Attached {
+): Attached & { udpRefused: string | null } {
   let rings: PerfRings | null = null;
   try {
-    const object = attachTrace(host, mode, made, accept, udp, (loaded) => {
+    const attached = attachTrace(host, mode, made, accept, udp, (loaded) => {
       rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
     });
-    return { object, rings: rings! };
+    return { ...attached, rings: rings! };
   } catch (error) {
     if (rings !== null) host.shim.ringsClose(rings);
     throw error;

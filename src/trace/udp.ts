@@ -39,7 +39,7 @@ export function checkUdp(
   mode: AttachMode,
   object: KernelObject,
   drain: () => Event[],
-  { missing }: UdpPoints,
+  missing: string | null,
 ): { known: KnownFlowTotals | null; notes: string[] } {
   if (missing !== null) return { known: null, notes: [`UDP is not traced: ${missing}`] };
   const source = flowSource(host.shim, object, mode);

@@ -1,0 +1,32 @@
+/** A kernel that refuses what only a part of the trace needs is traced without that part. */
+import { expect, test } from "bun:test";
+import { guessOn } from "../../src/guess/run.ts";
+import { openHost } from "../../src/kernel/host.ts";
+import { attachTrace } from "../../src/trace/attach.ts";
+import { traceConstants } from "../../src/trace/offsets.ts";
+import { acceptPoints, udpPrograms } from "../../src/trace/programs.ts";
+
+const host = openHost("auto");
+const mode = host.modes[0]!;
+const made = { constants: traceConstants(guessOn(host)) };
+const attach = (udp: Parameters<typeof attachTrace>[4]) =>
+  attachTrace(host, mode, made, acceptPoints[0]!, udp, () => {});
+
+test("a point of UDP that this kernel lacks costs the trace nothing else", () => {
+  const program = mode === "kprobe" ? "on_ip_send_skb" : "on_sock_send_length";
+  const name = "there_is_no_such_function";
+  const { object, udpRefused } = attach({
+    kprobes: mode === "kprobe" ? [{ program, symbol: name }] : [],
+    tracepoints: mode === "kprobe" ? [] : [{ program, name }],
+  });
+  using _ = object;
+  expect(udpRefused).toContain(name);
+  expect(object.mapFd("conns")).toBeGreaterThan(0);
+});
+
+test("without points of UDP nothing is refused, and none of its programs is loaded", () => {
+  const { object, udpRefused } = attach({ kprobes: [], tracepoints: [] });
+  using _ = object;
+  expect(udpRefused).toBeNull();
+  expect(udpPrograms.filter((program) => object.loaded(program))).toEqual([]);
+});

@@ -1,6 +1,7 @@
 /** Nothing that the programs remember outlives what it is about. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Actor } from "./drive/actors.ts";
+import { tracesUdp } from "./drive/datagrams.ts";
 import { modes } from "./drive/modes.ts";
 import type { Event } from "./drive/tracer.ts";
 import { Tracer } from "./drive/tracer.ts";
@@ -37,6 +38,30 @@ test.each(modes)(
     for (const [name, entries] of after)
       expect([name, entries - before.get(name)! < OTHERS, entries]).toEqual([name, true, entries]);
     await actor.end();
+  },
+);
+
+test.each(modes.filter(tracesUdp))(
+  `--attach %s: after ${COUNT} UDP sockets, all to one server, every map is as full as before`,
+  async (mode) => {
+    const tracer = await Tracer.start(mode, ["--debug"]);
+    const storm = new Actor("datagram-storm", COUNT);
+    const { port, sent } = await storm.hear<{ port: number; sent: number }>();
+    const closes = () =>
+      tracer.events.filter(({ event, remote }) => event === "close" && remote.port === port);
+    await tracer.until(() => closes().length >= COUNT, `${COUNT} closes`);
+    expect(closes().reduce((sum, event) => sum + event.bytes_sent!, 0)).toBe(sent);
+    await tracer.until(
+      () => tracer.events.some((e) => e.event === "close" && e.local.port === port),
+      "the server's close",
+    );
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+    const [before, after] = mapsOf(tracer.stderr);
+    expect([...after.keys()]).toContain("udp_flows");
+    for (const [name, entries] of after)
+      expect([name, entries - before.get(name)! < OTHERS, entries]).toEqual([name, true, entries]);
+    await storm.end();
   },
 );
 

@@ -313,7 +313,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     await closed(client, server);
   });
 
-  test("many sockets, each used once, are all shown, and leave nothing in the kernel", async () => {
+  test("many sockets, each used once, are all shown", async () => {
     const flows = full ? 100_003 : 2_003;
     const storm = our.actor("datagram-storm", flows);
     const { port, sent, ends } = await storm.hear<{ port: number; sent: number; ends: number }>();

@@ -68,11 +68,31 @@ inline_always int take_up_waiting(u64 sk, struct live *live)
 	return insert_once(sk, live);
 }
 
+/*
+ * A connect whose SYN went out before the trace: remembered without a word, so that its failure is told. The walk holds
+ * the sock in the kernel's table, so its end, which deletes this entry, is still to come. live is zeroed.
+ */
+inline_always void take_up_connecting(u64 sk, struct live *live)
+{
+	if ((skc_state(sk) & 15) != TCP_STATE_SYN_SENT || !is_tcp(sk) ||
+	    !read_tuple(sk, &live->event.conn.tup))
+		return;
+	begin(sk, live, DIRECTION_OUTGOING);
+	live->event.flags = FACT_UNSEEN_OPEN;
+	insert_once(sk, live);
+}
+
 /* The kernel prints a line of /proc/net/tcp for the tool. live is zeroed. */
 inline_always void listed(void *ctx, u64 sk, struct live *live)
 {
-	if (sk != SEQ_START_TOKEN && is_lister() && take_up(sk, live))
+	if (sk == SEQ_START_TOKEN || !is_lister())
+		return;
+	if (take_up(sk, live)) {
 		emit(ctx, live, EVENT_OPEN);
+		return;
+	}
+	__builtin_memset(live, 0, sizeof(*live));
+	take_up_connecting(sk, live);
 }
 
 /* What a BPF iterator gets, by ABI: struct bpf_iter__tcp. */
@@ -96,8 +116,11 @@ inline_always void iterated(struct iter_tcp *ctx, struct live *live)
 		return;
 	if (!take_up(sk, live)) {
 		__builtin_memset(live, 0, sizeof(*live));
-		if (!take_up_waiting(sk, live))
+		if (!take_up_waiting(sk, live)) {
+			__builtin_memset(live, 0, sizeof(*live));
+			take_up_connecting(sk, live);
 			return;
+		}
 	}
 	if (bpf_seq_write(seq, &live->event, sizeof(live->event)) < 0)
 		bpf_map_delete_elem(&conns, &sk);

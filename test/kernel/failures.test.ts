@@ -10,7 +10,7 @@ import * as libc from "../../src/kernel/libc.ts";
 import { sockaddr, sockaddrUnspec } from "../../src/kernel/sockaddr.ts";
 import { Attempt, refusing, silent } from "./drive/attempt.ts";
 import { expectConnection, expectFailed } from "./drive/expect.ts";
-import { answerSyn, unreachable } from "./drive/icmp.ts";
+import { answerSyn, catchSyn, unreachable } from "./drive/icmp.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
@@ -132,7 +132,8 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test.each(Object.entries(unreachable))("%s by an ICMP message", async (name, code) => {
     using port = silent("127.0.0.1");
     const attempt = new Attempt("127.0.0.1", port.port, { nonblock: true });
-    answerSyn(port.port, code, () => expect(attempt.connect()).toBe(-k.EINPROGRESS));
+    const syn = catchSyn(port.port, () => expect(attempt.connect()).toBe(-k.EINPROGRESS));
+    answerSyn(syn, code);
     attempt.awaitEnd();
     expect(libc.errnoName(attempt.takeError())).toBe(name);
     attempt.close();

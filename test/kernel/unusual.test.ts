@@ -5,7 +5,9 @@ import * as k from "../../src/kernel/constants.ts";
 import { dropArriving, stopDropping } from "../../src/kernel/filter.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import { sockaddr } from "../../src/kernel/sockaddr.ts";
+import { type Port, Attempt, silent } from "./drive/attempt.ts";
 import { expectConnection } from "./drive/expect.ts";
+import { answerSyn, catchSyn, unreachable } from "./drive/icmp.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
@@ -15,11 +17,13 @@ setDefaultTimeout(180_000);
 
 const IPPROTO_MPTCP = 262;
 const MPTCP_ENABLED = "/proc/sys/net/mptcp/enabled";
+const hasBtf = existsSync("/sys/kernel/btf/vmlinux");
 const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8").trim() === "1";
 
 describe.each(modes)("trace --attach %s", (mode) => {
   let listener: peer.Listener;
   let early: number;
+  let unanswered: { port: Port; attempt: Attempt; syn: Uint8Array };
   const our = traced(mode, async () => {
     // A connect that hangs: its SYN is lost, and the kernel repeats it after a second or more.
     listener = new peer.Listener("127.0.0.1");
@@ -27,6 +31,10 @@ describe.each(modes)("trace --attach %s", (mode) => {
     const type = k.SOCK_STREAM | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC;
     early = peer.check(libc.socket(k.AF_INET, type, 0), "socket");
     libc.connect(early, sockaddr("127.0.0.1", listener.port));
+    const port = silent("127.0.0.1");
+    const attempt = new Attempt("127.0.0.1", port.port, { nonblock: true });
+    const syn = catchSyn(port.port, () => attempt.connect());
+    unanswered = { port, attempt, syn };
   });
   const of = (port: number): Event[] =>
     our.tracer.events.filter(({ local, remote }) => local.port === port || remote.port === port);
@@ -52,11 +60,29 @@ describe.each(modes)("trace --attach %s", (mode) => {
     listener.close();
   });
 
+  // The walk of the tracepoint mode needs the kernel's types.
+  test.skipIf(mode === "tracepoint" && !hasBtf)(
+    "a connect that was under way before the trace, and is refused, is a failure; its process null or right",
+    async () => {
+      const { port, attempt, syn } = unanswered;
+      answerSyn(syn, unreachable.ECONNREFUSED);
+      attempt.awaitEnd();
+      expect(attempt.takeError()).toBe(k.ECONNREFUSED);
+      attempt.close();
+      port[Symbol.dispose]();
+      const { netns, local, remote } = attempt.truth;
+      const failed = await our.tracer.take("fail", attempt.truth);
+      expect(failed).toMatchObject({ direction: "outgoing", failure: "ECONNREFUSED" });
+      expect(failed).toMatchObject({ netns, local, remote });
+      expect([null, process.pid]).toContain(failed.pid);
+    },
+  );
+
   test.skipIf(!hasMptcp)(
     "MPTCP: no line twice, no count that is wrong, and the plain connections after it are exact",
     async () => {
-      const ports = new Set<number>();
-      for (let i = 0; i < 7; i++) ports.add(mptcpConnection(1019, 1021));
+      // They listen on to the end: no later connection gets their ports.
+      const listeners = Array.from({ length: 7 }, () => mptcpConnection(1019, 1021));
       for (let i = 0; i < 13; i++) {
         const { client, server } = peer.pair();
         client.write(1031);
@@ -67,7 +93,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
         await expectConnection(our.tracer, server);
       }
       await flushed(our.tracer);
-      for (const port of ports) {
+      for (const { port } of listeners) {
         const events = of(port);
         const outgoing = events.filter(({ direction }) => direction === "outgoing");
         expect(outgoing.map(({ event }) => event)).toEqual(["connect", "close"]);
@@ -80,12 +106,13 @@ describe.each(modes)("trace --attach %s", (mode) => {
         for (const event of events)
           await our.tracer.take(event.event, { ...event, netns: event.netns! });
       }
+      for (const { fd } of listeners) libc.close(fd);
     },
   );
 });
 
-/** One MPTCP connection over loopback, done with when it returns; its listener's port. */
-function mptcpConnection(there: number, back: number): number {
+/** One MPTCP connection over loopback, done with when it returns; its listener is still there. */
+function mptcpConnection(there: number, back: number): { fd: number; port: number } {
   const socket = () => {
     const type = k.SOCK_STREAM | k.SOCK_CLOEXEC;
     return peer.check(libc.socket(k.AF_INET, type, IPPROTO_MPTCP), "socket");
@@ -101,8 +128,8 @@ function mptcpConnection(there: number, back: number): number {
   const accepted = peer.check(libc.accept4(server, k.SOCK_CLOEXEC), "accept4");
   move(client, accepted, there);
   move(accepted, client, back);
-  for (const fd of [client, accepted, server]) libc.close(fd);
-  return port;
+  for (const fd of [client, accepted]) libc.close(fd);
+  return { fd: server, port };
 }
 
 function move(from: number, to: number, bytes: number): void {

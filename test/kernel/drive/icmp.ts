@@ -9,16 +9,23 @@ const DESTINATION_UNREACHABLE = 3;
 /** Codes of "destination unreachable", by the errno they become. */
 export const unreachable = { ENETUNREACH: 0, EHOSTUNREACH: 1, ECONNREFUSED: 3 } as const;
 
-/** Runs `connect`, and answers the SYN it sends to this port with the message. */
-export function answerSyn(port: number, code: number, connect: () => void): void {
+/** Runs `connect`; the beginning of the SYN it sends to this port. */
+export function catchSyn(port: number, connect: () => void): Uint8Array {
   const sniffer = check(libc.socket(k.AF_INET, k.SOCK_RAW, k.IPPROTO_TCP), "raw socket");
-  const sender = check(libc.socket(k.AF_INET, k.SOCK_RAW, IPPROTO_ICMP), "raw socket");
   try {
     connect();
-    const message = destinationUnreachable(code, findSyn(sniffer, port));
-    check(libc.sendto(sender, message, 0, sockaddr("127.0.0.1", 0)), "send ICMP");
+    return findSyn(sniffer, port);
   } finally {
     libc.close(sniffer);
+  }
+}
+
+export function answerSyn(syn: Uint8Array, code: number): void {
+  const sender = check(libc.socket(k.AF_INET, k.SOCK_RAW, IPPROTO_ICMP), "raw socket");
+  const message = destinationUnreachable(code, syn);
+  try {
+    check(libc.sendto(sender, message, 0, sockaddr("127.0.0.1", 0)), "send ICMP");
+  } finally {
     libc.close(sender);
   }
 }

@@ -153,6 +153,39 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(tracer.counts()).toMatchObject({ underflows: 0n, vanished: 0n });
   });
 
+  test("gives results that later polls leave alone, and each beginning and end in one of them", async () => {
+    await using tracer = await openTracer({ attach });
+    tracer.registerClient("a");
+    const [still, busy] = [peer.pair(), peer.pair()];
+    peer.transfer(still.client, still.server, 503);
+    const polls = Array.from({ length: 13 }, (_, i) => {
+      peer.transfer(busy.client, busy.server, 1009 + i);
+      const deltas = tracer.connections("a");
+      return { deltas, copy: structuredClone(deltas) };
+    });
+    for (const { deltas, copy } of polls) expect(deltas).toEqual(copy);
+    const told = (truth: Truth) =>
+      polls.map(({ deltas }) => deltas.active.filter((delta) => same(delta, truth)));
+    // In tracepoint mode too: a client's connection is told at once.
+    expect(told(busy.client.truth).map((all) => all[0]!.delta.bytesSent)).toEqual(
+      polls.map((_, i) => BigInt(1009 + i)),
+    );
+    const [first, ...rest] = told(still.client.truth);
+    expect(first).toMatchObject([{ delta: { bytesSent: 503n, established: 1, closed: 0 } }]);
+    // It stands still, and is not given up.
+    expect(rest.flat()).toEqual([]);
+    for (const { client, server } of [still, busy]) for (const end of [client, server]) end.close();
+    const { closed } = await closedDeltas(tracer, "a", [still.client.truth]);
+    const ends = closed.filter((delta) => same(delta, still.client.truth));
+    expect(ends).toMatchObject([
+      {
+        delta: { bytesSent: 0n, established: 0, closed: 1 },
+        total: { bytesSent: 503n, established: 1, closed: 1 },
+      },
+    ]);
+    expect(tracer.counts()).toMatchObject({ underflows: 0n, vanished: 0n });
+  });
+
   test("tells a client of an attempt that failed, with its errno", async () => {
     await using tracer = await openTracer({ attach });
     tracer.registerClient("a");

@@ -67,6 +67,17 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
       await closed(client, server);
     });
 
+    test("1, 2, 3 and 4 datagrams at a time are ten packets", async () => {
+      const server = new Udp(address);
+      const client = new Udp(address).connect(server.local);
+      for (const times of [1, 2, 3, 4]) {
+        for (let i = 0; i < times; i++) client.send(11 + times);
+        for (let i = 0; i < times; i++) server.receive();
+      }
+      expect(client.truths("kprobe")).toMatchObject([{ packetsSent: 10, sent: 140 }]);
+      await closed(client, server);
+    });
+
     test("a socket that is not connected has a record per destination", async () => {
       const client = new Udp(address);
       const servers = Array.from({ length: 7 }, () => new Udp(address));
@@ -192,30 +203,33 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     await expectFlows(our.tracer, server);
   });
 
-  test("sockets that share a port by SO_REUSEPORT are told apart by what each received", async () => {
-    const prepare = (fd: number) =>
-      check(libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1), "SO_REUSEPORT");
-    const first = new Udp("127.0.0.1", { prepare });
-    const servers = [first];
-    for (let i = 0; i < 3; i++)
-      servers.push(new Udp("127.0.0.1", { prepare, port: first.local.port }));
-    const clients = Array.from({ length: 23 }, () => new Udp("127.0.0.1").connect(first.local));
-    for (const [i, client] of clients.entries()) {
-      for (let n = 0; n < 3; n++) client.send(53 + i);
-      const server = servers.find(({ fd }) => libc.readable(fd, 0))!;
-      for (let n = 0; n < 3; n++) server.receive();
-    }
-    for (const client of clients) client.close();
-    for (const client of clients) await expectFlows(our.tracer, client);
-    // In tracepoint mode each is one record between the same ends: in the order in which they began.
-    for (const server of servers) server.close();
-    if (kprobes) for (const server of servers) await expectFlows(our.tracer, server);
-    else
-      await expectSame(
-        our.tracer,
-        servers.flatMap((server) => server.truths(mode)),
-      );
-  });
+  test.each([families.IPv4, families.IPv6])(
+    "sockets that share a port of %s by SO_REUSEPORT are told apart by what each received",
+    async (address) => {
+      const prepare = (fd: number) =>
+        check(libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1), "SO_REUSEPORT");
+      const first = new Udp(address, { prepare });
+      const servers = [first];
+      for (let i = 0; i < 3; i++)
+        servers.push(new Udp(address, { prepare, port: first.local.port }));
+      const clients = Array.from({ length: 23 }, () => new Udp(address).connect(first.local));
+      for (const [i, client] of clients.entries()) {
+        for (let n = 0; n < 3; n++) client.send(53 + i);
+        const server = servers.find(({ fd }) => libc.readable(fd, 0))!;
+        for (let n = 0; n < 3; n++) server.receive();
+      }
+      for (const client of clients) client.close();
+      for (const client of clients) await expectFlows(our.tracer, client);
+      // In tracepoint mode each is one record between the same ends: in the order in which they began.
+      for (const server of servers) server.close();
+      if (kprobes) for (const server of servers) await expectFlows(our.tracer, server);
+      else
+        await expectSame(
+          our.tracer,
+          servers.flatMap((server) => server.truths(mode)),
+        );
+    },
+  );
 
   test("a multicast datagram is one packet sent, and one received by each member", async () => {
     const group = { address: "239.7.11.13", port: 0 };

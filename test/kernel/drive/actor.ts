@@ -108,6 +108,19 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     say(server.truth);
   },
 
+  /** Says its port, accepts, and hangs in one read that waits for so many bytes. */
+  "block-in-waitall": (bytes) => {
+    const listener = new Listener("127.0.0.1");
+    say({ ...self(), port: listener.port });
+    const server = listener.acceptBlocking();
+    const got = libc.recv(server.fd, new Uint8Array(Number(bytes)), k.MSG_WAITALL);
+    server.truth.received += check(got, "recv");
+    say({ got });
+    server.readToEnd();
+    server.close();
+    say(server.truth);
+  },
+
   /** Opens a connection, hands it to a child process, closes its own descriptor, and tells when the child is done. */
   "hand-to-child": (port, bytes) => {
     const client = dial("127.0.0.1", Number(port));

@@ -42,6 +42,15 @@ export const scenarios: Readonly<Record<string, (pair: Pair) => void>> = {
     server.close();
   },
 
+  "short writes: a small buffer takes less than was given": ({ client, server }) => {
+    client.set(k.SOL_SOCKET, k.SO_SNDBUF, 4096);
+    const taken = client.fill();
+    if (taken % 65_521 === 0) throw new Error("no write was short");
+    server.read(taken);
+    client.close();
+    server.close();
+  },
+
   "send with MSG_MORE": ({ client, server }) => {
     for (const bytes of [13, 17, 19]) client.write(bytes, k.MSG_MORE);
     client.write(23);

@@ -8,7 +8,7 @@ import * as libc from "../../src/kernel/libc.ts";
 import { sockaddr } from "../../src/kernel/sockaddr.ts";
 import type { TcpInfo } from "../../src/kernel/tcp_info.ts";
 import type { Actor } from "./drive/actors.ts";
-import { refusing } from "./drive/attempt.ts";
+import { type Port, refusing } from "./drive/attempt.ts";
 import { expectClosed, expectConnection, expectOpened } from "./drive/expect.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
@@ -101,10 +101,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test("97 connections between the same two ports, each as soon as the one before is gone", async () => {
     const listener = new peer.Listener("127.0.0.1");
     const ends: peer.Peer[] = [];
-    let port: number | undefined;
+    using reserved = reservedPort();
     for (let i = 1; i <= 97; i++) {
-      const client = peer.dial("127.0.0.1", listener.port, port === undefined ? {} : { port });
-      port = client.truth.local.port;
+      const client = peer.dial("127.0.0.1", listener.port, reserved);
       const server = listener.accept();
       client.write(i);
       server.read(i);
@@ -188,7 +187,9 @@ test.each(modes)(
       libc.close(fd);
     }
     await flushed(tracer);
-    const told = tracer.events.filter(({ remote }) => remote.port === port.port);
+    const told = tracer.events.filter(
+      ({ protocol, remote }) => protocol === "tcp" && remote.port === port.port,
+    );
     expect(told).toHaveLength(1213);
     for (const event of told)
       expect(event).toMatchObject({ event: "fail", failure: "ECONNREFUSED", pid: process.pid });
@@ -198,6 +199,15 @@ test.each(modes)(
 );
 
 // --- internal ---
+
+/** A port that the kernel gives to nobody who does not ask for it by its number. */
+function reservedPort(): Port {
+  const fd = peer.check(libc.socket(k.AF_INET, k.SOCK_STREAM | k.SOCK_CLOEXEC, 0), "socket");
+  peer.check(libc.bind(fd, sockaddr("127.0.0.1", 0)), "bind");
+  const { port } = peer.nameOf(libc.getsockname, fd);
+  peer.check(libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1), "SO_REUSEADDR");
+  return { port, [Symbol.dispose]: () => void libc.close(fd) };
+}
 
 /** Nothing reaches the server until the client has sent its data three times; what TCP_INFO then says. */
 function lossy(client: peer.Peer, server: peer.Peer): TcpInfo {

@@ -5,26 +5,33 @@ import { defaultTimeoutSeconds, type Outcome, type Request, runInGuest } from ".
 /** Two guests on two processors: more only slow each other down until their timeouts. */
 const guestsAtATime = Number(process.env["VM_GUESTS"] || 0) || Math.min(2, availableParallelism());
 
-/**
- * Runs the same request on each kernel; outcomes come in the kernels' order. Never throws.
- * A guest still running when `secondsInAll` are over is ended.
- */
-export async function runOnEach(
+/** Runs the same request on each kernel; see `runAll`. */
+export function runOnEach(
   kernels: readonly string[],
   request: Omit<Request, "kernel">,
+): Promise<Outcome[]> {
+  return runAll(kernels.map((kernel) => ({ ...request, kernel })));
+}
+
+/**
+ * Outcomes come in the requests' order. Never throws. A guest still running when `secondsInAll` are over is ended.
+ */
+export async function runAll(
+  requests: readonly Request[],
   secondsInAll = Infinity,
 ): Promise<Outcome[]> {
   const deadlineMs = performance.now() + secondsInAll * 1000;
   const outcomes: Outcome[] = [];
-  const waiting = kernels.entries();
+  const waiting = requests.entries();
   const worker = async () => {
-    // One iterator for all workers: each takes the next kernel that nobody has.
-    for (const [place, kernel] of waiting) {
+    // One iterator for all workers: each takes the next guest that nobody has.
+    for (const [place, request] of waiting) {
+      const { kernel } = request;
       console.error(`vm: ${kernel}: starting`);
       const left = Math.max(1, Math.round((deadlineMs - performance.now()) / 1000));
       const timeoutSeconds = Math.min(left, request.timeoutSeconds ?? defaultTimeoutSeconds);
-      const outcome = await runInGuest({ ...request, kernel, timeoutSeconds }).catch(
-        (error: Error) => failedToRun(kernel, error),
+      const outcome = await runInGuest({ ...request, timeoutSeconds }).catch((error: Error) =>
+        failedToRun(kernel, error),
       );
       outcomes[place] = outcome;
       console.error(`vm: ${describe(outcome)}`);

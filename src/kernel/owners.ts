@@ -11,16 +11,18 @@ export interface Owner {
 }
 
 /**
- * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. A socket that several hold (after a
+ * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. `between` is called all the time. A socket that several hold (after a
  * fork) is left out: which of them accepted it cannot be told.
  */
 export function findOwners(
   inodes: ReadonlySet<number>,
   pids: Iterable<number>,
+  between: () => void = () => {},
 ): Map<number, Owner> {
   const holders = new Map<number, number[]>();
   for (const pid of pids) {
     for (const ino of socketsOf(pid)) {
+      between();
       if (!inodes.has(ino)) continue;
       const known = holders.get(ino) ?? [];
       if (!known.includes(pid)) holders.set(ino, [...known, pid]);

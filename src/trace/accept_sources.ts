@@ -10,8 +10,13 @@ const SCAN_EVERY_MS = 1000;
 /** Ports, and processes per port, that are remembered; beyond it they are learned anew. */
 const SERVERS_MAX = 1024;
 
-/** `tgid` is the tool's own pid in the kernel's numbers. */
-export function acceptSources(shim: Shim, object: KernelObject, tgid: number): AcceptSources {
+/** `tgid` is the tool's own pid in the kernel's numbers; `between` is called all the time. */
+export function acceptSources(
+  shim: Shim,
+  object: KernelObject,
+  tgid: number,
+  between: () => void,
+): AcceptSources {
   const answer = new Uint8Array(acceptedSize);
   const view = new DataView(answer.buffer);
   const zero = new Uint32Array(1);
@@ -28,6 +33,7 @@ export function acceptSources(shim: Shim, object: KernelObject, tgid: number): A
 
   return {
     ask(sk, cookie) {
+      between();
       shim.testRun(object.progFd("run_accepted"), BigUint64Array.of(sk, BigInt(cookie)));
       shim.mapLookup(object.mapFd("accepted_answer"), zero, answer);
       const { gone, socket_ino } = readAccepted(view, 0);
@@ -43,11 +49,11 @@ export function acceptSources(shim: Shim, object: KernelObject, tgid: number): A
       for (const event of accepted.values()) {
         for (const pid of servers.get(serverOf(event)) ?? []) likely.add(pid);
       }
-      const found = findOwners(new Set(accepted.keys()), likely);
+      const found = findOwners(new Set(accepted.keys()), likely, between);
       const missing = new Set([...accepted.keys()].filter((ino) => !found.has(ino)));
       if (missing.size > 0 && performance.now() - scannedAt > SCAN_EVERY_MS) {
         scannedAt = performance.now();
-        for (const [ino, owner] of findOwners(missing, allPids())) found.set(ino, owner);
+        for (const [ino, owner] of findOwners(missing, allPids(), between)) found.set(ino, owner);
       }
       for (const [ino, owner] of found) {
         const event = accepted.get(ino)!;

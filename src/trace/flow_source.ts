@@ -12,7 +12,13 @@ import {
 } from "../record/layout.gen.ts";
 import type { FlowSource } from "./flows.ts";
 
-export function flowSource(shim: Shim, object: KernelObject, mode: AttachMode): FlowSource {
+/** `between` is called all the time: ten thousands of flows take longer than the rings have room for. */
+export function flowSource(
+  shim: Shim,
+  object: KernelObject,
+  mode: AttachMode,
+  between: () => void = () => {},
+): FlowSource {
   const socks = mapReader(shim, object.mapFd("udp_socks"), 8);
   const flows = mapReader(shim, object.mapFd("udp_flows"), flowKeySize);
   const flowsFd = object.mapFd("udp_flows");
@@ -21,8 +27,16 @@ export function flowSource(shim: Shim, object: KernelObject, mode: AttachMode): 
 
   return {
     // In this order: a flow whose socket is missing belongs to one that has ended.
-    dump: () => [...flows(), ...socks()],
+    *dump() {
+      for (const read of [flows, socks]) {
+        for (const flow of read()) {
+          between();
+          yield flow;
+        }
+      }
+    },
     take(flow) {
+      between();
       writeKey(key, flow);
       return shim.mapTake(flowsFd, key, value) ? readFlow(new DataView(value.buffer), 0) : null;
     },
@@ -30,8 +44,13 @@ export function flowSource(shim: Shim, object: KernelObject, mode: AttachMode): 
       // Only the kprobes see the end of a socket themselves.
       if (mode === "kprobe") return;
       const program = object.progFd("run_udp_gone");
-      for (const { sk, conn } of firsts)
-        shim.testRun(program, BigUint64Array.of(sk, BigInt(conn.conn_stats.cookie)));
+      const args = new BigUint64Array(2);
+      for (const { sk, conn } of firsts) {
+        between();
+        args[0] = sk;
+        args[1] = BigInt(conn.conn_stats.cookie);
+        shim.testRun(program, args);
+      }
     },
   };
 }
@@ -47,7 +66,7 @@ function writeKey(key: Uint8Array, { sk, conn: { tup, conn_stats } }: Event): vo
 /** Entries that a read begins with; a map that holds more is read again into twice the room. */
 const FIRST_ENTRIES = 256;
 
-function mapReader(shim: Shim, fd: number, keySize: number): () => Flow[] {
+function mapReader(shim: Shim, fd: number, keySize: number): () => Iterable<Flow> {
   const entrySize = keySize + flowSize;
   let buffer = new Uint8Array(FIRST_ENTRIES * entrySize);
   return () => {
@@ -58,8 +77,8 @@ function mapReader(shim: Shim, fd: number, keySize: number): () => Flow[] {
     }
   };
 
-  function read(count: number): Flow[] {
+  function* read(count: number): Iterable<Flow> {
     const view = new DataView(buffer.buffer);
-    return Array.from({ length: count }, (_, i) => readFlow(view, i * entrySize + keySize));
+    for (let i = 0; i < count; i++) yield readFlow(view, i * entrySize + keySize);
   }
 }

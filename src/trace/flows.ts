@@ -7,7 +7,7 @@ import { ConnFact, ConnFlags, EventKind, type Event, type Flow } from "../record
 
 export interface FlowSource {
   /** Every flow that the kernel has: first those of udp_flows, then those of udp_socks. */
-  dump(): Flow[];
+  dump(): Iterable<Flow>;
   /** Reads and deletes a flow of udp_flows; null: it is not there. */
   take(flow: Event): Flow | null;
   /** Has the kernel look whether these sockets are still there; their ends come as events. */
@@ -56,23 +56,31 @@ export class Flows {
     const seen = new Set<string>();
     const alive = new Set<string>();
     for (const flow of this.#source.dump()) {
-      const key = flowOf(flow.event);
+      const id = sockOf(flow.event);
+      const key = flowOf(flow.event, id);
       // A map that changes while it is read may give an entry twice.
       if (seen.has(key)) continue;
       seen.add(key);
-      if (isFirst(flow.event)) alive.add(sockOf(flow.event));
-      shown.push(...this.#open(openOf(flow.event)), ...this.#look(flow, nowNs));
+      if (isFirst(flow.event)) alive.add(id);
+      if (!this.#knows(flow.event, id, key)) shown.push(...this.#open(openOf(flow.event)));
+      shown.push(...this.#look(flow, this.#socks.get(id)!, key, nowNs));
     }
     for (const [id, sock] of this.#socks) {
       // The event of its end may still lie in a ring: wait for the next drain.
       sock.missed = alive.has(id) ? 0 : sock.missed + 1;
-      if (sock.missed > 1) shown.push(...this.#vanished(id, sock, nowNs));
+      if (sock.missed <= 1) continue;
+      for (const one of this.#vanished(id, sock, nowNs)) shown.push(one);
     }
     this.#nextTickNs = nowNs + this.#pauseNs(seen.size);
     return shown;
   }
 
   // --- internal ---
+
+  #knows(event: Event, id: string, key: string): boolean {
+    const sock = this.#socks.get(id);
+    return isFirst(event) ? sock?.first != null : sock?.others.has(key) === true;
+  }
 
   /** A flow is told once, by its event or, where that was lost, by the map. */
   #open(event: Event): ShownFlow[] {
@@ -85,7 +93,7 @@ export class Flows {
       if (sock.first) return [];
       sock.first = { opened: event, told: NOTHING, over: false };
     } else {
-      const key = flowOf(event);
+      const key = flowOf(event, id);
       if (sock.others.has(key)) return [];
       sock.others.set(key, event);
     }
@@ -110,10 +118,9 @@ export class Flows {
   }
 
   /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
-  #look(flow: Flow, nowNs: bigint): ShownFlow[] {
+  #look(flow: Flow, sock: Sock, key: string, nowNs: bigint): ShownFlow[] {
     const { event } = flow;
     const silent = nowNs - timeOf(event) > this.#timeoutOf(event);
-    const sock = this.#socks.get(sockOf(event))!;
     if (isFirst(event)) {
       const first = sock.first!;
       const woken = wake(first, event, flow);
@@ -126,7 +133,7 @@ export class Flows {
     }
     if (!silent) return [];
     const taken = this.#source.take(event);
-    sock.others.delete(flowOf(event));
+    sock.others.delete(key);
     return taken ? [{ event: closeOf(taken, nowNs), kind: "close" }] : [];
   }
 
@@ -190,14 +197,31 @@ interface Sock {
 const timeOf = ({ conn }: Event): bigint => conn.conn_stats.timestamp;
 const isFirst = ({ flags }: Event): boolean => (flags & ConnFact.FACT_FIRST_FLOW) !== 0;
 
-/** A sock's address is used again, its cookie is not. */
-const sockOf = ({ sk, conn }: Event): string => `${sk} ${conn.conn_stats.cookie}`;
+/** Keys are bytes: a big number costs ten times as much as text, and a look at all flows makes a key for each. */
+const keyBytes = Buffer.alloc(52);
+const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length);
 
-function flowOf(event: Event): string {
-  const { tup } = event.conn;
-  if (isFirst(event)) return sockOf(event);
-  const ends = `${tup.saddr_h} ${tup.saddr_l} ${tup.sport} ${tup.daddr_h} ${tup.daddr_l} ${tup.dport}`;
-  return `${sockOf(event)} ${ends} ${tup.metadata}`;
+/** A sock's address is used again, its cookie is not. */
+function sockOf({ sk, conn }: Event): string {
+  keyView.setBigUint64(0, sk);
+  keyView.setUint32(8, conn.conn_stats.cookie);
+  return keyBytes.toString("latin1", 0, 12);
+}
+
+/** `id`: its sockOf. */
+function flowOf(event: Event, id: string): string {
+  if (isFirst(event)) return id;
+  const { tup, conn_stats } = event.conn;
+  keyView.setBigUint64(0, event.sk);
+  keyView.setUint32(8, conn_stats.cookie);
+  keyView.setBigUint64(12, tup.saddr_h);
+  keyView.setBigUint64(20, tup.saddr_l);
+  keyView.setBigUint64(28, tup.daddr_h);
+  keyView.setBigUint64(36, tup.daddr_l);
+  keyView.setUint16(44, tup.sport);
+  keyView.setUint16(46, tup.dport);
+  keyView.setUint32(48, tup.metadata);
+  return keyBytes.toString("latin1", 0, 52);
 }
 
 /** What a flow of the map began with. */
@@ -231,8 +255,9 @@ function endFirst(first: First, close: Event): ShownFlow[] {
 
 /** Closed for its silence, and then there were datagrams again: that is another record, of the same owner. */
 function wake(first: First, event: Event, flow: Flow | null): ShownFlow[] {
+  if (!first.over) return [];
   const counts = countsOf(flow ? closeOf(flow, 0n) : event);
-  if (!first.over || same(counts, first.told)) return [];
+  if (same(counts, first.told)) return [];
   first.over = false;
   return [{ event: at(first.opened, timeOf(event)), kind: "open" }];
 }

@@ -18,6 +18,7 @@ import { readTcpRows } from "../kernel/proc_net.ts";
 import { KernelError } from "../kernel/shim.ts";
 import { ConnFact, EventKind, eventSize, readEvent, type Event } from "../record/layout.gen.ts";
 import { Census } from "./census.ts";
+import { meanwhile } from "./meanwhile.ts";
 import { listIterator, listKprobes } from "./programs.ts";
 
 export interface ListingOf {
@@ -52,7 +53,7 @@ export function listOpen(of: ListingOf): Listing {
     }
   }
   keep();
-  return { events: describe(events, census, of.tgid), notes };
+  return { events: describe(events, census, of.tgid, meanwhile(keep)), notes };
 }
 
 // --- internal ---
@@ -138,12 +139,13 @@ const isOlder = ({ kind, flags }: Event): boolean =>
   kind === EventKind.EVENT_OPEN ||
   (kind === EventKind.EVENT_CLOSE && (flags & ConnFact.FACT_UNSEEN_OPEN) !== 0);
 
-function describe(events: Event[], census: Census, tgid: number): Event[] {
+/** `between` adds events while it runs. */
+function describe(events: Event[], census: Census, tgid: number, between: () => void): Event[] {
   const older = events.filter(isOlder);
   // In a pid namespace /proc numbers processes otherwise than the events do.
   if (older.length > 0 && tgid === process.pid) {
     const inodes = new Set(older.map((event) => census.inodeOf(event)).filter((ino) => ino !== 0));
-    census.setOwners(findOwners(inodes, allPids()));
+    census.setOwners(findOwners(inodes, allPids(), between));
   }
   return events.map((event) => (isOlder(event) ? census.describe(event) : event));
 }

@@ -13,15 +13,17 @@ const BATCH = 64;
 const BATCH_OF_PROBE = 2;
 const ASK_SAMPLES = 0x6f70656e;
 
-/** `tgid` is the tool's own, as the kernel numbers it. `probe`: as on an old kernel, for tests. */
+/** `tgid` is the tool's own, as the kernel numbers it. `between` is called before each batch. `probe`: as on an old kernel, for tests. */
 export function sampleSource(
   host: Host,
   object: KernelObject,
   tgid: number,
   probe = false,
+  between: () => void = () => {},
 ): SampleSource {
-  if (host.testRun && !probe && object.loaded(sampleByTool)) return byRun(host, object);
-  if (host.kprobes && object.loaded(sampleKprobe.program)) return byProbe(host, object, tgid);
+  if (host.testRun && !probe && object.loaded(sampleByTool)) return byRun(host, object, between);
+  if (host.kprobes && object.loaded(sampleKprobe.program))
+    return byProbe(host, object, tgid, between);
   throw new Failure("what open connections have moved: this kernel refused the program", {
     hint: "trace without --interval; --debug prints why, please report it",
   });
@@ -31,13 +33,14 @@ export function sampleSource(
 
 const zero = new Uint32Array(1);
 
-function byRun({ shim }: Host, object: KernelObject): SampleSource {
+function byRun({ shim }: Host, object: KernelObject, between: () => void): SampleSource {
   const map = object.mapFd("samples");
   const program = object.progFd(sampleByTool);
   const count = new BigUint64Array(1);
   return {
     batch: BATCH,
     ask(samples, n) {
+      between();
       count[0] = BigInt(n);
       shim.mapUpdate(map, zero, samples);
       shim.testRun(program, count);
@@ -47,7 +50,12 @@ function byRun({ shim }: Host, object: KernelObject): SampleSource {
 }
 
 /** A program cannot be run on request: a probe on a system call of the tool's own, attached from the first use on. */
-function byProbe({ shim, kprobes }: Host, object: KernelObject, tgid: number): SampleSource {
+function byProbe(
+  { shim, kprobes }: Host,
+  object: KernelObject,
+  tgid: number,
+  between: () => void,
+): SampleSource {
   const map = object.mapFd("samples");
   const { program, symbol } = sampleKprobe;
   const samples = new Uint8Array(BATCH * sampleSize);
@@ -59,6 +67,7 @@ function byProbe({ shim, kprobes }: Host, object: KernelObject, tgid: number): S
   return {
     batch: BATCH_OF_PROBE,
     ask(wanted) {
+      between();
       samples.set(wanted);
       shim.mapUpdate(map, zero, samples);
       getsockopt(fd, SOL_TCP, ASK_SAMPLES, option);

@@ -22,6 +22,7 @@ import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
 import { listOpen } from "./listing.ts";
 import { countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
+import { meanwhile } from "./meanwhile.ts";
 import {
   knownTotals,
   missingFields,
@@ -254,15 +255,20 @@ function close(host: Host, { object, rings }: Attached): void {
 function running(of: Running): Trace {
   const { host, mode, object, rings, tgid, udp, drain, report, description, notes } = of;
   const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
-  const flows = udp && new Flows(flowSource(host.shim, object, mode), of.flowTimeouts);
+  let held = of.early;
+  /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
+  const between = meanwhile(() => {
+    for (const event of drain.views()) held.push(event);
+  });
+  const flowMaps = flowSource(host.shim, object, mode, between);
+  const flows = udp && new Flows(flowMaps, of.flowTimeouts);
   const opens = new Opens();
   const samples = of.sampling
-    ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe"))
+    ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe", between))
     : null;
-  const accepts = new Accepts(acceptSources(host.shim, object, tgid));
+  const accepts = new Accepts(acceptSources(host.shim, object, tgid, between));
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
-  let held = of.early;
   let polls = 0;
   const began = monotonicNs();
   /** What the tool does itself; with `self`, only what it did to get ready. */

@@ -22,10 +22,9 @@ struct {
 	__uint(value_size, SAMPLES * sizeof(struct sample));
 } samples SEC(".maps");
 
-inline_always int is_over(struct live *known, u32 cookie)
+inline_always int is_other(struct live *known, u32 cookie)
 {
-	return known->event.conn.conn_stats.cookie != cookie ||
-	       known->event.flags & FACT_TOTALS_TAKEN;
+	return known->event.conn.conn_stats.cookie != cookie;
 }
 
 /*
@@ -54,8 +53,13 @@ inline_always void take_sample(struct sample *sample, struct live *live)
 	mono_ns at;
 	int stable;
 
-	if (!known || is_over(known, cookie)) {
+	if (!known || is_other(known, cookie)) {
 		sample->state = SAMPLE_GONE;
+		return;
+	}
+	/* In state CLOSE, and its close is told with the sock's end: for as long as the application keeps it, nothing moves. */
+	if (known->event.flags & FACT_TOTALS_TAKEN) {
+		sample->state = SAMPLE_SAME;
 		return;
 	}
 	if (stands_still(sk, sample, known)) {
@@ -69,8 +73,12 @@ inline_always void take_sample(struct sample *sample, struct live *live)
 	stable = read_totals(sk, live);
 	at = bpf_ktime_get_ns();
 	known = bpf_map_lookup_elem(&conns, &sk);
-	if (!known || is_over(known, cookie))
+	if (!known || is_other(known, cookie))
 		return;
+	if (known->event.flags & FACT_TOTALS_TAKEN) {
+		sample->state = SAMPLE_SAME;
+		return;
+	}
 	sample->state = stable ? SAMPLE_TAKEN : SAMPLE_UNSTABLE;
 	sample->timestamp = at;
 	sample->sent_bytes = stats->sent_bytes;

@@ -189,7 +189,9 @@ inline_always void end_socket(void *ctx, u64 sk, struct flow *first, struct flow
 	struct conn_stats *stats = &last->event.conn.conn_stats;
 
 	*last = *first;
-	bpf_map_delete_elem(&udp_socks, &sk);
+	/* Another CPU was first, with the next socket at this address. */
+	if (bpf_map_delete_elem(&udp_socks, &sk) != 0)
+		return;
 	last->event.kind = EVENT_UDP_CLOSE;
 	stats->duration = stats->timestamp - stats->duration;
 	stats->timestamp = bpf_ktime_get_ns();

@@ -138,6 +138,33 @@ describe.each(modes)("trace --attach %s --interval 50ms", (mode) => {
   });
 });
 
+describe.each(modes)("sampling with %ss", (attach) => {
+  test("a connection that was reset is no lost one while its socket is kept", async () => {
+    await using trace = await openTrace({ attach, self: true, sampling: true, debug: false });
+    const { client, server } = peer.pair();
+    const seen: TracedEvent[] = [];
+    const ofClient = ({ local, remote }: TracedEvent) =>
+      local.port === client.truth.local.port && remote.port === client.truth.remote.port;
+    const poll = (kind: TracedEvent["kind"]) =>
+      peer.until(`its ${kind}`, () => {
+        seen.push(...trace.poll());
+        return seen.some((event) => event.kind === kind && ofClient(event));
+      });
+    poll("connect");
+    server.abort();
+    client.awaitReset();
+    const lost: TracedEvent[] = [];
+    for (let i = 0; i < 4; i++) {
+      lost.push(...trace.sample());
+      seen.push(...trace.poll());
+    }
+    client.close();
+    poll("close");
+    expect(lost.filter(ofClient)).toEqual([]);
+    expect(seen.filter((event) => event.kind === "close" && ofClient(event))).toHaveLength(1);
+  });
+});
+
 describe.skipIf(!has.kprobe)("sampling by a probe, as before Linux 5.10", () => {
   test("counts the same", async () => {
     await using trace = await openTrace({

@@ -44,6 +44,7 @@ describe.each(listing)("trace --attach %s, connections older than the trace", (m
   let left: peer.Pair;
   let stuck: peer.Pair;
   let halfClosed: Older;
+  let empty: Older;
   let unread: Older;
   let waiting: { listener: peer.Listener; client: peer.Peer };
   let abandoned: Older;
@@ -65,6 +66,7 @@ describe.each(listing)("trace --attach %s, connections older than the trace", (m
       (fd) => void libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_RCVBUF, 1 << 13),
     );
     stuck.client.fill();
+    empty = older("IPv4", 0, 0);
     halfClosed = older("IPv4", 401, 409);
     halfClosed.client.shutdown();
     halfClosed.server.readToEnd();
@@ -126,6 +128,13 @@ describe.each(listing)("trace --attach %s, connections older than the trace", (m
     peer.transfer(left.server, left.client, 311);
     for (const end of ends(left)) end.close();
     for (const end of ends(left)) await expectListedClosed(our.tracer, end);
+  });
+
+  test("one that never moves anything has its direction, and 0 bytes", async () => {
+    for (const end of ends(empty)) await expectListed(our.tracer, end);
+    for (const end of ends(empty)) end.close();
+    for (const end of ends(empty)) await expectListedClosed(our.tracer, end);
+    empty.listener.close();
   });
 
   test("one with data under way is right, or says that it does not know", async () => {

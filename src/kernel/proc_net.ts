@@ -1,8 +1,8 @@
-/** /proc/net/tcp and tcp6 of the calling thread's network namespace. */
+/** /proc/net/tcp, tcp6, udp and udp6 of the calling thread's network namespace. */
 import { O_CLOEXEC, O_RDONLY, TCP_LISTEN } from "./constants.ts";
 import * as libc from "./libc.ts";
 
-export interface TcpRow {
+export interface Row {
   /** As the kernel prints them, each 32-bit word in hex; an IPv4-mapped address as IPv4. */
   local: string;
   remote: string;
@@ -14,21 +14,24 @@ export interface TcpRow {
   ino: number;
 }
 
-export const isListener = ({ state }: TcpRow): boolean => state === TCP_LISTEN;
+export const isListener = ({ state }: Row): boolean => state === TCP_LISTEN;
 
 /** The kernel gives at most one page per read. */
 const PAGE = 1 << 16;
 
 /**
- * Every line of one of the two files, `[]` where there is none (tcp6 without IPv6). The kernel works on a page of lines
+ * Every line of one of these files, `[]` where there is none (tcp6 without IPv6). The kernel works on a page of lines
  * at a time; `afterPage` is called in between.
  */
-export function readTcpRows(file: "tcp" | "tcp6", afterPage: () => void = () => {}): TcpRow[] {
+export function readRows(
+  file: "tcp" | "tcp6" | "udp" | "udp6",
+  afterPage: () => void = () => {},
+): Row[] {
   const fd = libc.open(`/proc/thread-self/net/${file}`, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return [];
   const page = new Uint8Array(PAGE);
   const decoder = new TextDecoder("latin1");
-  const rows: TcpRow[] = [];
+  const rows: Row[] = [];
   let rest = "";
   try {
     for (;;) {
@@ -37,7 +40,7 @@ export function readTcpRows(file: "tcp" | "tcp6", afterPage: () => void = () => 
       const lines = (rest + decoder.decode(page.subarray(0, bytes))).split("\n");
       rest = lines.pop()!;
       for (const line of lines) {
-        const row = parseTcpRow(line);
+        const row = parseRow(line);
         if (row) rows.push(row);
       }
       afterPage();
@@ -48,7 +51,7 @@ export function readTcpRows(file: "tcp" | "tcp6", afterPage: () => void = () => 
 }
 
 /** `null` for the titles. */
-export function parseTcpRow(line: string): TcpRow | null {
+export function parseRow(line: string): Row | null {
   // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
   const [, local, localPort, remote, remotePort, state, ino] = ROW.exec(line) ?? [];
   if (ino === undefined) return null;

@@ -1,6 +1,6 @@
 /** Who holds the connections that were open before the trace, and which way they run: from /proc/net/tcp. Pure. */
 import { DEFAULT_EPHEMERAL, tcpDirection, type PortRange } from "../conn/direction.ts";
-import type { TcpRow } from "../kernel/proc_net.ts";
+import type { Row } from "../kernel/proc_net.ts";
 import { ConnDirection, ConnMetadata, type ConnTuple, type Event } from "../record/layout.gen.ts";
 
 const TCP_LISTEN = 10;
@@ -22,7 +22,7 @@ export class Census {
   readonly #places = new Map<number, Place>();
   #owners: ReadonlyMap<number, Owner> = new Map();
 
-  add(netns: number, rows: readonly TcpRow[], ephemeral: PortRange = DEFAULT_EPHEMERAL): void {
+  add(netns: number, rows: readonly Row[], ephemeral: PortRange = DEFAULT_EPHEMERAL): void {
     const place: Place = { listening: new Set(), ephemeral, inodes: new Map() };
     for (const row of rows) {
       if (row.state === TCP_LISTEN) place.listening.add(row.localPort);
@@ -95,7 +95,7 @@ const numbers = {
   outgoing: ConnDirection.DIRECTION_OUTGOING,
 } as const;
 
-const endsOfRow = ({ local, localPort, remote, remotePort }: TcpRow): string =>
+const endsOfRow = ({ local, localPort, remote, remotePort }: Row): string =>
   `${local}:${localPort} ${remote}:${remotePort}`;
 
 function endsOf(tup: ConnTuple): string {

@@ -14,12 +14,13 @@ import {
 } from "../kernel/namespaces.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import { allPids, findOwners } from "../kernel/owners.ts";
-import { readTcpRows } from "../kernel/proc_net.ts";
+import { readRows } from "../kernel/proc_net.ts";
 import { KernelError } from "../kernel/shim.ts";
 import { ConnFact, EventKind, eventSize, readEvent, type Event } from "../record/layout.gen.ts";
 import { Census } from "./census.ts";
 import { meanwhile } from "./meanwhile.ts";
 import { listIterator, listKprobes } from "./programs.ts";
+import { UdpDirections } from "./udp_directions.ts";
 
 export interface ListingOf {
   host: Host;
@@ -36,24 +37,26 @@ export interface Listing {
   events: Event[];
   /** Why connections are missing, for the user. */
   notes: string[];
+  udp: UdpDirections;
 }
 
 export function listOpen(of: ListingOf): Listing {
   const events: Event[] = [];
   const notes: string[] = [];
   const census = new Census();
+  const udp = new UdpDirections();
   const keep = () => {
     for (const event of of.drain()) events.push(event);
   };
   {
     using walk = of.mode === "kprobe" ? byKprobes(of, notes) : byIterator(of, events, notes);
     for (const namespace of networkNamespaces()) {
-      const entered = inNamespace(namespace, () => walkOne(namespace, census, walk, keep));
+      const entered = inNamespace(namespace, () => walkOne(namespace, { census, udp }, walk, keep));
       if (entered === null) notes.push(`network namespace ${namespace.netns} cannot be entered`);
     }
   }
   keep();
-  return { events: describe(events, census, of.tgid, meanwhile(keep)), notes };
+  return { events: describe(events, census, of.tgid, meanwhile(keep)), notes, udp };
 }
 
 // --- internal ---
@@ -64,10 +67,16 @@ interface Walk extends Disposable {
   walk(): void;
 }
 
-function walkOne({ netns }: Namespace, census: Census, { walk }: Walk, keep: () => void): true {
+interface Books {
+  census: Census;
+  udp: UdpDirections;
+}
+
+function walkOne({ netns }: Namespace, books: Books, { walk }: Walk, keep: () => void): true {
   walk();
-  const rows = [...readTcpRows("tcp", keep), ...readTcpRows("tcp6", keep)];
-  census.add(netns, rows, parsePortRange(localPortRange()) ?? undefined);
+  const ephemeral = parsePortRange(localPortRange()) ?? undefined;
+  books.census.add(netns, [...readRows("tcp", keep), ...readRows("tcp6", keep)], ephemeral);
+  books.udp.add(netns, [...readRows("udp", keep), ...readRows("udp6", keep)], ephemeral);
   return true;
 }
 

@@ -42,6 +42,7 @@ import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
 import { checkUdp, udpPoints } from "./udp.ts";
+import type { UdpDirections } from "./udp_directions.ts";
 
 export interface TraceOptions {
   /** When a silent UDP flow is over; 30 s, or 120 s where both ends have been heard, unless given. */
@@ -98,7 +99,8 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
   const { self = false, sampling = false } = options;
-  const about = { report, flowTimeouts, description, notes, self, sampling };
+  const { udp: directions } = listing;
+  const about = { report, directions, flowTimeouts, description, notes, self, sampling };
   return running({ host, ...attached, early, ...about });
 }
 
@@ -144,6 +146,7 @@ interface Running extends Checked {
   host: Host;
   mode: AttachMode;
   flowTimeouts: FlowTimeouts;
+  directions: UdpDirections;
   report: GuessReport;
   description: string;
   notes: string[];
@@ -310,7 +313,7 @@ function running(of: Running): Trace {
     if (news === null) return samples?.renewed(event);
     const ofFlow = flows?.event(news) ?? null;
     if (ofFlow === null) showOne(news, accepts, show);
-    else for (const one of ofFlow) show(one.event, one.kind);
+    else for (const one of ofFlow) show(of.directions.correct(one.event), one.kind);
   };
 
   const poll = (last = false): TracedEvent[] => {
@@ -328,7 +331,8 @@ function running(of: Running): Trace {
     }
     if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) show(event, "accept");
-    for (const one of flows?.tick(monotonicNs()) ?? []) show(one.event, one.kind);
+    for (const one of flows?.tick(monotonicNs()) ?? [])
+      show(of.directions.correct(one.event), one.kind);
     return events;
   };
 

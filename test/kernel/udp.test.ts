@@ -39,8 +39,12 @@ for (const mode of modes)
 describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
   const kprobes = mode === "kprobe";
   let older: { client: Udp; server: Udp };
+  let asked: { client: Udp; server: Udp };
   const our = traced(mode, async () => {
     older = { server: new Udp("127.0.0.1"), client: new Udp("127.0.0.1") };
+    const server = serviceSocket();
+    asked = { server, client: new Udp("127.0.0.1").connect(server.local) };
+    libc.send(asked.client.fd, payload(7), 0);
   });
   /** Closes the sockets and expects every flow of theirs. */
   const closed = async (...socks: Udp[]) => {
@@ -278,6 +282,20 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     await closed(client, server);
   });
 
+  test("a flow caught in its middle has the direction of its beginning", async () => {
+    const { client, server } = asked;
+    // The request came before the trace; the first that is seen is its answer.
+    server.connect(client.local);
+    server.send(97);
+    client.receive();
+    for (const [sock, direction] of [
+      [client, "outgoing"],
+      [server, "incoming"],
+    ] as const)
+      for (const truth of sock.flows.values()) truth.direction = direction;
+    await closed(client, server);
+  });
+
   test("a socket connected to one end and then to another has a record of each", async () => {
     const servers = [new Udp("127.0.0.1"), new Udp("127.0.0.1")] as const;
     const client = new Udp("127.0.0.1");
@@ -427,4 +445,15 @@ async function expectSame(tracer: Tracer, truths: FlowTruth[]): Promise<void> {
   }
   const wanted = truths.map(({ received, packetsReceived }) => [received, packetsReceived]);
   expect(seen.map(String).toSorted()).toEqual(wanted.map(String).toSorted());
+}
+
+/** On a port below the ephemeral ones, as servers have it. */
+function serviceSocket(): Udp {
+  for (let port = 20_011; ; port += 13) {
+    try {
+      return new Udp("127.0.0.1", { port });
+    } catch (error) {
+      if (port > 30_000) throw error;
+    }
+  }
 }

@@ -20,7 +20,7 @@ import * as btf from "../../src/kernel/btf.ts";
 import { patchConstants } from "../../src/kernel/elf.ts";
 import { symbolIn } from "../../src/kernel/kallsyms.ts";
 import { staleEvents } from "../../src/kernel/kprobes.ts";
-import { parseTcpRow } from "../../src/kernel/proc_net.ts";
+import { parseRow } from "../../src/kernel/proc_net.ts";
 import { readSockaddr, sockaddr } from "../../src/kernel/sockaddr.ts";
 import { readTcpInfo } from "../../src/kernel/tcp_info.ts";
 import { versionNote } from "../../src/kernel/version_code.ts";
@@ -415,10 +415,10 @@ describe("what the kernel says in text", () => {
   test("of TCP sockets", () => {
     const sample =
       "   0: 0100007F:1F90 0100007F:C822 01 00000000:00000000 00:00000000 00000000     0        0 31337 1\n";
-    expect(parseTcpRow(sample)).toMatchObject({ localPort: 8080, state: 1, ino: 31337 });
+    expect(parseRow(sample)).toMatchObject({ localPort: 8080, state: 1, ino: 31337 });
     fc.assert(
       fc.property(like(sample), (text) => {
-        const row = parseTcpRow(text);
+        const row = parseRow(text);
         if (row === null) return;
         for (const port of [row.localPort, row.remotePort])
           expect(port >= 0 && port < 65_536).toBe(true);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readTcpRows, parseTcpRow } from "../../src/kernel/proc_net.ts";
+import { readRows, parseRow } from "../../src/kernel/proc_net.ts";
 import {
   ConnDirection,
   ConnFact,
@@ -161,7 +161,7 @@ test("a SYN that was sent is no byte, and none is taken off twice", () => {
 
 describe("what /proc/net/tcp tells", () => {
   const row = (local: string, remote: string, state: string, ino: number) =>
-    parseTcpRow(
+    parseRow(
       `   1: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${ino} 1 0000000058c478b1 20 4 30 10 -1`,
     )!;
 
@@ -176,11 +176,11 @@ describe("what /proc/net/tcp tells", () => {
     });
     const mapped = "0000000000000000FFFF00000100007F";
     expect(row(`${mapped}:0050`, `${mapped}:9C40`, "01", 7).local).toBe("0100007F");
-    expect(parseTcpRow("  sl  local_address rem_address   st tx_queue")).toBeNull();
+    expect(parseRow("  sl  local_address rem_address   st tx_queue")).toBeNull();
   });
 
   test("this machine's lines are all understood", () => {
-    for (const { localPort, state } of readTcpRows("tcp")) {
+    for (const { localPort, state } of readRows("tcp")) {
       expect(localPort).toBeLessThan(65_536);
       expect(state).toBeLessThan(13);
     }

@@ -4,8 +4,9 @@ import type { KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
 import { acceptedSize, readAccepted, type Event } from "../record/layout.gen.ts";
 import type { AcceptSources } from "./accepts.ts";
+import { rationed } from "./meanwhile.ts";
 
-/** Reading all of /proc costs some ten milliseconds on a large host. */
+/** Reading all of /proc costs some ten milliseconds on a large host, and ten microseconds per descriptor. */
 const SCAN_EVERY_MS = 1000;
 /** Ports, and processes per port, that are remembered; beyond it they are learned anew. */
 const SERVERS_MAX = 1024;
@@ -22,7 +23,8 @@ export function acceptSources(
   const zero = new Uint32Array(1);
   /** Processes that accepted before, by namespace and port: they are asked first. */
   const servers = new Map<string, Set<number>>();
-  let scannedAt = -Infinity;
+  const look = rationed();
+  const scan = rationed(SCAN_EVERY_MS);
 
   const remember = (event: Event, { pid }: Owner) => {
     const key = serverOf(event);
@@ -49,11 +51,14 @@ export function acceptSources(
       for (const event of accepted.values()) {
         for (const pid of servers.get(serverOf(event)) ?? []) likely.add(pid);
       }
-      const found = findOwners(new Set(accepted.keys()), likely, between);
+      const wanted = new Set(accepted.keys());
+      const found = look(() => findOwners(wanted, likely, between));
+      // A server of ten thousands of connections: to look at all of them at each poll would be all that is done.
+      if (found === null) return new Map();
       const missing = new Set([...accepted.keys()].filter((ino) => !found.has(ino)));
-      if (missing.size > 0 && performance.now() - scannedAt > SCAN_EVERY_MS) {
-        scannedAt = performance.now();
-        for (const [ino, owner] of findOwners(missing, allPids(), between)) found.set(ino, owner);
+      if (missing.size > 0) {
+        const others = scan(() => findOwners(missing, allPids(), between));
+        for (const [ino, owner] of others ?? []) found.set(ino, owner);
       }
       for (const [ino, owner] of found) {
         const event = accepted.get(ino)!;

@@ -2,7 +2,7 @@
  * The tracepoint mode's accepts. No tracepoint fires in accept(2): the end of a handshake is seen, and at each poll
  * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
  */
-import { ConnFact, type Event } from "../record/layout.gen.ts";
+import { ConnFact, EventView, type Event } from "../record/layout.gen.ts";
 import { plainEvent } from "./decode.ts";
 
 /** What the kernel says of a connection whose handshake is done. */
@@ -64,6 +64,9 @@ export class Accepts {
         if (this.#gone.has(event)) this.#pending.delete(sk);
         else gone.add(event);
       }
+      // One that waits for long must not hold on to all that was drained with it.
+      if (answer.state === "waiting" && event instanceof EventView)
+        this.#pending.set(sk, plainEvent(event));
       if (answer.state !== "accepted") continue;
       accepted.set(answer.ino, event);
       this.#pending.delete(sk);

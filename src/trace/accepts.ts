@@ -23,6 +23,7 @@ export class Accepts {
   readonly #pending = new Map<bigint, Event>();
   /** Gone at the last poll: the close is drained by now, unless it was lost. */
   #gone = new Set<Event>();
+  #lost = 0n;
   readonly #sources: AcceptSources;
 
   constructor(sources: AcceptSources) {
@@ -34,8 +35,14 @@ export class Accepts {
     return this.#pending.size > 0;
   }
 
+  /** Connections that ended without a close being drained: whether anybody had accepted them is not known. */
+  get lost(): bigint {
+    return this.#lost;
+  }
+
   /** A handshake is done: keep it until somebody accepts. */
   established(event: Event): void {
+    if (this.#pending.has(event.sk)) this.#lost++;
     this.#pending.set(event.sk, event);
   }
 
@@ -61,8 +68,10 @@ export class Accepts {
     for (const [sk, event] of this.#pending) {
       const answer = this.#sources.ask(sk, event.conn.conn_stats.cookie);
       if (answer.state === "gone") {
-        if (this.#gone.has(event)) this.#pending.delete(sk);
-        else gone.add(event);
+        if (this.#gone.has(event)) {
+          this.#pending.delete(sk);
+          this.#lost++;
+        } else gone.add(event);
       }
       // One that waits for long must not hold on to all that was drained with it.
       if (answer.state === "waiting" && event instanceof EventView)

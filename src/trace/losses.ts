@@ -15,6 +15,8 @@ export const lossTexts: Record<
   LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
 };
 
+/** Tracepoint mode: told neither by an accept nor by a close. */
+export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
 /** Told by the kernel, not by a program: one that was busy cannot count. */
 export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
 

@@ -21,7 +21,7 @@ import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
 import { listOpen } from "./listing.ts";
-import { countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
+import { ACCEPT_UNKNOWN, countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
 import { meanwhile } from "./meanwhile.ts";
 import {
   knownTotals,
@@ -353,7 +353,7 @@ function running(of: Running): Trace {
     losses: () =>
       countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
-        [missed(), missedDatagrams()],
+        [missed(), missedDatagrams(), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
       ),
     maps: () => object.hashMaps(),
     async [Symbol.asyncDispose]() {

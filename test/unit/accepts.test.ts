@@ -1,0 +1,68 @@
+/** Accepts of the tracepoint mode: a handshake waits for its accept, and none is forgotten without being counted. */
+import { expect, test } from "bun:test";
+import {
+  ConnFact,
+  EventKind,
+  eventSize,
+  readEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { Accepts, type AcceptState } from "../../src/trace/accepts.ts";
+
+function eventOf(kind: number, sk: bigint, cookie: number, flags = 0): Event {
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  event.conn.conn_stats.cookie = cookie;
+  return { ...event, kind, sk, flags };
+}
+const handshake = (sk: bigint, cookie: number) => eventOf(EventKind.EVENT_PASSIVE, sk, cookie);
+const close = (sk: bigint, cookie: number, flags: number = ConnFact.FACT_ACCEPTED) =>
+  eventOf(EventKind.EVENT_CLOSE, sk, cookie, flags);
+
+function acceptsOf(states: Map<bigint, AcceptState>): Accepts {
+  return new Accepts({
+    ask: (sk) => states.get(sk) ?? { state: "gone" },
+    owners: () => new Map(),
+  });
+}
+
+test("a handshake is told when somebody has accepted it, once", () => {
+  const states = new Map<bigint, AcceptState>([[1n, { state: "waiting" }]]);
+  const accepts = acceptsOf(states);
+  accepts.established(handshake(1n, 11));
+  expect(accepts.poll()).toEqual([]);
+  states.set(1n, { state: "accepted", ino: 7 });
+  expect(accepts.poll()).toHaveLength(1);
+  expect(accepts.poll()).toEqual([]);
+  expect(accepts.closed(close(1n, 11))).toBeNull();
+  expect(accepts.lost).toBe(0n);
+});
+
+test("a close that comes first brings the accept along, or says that there was none", () => {
+  const accepts = acceptsOf(new Map());
+  accepts.established(handshake(1n, 11));
+  accepts.established(handshake(2n, 13));
+  expect(accepts.closed(close(1n, 11))).toMatchObject({ kind: EventKind.EVENT_PASSIVE, sk: 1n });
+  expect(accepts.closed(close(2n, 13, 0))).toBe("unaccepted");
+  expect(accepts.waiting).toBe(false);
+  expect(accepts.lost).toBe(0n);
+});
+
+test("a connection that is gone waits one poll for its close, and is counted when none came", () => {
+  const accepts = acceptsOf(new Map());
+  accepts.established(handshake(1n, 11));
+  accepts.established(handshake(2n, 13));
+  accepts.poll();
+  expect(accepts.lost).toBe(0n);
+  expect(accepts.closed(close(1n, 11))).not.toBeNull();
+  accepts.poll();
+  expect(accepts.lost).toBe(1n);
+  expect(accepts.waiting).toBe(false);
+});
+
+test("a connection whose sock carries another by now is counted", () => {
+  const accepts = acceptsOf(new Map([[1n, { state: "waiting" }]]));
+  accepts.established(handshake(1n, 11));
+  accepts.established(handshake(1n, 17));
+  expect(accepts.lost).toBe(1n);
+  expect(accepts.closed(close(1n, 17))).not.toBeNull();
+});

@@ -8,6 +8,7 @@ import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object
 import { KernelError } from "../kernel/shim.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
 import {
+  attempts,
   kprobes,
   listIterator,
   listKprobes,
@@ -26,11 +27,13 @@ export interface AttachedTrace {
   object: KernelObject;
   /** Why UDP could not be attached; null: it was, as far as it was asked for. */
   udpRefused: string | null;
+  /** The same for connects that fail before a SYN; with tracepoints nobody asks for them. */
+  attemptsRefused: string | null;
 }
 
 /**
  * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. What this kernel refuses
- * of UDP, of the listing and of the sampling is left out; for anything else this throws a Failure that names the program
+ * of UDP, of failing attempts, of the listing and of the sampling is left out; for anything else this throws a Failure that names the program
  * or the symbol.
  */
 export function attachTrace(
@@ -51,11 +54,17 @@ export function attachTrace(
   const sampling: string[] = mode === "kprobe" ? [sampleKprobe.program] : [];
   if (host.testRun) sampling.push(sampleByTool);
   // The listing first: without BTF its iterator is what is refused.
-  const object = load(host, needed, [listing, programsOf(udp), sampling], made);
+  const tried = mode === "kprobe" ? attempts : { kprobes: [], tracepoints: [] };
+  const groups = [listing, programsOf(udp), programsOf(tried), sampling];
+  const object = load(host, needed, groups, made);
   try {
     ready(object);
     attachAll(host, object, points);
-    return { object, udpRefused: attachUdp(host, object, udp) };
+    return {
+      object,
+      udpRefused: attachGroup(host, object, udp),
+      attemptsRefused: attachGroup(host, object, tried),
+    };
   } catch (error) {
     object[Symbol.dispose]();
     throw error;
@@ -115,8 +124,8 @@ function attachAll(host: Host, object: KernelObject, points: TracePoints): void 
   for (const { program, name } of points.tracepoints) attachTracepoint(host, object, program, name);
 }
 
-/** All of it or nothing: half of the probes would count half of the datagrams. */
-function attachUdp(
+/** All of it or nothing: half of the probes would see half of what happens. */
+function attachGroup(
   host: Host,
   object: Pick<KernelObject, "loaded" | "progFd" | "own">,
   points: TracePoints,

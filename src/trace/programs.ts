@@ -26,13 +26,20 @@ export const kprobes: readonly KprobePoint[] = [
   { program: "on_tcp_disconnect", symbol: "tcp_disconnect" },
   { program: "on_tcp_done", symbol: "tcp_done" },
   { program: "on_tcp_shutdown", symbol: "tcp_shutdown" },
-  { program: "on_connect_return", symbol: "tcp_v4_connect", retprobe: true },
-  { program: "on_connect_return", symbol: "tcp_v6_connect", retprobe: true, optional: true },
   { program: "on_tcp_finish_connect", symbol: "tcp_finish_connect" },
   { program: "on_tcp_connect", symbol: "tcp_connect" },
-  { program: "on_connect", symbol: "tcp_v4_connect" },
-  { program: "on_connect", symbol: "tcp_v6_connect", optional: true },
 ];
+
+/** Attempts to connect that fail before a SYN is sent; a kernel that refuses these is traced without. The returns first. */
+export const attempts: TracePoints = {
+  kprobes: [
+    { program: "on_connect_return", symbol: "tcp_v4_connect", retprobe: true },
+    { program: "on_connect_return", symbol: "tcp_v6_connect", retprobe: true, optional: true },
+    { program: "on_connect", symbol: "tcp_v4_connect" },
+    { program: "on_connect", symbol: "tcp_v6_connect", optional: true },
+  ],
+  tracepoints: [],
+};
 
 /**
  * Where accept(2) is seen; the first that does see it is used. security_sock_graft runs at the end of every accept

@@ -15,7 +15,7 @@ import type { MapFill, PerfRings } from "../kernel/shim.ts";
 import { EventKind, EventView, Loss, type Event, type TraceMap } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
-import { attachTrace, type Made } from "./attach.ts";
+import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
 import { kindOf, plainEvent, toConnEvent } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
@@ -205,7 +205,7 @@ function openChecked(
   const udp = udpPoints(report, mode);
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
-    let attached: (Attached & { udpRefused: string | null }) | null = null;
+    let attached: (Attached & AttachedTrace) | null = null;
     try {
       attached = open(host, made, mode, point, udp.points);
       const { object, rings } = attached;
@@ -220,6 +220,10 @@ function openChecked(
       if (check.sawAccept) {
         const checked = checkUdp(host, mode, object, keep, udp.missing ?? attached.udpRefused);
         notes.push(...checked.notes);
+        if (attached.attemptsRefused !== null)
+          notes.push(
+            `connects that fail before a SYN is sent are not shown: ${attached.attemptsRefused}`,
+          );
         return { object, rings, tgid: check.tgid, udp: checked.known, drain, early };
       }
       last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
@@ -237,7 +241,7 @@ function open(
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
-): Attached & { udpRefused: string | null } {
+): Attached & AttachedTrace {
   let rings: PerfRings | null = null;
   try {
     const attached = attachTrace(host, mode, made, accept, udp, (loaded) => {

@@ -3,15 +3,17 @@
  * instructions, so a block's rate means instructions per operation over the whole machine. Prints one line
  * "@@ bench JSON" per block.
  */
-import { closeSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { countProgramTime, programStats, type ProgramStats } from "./bpf_stats.ts";
 import { tracers, type Reported, type Tracer } from "./tracers.ts";
 
 export interface GuestJob {
+  /** Kinds of load.c; "start" measures how long each tracer takes to its first line. */
   workloads: readonly string[];
   /** Names; "none" is in between by itself. */
   tracers: readonly string[];
   rounds: number;
+  /** Before a traced block: a runtime that compiles while it runs is to be measured when it has done so. */
   warmMs: number;
   measureMs: number;
   pairs?: number;
@@ -28,6 +30,8 @@ export interface Block {
   tracer: string;
   opsPerSecond: number;
   total: number;
+  /** From its start to its first line, on the guest's clock. */
+  startMs?: number;
   reported?: Reported;
   /** Sums of a tracer's closes, where it tells them: to be equal to `moved`. */
   bytes?: string;
@@ -41,24 +45,29 @@ export interface Block {
 
 /** Peers do not tell when they are attached. Waiting is free: an idle guest's clock jumps. */
 const ATTACH_MS = 30_000;
+/** What a tracer does once after its start is over by then. */
+const SETTLE_MS = 60_000;
 /** TIME_WAIT is over after this: every block begins with a clean table. */
 const QUIET_MS = 61_000;
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const job = JSON.parse(process.env["BENCH_JOB"]!) as GuestJob;
   if (job.programs) countProgramTime(true);
+  const chosen = tracers.filter(({ name }) => job.tracers.includes(name));
   for (const workload of job.workloads) {
-    const chosen = tracers.filter(({ name }) => job.tracers.includes(name));
+    if (workload === "start") {
+      for (const tracer of chosen) await tell(job, await started(tracer));
+      continue;
+    }
     // The first block after a boot is slower: the kernel still settles.
     untraced(job, workload);
-    await Bun.sleep(QUIET_MS);
+    await quiet(job, workload);
     for (let round = 0; round < job.rounds; round++) {
       for (const tracer of chosen) {
-        await tell(untraced(job, workload));
-        await tell(await traced(job, workload, tracer));
+        await tell(job, untraced(job, workload));
+        await tell(job, await traced(job, workload, tracer));
       }
     }
-    if (chosen.length === 0) await tell(untraced(job, workload));
   }
 }
 
@@ -72,14 +81,41 @@ interface Load {
   received: number;
 }
 
-async function tell(block: Block): Promise<void> {
+/** Waiting costs nothing where the clock counts instructions: it jumps. */
+const counts = ({ cpus = 1 }: GuestJob): boolean => cpus === 1;
+
+async function tell(job: GuestJob, block: Block): Promise<void> {
   console.log(`@@ bench ${JSON.stringify(block)}`);
-  if (block.workload === "crr") await Bun.sleep(QUIET_MS);
+  await quiet(job, block.workload);
+}
+
+async function quiet(job: GuestJob, workload: string): Promise<void> {
+  if (workload === "crr" && counts(job)) await Bun.sleep(QUIET_MS);
 }
 
 function untraced(job: GuestJob, workload: string): Block {
-  const { ops, ns, total } = run(job, workload);
+  const { ops, ns, total } = run({ ...job, warmMs: UNTRACED_WARM_MS }, workload);
   return { workload, tracer: "none", opsPerSecond: ops / (ns / 1e9), total };
+}
+
+const UNTRACED_WARM_MS = 300;
+
+/** Makes connections until the first of them is in the output. */
+async function started(tracer: Tracer): Promise<Block> {
+  const out = "/tmp/tracer.out";
+  const stdout = openSync(out, "w");
+  const { BUN_BE_BUN: _, ...env } = process.env;
+  const began = performance.now();
+  const child = Bun.spawn([...tracer.command], { stdin: "ignore", stdout, stderr: "ignore", env });
+  closeSync(stdout);
+  while (statSync(out).size === 0 && performance.now() - began < ATTACH_MS) {
+    Bun.spawnSync(["/job/load", "crr", "0", "1"]);
+    await Bun.sleep(10);
+  }
+  const startMs = performance.now() - began;
+  child.kill("SIGKILL");
+  await child.exited;
+  return { workload: "start", tracer: tracer.name, opsPerSecond: 0, total: 0, startMs };
 }
 
 async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<Block> {
@@ -91,6 +127,7 @@ async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<
   for (const fd of [stdout, stderr]) closeSync(fd);
   try {
     await attached(tracer, err);
+    await Bun.sleep(counts(job) ? SETTLE_MS : 2_000);
     if (job.stopped) child.kill("SIGSTOP");
     const [cpu, begun] = [cpuNs(child.pid), performance.now()];
     const load = run(job, workload);
@@ -111,6 +148,7 @@ async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<
       share,
       ...(programs && { programs }),
       ...(workload === "crr" ? whatItSaw(tracer, load, out, err) : {}),
+      ...(workload === "udprr" ? bytesOf(load, readLines(out), "udp") : {}),
     };
   } catch (error) {
     const said = readFileSync(err, "utf8").trim().split("\n").slice(-3).join(" / ");
@@ -151,11 +189,20 @@ function run(job: GuestJob, workload: string): Load {
   return JSON.parse(child.stdout.toString()) as Load;
 }
 
+const readLines = (out: string): string[] => readFileSync(out, "utf8").split("\n");
+
 function whatItSaw(tracer: Tracer, load: Load, out: string, err: string): Partial<Block> {
-  const lines = readFileSync(out, "utf8").split("\n");
+  const lines = readLines(out);
   const reported = tracer.count(lines, readFileSync(err, "utf8"), load.total);
-  const closes = lines.filter((line) => line.includes('"event":"close"'));
-  if (closes.length === 0) return { reported };
+  return { reported, ...bytesOf(load, lines, "tcp") };
+}
+
+/** What the closes of tracer-bpf add up to: each end has sent what the other has received. */
+function bytesOf(load: Load, lines: readonly string[], protocol: string): Partial<Block> {
+  const closes = lines.filter(
+    (line) => line.includes('"event":"close"') && line.includes(`"protocol":"${protocol}"`),
+  );
+  if (closes.length === 0) return {};
   let [sent, received] = [0, 0];
   for (const line of closes) {
     const close = JSON.parse(line) as { bytes_sent: number; bytes_received: number };
@@ -163,5 +210,8 @@ function whatItSaw(tracer: Tracer, load: Load, out: string, err: string): Partia
     received += close.bytes_received;
   }
   const moved = load.sent + load.received;
-  return { reported, bytes: `${sent} ${received}`, moved: `${moved} ${moved}` };
+  return { bytes: `${sent} ${received}`, moved: `${moved} ${moved}` };
 }
+
+// At the end, when every constant above has its value.
+if (import.meta.main) await main();

@@ -36,7 +36,8 @@ export async function measureInGuest(
       console.error(`  ${kernel} ${describe(blocks.at(-1)!)}`);
     },
   });
-  if (outcome.failed > 0) throw new Error(`${kernel}: ${outcome.remarks.join("; ")}`);
+  if (outcome.failed > 0 || outcome.state === "absent")
+    throw new Error(`${kernel}: ${outcome.remarks.join("; ")}`);
   return { release: outcome.release, blocks, seconds: outcome.seconds };
 }
 

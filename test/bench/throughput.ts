@@ -11,9 +11,10 @@ import {
   EventKind,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
+import { table } from "./table.ts";
 import { kindOf, readRecords, toConnEvent } from "../../src/trace/decode.ts";
 
-export interface Throughput {
+interface Throughput {
   what: string;
   perSecond: number;
 }
@@ -30,7 +31,7 @@ const tcp = {
 };
 const known = { tcp, udp: { bytes: true, packets: true } };
 
-export function measureThroughput(): Throughput[] {
+function measureThroughput(): Throughput[] {
   const drained = syntheticDrain(RECORDS);
   const clocks = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
   const events = readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
@@ -123,6 +124,18 @@ function syntheticDrain(records: number): Uint8Array {
     });
   }
   return drained;
+}
+
+export function throughput(): string {
+  const rows = measureThroughput().map(({ what, perSecond }) => [
+    what,
+    Math.round(perSecond / 1000).toLocaleString("en"),
+    (1e9 / perSecond).toFixed(0),
+  ]);
+  return `On this machine, one thread, synthetic records of short connections.\n\n${table(
+    ["", "1,000 events per second", "ns per event"],
+    rows,
+  )}`;
 }
 
 if (import.meta.main) {

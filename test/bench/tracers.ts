@@ -30,7 +30,7 @@ const ours = (attach: "kprobe" | "tracepoint"): Tracer => ({
   count: (lines, stderr, connections) => ({
     seen: lines.filter((line) => /"event":"(connect|accept|close)"/.test(line)).length,
     expected: 4 * connections,
-    lost: /(none lost|lost .*)$/m.exec(stderr)?.[1] ?? "not told",
+    lost: /events in .* s, (none lost|lost .*)$/m.exec(stderr)?.[1] ?? "not told",
   }),
 });
 

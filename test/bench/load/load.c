@@ -5,6 +5,7 @@
  *   ops, ns    operations measured, and the time they took (all pairs)
  *   total      all operations: what a tracer has to have seen
  *   sent, received   payload bytes the clients wrote and read, all operations
+ * Or: load hold N. Opens N connections, prints a line, and holds them until its standard input ends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -212,6 +213,35 @@ static void pair(const struct kind *kind, u64 warm_ns, u64 measure_ns, struct re
 	waitpid(server, &status, 0);
 }
 
+/* Beyond this the ports to one address run out. */
+#define HELD_PER_ADDRESS 20000
+
+static int hold(int count)
+{
+	char end;
+
+	for (int i = 0; i < count;) {
+		struct sockaddr_in address = { .sin_family = AF_INET };
+		socklen_t size = sizeof(address);
+		int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+		address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + i / HELD_PER_ADDRESS);
+		if (bind(listener, (void *)&address, size) || listen(listener, 1024) ||
+		    getsockname(listener, (void *)&address, &size))
+			die("bind");
+		for (int n = 0; n < HELD_PER_ADDRESS && i < count; n++, i++) {
+			connected(SOCK_STREAM, &address);
+			if (accept(listener, NULL, NULL) < 0)
+				die("accept");
+		}
+	}
+	printf("%d\n", count);
+	fflush(stdout);
+	while (read(0, &end, 1) > 0)
+		;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	u64 warm_ns = argc > 2 ? strtoull(argv[2], NULL, 10) * 1000000 : 0;
@@ -220,11 +250,13 @@ int main(int argc, char **argv)
 	const struct kind *kind = NULL;
 	struct result sum = {}, *results;
 
+	if (argc > 2 && strcmp(argv[1], "hold") == 0)
+		return hold(atoi(argv[2]));
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (argc > 3 && strcmp(argv[1], kinds[i].name) == 0)
 			kind = &kinds[i];
 	if (!kind || pairs < 1) {
-		fprintf(stderr, "usage: load stream|rr|crr|udprr WARM_MS MEASURE_MS [PAIRS]\n");
+		fprintf(stderr, "usage: load stream|rr|crr|udprr WARM_MS MEASURE_MS [PAIRS], or load hold N\n");
 		return 2;
 	}
 	results = mmap(NULL, sizeof(*results) * pairs, PROT_READ | PROT_WRITE,

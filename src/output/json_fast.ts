@@ -80,27 +80,29 @@ function microseconds(ns: bigint): number | bigint {
 
 const NS_PER_SECOND = 1_000_000_000;
 /** Thousands of events share a second: the last one is kept, with the time on the events' clock at which it began. */
-let held: { clocks: ClockPair | null; begins: bigint; text: Segment } = {
+let held: { clocks: ClockPair | null; begins: number; text: Segment } = {
   clocks: null,
-  begins: 0n,
+  begins: 0,
   text: segment(""),
 };
 
 function appendTime(lines: Lines, atNs: bigint, clocks: ClockPair): void {
-  let ns = Number(atNs - held.begins);
-  if (held.clocks !== clocks || ns < 0 || ns >= NS_PER_SECOND) {
+  const at = Number(atNs);
+  let ns = at - held.begins;
+  // Beyond 104 days of uptime a double does not hold every nanosecond.
+  if (held.clocks !== clocks || at > Number.MAX_SAFE_INTEGER || ns < 0 || ns >= NS_PER_SECOND) {
     const wallNs = wallTime(atNs, clocks);
     const seconds = wallNs / BigInt(NS_PER_SECOND);
     ns = Number(wallNs - seconds * BigInt(NS_PER_SECOND));
     const second = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
     held = {
       clocks,
-      begins: atNs - BigInt(ns),
+      begins: at - ns,
       text: segment(`{"v":${VERSION},"time":"${second}.`),
     };
   }
   lines.segment(held.text);
-  lines.digits(Math.floor(ns / 1000), 6);
+  lines.sixDigits(Math.floor(ns / 1000));
 }
 
 interface Beginning {

@@ -2,8 +2,12 @@
 
 const FIRST_BYTES = 64 << 10;
 const LINE_FEED = 10;
-const ZERO = 48;
-const BILLION = 1_000_000_000;
+
+const TEN_THOUSAND = 10_000;
+/** The four digits of each number below ten thousand, as the bytes of a little-endian word. */
+const fourDigits = Uint32Array.from({ length: TEN_THOUSAND }, (_, n) =>
+  Buffer.from(n.toString().padStart(4, "0")).readUInt32LE(),
+);
 
 /** ASCII that is written again and again, eight characters at a time. */
 export interface Segment {
@@ -75,23 +79,33 @@ export class Lines {
 
   /** From 0 to 2^53 - 1. */
   integer(value: number): void {
-    if (value < BILLION) return this.digits(value, value < 10 ? 1 : digitCount(value));
-    const high = Math.floor(value / BILLION);
-    this.digits(high, digitCount(high));
-    this.digits(value - high * BILLION, 9);
+    if (value < TEN_THOUSAND) return this.#last(value);
+    const high = Math.floor(value / TEN_THOUSAND);
+    this.integer(high);
+    this.#four(value - high * TEN_THOUSAND);
   }
 
-  /** Below 2^31, with leading zeros. */
-  digits(value: number, width: number): void {
-    this.#ensure(width);
-    const room = this.#room;
-    let rest = value | 0;
-    for (let at = this.#used + width - 1; at >= this.#used; at--) {
-      const tenth = (rest / 10) | 0;
-      room[at] = ZERO + rest - tenth * 10;
-      rest = tenth;
-    }
-    this.#used += width;
+  /** Below a million, with leading zeros. */
+  sixDigits(value: number): void {
+    const high = (value / TEN_THOUSAND) | 0;
+    this.#ensure(6);
+    this.#view.setUint16(this.#used, fourDigits[high]! >>> 16, true);
+    this.#used += 2;
+    this.#four(value - high * TEN_THOUSAND);
+  }
+
+  #four(value: number): void {
+    this.#ensure(4);
+    this.#view.setUint32(this.#used, fourDigits[value]!, true);
+    this.#used += 4;
+  }
+
+  /** Below ten thousand, without leading zeros. What is written behind it is overwritten by what follows. */
+  #last(value: number): void {
+    const zeros = value < 10 ? 3 : value < 100 ? 2 : value < 1000 ? 1 : 0;
+    this.#ensure(4);
+    this.#view.setUint32(this.#used, fourDigits[value]! >>> (8 * zeros), true);
+    this.#used += 4 - zeros;
   }
 
   /** What is there, and begins anew. To be held for long it is copied, without the room behind it. */
@@ -122,9 +136,3 @@ export class Lines {
 
 const viewOf = ({ buffer, byteOffset, length }: Buffer): DataView =>
   new DataView(buffer, byteOffset, length);
-
-function digitCount(value: number): number {
-  let count = 1;
-  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) count++;
-  return count;
-}

@@ -83,6 +83,10 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
 
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
 
+/** conn.conn_stats.timestamp, which every event is asked for more than once. */
+export const timeOfView = ({ view, p }: EventView): number =>
+  view.getUint32(p + TIMESTAMP, true) + view.getUint32(p + TIMESTAMP + 4, true) * 2 ** 32;
+
 /** With members that can be spread into another event, which those of a view cannot. */
 export const plainEvent = (event: Event): Event =>
   event instanceof EventView ? readEvent(event.view, event.p) : event;
@@ -93,8 +97,9 @@ export const plainEvent = (event: Event): Event =>
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
   (kind === "fail" || kind === "close") && (flags & ConnFact.FACT_FAILED) !== 0;
 
-/** Where comm lies in an event, and the remote address in a tuple. */
+/** Where comm and the timestamp lie in an event, and the remote address in a tuple. */
 const COMM = 128;
+const TIMESTAMP = 96;
 const REMOTE = 16;
 
 const commAt = recurring(readComm);

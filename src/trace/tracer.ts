@@ -16,7 +16,7 @@ import { EventKind, EventView, Loss, type Event, type TraceMap } from "../record
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
-import { kindOf, plainEvent, toConnEvent } from "./decode.ts";
+import { kindOf, plainEvent, timeOfView, toConnEvent } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
@@ -389,15 +389,16 @@ const isOfTcp = (kind: number): boolean =>
 
 /** A double holds the nanoseconds of 104 days of uptime exactly; after that those of equal time stay as they came. */
 const timeOf = (event: Event): number =>
-  event instanceof EventView
-    ? event.conn.conn_stats.timestamp_number
-    : Number(event.conn.conn_stats.timestamp);
+  event instanceof EventView ? timeOfView(event) : Number(event.conn.conn_stats.timestamp);
 
 /** Mostly they are in order already: one CPU writes its ring so. */
 function inOrder(events: Event[]): Event[] {
-  for (let n = 1; n < events.length; n++)
-    if (timeOf(events[n]!) < timeOf(events[n - 1]!))
-      return events.sort((a, b) => timeOf(a) - timeOf(b));
+  let before = -Infinity;
+  for (const event of events) {
+    const time = timeOf(event);
+    if (time < before) return events.sort((a, b) => timeOf(a) - timeOf(b));
+    before = time;
+  }
   return events;
 }
 

@@ -29,7 +29,7 @@ const tcp = {
   rttVar: true,
   retransmits: true,
 };
-const known = { tcp, udp: { bytes: true, packets: true } };
+export const known = { tcp, udp: { bytes: true, packets: true } };
 
 function measureThroughput(): Throughput[] {
   const drained = syntheticDrain(RECORDS);
@@ -68,7 +68,7 @@ function rate(what: string, once: () => void): Throughput {
 }
 
 /** As crr leaves them: a connect, an accept and two closes per connection. */
-function syntheticDrain(records: number): Uint8Array {
+export function syntheticDrain(records: number): Uint8Array {
   const size = eventSize + 4; // as the kernel pads it
   const drained = new Uint8Array(records * (8 + size + 4));
   const view = new DataView(drained.buffer);

@@ -1,0 +1,37 @@
+/** What is read at a place by its number is what the layout has there. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { eventSize, EventView, readEvent } from "../../src/record/layout.gen.ts";
+import { readRecords, plainEvent, timeOfView } from "../../src/trace/decode.ts";
+
+test("a view gives what a reader gives, member by member", () => {
+  const bytes = fc.uint8Array({ minLength: eventSize, maxLength: eventSize });
+  fc.assert(
+    fc.property(bytes, (some) => {
+      const view = new DataView(some.buffer, some.byteOffset, some.byteLength);
+      const event = new EventView(view, 0);
+      const plain = readEvent(view, 0);
+      const { tup, tcp_stats: tcp, conn_stats: stats } = event.conn;
+      for (const [name, value] of Object.entries(plain.conn.tup))
+        expect(tup[name as keyof typeof tup]).toBe(value);
+      for (const [name, value] of Object.entries(plain.conn.tcp_stats))
+        expect(tcp[name as keyof typeof tcp]).toBe(value);
+      expect(stats.sent_bytes).toBe(plain.conn.conn_stats.sent_bytes);
+      expect(stats.direction).toBe(plain.conn.conn_stats.direction);
+      expect([event.sk, event.kind, event.flags]).toEqual([plain.sk, plain.kind, plain.flags]);
+      expect(plainEvent(event)).toEqual(plain);
+      expect(timeOfView(event)).toBe(Number(plain.conn.conn_stats.timestamp));
+    }),
+  );
+});
+
+test("the events of a drain lie behind each other, each behind its size", () => {
+  const size = eventSize + 4;
+  const drained = new Uint8Array(2 * (8 + size + 4));
+  const view = new DataView(drained.buffer);
+  for (const n of [0, 1]) {
+    view.setUint32(n * (12 + size), size, true);
+    view.setBigUint64(n * (12 + size) + 8, BigInt(n + 1), true);
+  }
+  expect(readRecords(drained).map(({ sk }) => sk)).toEqual([1n, 2n]);
+});

@@ -113,10 +113,13 @@ function mapSizes(maxConnections: number | undefined): Record<string, number> {
   return Object.fromEntries(maps.map((map) => [map, maxConnections]));
 }
 
-/** 1 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. */
+/**
+ * 4 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. A burst meets a
+ * runtime that compiles its code only then, and may not drain for a second on a slow machine.
+ */
 function ringPages(): number {
   const online = cpus().length;
-  const bytes = online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : 1 << 16;
+  const bytes = online <= 16 ? 1 << 22 : online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : 1 << 16;
   return Math.max(1, bytes / getpagesize());
 }
 

@@ -11,7 +11,7 @@ const workloads = ["stream", "rr", "crr", "udprr"] as const;
 /** Of tracer-bpf; the share of the untraced rate. */
 const targets = { stream: 0.99, rr: 0.99, crr: 0.9, udprr: 0.9 };
 
-const WARM_MS = 10_000;
+const WARM_MS = 15_000;
 const MEASURE_MS = 2_000;
 
 export async function compare(): Promise<string> {

@@ -1,6 +1,9 @@
 import { exitCodes } from "../errors.ts";
 import { log } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
+import { TelemetryCounts } from "../state/telemetry.ts";
+import { telemetryLosses, type LossCount } from "../trace/losses.ts";
+import type { Trace } from "../trace/tracer.ts";
 import { command } from "./command.ts";
 import {
   attachFlag,
@@ -97,8 +100,9 @@ export const traceCommand = command({
     tellMaps();
     log.info(trace.description);
     const begun = performance.now();
+    const counts = new TelemetryCounts();
     const summary = await follow({
-      trace,
+      trace: args.debug === true ? counted(trace, counts) : trace,
       format,
       writer: createWriter(),
       clocks: readClocks,
@@ -109,10 +113,35 @@ export const traceCommand = command({
       warn: (line) => log.warn(line),
     });
     tellMaps();
+    if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
     if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });
+
+/** The same trace, what it gives counted. */
+function counted(trace: Trace, counts: TelemetryCounts): Pick<Trace, "poll" | "sample" | "losses"> {
+  return {
+    ...trace,
+    poll(last) {
+      const events = trace.poll(last);
+      for (const event of events) counts.observe(event);
+      return events;
+    },
+  };
+}
+
+/** The command keeps no connections, so it does not know of ends that are told again. */
+function telemetryText(counts: TelemetryCounts, losses: LossCount[]): string {
+  const telemetry = counts.telemetry({
+    repeatedCloses: 0n,
+    repeatedFailures: 0n,
+    datagramsSent: counts.datagramsSent,
+    ...telemetryLosses(losses),
+  });
+  const texts = Object.entries(telemetry).map(([name, count]) => `${name} ${count}`);
+  return `telemetry: ${texts.join(", ")}`;
+}
 
 const mapText = ({ name, entries, max }: { name: string; entries: number; max: number }): string =>
   `map ${name}: ${entries} of ${max}`;

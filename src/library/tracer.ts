@@ -13,7 +13,7 @@ import {
   type StateOptions,
 } from "../state/state.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
-import { DATAGRAMS_MISSED, lossTexts, type LossCount } from "../trace/losses.ts";
+import { telemetryLosses, type LossCount } from "../trace/losses.ts";
 import { openTrace, SETTLED_NS, type Trace } from "../trace/tracer.ts";
 import { createReader, type Reader } from "./reader.ts";
 
@@ -213,14 +213,6 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
 const settle = () => Bun.sleepSync(Number(SETTLED_NS) / 1e6 + 0.2);
 
 function sourcesOf(counts: StateCounts, losses: LossCount[]) {
-  const lost = (text: string) => losses.find(({ cause }) => cause === text)?.count ?? 0n;
   const { repeatedCloses, repeatedFailures, datagramsSent } = counts;
-  return {
-    repeatedCloses,
-    repeatedFailures,
-    datagramsSent,
-    unfollowedConnects: lost(lossTexts.LOSS_ATTEMPT_MAP_FULL),
-    unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
-    datagramsMissed: lost(lossTexts.LOSS_FLOW_MAP_FULL) + lost(DATAGRAMS_MISSED),
-  };
+  return { repeatedCloses, repeatedFailures, datagramsSent, ...telemetryLosses(losses) };
 }

@@ -23,6 +23,7 @@ export interface TelemetrySources {
 
 /** Counts what passes by. */
 export class TelemetryCounts {
+  #datagramsSent = 0n;
   #failures = 0n;
   #cancelled = 0n;
   #unexplained = 0n;
@@ -30,8 +31,16 @@ export class TelemetryCounts {
   #closes = 0n;
   #closesWithFailure = 0n;
 
-  observe({ kind, protocol, failure, pid }: TracedEvent): void {
-    if (protocol !== "tcp") return;
+  /** Of the UDP flows that have ended. */
+  get datagramsSent(): bigint {
+    return this.#datagramsSent;
+  }
+
+  observe({ kind, protocol, failure, pid, totals }: TracedEvent): void {
+    if (protocol !== "tcp") {
+      if (kind === "close") this.#datagramsSent += BigInt(totals?.segsOut ?? 0);
+      return;
+    }
     if (kind === "close") {
       this.#closes++;
       if (failure !== undefined && failure !== null) this.#closesWithFailure++;

@@ -20,6 +20,16 @@ export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
 /** Told by the kernel, not by a program: one that was busy cannot count. */
 export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
 
+/** The part of the telemetry that losses give. */
+export function telemetryLosses(losses: readonly LossCount[]) {
+  const lost = (text: string) => losses.find(({ cause }) => cause === text)?.count ?? 0n;
+  return {
+    unfollowedConnects: lost(lossTexts.LOSS_ATTEMPT_MAP_FULL),
+    unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
+    datagramsMissed: lost(lossTexts.LOSS_FLOW_MAP_FULL) + lost(DATAGRAMS_MISSED),
+  };
+}
+
 export interface LossCount {
   cause: string;
   count: bigint;

@@ -25,6 +25,7 @@ test("the 17 counters are filled from events and losses, in the order of the rec
   for (const kind of ["connect", "accept", "open", "close"] as const) counts.observe(event(kind));
   counts.observe(event("close", { failure: 104 }));
   counts.observe(event("close", { protocol: "udp" }));
+  expect(counts.datagramsSent).toBe(0n);
   const telemetry = counts.telemetry({
     unreadableTuples: 1009n,
     unfollowedConnects: 7001n,

@@ -1,4 +1,4 @@
-// The part of the matrix that `npm test` runs: within 25 minutes on two processors without KVM.
+// The part of the matrix that `npm test` runs: in about half an hour on two processors without KVM.
 import { runAll } from "./fleet.ts";
 import { kernelTests, type Request } from "./lab.ts";
 import { installTools } from "./tools.ts";
@@ -26,7 +26,7 @@ function subset(): Request[] {
   return [{ kernel: "newest" }, { kernel: "6.12" }, ...some, onOldest];
 }
 
-// About 25 minutes where nothing else runs, the first downloads included; a busy machine gets twice that.
+// About half an hour where nothing else runs, the first downloads included; a busy machine gets twice that.
 const secondsInAll = 50 * 60;
 
 /** Boots each guest of the subset and adds up their tests. */

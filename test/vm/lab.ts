@@ -193,7 +193,7 @@ function guestEnv(request: Request, arch: Arch, timeoutSeconds: number): Record<
     VM_ARCH: arch,
     PATIENCE_MS: "60000",
     LAB_SECONDS: String(timeoutSeconds + 30),
-    LAB_FILE_SECONDS: "420",
+    LAB_FILE_SECONDS: "600",
     LAB_SECOND_TRY: request.secondTry ? "1" : "",
     ...request.env,
   };

@@ -115,7 +115,7 @@ export class Lines {
     if (forLong) {
       this.#used = 0;
       this.#count = 0;
-      return { bytes: Uint8Array.from(bytes), done() {} };
+      return { bytes: new Uint8Array(bytes), done() {} };
     }
     this.#room = this.#spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES);
     this.#view = viewOf(this.#room);

@@ -5,6 +5,8 @@ export interface ClockPair {
   monoNs: bigint;
   /** Nanoseconds since 1970, UTC (CLOCK_REALTIME). */
   wallNs: bigint;
+  /** How far apart the two may have been read: much, where the reader was kept from running in between. Absent: 0. */
+  withinNs?: bigint;
 }
 
 const NS_PER_MS = 1_000_000n;
@@ -23,7 +25,8 @@ export function wallTime(atNs: bigint, pair: ClockPair): bigint {
 /** The pair to go on with: the held one, unless somebody set the clock since it was read. */
 export function followStep(held: ClockPair, fresh: ClockPair): ClockPair {
   const step = fresh.wallNs - wallTime(fresh.monoNs, held);
-  return step > STEP_NS || step < -STEP_NS ? fresh : held;
+  const doubt = STEP_NS + (fresh.withinNs ?? 0n) + (held.withinNs ?? 0n);
+  return step > doubt || step < -doubt ? fresh : held;
 }
 
 /** `2026-11-22T18:40:01.123456Z` */

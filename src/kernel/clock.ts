@@ -13,11 +13,28 @@ const { symbols: libc } = dlopen("libc.so.6", {
 
 const timespec = new BigInt64Array(2);
 
-/** The wall clock between two readings of the monotonic one, taken as the middle of them. */
+/** Good enough to tell a step of the clock by; usually it takes a microsecond. */
+const NARROW_NS = 50_000n;
+const TRIES = 10;
+
+/**
+ * The wall clock between two readings of the monotonic one, taken as the middle of them. On a busy host a reader loses
+ * the processor in between: the narrowest of several tries is taken.
+ */
 export function readClocks(): ClockPair {
+  let best = readOnce();
+  for (let n = 1; n < TRIES && best.withinNs > NARROW_NS; n++) {
+    const next = readOnce();
+    if (next.withinNs < best.withinNs) best = next;
+  }
+  return best;
+}
+
+function readOnce(): Required<ClockPair> {
   const before = monotonicNs();
   const wallNs = read(CLOCK_REALTIME);
-  return { monoNs: (before + monotonicNs()) / 2n, wallNs };
+  const withinNs = monotonicNs() - before;
+  return { monoNs: before + withinNs / 2n, wallNs, withinNs };
 }
 
 /** What bpf_ktime_get_ns returns. */

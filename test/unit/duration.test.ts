@@ -81,6 +81,13 @@ describe("the two clocks", () => {
     expect(followStep(pair, forward)).toBe(forward);
     expect(followStep(pair, back)).toBe(back);
   });
+
+  test("a step is not followed that may be the time between the two readings", () => {
+    const late = { monoNs: 2_000_000_000n, wallNs: pair.wallNs + 1_008_000_000n };
+    expect(followStep(pair, { ...late, withinNs: 9_000_000n })).toBe(pair);
+    const sure = { ...late, withinNs: 1_000n };
+    expect(followStep(pair, sure)).toBe(sure);
+  });
 });
 
 test.each([

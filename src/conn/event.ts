@@ -51,6 +51,14 @@ export interface ConnEvent {
   direction: Direction;
   /** Inode number of the network namespace. */
   netns: number | null;
+  /** User id of that process when it called, in the initial user namespace; `null` = not known. */
+  uid?: number | null;
+  /** Path of its control group below the cgroup mount, `/system.slice/nginx.service`; raw text, as `comm`. */
+  cgroup?: string | null;
+  /** Id of the container that the control group belongs to; `null`: none, or not known. */
+  container?: string | null;
+  /** Its command line, arguments separated by spaces; raw text, as `comm`. */
+  args?: string | null;
   local: Endpoint;
   remote: Endpoint;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */

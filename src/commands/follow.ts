@@ -30,6 +30,8 @@ export interface FollowOptions {
   count: number | null;
   /** How often open connections are shown; `null` = never. */
   intervalMs: number | null;
+  /** Which events become lines; left out: all. Only those count. */
+  shows?(event: ConnEvent): boolean;
   /** Aborted by SIGINT and SIGTERM. */
   stop: AbortSignal;
   warn(line: string): void;
@@ -71,8 +73,10 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       trace.sample();
       sampleAt += intervalMs * (1 + Math.max(0, Math.floor((now - sampleAt) / intervalMs)));
     }
-    const events = trace.poll(last).slice(0, left);
+    const events = trace.poll(last);
     for (const event of events) {
+      if (lines.count >= left) break;
+      if (options.shows?.(event) === false) continue;
       if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
       else format.append(lines, event, clocks);
     }

@@ -1,10 +1,12 @@
 import { exitCodes } from "../errors.ts";
+import { sieve } from "../filter/filter.ts";
 import { log } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
 import type { Trace } from "../trace/tracer.ts";
 import { command } from "./command.ts";
+import { filterFlags, filterOf } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -26,18 +28,27 @@ export const traceCommand = command({
     `${path}`,
     `${path} --duration 10s --json`,
     `${path} --wide`,
+    `${path} --pid 637 --port 443,8000-8100`,
+    `${path} --tcp -4 --remoteport 5432 --raddr 10.0.0.0/8`,
+    `${path} --failed`,
     `${path} --output csv --count 100 > events.csv`,
     `${path} --offsets saved.json`,
   ],
   flags: {
     ...outputFlags,
+    ...filterFlags,
     duration: {
       type: "string",
       alias: "d",
       valueHint: "TIME",
       description: "stop after this time: 10s, 500ms, 2m, 1h; a plain number is seconds",
     },
-    count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
+    count: {
+      type: "string",
+      alias: "c",
+      valueHint: "N",
+      description: "stop after N events that are shown",
+    },
     interval: {
       type: "string",
       alias: "i",
@@ -80,6 +91,7 @@ export const traceCommand = command({
     const connections = args["max-connections"];
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
+    const filter = filterOf(args, path);
     const stop = stopSignal();
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
@@ -91,6 +103,7 @@ export const traceCommand = command({
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
+      // Here goes what of `filter` can act in the kernel; the sieve below keeps to all of it.
     });
     const format = formatSince(readClocks().monoNs);
     for (const note of trace.notes) log.warn(note);
@@ -101,6 +114,7 @@ export const traceCommand = command({
     log.info(trace.description);
     const begun = performance.now();
     const counts = new TelemetryCounts();
+    const wanted = sieve(filter);
     const summary = await follow({
       trace: args.debug === true ? counted(trace, counts) : trace,
       format,
@@ -109,12 +123,13 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
+      shows: wanted.shows,
       stop,
       warn: (line) => log.warn(line),
     });
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
-    if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
+    if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun, wanted.unsure));
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });
@@ -146,9 +161,13 @@ function telemetryText(counts: TelemetryCounts, losses: LossCount[]): string {
 const mapText = ({ name, entries, max }: { name: string; entries: number; max: number }): string =>
   `map ${name}: ${entries} of ${max}`;
 
-function describe({ shown, losses }: Summary, ms: number): string {
+function describe({ shown, losses }: Summary, ms: number, unsure: number): string {
   const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
-  return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}`;
+  const more =
+    unsure === 0
+      ? ""
+      : `; ${unsure} not shown, because what the filter asks for is not known of them`;
+  return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}${more}`;
 }
 
 /** Aborted by the first SIGINT or SIGTERM. The second one finds no handler and ends the process at once. */

@@ -27,6 +27,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "trace",
     "state",
     "check",
+    "filter",
     "guess",
     "kernel",
     "conn",
@@ -39,6 +40,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   guess: ["kernel", "record", "embedded", "errors", "explain", "log"],
   kernel: ["record", "embedded", "errors", "explain", "log"],
   output: ["conn", "record", "errors"],
+  filter: ["conn", "record", "output/members"],
   conn: ["record"],
   state: ["conn", "record", "errors"],
   record: [],
@@ -95,7 +97,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags)/.test(
+    /^(conn|record|filter|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

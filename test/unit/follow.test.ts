@@ -69,6 +69,31 @@ describe("a trace ends", () => {
     expect(lines()).toEqual(["1", "2", "3", "4", "5"]);
   });
 
+  test("after --count lines that are shown: what a filter hides does not count", async () => {
+    const { trace } = traceOf([1, 2, 3, 4], [5, 6, 7, 8]);
+    const asked: number[] = [];
+    const shows = ({ atNs }: ConnEvent) => asked.push(Number(atNs)) > 0 && atNs % 2n === 0n;
+    const { full, lines } = setup({ trace, count: 3, shows });
+    expect(await follow(full)).toEqual({ shown: 3, losses: [], readerLeft: false });
+    expect(lines()).toEqual(["2", "4", "6"]);
+    expect(asked).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test("and does not rest while there are events, shown or not", async () => {
+    const { trace } = traceOf([1], [2], [3], [4]);
+    const restedAfter: number[] = [];
+    const stop = new AbortController();
+    const rest = () => {
+      restedAfter.push(trace.polls);
+      stop.abort();
+      return true;
+    };
+    const resting = Object.assign(trace, { rest });
+    const { full } = setup({ trace: resting, shows: () => false, stop: stop.signal });
+    expect((await follow(full)).shown).toBe(0);
+    expect(restedAfter).toEqual([5]);
+  });
+
   test("on a signal, after one more poll", async () => {
     const stop = new AbortController();
     const { trace } = traceOf([1], [2]);

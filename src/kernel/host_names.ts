@@ -1,0 +1,60 @@
+/** What people call users and network namespaces, as numbers. */
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+
+/** User ids by name, from /etc/passwd alone: users of a directory service are not in it. */
+export function localUsers(): ReadonlyMap<string, number> {
+  const users = new Map<string, number>();
+  for (const line of readLines("/etc/passwd")) {
+    const [name = "", , uid = ""] = line.split(":");
+    if (name !== "" && /^\d+$/.test(uid) && !users.has(name)) users.set(name, Number(uid));
+  }
+  return users;
+}
+
+/** Where `ip netns` keeps names. The second is the first on nearly every host. */
+export const NETNS_DIRECTORIES = ["/run/netns", "/var/run/netns"] as const;
+
+/** Namespaces that have a name, with the file that stands for each. */
+export function namedNetns(): ReadonlyMap<string, string> {
+  const named = new Map<string, string>();
+  for (const directory of NETNS_DIRECTORIES)
+    for (const name of filesIn(directory))
+      if (!named.has(name)) named.set(name, `${directory}/${name}`);
+  return named;
+}
+
+/** The inode of the network namespace that a file stands for; else the reason why it stands for none. */
+export function netnsAt(path: string): number | string {
+  try {
+    // Asked first: opening what is no namespace, a FIFO say, could wait for ever.
+    if (statSync(path).dev !== statSync("/proc/self/ns/net").dev)
+      return `${path} is no network namespace`;
+    const fd = openSync(path, "r");
+    try {
+      const [, inode] = /^net:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`)) ?? [];
+      return inode === undefined ? `${path} is no network namespace` : Number(inode);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+// --- internal ---
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n");
+  } catch {
+    return [];
+  }
+}
+
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

@@ -32,6 +32,8 @@ export interface FollowOptions {
   intervalMs: number | null;
   /** Which events become lines; left out: all. Only those count. */
   shows?(event: ConnEvent): boolean;
+  /** Watches what is shown, and ends the trace once nothing is left to wait for. */
+  expected?: { see(event: ConnEvent, wallNs: bigint): void; readonly met: boolean };
   /** Aborted by SIGINT and SIGTERM. */
   stop: AbortSignal;
   warn(line: string): void;
@@ -79,12 +81,14 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       if (options.shows?.(event) === false) continue;
       if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
       else format.append(lines, event, clocks);
+      options.expected?.see(event, wallTime(event.atNs, clocks));
     }
     const taken = writer.pushLines(lines);
     shown += taken;
     left -= taken;
     warner.tell();
-    if (last || left === 0 || writer.closed || writer.failure !== null) break;
+    const enough = left === 0 || options.expected?.met === true;
+    if (last || enough || writer.closed || writer.failure !== null) break;
     const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
     const idle = events.length === 0 && writer.pending === 0;
     // After a rest the event loop gets its turn: a signal may be what has ended it.

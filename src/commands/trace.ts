@@ -1,11 +1,13 @@
 import { exitCodes } from "../errors.ts";
+import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
-import { log } from "../log.ts";
+import { log, tellError } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
 import type { Trace } from "../trace/tracer.ts";
 import { command } from "./command.ts";
+import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
 import {
   attachFlag,
@@ -31,6 +33,7 @@ export const traceCommand = command({
     `${path} --pid 637 --port 443,8000-8100`,
     `${path} --tcp -4 --remoteport 5432 --raddr 10.0.0.0/8`,
     `${path} --failed`,
+    `${path} --expect 'event==close,remote.port==443,bytes_received>0' --within 5s`,
     `${path} --output csv --count 100 > events.csv`,
     `${path} --offsets saved.json`,
   ],
@@ -55,6 +58,7 @@ export const traceCommand = command({
       valueHint: "TIME",
       description: "also show open connections that have moved something, so often: 1s, 50ms",
     },
+    ...expectFlags,
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -83,7 +87,9 @@ export const traceCommand = command({
   },
   async run(args) {
     const formatSince = outputOf(args, path);
-    const durationMs = args.duration === undefined ? null : parseDuration(args.duration, path);
+    const wish = expectationsOf(args, path);
+    const durationMs =
+      wish?.withinMs ?? (args.duration === undefined ? null : parseDuration(args.duration, path));
     const [silentNs, assuredNs] = (["udp-timeout", "udp-stream-timeout"] as const).map((flag) =>
       BigInt(Math.round(parseDuration(args[flag], path, flag) * 1_000_000)),
     );
@@ -115,6 +121,7 @@ export const traceCommand = command({
     const begun = performance.now();
     const counts = new TelemetryCounts();
     const wanted = sieve(filter);
+    const expected = new Expected(wish?.expectations ?? []);
     const summary = await follow({
       trace: args.debug === true ? counted(trace, counts) : trace,
       format,
@@ -124,12 +131,17 @@ export const traceCommand = command({
       count,
       intervalMs,
       shows: wanted.shows,
+      ...(wish === null ? {} : { expected }),
       stop,
       warn: (line) => log.warn(line),
     });
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
-    if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun, wanted.unsure));
+    const ms = performance.now() - begun;
+    if (!summary.readerLeft) log.info(describe(summary, ms, wanted.unsure));
+    const lost = summary.losses.length === 0 ? null : lossText(summary.losses);
+    for (const text of unmetTexts(expected, ms, lost)) tellError(text);
+    if (!expected.met) return exitCodes.failure;
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });

@@ -94,6 +94,29 @@ describe("a trace ends", () => {
     expect(restedAfter).toEqual([5]);
   });
 
+  test("at once when all that is expected has been shown, the lines of that poll included", async () => {
+    const { trace } = traceOf([1, 2], [3, 4, 5], [6]);
+    const seen: [number, bigint][] = [];
+    const expected = {
+      see: ({ atNs }: ConnEvent, wallNs: bigint) => void seen.push([Number(atNs), wallNs]),
+      get met() {
+        return seen.some(([n]) => n === 4);
+      },
+    };
+    const clocks = () => ({ monoNs: 0n, wallNs: 1000n });
+    const shows = ({ atNs }: ConnEvent) => atNs !== 3n;
+    const { full, lines } = setup({ trace, expected, clocks, shows });
+    expect((await follow(full)).shown).toBe(4);
+    expect(lines()).toEqual(["1", "2", "4", "5"]);
+    expect(seen).toEqual([
+      [1, 1001n],
+      [2, 1002n],
+      [4, 1004n],
+      [5, 1005n],
+    ]);
+    expect(trace.last).toEqual([false, false]);
+  });
+
   test("on a signal, after one more poll", async () => {
     const stop = new AbortController();
     const { trace } = traceOf([1], [2]);

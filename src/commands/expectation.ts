@@ -6,25 +6,33 @@ import type { Condition, Expectation, Operator } from "../filter/expect.ts";
 import { boundedPattern } from "../filter/pattern.ts";
 import { members, type Member } from "../output/members.ts";
 import { nearest } from "./nearest.ts";
+import { Wrong } from "./wrong.ts";
 
 /** `event==close,remote.port==443`: conditions on one event. A comma with a name and an operator behind it begins the next. */
 export function parseExpectation(text: string, command: string): Expectation {
   const parts = text.split(/,(?=\s*[A-Za-z][\w.]*\s*[=!<>~])/);
-  const conditions = parts.map((part) => parseCondition(part.trim(), command));
+  const conditions = parts.map((part) => {
+    const condition = parseCondition(part.trim());
+    if (condition instanceof Wrong) throw refused(condition, command);
+    return condition;
+  });
   for (const { member, value } of conditions) {
     const kind = conditions.find((one) => one.member.name === "event" && one.operator === "==");
     if (member.on === undefined || value === null || typeof kind?.value !== "string") continue;
     if ([...member.on.always, ...member.on.sometimes].some((on) => on === kind.value)) continue;
-    throw new UsageError(`flag --expect: "${text}" can never be met`, {
-      command,
-      why: `events of kind ${kind.value} have no ${member.name}`,
-      suggestion: `--expect '${text.replace(/event\s*==\s*\w+/, `event==${member.on.always[0]}`)}'`,
-    });
+    const instead = text.replace(/event\s*==\s*\w+/, `event==${member.on.always[0]}`);
+    const why = `events of kind ${kind.value} have no ${member.name}`;
+    throw refused(new Wrong(`"${text}" can never be met`, why, instead), command);
   }
   return { text, conditions };
 }
 
 // --- internal ---
+
+function refused({ what, why, instead }: Wrong, command: string): UsageError {
+  const suggestion = instead === null ? null : `--expect '${instead}'`;
+  return new UsageError(`flag --expect: ${what}`, { command, why, suggestion });
+}
 
 const names = members.map(({ name }) => name);
 
@@ -39,17 +47,11 @@ const misspelt: Readonly<Record<string, Operator>> = {
   "=>": ">=",
 };
 
-function parseCondition(text: string, command: string): Condition {
+function parseCondition(text: string): Condition | Wrong {
   const [, name = "", written = "", operand = ""] =
     /^([A-Za-z][\w.]*)\s*([=!<>~]+)\s*(.*)$/s.exec(text) ?? [];
-  const wrong = (what: string, why: string, suggestion: string | null): UsageError =>
-    new UsageError(`flag --expect: ${what}`, {
-      command,
-      why,
-      suggestion: suggestion === null ? null : `--expect '${suggestion}'`,
-    });
   if (name === "")
-    throw wrong(
+    return new Wrong(
       `"${text}" is no condition`,
       "it is the name of a member of the JSON lines, an operator and a value",
       "event==close,remote.port==443",
@@ -57,7 +59,7 @@ function parseCondition(text: string, command: string): Condition {
   const member = members.find((one) => one.name === name);
   if (member === undefined) {
     const near = nearest(name, names) ?? names.findLast((one) => one.endsWith(`.${name}`)) ?? null;
-    throw wrong(
+    return new Wrong(
       `no member "${name}"`,
       `they are ${names.join(", ")}`,
       near === null ? null : `${near}${written}${operand}`,
@@ -65,33 +67,21 @@ function parseCondition(text: string, command: string): Condition {
   }
   const operator = operators.find((one) => one === written);
   if (operator === undefined)
-    throw wrong(
+    return new Wrong(
       `"${written}" is no operator`,
       `they are ${operators.join(" ")}`,
       `${name}${misspelt[written] ?? "=="}${operand}`,
     );
   const joined = /\s*(?:&&|\band\b|;)\s*(?=[A-Za-z][\w.]*\s*[=!<>~])/;
   if (joined.test(operand))
-    throw wrong(
+    return new Wrong(
       `"${text}" is no condition`,
       "conditions on one event have a comma between them",
       text.replace(joined, ","),
     );
   const value = valueFor(member, operator, operand);
   if (!(value instanceof Wrong)) return { member, operator, value };
-  throw wrong(`"${text}" compares ${name} ${value.what}`, value.why, value.instead);
-}
-
-class Wrong {
-  readonly what: string;
-  readonly why: string;
-  readonly instead: string | null;
-
-  constructor(what: string, why: string, instead: string | null = null) {
-    this.what = what;
-    this.why = why;
-    this.instead = instead;
-  }
+  return new Wrong(`"${text}" compares ${name} ${value.what}`, value.why, value.instead);
 }
 
 /** 2^64 - 1 has so many digits. */

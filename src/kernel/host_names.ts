@@ -26,22 +26,33 @@ export function namedNetns(): ReadonlyMap<string, string> {
 /** The inode of the network namespace that a file stands for; else the reason why it stands for none. */
 export function netnsAt(path: string): number | string {
   try {
+    const { dev, ino } = statSync(path);
     // Asked first: opening what is no namespace, a FIFO say, could wait for ever.
-    if (statSync(path).dev !== statSync("/proc/self/ns/net").dev)
-      return `${path} is no network namespace`;
-    const fd = openSync(path, "r");
-    try {
-      const [, inode] = /^net:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`)) ?? [];
-      return inode === undefined ? `${path} is no network namespace` : Number(inode);
-    } finally {
-      closeSync(fd);
-    }
+    if (dev === statSync("/proc/self/ns/net").dev && kindOfNamespace(path, ino) === "net")
+      return ino;
+    return `${path} is no network namespace`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
 // --- internal ---
+
+/** Inodes of namespaces are unique whatever their kind, and look all alike. */
+function kindOfNamespace(path: string, inode: number): string {
+  const fd = openSync(path, "r");
+  try {
+    const named = new RegExp(`\\b(\\w+):\\[${inode}\\]`);
+    const link = readlinkSync(`/proc/self/fd/${fd}`);
+    // A file that a namespace is mounted on is known by its own name; then the list of mounts tells.
+    const [, kind] =
+      named.exec(link) ?? named.exec(readLines("/proc/self/mountinfo").join("\n")) ?? [];
+    // Mounted out of our sight: where namespaces of the network are asked for, it will be one.
+    return kind ?? "net";
+  } finally {
+    closeSync(fd);
+  }
+}
 
 function readLines(path: string): string[] {
   try {

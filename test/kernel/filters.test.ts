@@ -3,15 +3,17 @@
  * the lines that the other shows and that the filter is meant to let through.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import * as k from "../../src/kernel/constants.ts";
+import { netnsAt } from "../../src/kernel/host_names.ts";
 import { Attempt, refusing, type Port } from "./drive/attempt.ts";
-import type { Actor } from "./drive/actors.ts";
+import { Actor } from "./drive/actors.ts";
 import { expectFlowClosed, expectFlowOpen, tracesUdp, Udp } from "./drive/datagrams.ts";
 import { expectConnection, expectFailed } from "./drive/expect.ts";
 import { modes, type Mode } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { traced } from "./drive/traced.ts";
-import { Tracer, type Event } from "./drive/tracer.ts";
+import { run, Tracer, type Event } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -201,6 +203,35 @@ describe.each(modes)("trace --attach %s", (mode) => {
     await expectConnection(our.tracer, client);
     await expectConnection(our.tracer, server);
   });
+});
+
+test("a network namespace may have a name, and who misspells it is told those there are", async () => {
+  const remote = await strangerOf(new Actor("stranger", "by-name", "own"));
+  const name = `tracer-bpf-test-${process.pid}`;
+  const file = `/run/netns/${name}`;
+  mkdirSync("/run/netns", { recursive: true });
+  writeFileSync(file, "");
+  const sh = (...command: string[]) => expect(Bun.spawnSync(command).exitCode).toBe(0);
+  sh("mount", "--bind", `/proc/${remote.pid}/ns/net`, file);
+  try {
+    const tracer = await Tracer.start(modes[0]!, ["--netns", name, "--count", "2"]);
+    remote.actor.go();
+    const [client] = await remote.actor.hear<peer.Truth[]>();
+    expect(await tracer.ended()).toBe(0);
+    expect(tracer.events.map(({ netns }) => netns)).toEqual([client!.netns, client!.netns]);
+    expect(netnsAt(file)).toBe(remote.netns);
+    sh("umount", file);
+    sh("mount", "--bind", `/proc/${remote.pid}/ns/uts`, file);
+    expect(netnsAt(file)).toBe(`${file} is no network namespace`);
+    const { exitCode, stderr } = await run(["trace", "-N", `${name}x`]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`error: flag --netns: no network namespace "${name}x"`);
+    expect(stderr).toMatch(new RegExp(`because: .* named are .*${name}`));
+  } finally {
+    sh("umount", file);
+    rmSync(file);
+    await remote.actor.end();
+  }
 });
 
 // --- internal ---

@@ -97,7 +97,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|filter|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation)/.test(
+    /^(conn|record|filter|output|state)\/|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

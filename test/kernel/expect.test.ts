@@ -58,6 +58,7 @@ describe.each(modes)("trace --attach %s --expect", (mode) => {
       wish,
       "--expect",
       "v==1",
+      "--tcp",
       "-D",
       `${listener.port}`,
       "--within",

@@ -3,7 +3,7 @@
 import type { EventKind, Protocol } from "../conn/event.ts";
 import { UsageError } from "../errors.ts";
 import type { Filter } from "../filter/filter.ts";
-import { localUsers, namedNetns, netnsAt } from "../kernel/host_names.ts";
+import { cgroupMounts, localUsers, namedNetns, netnsAt } from "../kernel/host_names.ts";
 import { eventKinds } from "../output/members.ts";
 import { itemsOf } from "./command.ts";
 import {
@@ -112,7 +112,7 @@ export type FilterArgs = {
 export function filterOf(
   args: FilterArgs,
   command: string,
-  host: HostNames = { localUsers, namedNetns, netnsAt },
+  host: HostNames = { cgroupMounts, localUsers, namedNetns, netnsAt },
 ): Filter {
   const each = <T>(flag: keyof FilterArgs, parse: (text: string) => T | Wrong): T[] =>
     itemsOf(args[flag] as string | undefined).map((text) => {
@@ -138,7 +138,7 @@ export function filterOf(
     families: chosen<4 | 6>([4, args.ipv4], [6, args.ipv6]),
     protocols: chosen<Protocol>(["tcp", args.tcp], ["udp", args.udp]),
     netns: inOrder(each("netns", (text) => netnsOf(text, host))),
-    cgroups: each("cgroup", cgroup),
+    cgroups: each("cgroup", (text) => cgroup(text, host)),
     uids: inOrder(each("uid", (text) => uidOf(text, host))),
     // strict.ts has compared them with the options.
     kinds: each("events", (kind) => kind as EventKind),

@@ -3,6 +3,7 @@
 import { parseCidr, type Cidr } from "../filter/cidr.ts";
 import {
   NETNS_DIRECTORIES,
+  type cgroupMounts,
   type localUsers,
   type namedNetns,
   type netnsAt,
@@ -10,8 +11,9 @@ import {
 import { nearest } from "./nearest.ts";
 import { Wrong } from "./wrong.ts";
 
-/** What this host calls its users and namespaces. */
+/** What this host calls its users, namespaces and control groups. */
 export interface HostNames {
+  cgroupMounts: typeof cgroupMounts;
   localUsers: typeof localUsers;
   namedNetns: typeof namedNetns;
   netnsAt: typeof netnsAt;
@@ -94,18 +96,15 @@ export function netnsOf(text: string, host: HostNames): number | Wrong {
   );
 }
 
-const CGROUP_MOUNT = "/sys/fs/cgroup";
-
-/** Also as a path of the file system, as people copy it. */
-export function cgroup(text: string): string | Wrong {
-  const path = (text.startsWith(`${CGROUP_MOUNT}/`) ? text.slice(CGROUP_MOUNT.length) : text)
-    .replace(/\/+/g, "/")
-    .replace(/\/$/, "");
-  if (path === CGROUP_MOUNT) return "";
+/** Also with the path of the mount in front, as people copy it. */
+export function cgroup(text: string, host: HostNames): string | Wrong {
+  const written = `${text}/`.replace(/\/+/g, "/");
+  const mount = host.cgroupMounts().find((point) => written.startsWith(`${point}/`)) ?? "";
+  const path = written.slice(mount.length).replace(/\/$/, "");
   if (text.startsWith("/") && !/\/\.\.?(\/|$)/.test(path)) return path;
   return new Wrong(
     `"${text}" is no control group`,
-    `it is a path below ${CGROUP_MOUNT} that begins with a slash, as in /proc/PID/cgroup`,
+    "it is a path that begins with a slash, as in /proc/PID/cgroup",
     /^[\w@:-]+\.(service|scope|socket)$/.test(text) ? `/system.slice/${text}` : "/system.slice",
   );
 }

@@ -1,4 +1,4 @@
-/** What people call users and network namespaces, as numbers. */
+/** What people call users, network namespaces and control groups. */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 
 /** User ids by name, from /etc/passwd alone: users of a directory service are not in it. */
@@ -34,6 +34,16 @@ export function netnsAt(path: string): number | string {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Where hierarchies of control groups are mounted, those of version 1 too; the longest path first. */
+export function cgroupMounts(): string[] {
+  const found = readLines("/proc/self/mountinfo").flatMap((line) => {
+    // id parent major:minor root mountpoint options [optional]... - type source options
+    const [, point] = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2? /.exec(line) ?? [];
+    return point === undefined ? [] : [point];
+  });
+  return found.sort((a, b) => b.length - a.length);
 }
 
 // --- internal ---

@@ -1,6 +1,6 @@
 /** From what people type to a filter, and what they are told when it is malformed. */
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { command, group } from "../../src/commands/command.ts";
@@ -9,10 +9,11 @@ import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { parseCidr } from "../../src/filter/cidr.ts";
 import { noFilter, type Filter } from "../../src/filter/filter.ts";
-import { localUsers, netnsAt } from "../../src/kernel/host_names.ts";
+import { cgroupMounts, localUsers, netnsAt } from "../../src/kernel/host_names.ts";
 
 /** A host with few names. */
 const host = {
+  cgroupMounts: () => ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"],
   localUsers: () =>
     new Map([
       ["root", 0],
@@ -87,6 +88,9 @@ test.each<[string[], Partial<Filter>]>([
   [["-N", "/run/netns/blue"], { netns: [4026532000] }],
   [["--cgroup", "/system.slice/nginx.service"], { cgroups: ["/system.slice/nginx.service"] }],
   [["--cgroup", "/sys/fs/cgroup/user.slice/"], { cgroups: ["/user.slice"] }],
+  [["--cgroup", "/sys/fs/cgroup/unified/user.slice"], { cgroups: ["/user.slice"] }],
+  [["--cgroup", "/sys/fs/cgroup/unified"], { cgroups: [""] }],
+  [["--cgroup", "/sys/fs/cgroups"], { cgroups: ["/sys/fs/cgroups"] }],
   [["--cgroup", "//a//b//"], { cgroups: ["/a/b"] }],
   [["--cgroup", "/"], { cgroups: [""] }],
   [["--cgroup", "/sys/fs/cgroup/"], { cgroups: [""] }],
@@ -187,6 +191,11 @@ describe("refused:", () => {
 describe("on this host", () => {
   test("root is user 0", () => {
     expect(localUsers().get("root")).toBe(0);
+  });
+
+  test("control groups are mounted where /proc/mounts says", () => {
+    const mounts = readFileSync("/proc/mounts", "utf8").matchAll(/^\S+ (\S+) cgroup2? /gm);
+    expect(cgroupMounts().toSorted()).toEqual([...mounts].map(([, point]) => point!).sort());
   });
 
   test("the file of a network namespace gives its inode, and no other file does", () => {

@@ -5,6 +5,7 @@ import type { ConnEvent } from "../conn/event.ts";
 import type { Format } from "../output/index.ts";
 import { Lines } from "../output/lines.ts";
 import type { LineWriter } from "../output/writer.ts";
+import type { EventSink } from "../trace/tracer.ts";
 
 export interface Loss {
   cause: string;
@@ -16,10 +17,12 @@ export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
   trace: {
     poll(last: boolean): ConnEvent[];
+    /** The same for a format that can do with the kernel's records. */
+    pollInto?(sink: EventSink, last: boolean): void;
     sample(): void;
     losses(): Loss[];
-    /** Blocks while there is nothing to do; false: it did not. */
-    rest?(ms: number): boolean;
+    /** Blocks for `leastMs`, and while there is nothing to do for `mostMs`; false: a signal came. */
+    rest?(leastMs: number, mostMs: number): boolean;
   };
   format: Format;
   writer: LineWriter;
@@ -47,8 +50,10 @@ export interface Summary {
 }
 
 const POLL_MS = 100;
-/** How long the event loop may stand still while there is nothing to do. */
-const REST_MS = 500;
+/** How long a poll may wait where nothing happens. */
+const REST_MS = 1_000;
+/** How long the event loop may stand still: a turn costs as much as a hundred lines. */
+const TURN_MS = 500;
 /** Losses come in floods; one line per second says the same. */
 const WARN_MS = 1_000;
 /** After a signal, how long a reader that stands still may take for what is pending. */
@@ -64,6 +69,25 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   let clocks = options.clocks();
   const intervalMs = options.intervalMs ?? Infinity;
   let sampleAt = performance.now() + intervalMs;
+  const show = (event: ConnEvent): void => {
+    if (lines.count >= left || options.shows?.(event) === false) return;
+    if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
+    else format.append(lines, event, clocks);
+    options.expected?.see(event, wallTime(event.atNs, clocks));
+  };
+  const sink: EventSink = { event: show };
+  const { appendRecord } = format;
+  const looked = options.shows !== undefined || options.expected !== undefined;
+  if (appendRecord !== undefined && !looked && options.count === null)
+    sink.record = (view, p, describe) => appendRecord(lines, view, p, clocks, describe);
+  let turnedAt = performance.now();
+  /** The event loop gets its turn now and then, and when a signal has come: only there it is noticed. */
+  const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
+    if (trace.rest === undefined || writer.pending > 0) await pause(leastMs, stop);
+    else if (trace.rest(leastMs, mostMs) && performance.now() - turnedAt < TURN_MS) return;
+    else await pause(0, stop);
+    turnedAt = performance.now();
+  };
   if (format.header !== null) writer.push([format.header]);
   for (;;) {
     // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
@@ -75,14 +99,8 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       trace.sample();
       sampleAt += intervalMs * (1 + Math.max(0, Math.floor((now - sampleAt) / intervalMs)));
     }
-    const events = trace.poll(last);
-    for (const event of events) {
-      if (lines.count >= left) break;
-      if (options.shows?.(event) === false) continue;
-      if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
-      else format.append(lines, event, clocks);
-      options.expected?.see(event, wallTime(event.atNs, clocks));
-    }
+    if (trace.pollInto === undefined) for (const event of trace.poll(last)) show(event);
+    else trace.pollInto(sink, last);
     const taken = writer.pushLines(lines);
     shown += taken;
     left -= taken;
@@ -90,10 +108,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     const enough = left === 0 || options.expected?.met === true;
     if (last || enough || writer.closed || writer.failure !== null) break;
     const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
-    const idle = events.length === 0 && writer.pending === 0;
-    // After a rest the event loop gets its turn: a signal may be what has ended it.
-    const rested = idle && (trace.rest?.(Math.min(REST_MS, room)) ?? false);
-    await pause(rested ? 0 : Math.min(POLL_MS, room), stop);
+    await untilNext(Math.min(POLL_MS, room), Math.min(REST_MS, room));
   }
   await settle(writer, stop);
   if (writer.failure !== null) throw writer.failure;

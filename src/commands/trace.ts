@@ -130,7 +130,7 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
-      shows: wanted.shows,
+      ...(wanted.asks && { shows: wanted.shows }),
       ...(wish === null ? {} : { expected }),
       stop,
       warn: (line) => log.warn(line),
@@ -147,9 +147,15 @@ export const traceCommand = command({
 });
 
 /** The same trace, what it gives counted. */
-function counted(trace: Trace, counts: TelemetryCounts): Pick<Trace, "poll" | "sample" | "losses"> {
+function counted(
+  trace: Trace,
+  counts: TelemetryCounts,
+): Pick<Trace, "poll" | "sample" | "losses" | "rest"> {
+  // Not pollInto, which would show records that nobody has counted.
   return {
-    ...trace,
+    sample: () => trace.sample(),
+    losses: () => trace.losses(),
+    rest: (leastMs, mostMs) => trace.rest(leastMs, mostMs),
     poll(last) {
       const events = trace.poll(last);
       for (const event of events) counts.observe(event);

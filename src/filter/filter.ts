@@ -49,11 +49,13 @@ export const noFilter: Filter = {
 
 /** Whether an event is wanted; one of which that is not known is not. */
 export function matcher(filter: Filter): (event: ConnEvent) => boolean {
-  const wants = judge(filter);
+  const wants = judge(testsOf(filter));
   return (event) => wants(event) === true;
 }
 
 export interface Sieve {
+  /** Whether the filter asks for anything. */
+  readonly asks: boolean;
   /** Whether the event is wanted. */
   shows(event: ConnEvent): boolean;
   /** How many were not shown only because something the filter asks for was not known of them. */
@@ -62,9 +64,11 @@ export interface Sieve {
 
 /** As `matcher`, and it counts those that might have been wanted. */
 export function sieve(filter: Filter): Sieve {
-  const wants = judge(filter);
+  const tests = testsOf(filter);
+  const wants = judge(tests);
   let unsure = 0;
   return {
+    asks: tests.length > 0,
     shows(event) {
       const wanted = wants(event);
       if (wanted === null) unsure++;
@@ -99,8 +103,10 @@ const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ failed }) => (failed ? hasFailed : null),
 ];
 
-function judge(filter: Filter): Test {
-  const tests = rows.map((row) => row(filter)).filter((test) => test !== null);
+const testsOf = (filter: Filter): Test[] =>
+  rows.map((row) => row(filter)).filter((test) => test !== null);
+
+function judge(tests: readonly Test[]): Test {
   return (event) => {
     let known = true;
     for (const test of tests) {

@@ -6,6 +6,7 @@ import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine } from "./json.ts";
 import { textFormat, type TextOptions } from "./text.ts";
 import { appendJson } from "./json_fast.ts";
+import { appendRecordJson, type Describe } from "./json_record.ts";
 import type { Lines } from "./lines.ts";
 
 export interface Format {
@@ -15,6 +16,14 @@ export interface Format {
   line(event: ConnEvent, wallNs: bigint): string;
   /** The same line, made faster, and its line break. */
   append?(lines: Lines, event: ConnEvent, clocks: ClockPair): void;
+  /** The same line straight from a struct event of the kernel; `false`: this record has to become an event first. */
+  appendRecord?(
+    lines: Lines,
+    view: DataView,
+    p: number,
+    clocks: ClockPair,
+    describe: Describe,
+  ): boolean;
 }
 
 const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: false };
@@ -22,7 +31,7 @@ const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: fal
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {
   table: textFormat(plain),
-  json: { header: null, line: jsonLine, append: appendJson },
+  json: { header: null, line: jsonLine, append: appendJson, appendRecord: appendRecordJson },
   csv: { header: csvHeader(), line: csvLine },
 } satisfies Record<string, Format>;
 

@@ -9,10 +9,12 @@ import {
   ConnMetadata,
   eventSize,
   EventKind,
+  EventView,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
 import { table } from "./table.ts";
-import { kindOf, readRecords, toConnEvent } from "../../src/trace/decode.ts";
+import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
+import { EventQueue, type Each } from "../../src/trace/queue.ts";
 
 interface Throughput {
   what: string;
@@ -34,9 +36,22 @@ export const known = { tcp, udp: { bytes: true, packets: true } };
 function measureThroughput(): Throughput[] {
   const drained = syntheticDrain(RECORDS);
   const clocks = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
-  const events = readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
-  const decoded = () =>
-    readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
+  const describe = (view: DataView, p: number) => {
+    const event = new EventView(view, p);
+    return toConnEvent(event, kindOf(event)!, known);
+  };
+  const queue = new EventQueue();
+  const taken = (each: Each) => {
+    queue.room(drained.length).set(drained);
+    queue.filled(drained.length);
+    queue.take(Infinity, each);
+  };
+  const decoded = () => {
+    const events: ConnEvent[] = [];
+    taken((view, p) => void events.push(describe(view, p)));
+    return events;
+  };
+  const events = decoded();
   const lines = new Lines();
   const print = (format: Format, some: readonly ConnEvent[]) => {
     for (const event of some) {
@@ -51,6 +66,10 @@ function measureThroughput(): Throughput[] {
     rate("print CSV", () => print(formats.csv, events)),
     rate("print text", () => print(formats.table, events)),
     rate("decode and print JSON", () => print(formats.json, decoded())),
+    rate("print JSON from the records", () => {
+      taken((view, p) => formats.json.appendRecord(lines, view, p, clocks, describe));
+      lines.take().done();
+    }),
   ];
 }
 

@@ -79,19 +79,30 @@ describe("a trace ends", () => {
     expect(asked).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  test("and does not rest while there are events, shown or not", async () => {
-    const { trace } = traceOf([1], [2], [3], [4]);
-    const restedAfter: number[] = [];
+  test("and waits between two polls for a tenth of a second at least, events or not, shown or not", async () => {
     const stop = new AbortController();
-    const rest = () => {
-      restedAfter.push(trace.polls);
-      stop.abort();
-      return true;
+    const { trace } = traceOf([1], [], [2]);
+    const rests: number[][] = [];
+    const rest = (...ms: number[]) => {
+      rests.push(ms);
+      if (trace.polls === 4) stop.abort();
+      // As a signal makes it do: the event loop has its turn then.
+      return trace.polls !== 4;
     };
     const resting = Object.assign(trace, { rest });
-    const { full } = setup({ trace: resting, shows: () => false, stop: stop.signal });
-    expect((await follow(full)).shown).toBe(0);
-    expect(restedAfter).toEqual([5]);
+    const { full } = setup({
+      trace: resting,
+      shows: (event) => event.pid === 1,
+      stop: stop.signal,
+    });
+    expect((await follow(full)).shown).toBe(1);
+    // The first line was pending then, and the event loop had to write it.
+    expect(rests).toEqual([
+      [100, 1000],
+      [100, 1000],
+      [100, 1000],
+    ]);
+    expect(trace.last).toEqual([false, false, false, false, true]);
   });
 
   test("at once when all that is expected has been shown, the lines of that poll included", async () => {

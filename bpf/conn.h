@@ -25,26 +25,20 @@ inline_always int is_tcp(u64 sk)
 }
 
 /* Ports, addresses and metadata. Returns 0 when the sock is not a connection (a port or both addresses are missing). */
-inline_always int read_ends_of(u64 sk, struct conn_tuple *tup)
+inline_always int take_ends(u64 sk, const struct sock_start *start, struct conn_tuple *tup)
 {
-	u16 family = skc_family(sk);
-
-	tup->sport = skc_num(sk);
+	tup->sport = start->skc_num;
 	if (!tup->sport)
 		tup->sport = from_be16(inet_sport(sk));
-	tup->dport = from_be16(skc_dport(sk));
+	tup->dport = from_be16(start->skc_dport);
 	tup->metadata = METADATA_TCP;
-	if (family == AF_INET6 && !constant(OFFSET_HAS_IPV6))
+	if (start->skc_family == AF_INET6 && !constant(OFFSET_HAS_IPV6))
 		return 0;
-	if (family == AF_INET6) {
-		struct in6 address = {};
-
-		skc_v6_rcv_saddr(sk, &address);
-		tup->saddr_h = address.high;
-		tup->saddr_l = address.low;
-		skc_v6_daddr(sk, &address);
-		tup->daddr_h = address.high;
-		tup->daddr_l = address.low;
+	if (start->skc_family == AF_INET6) {
+		tup->saddr_h = start->skc_v6_rcv_saddr.high;
+		tup->saddr_l = start->skc_v6_rcv_saddr.low;
+		tup->daddr_h = start->skc_v6_daddr.high;
+		tup->daddr_l = start->skc_v6_daddr.low;
 		if (tup->daddr_h == 0 && (u32)tup->daddr_l == V4_MAPPED) {
 			tup->saddr_h = 0;
 			tup->saddr_l >>= 32;
@@ -55,20 +49,29 @@ inline_always int read_ends_of(u64 sk, struct conn_tuple *tup)
 	} else {
 		tup->saddr_h = 0;
 		tup->daddr_h = 0;
-		tup->saddr_l = skc_rcv_saddr(sk);
-		tup->daddr_l = skc_daddr(sk);
+		tup->saddr_l = start->skc_rcv_saddr;
+		tup->daddr_l = start->skc_daddr;
 	}
 	return tup->sport && tup->dport;
+}
+
+inline_always int read_ends_of(u64 sk, struct conn_tuple *tup)
+{
+	struct sock_start start = {};
+
+	read_start(sk, &start);
+	return take_ends(sk, &start, tup);
 }
 
 /* The same, with the namespace: all of tup but pid. */
 inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
 {
-	u64 net = skc_net(sk);
+	struct sock_start start = {};
 
-	if (net)
-		tup->netns = net_ns_inum(net);
-	return read_ends_of(sk, tup);
+	read_start(sk, &start);
+	if (start.skc_net)
+		tup->netns = net_ns_inum(start.skc_net);
+	return take_ends(sk, &start, tup);
 }
 
 /* Rare, so a hash map will do. */
@@ -154,11 +157,14 @@ inline_always int recall(u64 sk, struct live *live)
 inline_always void connecting(u64 sk, struct live *live)
 {
 	begin(sk, live, DIRECTION_OUTGOING);
-	live->base_acked = bytes_acked(sk);
-	live->base_received = bytes_received(sk);
-	live->base_segs_in = segs_in(sk);
 	live->base_segs_out = segs_out(sk);
-	live->base_retrans = total_retrans(sk);
+	/* A sock that has sent no segment has counted nothing yet. */
+	if (live->base_segs_out) {
+		live->base_acked = bytes_acked(sk);
+		live->base_received = bytes_received(sk);
+		live->base_segs_in = segs_in(sk);
+		live->base_retrans = total_retrans(sk);
+	}
 	own_by_current(&live->event);
 	read_tuple(sk, &live->event.conn.tup);
 	remember(sk, live);

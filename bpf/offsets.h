@@ -71,6 +71,24 @@ struct in6 {
 	u64 low;
 };
 
+/* How struct sock_common has begun on 64-bit kernels since 3.9: all in one read costs as much as two fields do. */
+struct sock_start {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u32 skc_hash;
+	u16 skc_dport; /* network order */
+	u16 skc_num;   /* host order */
+	u16 skc_family;
+	u8 skc_state;
+	u8 bits;
+	u32 skc_bound_dev_if;
+	u64 skc_bind_node[2];
+	u64 skc_prot;
+	u64 skc_net;
+	struct in6 skc_v6_daddr;
+	struct in6 skc_v6_rcv_saddr;
+};
+
 inline_always void skc_v6_daddr(u64 sk, struct in6 *address)
 {
 	read_kernel(*address, sk + constant(OFFSET_SKC_V6_DADDR));
@@ -79,6 +97,25 @@ inline_always void skc_v6_daddr(u64 sk, struct in6 *address)
 inline_always void skc_v6_rcv_saddr(u64 sk, struct in6 *address)
 {
 	read_kernel(*address, sk + constant(OFFSET_SKC_V6_RCV_SADDR));
+}
+
+/* Of what does not belong to the sock's family nothing is promised. */
+inline_always void read_start(u64 sk, struct sock_start *start)
+{
+	if (constant(OFFSET_USUAL_SOCK)) {
+		read_kernel(*start, sk);
+		return;
+	}
+	start->skc_family = skc_family(sk);
+	start->skc_num = skc_num(sk);
+	start->skc_dport = skc_dport(sk);
+	start->skc_net = skc_net(sk);
+	start->skc_daddr = skc_daddr(sk);
+	start->skc_rcv_saddr = skc_rcv_saddr(sk);
+	if (!constant(OFFSET_HAS_IPV6))
+		return;
+	skc_v6_daddr(sk, &start->skc_v6_daddr);
+	skc_v6_rcv_saddr(sk, &start->skc_v6_rcv_saddr);
 }
 
 #endif

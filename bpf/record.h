@@ -379,6 +379,8 @@ enum offset {
 	OFFSET_SKB_END,
 	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT (before 4.18), so a packet is a datagram. */
 	OFFSET_GSO_SEGS,
+	/* Not an offset: 1 where struct sock_common begins as struct sock_start (offsets.h) does. */
+	OFFSET_USUAL_SOCK,
 	OFFSET_MAX,
 };
 

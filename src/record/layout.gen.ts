@@ -851,7 +851,8 @@ export const Offset = {
   OFFSET_PROTOCOL_MASK: 44,
   OFFSET_SKB_END: 45,
   OFFSET_GSO_SEGS: 46,
-  OFFSET_MAX: 47,
+  OFFSET_USUAL_SOCK: 47,
+  OFFSET_MAX: 48,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 

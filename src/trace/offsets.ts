@@ -99,6 +99,10 @@ export function traceConstants(report: GuessReport): Map<number, bigint> {
     (name) => byName.get(name)?.offset ?? 0,
   );
   constants.set(Offset.OFFSET_SKB_END, BigInt(skbEnd(transport!, head!)));
+  const usual = Object.entries(USUAL_SOCK).every(
+    ([name, offset]) => (byName.get(name)?.offset ?? offset) === offset,
+  );
+  constants.set(Offset.OFFSET_USUAL_SOCK, usual ? 1n : 0n);
   constants.set(Offset.OFFSET_GSO_SEGS, hasUdpSegment(report.kernel.release) ? GSO_SEGS : 0n);
   return constants;
 }
@@ -119,6 +123,18 @@ export function missingFields(report: GuessReport): FieldReport[] {
 }
 
 // --- internal ---
+
+/** struct sock_start in bpf/offsets.h. A host without IPv6 does not read the last two. */
+const USUAL_SOCK: Readonly<Record<string, number>> = {
+  skc_daddr: 0,
+  skc_rcv_saddr: 4,
+  skc_dport: 12,
+  skc_num: 14,
+  skc_family: 16,
+  skc_net: 48,
+  skc_v6_daddr: 56,
+  skc_v6_rcv_saddr: 72,
+};
 
 /** In struct skb_shared_info from 4.15 on: behind four single bytes and gso_size. The self-check shows whether it is. */
 const GSO_SEGS = 6n;

@@ -9,7 +9,16 @@ import { addressText } from "../record/address.ts";
 import { ConnMetadata, EventKind } from "../record/layout.gen.ts";
 import { recurring } from "../record/recurring.ts";
 import { jsonLine } from "./json.ts";
-import { segment, type Lines, type Segment } from "./lines.ts";
+import {
+  putInteger,
+  putSegment,
+  putShort,
+  putSixDigits,
+  segment,
+  short,
+  type Lines,
+  type Segment,
+} from "./lines.ts";
 import { VERSION } from "./members.ts";
 
 /** What the record at `p` of `view` says; called where a line is not like one before. */
@@ -31,16 +40,15 @@ export function appendRecordJson(
   const us = microsOfSecond(view, p, clocks);
   const beginning = beginningOf(view, p, clocks, describe);
   if (beginning === null) return false;
-  lines.segment(held.text);
-  lines.sixDigits(us);
-  lines.segment(beginning);
-  lines.integer(localPort);
   const v6 = (view.getUint32(p + METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
-  lines.segment((v6 ? remoteV6 : remoteV4)(view, p + DADDR));
-  lines.integer(remotePort);
-  if (isClose) appendTotals(lines, view, p);
-  else lines.segment(END);
-  lines.end();
+  const out = lines.reserve(beginning.length + REST_BYTES);
+  let to = putSegment(out, lines.used, held.text);
+  to = putSixDigits(out, to, us);
+  to = putSegment(out, to, beginning);
+  to = putInteger(out, to, localPort);
+  to = putSegment(out, to, (v6 ? remoteV6 : remoteV4)(view, p + DADDR));
+  to = putInteger(out, to, remotePort);
+  lines.putLine(isClose ? putTotals(out, to, view, p) : putShort(out, to, END));
   return true;
 }
 
@@ -98,7 +106,9 @@ const COMM = 128;
 const KIND = 144;
 const FLAGS = 148;
 
-const END = segment("}}");
+/** All but the beginning: the time, the remote end, eight names and numbers. */
+const REST_BYTES = 512;
+const END = short("}}");
 
 /** What stands before each number of a close, in the order of members.ts. */
 const totals = [
@@ -113,13 +123,13 @@ const totals = [
 ] as const;
 const SENT = segment(totals[0]);
 const RECEIVED = segment(totals[1]);
-const SEGS_OUT = segment(totals[2]);
-const SEGS_IN = segment(totals[3]);
-const RTT_US = segment(totals[4]);
-const RTT_VAR_US = segment(totals[5]);
-const RETRANS = segment(totals[6]);
-const DURATION_US = segment(totals[7]);
-const END_OF_TOTALS = segment("}");
+const SEGS_OUT = short(totals[2]);
+const SEGS_IN = short(totals[3]);
+const RTT_US = short(totals[4]);
+const RTT_VAR_US = short(totals[5]);
+const RETRANS = short(totals[6]);
+const DURATION_US = short(totals[7]);
+const END_OF_TOTALS = short("}");
 
 const number64 = (view: DataView, p: number): number =>
   view.getUint32(p, true) + view.getUint32(p + 4, true) * 2 ** 32;
@@ -136,24 +146,24 @@ const hasRemote = (view: DataView, p: number): boolean =>
   view.getUint32(p + DADDR + 8, true) !== 0 ||
   view.getUint32(p + DADDR + 12, true) !== 0;
 
-function appendTotals(lines: Lines, view: DataView, p: number): void {
-  lines.segment(SENT);
-  lines.integer(number64(view, p + SENT_BYTES));
-  lines.segment(RECEIVED);
-  lines.integer(number64(view, p + RECV_BYTES));
-  lines.segment(SEGS_OUT);
-  lines.integer(view.getUint32(p + SENT_PACKETS, true));
-  lines.segment(SEGS_IN);
-  lines.integer(view.getUint32(p + RECV_PACKETS, true));
-  lines.segment(RTT_US);
-  lines.integer(view.getUint32(p + RTT, true));
-  lines.segment(RTT_VAR_US);
-  lines.integer(view.getUint32(p + RTT_VAR, true));
-  lines.segment(RETRANS);
-  lines.integer(view.getUint32(p + RETRANSMITS, true));
-  lines.segment(DURATION_US);
-  lines.integer(microseconds(number64(view, p + DURATION)));
-  lines.segment(END_OF_TOTALS);
+function putTotals(out: DataView, at: number, view: DataView, p: number): number {
+  let to = putSegment(out, at, SENT);
+  to = putInteger(out, to, number64(view, p + SENT_BYTES));
+  to = putSegment(out, to, RECEIVED);
+  to = putInteger(out, to, number64(view, p + RECV_BYTES));
+  to = putShort(out, to, SEGS_OUT);
+  to = putInteger(out, to, view.getUint32(p + SENT_PACKETS, true));
+  to = putShort(out, to, SEGS_IN);
+  to = putInteger(out, to, view.getUint32(p + RECV_PACKETS, true));
+  to = putShort(out, to, RTT_US);
+  to = putInteger(out, to, view.getUint32(p + RTT, true));
+  to = putShort(out, to, RTT_VAR_US);
+  to = putInteger(out, to, view.getUint32(p + RTT_VAR, true));
+  to = putShort(out, to, RETRANS);
+  to = putInteger(out, to, view.getUint32(p + RETRANSMITS, true));
+  to = putShort(out, to, DURATION_US);
+  to = putInteger(out, to, microseconds(number64(view, p + DURATION)));
+  return putShort(out, to, END_OF_TOTALS);
 }
 
 /** Dividing rounds, so it may come out one too large. */

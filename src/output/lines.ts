@@ -25,6 +25,49 @@ export function segment(ascii: string): Segment {
 
 const NULL = segment("null");
 
+/** What putSegment and putInteger write beyond what they put. */
+const SLACK = 8;
+
+/** Writes at `at` and returns where the next byte goes; so do those below. There must be room. */
+export function putSegment(view: DataView, at: number, { words, length }: Segment): number {
+  for (let n = 0; n < words.length; n++) view.setFloat64(at + n * 8, words[n]!, true);
+  return at + length;
+}
+
+/** A segment of at most 16 characters. */
+export function putShort(view: DataView, at: number, { words, length }: Segment): number {
+  view.setFloat64(at, words[0]!, true);
+  view.setFloat64(at + 8, words[1]!, true);
+  return at + length;
+}
+
+/** As segment(), for putShort. */
+export const short = (ascii: string): Segment => ({
+  words: segment(ascii.padEnd(16, " ")).words,
+  length: ascii.length,
+});
+
+/** From 0 to 2^53 - 1. */
+export function putInteger(view: DataView, at: number, value: number): number {
+  if (value < TEN_THOUSAND) {
+    const zeros = value < 10 ? 3 : value < 100 ? 2 : value < 1000 ? 1 : 0;
+    view.setUint32(at, fourDigits[value]! >>> (8 * zeros), true);
+    return at + 4 - zeros;
+  }
+  const high = Math.floor(value / TEN_THOUSAND);
+  const next = putInteger(view, at, high);
+  view.setUint32(next, fourDigits[value - high * TEN_THOUSAND]!, true);
+  return next + 4;
+}
+
+/** Below a million, with leading zeros. */
+export function putSixDigits(view: DataView, at: number, value: number): number {
+  const high = (value / TEN_THOUSAND) | 0;
+  view.setUint16(at, fourDigits[high]! >>> 16, true);
+  view.setUint32(at + 2, fourDigits[value - high * TEN_THOUSAND]!, true);
+  return at + 6;
+}
+
 /** Bytes that somebody may hold until `done`, after which their room is used again. */
 export interface Taken {
   bytes: Uint8Array;
@@ -66,6 +109,24 @@ export class Lines {
     const view = this.#view;
     for (let n = 0; n < words.length; n++) view.setFloat64(this.#used + n * 8, words[n]!, true);
     this.#used += length;
+  }
+
+  /** Where one more line of at most so many bytes may be put, by putSegment and its like; `putLine` takes it in. */
+  reserve(bytes: number): DataView {
+    this.#ensure(bytes + SLACK);
+    return this.#view;
+  }
+
+  /** Where the next byte goes. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** What lies up to `used` is a line, but for its line break. */
+  putLine(used: number): void {
+    this.#room[used] = LINE_FEED;
+    this.#used = used + 1;
+    this.#count++;
   }
 
   /** A count, in decimal digits; `null` as JSON writes it. */

@@ -93,8 +93,11 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 	}
 	if (!read_attempt(&attempt, &live->event.conn.tup))
 		return;
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return;
 	begin(attempt.sk, live, DIRECTION_OUTGOING);
 	own_by_current(&live->event);
+	judge_owner(&live->event);
 	tell_failure(ctx, live, -result);
 }
 

@@ -259,6 +259,19 @@ enum conn_fact {
 	FACT_TOTALS_LOST = 512,
 	/* Ended by an error: failure_reason says which, 0 when that is unknown. */
 	FACT_FAILED = 1024,
+	/* Certainly not asked for: see filter.h. The tool never sees it. */
+	FACT_UNWANTED = 2048,
+};
+
+/* What OFFSET_FILTERS asks for, a bit set; the three of ports are also the values of filter_ports. */
+enum filter {
+	FILTER_PIDS = 1,
+	FILTER_PORTS = 2, /* at either end */
+	FILTER_LOCAL_PORTS = 4,
+	FILTER_REMOTE_PORTS = 8,
+	FILTER_IPV4 = 16, /* nothing else */
+	FILTER_IPV6 = 32,
+	FILTER_NO_TCP = 64, /* without UDP its programs are not attached */
 };
 
 /*
@@ -379,6 +392,8 @@ enum offset {
 	OFFSET_SKB_END,
 	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT (before 4.18), so a packet is a datagram. */
 	OFFSET_GSO_SEGS,
+	/* Bits of enum filter. */
+	OFFSET_FILTERS,
 	OFFSET_MAX,
 };
 

@@ -653,8 +653,20 @@ export const ConnFact = {
   FACT_FIRST_FLOW: 256,
   FACT_TOTALS_LOST: 512,
   FACT_FAILED: 1024,
+  FACT_UNWANTED: 2048,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
+
+export const Filter = {
+  FILTER_PIDS: 1,
+  FILTER_PORTS: 2,
+  FILTER_LOCAL_PORTS: 4,
+  FILTER_REMOTE_PORTS: 8,
+  FILTER_IPV4: 16,
+  FILTER_IPV6: 32,
+  FILTER_NO_TCP: 64,
+} as const;
+export type Filter = (typeof Filter)[keyof typeof Filter];
 
 export const eventSize = 152;
 export interface Event {
@@ -851,7 +863,8 @@ export const Offset = {
   OFFSET_PROTOCOL_MASK: 44,
   OFFSET_SKB_END: 45,
   OFFSET_GSO_SEGS: 46,
-  OFFSET_MAX: 47,
+  OFFSET_FILTERS: 47,
+  OFFSET_MAX: 48,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
@@ -1086,6 +1099,9 @@ export const traceMaps = [
   "accepted_answer",
   "udp_socks",
   "udp_flows",
+  "filter",
+  "filter_pids",
+  "filter_ports",
   "lister",
   "samples",
 ] as const;

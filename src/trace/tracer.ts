@@ -2,7 +2,7 @@
 import { cpus } from "node:os";
 import type { EventKind as EventKindText } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
-import { Failure } from "../errors.ts";
+import { Failure, UnsupportedError } from "../errors.ts";
 import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
 import type { GuessReport } from "../guess/report.ts";
@@ -27,6 +27,15 @@ import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
+import {
+  asksForAll,
+  fillFilter,
+  mayMatch,
+  NO_FILTER,
+  wantsProtocol,
+  withFilter,
+  type KernelFilter,
+} from "./kernel_filter.ts";
 import { listOpen } from "./listing.ts";
 import { ACCEPT_UNKNOWN, countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
 import { meanwhile } from "./meanwhile.ts";
@@ -49,7 +58,7 @@ import { EventQueue } from "./queue.ts";
 import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
-import { checkUdp, udpPoints } from "./udp.ts";
+import { checkUdp, NO_UDP, udpPoints } from "./udp.ts";
 import type { UdpDirections } from "./udp_directions.ts";
 
 export interface TraceOptions {
@@ -65,6 +74,8 @@ export interface TraceOptions {
   maxConnections?: number;
   /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
   sampling?: boolean | "probe";
+  /** What certainly does not match is left out, most of it by the kernel side; see KernelFilter for what is unknown. */
+  filter?: KernelFilter;
   debug: boolean;
 }
 
@@ -110,17 +121,20 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   for (const { field, how: why } of missingFields(report)) {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
-  const made = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
-  const attached = openFirst(host, report, made, notes);
+  const { filter = NO_FILTER } = options;
+  const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  const attached = openFirst(host, report, withFilter(all, filter), filter, notes);
+  fillFilter(host.shim, attached.object, filter);
   const listing = listOpen({ host, ...attached });
   notes.push(...listing.notes);
   const early = [...attached.early, ...listing.events];
-  const what = attached.udp === null ? "TCP" : "TCP and UDP";
+  const protocols = [wantsProtocol(filter, "tcp") && "TCP", attached.udp !== null && "UDP"];
+  const what = protocols.filter(Boolean).join(" and ");
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
   const { self = false, sampling = false } = options;
   const { udp: directions } = listing;
-  const about = { report, directions, flowTimeouts, description, notes, self, sampling };
+  const about = { report, directions, flowTimeouts, description, notes, self, sampling, filter };
   return running({ host, ...attached, early, ...about });
 }
 
@@ -175,6 +189,7 @@ interface Running extends Checked {
   notes: string[];
   self: boolean;
   sampling: boolean | "probe";
+  filter: KernelFilter;
 }
 
 async function offsetsFor(
@@ -200,12 +215,13 @@ function openFirst(
   host: Host,
   report: GuessReport,
   made: Made,
+  filter: KernelFilter,
   notes: string[],
 ): Checked & { mode: AttachMode } {
   const modes = [report.attach, ...host.modes.filter((mode) => mode !== report.attach)];
   for (const [i, mode] of modes.entries()) {
     try {
-      return { ...openChecked(host, report, made, mode, notes), mode };
+      return { ...openChecked(host, report, made, filter, mode, notes), mode };
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
       notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
@@ -219,18 +235,19 @@ function openChecked(
   host: Host,
   report: GuessReport,
   made: Made,
+  filter: KernelFilter,
   mode: AttachMode,
   notes: string[],
 ): Checked {
   requireFields(report, mode);
   const totals = knownTotals(report);
   const exact = totals.bytesSent && totals.bytesReceived;
-  const udp = udpPoints(report, mode);
+  const udp = wantsProtocol(filter, "udp") ? udpPoints(report, mode) : null;
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
     let attached: (Attached & AttachedTrace) | null = null;
     try {
-      attached = open(host, made, mode, point, udp.points);
+      attached = open(host, made, mode, point, (udp ?? NO_UDP).points);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
       const early: Event[] = [];
@@ -241,7 +258,12 @@ function openChecked(
       };
       const check = withLoopback((place) => selfCheck(place, keep, exact));
       if (check.sawAccept) {
-        const checked = checkUdp(host, mode, object, keep, udp.missing ?? attached.udpRefused);
+        const missing = udp?.missing ?? attached.udpRefused;
+        const checked = udp
+          ? checkUdp(host, mode, object, keep, missing)
+          : { known: null, notes: [] };
+        if (checked.known === null && !wantsProtocol(filter, "tcp"))
+          throw new UnsupportedError("UDP", { why: checked.notes.join("; ") });
         notes.push(...checked.notes);
         if (attached.attemptsRefused !== null)
           notes.push(
@@ -299,6 +321,7 @@ function running(of: Running): Trace {
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
+  const matches = mayMatch(of.filter);
   const began = monotonicNs();
   /** What the tool does itself; with `self`, only what it did to get ready. */
   const isOwn = (event: Event) =>
@@ -343,6 +366,7 @@ function running(of: Running): Trace {
     samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p);
   /** Is shown as it is, and brings no accept along. */
   const isDirect = (view: DataView, p: number): boolean =>
+    asksForAll(of.filter) &&
     kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
     !accepts.concern(view, p) &&
     pidAt(view, p) !== tgid;
@@ -354,7 +378,10 @@ function running(of: Running): Trace {
   const pollInto = (sink: EventSink, last: boolean): void => {
     drain.into(queue);
     const show: Show = (event, kind) => {
-      if (!isOwn(event) && samples?.shown(event) !== false)
+      const asked = !isOwn(event) && matches(event);
+      // Of a connection that was accepted by one process the close may be another's.
+      if (!asked && kind !== "close") return;
+      if (samples?.shown(event) !== false && asked)
         sink.event(toConnEvent(event, kind, known));
     };
     queue.take(last ? Infinity : Number(monotonicNs() - SETTLED_NS), (view, p) => {

@@ -97,6 +97,8 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 		return;
 	begin(attempt.sk, live, DIRECTION_OUTGOING);
 	own_by_current(&live->event);
+	if (is_foreign(&live->event))
+		return;
 	judge_owner(&live->event);
 	tell_failure(ctx, live, -result);
 }

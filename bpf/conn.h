@@ -100,6 +100,7 @@ inline_always void own_by_current(struct event *event)
 {
 	event->conn.tup.pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	note_followed(event);
 }
 
 /* A connection begins: now, in the direction given, owned by nobody yet. */
@@ -162,7 +163,7 @@ inline_always void connecting(u64 sk, struct live *live)
 	own_by_current(&live->event);
 	read_tuple(sk, &live->event.conn.tup);
 	/* Without skc_num no port has been chosen yet: what the tuple has then is an earlier connection's. */
-	if (!ends_wanted(&live->event.conn.tup, skc_num(sk)))
+	if (!ends_wanted(&live->event.conn.tup, skc_num(sk)) || is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
 	remember(sk, live);
@@ -177,6 +178,8 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 	int known = recall(sk, live);
 
 	if (!known) {
+		if (filters(FILTER_FOLLOWED))
+			return;
 		begin(sk, live, DIRECTION_OUTGOING);
 		live->event.flags = FACT_UNSEEN_OPEN;
 	}
@@ -208,7 +211,8 @@ inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 		count_loss(LOSS_TUPLE_UNREADABLE);
 		return;
 	}
-	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport) ||
+	    is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
 	begin(sk, live, DIRECTION_INCOMING);
@@ -235,7 +239,8 @@ inline_always int was_established(u64 sk, u32 state)
  */
 inline_always int recall_unseen(u64 sk, struct live *live, u32 state)
 {
-	if (!was_established(sk, state) || !is_tcp(sk) || !read_tuple(sk, &live->event.conn.tup) ||
+	if (filters(FILTER_FOLLOWED) || !was_established(sk, state) || !is_tcp(sk) ||
+	    !read_tuple(sk, &live->event.conn.tup) ||
 	    !ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
 		return 0;
 	begin(sk, live, DIRECTION_UNKNOWN);

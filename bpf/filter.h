@@ -34,6 +34,19 @@ struct {
 	__type(value, u32);
 } filter_ports SEC(".maps");
 
+/*
+ * Processes (tgid) that a command has led to, each with the address of its first task.
+ * Inserted by forked() in follow.h, and by the tool for itself, with 0, while it starts the command. Deleted by the tool, by
+ * freed(), and when the pid is given to somebody else: it cannot leak. Read when an owner is noted.
+ * Full: LOSS_PROCESS_MAP_FULL counts a process that is not followed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, u32);
+	__type(value, u64);
+} followed SEC(".maps");
+
 #define FILTERS_OF_ENDS                                                                            \
 	(FILTER_PORTS | FILTER_LOCAL_PORTS | FILTER_REMOTE_PORTS | FILTER_IPV4 | FILTER_IPV6 |     \
 	 FILTER_NO_TCP)
@@ -94,9 +107,34 @@ inline_always int owner_wanted(u32 tgid)
 	return bpf_map_lookup_elem(&filter_pids, &tgid) != 0;
 }
 
+inline_always int is_followed(u32 tgid)
+{
+	return bpf_map_lookup_elem(&followed, &tgid) != 0;
+}
+
 inline_always int current_wanted(void)
 {
-	return owner_wanted(bpf_get_current_pid_tgid() >> 32);
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (filters(FILTER_FOLLOWED) && !is_followed(tgid))
+		return 0;
+	return owner_wanted(tgid);
+}
+
+/* The current process has just become its owner. */
+inline_always void note_followed(struct event *event)
+{
+	if (constant(OFFSET_FILTERS) & FILTER_FOLLOWED && is_followed(event->conn.tup.pid))
+		event->flags |= FACT_FOLLOWED;
+}
+
+/*
+ * Its owner is known, and not followed. What a followed process opens or accepts is seen from the beginning: so what
+ * is not known later is somebody else's, and nothing of those need be remembered.
+ */
+inline_always int is_foreign(const struct event *event)
+{
+	return event->conn.tup.pid && !(event->flags & FACT_FOLLOWED) && filters(FILTER_FOLLOWED);
 }
 
 /*

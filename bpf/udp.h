@@ -104,7 +104,7 @@ inline_always int open_first(void *ctx, struct flow *flow, const struct datagram
 	u64 sk = d->sk;
 
 	begin_flow(flow, d, received);
-	flow->event.flags = FACT_FIRST_FLOW;
+	flow->event.flags |= FACT_FIRST_FLOW;
 	/* No sock begins twice in one nanosecond. */
 	flow->event.conn.conn_stats.cookie =
 		(u32)(sk >> 6) ^ (u32)flow->event.conn.conn_stats.timestamp;

@@ -16,6 +16,8 @@ export interface KernelFilter {
   remotePorts: readonly number[];
   families: readonly (4 | 6)[];
   protocols: readonly ("tcp" | "udp")[];
+  /** Only of the process that `Trace.launch` starts and of those that this leads to. */
+  descendants?: boolean;
 }
 
 export const NO_FILTER: KernelFilter = {
@@ -72,6 +74,7 @@ export function kindsOf(filter: KernelFilter): number {
     [family === 4, Filter.FILTER_IPV4],
     [family === 6, Filter.FILTER_IPV6],
     [!wantsProtocol(filter, "tcp"), Filter.FILTER_NO_TCP],
+    [filter.descendants === true, Filter.FILTER_FOLLOWED],
   ];
   return kinds.reduce((bits, [asked, bit]) => (asked ? bits | bit : bits), 0);
 }

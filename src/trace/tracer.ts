@@ -7,6 +7,7 @@ import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { asFailure, guessOn } from "../guess/run.ts";
+import { guessTgid } from "../guess/task.ts";
 import { monotonicNs } from "../kernel/clock.ts";
 import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
@@ -16,14 +17,17 @@ import {
   EventKind,
   EventView,
   Loss,
+  Offset,
   readEvent,
   type Event,
   type TraceMap,
+  type TraceProgram,
 } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
 import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
+import { Descendants } from "./descendants.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
@@ -37,7 +41,13 @@ import {
   type KernelFilter,
 } from "./kernel_filter.ts";
 import { listOpen } from "./listing.ts";
-import { ACCEPT_UNKNOWN, countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
+import {
+  ACCEPT_UNKNOWN,
+  countLosses,
+  DATAGRAMS_MISSED,
+  PROCESS_MISSED,
+  type LossCount,
+} from "./losses.ts";
 import { meanwhile } from "./meanwhile.ts";
 import {
   knownTotals,
@@ -49,6 +59,7 @@ import {
 import { Opens } from "./opens.ts";
 import {
   acceptPoints,
+  birthPrograms,
   missedIsLost,
   udpPrograms,
   type KprobePoint,
@@ -98,6 +109,11 @@ export interface Trace extends AsyncDisposable {
    * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
   sample(): TracedEvent[];
+  /**
+   * Calls `start`, which must start one process: with the filter `descendants` only what that and its descendants do is
+   * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see the process.
+   */
+  launch<T extends { pid: number }>(start: () => T): T;
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
@@ -123,6 +139,8 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   }
   const { filter = NO_FILTER } = options;
   const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  if (filter.descendants === true)
+    all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));
   const attached = openFirst(host, report, withFilter(all, filter), filter, notes);
   fillFilter(host.shim, attached.object, filter);
   const listing = listOpen({ host, ...attached });
@@ -247,7 +265,8 @@ function openChecked(
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
     let attached: (Attached & AttachedTrace) | null = null;
     try {
-      attached = open(host, made, mode, point, (udp ?? NO_UDP).points);
+      const follow = filter.descendants === true;
+      attached = open(host, made, mode, point, (udp ?? NO_UDP).points, follow);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
       const early: Event[] = [];
@@ -286,12 +305,14 @@ function open(
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
+  follow: boolean,
 ): Attached & AttachedTrace {
   let rings: PerfRings | null = null;
   try {
-    const attached = attachTrace(host, mode, made, accept, udp, (loaded) => {
+    const ready = (loaded: KernelObject) => {
       rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
-    });
+    };
+    const attached = attachTrace(host, mode, made, accept, udp, ready, follow);
     return { ...attached, rings: rings! };
   } catch (error) {
     if (rings !== null) host.shim.ringsClose(rings);
@@ -321,7 +342,10 @@ function running(of: Running): Trace {
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
+  let closed = false;
   const matches = mayMatch(of.filter);
+  const descendants =
+    of.filter.descendants === true ? new Descendants(host.shim, object, tgid) : null;
   const began = monotonicNs();
   /** What the tool does itself; with `self`, only what it did to get ready. */
   const isOwn = (event: Event) =>
@@ -336,11 +360,10 @@ function running(of: Running): Trace {
     return { cause: "accept possibly missed, its probe was busy", count };
   };
 
-  const missedDatagrams = (): LossCount => {
-    const loaded = udpPrograms.filter((program) => object.loaded(program));
+  const missedBy = (programs: readonly TraceProgram[], cause: string): LossCount => {
+    const loaded = programs.filter((program) => object.loaded(program));
     const misses = loaded.map((program) => host.shim.progMisses(object.progFd(program)));
-    const count = BigInt(misses.reduce((sum, n) => sum + n, 0));
-    return { cause: DATAGRAMS_MISSED, count };
+    return { cause, count: BigInt(misses.reduce((sum, n) => sum + n, 0)) };
   };
 
   const counted = (cause: number): bigint => {
@@ -378,7 +401,8 @@ function running(of: Running): Trace {
   const pollInto = (sink: EventSink, last: boolean): void => {
     drain.into(queue);
     const show: Show = (event, kind) => {
-      const asked = !isOwn(event) && matches(event);
+      const followed = descendants?.own(event, kind === "accept") !== false;
+      const asked = followed && !isOwn(event) && matches(event);
       // Of a connection that was accepted by one process the close may be another's.
       if (!asked && kind !== "close") return;
       if (samples?.shown(event) !== false && asked)
@@ -416,11 +440,21 @@ function running(of: Running): Trace {
     losses: () =>
       countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
-        [missed(), missedDatagrams(), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
+        [
+          missed(),
+          missedBy(udpPrograms, DATAGRAMS_MISSED),
+          missedBy(birthPrograms, PROCESS_MISSED),
+          { cause: ACCEPT_UNKNOWN, count: accepts.lost },
+        ],
       ),
     maps: () => object.hashMaps(),
+    launch(start) {
+      if (descendants === null) throw new RangeError("the trace was opened without `descendants`");
+      return descendants.launch(start);
+    },
     async [Symbol.asyncDispose]() {
-      close(host, { object, rings });
+      if (!closed) close(host, { object, rings });
+      closed = true;
     },
   };
 }

@@ -214,7 +214,9 @@ describe.each(modes)("%s", (mode) => {
       const actor = new Actor("no-route");
       const { pid } = await actor.hear<{ pid: number }>();
       const told = on.await(3, ofPid(pid));
-      expect(told.map(({ conn: { tup } }) => tup.dport).toSorted()).toEqual([7001, 7002, 7003]);
+      expect(new Set(told.map(({ conn: { tup } }) => tup.dport))).toEqual(
+        new Set([7001, 7002, 7003]),
+      );
       await actor.end();
     },
   );

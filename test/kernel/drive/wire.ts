@@ -9,7 +9,7 @@ import { fillFilter, withFilter, type KernelFilter } from "../../../src/trace/ke
 import { traceConstants } from "../../../src/trace/offsets.ts";
 import { acceptPoints } from "../../../src/trace/programs.ts";
 import { NO_UDP, udpPoints } from "../../../src/trace/udp.ts";
-import { EventKind, type Event, type TraceMap } from "../../../src/record/layout.gen.ts";
+import { EventKind, Loss, type Event, type TraceMap } from "../../../src/record/layout.gen.ts";
 import type { Mode } from "./modes.ts";
 import { until } from "./peer.ts";
 
@@ -72,7 +72,7 @@ export class Wire implements Disposable {
   losses(): bigint[] {
     const fd = this.#attached.object.mapFd("losses");
     const value = new BigUint64Array(1);
-    return Array.from({ length: 8 }, (_, cause) => {
+    return Array.from({ length: Loss.LOSS_MAX }, (_, cause) => {
       this.#host.shim.mapLookup(fd, Uint32Array.of(cause), value);
       return value[0]!;
     });

@@ -48,12 +48,15 @@ export function launch(trace: Pick<Trace, "launch">, words: readonly string[]): 
 /** A trace that knows how many of the connections it has told of are still open. */
 export interface Watched {
   trace: Pick<Trace, "poll" | "sample" | "losses" | "rest">;
-  /** Resolves when nothing more is to come of processes that are over: all told is closed, or `LINGER_MS` are over. */
-  drained(): Promise<void>;
+  /**
+   * Resolves when nothing more is to come of processes that are over: all that was told of is closed, or `LINGER_MS` are
+   * over. Says how many are still open: they are those of processes that live on.
+   */
+  drained(): Promise<number>;
 }
 
-/** With tracepoints a close comes when the peer has acknowledged it. */
-const LINGER_MS = 1000;
+/** With tracepoints a close comes when the peer has acknowledged it, and the end of a UDP socket is asked for each second. */
+const LINGER_MS = 2000;
 /** How late the end of the command may be noticed. */
 const REST_MS = 50;
 
@@ -77,6 +80,7 @@ export function watched(trace: Watched["trace"]): Watched {
       const seen = polls + SETTLED_POLLS;
       while ((polls < seen || open.size > 0) && performance.now() < deadline)
         await Bun.sleep(REST_MS);
+      return open.size;
     },
   };
 }

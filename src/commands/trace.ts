@@ -220,9 +220,13 @@ function stopper() {
   return {
     signal: controller.signal,
     /** `drained` resolves when what it has done has been told. */
-    endWith(launched: Launched, drained: () => Promise<void>) {
+    endWith(launched: Launched, drained: () => Promise<number>) {
       command = launched;
-      void launched.ended.then(drained).then(() => controller.abort());
+      void launched.ended.then(drained).then((open) => {
+        if (open > 0)
+          log.info(`the command has ended; what is still open, ${open}, is not traced any longer`);
+        controller.abort();
+      });
     },
   };
 }

@@ -1,7 +1,9 @@
 /** What the kernel side sends, before anything in user space looks at it. */
 import { guessOn } from "../../../src/guess/run.ts";
 import type { GuessReport } from "../../../src/guess/report.ts";
+import { guessTgid } from "../../../src/guess/task.ts";
 import { openHost } from "../../../src/kernel/host.ts";
+import type { KernelObject } from "../../../src/kernel/object.ts";
 import { attachTrace, type AttachedTrace } from "../../../src/trace/attach.ts";
 import { drainer, type Drain } from "../../../src/trace/drain.ts";
 import { flowSource } from "../../../src/trace/flow_source.ts";
@@ -9,7 +11,13 @@ import { fillFilter, withFilter, type KernelFilter } from "../../../src/trace/ke
 import { traceConstants } from "../../../src/trace/offsets.ts";
 import { acceptPoints } from "../../../src/trace/programs.ts";
 import { NO_UDP, udpPoints } from "../../../src/trace/udp.ts";
-import { EventKind, Loss, type Event, type TraceMap } from "../../../src/record/layout.gen.ts";
+import {
+  EventKind,
+  Loss,
+  Offset,
+  type Event,
+  type TraceMap,
+} from "../../../src/record/layout.gen.ts";
 import type { Mode } from "./modes.ts";
 import { until } from "./peer.ts";
 
@@ -32,12 +40,19 @@ export class Wire implements Disposable {
     const report = reports.get(mode) ?? guessOn(host);
     reports.set(mode, report);
     const made = withFilter({ constants: traceConstants(report) }, filter);
+    const follow = filter.descendants === true;
+    if (follow)
+      made.constants = new Map(made.constants).set(
+        Offset.OFFSET_TASK_TGID,
+        BigInt(guessTgid(host)),
+      );
     const udp = filter.protocols.includes("tcp") ? NO_UDP : udpPoints(report, mode);
     let rings: ReturnType<typeof host.shim.ringsOpen>;
     const accept = acceptPoints[0]!;
-    this.#attached = attachTrace(host, mode, made, accept, udp.points, (object) => {
+    const ready = (object: KernelObject) => {
       rings = host.shim.ringsOpen(object.mapFd("events"), RING_PAGES);
-    });
+    };
+    this.#attached = attachTrace(host, mode, made, accept, udp.points, ready, follow);
     this.mode = mode;
     this.#host = host;
     this.#drain = drainer(host.shim, this.#attached.object, rings!);
@@ -67,6 +82,17 @@ export class Wire implements Disposable {
     const fd = this.#attached.object.mapFd("filter_pids");
     this.#host.shim.mapDelete(fd, Uint32Array.of(instead));
     this.#host.shim.mapUpdate(fd, Uint32Array.of(pid), Uint32Array.of(1));
+  }
+
+  /** As if it were the command. */
+  follow(tgid: number): void {
+    const fd = this.#attached.object.mapFd("followed");
+    this.#host.shim.mapUpdate(fd, Uint32Array.of(tgid), BigUint64Array.of(1n));
+  }
+
+  isFollowed(tgid: number): boolean {
+    const fd = this.#attached.object.mapFd("followed");
+    return this.#host.shim.mapLookup(fd, Uint32Array.of(tgid), new BigUint64Array(1));
   }
 
   losses(): bigint[] {

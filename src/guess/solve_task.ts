@@ -13,6 +13,8 @@ export interface TaskSample {
  * every Linux. One is the answer. Threads whose pid is not known must at least have different ones.
  */
 export function tgidOffsets(samples: readonly TaskSample[]): number[] {
+  const process = samples[0]?.tgid;
+  if (process === undefined) return [];
   const views = samples.map(
     ({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
   );
@@ -24,10 +26,9 @@ export function tgidOffsets(samples: readonly TaskSample[]): number[] {
       ({ tgid, pid }, i) =>
         views[i]!.getUint32(at, true) === tgid && (pid === null ? pids[i] !== 0 : pids[i] === pid),
     );
-    if (fits && new Set(pids).size === samples.length && !pids.includes(samples[0]!.tgid))
-      offsets.push(at);
+    if (fits && new Set(pids).size === samples.length && !pids.includes(process)) offsets.push(at);
   }
-  return samples.length === 0 ? [] : offsets;
+  return offsets;
 }
 
 const INT = 4;

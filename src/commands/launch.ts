@@ -30,19 +30,21 @@ export interface Launched {
  * alone, so that a pipe gets nothing else. Throws a LaunchError.
  */
 export function launch(trace: Pick<Trace, "launch">, words: readonly string[]): Launched {
-  const child = trace.launch(() => {
-    try {
-      return Bun.spawn([...words], { stdin: "inherit", stdout: 2, stderr: 2 });
-    } catch (error) {
-      throw new LaunchError(words[0]!, error as Error);
-    }
-  });
+  const child = trace.launch(() => spawn(words));
   return {
     pid: child.pid,
     kill: (signal) => child.kill(signal),
     // Bun's number for a signal is that of shells.
     ended: child.exited,
   };
+}
+
+function spawn(words: readonly string[]) {
+  try {
+    return Bun.spawn([...words], { stdin: "inherit", stdout: 2, stderr: 2 });
+  } catch (error) {
+    throw new LaunchError(words[0]!, error as Error);
+  }
 }
 
 /** A trace that knows how many of the connections it has told of are still open. */

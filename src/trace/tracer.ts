@@ -27,7 +27,7 @@ import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
 import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
-import { Descendants } from "./descendants.ts";
+import { Descendants, type Startable } from "./descendants.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
@@ -111,9 +111,9 @@ export interface Trace extends AsyncDisposable {
   sample(): TracedEvent[];
   /**
    * Calls `start`, which must start one process: with the filter `descendants` only what that and its descendants do is
-   * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see the process.
+   * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see its start.
    */
-  launch<T extends { pid: number }>(start: () => T): T;
+  launch<T extends Startable>(start: () => T): T;
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
@@ -401,7 +401,9 @@ function running(of: Running): Trace {
   const pollInto = (sink: EventSink, last: boolean): void => {
     drain.into(queue);
     const show: Show = (event, kind) => {
-      const followed = descendants?.own(event, kind === "accept") !== false;
+      const accept = kind === "close" ? descendants?.acceptOf(event) : null;
+      if (accept) show(accept, "accept");
+      const followed = descendants?.own(event, kind) !== false;
       const asked = followed && !isOwn(event) && matches(event);
       // Of a connection that was accepted by one process the close may be another's.
       if (!asked && kind !== "close") return;

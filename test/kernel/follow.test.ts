@@ -257,7 +257,8 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
   test("a command whose start was not seen is refused", async () => {
     const filter = { ...NO_FILTER, descendants: true };
     await using trace = await openTrace({ attach: mode, debug: false, filter });
-    expect(() => trace.launch(() => ({ pid: process.pid }))).toThrow("its start was not seen");
+    const not = { pid: process.pid, kill: () => {} };
+    expect(() => trace.launch(() => not)).toThrow("its start was not seen");
   });
 
   test("a process that gets the pid of one that was followed is not followed", async () => {

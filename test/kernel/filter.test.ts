@@ -207,6 +207,29 @@ describe.each(modes)("%s", (mode) => {
     expect(locally.entries("conns")).toBe(0);
   });
 
+  test("a socket that is used again is not taken for one with its former local port", () => {
+    const listener = new peer.Listener("127.0.0.1");
+    using nobody = refusing("127.0.0.1");
+    const fd = peer.check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
+    expect(libc.connect(fd, sockaddr("127.0.0.1", nobody.port))).toBe(-k.ECONNREFUSED);
+    const former = peer.nameOf(libc.getsockname, fd).port;
+    expect(former).toBeGreaterThan(0);
+    const localPorts = Array.from({ length: 65_536 }, (_, port) => port);
+    using on = wire(mode, { localPorts: localPorts.filter((port) => port && port !== former) });
+    peer.check(libc.connect(fd, sockaddr("127.0.0.1", listener.port)), "connect");
+    const client = new peer.Peer(fd, "connect");
+    const server = listener.accept();
+    expect(client.truth.local.port).not.toBe(former);
+    client.abort();
+    server.awaitReset();
+    server.close();
+    const told = on.await(4, touches(listener.port));
+    expect(counts(told)).toEqual(ends(1, true, true));
+    // Had it been left out at first, its process would not be known.
+    expect(told.filter(remote(listener.port)).every(ofPid(process.pid))).toBe(true);
+    listener.close();
+  });
+
   test.skipIf(mode === "tracepoint")(
     "a connect that failed before it had a local port passes a filter of local ports",
     async () => {

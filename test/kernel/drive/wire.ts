@@ -51,6 +51,8 @@ export class Wire implements Disposable {
     const accept = acceptPoints[0]!;
     const ready = (object: KernelObject) => {
       rings = host.shim.ringsOpen(object.mapFd("events"), RING_PAGES);
+      // Before anything is attached: so not even the rest of the host slips in.
+      fillFilter(host.shim, object, filter);
     };
     this.#attached = attachTrace(host, mode, made, accept, udp.points, ready, follow);
     this.mode = mode;
@@ -60,7 +62,6 @@ export class Wire implements Disposable {
       this.#attached.object[Symbol.dispose]();
       host.shim.ringsClose(rings);
     };
-    fillFilter(host.shim, this.#attached.object, filter);
   }
 
   /** Until so many of them match, and then whatever is there. */

@@ -17,6 +17,8 @@ inline_always void attempting(u64 sk, u64 address, u32 length)
 	u64 thread = bpf_get_current_pid_tgid();
 	struct attempt attempt = { .sk = sk, .address = address, .length = length };
 
+	if (!current_wanted())
+		return;
 	if (bpf_map_update_elem(&attempts, &thread, &attempt, BPF_ANY) != 0)
 		count_loss(LOSS_ATTEMPT_MAP_FULL);
 }

@@ -207,14 +207,15 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 /* An incoming connection is there. live is zeroed but for its owner and flags. */
 inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 {
-	if (!read_tuple(sk, &live->event.conn.tup)) {
-		count_loss(LOSS_TUPLE_UNREADABLE);
-		return;
-	}
-	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport) ||
-	    is_foreign(&live->event))
+	if (is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
+	if (!read_tuple(sk, &live->event.conn.tup)) {
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
+		return;
+	}
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return;
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);
 	/* Told all the same where an accept says so itself; a handshake alone would wait for its accept for ever. */

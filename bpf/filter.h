@@ -112,6 +112,7 @@ inline_always int is_followed(u32 tgid)
 	return bpf_map_lookup_elem(&followed, &tgid) != 0;
 }
 
+/* What the current process begins. */
 inline_always int current_wanted(void)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;

@@ -122,9 +122,10 @@ export const traceCommand = command({
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
-    const running = watched(trace);
     const launched = command.length === 0 || stop.signal.aborted ? null : launch(trace, command);
-    if (launched !== null) stop.endWith(launched, running.drained);
+    const running = launched && watched(trace);
+    if (launched && running) stop.endWith(launched, running.drained);
+    const source = running?.trace ?? trace;
     const format = formatSince(readClocks().monoNs);
     for (const note of trace.notes) log.warn(note);
     const tellMaps = () => {
@@ -137,7 +138,7 @@ export const traceCommand = command({
     const wanted = sieve(filter);
     const expected = new Expected(wish?.expectations ?? []);
     const summary = await follow({
-      trace: args.debug === true ? counted(running.trace, counts) : running.trace,
+      trace: args.debug === true ? counted(source, counts) : source,
       format,
       writer: createWriter(),
       clocks: readClocks,

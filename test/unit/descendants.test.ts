@@ -81,8 +81,8 @@ describe("a command", () => {
   test("is started while the tool itself is followed, and no longer", () => {
     const followed = new Set<number>();
     const descendants = descendantsOf(process.pid, followed, 77);
-    const child = descendants.launch(() => ({ ...processOf(77), then: [...followed] }));
-    expect(child.then).toEqual([process.pid]);
+    const child = descendants.launch(() => ({ ...processOf(77), during: [...followed] }));
+    expect(child.during).toEqual([process.pid]);
     expect(followed.size).toBe(0);
   });
 

@@ -28,7 +28,7 @@ describe("without a filter", () => {
         [Offset.OFFSET_FILTERS, 0n],
       ]),
     );
-    expect(made.entries).toEqual({ conns: 7, filter_pids: 1, filter_ports: 1 });
+    expect(made.entries).toEqual({ conns: 7, filter_pids: 1, filter_ports: 1, followed: 1 });
   });
 
   test("everything may match", () => {
@@ -57,11 +57,18 @@ describe("what is written into the maps", () => {
     );
   });
 
+  test("there is room for processes only if they are followed", () => {
+    const asked = withFilter({ constants: new Map() }, filter({ descendants: true }));
+    expect(asked.entries?.["followed"]).toBe(32_768);
+    expect(asked.constants.get(Offset.OFFSET_FILTERS)).toBe(BigInt(Filter.FILTER_FOLLOWED));
+  });
+
   test("the maps have room for all of it", () => {
     const asked = filter({ pids: [1, 2, 3], ports: [80, 443] });
     expect(withFilter({ constants: new Map() }, asked).entries).toEqual({
       filter_pids: 3,
       filter_ports: 2,
+      followed: 1,
     });
   });
 });

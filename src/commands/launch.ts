@@ -75,7 +75,17 @@ export function watched(trace: Watched["trace"]): Watched {
     return events;
   };
   return {
-    trace: { ...trace, poll, rest: (ms) => trace.rest(Math.min(ms, REST_MS)) },
+    // Not pollInto, which would show records that nobody has looked at.
+    trace: {
+      poll,
+      sample: () => trace.sample(),
+      losses: () => trace.losses(),
+      rest(leastMs, mostMs) {
+        trace.rest(Math.min(leastMs, REST_MS), Math.min(mostMs, REST_MS));
+        // As if a signal had come: the event loop, which notices the end, gets its turn.
+        return false;
+      },
+    },
     async drained() {
       const deadline = performance.now() + LINGER_MS;
       // What is told of within a millisecond before a poll waits for the next one.

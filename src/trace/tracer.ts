@@ -344,6 +344,7 @@ function running(of: Running): Trace {
   let polls = 0;
   let closed = false;
   const matches = mayMatch(of.filter);
+  const unfiltered = asksForAll(of.filter);
   const descendants =
     of.filter.descendants === true ? new Descendants(host.shim, object, tgid) : null;
   const began = monotonicNs();
@@ -389,7 +390,7 @@ function running(of: Running): Trace {
     samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p);
   /** Is shown as it is, and brings no accept along. */
   const isDirect = (view: DataView, p: number): boolean =>
-    asksForAll(of.filter) &&
+    unfiltered &&
     kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
     !accepts.concern(view, p) &&
     pidAt(view, p) !== tgid;
@@ -407,8 +408,7 @@ function running(of: Running): Trace {
       const asked = followed && !isOwn(event) && matches(event);
       // Of a connection that was accepted by one process the close may be another's.
       if (!asked && kind !== "close") return;
-      if (samples?.shown(event) !== false && asked)
-        sink.event(toConnEvent(event, kind, known));
+      if (samples?.shown(event) !== false && asked) sink.event(toConnEvent(event, kind, known));
     };
     queue.take(last ? Infinity : Number(monotonicNs() - SETTLED_NS), (view, p) => {
       if (!isPlain(view, p)) return showAny(readEvent(view, p), show);

@@ -1,6 +1,7 @@
 /** What of the user's filters goes to the kernel side, and the same decision on this side. */
 import { describe, expect, test } from "bun:test";
 import {
+  asksForAll,
   filterMaps,
   kindsOf,
   mayMatch,
@@ -85,6 +86,18 @@ test.each<[Partial<KernelFilter>, number]>([
   [{ protocols: ["tcp"] }, 0],
 ])("%j asks the programs for %d", (some, bits) => {
   expect(kindsOf(filter(some))).toBe(bits);
+});
+
+test("only where nothing is asked for everything is", () => {
+  expect(asksForAll(NO_FILTER)).toBe(true);
+  for (const some of [
+    { pids: [1] },
+    { families: [6] },
+    { protocols: ["tcp"] },
+    { protocols: ["udp"] },
+    { descendants: true },
+  ] as const)
+    expect([some, asksForAll(filter(some))]).toEqual([some, false]);
 });
 
 describe("on this side", () => {

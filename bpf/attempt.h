@@ -17,6 +17,8 @@ inline_always void attempting(u64 sk, u64 address, u32 length)
 	u64 thread = bpf_get_current_pid_tgid();
 	struct attempt attempt = { .sk = sk, .address = address, .length = length };
 
+	if (!current_wanted())
+		return;
 	if (bpf_map_update_elem(&attempts, &thread, &attempt, BPF_ANY) != 0)
 		count_loss(LOSS_ATTEMPT_MAP_FULL);
 }
@@ -93,8 +95,13 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 	}
 	if (!read_attempt(&attempt, &live->event.conn.tup))
 		return;
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return;
 	begin(attempt.sk, live, DIRECTION_OUTGOING);
 	own_by_current(&live->event);
+	if (is_foreign(&live->event))
+		return;
+	judge_owner(&live->event);
 	tell_failure(ctx, live, -result);
 }
 

@@ -3,8 +3,6 @@
 #ifndef CONN_H
 #define CONN_H
 
-#include "maps.h"
-#include "offsets.h"
 #include "totals.h"
 
 #define V4_MAPPED                                                                                  \
@@ -94,6 +92,8 @@ inline_always void emit(void *ctx, struct live *live, u32 kind)
 	/* BPF_F_CURRENT_CPU is 4.6+; the number itself works everywhere. */
 	u64 cpu = bpf_get_smp_processor_id();
 
+	if (is_unwanted(live))
+		return;
 	live->event.kind = kind;
 	if (bpf_perf_event_output(ctx, &events, cpu, &live->event, sizeof(live->event)) != 0)
 		spill_event(&live->event, cpu);
@@ -103,6 +103,7 @@ inline_always void own_by_current(struct event *event)
 {
 	event->conn.tup.pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	note_followed(event);
 }
 
 /* A connection begins: now, in the direction given, owned by nobody yet. */
@@ -129,7 +130,7 @@ inline_always int remember(u64 sk, struct live *live)
 {
 	if (bpf_map_update_elem(&conns, &sk, live, BPF_ANY) == 0)
 		return 1;
-	count_loss(LOSS_CONNECTION_MAP_FULL);
+	count_loss_of(live, LOSS_CONNECTION_MAP_FULL);
 	return 0;
 }
 
@@ -167,6 +168,10 @@ inline_always void connecting(u64 sk, struct live *live)
 	}
 	own_by_current(&live->event);
 	read_tuple(sk, &live->event.conn.tup);
+	/* Without skc_num no port has been chosen yet: what the tuple has then is an earlier connection's. */
+	if (!ends_wanted(&live->event.conn.tup, skc_num(sk)) || is_foreign(&live->event))
+		return;
+	judge_owner(&live->event);
 	remember(sk, live);
 }
 
@@ -179,6 +184,8 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 	int known = recall(sk, live);
 
 	if (!known) {
+		if (filters(FILTER_FOLLOWED))
+			return;
 		begin(sk, live, DIRECTION_OUTGOING);
 		live->event.flags = FACT_UNSEEN_OPEN;
 	}
@@ -191,7 +198,12 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 		live->event.flags |= FACT_NO_SYN;
 	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
 	if (!read_tuple(sk, &live->event.conn.tup)) {
-		count_loss(LOSS_TUPLE_UNREADABLE);
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
+		return;
+	}
+	/* Its local port is known now. */
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport)) {
+		bpf_map_delete_elem(&conns, &sk);
 		return;
 	}
 	if (known ? update(sk, live) : remember(sk, live))
@@ -201,10 +213,15 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 /* An incoming connection is there. live is zeroed but for its owner and flags. */
 inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 {
+	if (is_foreign(&live->event))
+		return;
+	judge_owner(&live->event);
 	if (!read_tuple(sk, &live->event.conn.tup)) {
-		count_loss(LOSS_TUPLE_UNREADABLE);
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
 		return;
 	}
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return;
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);
 	/* Told all the same where an accept says so itself; a handshake alone would wait for its accept for ever. */
@@ -223,10 +240,15 @@ inline_always int was_established(u64 sk, u32 state)
 	return state == TCP_STATE_CLOSE && rcv_nxt(sk) != 0;
 }
 
-/* A connection that was open before the trace: whether it sent the SYN or received it is not known. live is zeroed. */
+/*
+ * A connection that was open before the trace: whether it sent the SYN or received it is not known. One that was not
+ * remembered because of its ends is still not asked for. live is zeroed.
+ */
 inline_always int recall_unseen(u64 sk, struct live *live, u32 state)
 {
-	if (!was_established(sk, state) || !is_tcp(sk) || !read_tuple(sk, &live->event.conn.tup))
+	if (filters(FILTER_FOLLOWED) || !was_established(sk, state) || !is_tcp(sk) ||
+	    !read_tuple(sk, &live->event.conn.tup) ||
+	    !ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
 		return 0;
 	begin(sk, live, DIRECTION_UNKNOWN);
 	live->event.flags = FACT_ESTABLISHED | FACT_UNSEEN_OPEN;

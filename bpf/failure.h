@@ -22,7 +22,7 @@ inline_always u16 failure_of(u64 sk)
 inline_always void note_failure(struct live *live, u16 reason)
 {
 	if (!reason)
-		count_loss(LOSS_FAILURE_UNKNOWN);
+		count_loss_of(live, LOSS_FAILURE_UNKNOWN);
 	live->event.flags |= FACT_FAILED;
 	live->event.conn.tcp_stats.failure_reason = reason;
 }
@@ -46,8 +46,11 @@ inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
 {
 	if (bpf_map_delete_elem(&conns, &sk) != 0)
 		return 0;
+	/* Its local port may have been chosen since it began. */
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return 1;
 	if (!live->event.conn.tup.sport)
-		count_loss(LOSS_TUPLE_UNREADABLE);
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
 	tell_failure(ctx, live, reason);
 	return 1;
 }

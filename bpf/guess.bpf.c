@@ -23,6 +23,8 @@
 /* guess_command.armed: which of the calls inside the tool's own send is to be copied. */
 #define ARMED_CALL 1 /* ip_make_skb, ip6_make_skb: what lies behind the arguments */
 #define ARMED_SKB 2  /* ip_send_skb: the sk_buff */
+#define ARMED_TASK                                                                                 \
+	3 /* wake_up_new_task, sched_process_fork: a thread of the tool's own that is being born */
 
 /* Low four bits of the option name; the rest is the cookie. */
 #define ASK_SOCK 1 /* copy the sock of this system call */
@@ -246,6 +248,34 @@ int on_ip_send_skb(void *ctx)
 	}
 	copy_chunk(&snapshot, WINDOW_SKB, skb);
 	finish(&snapshot, 0);
+	return 0;
+}
+
+/* A struct task_struct, as large as a sock. */
+inline_always void copy_task(u64 task)
+{
+	struct snapshot snapshot = {};
+
+	if (!called_by_tool(read_command(), ARMED_TASK))
+		return;
+	peek(&snapshot, task);
+	copy_rest(&snapshot, task);
+	finish(&snapshot, task);
+}
+
+/* void wake_up_new_task(struct task_struct *p) */
+SEC("kprobe/wake_up_new_task")
+int on_wake_up_new_task(void *ctx)
+{
+	copy_task(reg(ctx, REG_ARG1));
+	return 0;
+}
+
+/* Tracepoint mode: sched_process_fork(struct task_struct *parent, struct task_struct *child) */
+SEC("raw_tp/sched_process_fork")
+int on_sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	copy_task(ctx->args[1]);
 	return 0;
 }
 

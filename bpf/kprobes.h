@@ -16,7 +16,7 @@ inline_always void accepted(void *ctx, u64 sk, struct live *live)
 	if (!sk || !is_tcp(sk))
 		return;
 	own_by_current(&live->event);
-	live->event.flags = FACT_ACCEPTED;
+	live->event.flags |= FACT_ACCEPTED;
 	/* Reset while it waited to be accepted. */
 	live->event.conn.tcp_stats.failure_reason = failure_of(sk);
 	if (live->event.conn.tcp_stats.failure_reason)

@@ -43,9 +43,9 @@ struct attempt {
 
 /*
  * kprobe mode: calls of tcp_v4_connect and tcp_v6_connect by pid_tgid.
- * Inserted when they are entered, deleted when they return; the next connect of that thread overwrites what a return
- * that was not seen has left. Full: LOSS_ATTEMPT_MAP_FULL counts it, and should that connect fail before its SYN,
- * nobody tells.
+ * Inserted when they are entered, by processes that are asked for; deleted when they return; the next connect of that
+ * thread overwrites what a return that was not seen has left. Full: LOSS_ATTEMPT_MAP_FULL counts it, and should that
+ * connect fail before its SYN, nobody tells.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

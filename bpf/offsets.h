@@ -63,6 +63,17 @@ ACCESSOR(write_seq, u32, OFFSET_WRITE_SEQ)
 ACCESSOR(rcv_nxt, u32, OFFSET_RCV_NXT)
 ACCESSOR(copied_seq, u32, OFFSET_COPIED_SEQ)
 
+/* struct task_struct, of any thread; only for follow.h */
+ACCESSOR(task_tgid, u32, OFFSET_TASK_TGID)
+
+inline_always u32 task_pid(u64 task)
+{
+	u32 value = 0;
+
+	read_kernel(value, task + constant(OFFSET_TASK_TGID) - sizeof(value));
+	return value;
+}
+
 /* struct sk_buff */
 ACCESSOR(skb_sk, u64, OFFSET_SKB_SK)
 

@@ -74,8 +74,9 @@ inline_always int take_up_waiting(u64 sk, struct live *live)
  */
 inline_always void take_up_connecting(u64 sk, struct live *live)
 {
-	if ((skc_state(sk) & 15) != TCP_STATE_SYN_SENT || !is_tcp(sk) ||
-	    !read_tuple(sk, &live->event.conn.tup))
+	if (filters(FILTER_FOLLOWED) || (skc_state(sk) & 15) != TCP_STATE_SYN_SENT || !is_tcp(sk) ||
+	    !read_tuple(sk, &live->event.conn.tup) ||
+	    !ends_wanted(&live->event.conn.tup, skc_num(sk)))
 		return;
 	begin(sk, live, DIRECTION_OUTGOING);
 	live->event.flags = FACT_UNSEEN_OPEN;

@@ -259,6 +259,22 @@ enum conn_fact {
 	FACT_TOTALS_LOST = 512,
 	/* Ended by an error: failure_reason says which, 0 when that is unknown. */
 	FACT_FAILED = 1024,
+	/* Certainly not asked for: see filter.h. The tool never sees it. */
+	FACT_UNWANTED = 2048,
+	/* Its process is the command of `trace -- CMD`, or one that this has led to. */
+	FACT_FOLLOWED = 4096,
+};
+
+/* What OFFSET_FILTERS asks for, a bit set; the three of ports are also the values of filter_ports. */
+enum filter {
+	FILTER_PIDS = 1,
+	FILTER_PORTS = 2, /* at either end */
+	FILTER_LOCAL_PORTS = 4,
+	FILTER_REMOTE_PORTS = 8,
+	FILTER_IPV4 = 16, /* nothing else */
+	FILTER_IPV6 = 32,
+	FILTER_NO_TCP = 64,    /* without UDP its programs are not attached */
+	FILTER_FOLLOWED = 128, /* of processes that are followed: see follow.h */
 };
 
 /*
@@ -320,6 +336,7 @@ enum loss {
 	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be remembered */
 	LOSS_FAILURE_UNKNOWN,	  /* a failure whose errno could not be read */
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
+	LOSS_PROCESS_MAP_FULL,	  /* a process that could not be followed */
 	LOSS_MAX,
 };
 
@@ -381,6 +398,10 @@ enum offset {
 	OFFSET_GSO_SEGS,
 	/* Not an offset: 1 where struct sock_common begins as struct sock_start (offsets.h) does. */
 	OFFSET_USUAL_SOCK,
+	/* Bits of enum filter. */
+	OFFSET_FILTERS,
+	/* Guessed only to follow processes. pid comes right before it. */
+	OFFSET_TASK_TGID,
 	OFFSET_MAX,
 };
 

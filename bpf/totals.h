@@ -10,8 +10,7 @@
 #ifndef TOTALS_H
 #define TOTALS_H
 
-#include "maps.h"
-#include "offsets.h"
+#include "filter.h"
 
 /* A bit of sk_flags (enum sock_flags, second from the start since 2.6): the peer's FIN has arrived. */
 #define SOCK_DONE 1
@@ -101,7 +100,7 @@ inline_always void take_totals(u64 sk, struct live *live)
 	if (read_totals(sk, live))
 		return;
 	live->event.flags |= FACT_COUNTERS_UNSTABLE;
-	count_loss(LOSS_COUNTERS_UNSTABLE);
+	count_loss_of(live, LOSS_COUNTERS_UNSTABLE);
 }
 
 #endif

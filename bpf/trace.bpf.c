@@ -3,6 +3,7 @@
  * The tracer's programs: a table of contents. Either the kprobes or the tracepoints are loaded, never both.
  * Keeps to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global data.
  */
+#include "follow.h"
 #include "kprobes.h"
 #include "open.h"
 #include "sample.h"
@@ -165,6 +166,22 @@ int on_udp_destroy_sock(void *ctx)
 	return 0;
 }
 
+/* void wake_up_new_task(struct task_struct *p): the end of every fork and clone, before the child runs */
+SEC("kprobe/wake_up_new_task")
+int on_wake_up_new_task(void *ctx)
+{
+	forked(reg(ctx, REG_ARG1));
+	return 0;
+}
+
+/* void __put_task_struct(struct task_struct *tsk) */
+SEC("kprobe/__put_task_struct")
+int on_put_task_struct(void *ctx)
+{
+	freed(reg(ctx, REG_ARG1));
+	return 0;
+}
+
 /* int tcp4_seq_show(struct seq_file *seq, void *v): a line of /proc/net/tcp; attached only while the tool reads it */
 SEC("kprobe/tcp4_seq_show")
 int on_tcp4_seq_show(void *ctx)
@@ -296,6 +313,22 @@ int on_sock_recv_length(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
+	return 0;
+}
+
+/* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task */
+SEC("raw_tp/sched_process_fork")
+int on_sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	forked(ctx->args[1]);
+	return 0;
+}
+
+/* (struct task_struct *p) */
+SEC("raw_tp/sched_process_free")
+int on_sched_process_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	freed(ctx->args[0]);
 	return 0;
 }
 

@@ -78,7 +78,8 @@ inline_always void passive_established_again(void *ctx, u64 sk, struct live *liv
 			connected(ctx, sk, live);
 		return;
 	}
-	if (!read_tuple(sk, &live->event.conn.tup))
+	if (!read_tuple(sk, &live->event.conn.tup) ||
+	    !ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
 		return;
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);

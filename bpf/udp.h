@@ -104,7 +104,7 @@ inline_always int open_first(void *ctx, struct flow *flow, const struct datagram
 	u64 sk = d->sk;
 
 	begin_flow(flow, d, received);
-	flow->event.flags = FACT_FIRST_FLOW;
+	flow->event.flags |= FACT_FIRST_FLOW;
 	/* No sock begins twice in one nanosecond. */
 	flow->event.conn.conn_stats.cookie =
 		(u32)(sk >> 6) ^ (u32)flow->event.conn.conn_stats.timestamp;
@@ -126,7 +126,10 @@ inline_always int open_other(void *ctx, struct flow *flow, const struct datagram
 	return 1;
 }
 
-/* A datagram of a socket that has spoken with somebody else first. */
+/*
+ * A datagram of a socket that has spoken with somebody else first. Of processes that share a socket, those that are
+ * asked for begin the flow; then the datagrams of all count.
+ */
 inline_always void count_other(void *ctx, struct flow *fresh, const struct datagram *d,
 			       int received, u32 cookie)
 {
@@ -144,7 +147,7 @@ inline_always void count_other(void *ctx, struct flow *fresh, const struct datag
 	struct flow *flow = bpf_map_lookup_elem(&udp_flows, &key);
 
 	if (!flow) {
-		if (open_other(ctx, fresh, d, received, &key))
+		if (!current_wanted() || open_other(ctx, fresh, d, received, &key))
 			return;
 		flow = bpf_map_lookup_elem(&udp_flows, &key);
 	}
@@ -174,7 +177,7 @@ inline_always void count(void *ctx, const struct datagram *d, int received, stru
 		return;
 	}
 	/* ICMP and raw sockets pass too. */
-	if (!is_udp(sk) || open_first(ctx, fresh, d, received))
+	if (!is_udp(sk) || !current_wanted() || open_first(ctx, fresh, d, received))
 		return;
 	first = bpf_map_lookup_elem(&udp_socks, &sk);
 	if (first)

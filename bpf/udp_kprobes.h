@@ -134,6 +134,8 @@ inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 	d.sk = skb_sk(skb);
 	read_skb(skb, &at);
 	d.bytes = read_ends(&at, &d, 0) - sizeof(struct udp_header);
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
 	d.packets = packets_of(&at);
 	count(ctx, &d, 0, fresh);
 }
@@ -158,6 +160,8 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 	d.sk = sk;
 	read_skb(skb, &at);
 	read_ends(&at, &d, 1);
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
 	d.bytes = (u32)length;
 	d.packets = packets_of(&at);
 	count(ctx, &d, 1, fresh);
@@ -174,6 +178,8 @@ inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
 	d.sk = sk;
 	read_skb(skb, &at);
 	d.bytes = read_ends(&at, &d, 1) - sizeof(struct udp_header);
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
 	d.packets = 1;
 	count(ctx, &d, 1, fresh);
 }

@@ -25,6 +25,8 @@ inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct
 		return;
 	read_ends_of(sk, &d.tup);
 	d.tup.metadata &= ~METADATA_TCP;
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
 	d.sk = sk;
 	d.bytes = (u32)result;
 	d.socket_ino = ino_of(sk);

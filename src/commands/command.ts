@@ -78,10 +78,18 @@ export function optionsOf(def: ArgDef): readonly string[] | null {
 
 type Named = [name: string, def: ArgDef];
 
+/** `behind: true` on a positional: it is another command with its own flags, and stands behind `--` only. */
+const isBehind = (def: ArgDef): boolean => "behind" in def && def.behind === true;
+
 const isWord = ([, { type }]: Named): boolean => type === "positional";
 
+/** The command behind `--`, if one can be given. */
+export const behindOf = (command: Command): Named | null =>
+  Object.entries(command.flags).find(([, def]) => isBehind(def)) ?? null;
+
 /** What is given by its place. */
-export const wordsOf = (command: Command): Named[] => Object.entries(command.flags).filter(isWord);
+export const wordsOf = (command: Command): Named[] =>
+  Object.entries(command.flags).filter((word) => isWord(word) && !isBehind(word[1]));
 
 /** What begins with a dash, those of every command included. */
 export const flagsOf = (command: Command): Named[] => [

@@ -4,6 +4,7 @@ import type { ArgDef } from "citty";
 import { exitCodes, exitTexts } from "../errors.ts";
 import {
   aliasesOf,
+  behindOf,
   builtins,
   flagsOf,
   repeatOf,
@@ -20,7 +21,7 @@ export function renderHelp(path: string, command: Command): string {
     section("commands", commandRows(command)),
     section(
       "arguments",
-      wordsOf(command).map(([name, def]) => [name.toUpperCase(), describe(def)]),
+      argumentsOf(command).map(([name, def]) => [name, describe(def)]),
     ),
     section("flags", [
       ...flagsOf(command).map(([name, def]) => [spell(name, def), describe(def)]),
@@ -49,7 +50,18 @@ export function usageOf(command: Command): string {
   const required = flagsOf(command)
     .filter(([, def]) => def.required === true)
     .map(([name, def]) => ` --${name} ${valueHintOf(def)}`);
-  return `${words.join("")}${required.join("")} [flags]`;
+  const behind =
+    behindOf(command) === null ? "" : ` [-- ${behindOf(command)![0].toUpperCase()}...]`;
+  return `${words.join("")}${required.join("")} [flags]${behind}`;
+}
+
+/** As they are spelt in the usage. */
+export function argumentsOf(command: Command): [name: string, def: ArgDef][] {
+  const behind = behindOf(command);
+  return [
+    ...wordsOf(command).map(([name, def]): [string, ArgDef] => [name.toUpperCase(), def]),
+    ...(behind === null ? [] : [[`-- ${behind[0].toUpperCase()}`, behind[1]] as [string, ArgDef]]),
+  ];
 }
 
 function commandRows(command: Command): string[][] {

@@ -6,11 +6,10 @@ import {
   everyCommand,
   flagsOf,
   valueHintOf,
-  wordsOf,
   type Command,
 } from "./command.ts";
 import { exitTexts, exitCodes } from "../errors.ts";
-import { describe, usageOf } from "./help.ts";
+import { argumentsOf, describe, usageOf } from "./help.ts";
 
 export function manualPage(name: string, version: string, root: Command): string {
   const leaves = everyCommand(root).filter(({ command }) => command.run !== null);
@@ -61,9 +60,7 @@ function commandSection(path: string, command: Command): string[] {
   return [
     `.SS "${roff(path)}${roff(usageOf(command))}"`,
     `${roff(sentence(command.description))}`,
-    ...wordsOf(command).flatMap(([word, def]) =>
-      item(`\\fI${roff(word.toUpperCase())}\\fR`, describe(def)),
-    ),
+    ...argumentsOf(command).flatMap(([word, def]) => item(`\\fI${roff(word)}\\fR`, describe(def))),
     ...flagsOf(command).flatMap(([flag, def]) => {
       const hint = valueHintOf(def);
       const value = def.type === "boolean" || hint === null ? "" : ` \\fI${roff(hint)}\\fR`;

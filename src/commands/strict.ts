@@ -8,6 +8,7 @@ import { UsageError } from "../errors.ts";
 import type { ColorMode } from "../log.ts";
 import {
   aliasesOf,
+  behindOf,
   builtins,
   flagNames,
   flagsOf,
@@ -74,10 +75,12 @@ function firstWord(words: readonly string[]): number {
 function checkArgs(path: string, command: Command, given: readonly string[]) {
   const values = new Map<string, string[]>();
   const words: string[] = [];
+  let behind: string[] = [];
   const rest = [...given];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === "--") {
-      words.push(...rest);
+      if (behindOf(command) === null) words.push(...rest);
+      else behind = commandIn(path, rest);
       break;
     }
     if (!word.startsWith("-") || word === "-") {
@@ -97,7 +100,19 @@ function checkArgs(path: string, command: Command, given: readonly string[]) {
     values.set(flag, [...earlier(path, flag, def, values.get(flag), value), ...items]);
   }
   checkWords(path, command, words, values);
-  return { args: [...flagsForCitty(command, values), "--", ...words], common: commonOf(values) };
+  return {
+    args: [...flagsForCitty(command, values), "--", ...words, ...behind],
+    common: commonOf(values),
+  };
+}
+
+/** What stands behind `--`. */
+function commandIn(path: string, words: string[]): string[] {
+  if (words.length > 0 && words[0] !== "") return words;
+  throw new UsageError("the command behind -- is missing", {
+    command: path,
+    suggestion: `${path} -- curl http://localhost`,
+  });
 }
 
 function flagsForCitty(command: Command, values: ReadonlyMap<string, string[]>): string[] {
@@ -198,9 +213,10 @@ function checkWords(
   const extra = words[positionals.length];
   if (extra !== undefined) {
     const near = nearest(extra, flagNames(command));
+    const behind = behindOf(command) === null ? null : `${path} -- ${words.join(" ")}`;
     throw new UsageError(`argument "${extra}" is one too many`, {
       command: path,
-      suggestion: near === null ? null : `--${near}`,
+      suggestion: near === null ? behind : `--${near}`,
     });
   }
   const missing = positionals[words.length];

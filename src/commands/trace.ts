@@ -1,3 +1,4 @@
+import type { ArgDef } from "citty";
 import { exitCodes } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
@@ -5,7 +6,6 @@ import { log, tellError } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
-import type { Trace } from "../trace/tracer.ts";
 import { command } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
@@ -18,6 +18,7 @@ import {
   parseInterval,
   parseConnections,
 } from "./flags.ts";
+import { launch, watched, type Launched, type Watched } from "./launch.ts";
 import { follow, lossText, type Summary } from "./follow.ts";
 import { outputFlags, outputOf } from "./output.ts";
 
@@ -36,6 +37,7 @@ export const traceCommand = command({
     `${path} --expect 'event==close,remote.port==443,bytes_received>0' --within 5s`,
     `${path} --output csv --count 100 > events.csv`,
     `${path} --offsets saved.json`,
+    `${path} --json -- curl -s http://localhost/`,
   ],
   flags: {
     ...outputFlags,
@@ -82,6 +84,13 @@ export const traceCommand = command({
       valueHint: "N",
       description: "follow at most so many at once, of TCP and of UDP (default 65536)",
     },
+    cmd: {
+      type: "positional",
+      required: false,
+      behind: true,
+      description:
+        "run this command and trace only it and the processes it leads to, until it ends; its output goes to stderr, its exit status (128 and the signal, 126 or 127 if it cannot be started) becomes ours",
+    } as ArgDef,
     strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
@@ -98,7 +107,8 @@ export const traceCommand = command({
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const filter = filterOf(args, path);
-    const stop = stopSignal();
+    const stop = stopper();
+    const command = args._;
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
     const { readClocks } = await import("../kernel/clock.ts");
@@ -106,11 +116,16 @@ export const traceCommand = command({
       attach: attachMode(args.attach),
       debug: args.debug === true,
       sampling: intervalMs !== null,
+      // What of it can act in the kernel; the sieve below keeps to all of it.
+      filter: { ...filter, descendants: command.length > 0 },
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
-      // Here goes what of `filter` can act in the kernel; the sieve below keeps to all of it.
     });
+    const launched = command.length === 0 || stop.signal.aborted ? null : launch(trace, command);
+    const running = launched && watched(trace);
+    if (launched && running) stop.endWith(launched, running.drained);
+    const source = running?.trace ?? trace;
     const format = formatSince(readClocks().monoNs);
     for (const note of trace.notes) log.warn(note);
     const tellMaps = () => {
@@ -123,7 +138,7 @@ export const traceCommand = command({
     const wanted = sieve(filter);
     const expected = new Expected(wish?.expectations ?? []);
     const summary = await follow({
-      trace: args.debug === true ? counted(trace, counts) : trace,
+      trace: args.debug === true ? counted(source, counts) : source,
       format,
       writer: createWriter(),
       clocks: readClocks,
@@ -132,7 +147,7 @@ export const traceCommand = command({
       intervalMs,
       ...(wanted.asks && { shows: wanted.shows }),
       ...(wish === null ? {} : { expected }),
-      stop,
+      stop: stop.signal,
       warn: (line) => log.warn(line),
     });
     tellMaps();
@@ -141,16 +156,17 @@ export const traceCommand = command({
     if (!summary.readerLeft) log.info(describe(summary, ms, wanted.unsure));
     const lost = summary.losses.length === 0 ? null : lossText(summary.losses);
     for (const text of unmetTexts(expected, ms, lost)) tellError(text);
+    // The trace may have ended before it, by --duration, --count or --expect.
+    if (launched !== null) await trace[Symbol.asyncDispose]();
+    const status = (await launched?.ended) ?? exitCodes.done;
+    if (status !== exitCodes.done) return status;
     if (!expected.met) return exitCodes.failure;
-    return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
+    return args.strict === true && lost !== null ? exitCodes.lost : exitCodes.done;
   },
 });
 
 /** The same trace, what it gives counted. */
-function counted(
-  trace: Trace,
-  counts: TelemetryCounts,
-): Pick<Trace, "poll" | "sample" | "losses" | "rest"> {
+function counted(trace: Watched["trace"], counts: TelemetryCounts): Watched["trace"] {
   // Not pollInto, which would show records that nobody has counted.
   return {
     sample: () => trace.sample(),
@@ -188,14 +204,30 @@ function describe({ shown, losses }: Summary, ms: number, unsure: number): strin
   return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}${more}`;
 }
 
-/** Aborted by the first SIGINT or SIGTERM. The second one finds no handler and ends the process at once. */
-function stopSignal(): AbortSignal {
+/**
+ * `signal` is aborted by the first SIGINT or SIGTERM; the second one finds no handler and ends the process at once. While
+ * a command runs, the trace ends with it instead: Ctrl-C has reached it from the terminal, a SIGTERM is handed on.
+ */
+function stopper() {
   const controller = new AbortController();
   const signals = ["SIGINT", "SIGTERM"] as const;
-  const onSignal = () => {
-    for (const signal of signals) process.off(signal, onSignal);
-    controller.abort();
+  let command: Launched | null = null;
+  const onSignal = (signal: NodeJS.Signals) => {
+    for (const name of signals) process.off(name, onSignal);
+    if (command === null) controller.abort();
+    else if (signal === "SIGTERM") command.kill(signal);
   };
   for (const signal of signals) process.on(signal, onSignal);
-  return controller.signal;
+  return {
+    signal: controller.signal,
+    /** `drained` resolves when what it has done has been told. */
+    endWith(launched: Launched, drained: () => Promise<number>) {
+      command = launched;
+      void launched.ended.then(drained).then((open) => {
+        if (open > 0)
+          log.info(`the command has ended; what is still open, ${open}, is not traced any longer`);
+        controller.abort();
+      });
+    },
+  };
 }

@@ -1,14 +1,16 @@
 /** Takes the copies: one way with kprobes, one with tracepoints. Everything happens in the calling thread. */
 import { randomBytes } from "node:crypto";
 import { guessObject } from "../embedded.ts";
-import { SOL_TCP } from "../kernel/constants.ts";
+import { AF_INET, SOCK_STREAM, SOL_TCP } from "../kernel/constants.ts";
 import type { KprobeAttacher } from "../kernel/kprobes.ts";
-import { getsockopt } from "../kernel/libc.ts";
+import { close, getsockopt, socket } from "../kernel/libc.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
+import { guessPrograms, type GuessProgram } from "../record/layout.gen.ts";
 import {
   ARMED_CALL,
   ARMED_SKB,
+  ARMED_TASK,
   ASK_PEEK,
   ASK_SOCK,
   CHUNK,
@@ -52,11 +54,9 @@ const KPROBES = {
 /** Kernels without them trace all the same: the fields they show are reported as failed. */
 const OPTIONAL = new Set<string>(["on_ip_make_skb", "on_ip6_make_skb", "on_ip_send_skb"]);
 const TRACEPOINTS = ["on_set_state", "run_copy_sock", "run_peek"] as const;
-const PROGRAMS = [...Object.keys(KPROBES), ...TRACEPOINTS];
 
 export function openKprobeSampler(shim: Shim, kprobes: KprobeAttacher): ArgumentSampler {
-  // Bit 30 set, low 4 bits free for the question: no option anybody else could ask for.
-  const cookie = ((randomBytes(4).readUInt32LE() & 0x3fff_fff0) | 0x4000_0000) >>> 0;
+  const cookie = newCookie();
   const object = load(shim, Object.keys(KPROBES), BigInt(cookie));
   for (const [program, symbol] of Object.entries(KPROBES)) {
     try {
@@ -148,13 +148,73 @@ export function openTracepointSampler(shim: Shim): Sampler {
   };
 }
 
+/** What is copied of a thread that is being born. */
+export interface TaskSampler extends Disposable {
+  /** The process of the tool, as the kernel numbers it. */
+  readonly tgid: number;
+  /** The beginning of the task_struct of the thread that `make` makes. */
+  newTask(make: () => void): Uint8Array;
+}
+
+/** With kprobes, or without them (`null`) with tracepoints. */
+export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): TaskSampler {
+  const programs: GuessProgram[] = kprobes
+    ? ["on_tcp_getsockopt", "on_wake_up_new_task"]
+    : ["run_peek", "on_sched_process_fork"];
+  const [who, birth] = programs as [GuessProgram, GuessProgram];
+  const cookie = newCookie();
+  const object = load(shim, programs, BigInt(cookie));
+  const maps = openMaps(shim, object);
+  try {
+    if (kprobes) {
+      for (const [program, symbol] of [
+        [who, KPROBES.on_tcp_getsockopt],
+        [birth, "wake_up_new_task"],
+      ] as const)
+        object.own(kprobes.attach(object.progFd(program), { symbol, retprobe: false }));
+      using socket = tcpSocket();
+      maps.heard(
+        () => void getsockopt(socket.fd, SOL_TCP, cookie | ASK_PEEK, new Uint8Array(4)),
+        "tcp_getsockopt",
+      );
+    } else {
+      object.own(shim.rawTracepoint(object.progFd(birth), "sched_process_fork"));
+      const nothing = BigUint64Array.of(0n, 0n, 0n);
+      maps.heard(() => void shim.testRun(object.progFd(who), nothing), "BPF_PROG_TEST_RUN");
+    }
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
+  const { pid_tgid } = maps.answer();
+  return {
+    tgid: Number(pid_tgid >> 32n),
+    newTask(make) {
+      maps.command({ pid_tgid, armed: BigInt(ARMED_TASK) });
+      maps.heard(make, kprobes ? "wake_up_new_task" : "sched_process_fork");
+      maps.command({});
+      return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
+    },
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
 // --- internal ---
+
+/** Bit 30 set, low 4 bits free for the question: no option anybody else could ask for. */
+const newCookie = (): number => ((randomBytes(4).readUInt32LE() & 0x3fff_fff0) | 0x4000_0000) >>> 0;
+
+/** Any socket of TCP carries a question. */
+function tcpSocket(): Disposable & { fd: number } {
+  const fd = socket(AF_INET, SOCK_STREAM, 0);
+  return { fd, [Symbol.dispose]: () => void close(fd) };
+}
 
 function load(shim: Shim, programs: readonly string[], cookie: bigint): KernelObject {
   return loadObject(shim, {
     name: "guess",
     file: guessObject,
-    programs: PROGRAMS,
+    programs: guessPrograms,
     load: programs,
     constants: new Map([[COOKIE_CONSTANT, cookie]]),
   });

@@ -17,6 +17,7 @@ export const WINDOW_BEHIND = 35;
 /** Which of the calls inside a send is to be copied. */
 export const ARMED_CALL = 1;
 export const ARMED_SKB = 2;
+export const ARMED_TASK = 3;
 
 export const ASK_SOCK = 1;
 export const ASK_PEEK = 2;

@@ -653,8 +653,22 @@ export const ConnFact = {
   FACT_FIRST_FLOW: 256,
   FACT_TOTALS_LOST: 512,
   FACT_FAILED: 1024,
+  FACT_UNWANTED: 2048,
+  FACT_FOLLOWED: 4096,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
+
+export const Filter = {
+  FILTER_PIDS: 1,
+  FILTER_PORTS: 2,
+  FILTER_LOCAL_PORTS: 4,
+  FILTER_REMOTE_PORTS: 8,
+  FILTER_IPV4: 16,
+  FILTER_IPV6: 32,
+  FILTER_NO_TCP: 64,
+  FILTER_FOLLOWED: 128,
+} as const;
+export type Filter = (typeof Filter)[keyof typeof Filter];
 
 export const eventSize = 152;
 export interface Event {
@@ -799,7 +813,8 @@ export const Loss = {
   LOSS_FLOW_MAP_FULL: 5,
   LOSS_FAILURE_UNKNOWN: 6,
   LOSS_ATTEMPT_MAP_FULL: 7,
-  LOSS_MAX: 8,
+  LOSS_PROCESS_MAP_FULL: 8,
+  LOSS_MAX: 9,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -852,7 +867,9 @@ export const Offset = {
   OFFSET_SKB_END: 45,
   OFFSET_GSO_SEGS: 46,
   OFFSET_USUAL_SOCK: 47,
-  OFFSET_MAX: 48,
+  OFFSET_FILTERS: 48,
+  OFFSET_TASK_TGID: 49,
+  OFFSET_MAX: 50,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
@@ -1061,6 +1078,8 @@ export const tracePrograms = [
   "on_skb_consume_udp",
   "on_skb_free_datagram_locked",
   "on_udp_destroy_sock",
+  "on_wake_up_new_task",
+  "on_put_task_struct",
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
   "on_tcp_getsockopt",
@@ -1072,6 +1091,8 @@ export const tracePrograms = [
   "on_tcp_destroy_sock",
   "on_sock_send_length",
   "on_sock_recv_length",
+  "on_sched_process_fork",
+  "on_sched_process_free",
   "run_udp_gone",
   "run_accepted",
   "run_samples",
@@ -1087,6 +1108,11 @@ export const traceMaps = [
   "accepted_answer",
   "udp_socks",
   "udp_flows",
+  "filter",
+  "filter_pids",
+  "filter_ports",
+  "followed",
+  "command_tgid",
   "lister",
   "samples",
 ] as const;
@@ -1097,6 +1123,8 @@ export const guessPrograms = [
   "on_ip_make_skb",
   "on_ip6_make_skb",
   "on_ip_send_skb",
+  "on_wake_up_new_task",
+  "on_sched_process_fork",
   "on_set_state",
   "run_copy_sock",
   "run_peek",

@@ -65,7 +65,8 @@ export class Accepts {
     if (pending?.conn.conn_stats.cookie !== close.conn.conn_stats.cookie) return null;
     this.#pending.delete(sock);
     if ((close.flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
-    return owned(pending, close.conn.tup.pid, close.comm);
+    const accept = owned(pending, close.conn.tup.pid, close.comm);
+    return { ...accept, flags: accept.flags | (close.flags & ConnFact.FACT_FOLLOWED) };
   }
 
   /** Those accepted since the last poll, their owner where one can be named. */

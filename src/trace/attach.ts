@@ -9,6 +9,7 @@ import { KernelError } from "../kernel/shim.ts";
 import { tracePrograms } from "../record/layout.gen.ts";
 import {
   attempts,
+  followPoints,
   kprobes,
   listIterator,
   listKprobes,
@@ -34,7 +35,7 @@ export interface AttachedTrace {
 /**
  * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. What this kernel refuses
  * of UDP, of failing attempts, of the listing and of the sampling is left out; for anything else this throws a Failure that names the program
- * or the symbol.
+ * or the symbol. `follow`: processes are followed too.
  */
 export function attachTrace(
   host: Host,
@@ -43,11 +44,13 @@ export function attachTrace(
   accept: KprobePoint,
   udp: TracePoints,
   ready: (object: KernelObject) => void,
+  follow = false,
 ): AttachedTrace {
+  const more = follow ? followPoints[mode] : { kprobes: [], tracepoints: [] };
   const points: TracePoints =
     mode === "kprobe"
-      ? { kprobes: [...kprobes, accept], tracepoints: [] }
-      : { kprobes: [], tracepoints };
+      ? { kprobes: [...more.kprobes, ...kprobes, accept], tracepoints: [] }
+      : { kprobes: [], tracepoints: [...more.tracepoints, ...tracepoints] };
   const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);
   const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];

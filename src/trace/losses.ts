@@ -12,6 +12,7 @@ export const lossTexts: Record<
   LOSS_COUNTERS_UNSTABLE: "counters changed while read",
   LOSS_FLOW_MAP_FULL: "UDP flow map full",
   LOSS_FAILURE_UNKNOWN: "failure without its reason",
+  LOSS_PROCESS_MAP_FULL: "process not followed, too many at once",
   LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
 };
 
@@ -19,6 +20,9 @@ export const lossTexts: Record<
 export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
 /** Told by the kernel, not by a program: one that was busy cannot count. */
 export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
+
+/** The same of births, while a command is followed. */
+export const PROCESS_MISSED = "process possibly not followed, its probe was busy";
 
 /** The part of the telemetry that losses give. */
 export function telemetryLosses(losses: readonly LossCount[]) {

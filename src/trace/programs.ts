@@ -114,6 +114,31 @@ export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
 /** Loaded with the tracepoints and run by the tool, never attached. */
 export const runByTool: readonly TraceProgram[] = ["run_accepted", "run_udp_gone"];
 
+/** How processes come and go: attached only to follow a command. The ends first. */
+export const followPoints: Record<AttachMode, TracePoints> = {
+  kprobe: {
+    kprobes: [
+      // Without it the map holds on to those that are over.
+      { program: "on_put_task_struct", symbol: "__put_task_struct", optional: true },
+      { program: "on_wake_up_new_task", symbol: "wake_up_new_task" },
+    ],
+    tracepoints: [],
+  },
+  tracepoint: {
+    kprobes: [],
+    tracepoints: [
+      { program: "on_sched_process_free", name: "sched_process_free" },
+      { program: "on_sched_process_fork", name: "sched_process_fork" },
+    ],
+  },
+};
+
+/** What these miss is a process that is not followed. */
+export const birthPrograms: readonly TraceProgram[] = [
+  "on_wake_up_new_task",
+  "on_sched_process_fork",
+];
+
 /** Attached only while the tool reads /proc/net/tcp, to list the connections that are open already. */
 export const listKprobes: readonly KprobePoint[] = [
   { program: "on_tcp4_seq_show", symbol: "tcp4_seq_show" },

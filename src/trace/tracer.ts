@@ -2,11 +2,12 @@
 import { cpus } from "node:os";
 import type { EventKind as EventKindText } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
-import { Failure } from "../errors.ts";
+import { Failure, UnsupportedError } from "../errors.ts";
 import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { asFailure, guessOn } from "../guess/run.ts";
+import { guessTgid } from "../guess/task.ts";
 import { monotonicNs } from "../kernel/clock.ts";
 import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
@@ -16,19 +17,37 @@ import {
   EventKind,
   EventView,
   Loss,
+  Offset,
   readEvent,
   type Event,
   type TraceMap,
+  type TraceProgram,
 } from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
 import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
+import { Descendants, type Startable } from "./descendants.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
+import {
+  asksForAll,
+  fillFilter,
+  mayMatch,
+  NO_FILTER,
+  wantsProtocol,
+  withFilter,
+  type KernelFilter,
+} from "./kernel_filter.ts";
 import { listOpen } from "./listing.ts";
-import { ACCEPT_UNKNOWN, countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
+import {
+  ACCEPT_UNKNOWN,
+  countLosses,
+  DATAGRAMS_MISSED,
+  PROCESS_MISSED,
+  type LossCount,
+} from "./losses.ts";
 import { meanwhile } from "./meanwhile.ts";
 import {
   knownTotals,
@@ -40,6 +59,7 @@ import {
 import { Opens } from "./opens.ts";
 import {
   acceptPoints,
+  birthPrograms,
   missedIsLost,
   udpPrograms,
   type KprobePoint,
@@ -49,7 +69,7 @@ import { EventQueue } from "./queue.ts";
 import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
-import { checkUdp, udpPoints } from "./udp.ts";
+import { checkUdp, NO_UDP, udpPoints } from "./udp.ts";
 import type { UdpDirections } from "./udp_directions.ts";
 
 export interface TraceOptions {
@@ -65,6 +85,8 @@ export interface TraceOptions {
   maxConnections?: number;
   /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
   sampling?: boolean | "probe";
+  /** What certainly does not match is left out, most of it by the kernel side; see KernelFilter for what is unknown. */
+  filter?: KernelFilter;
   debug: boolean;
 }
 
@@ -87,6 +109,11 @@ export interface Trace extends AsyncDisposable {
    * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
   sample(): TracedEvent[];
+  /**
+   * Calls `start`, which must start one process: with the filter `descendants` only what that and its descendants do is
+   * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see its start.
+   */
+  launch<T extends Startable>(start: () => T): T;
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
@@ -110,17 +137,22 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   for (const { field, how: why } of missingFields(report)) {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
-  const made = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
-  const attached = openFirst(host, report, made, notes);
+  const { filter = NO_FILTER } = options;
+  const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  if (filter.descendants === true)
+    all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));
+  const attached = openFirst(host, report, withFilter(all, filter), filter, notes);
+  fillFilter(host.shim, attached.object, filter);
   const listing = listOpen({ host, ...attached });
   notes.push(...listing.notes);
   const early = [...attached.early, ...listing.events];
-  const what = attached.udp === null ? "TCP" : "TCP and UDP";
+  const protocols = [wantsProtocol(filter, "tcp") && "TCP", attached.udp !== null && "UDP"];
+  const what = protocols.filter(Boolean).join(" and ");
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
   const { self = false, sampling = false } = options;
   const { udp: directions } = listing;
-  const about = { report, directions, flowTimeouts, description, notes, self, sampling };
+  const about = { report, directions, flowTimeouts, description, notes, self, sampling, filter };
   return running({ host, ...attached, early, ...about });
 }
 
@@ -175,6 +207,7 @@ interface Running extends Checked {
   notes: string[];
   self: boolean;
   sampling: boolean | "probe";
+  filter: KernelFilter;
 }
 
 async function offsetsFor(
@@ -200,12 +233,13 @@ function openFirst(
   host: Host,
   report: GuessReport,
   made: Made,
+  filter: KernelFilter,
   notes: string[],
 ): Checked & { mode: AttachMode } {
   const modes = [report.attach, ...host.modes.filter((mode) => mode !== report.attach)];
   for (const [i, mode] of modes.entries()) {
     try {
-      return { ...openChecked(host, report, made, mode, notes), mode };
+      return { ...openChecked(host, report, made, filter, mode, notes), mode };
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
       notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
@@ -219,18 +253,20 @@ function openChecked(
   host: Host,
   report: GuessReport,
   made: Made,
+  filter: KernelFilter,
   mode: AttachMode,
   notes: string[],
 ): Checked {
   requireFields(report, mode);
   const totals = knownTotals(report);
   const exact = totals.bytesSent && totals.bytesReceived;
-  const udp = udpPoints(report, mode);
+  const udp = wantsProtocol(filter, "udp") ? udpPoints(report, mode) : null;
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
     let attached: (Attached & AttachedTrace) | null = null;
     try {
-      attached = open(host, made, mode, point, udp.points);
+      const follow = filter.descendants === true;
+      attached = open(host, made, mode, point, (udp ?? NO_UDP).points, follow);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
       const early: Event[] = [];
@@ -241,7 +277,12 @@ function openChecked(
       };
       const check = withLoopback((place) => selfCheck(place, keep, exact));
       if (check.sawAccept) {
-        const checked = checkUdp(host, mode, object, keep, udp.missing ?? attached.udpRefused);
+        const missing = udp?.missing ?? attached.udpRefused;
+        const checked = udp
+          ? checkUdp(host, mode, object, keep, missing)
+          : { known: null, notes: [] };
+        if (checked.known === null && !wantsProtocol(filter, "tcp"))
+          throw new UnsupportedError("UDP", { why: checked.notes.join("; ") });
         notes.push(...checked.notes);
         if (attached.attemptsRefused !== null)
           notes.push(
@@ -264,12 +305,14 @@ function open(
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
+  follow: boolean,
 ): Attached & AttachedTrace {
   let rings: PerfRings | null = null;
   try {
-    const attached = attachTrace(host, mode, made, accept, udp, (loaded) => {
+    const ready = (loaded: KernelObject) => {
       rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
-    });
+    };
+    const attached = attachTrace(host, mode, made, accept, udp, ready, follow);
     return { ...attached, rings: rings! };
   } catch (error) {
     if (rings !== null) host.shim.ringsClose(rings);
@@ -299,6 +342,11 @@ function running(of: Running): Trace {
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
+  let closed = false;
+  const matches = mayMatch(of.filter);
+  const unfiltered = asksForAll(of.filter);
+  const descendants =
+    of.filter.descendants === true ? new Descendants(host.shim, object, tgid) : null;
   const began = monotonicNs();
   /** What the tool does itself; with `self`, only what it did to get ready. */
   const isOwn = (event: Event) =>
@@ -313,11 +361,10 @@ function running(of: Running): Trace {
     return { cause: "accept possibly missed, its probe was busy", count };
   };
 
-  const missedDatagrams = (): LossCount => {
-    const loaded = udpPrograms.filter((program) => object.loaded(program));
+  const missedBy = (programs: readonly TraceProgram[], cause: string): LossCount => {
+    const loaded = programs.filter((program) => object.loaded(program));
     const misses = loaded.map((program) => host.shim.progMisses(object.progFd(program)));
-    const count = BigInt(misses.reduce((sum, n) => sum + n, 0));
-    return { cause: DATAGRAMS_MISSED, count };
+    return { cause, count: BigInt(misses.reduce((sum, n) => sum + n, 0)) };
   };
 
   const counted = (cause: number): bigint => {
@@ -343,6 +390,7 @@ function running(of: Running): Trace {
     samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p);
   /** Is shown as it is, and brings no accept along. */
   const isDirect = (view: DataView, p: number): boolean =>
+    unfiltered &&
     kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
     !accepts.concern(view, p) &&
     pidAt(view, p) !== tgid;
@@ -354,8 +402,13 @@ function running(of: Running): Trace {
   const pollInto = (sink: EventSink, last: boolean): void => {
     drain.into(queue);
     const show: Show = (event, kind) => {
-      if (!isOwn(event) && samples?.shown(event) !== false)
-        sink.event(toConnEvent(event, kind, known));
+      const accept = kind === "close" ? descendants?.acceptOf(event) : null;
+      if (accept) show(accept, "accept");
+      const followed = descendants?.own(event, kind) !== false;
+      const asked = followed && !isOwn(event) && matches(event);
+      // Of a connection that was accepted by one process the close may be another's.
+      if (!asked && kind !== "close") return;
+      if (samples?.shown(event) !== false && asked) sink.event(toConnEvent(event, kind, known));
     };
     queue.take(last ? Infinity : Number(monotonicNs() - SETTLED_NS), (view, p) => {
       if (!isPlain(view, p)) return showAny(readEvent(view, p), show);
@@ -389,11 +442,21 @@ function running(of: Running): Trace {
     losses: () =>
       countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
-        [missed(), missedDatagrams(), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
+        [
+          missed(),
+          missedBy(udpPrograms, DATAGRAMS_MISSED),
+          missedBy(birthPrograms, PROCESS_MISSED),
+          { cause: ACCEPT_UNKNOWN, count: accepts.lost },
+        ],
       ),
     maps: () => object.hashMaps(),
+    launch(start) {
+      if (descendants === null) throw new RangeError("the trace was opened without `descendants`");
+      return descendants.launch(start);
+    },
     async [Symbol.asyncDispose]() {
-      close(host, { object, rings });
+      if (!closed) close(host, { object, rings });
+      closed = true;
     },
   };
 }

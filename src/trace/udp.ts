@@ -12,11 +12,17 @@ import { udpCheck } from "./udp_check.ts";
 
 export interface UdpPoints {
   points: TracePoints;
-  /** Why UDP is not traced; null: it is. */
+  /** Why UDP is not traced; null: it is, or nobody asked for it. */
   missing: string | null;
 }
 
-const NONE: TracePoints = { kprobes: [], tracepoints: [] };
+/** For a trace without UDP. */
+export const NO_UDP: UdpPoints = {
+  points: { kprobes: [], tracepoints: [] },
+  missing: null,
+};
+
+const NONE: TracePoints = NO_UDP.points;
 
 export function udpPoints(report: GuessReport, mode: AttachMode): UdpPoints {
   const field = missingForUdp(report, mode);

@@ -47,6 +47,17 @@ test("a close that comes first brings the accept along, or says that there was n
   expect(accepts.lost).toBe(0n);
 });
 
+test("an accept that its close brings along is of the process that the close is known to be of", () => {
+  const accepts = acceptsOf(new Map());
+  accepts.established(handshake(1n, 11));
+  accepts.established(handshake(2n, 13));
+  const { FACT_ACCEPTED, FACT_FOLLOWED } = ConnFact;
+  expect(accepts.closed(close(1n, 11, FACT_ACCEPTED | FACT_FOLLOWED))).toMatchObject({
+    flags: FACT_FOLLOWED,
+  });
+  expect(accepts.closed(close(2n, 13, FACT_ACCEPTED))).toMatchObject({ flags: 0 });
+});
+
 test("a connection that is gone waits one poll for its close, and is counted when none came", () => {
   const accepts = acceptsOf(new Map());
   accepts.established(handshake(1n, 11));

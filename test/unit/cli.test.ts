@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import type { ArgDef } from "citty";
 import { command, group, itemsOf, type Command } from "../../src/commands/command.ts";
 import { root } from "../../src/commands/index.ts";
 import { editDistance, nearest } from "../../src/commands/nearest.ts";
@@ -133,6 +134,68 @@ describe("what a made-up command refuses", () => {
     const error: unknown = await seen(...argv).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UsageError);
     expect((error as UsageError).message).toBe(message);
+  });
+});
+
+describe("a command behind --", () => {
+  const traced = async (...argv: string[]) => {
+    let given: { _: string[] } & Record<string, unknown> = { _: [] };
+    const run = command({
+      description: "d",
+      flags: {
+        json: { type: "boolean" },
+        count: { type: "string", alias: "c" },
+        cmd: { type: "positional", required: false, behind: true } as ArgDef,
+      },
+      run: (args) => void (given = args as never),
+    });
+    const resolution = resolve("t", group("d", { go: run }), ["go", ...argv]);
+    if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
+    await resolution.command.run?.(resolution.args);
+    return given;
+  };
+
+  test("has all its words, also those that look like our flags", async () => {
+    const given = await traced(
+      "--json",
+      "-c",
+      "3",
+      "--",
+      "curl",
+      "--json",
+      "-c=1",
+      "--",
+      "--help",
+      "",
+    );
+    expect(given._).toEqual(["curl", "--json", "-c=1", "--", "--help", ""]);
+    expect(given).toMatchObject({ json: true, count: "3" });
+  });
+
+  test("need not be there", async () => {
+    expect((await traced("--json"))._).toEqual([]);
+  });
+
+  test.each([[["--"]], [["--json", "--"]], [["--", ""]]])("%j lacks it", async (argv) => {
+    const error = await traced(...argv).catch((error: unknown) => error);
+    expect(error).toMatchObject({ message: "the command behind -- is missing" });
+  });
+
+  test("may not stand before it", async () => {
+    const error = await traced("curl", "-c", "1").catch((error: unknown) => error);
+    expect(error).toMatchObject({
+      message: 'argument "curl" is one too many',
+      suggestion: "t go -- curl",
+    });
+  });
+
+  test("is in the usage, and the commands without one take none", () => {
+    const help = resolve("tracer-bpf", root, ["trace", "--help"]);
+    expect(help).toMatchObject({ kind: "help" });
+    expect((help as { text: string }).text).toContain(
+      "usage: tracer-bpf trace [flags] [-- CMD...]\n",
+    );
+    expect(refusal("check", "--", "curl").message).toBe('argument "curl" is one too many');
   });
 });
 

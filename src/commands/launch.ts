@@ -1,0 +1,111 @@
+/** `trace -- CMD`: the command, and a trace that ends with it. */
+import type { TracedEvent } from "../conn/identity.ts";
+import { Failure } from "../errors.ts";
+import type { Trace } from "../trace/tracer.ts";
+
+/** A command that cannot be started ends as in a shell: 127 if it is not there, 126 if it is no program one may run. */
+export class LaunchError extends Failure {
+  override readonly exitCode: number;
+
+  constructor(command: string, error: { code?: string; message: string }) {
+    const missing = error.code === "ENOENT";
+    super(`command "${command}": ${missing ? "not found" : "cannot be run"}`, {
+      why: reasons[error.code ?? ""] ?? error.message,
+      hint:
+        missing && !command.includes("/") ? "give its path; sudo may have another PATH" : undefined,
+    });
+    this.exitCode = missing ? 127 : 126;
+  }
+}
+
+export interface Launched {
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  /** Its exit status as shells have it: 128 and the signal's number if a signal has ended it. */
+  readonly ended: Promise<number>;
+}
+
+/**
+ * Starts the command with our environment and directory. What it prints goes to our stderr: stdout carries the trace's lines
+ * alone, so that a pipe gets nothing else. Throws a LaunchError.
+ */
+export function launch(trace: Pick<Trace, "launch">, words: readonly string[]): Launched {
+  const child = trace.launch(() => spawn(words));
+  return {
+    pid: child.pid,
+    kill: (signal) => child.kill(signal),
+    // Bun's number for a signal is that of shells.
+    ended: child.exited,
+  };
+}
+
+function spawn(words: readonly string[]) {
+  try {
+    return Bun.spawn([...words], { stdin: "inherit", stdout: 2, stderr: 2 });
+  } catch (error) {
+    throw new LaunchError(words[0]!, error as Error);
+  }
+}
+
+/** A trace that knows how many of the connections it has told of are still open. */
+export interface Watched {
+  trace: Pick<Trace, "poll" | "sample" | "losses" | "rest">;
+  /**
+   * Resolves when nothing more is to come of processes that are over: all that was told of is closed, or `LINGER_MS` are
+   * over. Says how many are still open: they are those of processes that live on.
+   */
+  drained(): Promise<number>;
+}
+
+/** With tracepoints a close comes when the peer has acknowledged it, and the end of a UDP socket is asked for each second. */
+const LINGER_MS = 2000;
+/** How late the end of the command may be noticed. */
+const REST_MS = 50;
+
+export function watched(trace: Watched["trace"]): Watched {
+  const open = new Set<string>();
+  let polls = 0;
+  const poll = (last?: boolean): TracedEvent[] => {
+    const events = trace.poll(last);
+    for (const event of events) {
+      if (event.kind === "close") open.delete(keyOf(event));
+      else if (event.kind !== "fail") open.add(keyOf(event));
+    }
+    polls++;
+    return events;
+  };
+  return {
+    // Not pollInto, which would show records that nobody has looked at.
+    trace: {
+      poll,
+      sample: () => trace.sample(),
+      losses: () => trace.losses(),
+      rest(leastMs, mostMs) {
+        trace.rest(Math.min(leastMs, REST_MS), Math.min(mostMs, REST_MS));
+        // As if a signal had come: the event loop, which notices the end, gets its turn.
+        return false;
+      },
+    },
+    async drained() {
+      const deadline = performance.now() + LINGER_MS;
+      // What is told of within a millisecond before a poll waits for the next one.
+      const seen = polls + SETTLED_POLLS;
+      while ((polls < seen || open.size > 0) && performance.now() < deadline)
+        await Bun.sleep(REST_MS);
+      return open.size;
+    },
+  };
+}
+
+// --- internal ---
+
+const SETTLED_POLLS = 2;
+
+const keyOf = ({ protocol, netns, local, remote, cookie }: TracedEvent): string =>
+  `${protocol} ${netns} ${cookie} ${local.address} ${local.port} ${remote.address} ${remote.port}`;
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file in PATH or at this path, or its interpreter is missing",
+  EACCES: "permission denied: it is a directory, or not executable",
+  ENOEXEC: "it is neither a program of this machine nor a script that begins with #!",
+};

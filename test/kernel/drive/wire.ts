@@ -1,0 +1,117 @@
+/** What the kernel side sends, before anything in user space looks at it. */
+import { guessOn } from "../../../src/guess/run.ts";
+import type { GuessReport } from "../../../src/guess/report.ts";
+import { guessTgid } from "../../../src/guess/task.ts";
+import { openHost } from "../../../src/kernel/host.ts";
+import type { KernelObject } from "../../../src/kernel/object.ts";
+import { attachTrace, type AttachedTrace } from "../../../src/trace/attach.ts";
+import { drainer, type Drain } from "../../../src/trace/drain.ts";
+import { flowSource } from "../../../src/trace/flow_source.ts";
+import { fillFilter, withFilter, type KernelFilter } from "../../../src/trace/kernel_filter.ts";
+import { traceConstants } from "../../../src/trace/offsets.ts";
+import { acceptPoints } from "../../../src/trace/programs.ts";
+import { NO_UDP, udpPoints } from "../../../src/trace/udp.ts";
+import {
+  EventKind,
+  Loss,
+  Offset,
+  type Event,
+  type TraceMap,
+} from "../../../src/record/layout.gen.ts";
+import type { Mode } from "./modes.ts";
+import { until } from "./peer.ts";
+
+const reports = new Map<Mode, GuessReport>();
+
+/** Enough for what a test makes and for the rest of the host. */
+const RING_PAGES = 256;
+
+export class Wire implements Disposable {
+  readonly events: Event[] = [];
+  readonly mode: Mode;
+  readonly #host;
+  readonly #attached: AttachedTrace;
+  readonly #drain: Drain;
+  readonly #close: () => void;
+
+  /** The filter acts from the beginning. */
+  constructor(mode: Mode, filter: KernelFilter) {
+    const host = openHost(mode);
+    const report = reports.get(mode) ?? guessOn(host);
+    reports.set(mode, report);
+    const made = withFilter({ constants: traceConstants(report) }, filter);
+    const follow = filter.descendants === true;
+    if (follow)
+      made.constants = new Map(made.constants).set(
+        Offset.OFFSET_TASK_TGID,
+        BigInt(guessTgid(host)),
+      );
+    const udp = filter.protocols.includes("tcp") ? NO_UDP : udpPoints(report, mode);
+    let rings: ReturnType<typeof host.shim.ringsOpen>;
+    const accept = acceptPoints[0]!;
+    const ready = (object: KernelObject) => {
+      rings = host.shim.ringsOpen(object.mapFd("events"), RING_PAGES);
+      // Before anything is attached: so not even the rest of the host slips in.
+      fillFilter(host.shim, object, filter);
+    };
+    this.#attached = attachTrace(host, mode, made, accept, udp.points, ready, follow);
+    this.mode = mode;
+    this.#host = host;
+    this.#drain = drainer(host.shim, this.#attached.object, rings!);
+    this.#close = () => {
+      this.#attached.object[Symbol.dispose]();
+      host.shim.ringsClose(rings);
+    };
+  }
+
+  /** Until so many of them match, and then whatever is there. */
+  await(count: number, matches: (event: Event) => boolean): Event[] {
+    until(`${count} events`, () => {
+      this.#read();
+      return this.events.filter(matches).length >= count || undefined;
+    });
+    this.#read();
+    return this.events.filter(matches);
+  }
+
+  entries(map: TraceMap): number {
+    return this.#attached.object.hashMaps().find(({ name }) => name === map)!.entries;
+  }
+
+  /** For one process instead of another one. */
+  askFor(pid: number, instead: number): void {
+    const fd = this.#attached.object.mapFd("filter_pids");
+    this.#host.shim.mapDelete(fd, Uint32Array.of(instead));
+    this.#host.shim.mapUpdate(fd, Uint32Array.of(pid), Uint32Array.of(1));
+  }
+
+  /** As if it were the command. */
+  follow(tgid: number): void {
+    const fd = this.#attached.object.mapFd("followed");
+    this.#host.shim.mapUpdate(fd, Uint32Array.of(tgid), BigUint64Array.of(1n));
+  }
+
+  isFollowed(tgid: number): boolean {
+    const fd = this.#attached.object.mapFd("followed");
+    return this.#host.shim.mapLookup(fd, Uint32Array.of(tgid), new BigUint64Array(1));
+  }
+
+  losses(): bigint[] {
+    const fd = this.#attached.object.mapFd("losses");
+    const value = new BigUint64Array(1);
+    return Array.from({ length: Loss.LOSS_MAX }, (_, cause) => {
+      this.#host.shim.mapLookup(fd, Uint32Array.of(cause), value);
+      return value[0]!;
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#close();
+  }
+
+  #read(): void {
+    for (const event of this.#drain()) this.events.push(event);
+    const opened = this.events.filter(({ kind }) => kind === EventKind.EVENT_UDP_OPEN);
+    flowSource(this.#host.shim, this.#attached.object, this.mode).lookAfter(opened);
+  }
+}

@@ -112,7 +112,8 @@ export const traceCommand = command({
       // Here goes what of `filter` can act in the kernel; the sieve below keeps to all of it.
     });
     const format = formatSince(readClocks().monoNs);
-    for (const note of trace.notes) log.warn(note);
+    // Last of what needs root: from here on nothing is opened by its name, and nothing started.
+    for (const note of [...trace.notes, ...trace.dropCapabilities()]) log.warn(note);
     const tellMaps = () => {
       if (args.debug === true) for (const map of trace.maps()) log.debug(mapText(map));
     };

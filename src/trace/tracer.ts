@@ -45,6 +45,7 @@ import {
   type KprobePoint,
   type TracePoints,
 } from "./programs.ts";
+import { dropCapabilities } from "./privileges.ts";
 import { EventQueue } from "./queue.ts";
 import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
@@ -90,6 +91,11 @@ export interface Trace extends AsyncDisposable {
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
+  /**
+   * Takes from the whole process, for good, the capabilities that the trace does not need any more: whatever else needs
+   * them must be open or running by then. Returns what went wrong, for the user.
+   */
+  dropCapabilities(): string[];
 }
 
 /** The record at `p` of `view` as an event. */
@@ -295,7 +301,8 @@ function running(of: Running): Trace {
   const samples = of.sampling
     ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe", between))
     : null;
-  const accepts = new Accepts(acceptSources(host.shim, object, tgid, between));
+  const accepting = acceptSources(host.shim, object, tgid, between);
+  const accepts = new Accepts(accepting);
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
@@ -392,6 +399,11 @@ function running(of: Running): Trace {
         [missed(), missedDatagrams(), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
       ),
     maps: () => object.hashMaps(),
+    dropCapabilities: () =>
+      dropCapabilities(host, mode, () => {
+        counted(Loss.LOSS_EVENT_RING_FULL);
+        if (mode === "tracepoint") accepting.ask(0n, 0);
+      }),
     async [Symbol.asyncDispose]() {
       close(host, { object, rings });
     },

@@ -33,6 +33,7 @@ const places = [
   { name: "noexec-tmp", each: false },
   { name: "bare-root", each: false },
   { name: "stdin-closed", each: false },
+  { name: "no-capset", each: false },
 ];
 
 describe.each(modes)("trace --attach %s", (mode) => {
@@ -41,6 +42,11 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test.each(here)("$name: both ends of a connection, every byte", async ({ name }) => {
     const tracer = await Tracer.start(mode, [], place(name));
     await seesConnection(tracer, () => {
+      if (name === "no-capset")
+        expect(tracer.stderr).toContain(
+          "warning: capabilities were not dropped: capset(2) is refused (EPERM)",
+        );
+      else expect(tracer.stderr).not.toContain("capabilities");
       if (name === "systemd-unit") {
         const status = readFileSync(`/proc/${tracer.pid}/status`, "utf8");
         const bounding = BigInt(`0x${/^CapBnd:\s*(\w+)/m.exec(status)?.[1]}`);

@@ -90,6 +90,13 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become([moved, ...args]);
   },
 
+  /** A sandbox that lets no process give anything up. */
+  "no-capset": (command) => {
+    const capset = process.arch === "arm64" ? 91 : 126;
+    refuseCall(capset);
+    become(command);
+  },
+
   /** `docker run --pid=host`: the host's processes, a network without anything in it. */
   "container-with-host-pids": (command) => {
     check(libc.unshare(k.CLONE_NEWNS | k.CLONE_NEWNET), "unshare");
@@ -125,7 +132,9 @@ const MS_REC = 16384;
 const MS_PRIVATE = 1 << 18;
 const MNT_DETACH = 2;
 const PR_CAPBSET_DROP = 24;
+const PR_SET_SECCOMP = 22;
 const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_MODE_FILTER = 2n;
 
 // mount(8) is not in every minimal system.
 const { symbols: native } = dlopen("libc.so.6", {
@@ -207,6 +216,27 @@ function keepCapabilities(kept: Set<number>): void {
     // The first that the kernel does not know ends the list.
     if (native.prctl(PR_CAPBSET_DROP, BigInt(capability), 0n, 0n, 0n) < 0) return;
   }
+}
+
+/** A seccomp filter that answers EPERM to one system call. Needs root, so that no_new_privs can stay off. */
+function refuseCall(number: number): void {
+  const [LOAD, JUMP_IF_EQUAL, RETURN, ALLOW, ERRNO] = [0x20, 0x15, 0x06, 0x7fff_0000, 0x5_0000];
+  /** struct sock_filter: u16 code, u8 jt, u8 jf, u32 k. */
+  const instructions = [
+    [LOAD, 0, 0, 0],
+    [JUMP_IF_EQUAL, 0, 1, number],
+    [RETURN, 0, 0, ERRNO! | k.EPERM],
+    [RETURN, 0, 0, ALLOW],
+  ] as const;
+  const filter = Buffer.alloc(instructions.length * 8);
+  for (const [n, [code, jt, jf, value]] of instructions.entries()) {
+    filter.writeUInt16LE(code!, n * 8);
+    filter.set([jt, jf], n * 8 + 2);
+    filter.writeUInt32LE(value!, n * 8 + 4);
+  }
+  const program = BigUint64Array.of(BigInt(instructions.length), BigInt(ptr(filter)));
+  const set = native.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, BigInt(ptr(program)), 0n, 0n);
+  check(set, "seccomp");
 }
 
 function ownMounts(): void {

@@ -102,6 +102,7 @@ export const traceCommand = command({
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
     const { readClocks } = await import("../kernel/clock.ts");
+    const { hasNoReader } = await import("../kernel/libc.ts");
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
@@ -127,6 +128,7 @@ export const traceCommand = command({
       trace: args.debug === true ? counted(trace, counts) : trace,
       format,
       writer: createWriter(),
+      readerGone: () => hasNoReader(1),
       clocks: readClocks,
       durationMs,
       count,

@@ -66,6 +66,7 @@ test("what it finds is what other sources say", () => {
   expect(of("tracepoints").status === "ok").toBe(has.tracepoint);
   expect(of("btf").found.startsWith("/sys/kernel/btf")).toBe(existsSync("/sys/kernel/btf/vmlinux"));
   const mounts = readFileSync("/proc/mounts", "utf8");
+  expect(/v1/.test(of("cgroup").found)).toBe(/ cgroup /.test(mounts));
   expect(/v2/.test(of("cgroup").found)).toBe(/ cgroup2 /.test(mounts));
   expect(of("tracefs").found.startsWith("at ")).toBe(/ (tracefs|debugfs) /.test(mounts));
   const ipv6 =

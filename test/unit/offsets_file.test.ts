@@ -49,6 +49,12 @@ async function reasonOf(work: Promise<unknown>): Promise<string> {
   throw error ?? new Error("it was accepted");
 }
 
+function fifo(): string {
+  const path = fresh();
+  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  return path;
+}
+
 describe("a saved file", () => {
   test("is read back as it was, and readable by its owner only", async () => {
     const path = fresh();
@@ -79,6 +85,7 @@ describe("a saved file", () => {
   test.each([
     ["a directory", () => folder, /a directory/],
     ["a device", () => "/dev/null", /a device/],
+    ["a FIFO, without waiting for a reader", fifo, /a FIFO/],
     ["a folder that is not there", () => join(folder, "no", "file"), /no such file/],
     [
       "a file as a folder",
@@ -95,11 +102,6 @@ describe("a saved file", () => {
 });
 
 describe("loading refuses", () => {
-  function fifo(): string {
-    const path = fresh();
-    expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
-    return path;
-  }
   /** Sparse: none of it is on the disk. */
   function zeros(): string {
     const path = fresh();

@@ -2,6 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { CAP_SYS_PTRACE } from "../../src/kernel/constants.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
@@ -29,6 +30,7 @@ const places = [
   { name: "container", each: true },
   { name: "container-with-host-pids", each: true },
   { name: "container-with-host-network", each: true },
+  { name: "hidden-processes", each: true },
   { name: "read-only-root", each: false },
   { name: "noexec-tmp", each: false },
   { name: "bare-root", each: false },
@@ -42,6 +44,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test.each(here)("$name: both ends of a connection, every byte", async ({ name }) => {
     const tracer = await Tracer.start(mode, [], place(name));
     await seesConnection(tracer, () => {
+      if (name === "hidden-processes") expect(holds(tracer.pid, CAP_SYS_PTRACE)).toBe(true);
       if (name === "no-capset")
         expect(tracer.stderr).toContain(
           "warning: capabilities were not dropped: capset(2) is refused (EPERM)",
@@ -121,9 +124,13 @@ describe.each(modes.slice(0, 1))("trace --attach %s", (mode) => {
   );
 });
 
-const CAP_SYS_RESOURCE = 24n;
-const capabilities = /^CapEff:\s*(\w+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-const mayRaiseLimits = ((BigInt(`0x${capabilities}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
+function holds(pid: number, capability: number): boolean {
+  const held = /^CapEff:\s*(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return ((BigInt(`0x${held}`) >> BigInt(capability)) & 1n) === 1n;
+}
+
+const CAP_SYS_RESOURCE = 24;
+const mayRaiseLimits = holds(process.pid, CAP_SYS_RESOURCE);
 
 async function seesConnection(tracer: Tracer, meanwhile: () => void = () => {}): Promise<void> {
   try {

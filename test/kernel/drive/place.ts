@@ -90,6 +90,14 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become([moved, ...args]);
   },
 
+  /** As some hardened hosts mount it: of other users' processes it shows nothing without CAP_SYS_PTRACE. */
+  "hidden-processes": (command) => {
+    ownMounts();
+    mount("proc", "/proc", 0, "hidepid=2");
+    if (mounts(/^proc (\/proc) .*\bhidepid=/gm).length === 0) throw new Error("nothing is hidden");
+    become(command);
+  },
+
   /** A sandbox that lets no process give anything up. */
   "no-capset": (command) => {
     const capset = process.arch === "arm64" ? 91 : 126;
@@ -161,9 +169,10 @@ function check(result: number, what: string): void {
   if (result < 0) throw new Error(`${what} failed: this place needs root`);
 }
 
-function mount(type: string, at: string, flags = 0): void {
+function mount(type: string, at: string, flags = 0, options = ""): void {
   const kind = cstring(type);
-  check(native.mount(kind, cstring(at), kind, flags, null), `mount ${type} on ${at}`);
+  const made = native.mount(kind, cstring(at), kind, flags, cstring(options));
+  check(made, `mount ${type} on ${at}`);
 }
 
 function bind(from: string, to: string): void {

@@ -29,28 +29,31 @@ export function goesWith(shim: Shim, few: Capabilities, work: () => void): boole
   }
 }
 
-/** Until the threads that they themselves began meanwhile have lost theirs too. */
+/** Threads that are still to be told may start others meanwhile. */
 const ROUNDS = 10;
 
 /** For good, in every thread. Returns the names of those that kept more, with the reason. */
 export function dropAllBut(shim: Shim, keep: Capabilities): string[] {
+  const behind = () => threads().filter((thread) => (thread.permitted & ~keep) !== 0n);
   // The main one first: what it starts from here on has no more.
   drop(shim, process.pid, keep);
-  let refused = new Map<string, string>();
   for (let round = 0; round < ROUNDS; round++) {
-    const behind = threads().filter((thread) => (thread.permitted & ~keep) !== 0n);
-    if (behind.length === 0) return [];
-    refused = new Map(behind.map(({ tid, name }) => [name, drop(shim, tid, keep)]));
+    const refused = behind().flatMap(({ tid, name }) => {
+      const why = drop(shim, tid, keep);
+      return why === null ? [] : [`${name} (${why})`];
+    });
+    if (refused.length > 0) return refused;
   }
-  return [...refused].map(([name, why]) => `${name} (${why})`);
+  return behind().map(({ name }) => `${name} (it was started meanwhile)`);
 }
 
 // --- internal ---
 
-function drop(shim: Shim, tid: number, keep: Capabilities): string {
+/** Why not; `null`: it was. */
+function drop(shim: Shim, tid: number, keep: Capabilities): string | null {
   try {
     shim.capsDrop(tid, keep);
-    return "it goes on starting threads";
+    return null;
   } catch (error) {
     if (error instanceof KernelError) return errnoName(error.errno);
     throw error;

@@ -90,8 +90,9 @@ static int has_ended(int tid)
 	return syscall(SYS_tgkill, getpid(), tid, 0) < 0;
 }
 
+/* Two seconds and more: it only has to be scheduled once. */
 #define LOOK_EVERY_US 50
-#define LOOKS 100000
+#define LOOKS 20000
 
 static int wait_for(int tid)
 {

@@ -37,12 +37,13 @@ export function dropAllBut(shim: Shim, keep: Capabilities): string[] {
   const behind = () => threads().filter((thread) => (thread.permitted & ~keep) !== 0n);
   // The main one first: what it starts from here on has no more.
   drop(shim, process.pid, keep);
-  for (let round = 0; round < ROUNDS; round++) {
-    const refused = behind().flatMap(({ tid, name }) => {
+  for (let round = 0, left = behind(); round < ROUNDS && left.length > 0; round++) {
+    const refused = left.flatMap(({ tid, name }) => {
       const why = drop(shim, tid, keep);
       return why === null ? [] : [`${name} (${why})`];
     });
     if (refused.length > 0) return refused;
+    left = behind();
   }
   return behind().map(({ name }) => `${name} (it was started meanwhile)`);
 }

@@ -3,12 +3,13 @@ import { cpus } from "node:os";
 import type { EventKind as EventKindText } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
+import { guessForbidden } from "../explain.ts";
 import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { asFailure, guessOn } from "../guess/run.ts";
 import { monotonicNs } from "../kernel/clock.ts";
-import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
+import { capabilities, openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { MapFill, PerfRings } from "../kernel/shim.ts";
@@ -197,6 +198,8 @@ async function offsetsFor(
     if (why === null) return { report: saved, how: `offsets from ${from}` };
     notes.push(`${from} is not used, the offsets are guessed: ${why}`);
   }
+  const forbidden = guessForbidden(capabilities());
+  if (forbidden !== null) throw forbidden;
   const report = guessOn(host);
   return { report, how: `offsets guessed in ${Math.round(report.ms)} ms` };
 }

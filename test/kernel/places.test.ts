@@ -1,23 +1,22 @@
 /** Hosts and containers that lack something: the tracer traces there, or says why not. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { CAP_SYS_PTRACE } from "../../src/kernel/constants.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
-import { binary, eachLine, PATIENCE_MS, plainEnvironment, run, Tracer } from "./drive/tracer.ts";
+import {
+  binary,
+  eachLine,
+  PATIENCE_MS,
+  place,
+  plainEnvironment,
+  run,
+  Tracer,
+} from "./drive/tracer.ts";
 import { unitCapabilities } from "./drive/unit.ts";
 
 setDefaultTimeout(180_000);
-
-const place = (words: string): string[] => [
-  "env",
-  "BUN_BE_BUN=1",
-  process.execPath,
-  fileURLToPath(new URL("drive/place.ts", import.meta.url)),
-  ...words.split(" "),
-];
 
 /**
  * To add one, add a row here and what it does in drive/place.ts. Those that may matter to how the tracer attaches, or to

@@ -85,9 +85,18 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     const moved = besideTmp(executable);
     for (const at of ["/", "/sys", ...mountsBelow("/sys"), "/proc/sys"]) readOnly(at);
     mount("tmpfs", "/tmp");
+    // A sandbox may refuse it. Then another tracer at the same time may leave too little for the rings of this one.
+    libc.setrlimit(0, k.RLIMIT_MEMLOCK, { soft: k.RLIM_INFINITY, hard: k.RLIM_INFINITY });
     keepCapabilities(capabilities);
     check(native.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n), "no new privileges");
     become([moved, ...args]);
+  },
+
+  /** `docker run --cap-add SYS_ADMIN ...`: all others but this one. */
+  "no-net-admin": (command) => {
+    const CAP_NET_ADMIN = 12n;
+    check(native.prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN, 0n, 0n, 0n), "bounding set");
+    become(command);
   },
 
   /** As some hardened hosts mount it: of other users' processes it shows nothing without CAP_SYS_PTRACE. */

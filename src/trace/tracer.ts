@@ -1,5 +1,4 @@
 /** The pipeline: guess, load, attach, check; then drain, decode, order. */
-import { cpus } from "node:os";
 import type { EventKind as EventKindText } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
@@ -10,7 +9,6 @@ import type { GuessReport } from "../guess/report.ts";
 import { asFailure, guessOn } from "../guess/run.ts";
 import { monotonicNs } from "../kernel/clock.ts";
 import { capabilities, openHost, type AttachMode, type Host } from "../kernel/host.ts";
-import { getpagesize } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { MapFill, PerfRings } from "../kernel/shim.ts";
 import {
@@ -48,6 +46,7 @@ import {
 } from "./programs.ts";
 import { dropCapabilities } from "./privileges.ts";
 import { EventQueue } from "./queue.ts";
+import { openRings, type OpenRings } from "./rings.ts";
 import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
@@ -140,16 +139,6 @@ function mapSizes(maxConnections: number | undefined): Record<string, number> {
   return Object.fromEntries(maps.map((map) => [map, maxConnections]));
 }
 
-/**
- * 4 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. A burst meets a
- * runtime that compiles its code only then, and may not drain for a second on a slow machine.
- */
-function ringPages(): number {
-  const online = cpus().length;
-  const bytes = online <= 16 ? 1 << 22 : online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : 1 << 16;
-  return Math.max(1, bytes / getpagesize());
-}
-
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
 export const SETTLED_NS = 1_000_000n;
 
@@ -160,6 +149,8 @@ interface Attached {
   object: KernelObject;
   rings: PerfRings;
 }
+
+type Opened = Attached & AttachedTrace & { ringsNote: string | null };
 
 /** Attached and found to work. */
 interface Checked extends Attached {
@@ -237,7 +228,7 @@ function openChecked(
   const udp = udpPoints(report, mode);
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
-    let attached: (Attached & AttachedTrace) | null = null;
+    let attached: Opened | null = null;
     try {
       attached = open(host, made, mode, point, udp.points);
       const { object, rings } = attached;
@@ -252,6 +243,7 @@ function openChecked(
       if (check.sawAccept) {
         const checked = checkUdp(host, mode, object, keep, udp.missing ?? attached.udpRefused);
         notes.push(...checked.notes);
+        if (attached.ringsNote !== null) notes.push(attached.ringsNote);
         if (attached.attemptsRefused !== null)
           notes.push(
             `connects that fail before a SYN is sent are not shown: ${attached.attemptsRefused}`,
@@ -273,15 +265,16 @@ function open(
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
-): Attached & AttachedTrace {
-  let rings: PerfRings | null = null;
+): Opened {
+  let opened: OpenRings | null = null;
   try {
     const attached = attachTrace(host, mode, made, accept, udp, (loaded) => {
-      rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
+      opened = openRings(host.shim, loaded.mapFd("events"));
     });
-    return { ...attached, rings: rings! };
+    const { rings, note } = opened!;
+    return { ...attached, rings, ringsNote: note };
   } catch (error) {
-    if (rings !== null) host.shim.ringsClose(rings);
+    if (opened !== null) host.shim.ringsClose((opened as OpenRings).rings);
     throw error;
   }
 }

@@ -68,6 +68,14 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become(command);
   },
 
+  /** As docker gives it to a container with `--cap-add`: no CAP_IPC_LOCK, and less to lock than the rings want. */
+  "little-locked-memory": (command) => {
+    const [CAP_IPC_LOCK, limit] = [14n, 2n << 20n];
+    check(native.prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0n, 0n, 0n), "bounding set");
+    check(libc.setrlimit(0, k.RLIMIT_MEMLOCK, { soft: limit, hard: limit }), "setrlimit");
+    become(command);
+  },
+
   "stdin-closed": (command) => {
     libc.close(0);
     become(command);

@@ -196,7 +196,7 @@ function jobScript(request: Request): string {
 
 /** Where test/kernel/modules.test.ts looks for it. */
 const moduleOf = ({ module }: CachedKernel): Entry[] =>
-  module === undefined ? [] : [file(`modules/${basename(module)}`, readFileSync(module))];
+  module == null ? [] : [file(`modules/${basename(module)}`, readFileSync(module))];
 
 function guestEnv(request: Request, arch: Arch, timeoutSeconds: number): Record<string, string> {
   return {

@@ -76,6 +76,16 @@ const ways: readonly {
   { fits: () => true, name: "file capabilities", undo: "setcap -r" },
 ];
 
+/** The guess would find most offsets, but not those that it takes to tell connections apart. `null`: it may try. */
+export function guessForbidden(capabilities: bigint | null): PrivilegeError | null {
+  const CAP_NET_ADMIN = 12n;
+  if (capabilities === null || ((capabilities >> CAP_NET_ADMIN) & 1n) === 1n) return null;
+  return new PrivilegeError("CAP_NET_ADMIN", {
+    why: "the guess reads the sequence numbers of its own connections (TCP_REPAIR)",
+    hint: "run it on the host, or in a container started with --cap-add NET_ADMIN or --privileged",
+  });
+}
+
 /** Neither way to attach exists. */
 export function noWayToAttach(kernel: string): UnsupportedError {
   return new UnsupportedError("kprobes and raw tracepoints", {

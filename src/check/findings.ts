@@ -49,6 +49,14 @@ const note = (found: string, fix: string | null = null): Result => ({ status: "n
 const problem = (found: string, fix: string): Result => ({ status: "problem", found, fix });
 
 const OUTSIDE = "run it on the host itself";
+/** How root gets what was taken from it. */
+const grant = (names: string, euid: number): string =>
+  euid === 0
+    ? `${OUTSIDE}, or give it ${names} (docker run --cap-add, CapabilityBoundingSet= of a unit)`
+    : "sudo tracer-bpf ...";
+const CAP_DAC_OVERRIDE = 1n;
+const CAP_DAC_READ_SEARCH = 2n;
+const CAP_NET_ADMIN = 12n;
 const CAP_SYS_ADMIN = 21n;
 const CAP_SYS_PTRACE = 19n;
 const CAP_SYS_RESOURCE = 24n;
@@ -73,13 +81,26 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     return problem(`${who} without ${missing.join(" and ")}`, fix);
   },
 
-  processes({ capabilities }) {
-    const may = has(capabilities, CAP_SYS_PTRACE);
-    return may
+  network({ capabilities, euid }) {
+    if (has(capabilities, CAP_NET_ADMIN))
+      return ok("the guess can read the sequence numbers of its own connections");
+    return problem(
+      "no CAP_NET_ADMIN: the guess cannot read the sequence numbers of its own connections",
+      grant("CAP_NET_ADMIN", euid),
+    );
+  },
+
+  processes({ capabilities, euid }) {
+    const missing = Object.entries({ CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH })
+      .filter(([, bit]) => !has(capabilities, bit))
+      .map(([name]) => name)
+      .join(" and ");
+    return missing === "" ||
+      (missing === "CAP_DAC_READ_SEARCH" && has(capabilities, CAP_DAC_OVERRIDE))
       ? ok("the owners of sockets can be read from /proc")
       : note(
-          "no CAP_SYS_PTRACE: of other users' processes the owners of sockets are not known",
-          "sudo tracer-bpf ..., or CAP_SYS_PTRACE in AmbientCapabilities= of its unit",
+          `no ${missing}: of other users' processes the owners of sockets are not known`,
+          grant(missing, euid),
         );
   },
 

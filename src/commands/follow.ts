@@ -26,6 +26,8 @@ export interface FollowOptions {
   };
   format: Format;
   writer: LineWriter;
+  /** Whether nobody reads the output any more, which a write would only tell when there is something to write. */
+  readerGone?(): boolean;
   /** Reads both clocks at the same moment. */
   clocks(): ClockPair;
   /** `null` = no limit. */
@@ -66,6 +68,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   const lines = new Lines();
   let left = options.count ?? Infinity;
   let shown = 0;
+  let readerLeft = false;
   let clocks = options.clocks();
   const intervalMs = options.intervalMs ?? Infinity;
   let sampleAt = performance.now() + intervalMs;
@@ -106,7 +109,8 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     left -= taken;
     warner.tell();
     const enough = left === 0 || options.expected?.met === true;
-    if (last || enough || writer.closed || writer.failure !== null) break;
+    readerLeft = writer.closed || options.readerGone?.() === true;
+    if (last || enough || readerLeft || writer.failure !== null) break;
     const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
     await untilNext(Math.min(POLL_MS, room), Math.min(REST_MS, room));
   }
@@ -116,7 +120,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     // The header may be among what is pending.
     shown: Math.max(0, shown - writer.pending),
     losses: allLosses(options, BigInt(writer.pending)),
-    readerLeft: writer.closed,
+    readerLeft: readerLeft || writer.closed,
   };
 }
 

@@ -112,6 +112,7 @@ export const traceCommand = command({
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
     const { readClocks } = await import("../kernel/clock.ts");
+    const { hasNoReader } = await import("../kernel/libc.ts");
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
@@ -127,7 +128,8 @@ export const traceCommand = command({
     if (launched && running) stop.endWith(launched, running.drained);
     const source = running?.trace ?? trace;
     const format = formatSince(readClocks().monoNs);
-    for (const note of trace.notes) log.warn(note);
+    // Last of what needs root: from here on nothing is opened by its name, and nothing started.
+    for (const note of [...trace.notes, ...trace.dropCapabilities()]) log.warn(note);
     const tellMaps = () => {
       if (args.debug === true) for (const map of trace.maps()) log.debug(mapText(map));
     };
@@ -141,6 +143,7 @@ export const traceCommand = command({
       trace: args.debug === true ? counted(source, counts) : source,
       format,
       writer: createWriter(),
+      readerGone: () => hasNoReader(1),
       clocks: readClocks,
       durationMs,
       count,

@@ -4,8 +4,8 @@ import { Failure } from "../errors.ts";
 import type { FieldReport, FieldStatus, GuessReport } from "./report.ts";
 
 const FORMAT = "tracer-bpf offsets";
-/** Raised when the meaning of a member changes; a file of another version is refused, never converted. */
-const VERSION = 1;
+/** Raised when the meaning of a member changes; a file of another version is refused, never converted. 1 had no checksum. */
+const VERSION = 2;
 
 /** Structs of the kernel are far smaller; a larger number is damage. */
 const MAX_OFFSET = 65_535;
@@ -13,7 +13,8 @@ const MAX_FIELDS = 1_000;
 const MAX_TEXT = 1_000;
 
 export function encodeReport(report: GuessReport): string {
-  return `${JSON.stringify({ format: FORMAT, version: VERSION, ...report }, null, 2)}\n`;
+  const file = { format: FORMAT, version: VERSION, checksum: checksumOf(report), ...report };
+  return `${JSON.stringify(file, null, 2)}\n`;
 }
 
 /** Throws a Failure that names `path` and the member that is wrong. */
@@ -51,10 +52,10 @@ function reportOf(value: unknown): GuessReport {
     const found = JSON.stringify(file["version"]) ?? "none";
     throw new Refusal(`its "version" is ${found}, this tracer-bpf reads ${VERSION}`);
   }
-  only(file, "the file", ["format", "version", "kernel", "attach", "ms", "fields"]);
+  only(file, "the file", ["format", "version", "checksum", "kernel", "attach", "ms", "fields"]);
   const kernel = objectOf(file["kernel"], "kernel");
   only(kernel, "kernel", ["release", "version", "machine"]);
-  return {
+  const report: GuessReport = {
     kernel: {
       release: textOf(kernel["release"], "kernel.release"),
       version: textOf(kernel["version"], "kernel.version"),
@@ -64,6 +65,30 @@ function reportOf(value: unknown): GuessReport {
     ms: numberOf(file["ms"], "ms"),
     fields: fieldsOf(file["fields"]),
   };
+  // Last, so that what can be named is named.
+  if (textOf(file["checksum"], "checksum") !== checksumOf(report))
+    throw new Refusal("it was changed or damaged: its checksum is not that of what it holds");
+  return report;
+}
+
+/** Of what is meant, not of how it is laid out: CRC-32 (IEEE 802.3) over all values in a fixed order, 8 hex digits. */
+function checksumOf({ kernel, attach, ms, fields }: GuessReport): string {
+  const { release, version, machine } = kernel;
+  const rows = fields.map((row) => [
+    row.field,
+    row.struct,
+    row.status,
+    row.offset,
+    row.candidates,
+    row.how,
+  ]);
+  const text = JSON.stringify([release, version, machine, attach, ms, rows]);
+  let crc = ~0;
+  for (const byte of new TextEncoder().encode(text)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb8_8320 & -(crc & 1));
+  }
+  return (~crc >>> 0).toString(16).padStart(8, "0");
 }
 
 function fieldsOf(value: unknown): FieldReport[] {

@@ -151,6 +151,15 @@ export const SPLICE_F_MORE = 4;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 
+/** <linux/capability.h>; CAP_PERFMON and CAP_BPF came with 5.8. */
+export const CAP_DAC_READ_SEARCH = 2;
+export const CAP_IPC_LOCK = 14;
+export const CAP_SYS_PTRACE = 19;
+export const CAP_SYS_ADMIN = 21;
+export const CAP_SYS_NICE = 23;
+export const CAP_PERFMON = 38;
+export const CAP_BPF = 39;
+
 export const RLIMIT_NOFILE = 7;
 export const RLIMIT_MEMLOCK = 8;
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;

@@ -9,6 +9,8 @@ import { constants } from "node:os";
 import {
   AF_INET,
   IFF_UP,
+  POLLERR,
+  POLLHUP,
   POLLIN,
   POLLOUT,
   SIOCGIFFLAGS,
@@ -181,6 +183,12 @@ export const readable = (fd: Fd, timeout_ms: number): boolean =>
   pollOne(fd, POLLIN, timeout_ms) > 0;
 export const writable = (fd: Fd, timeout_ms: number): boolean =>
   pollOne(fd, POLLOUT, timeout_ms) > 0;
+
+/** The other end of a pipe or a socket is closed. */
+export const hasNoReader = (fd: Fd): boolean => {
+  const events = pollOne(fd, 0, 0);
+  return events > 0 && (events & (POLLERR | POLLHUP)) !== 0;
+};
 
 export const open = (path: string, flags: number, mode = 0o600): Fd =>
   result(libc.open(cString(path), flags, mode));

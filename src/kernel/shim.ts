@@ -56,6 +56,8 @@ const SYMBOLS = {
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
   sh_iter: { args: ["i32"], returns: "i32" },
+  sh_caps_effective: { args: ["u64"], returns: "i32" },
+  sh_caps_drop: { args: ["i32", "u64"], returns: "i32" },
   sh_map_lookup: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_map_update: { args: ["i32", "ptr", "ptr", SIZE], returns: "i32" },
   sh_map_delete: { args: ["i32", "ptr"], returns: "i32" },
@@ -140,6 +142,15 @@ export function openShim() {
       check(`perf tracepoint ${tracepointId}`, c.sh_perf_tracepoint(progFd, tracepointId)),
     /** A BPF iterator over the calling thread's namespaces, an fd of the caller's to read to its end. */
     iterator: (progFd: number): number => check("BPF iterator", c.sh_iter(progFd)),
+
+    /** Of the calling thread, out of what it is permitted. Bit N stands for capability N. */
+    capsEffective: (effective: bigint): void => {
+      check("capset", c.sh_caps_effective(effective));
+    },
+    /** Takes from a thread of this process, for good, all but these. */
+    capsDrop: (tid: number, keep: bigint): void => {
+      check(`capset in thread ${tid}`, c.sh_caps_drop(tid, keep));
+    },
 
     /** false: no such key. */
     mapLookup: (fd: number, key: NodeJS.TypedArray, value: NodeJS.TypedArray): boolean =>

@@ -1,16 +1,15 @@
 /** The pipeline: guess, load, attach, check; then drain, decode, order. */
-import { cpus } from "node:os";
 import type { EventKind as EventKindText } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure, UnsupportedError } from "../errors.ts";
+import { guessForbidden } from "../explain.ts";
 import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import { withLoopback } from "../guess/netns.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { asFailure, guessOn } from "../guess/run.ts";
 import { guessTgid } from "../guess/task.ts";
 import { monotonicNs } from "../kernel/clock.ts";
-import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
-import { getpagesize } from "../kernel/libc.ts";
+import { capabilities, openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { MapFill, PerfRings } from "../kernel/shim.ts";
 import {
@@ -65,7 +64,9 @@ import {
   type KprobePoint,
   type TracePoints,
 } from "./programs.ts";
+import { dropCapabilities } from "./privileges.ts";
 import { EventQueue } from "./queue.ts";
+import { openRings, type OpenRings } from "./rings.ts";
 import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
@@ -117,6 +118,11 @@ export interface Trace extends AsyncDisposable {
   readonly losses: () => LossCount[];
   /** How full each map in the kernel is. */
   maps(): MapFill[];
+  /**
+   * Takes from the whole process, for good, the capabilities that the trace does not need any more: whatever else needs
+   * them must be open or running by then. Returns what went wrong, for the user.
+   */
+  dropCapabilities(): string[];
 }
 
 /** The record at `p` of `view` as an event. */
@@ -165,16 +171,6 @@ function mapSizes(maxConnections: number | undefined): Record<string, number> {
   return Object.fromEntries(maps.map((map) => [map, maxConnections]));
 }
 
-/**
- * 4 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. A burst meets a
- * runtime that compiles its code only then, and may not drain for a second on a slow machine.
- */
-function ringPages(): number {
-  const online = cpus().length;
-  const bytes = online <= 16 ? 1 << 22 : online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : 1 << 16;
-  return Math.max(1, bytes / getpagesize());
-}
-
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
 export const SETTLED_NS = 1_000_000n;
 
@@ -185,6 +181,8 @@ interface Attached {
   object: KernelObject;
   rings: PerfRings;
 }
+
+type Opened = Attached & AttachedTrace & { ringsNote: string | null };
 
 /** Attached and found to work. */
 interface Checked extends Attached {
@@ -224,6 +222,8 @@ async function offsetsFor(
     if (why === null) return { report: saved, how: `offsets from ${from}` };
     notes.push(`${from} is not used, the offsets are guessed: ${why}`);
   }
+  const forbidden = guessForbidden(capabilities());
+  if (forbidden !== null) throw forbidden;
   const report = guessOn(host);
   return { report, how: `offsets guessed in ${Math.round(report.ms)} ms` };
 }
@@ -263,7 +263,7 @@ function openChecked(
   const udp = wantsProtocol(filter, "udp") ? udpPoints(report, mode) : null;
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
-    let attached: (Attached & AttachedTrace) | null = null;
+    let attached: Opened | null = null;
     try {
       const follow = filter.descendants === true;
       attached = open(host, made, mode, point, (udp ?? NO_UDP).points, follow);
@@ -284,6 +284,7 @@ function openChecked(
         if (checked.known === null && !wantsProtocol(filter, "tcp"))
           throw new UnsupportedError("UDP", { why: checked.notes.join("; ") });
         notes.push(...checked.notes);
+        if (attached.ringsNote !== null) notes.push(attached.ringsNote);
         if (attached.attemptsRefused !== null)
           notes.push(
             `connects that fail before a SYN is sent are not shown: ${attached.attemptsRefused}`,
@@ -306,16 +307,17 @@ function open(
   accept: KprobePoint,
   udp: TracePoints,
   follow: boolean,
-): Attached & AttachedTrace {
-  let rings: PerfRings | null = null;
+): Opened {
+  let opened: OpenRings | null = null;
   try {
     const ready = (loaded: KernelObject) => {
-      rings = host.shim.ringsOpen(loaded.mapFd("events"), ringPages());
+      opened = openRings(host.shim, loaded.mapFd("events"));
     };
     const attached = attachTrace(host, mode, made, accept, udp, ready, follow);
-    return { ...attached, rings: rings! };
+    const { rings, note } = opened!;
+    return { ...attached, rings, ringsNote: note };
   } catch (error) {
-    if (rings !== null) host.shim.ringsClose(rings);
+    if (opened !== null) host.shim.ringsClose((opened as OpenRings).rings);
     throw error;
   }
 }
@@ -338,7 +340,8 @@ function running(of: Running): Trace {
   const samples = of.sampling
     ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe", between))
     : null;
-  const accepts = new Accepts(acceptSources(host.shim, object, tgid, between));
+  const accepting = acceptSources(host.shim, object, tgid, between);
+  const accepts = new Accepts(accepting);
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
@@ -454,6 +457,11 @@ function running(of: Running): Trace {
       if (descendants === null) throw new RangeError("the trace was opened without `descendants`");
       return descendants.launch(start);
     },
+    dropCapabilities: () =>
+      dropCapabilities(host, mode, () => {
+        counted(Loss.LOSS_EVENT_RING_FULL);
+        if (mode === "tracepoint") accepting.ask(0n, 0);
+      }),
     async [Symbol.asyncDispose]() {
       if (!closed) close(host, { object, rings });
       closed = true;

@@ -1,7 +1,7 @@
 /** What the output flags make of real events; test/unit/output.test.ts has the details of each format. */
 import Ajv2020 from "ajv/dist/2020.js";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { pair, self, type Truth } from "../kernel/drive/peer.ts";
 import { refusing } from "../kernel/drive/attempt.ts";
 import * as k from "../../src/kernel/constants.ts";
@@ -177,6 +177,61 @@ test("-w has more columns, -t counts from the beginning of the trace", async () 
   const seconds = Number(close!.trim().split(/ +/)[0]);
   expect(seconds).toBeGreaterThanOrEqual(0);
   expect(seconds).toBeLessThan((PATIENCE_MS * 2) / 1000);
+});
+
+test.each(["--json", "-ocsv", "-otable", "--wide"])(
+  "%s: whole lines reach a pipe while the trace goes on",
+  async (flag) => {
+    const { client, server } = pair();
+    try {
+      const line = new RegExp(`^.*\\b${client.truth.local.port}\\b.*\\n`, "m");
+      await tracing([flag], () => client.close(), { has: (text) => line.test(text) });
+    } finally {
+      server.close();
+    }
+  },
+);
+
+test("when its reader has read enough it ends at once, with 0 and without a word", async () => {
+  // The shell's answer is that of the trace.
+  const script = `{ "$0" trace --json; echo "ended with $?" >&2; } | head -n 2`;
+  const child = Bun.spawn(["sh", "-c", script, binary], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: plainEnvironment(),
+  });
+  const [out, messages] = [collect(child.stdout), collect(child.stderr)];
+  await messages.until((text) => /^tracing/m.test(text));
+  oneConnection();
+  expect((await out.all).trimEnd().split("\n")).toHaveLength(2);
+  expect((await messages.all).trimEnd().split("\n").slice(-2)).toEqual([
+    expect.stringMatching(/^tracing/),
+    "ended with 0",
+  ]);
+});
+
+test("on a full disk it ends with 1 and says so, and so does what is printed at once", async () => {
+  const full = openSync("/dev/full", "w");
+  try {
+    const { exitCode, stderr } = await tracing(["--json"], oneConnection, { stdout: full });
+    expect(stderr).toMatch(
+      /^error: stdout: cannot write the output\n {2}because: .*ENOSPC.*\n {2}try: free some space/m,
+    );
+    expect(exitCode).toBe(1);
+    const printed = Bun.spawnSync([binary, "schema"], {
+      stdio: ["ignore", full, "pipe"],
+      env: plainEnvironment(),
+    });
+    expect(printed.stderr.toString()).toStartWith("error: stdout: cannot write the output");
+    expect(printed.exitCode).toBe(1);
+    // Nobody can be told of an error then, but the exit code still says it.
+    const silent = Bun.spawnSync([binary, "trace", "--nonsense"], {
+      stdio: ["ignore", full, full],
+      env: plainEnvironment(),
+    });
+    expect(silent.exitCode).toBe(2);
+  } finally {
+    closeSync(full);
+  }
 });
 
 test.each([

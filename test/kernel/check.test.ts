@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { uname } from "../../src/kernel/libc.ts";
 import { has } from "./drive/modes.ts";
-import { run } from "./drive/tracer.ts";
+import { place, run } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -66,6 +66,7 @@ test("what it finds is what other sources say", () => {
   expect(of("tracepoints").status === "ok").toBe(has.tracepoint);
   expect(of("btf").found.startsWith("/sys/kernel/btf")).toBe(existsSync("/sys/kernel/btf/vmlinux"));
   const mounts = readFileSync("/proc/mounts", "utf8");
+  expect(/v1/.test(of("cgroup").found)).toBe(/ cgroup /.test(mounts));
   expect(/v2/.test(of("cgroup").found)).toBe(/ cgroup2 /.test(mounts));
   expect(of("tracefs").found.startsWith("at ")).toBe(/ (tracefs|debugfs) /.test(mounts));
   const ipv6 =
@@ -102,6 +103,19 @@ test.skipIf(inGuest)("in namespaces of its own it says so", async () => {
     fix: expect.stringContaining("--pid=host"),
   });
   expect(own).toMatchObject({ exitCode: 0, works: true });
+});
+
+test("without CAP_NET_ADMIN both check and trace say so, with exit code 3", async () => {
+  const lacking = place("no-net-admin");
+  const answer = await check(lacking);
+  expect(answer).toMatchObject({ exitCode: 3, works: false });
+  expect(answer.of("network")).toMatchObject({
+    status: "problem",
+    fix: expect.stringContaining("CAP_NET_ADMIN"),
+  });
+  const { exitCode, stderr } = await run(["trace", "-d", "1s"], lacking);
+  expect(stderr).toMatch(/^error: tracing needs CAP_NET_ADMIN\n {2}because: .*\n {2}try: /);
+  expect(exitCode).toBe(3);
 });
 
 // A host may well be without kprobes; nothing of a host is hidden.

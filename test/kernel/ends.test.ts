@@ -1,10 +1,10 @@
 /** How a trace ends, and what it leaves behind. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as libc from "../../src/kernel/libc.ts";
 import { expectConnection } from "./drive/expect.ts";
+import { exists, holdingsOf, kprobeEvents, leftOf } from "./drive/leftovers.ts";
 import { type Mode, has, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { PATIENCE_MS, Tracer, run } from "./drive/tracer.ts";
@@ -37,7 +37,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
   "%s ends it with exit code 0, after what has happened before was printed",
   async (signal) => {
     const tracer = await start(mode);
-    const programs = programsOf(tracer.pid);
+    const holdings = holdingsOf(tracer.pid);
     const { client, server } = pair();
     client.write(997);
     server.read(997);
@@ -55,7 +55,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
       expect(kinds).toHaveLength(2);
       expect(new Set<string>(kinds)).toEqual(new Set([truth.opened, "close"]));
     }
-    await expectGone(programs);
+    expect(await leftOf(holdings)).toEqual([]);
   },
 );
 
@@ -71,15 +71,16 @@ test("--count prints exactly so many lines and ends with exit code 0", async () 
 });
 
 test.each(modes)(
-  "killed, a %s trace leaves no program in the kernel, and the next start sweeps its probes",
+  "killed, a %s trace leaves no program, map or link in the kernel, and the next start sweeps its probes",
   async (mode) => {
     const before = kprobeEvents();
     const killed = await start(mode);
-    const programs = programsOf(killed.pid);
-    expect(programs).not.toBeEmpty();
-    for (const id of programs) expect(programExists(id)).toBe(true);
+    const holdings = holdingsOf(killed.pid);
+    for (const kind of ["prog_id", "map_id"])
+      expect(holdings.filter((one) => one.kind === kind)).not.toBeEmpty();
+    expect(holdings.filter((one) => !exists(one))).toEqual([]);
     expect(await killed.stop("SIGKILL")).not.toBe(0);
-    await expectGone(programs);
+    expect(await leftOf(holdings)).toEqual([]);
 
     const next = await start(mode);
     const { client, server } = pair();
@@ -101,42 +102,4 @@ function offsetsOf(mode: Mode): string {
 /** Guessing again at each start would take most of an emulated guest's time. */
 function start(mode: Mode, ...args: string[]): Promise<Tracer> {
   return Tracer.start(mode, ["--offsets", offsetsOf(mode), ...args]);
-}
-
-/** The kernel frees a program some time after its last user is gone. */
-async function expectGone(programs: number[]): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (programs.some(programExists) && performance.now() < deadline) await Bun.sleep(10);
-  expect(programs.filter(programExists)).toEqual([]);
-}
-
-/** Ids of the BPF programs a process holds, directly or through a link. */
-function programsOf(pid: number): number[] {
-  const fdinfo = `/proc/${pid}/fdinfo`;
-  const ids = readdirSync(fdinfo).flatMap((fd) => {
-    const id = /^prog_id:\s*(\d+)$/m.exec(readFileSync(`${fdinfo}/${fd}`, "latin1"));
-    return id ? [Number(id[1])] : [];
-  });
-  return [...new Set(ids)];
-}
-
-function programExists(id: number): boolean {
-  const BPF_PROG_GET_FD_BY_ID = 13;
-  const attr = new Uint8Array(16);
-  new DataView(attr.buffer).setUint32(0, id, true);
-  const fd = libc.bpf(BPF_PROG_GET_FD_BY_ID, attr);
-  if (fd >= 0) libc.close(fd);
-  return fd >= 0;
-}
-
-/** The lines of tracefs's kprobe_events; none where there is no tracefs, since then nothing can be left in it. */
-function kprobeEvents(): string[] {
-  for (const tracefs of ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]) {
-    try {
-      return readFileSync(`${tracefs}/kprobe_events`, "latin1").split("\n");
-    } catch {
-      // Not mounted here.
-    }
-  }
-  return [];
 }

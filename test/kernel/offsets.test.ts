@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadOffsets, saveOffsets } from "../../src/guess/file.ts";
 import type { GuessReport, VerifyReport } from "../../src/guess/report.ts";
 import { Actor, actorCommand } from "./drive/actors.ts";
 import { expectConnection } from "./drive/expect.ts";
@@ -116,10 +117,12 @@ describe.each(full ? modes : modes.slice(0, 1))("offsets, --attach %s", (mode) =
   });
 
   test("a file of another kernel is refused with the reason, and the trace guesses", async () => {
-    const report = JSON.parse(readFileSync(file, "utf8")) as GuessReport;
+    const report = await loadOffsets(file);
     const foreign = join(directory, "foreign");
-    const kernel = { ...report.kernel, release: "4.4.0-1-other" };
-    writeFileSync(foreign, JSON.stringify({ ...report, kernel }));
+    await saveOffsets(foreign, {
+      ...report,
+      kernel: { ...report.kernel, release: "4.4.0-1-other" },
+    });
     const tracer = await Tracer.start(mode, ["--offsets", foreign]);
     expect(tracer.stderr).toContain("4.4.0-1-other");
     expect(tracer.stderr).toMatch(/guessed/);
@@ -128,6 +131,19 @@ describe.each(full ? modes : modes.slice(0, 1))("offsets, --attach %s", (mode) =
     server.close();
     await expectConnection(tracer, client);
     expect(await tracer.stop()).toBe(0);
+  });
+
+  test("a file in which one digit is another is refused, not used and not passed over", async () => {
+    const damaged = join(directory, "damaged");
+    writeFileSync(damaged, readFileSync(file, "utf8").replace(/"offset": \d+/, '"offset": 7'));
+    for (const args of [
+      ["trace", "-d", "1s", "--attach", mode, "--offsets", damaged],
+      ["offsets", "show", damaged],
+    ]) {
+      const { exitCode, stdout, stderr } = await run(args);
+      expect(stderr).toContain(`${damaged}: no usable offsets file\n  because: it was changed`);
+      expect([exitCode, stdout]).toEqual([1, ""]);
+    }
   });
 
   test("a saved file can be shown, and a snapshot saved", async () => {

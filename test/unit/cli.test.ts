@@ -1,4 +1,14 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ArgDef } from "citty";
 import { command, group, itemsOf, type Command } from "../../src/commands/command.ts";
@@ -308,6 +318,14 @@ describe("the nearest word", () => {
 });
 
 describe("the process", () => {
+  const folder = mkdtempSync(join(tmpdir(), "cli-test-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  let serial = 0;
+  const snapshot = join(import.meta.dir, "../fixtures/guess/6.12.snapshot.gz");
+  const sparse = (path: string, bytes: number) => {
+    writeFileSync(path, "");
+    truncateSync(path, bytes);
+  };
   const main = join(import.meta.dir, "../../src/main.ts");
 
   async function run(argv: string[], env: Record<string, string> = {}) {
@@ -348,6 +366,27 @@ describe("the process", () => {
     expect(stdout).toBe("");
     expect(stderr).toMatch(/^error: .*\n(  because: .*\n)?  try: .*\n$/);
     expect(code).toBe(2);
+  });
+
+  /** To add one, add a row: what is made at the path, and what is said of it. */
+  test.each<[string, (path: string) => void, RegExp]>([
+    ["nothing", () => {}, /no such file/],
+    ["a directory", (path) => mkdirSync(path), /a directory/],
+    ["a FIFO", (path) => Bun.spawnSync(["mkfifo", path]), /a FIFO/],
+    ["a link to a device", (path) => symlinkSync("/dev/zero", path), /a device/],
+    ["a gigabyte of zeros", (path) => sparse(path, 1 << 30), /larger than/],
+    ["a megabyte of zeros", (path) => writeFileSync(path, Buffer.alloc(1 << 20)), /no JSON/],
+    ["a program", (path) => copyFileSync(process.execPath, path), /larger than/],
+    ["a snapshot", (path) => copyFileSync(snapshot, path), /no JSON/],
+    ["a deep list", (path) => writeFileSync(path, "[".repeat(1 << 19)), /no JSON|no object/],
+  ])("%s for an offsets file is one error, with exit code 1", async (_, make, why) => {
+    const path = join(folder, `offsets-${serial++}`);
+    make(path);
+    const { stdout, stderr, code } = await run(["offsets", "show", path]);
+    expect(stderr).toMatch(/^error: .*\n {2}because: .*\n( {2}try: .*\n)?$/);
+    expect(stderr).toStartWith(`error: ${path}: `);
+    expect(stderr).toMatch(why);
+    expect([code, stdout]).toEqual([1, ""]);
   });
 
   test("the version is the package's", async () => {

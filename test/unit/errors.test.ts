@@ -13,6 +13,7 @@ import {
 import {
   attachModeMissing,
   elevationOf,
+  guessForbidden,
   explainLoadFailure,
   type Identity,
   lockdownMode,
@@ -205,6 +206,15 @@ describe("why the kernel refused", () => {
     [null, "none"],
   ])("the lockdown text %j means %s", (text, mode) => {
     expect(lockdownMode(text)).toBe(mode);
+  });
+
+  test("without CAP_NET_ADMIN the guess is not begun", () => {
+    const all = (1n << 41n) - 1n;
+    expect(guessForbidden(all)).toBeNull();
+    expect(guessForbidden(null)).toBeNull();
+    const error = guessForbidden(all & ~(1n << 12n))!;
+    expect(error.message).toBe("tracing needs CAP_NET_ADMIN");
+    expect(exitCodeOf(error)).toBe(3);
   });
 
   test("what the host lacks is exit code 3 and says what would help", () => {

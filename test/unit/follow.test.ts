@@ -167,6 +167,16 @@ describe("a trace ends", () => {
     expect(warnings).toEqual([]);
   });
 
+  test("quietly when the reader is gone, though there is nothing to write", async () => {
+    const { trace } = traceOf([1]);
+    let asked = 0;
+    const { full, lines, warnings } = setup({ trace, readerGone: () => ++asked === 3 });
+    expect((await follow(full)).readerLeft).toBe(true);
+    expect(trace.polls).toBe(3);
+    expect(lines()).toEqual(["1"]);
+    expect(warnings).toEqual([]);
+  });
+
   test("with a failure when the disk is full", async () => {
     const { trace } = traceOf([1]);
     const fullDisk = Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });

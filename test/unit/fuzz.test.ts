@@ -11,8 +11,17 @@ import { HOST } from "../../src/build/arch.ts";
 import { elfSection } from "../../src/build/elf_section.ts";
 import { objectFile } from "../../src/build/native.ts";
 import { BuildError } from "../../src/build/step.ts";
+import type { Command } from "../../src/commands/command.ts";
+import {
+  parseConnections,
+  parseCount,
+  parseDuration,
+  parseInterval,
+} from "../../src/commands/flags.ts";
+import { root } from "../../src/commands/index.ts";
+import { resolve } from "../../src/commands/strict.ts";
 import { isEphemeral, parsePortRange } from "../../src/conn/direction.ts";
-import { Failure } from "../../src/errors.ts";
+import { Failure, formatError, UsageError } from "../../src/errors.ts";
 import { decodeReport, encodeReport } from "../../src/guess/file_format.ts";
 import { decodeSnapshot } from "../../src/guess/snapshot.ts";
 import { solve } from "../../src/guess/solve.ts";
@@ -452,6 +461,87 @@ describe("what the kernel says in text", () => {
       BOUNDED,
     );
   });
+});
+
+describe("the command line", () => {
+  const commands = everyCommand(root);
+  const flags = [
+    ...new Set(
+      commands.flatMap(({ command: { flags } }) => Object.keys(flags).map((flag) => `--${flag}`)),
+    ),
+  ];
+  const value = fc.oneof(
+    fc.constantFrom("1", "-1", "0", "10s", "json", "auto", "", "-", "--", "é", "1,2", ",", "x=y"),
+    fc.string({ unit: "binary", maxLength: 20 }),
+    fc.constantFrom("9".repeat(100_000), "\u001b[2J", "\u202e", "__proto__", "constructor"),
+  );
+  const word = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom(...flags, ..."-d -c -i -o -w -t -T -H -h -V".split(" ")),
+    },
+    { weight: 2, arbitrary: value },
+    fc.tuple(fc.constantFrom(...flags), value).map(([flag, text]) => `${flag}=${text}`),
+    fc.string({ unit: "binary", maxLength: 8 }).map((text) => `-${text}`),
+  );
+  const line = fc
+    .tuple(fc.constantFrom(...commands.map(({ words }) => words)), fc.array(word, { maxLength: 8 }))
+    .map(([words, rest]) => [...words, ...rest]);
+
+  test("any is taken, or refused in at most three lines that no terminal obeys", () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(line, (argv) => {
+        try {
+          if (resolve("tracer-bpf", root, argv).kind === "run") taken++;
+        } catch (error) {
+          expect(error).toBeInstanceOf(UsageError);
+          expect((error as UsageError).exitCode).toBe(2);
+          const text = formatError(error, false);
+          expect(text).toMatch(/^error: .*\n( {2}because: .*\n)?( {2}try: .*\n)?$/);
+          expect(text).not.toMatch(/[\p{Cc}\u202a-\u202e](?<!\n)/u);
+        }
+      }),
+      BOUNDED,
+    );
+    expect(taken).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ["--duration", (text: string) => parseDuration(text, "t"), 1, 100_000 * 3_600_000],
+    ["--interval", (text: string) => parseInterval(text, "t"), 50, 100_000 * 3_600_000],
+    ["--count", (text: string) => parseCount(text, "t"), 1, Number.MAX_SAFE_INTEGER],
+    ["--max-connections", (text: string) => parseConnections(text, "t"), 1, 1 << 24],
+  ] as const)("a value of %s is a number in its range, or refused", (_, parse, least, most) => {
+    const like = fc.oneof(
+      value,
+      fc.double().map(String),
+      fc
+        .tuple(fc.nat(), fc.constantFrom("ms", "s", "m", "h", "d", "e9"))
+        .map((parts) => parts.join("")),
+    );
+    fc.assert(
+      fc.property(like, (text) => {
+        const parsed = outcome(() => parse(text), new Uint8Array(), [UsageError]);
+        if (typeof parsed === "string") return;
+        expect(parsed as number).toBeGreaterThanOrEqual(least);
+        expect(parsed as number).toBeLessThanOrEqual(most);
+        expect(text).toMatch(/^\d/);
+      }),
+      BOUNDED,
+    );
+  });
+
+  function everyCommand(
+    command: Command,
+    words: string[] = [],
+  ): { words: string[]; command: Command }[] {
+    const below = Object.entries(command.subCommands);
+    return [
+      { words, command },
+      ...below.flatMap(([name, sub]) => everyCommand(sub, [...words, name])),
+    ];
+  }
 });
 
 test("what the kernel says in structs: socket addresses and TCP_INFO", () => {

@@ -37,6 +37,20 @@ describe("libc", () => {
     libc.close(from);
   });
 
+  test("a pipe has no reader once that end is closed; a file always has one", () => {
+    const pipe = libc.pipe2(k.O_CLOEXEC) as [number, number];
+    expect(libc.hasNoReader(pipe[1])).toBe(false);
+    libc.close(pipe[0]);
+    expect(libc.hasNoReader(pipe[1])).toBe(true);
+    libc.close(pipe[1]);
+    expect(libc.hasNoReader(pipe[1])).toBe(false); // closed: nobody's
+    for (const path of ["/dev/null", import.meta.path]) {
+      const fd = libc.open(path, k.O_RDONLY | k.O_CLOEXEC);
+      expect(libc.hasNoReader(fd)).toBe(false);
+      libc.close(fd);
+    }
+  });
+
   test("the file limit can be read, lowered and put back", () => {
     const before = libc.getrlimit(0, k.RLIMIT_NOFILE) as libc.Rlimit;
     expect(libc.setrlimit(0, k.RLIMIT_NOFILE, { soft: before.soft - 1n, hard: before.hard })).toBe(

@@ -7,6 +7,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,6 +49,12 @@ async function reasonOf(work: Promise<unknown>): Promise<string> {
   throw error ?? new Error("it was accepted");
 }
 
+function fifo(): string {
+  const path = fresh();
+  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  return path;
+}
+
 describe("a saved file", () => {
   test("is read back as it was, and readable by its owner only", async () => {
     const path = fresh();
@@ -78,6 +85,7 @@ describe("a saved file", () => {
   test.each([
     ["a directory", () => folder, /a directory/],
     ["a device", () => "/dev/null", /a device/],
+    ["a FIFO, without waiting for a reader", fifo, /a FIFO/],
     ["a folder that is not there", () => join(folder, "no", "file"), /no such file/],
     [
       "a file as a folder",
@@ -94,9 +102,11 @@ describe("a saved file", () => {
 });
 
 describe("loading refuses", () => {
-  function fifo(): string {
+  /** Sparse: none of it is on the disk. */
+  function zeros(): string {
     const path = fresh();
-    expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+    writeFileSync(path, "");
+    truncateSync(path, 1 << 30);
     return path;
   }
   const holding = (text: string) => () => {
@@ -143,10 +153,12 @@ describe("loading refuses", () => {
     ["another format", holding('{"format":"x"}'), /"format" is not/],
     [
       "another version",
-      holding(text.replace('"version": 1', '"version": 2')),
-      /"version" is 2, this tracer-bpf reads 1/,
+      holding(text.replace('"version": 2', '"version": 1')),
+      /"version" is 1, this tracer-bpf reads 2/,
     ],
     ["a list", holding("[]"), /the file is no object/],
+    ["a gigabyte of zeros", zeros, /larger than 1048576 bytes/],
+    ["a megabyte of zeros", holding("\0".repeat(1 << 20)), /truncated or no JSON/],
   ])("%s", async (_, path, reason) => {
     expect(await reasonOf(loadOffsets(path()))).toMatch(reason);
   });
@@ -212,6 +224,45 @@ describe("the format", () => {
   ])("%s", async (reason, change) => {
     const decoded = Promise.try(() => decodeReport("F", changed(change)));
     expect(await reasonOf(decoded)).toBe(`F: no usable offsets file: ${reason}`);
+  });
+});
+
+describe("a damaged file", () => {
+  const bytes = Buffer.from(encodeReport(report));
+
+  /** What becomes of a file; the reason where it is refused. */
+  function read(damaged: Uint8Array): GuessReport | string {
+    try {
+      return decodeReport("F", new TextDecoder().decode(damaged));
+    } catch (error) {
+      if (error instanceof Failure) return error.why ?? "";
+      throw error;
+    }
+  }
+
+  test("with any one bit flipped is refused, or says the same as before", () => {
+    let refused = 0;
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const damaged = Uint8Array.from(bytes);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      const found = read(damaged);
+      if (typeof found === "string") refused++;
+      // White space between members, for instance.
+      else expect(found).toEqual(report);
+    }
+    expect(refused).toBeGreaterThan(bytes.length * 4);
+  });
+
+  test("cut off anywhere is refused", () => {
+    // The last byte is the line's end.
+    for (let length = 0; length < bytes.length - 1; length++)
+      expect(read(bytes.subarray(0, length))).toBeString();
+  });
+
+  test("whose offsets are plausible, but others, is refused for its checksum", () => {
+    const edited = bytes.toString().replace('"offset": 12', '"offset": 16');
+    expect(read(Buffer.from(edited))).toContain("its checksum is not that of what it holds");
+    expect(read(Buffer.from(JSON.stringify(JSON.parse(bytes.toString()))))).toEqual(report);
   });
 });
 

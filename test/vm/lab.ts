@@ -1,11 +1,19 @@
 // One kernel, one job: fetches, packs, boots and says how it went. run.ts, matrix.ts and subset.ts
 // are three ways to ask for it.
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+} from "node:fs";
+import { basename, join } from "node:path";
 import { cacheDirectory } from "./archive.ts";
 import { boot, type BootResult, type Machine } from "./boot.ts";
-import { cpio, type Entry } from "./cpio.ts";
-import { fetchKernel } from "./fetch.ts";
+import { cpio, file, type Entry } from "./cpio.ts";
+import { type CachedKernel, fetchKernel } from "./fetch.ts";
 import {
   architectures,
   packCommon,
@@ -83,7 +91,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   const logFile = logPath(request.logName ?? request.kernel);
   const initramfs = await writeInitramfs([
     ...(await common(name.arch, binary)),
-    ...cpio(request.extra ?? []),
+    ...cpio([...(request.extra ?? []), ...moduleOf(kernel)]),
     ...packJob(job),
   ]);
   try {
@@ -185,6 +193,10 @@ function jobScript(request: Request): string {
   // Emulation makes everything some ten times slower than the five seconds bun allows by itself.
   return files.map((file) => `run_test ${quote(file)} --timeout 120000${options}\n`).join("");
 }
+
+/** Where test/kernel/modules.test.ts looks for it. */
+const moduleOf = ({ module }: CachedKernel): Entry[] =>
+  module == null ? [] : [file(`modules/${basename(module)}`, readFileSync(module))];
 
 function guestEnv(request: Request, arch: Arch, timeoutSeconds: number): Record<string, string> {
   return {

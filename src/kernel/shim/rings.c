@@ -25,6 +25,7 @@ struct rings {
 	struct ring *first;
 	int map_fd;
 	size_t page_size, size; /* of the data, a power of two */
+	int complete;		/* each CPU had one at the start */
 	unsigned char online[MAX_CPUS];
 };
 
@@ -90,7 +91,16 @@ static struct ring *ring_of(struct rings *rings, __u32 cpu)
 	return ring;
 }
 
-/* 1 = opened; 0 = the CPU went away in between. */
+/*
+ * Later a CPU may do without, as what finds no ring takes another way (bpf/maps.h, spill): one that went away in between,
+ * and one that came when the rights to open its ring were given up.
+ */
+static int can_wait(const struct rings *rings, int err)
+{
+	return err == -ENODEV || (rings->complete && (err == -EACCES || err == -EPERM));
+}
+
+/* 1 = opened; 0 = not now. */
 static int ring_add(struct rings *rings, __u32 cpu)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
@@ -102,7 +112,7 @@ static int ring_add(struct rings *rings, __u32 cpu)
 	err = ring_open(rings, ring);
 	if (err) {
 		free(ring);
-		return err == -ENODEV ? 0 : err;
+		return can_wait(rings, err) ? 0 : err;
 	}
 	ring->next = rings->first;
 	rings->first = ring;
@@ -116,7 +126,7 @@ static int ring_revive(struct rings *rings, struct ring *ring)
 	ring_close(rings, ring);
 	err = ring_open(rings, ring);
 	if (err)
-		return err == -ENODEV ? 0 : err;
+		return can_wait(rings, err) ? 0 : err;
 	ring->went_offline = 0;
 	ring->suspected = 0;
 	return 1;
@@ -192,6 +202,7 @@ __s64 sh_rings_open(int map_fd, int pages)
 		sh_rings_close(rings);
 		return err ? err : -ENODEV;
 	}
+	rings->complete = 1;
 	return (__s64)(unsigned long)rings;
 }
 

@@ -41,6 +41,10 @@ int perf_open(struct perf_event_attr *attr, int cpu);
 int hold_cpu(void);
 void release_cpu(int held);
 
+/* privileges.c: of single threads; a set of capabilities has bit N for number N. */
+SH_API int sh_caps_effective(__u64 effective);
+SH_API int sh_caps_drop(int tid, __u64 keep);
+
 /* map.c: keys and values are plain bytes of the map's own sizes. */
 SH_API int sh_map_lookup(int fd, const void *key, void *value);
 SH_API int sh_map_update(int fd, const void *key, const void *value, __u64 flags);

@@ -68,6 +68,14 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become(command);
   },
 
+  /** As docker gives it to a container with `--cap-add`: no CAP_IPC_LOCK, and less to lock than the rings want. */
+  "little-locked-memory": (command) => {
+    const [CAP_IPC_LOCK, limit] = [14n, 2n << 20n];
+    check(native.prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0n, 0n, 0n), "bounding set");
+    check(libc.setrlimit(0, k.RLIMIT_MEMLOCK, { soft: limit, hard: limit }), "setrlimit");
+    become(command);
+  },
+
   "stdin-closed": (command) => {
     libc.close(0);
     become(command);
@@ -85,9 +93,33 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     const moved = besideTmp(executable);
     for (const at of ["/", "/sys", ...mountsBelow("/sys"), "/proc/sys"]) readOnly(at);
     mount("tmpfs", "/tmp");
+    // A sandbox may refuse it. Then another tracer at the same time may leave too little for the rings of this one.
+    libc.setrlimit(0, k.RLIMIT_MEMLOCK, { soft: k.RLIM_INFINITY, hard: k.RLIM_INFINITY });
     keepCapabilities(capabilities);
     check(native.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n), "no new privileges");
     become([moved, ...args]);
+  },
+
+  /** `docker run --cap-add SYS_ADMIN ...`: all others but this one. */
+  "no-net-admin": (command) => {
+    const CAP_NET_ADMIN = 12n;
+    check(native.prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN, 0n, 0n, 0n), "bounding set");
+    become(command);
+  },
+
+  /** As some hardened hosts mount it: of other users' processes it shows nothing without CAP_SYS_PTRACE. */
+  "hidden-processes": (command) => {
+    ownMounts();
+    mount("proc", "/proc", 0, "hidepid=2");
+    if (mounts(/^proc (\/proc) .*\bhidepid=/gm).length === 0) throw new Error("nothing is hidden");
+    become(command);
+  },
+
+  /** A sandbox that lets no process give anything up. */
+  "no-capset": (command) => {
+    const capset = process.arch === "arm64" ? 91 : 126;
+    refuseCall(capset);
+    become(command);
   },
 
   /** `docker run --pid=host`: the host's processes, a network without anything in it. */
@@ -125,7 +157,9 @@ const MS_REC = 16384;
 const MS_PRIVATE = 1 << 18;
 const MNT_DETACH = 2;
 const PR_CAPBSET_DROP = 24;
+const PR_SET_SECCOMP = 22;
 const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_MODE_FILTER = 2n;
 
 // mount(8) is not in every minimal system.
 const { symbols: native } = dlopen("libc.so.6", {
@@ -152,9 +186,10 @@ function check(result: number, what: string): void {
   if (result < 0) throw new Error(`${what} failed: this place needs root`);
 }
 
-function mount(type: string, at: string, flags = 0): void {
+function mount(type: string, at: string, flags = 0, options = ""): void {
   const kind = cstring(type);
-  check(native.mount(kind, cstring(at), kind, flags, null), `mount ${type} on ${at}`);
+  const made = native.mount(kind, cstring(at), kind, flags, cstring(options));
+  check(made, `mount ${type} on ${at}`);
 }
 
 function bind(from: string, to: string): void {
@@ -207,6 +242,27 @@ function keepCapabilities(kept: Set<number>): void {
     // The first that the kernel does not know ends the list.
     if (native.prctl(PR_CAPBSET_DROP, BigInt(capability), 0n, 0n, 0n) < 0) return;
   }
+}
+
+/** A seccomp filter that answers EPERM to one system call. Needs root, so that no_new_privs can stay off. */
+function refuseCall(number: number): void {
+  const [LOAD, JUMP_IF_EQUAL, RETURN, ALLOW, ERRNO] = [0x20, 0x15, 0x06, 0x7fff_0000, 0x5_0000];
+  /** struct sock_filter: u16 code, u8 jt, u8 jf, u32 k. */
+  const instructions = [
+    [LOAD, 0, 0, 0],
+    [JUMP_IF_EQUAL, 0, 1, number],
+    [RETURN, 0, 0, ERRNO! | k.EPERM],
+    [RETURN, 0, 0, ALLOW],
+  ] as const;
+  const filter = Buffer.alloc(instructions.length * 8);
+  for (const [n, [code, jt, jf, value]] of instructions.entries()) {
+    filter.writeUInt16LE(code!, n * 8);
+    filter.set([jt, jf], n * 8 + 2);
+    filter.writeUInt32LE(value!, n * 8 + 4);
+  }
+  const program = BigUint64Array.of(BigInt(instructions.length), BigInt(ptr(filter)));
+  const set = native.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, BigInt(ptr(program)), 0n, 0n);
+  check(set, "seccomp");
 }
 
 function ownMounts(): void {

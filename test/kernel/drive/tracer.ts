@@ -193,6 +193,15 @@ export async function run(
   return { exitCode, stdout, stderr, ms: performance.now() - start };
 }
 
+/** What runs a command in one of place.ts's places. */
+export const place = (words: string): string[] => [
+  "env",
+  "BUN_BE_BUN=1",
+  process.execPath,
+  fileURLToPath(new URL("place.ts", import.meta.url)),
+  ...words.split(" "),
+];
+
 /** The test runner may itself be the binary under test, turned into bun by BUN_BE_BUN; the tracer must not be. */
 export function plainEnvironment(): Record<string, string | undefined> {
   const { BUN_BE_BUN: _, ...rest } = process.env;

@@ -4,13 +4,10 @@ import { followStep, wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import type { Format } from "../output/index.ts";
 import { Lines } from "../output/lines.ts";
+import type { Loss } from "../output/losses.ts";
 import type { LineWriter } from "../output/writer.ts";
-
-export interface Loss {
-  cause: string;
-  /** Since the trace was opened. */
-  count: bigint;
-}
+import type { Recorder } from "../recording/recorder.ts";
+import { allLosses, lossTeller } from "./losses.ts";
 
 export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
@@ -23,6 +20,8 @@ export interface FollowOptions {
   };
   format: Format;
   writer: LineWriter;
+  /** Saves the same events; what it could not save is a loss. */
+  recorder?: Omit<Recorder, keyof AsyncDisposable> | null;
   /** Reads both clocks at the same moment. */
   clocks(): ClockPair;
   /** `null` = no limit. */
@@ -45,26 +44,26 @@ export interface Summary {
 const POLL_MS = 100;
 /** How long the event loop may stand still while there is nothing to do. */
 const REST_MS = 500;
-/** Losses come in floods; one line per second says the same. */
-const WARN_MS = 1_000;
 /** After a signal, how long a reader that stands still may take for what is pending. */
 const GRACE_MS = 2_000;
 
 export async function follow(options: FollowOptions): Promise<Summary> {
   const { trace, format, writer, stop } = options;
   const deadline = performance.now() + (options.durationMs ?? Infinity);
-  const warner = lossWarner(options);
+  const losses = lossTeller(options);
   const lines = new Lines();
   let left = options.count ?? Infinity;
   let shown = 0;
-  let clocks = options.clocks();
+  let fresh = options.clocks();
+  let clocks = fresh;
   const intervalMs = options.intervalMs ?? Infinity;
   let sampleAt = performance.now() + intervalMs;
-  if (format.header !== null) writer.push([format.header]);
+  if (format.header !== null) writer.pushAside(format.header);
   for (;;) {
     // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
     const last = stop.aborted || performance.now() >= deadline;
-    clocks = followStep(clocks, options.clocks());
+    fresh = options.clocks();
+    clocks = followStep(clocks, fresh);
     const now = performance.now();
     // Their lines come with the events of the same time, in order. Intervals that were missed are not made up for.
     if (now >= sampleAt || (last && intervalMs !== Infinity)) {
@@ -76,10 +75,11 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
       else format.append(lines, event, clocks);
     }
+    options.recorder?.take(events, clocks);
     const taken = writer.pushLines(lines);
     shown += taken;
     left -= taken;
-    warner.tell();
+    losses.tell(fresh.monoNs, clocks);
     if (last || left === 0 || writer.closed || writer.failure !== null) break;
     const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
     const idle = events.length === 0 && writer.pending === 0;
@@ -88,55 +88,20 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     await pause(rested ? 0 : Math.min(POLL_MS, room), stop);
   }
   await settle(writer, stop);
+  losses.rest(fresh.monoNs, clocks);
+  // Behind a reader that stands still nothing more is written.
+  if (writer.pending === 0) await settle(writer, stop);
+  await options.recorder?.end(fresh.monoNs, clocks);
   if (writer.failure !== null) throw writer.failure;
   return {
-    // The header may be among what is pending.
-    shown: Math.max(0, shown - writer.pending),
+    shown: shown - writer.pending,
     losses: allLosses(options, BigInt(writer.pending)),
     readerLeft: writer.closed,
   };
 }
 
-/** Every cause with what was lost to it, our own writing included; causes with nothing are left out. */
-function allLosses({ trace, writer }: FollowOptions, undelivered = 0n): Loss[] {
-  // Nobody lost what nobody wants to read any more.
-  const unread = writer.closed ? 0n : writer.dropped + undelivered;
-  const own = { cause: "output read too slowly", count: unread };
-  return [...trace.losses(), own].filter(({ count }) => count > 0n);
-}
-
-function lossWarner(options: FollowOptions) {
-  const told = new Map<string, bigint>();
-  let askedAt = -Infinity;
-  return {
-    tell() {
-      const now = performance.now();
-      if (now - askedAt < WARN_MS) return;
-      askedAt = now;
-      const news = allLosses(options)
-        .map(({ cause, count }) => ({
-          cause,
-          count: count - (told.get(cause) ?? 0n),
-          total: count,
-        }))
-        .filter(({ count }) => count > 0n);
-      if (news.length === 0) return;
-      for (const { cause, total } of news) told.set(cause, total);
-      options.warn(`lost ${lossText(news)}`);
-    },
-  };
-}
-
-/** `12 events: ring full 10, output read too slowly 2`; one cause stands alone. */
-export function lossText(losses: readonly Loss[]): string {
-  const total = losses.reduce((sum, { count }) => sum + count, 0n);
-  const alone = losses.length === 1;
-  const causes = losses.map(({ cause, count }) => (alone ? cause : `${cause} ${count}`)).join(", ");
-  return `${total} event${total === 1n ? "" : "s"}: ${causes}`;
-}
-
 /** Until all is written; once a signal has come, only for a while. */
-async function settle(writer: LineWriter, stop: AbortSignal): Promise<void> {
+export async function settle(writer: LineWriter, stop: AbortSignal): Promise<void> {
   const done = new AbortController();
   const settled = writer.settled().finally(() => done.abort());
   const impatience = pause(Infinity, AbortSignal.any([stop, done.signal])).then(() =>

@@ -14,8 +14,11 @@ import {
   parseInterval,
   parseConnections,
 } from "./flags.ts";
-import { follow, lossText, type Summary } from "./follow.ts";
+import { follow, type Summary } from "./follow.ts";
+import { lossText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
+import { recordFile, recordFlag, recordTrace } from "./record.ts";
+import { stopSignal } from "./stop.ts";
 
 const path = "tracer-bpf trace";
 
@@ -67,6 +70,7 @@ export const traceCommand = command({
       valueHint: "N",
       description: "follow at most so many at once, of TCP and of UDP (default 65536)",
     },
+    record: recordFlag,
     strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
@@ -80,6 +84,7 @@ export const traceCommand = command({
     const connections = args["max-connections"];
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
+    const record = recordFile(args.record, path);
     const stop = stopSignal();
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
@@ -92,7 +97,9 @@ export const traceCommand = command({
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
-    const format = formatSince(readClocks().monoNs);
+    const clocks = readClocks();
+    const format = formatSince(clocks.monoNs);
+    await using recorder = await recordTrace(record, trace, clocks);
     for (const note of trace.notes) log.warn(note);
     const tellMaps = () => {
       if (args.debug === true) for (const map of trace.maps()) log.debug(mapText(map));
@@ -105,6 +112,7 @@ export const traceCommand = command({
       trace: args.debug === true ? counted(trace, counts) : trace,
       format,
       writer: createWriter(),
+      recorder,
       clocks: readClocks,
       durationMs,
       count,
@@ -115,6 +123,7 @@ export const traceCommand = command({
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
     if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
+    if (recorder !== null && recorder.failure !== null) throw recorder.failure;
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });
@@ -149,16 +158,4 @@ const mapText = ({ name, entries, max }: { name: string; entries: number; max: n
 function describe({ shown, losses }: Summary, ms: number): string {
   const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
   return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}`;
-}
-
-/** Aborted by the first SIGINT or SIGTERM. The second one finds no handler and ends the process at once. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const onSignal = () => {
-    for (const signal of signals) process.off(signal, onSignal);
-    controller.abort();
-  };
-  for (const signal of signals) process.on(signal, onSignal);
-  return controller.signal;
 }

@@ -151,6 +151,9 @@ export const SPLICE_F_MORE = 4;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
 export const RLIMIT_NOFILE = 7;
 export const RLIMIT_MEMLOCK = 8;
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;

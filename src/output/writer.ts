@@ -12,6 +12,8 @@ export interface LineWriter {
   push(lines: readonly string[]): number;
   /** The same with lines that are bytes already; none are left in `lines`. */
   pushLines(lines: Lines): number;
+  /** A line that is no event: neither dropped nor pending counts it. false: it was not taken. */
+  pushAside(line: string): boolean;
   /** Resolves when nothing is pending any more, or nobody will take it. */
   settled(): Promise<void>;
   /** Lines refused because the reader fell too far behind. */
@@ -38,11 +40,12 @@ const LINE_FEED = 10;
 export function createWriter(
   writeSome: WriteSome = toStdout,
   limitBytes = LIMIT_BYTES,
+  failed: (error: unknown) => Failure = cannotWrite,
 ): LineWriter {
-  const queued: Taken[] = [];
+  const queued: Piece[] = [];
   const own = new Lines();
   let queuedBytes = 0;
-  let inFlight: Uint8Array = new Uint8Array();
+  let inFlight: Pick<Piece, "bytes" | "aside"> = { bytes: new Uint8Array(), aside: true };
   let running: Promise<void> | null = null;
   const state = { dropped: 0n, closed: false, failure: null as Failure | null };
 
@@ -58,7 +61,7 @@ export function createWriter(
     const ended = state.closed || state.failure !== null;
     const fitting = ended ? 0 : fittingBytes(bytes, limitBytes - queuedBytes);
     if (fitting === 0) done();
-    else queued.push({ bytes: bytes.subarray(0, fitting), done });
+    else queued.push({ bytes: bytes.subarray(0, fitting), done, aside: false });
     const taken = fitting === bytes.length ? count : countLines(bytes.subarray(0, fitting));
     if (!ended) state.dropped += BigInt(count - taken);
     queuedBytes += fitting;
@@ -66,20 +69,30 @@ export function createWriter(
     return taken;
   }
 
+  function pushAside(line: string): boolean {
+    const bytes = Buffer.from(`${line}\n`);
+    if (state.closed || state.failure !== null || queuedBytes + bytes.length > limitBytes)
+      return false;
+    queued.push({ bytes, done() {}, aside: true });
+    queuedBytes += bytes.length;
+    running ??= run();
+    return true;
+  }
+
   async function run(): Promise<void> {
     try {
       for (let next = queued.shift(); next !== undefined; next = queued.shift()) {
-        inFlight = next.bytes;
-        while (inFlight.length > 0) {
-          const written = await writeOnce(inFlight, writeSome);
+        inFlight = { bytes: next.bytes, aside: next.aside };
+        while (inFlight.bytes.length > 0) {
+          const written = await writeOnce(inFlight.bytes, writeSome);
           queuedBytes -= written;
-          inFlight = inFlight.subarray(written);
+          inFlight.bytes = inFlight.bytes.subarray(written);
         }
         next.done();
       }
     } catch (error) {
       if (codeOf(error) === "EPIPE") state.closed = true;
-      else state.failure = cannotWrite(error);
+      else state.failure = failed(error);
     } finally {
       // Here and not in a then(): lines pushed between the two would wait for ever.
       running = null;
@@ -89,6 +102,7 @@ export function createWriter(
   return {
     push,
     pushLines,
+    pushAside,
     settled: async () => {
       while (running !== null) await running;
     },
@@ -96,7 +110,9 @@ export function createWriter(
       return state.dropped;
     },
     get pending() {
-      return queued.reduce((sum, { bytes }) => sum + countLines(bytes), countLines(inFlight));
+      return [inFlight, ...queued]
+        .filter(({ aside }) => !aside)
+        .reduce((sum, { bytes }) => sum + countLines(bytes), 0);
     },
     get closed() {
       return state.closed;
@@ -105,6 +121,12 @@ export function createWriter(
       return state.failure;
     },
   };
+}
+
+/** Lines that are written in one go. */
+interface Piece extends Taken {
+  /** They are no events. */
+  aside: boolean;
 }
 
 /** For output that is one piece (help, tables). A reader that went away early is no failure. */

@@ -11,6 +11,7 @@ import {
   EventKind,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
+import { lineWriter, readLine } from "../../src/recording/format.ts";
 import { table } from "./table.ts";
 import { kindOf, readRecords, toConnEvent } from "../../src/trace/decode.ts";
 
@@ -45,11 +46,20 @@ function measureThroughput(): Throughput[] {
     }
     lines.take().done();
   };
+  const recording = lineWriter(clocks.monoNs);
+  const recorded = events.map((event) => Buffer.from(recording.event(event, clocks)));
   return [
     rate("decode", () => void decoded()),
     rate("print JSON", () => print(formats.json, events)),
     rate("print CSV", () => print(formats.csv, events)),
     rate("print text", () => print(formats.table, events)),
+    rate("record", () => {
+      for (const event of events) lines.line(recording.event(event, clocks));
+      lines.take().done();
+    }),
+    rate("read a recording", () => {
+      for (const line of recorded) readLine(line);
+    }),
     rate("decode and print JSON", () => print(formats.json, decoded())),
   ];
 }

@@ -14,6 +14,7 @@ import {
   parseInterval,
   parseConnections,
 } from "./flags.ts";
+import { costText } from "./cost.ts";
 import { follow, type Summary } from "./follow.ts";
 import { lossText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
@@ -89,10 +90,12 @@ export const traceCommand = command({
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
     const { readClocks } = await import("../kernel/clock.ts");
+    const { ownCost } = await import("../kernel/own_cost.ts");
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
       sampling: intervalMs !== null,
+      timed: true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
@@ -122,7 +125,10 @@ export const traceCommand = command({
     });
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
-    if (!summary.readerLeft) log.info(describe(summary, performance.now() - begun));
+    if (!summary.readerLeft) {
+      log.info(describe(summary, performance.now() - begun));
+      log.info(costText(ownCost(), trace.kernelTime()));
+    }
     if (recorder !== null && recorder.failure !== null) throw recorder.failure;
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },

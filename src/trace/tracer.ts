@@ -30,6 +30,7 @@ import {
   traceConstants,
   type KnownFlowTotals,
 } from "./offsets.ts";
+import { timeSource, TimeWindows, type KernelTime } from "./kernel_time.ts";
 import { Opens } from "./opens.ts";
 import {
   acceptPoints,
@@ -57,6 +58,8 @@ export interface TraceOptions {
   maxConnections?: number;
   /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
   sampling?: boolean | "probe";
+  /** Whether `kernelTime()` is going to be asked. Measuring takes time itself, so it is done now and then only. */
+  timed?: boolean;
   debug: boolean;
 }
 
@@ -78,6 +81,8 @@ export interface Trace extends AsyncDisposable {
    */
   sample(): TracedEvent[];
   readonly losses: () => LossCount[];
+  /** What the programs took in the kernel; null: not measured, or this kernel does not tell. */
+  kernelTime(): KernelTime | null;
   /** How full each map in the kernel is. */
   maps(): MapFill[];
 }
@@ -98,9 +103,9 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const what = attached.udp === null ? "TCP" : "TCP and UDP";
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
-  const { self = false, sampling = false } = options;
+  const { self = false, sampling = false, timed = false } = options;
   const { udp: directions } = listing;
-  const about = { report, directions, flowTimeouts, description, notes, self, sampling };
+  const about = { report, directions, flowTimeouts, description, notes, self, sampling, timed };
   return running({ host, ...attached, early, ...about });
 }
 
@@ -155,6 +160,7 @@ interface Running extends Checked {
   notes: string[];
   self: boolean;
   sampling: boolean | "probe";
+  timed: boolean;
 }
 
 async function offsetsFor(
@@ -277,6 +283,7 @@ function running(of: Running): Trace {
     ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe", between))
     : null;
   const accepts = new Accepts(acceptSources(host.shim, object, tgid, between));
+  const time = of.timed ? new TimeWindows(timeSource(host.shim, object)) : null;
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
@@ -340,6 +347,7 @@ function running(of: Running): Trace {
     for (const event of accepts.poll()) show(event, "accept");
     for (const one of flows?.tick(monotonicNs()) ?? [])
       show(of.directions.correct(one.event), one.kind);
+    time?.polled(events, monotonicNs());
     return events;
   };
 
@@ -362,8 +370,10 @@ function running(of: Running): Trace {
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ringLoss() : counted(cause)),
         [missed(), missedDatagrams(), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
       ),
+    kernelTime: () => time?.total(monotonicNs()) ?? null,
     maps: () => object.hashMaps(),
     async [Symbol.asyncDispose]() {
+      time?.[Symbol.dispose]();
       close(host, { object, rings });
     },
   };

@@ -9,18 +9,22 @@ const fourDigits = Uint32Array.from({ length: TEN_THOUSAND }, (_, n) =>
   Buffer.from(n.toString().padStart(4, "0")).readUInt32LE(),
 );
 
-/** ASCII that is written again and again, eight characters at a time. */
+/** Text that is written again and again, eight bytes of its UTF-8 at a time. */
 export interface Segment {
   /** The last one ends in zeros. */
   words: Float64Array;
   length: number;
 }
 
-/** Eight characters of ASCII are never NaN, whose bits could change on the way: that begins with 0x7ff or 0xfff. */
-export function segment(ascii: string): Segment {
-  const words = new Float64Array(Math.ceil(ascii.length / 8));
-  Buffer.from(words.buffer).write(ascii, "latin1");
-  return { words, length: ascii.length };
+/**
+ * Eight bytes of UTF-8 are never NaN, whose bits could change on the way: that has 0x7f or 0xff on top, and 0xf0 or more
+ * below. No byte is 0xff, and behind 0xf0 there is none below 0x80.
+ */
+export function segment(text: string): Segment {
+  const length = Buffer.byteLength(text);
+  const words = new Float64Array(Math.ceil(length / 8));
+  Buffer.from(words.buffer).write(text);
+  return { words, length };
 }
 
 const NULL = segment("null");

@@ -64,6 +64,24 @@ export class Lines {
     this.#used += this.#room.write(text, this.#used);
   }
 
+  /** Leaves room for so many bytes of the line that has begun; for `fill`. */
+  hole(bytes: number): number {
+    this.#ensure(bytes);
+    const at = this.#used;
+    this.#used += bytes;
+    return at;
+  }
+
+  /** What was written since, not to be held: the room is written on. */
+  since(at: number): Uint8Array {
+    return new Uint8Array(this.#room.buffer, this.#room.byteOffset + at, this.#used - at);
+  }
+
+  /** ASCII, as long as the hole. */
+  fill(at: number, ascii: string): void {
+    this.#room.write(ascii, at, "latin1");
+  }
+
   segment({ words, length }: Segment): void {
     // A copy of so few bytes by `set` takes longer than the whole line.
     this.#ensure(words.length * 8);

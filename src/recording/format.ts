@@ -11,11 +11,10 @@
  */
 
 import { wallTime, type ClockPair } from "../conn/clock.ts";
-import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
-import { eventKinds, protocols } from "../output/members.ts";
-import { addressText, parseAddress } from "../record/address.ts";
-import { integer, integer64, listOf, object, oneOf, orNull, text, textLike } from "./codec.ts";
-import type { Codec } from "./codec.ts";
+import type { ConnEvent } from "../conn/event.ts";
+import { segment, type Lines, type Segment } from "../output/lines.ts";
+import { integer, integer64, object, oneOf, text, textOf, texts, type Codec } from "./codec.ts";
+import { eventCodec } from "./event.ts";
 
 export const FORMAT = "tracer-bpf recording";
 /** Raised when a line changes its meaning; new members and new kinds of line do not raise it. */
@@ -67,26 +66,36 @@ export type Content =
 
 export type Line = Content & When;
 
-/** All of its lines but for their contents. `clocks` may change from line to line; few do. */
+/** Writes a session's lines. `clocks` may change from line to line; few do. */
 export function lineWriter(startNs: bigint) {
-  let held: { clocks: ClockPair; tail: string } | null = null;
-  const tailOf = (clocks: ClockPair): string => {
+  let held: { clocks: ClockPair; tail: Segment } | null = null;
+  const tailOf = (clocks: ClockPair): Segment => {
     if (held?.clocks !== clocks) {
       const when = { startNs, wallMinusMonoNs: wallTime(0n, clocks) };
-      held = { clocks, tail: `,${whenCodec.write(when).slice(1)}` };
+      held = { clocks, tail: segment(`,${textOf((lines) => whenCodec.members(lines, when))}}`) };
     }
     return held.tail;
   };
-  const seal = (content: string, clocks: ClockPair) => sealed(`{${content}${tailOf(clocks)}`);
+  /** Without the line break. */
+  const append = <T>(lines: Lines, head: Segment, codec: Codec<T>, value: T, clocks: ClockPair) => {
+    const at = lines.hole(CRC_BYTES);
+    lines.segment(head);
+    codec.write(lines, value);
+    lines.segment(tailOf(clocks));
+    lines.fill(at, `${crcText(lines.since(at + CRC_BYTES))} `);
+  };
+  const line = <T>(what: Segment, codec: Codec<T>, value: T, clocks: ClockPair): string =>
+    textOf((lines) => append(lines, what, codec, value, clocks));
   return {
+    /** The whole line of an event, and its end. */
+    appendEvent(lines: Lines, event: ConnEvent, clocks: ClockPair): void {
+      append(lines, heads.event, eventCodec, event, clocks);
+      lines.end();
+    },
     session: (of: Omit<Session, "format" | "version">, clocks: ClockPair): string =>
-      seal(`"session":${sessionCodec.write({ format: FORMAT, version: VERSION, ...of })}`, clocks),
-    event: (event: ConnEvent, clocks: ClockPair): string =>
-      seal(`"event":${eventCodec.write(event)}`, clocks),
-    lost: (lost: Lost, clocks: ClockPair): string =>
-      seal(`"lost":${lostCodec.write(lost)}`, clocks),
-    end: (lines: bigint, clocks: ClockPair): string =>
-      seal(`"end":${endCodec.write({ lines })}`, clocks),
+      line(heads.session, sessionCodec, { format: FORMAT, version: VERSION, ...of }, clocks),
+    lost: (lost: Lost, clocks: ClockPair): string => line(heads.lost, lostCodec, lost, clocks),
+    end: (lines: bigint, clocks: ClockPair): string => line(heads.end, endCodec, { lines }, clocks),
   };
 }
 
@@ -107,10 +116,14 @@ const SPACE = 0x20;
 const latin1 = new TextDecoder("latin1");
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const crcText = (json: string | Uint8Array): string =>
-  Bun.hash.crc32(json).toString(16).padStart(8, "0");
+const crcText = (json: Uint8Array): string => Bun.hash.crc32(json).toString(16).padStart(8, "0");
 
-const sealed = (json: string): string => `${crcText(json)} ${json}`;
+const heads = {
+  session: segment('{"session":'),
+  event: segment('{"event":'),
+  lost: segment('{"lost":'),
+  end: segment('{"end":'),
+};
 
 /** `undefined` is no JSON. */
 function parsed(bytes: Uint8Array): unknown {
@@ -137,65 +150,14 @@ function lineOf(json: unknown): Line | null {
 const startOf = (content: Content, { startNs }: When): bigint =>
   content.what === "lost" ? content.lost.atNs : startNs;
 
-const U16 = 2 ** 16 - 1;
 const U32 = 2 ** 32 - 1;
-const MAX_ERRNO = 4095;
-const count = orNull(integer(Number.MAX_SAFE_INTEGER));
-const count64 = orNull(integer64());
-
-/** As the tracer writes them, so that nothing else reaches a terminal. */
-const address = textLike((value) => {
-  const found = parseAddress(value);
-  return found !== null && addressText(found.bytes, found.family).address === value;
-});
-
-const endpoint = object<Endpoint>({ address, port: integer(U16) });
-
-const totals = object<Totals>({
-  bytesSent: count64,
-  bytesReceived: count64,
-  segsOut: count,
-  segsIn: count,
-  rttUs: count,
-  rttVarUs: count,
-  retransmits: count,
-  durationNs: count64,
-});
-
-const eventCodec = object<ConnEvent>(
-  {
-    kind: oneOf(eventKinds),
-    protocol: oneOf(protocols),
-    atNs: integer64(),
-    pid: orNull(integer(U32)),
-    comm: orNull(text),
-    family: oneOf([4, 6]),
-    direction: oneOf(["outgoing", "incoming", "unknown"]),
-    netns: orNull(integer(U32)),
-    uid: orNull(integer(U32)),
-    cgroup: orNull(text),
-    container: orNull(text),
-    args: orNull(text),
-    local: endpoint,
-    remote: endpoint,
-    failure: orNull(integer(MAX_ERRNO, 1)),
-    totals,
-  },
-  "uid",
-  "cgroup",
-  "container",
-  "args",
-  "failure",
-  "totals",
-);
-
 const sessionCodec = object<Session>({
   format: oneOf([FORMAT]),
   version: integer(U32),
   tool: text,
   kernel: text,
   description: text,
-  notes: listOf(text),
+  notes: texts,
 });
 /** All that is asked of a later version's. */
 const laterSession = object<Pick<Session, "format" | "version">>({

@@ -100,7 +100,11 @@ export function recordTo(
   aside(format.session(session, startClocks));
   return {
     take(events, clocks) {
-      for (const event of events) lines.line(format.event(event, clocks));
+      if (writer.failure !== null) {
+        refused += BigInt(events.length);
+        return;
+      }
+      for (const event of events) format.appendEvent(lines, event, clocks);
       const taken = writer.pushLines(lines);
       refused += BigInt(events.length - taken);
       written += BigInt(taken);

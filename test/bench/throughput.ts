@@ -47,14 +47,17 @@ function measureThroughput(): Throughput[] {
     lines.take().done();
   };
   const recording = lineWriter(clocks.monoNs);
-  const recorded = events.map((event) => Buffer.from(recording.event(event, clocks)));
+  const recorded = events.map((event) => {
+    recording.appendEvent(lines, event, clocks);
+    return lines.take(true).bytes.subarray(0, -1);
+  });
   return [
     rate("decode", () => void decoded()),
     rate("print JSON", () => print(formats.json, events)),
     rate("print CSV", () => print(formats.csv, events)),
     rate("print text", () => print(formats.table, events)),
     rate("record", () => {
-      for (const event of events) lines.line(recording.event(event, clocks));
+      for (const event of events) recording.appendEvent(lines, event, clocks);
       lines.take().done();
     }),
     rate("read a recording", () => {

@@ -1,6 +1,14 @@
 /** `trace --record` of real connections, and its replay. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { modes } from "./drive/modes.ts";
@@ -99,9 +107,12 @@ test("on a full disk it goes on showing, says what is not recorded, and ends wit
 });
 
 test("a file that is something else is left alone, with exit code 1", async () => {
-  const { exitCode, stdout, stderr } = await run(["trace", "--record", process.execPath]);
+  const other = join(directory, "other");
+  writeFileSync(other, "precious\n");
+  const { exitCode, stdout, stderr } = await run(["trace", "--record", other]);
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
-  expect(stderr).toMatch(/no recording|will not be written to/);
+  expect(stderr).toMatch(/other: no recording\n {2}because: no line of it/);
+  expect(readFileSync(other, "utf8")).toBe("precious\n");
   const missing = join(directory, "none", "file");
   expect((await run(["trace", "--record", missing])).stderr).toContain("no such file");
   expect(existsSync(missing)).toBe(false);

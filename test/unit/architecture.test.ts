@@ -99,7 +99,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|output|state)\/|^recording\/(codec|format|parse)|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags)/.test(
+    /^(conn|record|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
+import { Lines } from "../../src/output/lines.ts";
 import { eventKinds, protocols } from "../../src/output/members.ts";
 import { readComm } from "../../src/record/comm.ts";
 import { addressText } from "../../src/record/address.ts";
@@ -85,6 +86,11 @@ const clocks = { monoNs: 5n, wallNs: 1_795_000_000_000_000_000n };
 const about = { tool: "0.1.0", kernel: "6.1", description: "tracing", notes: ["a note"] };
 const beginning: Beginning = { session: about, startNs: 1_000n, clocks };
 const format = lineWriter(beginning.startNs);
+function lineOf(event: ConnEvent, at = clocks): string {
+  const lines = new Lines();
+  format.appendEvent(lines, event, at);
+  return Buffer.from(lines.take().bytes).toString().trimEnd();
+}
 const some: readonly ConnEvent[] = fc.sample(anyEvent, { numRuns: 4, seed: 7 });
 
 /** What a recorder writes of these events. */
@@ -137,7 +143,7 @@ describe("a recording", () => {
   test("gives every event back as it was, at the time it had", () => {
     fc.assert(
       fc.property(anyEvent, fc.bigInt({ min: 0n, max: 2n ** 63n }), (event, wallNs) => {
-        const line = readLine(Buffer.from(format.event(event, { monoNs: 7n, wallNs })));
+        const line = readLine(Buffer.from(lineOf(event, { monoNs: 7n, wallNs })));
         if (wallNs - 7n + event.atNs < 0n) return expect(line).toBeNull();
         expect(line).toEqual({
           what: "event",
@@ -196,6 +202,30 @@ describe("a recording", () => {
     }
   });
 
+  test("with whatever changed in it gives no line that was not written, and never throws but a Failure", async () => {
+    const bytes = await recorded(some);
+    const written = new Set(parse(bytes).lines.map(asText));
+    const change = fc.record({
+      at: fc.nat(bytes.length),
+      gone: fc.nat(200),
+      come: fc.oneof(
+        fc.uint8Array({ maxLength: 60 }),
+        fc.nat(bytes.length - 60).map((from) => bytes.subarray(from, from + 60)),
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        let changed: Uint8Array = bytes;
+        for (const { at, gone, come } of changes)
+          changed = Buffer.concat([changed.subarray(0, at), come, changed.subarray(at + gone)]);
+        const read = parseOrRefuse(changed);
+        expect((read?.lines ?? []).filter((line) => !written.has(asText(line)))).toEqual([]);
+      }),
+      { numRuns: 1000 },
+    );
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (any) => parseOrRefuse(any) === null));
+  });
+
   test("of lines in between that are gone, it tells how many", async () => {
     const lines = (await recorded(some)).toString("latin1").split("\n");
     lines.splice(2, 2);
@@ -206,7 +236,7 @@ describe("a recording", () => {
   test("may hold members and lines of later versions", () => {
     const checked = (json: string) =>
       Buffer.from(`${Bun.hash.crc32(json).toString(16).padStart(8, "0")} ${json}`);
-    const json = format.event(some[0]!, clocks).slice(9);
+    const json = lineOf(some[0]!).slice(9);
     const more = json.replace('{"event":{', '{"colour":1,"event":{"shade":{"x":[1]},');
     expect(readLine(checked(more))).toEqual(readLine(checked(json)));
     const other = json.replace('"event"', '"weather"');
@@ -238,12 +268,12 @@ describe("a recording", () => {
         ...{ rttVarUs: 1, retransmits: 0, durationNs: 1n },
       },
     } as ConnEvent;
-    const json = format.event(event, clocks).slice(9);
-    const lineOf = (text: string) =>
+    const json = lineOf(event).slice(9);
+    const read = (text: string) =>
       readLine(Buffer.from(`${Bun.hash.crc32(text).toString(16).padStart(8, "0")} ${text}`));
-    expect(lineOf(json)).not.toBeNull();
+    expect(read(json)).not.toBeNull();
     expect(json).toContain(from);
-    expect(lineOf(json.replace(from, to))).toBeNull();
+    expect(read(json.replace(from, to))).toBeNull();
   });
 
   test("a line without an end is skipped without being kept, and what follows is read", async () => {

@@ -53,7 +53,8 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   kind: fc.constantFrom(...eventKinds),
   protocol: fc.constantFrom(...protocols),
   atNs: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-  pid: u32,
+  // Some of them share what is remembered.
+  pid: fc.oneof(u32, fc.constantFrom(null, 0, 256, 512)),
   comm: rawText,
   family: fc.constantFrom(4, 6),
   direction: fc.constantFrom("outgoing", "incoming", "unknown"),
@@ -136,8 +137,8 @@ const eventsOf = (lines: readonly Line[]): ConnEvent[] =>
   lines.flatMap((line) => (line.what === "event" ? [line.event] : []));
 
 /** For comparison; a bigint has no JSON. */
-const asText = (line: Line): string =>
-  JSON.stringify(line, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+const asText = (value: unknown): string =>
+  JSON.stringify(value, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
 
 describe("a recording", () => {
   test("gives every event back as it was, at the time it had", () => {
@@ -155,6 +156,21 @@ describe("a recording", () => {
       { numRuns: 500 },
     );
   });
+
+  // Some members are remembered from the event before.
+  test.each(Object.keys(everyMember) as (keyof ConnEvent)[])(
+    "gives back two events that differ in nothing but %s",
+    (name) => {
+      const differing = fc
+        .tuple(fc.record(everyMember), everyMember[name])
+        .filter(([event, other]) => asText(event[name]) !== asText(other));
+      for (const [event, other] of fc.sample(differing, 20)) {
+        const changed = { ...event, [name]: other } as ConnEvent;
+        for (const one of [event, changed, event])
+          expect(readLine(Buffer.from(lineOf(one)))).toMatchObject({ event: one });
+      }
+    },
+  );
 
   test("is the same in whatever pieces it is read", async () => {
     const bytes = await recorded(some);

@@ -82,7 +82,8 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     losses.tell(fresh.monoNs, clocks);
     if (last || left === 0 || writer.closed || writer.failure !== null) break;
     const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
-    const idle = events.length === 0 && writer.pending === 0;
+    // What is being written needs the event loop.
+    const idle = events.length === 0 && writer.pending === 0 && !options.recorder?.pending;
     // After a rest the event loop gets its turn: a signal may be what has ended it.
     const rested = idle && (trace.rest?.(Math.min(REST_MS, room)) ?? false);
     await pause(rested ? 0 : Math.min(POLL_MS, room), stop);

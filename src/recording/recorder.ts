@@ -18,6 +18,8 @@ export interface Recorder extends AsyncDisposable {
   tell(losses: readonly Loss[], atNs: bigint, clocks: ClockPair): void;
   /** Events that were taken and are not going to be in the file, so far. */
   unsaved(): Loss;
+  /** Events that are being written. */
+  readonly pending: number;
   /** What made writing impossible: from then on events are only counted. */
   readonly failure: Failure | null;
   /** Writes what is left, and that this is all. */
@@ -111,6 +113,9 @@ export function recordTo(
     },
     tell,
     unsaved,
+    get pending() {
+      return writer.failure === null ? writer.pending : 0;
+    },
     get failure() {
       return writer.failure ?? closing;
     },

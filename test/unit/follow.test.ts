@@ -213,6 +213,7 @@ describe("losses", () => {
       take: (events) => void taken.push(...events.map(({ atNs }) => atNs)),
       tell: (all) => void told.push([...all]),
       unsaved: () => ({ cause: "not recorded", count: 2n }),
+      pending: 0,
       failure: new Failure("F: cannot be used", { why: "no space is left" }),
       end: async () => void (ended += 1),
     };
@@ -237,6 +238,34 @@ describe("losses", () => {
     expect(lossText([{ cause: "ring full", count: 1n }])).toBe("1 event: ring full");
     expect(lossText([{ cause: "ring full", count: 2n }])).toBe("2 events: ring full");
   });
+});
+
+test("the thread does not rest while a recorder has something to write", async () => {
+  const { trace } = traceOf();
+  const pendings = [2, 2, 1, 0];
+  const rested: number[] = [];
+  const recorder: FollowOptions["recorder"] = {
+    take() {},
+    tell() {},
+    unsaved: () => ({ cause: "not recorded", count: 0n }),
+    get pending() {
+      return pendings[Math.min(trace.polls, pendings.length) - 1]!;
+    },
+    failure: null,
+    end: async () => {},
+  };
+  const stop = new AbortController();
+  const resting = {
+    ...trace,
+    poll: (last: boolean) => trace.poll(last),
+    rest() {
+      rested.push(trace.polls);
+      stop.abort();
+      return true;
+    },
+  };
+  await follow(setup({ trace: resting, recorder, stop: stop.signal }).full);
+  expect(rested).toEqual([4]);
 });
 
 describe("open connections", () => {

@@ -47,6 +47,9 @@ export async function replay(options: ReplayOptions): Promise<Summary> {
 
 // --- internal ---
 
+/** The text of a file must not look like a message of ours. Whoever prints it escapes the rest. */
+const oneLine = (text: string): string => text.replaceAll("\n", " ");
+
 /** Whatever a session's lines have in common, made once per session. */
 interface Session {
   startNs: bigint;
@@ -93,13 +96,13 @@ function output({ formatSince, shows, writer, count, note }: ReplayOptions) {
       const of = sessionOf(line);
       if (line.what === "session") {
         const { description, tool } = line.session;
-        note(`recorded by tracer-bpf ${tool}: ${description}`);
-        for (const text of line.session.notes) note(text);
+        note(oneLine(`recorded by tracer-bpf ${tool}: ${description}`));
+        for (const text of line.session.notes) note(oneLine(text));
       }
       if (line.what === "event") showEvent(line.event, of);
       if (line.what === "lost" && shown < limit) {
         lastNs = wallTime(line.lost.atNs, of.clocks);
-        lost({ cause: line.lost.cause, count: line.lost.count });
+        lost({ cause: oneLine(line.lost.cause), count: line.lost.count });
       }
     },
     flush,

@@ -23,6 +23,8 @@ function changed(name: string, change: (text: string) => string): string {
   return path;
 }
 
+const crc = (json: string) => Bun.hash.crc32(json).toString(16).padStart(8, "0");
+
 /** To add one, add a row, and the file: `TZ=UTC tracer-bpf replay two_sessions.recording FLAGS > FILE`. */
 test.each<[string, string[]]>([
   ["two_sessions.table", []],
@@ -45,8 +47,6 @@ test("a replay ends after --count events", () => {
 });
 
 describe("a recording that is not whole", () => {
-  const crc = (json: string) => Bun.hash.crc32(json).toString(16).padStart(8, "0");
-
   test("is replayed as far as it goes, and what is wrong is told once", () => {
     const path = changed("damaged", (text) => {
       const lines = text.split("\n");
@@ -106,6 +106,22 @@ describe("a recording that is not whole", () => {
     // The lines about losses are no events.
     expect(run(path, "--json", "-c", "2").out.trimEnd().split("\n")).toHaveLength(4);
   });
+});
+
+test("what a recording says of itself stays on its line, and moves no cursor", () => {
+  const json =
+    '{"session":{"format":"tracer-bpf recording","version":1,"tool":"1\\u001b[2J","kernel":"","description":"a\\nerror: b",' +
+    '"notes":["c\\nd\\r"]},"startNs":"0","wallMinusMonoNs":"0"}';
+  const lost =
+    '{"lost":{"atNs":"0","cause":"e\\nf","count":"1"},"startNs":"0","wallMinusMonoNs":"0"}';
+  const path = changed("hostile", () => [json, lost].map((one) => `${crc(one)} ${one}\n`).join(""));
+  const { out, told } = run(path, "--json");
+  expect(told).toBe(
+    "recorded by tracer-bpf 1\\x1b[2J: a error: b\nc d\\x0d\n" +
+      `warning: ${path}: a session has no end: the file was cut off, or the tracer was killed or still runs\n` +
+      "0 events replayed, lost 1 event: e f\n",
+  );
+  expect(JSON.parse(out)).toMatchObject({ event: "lost", cause: "e f", count: 1 });
 });
 
 test.each<[string, string[], number, RegExp]>([

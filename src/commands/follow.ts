@@ -7,16 +7,19 @@ import { Lines } from "../output/lines.ts";
 import type { Loss } from "../output/losses.ts";
 import type { LineWriter } from "../output/writer.ts";
 import type { Recorder } from "../recording/recorder.ts";
+import type { EventSink } from "../trace/tracer.ts";
 import { allLosses, lossTeller } from "./losses.ts";
 
 export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
   trace: {
     poll(last: boolean): ConnEvent[];
+    /** The same for a format that can do with the kernel's records. */
+    pollInto?(sink: EventSink, last: boolean): void;
     sample(): void;
     losses(): Loss[];
-    /** Blocks while there is nothing to do; false: it did not. */
-    rest?(ms: number): boolean;
+    /** Blocks for `leastMs`, and while there is nothing to do for `mostMs`; false: a signal came. */
+    rest?(leastMs: number, mostMs: number): boolean;
   };
   format: Format;
   writer: LineWriter;
@@ -29,6 +32,10 @@ export interface FollowOptions {
   count: number | null;
   /** How often open connections are shown; `null` = never. */
   intervalMs: number | null;
+  /** Which events become lines; left out: all. Only those count. */
+  shows?(event: ConnEvent): boolean;
+  /** Watches what is shown, and ends the trace once nothing is left to wait for. */
+  expected?: { see(event: ConnEvent, wallNs: bigint): void; readonly met: boolean };
   /** Aborted by SIGINT and SIGTERM. */
   stop: AbortSignal;
   warn(line: string): void;
@@ -42,13 +49,15 @@ export interface Summary {
 }
 
 const POLL_MS = 100;
-/** How long the event loop may stand still while there is nothing to do. */
-const REST_MS = 500;
+/** How long a poll may wait where nothing happens. */
+const REST_MS = 1_000;
+/** How long the event loop may stand still: a turn costs as much as a hundred lines. */
+const TURN_MS = 500;
 /** After a signal, how long a reader that stands still may take for what is pending. */
 const GRACE_MS = 2_000;
 
 export async function follow(options: FollowOptions): Promise<Summary> {
-  const { trace, format, writer, stop } = options;
+  const { trace, format, writer, stop, recorder = null } = options;
   const deadline = performance.now() + (options.durationMs ?? Infinity);
   const losses = lossTeller(options);
   const lines = new Lines();
@@ -58,6 +67,29 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   let clocks = fresh;
   const intervalMs = options.intervalMs ?? Infinity;
   let sampleAt = performance.now() + intervalMs;
+  /** For the recorder, of one poll. */
+  const recorded: ConnEvent[] = [];
+  const show = (event: ConnEvent): void => {
+    if (lines.count >= left || options.shows?.(event) === false) return;
+    if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
+    else format.append(lines, event, clocks);
+    if (recorder !== null) recorded.push(event);
+    options.expected?.see(event, wallTime(event.atNs, clocks));
+  };
+  const sink: EventSink = { event: show };
+  const { appendRecord } = format;
+  const looked = options.shows !== undefined || options.expected !== undefined || recorder !== null;
+  if (appendRecord !== undefined && !looked && options.count === null)
+    sink.record = (view, p, describe) => appendRecord(lines, view, p, clocks, describe);
+  let turnedAt = performance.now();
+  /** The event loop gets its turn now and then, and when a signal has come: only there it is noticed. */
+  const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
+    if (trace.rest === undefined || writer.pending > 0 || (recorder?.pending ?? 0) > 0)
+      await pause(leastMs, stop);
+    else if (trace.rest(leastMs, mostMs) && performance.now() - turnedAt < TURN_MS) return;
+    else await pause(0, stop);
+    turnedAt = performance.now();
+  };
   if (format.header !== null) writer.pushAside(format.header);
   for (;;) {
     // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
@@ -70,29 +102,23 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       trace.sample();
       sampleAt += intervalMs * (1 + Math.max(0, Math.floor((now - sampleAt) / intervalMs)));
     }
-    const events = trace.poll(last).slice(0, left);
-    for (const event of events) {
-      if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
-      else format.append(lines, event, clocks);
-    }
-    options.recorder?.take(events, clocks);
+    if (trace.pollInto === undefined) for (const event of trace.poll(last)) show(event);
+    else trace.pollInto(sink, last);
+    recorder?.take(recorded.splice(0), clocks);
     const taken = writer.pushLines(lines);
     shown += taken;
     left -= taken;
     losses.tell(fresh.monoNs, clocks);
-    if (last || left === 0 || writer.closed || writer.failure !== null) break;
+    const enough = left === 0 || options.expected?.met === true;
+    if (last || enough || writer.closed || writer.failure !== null) break;
     const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
-    // What is being written needs the event loop.
-    const idle = events.length === 0 && writer.pending === 0 && !options.recorder?.pending;
-    // After a rest the event loop gets its turn: a signal may be what has ended it.
-    const rested = idle && (trace.rest?.(Math.min(REST_MS, room)) ?? false);
-    await pause(rested ? 0 : Math.min(POLL_MS, room), stop);
+    await untilNext(Math.min(POLL_MS, room), Math.min(REST_MS, room));
   }
   await settle(writer, stop);
   losses.rest(fresh.monoNs, clocks);
   // Behind a reader that stands still nothing more is written.
   if (writer.pending === 0) await settle(writer, stop);
-  await options.recorder?.end(fresh.monoNs, clocks);
+  await recorder?.end(fresh.monoNs, clocks);
   if (writer.failure !== null) throw writer.failure;
   return {
     shown: shown - writer.pending,

@@ -61,6 +61,13 @@ export function lossText(losses: readonly Loss[]): string {
   return `${total} event${total === 1n ? "" : "s"}: ${causes}`;
 }
 
+/** What a summary says is not among the lines. `unsure`: what the filter asks for is not known of so many events. */
+export function missingText(losses: readonly Loss[], unsure: number): string {
+  const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
+  if (unsure === 0) return lost;
+  return `${lost}; ${unsure} not shown, because what the filter asks for is not known of them`;
+}
+
 // --- internal ---
 
 /** Nobody lost what nobody wants to read any more. */

@@ -1,11 +1,13 @@
-import { log } from "../log.ts";
 import { exitCodes, UsageError } from "../errors.ts";
+import { sieve } from "../filter/filter.ts";
+import { log } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { openRecording } from "../recording/read.ts";
 import type { Damage } from "../recording/parse.ts";
 import { command } from "./command.ts";
+import { filterFlags, filterOf } from "./filter_flags.ts";
 import { debugFlag, parseCount } from "./flags.ts";
-import { lossText } from "./losses.ts";
+import { missingText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
 import { replay } from "./replay_lines.ts";
 import { stopSignal } from "./stop.ts";
@@ -13,8 +15,8 @@ import { stopSignal } from "./stop.ts";
 const path = "tracer-bpf replay";
 
 export const replayCommand = command({
-  description: "print what trace --record saved, in any format",
-  examples: [`${path} FILE`, `${path} FILE --wide`, `${path} FILE --json | jq .`],
+  description: "print what trace --record saved, with the same filters and formats",
+  examples: [`${path} FILE`, `${path} FILE --wide --port 443`, `${path} FILE --json | jq .`],
   flags: {
     file: {
       type: "positional",
@@ -23,6 +25,7 @@ export const replayCommand = command({
       required: true,
     },
     ...outputFlags,
+    ...filterFlags,
     count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
     strict: {
       type: "boolean",
@@ -38,13 +41,13 @@ export const replayCommand = command({
       });
     const formatSince = outputOf(args, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
+    const wanted = sieve(filterOf(args, path));
     const stop = stopSignal();
     await using recording = await openRecording(args.file);
     const { shown, losses, readerLeft } = await replay({
       recording,
       formatSince,
-      // To filter, give a function here that says which events are shown.
-      shows: () => true,
+      shows: wanted.shows,
       writer: createWriter(),
       count,
       stop,
@@ -52,8 +55,8 @@ export const replayCommand = command({
     });
     if (!readerLeft) {
       for (const line of damageTexts(recording.damage)) log.warn(`${args.file}: ${line}`);
-      const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
-      log.info(`${shown} event${shown === 1 ? "" : "s"} replayed, ${lost}`);
+      const missing = missingText(losses, wanted.unsure);
+      log.info(`${shown} event${shown === 1 ? "" : "s"} replayed, ${missing}`);
     }
     const whole = losses.length === 0 && recording.damage.unended === 0;
     return args.strict === true && !whole ? exitCodes.lost : exitCodes.done;

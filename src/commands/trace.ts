@@ -1,10 +1,14 @@
 import { exitCodes } from "../errors.ts";
-import { log } from "../log.ts";
+import { Expected } from "../filter/expect.ts";
+import { sieve } from "../filter/filter.ts";
+import { log, tellError } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
 import type { Trace } from "../trace/tracer.ts";
 import { command } from "./command.ts";
+import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
+import { filterFlags, filterOf } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -16,7 +20,7 @@ import {
 } from "./flags.ts";
 import { costText } from "./cost.ts";
 import { follow, type Summary } from "./follow.ts";
-import { lossText } from "./losses.ts";
+import { lossText, missingText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
 import { recordFile, recordFlag, recordTrace } from "./record.ts";
 import { stopSignal } from "./stop.ts";
@@ -30,24 +34,35 @@ export const traceCommand = command({
     `${path}`,
     `${path} --duration 10s --json`,
     `${path} --wide`,
+    `${path} --pid 637 --port 443,8000-8100`,
+    `${path} --tcp -4 --remoteport 5432 --raddr 10.0.0.0/8`,
+    `${path} --failed`,
+    `${path} --expect 'event==close,remote.port==443,bytes_received>0' --within 5s`,
     `${path} --output csv --count 100 > events.csv`,
     `${path} --offsets saved.json`,
   ],
   flags: {
     ...outputFlags,
+    ...filterFlags,
     duration: {
       type: "string",
       alias: "d",
       valueHint: "TIME",
       description: "stop after this time: 10s, 500ms, 2m, 1h; a plain number is seconds",
     },
-    count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
+    count: {
+      type: "string",
+      alias: "c",
+      valueHint: "N",
+      description: "stop after N events that are shown",
+    },
     interval: {
       type: "string",
       alias: "i",
       valueHint: "TIME",
       description: "also show open connections that have moved something, so often: 1s, 50ms",
     },
+    ...expectFlags,
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -77,7 +92,9 @@ export const traceCommand = command({
   },
   async run(args) {
     const formatSince = outputOf(args, path);
-    const durationMs = args.duration === undefined ? null : parseDuration(args.duration, path);
+    const wish = expectationsOf(args, path);
+    const durationMs =
+      wish?.withinMs ?? (args.duration === undefined ? null : parseDuration(args.duration, path));
     const [silentNs, assuredNs] = (["udp-timeout", "udp-stream-timeout"] as const).map((flag) =>
       BigInt(Math.round(parseDuration(args[flag], path, flag) * 1_000_000)),
     );
@@ -86,6 +103,7 @@ export const traceCommand = command({
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const record = recordFile(args.record, path);
+    const filter = filterOf(args, path);
     const stop = stopSignal();
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
@@ -99,6 +117,7 @@ export const traceCommand = command({
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
+      // Here goes what of `filter` can act in the kernel; the sieve below keeps to all of it.
     });
     const clocks = readClocks();
     const format = formatSince(clocks.monoNs);
@@ -111,6 +130,8 @@ export const traceCommand = command({
     log.info(trace.description);
     const begun = performance.now();
     const counts = new TelemetryCounts();
+    const wanted = sieve(filter);
+    const expected = new Expected(wish?.expectations ?? []);
     const summary = await follow({
       trace: args.debug === true ? counted(trace, counts) : trace,
       format,
@@ -120,24 +141,36 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
+      ...(wanted.asks && { shows: wanted.shows }),
+      ...(wish === null ? {} : { expected }),
       stop,
       warn: (line) => log.warn(line),
     });
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
+    const ms = performance.now() - begun;
     if (!summary.readerLeft) {
-      log.info(describe(summary, performance.now() - begun));
+      log.info(describe(summary, ms, wanted.unsure));
       log.info(costText(ownCost(), trace.kernelTime()));
     }
+    const lost = summary.losses.length === 0 ? null : lossText(summary.losses);
+    for (const text of unmetTexts(expected, ms, lost)) tellError(text);
     if (recorder !== null && recorder.failure !== null) throw recorder.failure;
+    if (!expected.met) return exitCodes.failure;
     return args.strict === true && summary.losses.length > 0 ? exitCodes.lost : exitCodes.done;
   },
 });
 
 /** The same trace, what it gives counted. */
-function counted(trace: Trace, counts: TelemetryCounts): Pick<Trace, "poll" | "sample" | "losses"> {
+function counted(
+  trace: Trace,
+  counts: TelemetryCounts,
+): Pick<Trace, "poll" | "sample" | "losses" | "rest"> {
+  // Not pollInto, which would show records that nobody has counted.
   return {
-    ...trace,
+    sample: () => trace.sample(),
+    losses: () => trace.losses(),
+    rest: (leastMs, mostMs) => trace.rest(leastMs, mostMs),
     poll(last) {
       const events = trace.poll(last);
       for (const event of events) counts.observe(event);
@@ -161,7 +194,7 @@ function telemetryText(counts: TelemetryCounts, losses: LossCount[]): string {
 const mapText = ({ name, entries, max }: { name: string; entries: number; max: number }): string =>
   `map ${name}: ${entries} of ${max}`;
 
-function describe({ shown, losses }: Summary, ms: number): string {
-  const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
-  return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}`;
+function describe({ shown, losses }: Summary, ms: number, unsure: number): string {
+  const seconds = (ms / 1000).toFixed(1);
+  return `${shown} event${shown === 1 ? "" : "s"} in ${seconds} s, ${missingText(losses, unsure)}`;
 }

@@ -68,12 +68,13 @@ const SYMBOLS = {
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
   sh_rings_revive: { args: ["ptr", "u32"], returns: "i32" },
-  sh_rings_wait: { args: ["ptr", "i32"], returns: "i32" },
+  sh_rings_wait: { args: ["ptr", "i32", "i32"], returns: "i32" },
   sh_rings_drain: { args: ["ptr", "ptr", SIZE, "ptr"], returns: LONG },
   sh_rings_close: { args: ["ptr"], returns: "i32" },
 } as const;
 
 const ENOENT = 2;
+const EINTR = 4;
 const ENODEV = 19;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
@@ -208,9 +209,12 @@ export function openShim() {
       const opened = c.sh_rings_revive(at(rings), cpu);
       return opened !== -ENODEV && check("perf rings", opened) > 0;
     },
-    /** Blocks the thread until there is something to drain, a signal comes, or `ms` are over. */
-    ringsWait: (rings: PerfRings, ms: number): boolean =>
-      check("perf rings", c.sh_rings_wait(at(rings), ms)) > 0,
+    /**
+     * Blocks the thread for `leastMs`, and on until there is something to drain or `mostMs` are over. `false`: a signal
+     * came.
+     */
+    ringsWait: (rings: PerfRings, leastMs: number, mostMs: number): boolean =>
+      c.sh_rings_wait(at(rings), leastMs, mostMs) !== -EINTR,
     /**
      * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
      * kernel to 8n+4), the next at a multiple of 8. What does not fit stays for the next call.

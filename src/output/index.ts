@@ -6,6 +6,7 @@ import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine, jsonLost } from "./json.ts";
 import { textFormat, type TextOptions } from "./text.ts";
 import { appendJson } from "./json_fast.ts";
+import { appendRecordJson, type Describe } from "./json_record.ts";
 import type { Lines } from "./lines.ts";
 import type { Loss } from "./losses.ts";
 
@@ -16,6 +17,14 @@ export interface Format {
   line(event: ConnEvent, wallNs: bigint): string;
   /** The same line, made faster, and its line break. */
   append?(lines: Lines, event: ConnEvent, clocks: ClockPair): void;
+  /** The same line straight from a struct event of the kernel; `false`: this record has to become an event first. */
+  appendRecord?(
+    lines: Lines,
+    view: DataView,
+    p: number,
+    clocks: ClockPair,
+    describe: Describe,
+  ): boolean;
   /** A line about events that were lost; left out: this format has none, stderr tells. */
   lost?(loss: Loss, wallNs: bigint): string;
 }
@@ -25,7 +34,13 @@ const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: fal
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {
   table: textFormat(plain),
-  json: { header: null, line: jsonLine, append: appendJson, lost: jsonLost },
+  json: {
+    header: null,
+    line: jsonLine,
+    append: appendJson,
+    appendRecord: appendRecordJson,
+    lost: jsonLost,
+  },
   csv: { header: csvHeader(), line: csvLine },
 } satisfies Record<string, Format>;
 

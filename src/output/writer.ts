@@ -3,7 +3,7 @@
  * stands still (a pager, a stopped terminal) must not stop the tracer from draining the kernel's buffers.
  */
 
-import { write } from "node:fs";
+import { fstatSync, write, writeSync } from "node:fs";
 import { Failure } from "../errors.ts";
 import { Lines, type Taken } from "./lines.ts";
 
@@ -26,8 +26,8 @@ export interface LineWriter {
   readonly failure: Failure | null;
 }
 
-/** Writes some of the bytes, resolves with how many; rejects with an error that has a `code`. */
-export type WriteSome = (bytes: Uint8Array) => Promise<number>;
+/** Writes some of the bytes and says how many, at once or later; fails with an error that has a `code`. */
+export type WriteSome = (bytes: Uint8Array) => number | Promise<number>;
 
 /** A reader this far behind has stopped reading; about 30,000 events. */
 const LIMIT_BYTES = 8 << 20;
@@ -38,8 +38,8 @@ const CHUNK_BYTES = 64 << 10;
 const LINE_FEED = 10;
 
 export function createWriter(
-  writeSome: WriteSome = toStdout,
-  limitBytes = LIMIT_BYTES,
+  writeSome: WriteSome = stdoutIsFile() ? toFile : toPipe,
+  limitBytes = writeSome === toFile ? Infinity : LIMIT_BYTES,
   failed: (error: unknown) => Failure = cannotWrite,
 ): LineWriter {
   const queued: Piece[] = [];
@@ -47,6 +47,8 @@ export function createWriter(
   let queuedBytes = 0;
   let inFlight: Pick<Piece, "bytes" | "aside"> = { bytes: new Uint8Array(), aside: true };
   let running: Promise<void> | null = null;
+  /** Between the beginning and the end of run(). */
+  let busy = false;
   const state = { dropped: 0n, closed: false, failure: null as Failure | null };
 
   function push(lines: readonly string[]): number {
@@ -65,7 +67,7 @@ export function createWriter(
     const taken = fitting === bytes.length ? count : countLines(bytes.subarray(0, fitting));
     if (!ended) state.dropped += BigInt(count - taken);
     queuedBytes += fitting;
-    if (taken > 0) running ??= run();
+    if (taken > 0) start();
     return taken;
   }
 
@@ -75,8 +77,16 @@ export function createWriter(
       return false;
     queued.push({ bytes, done() {}, aside: true });
     queuedBytes += bytes.length;
-    running ??= run();
+    start();
     return true;
+  }
+
+  function start(): void {
+    if (running !== null) return;
+    busy = true;
+    const ran = run();
+    // Else all is written already.
+    if (busy) running = ran;
   }
 
   async function run(): Promise<void> {
@@ -84,7 +94,8 @@ export function createWriter(
       for (let next = queued.shift(); next !== undefined; next = queued.shift()) {
         inFlight = { bytes: next.bytes, aside: next.aside };
         while (inFlight.bytes.length > 0) {
-          const written = await writeOnce(inFlight.bytes, writeSome);
+          const some = writeOnce(inFlight.bytes, writeSome);
+          const written = typeof some === "number" ? some : await some;
           queuedBytes -= written;
           inFlight.bytes = inFlight.bytes.subarray(written);
         }
@@ -96,6 +107,7 @@ export function createWriter(
     } finally {
       // Here and not in a then(): lines pushed between the two would wait for ever.
       running = null;
+      busy = false;
     }
   }
 
@@ -133,20 +145,26 @@ interface Piece extends Taken {
 export async function print(text: string): Promise<void> {
   const bytes = Buffer.from(text);
   try {
-    for (let at = 0; at < bytes.length;) at += await writeOnce(bytes.subarray(at), toStdout);
+    for (let at = 0; at < bytes.length;) at += await writeOnce(bytes.subarray(at), toPipe);
   } catch (error) {
     if (codeOf(error) !== "EPIPE") throw cannotWrite(error);
   }
 }
 
-async function writeOnce(bytes: Uint8Array, writeSome: WriteSome): Promise<number> {
+function writeOnce(bytes: Uint8Array, writeSome: WriteSome): number | Promise<number> {
   try {
-    return await writeSome(bytes.subarray(0, CHUNK_BYTES));
+    const some = writeSome(bytes.subarray(0, writeSome === toFile ? undefined : CHUNK_BYTES));
+    return typeof some === "number" ? some : some.catch(later);
   } catch (error) {
-    if (codeOf(error) !== "EAGAIN") throw error;
-    await Bun.sleep(RETRY_MS);
-    return 0;
+    return later(error);
   }
+}
+
+/** What a full pipe that does not block has taken: nothing, after a while. */
+async function later(error: unknown): Promise<number> {
+  if (codeOf(error) !== "EAGAIN") throw error;
+  await Bun.sleep(RETRY_MS);
+  return 0;
 }
 
 /** How much of these lines, in whole ones, has room. */
@@ -159,8 +177,20 @@ function countLines(bytes: Uint8Array): number {
   return bytes.reduce((count, byte) => count + (byte === LINE_FEED ? 1 : 0), 0);
 }
 
+function stdoutIsFile(): boolean {
+  try {
+    return fstatSync(1).isFile();
+  } catch {
+    // Closed: the first write will say so.
+    return false;
+  }
+}
+
+/** A file never stands still, and a way to another thread and back costs more than the write. */
+const toFile = (bytes: Uint8Array): number => writeSync(1, bytes);
+
 /** On a thread of the runtime's pool: a write that blocks leaves this one free to poll and to notice Ctrl-C. */
-function toStdout(bytes: Uint8Array): Promise<number> {
+function toPipe(bytes: Uint8Array): Promise<number> {
   return new Promise((resolve, reject) => {
     write(1, bytes, 0, bytes.length, null, (error, count) =>
       error ? reject(error) : resolve(count),

@@ -2,8 +2,9 @@
  * The tracepoint mode's accepts. No tracepoint fires in accept(2): the end of a handshake is seen, and at each poll
  * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
  */
-import { ConnFact, EventView, type Event } from "../record/layout.gen.ts";
+import { ConnFact, type Event } from "../record/layout.gen.ts";
 import { plainEvent } from "./decode.ts";
+import { sockAt, sockOf } from "./sock.ts";
 
 /** What the kernel says of a connection whose handshake is done. */
 export type AcceptState =
@@ -20,7 +21,7 @@ export interface AcceptSources {
 
 export class Accepts {
   /** By sock: one that is used again was closed in between, told or not. */
-  readonly #pending = new Map<bigint, Event>();
+  readonly #pending = new Map<number, Event>();
   /** Gone at the last poll: the close is drained by now, unless it was lost. */
   #gone = new Set<Event>();
   #lost = 0n;
@@ -42,8 +43,15 @@ export class Accepts {
 
   /** A handshake is done: keep it until somebody accepts. */
   established(event: Event): void {
-    if (this.#pending.has(event.sk)) this.#lost++;
-    this.#pending.set(event.sk, event);
+    const sock = sockOf(event);
+    if (this.#pending.has(sock)) this.#lost++;
+    // A record lies where it is only for a moment.
+    this.#pending.set(sock, plainEvent(event));
+  }
+
+  /** Whether the close that lies at `p` is one of a connection whose accept was not told yet. */
+  concern(view: DataView, p: number): boolean {
+    return this.#pending.size > 0 && this.#pending.has(sockAt(view, p));
   }
 
   /**
@@ -52,10 +60,10 @@ export class Accepts {
    */
   closed(close: Event): Event | null | "unaccepted" {
     if (this.#pending.size === 0) return null;
-    const { sk } = close;
-    const pending = this.#pending.get(sk);
+    const sock = sockOf(close);
+    const pending = this.#pending.get(sock);
     if (pending?.conn.conn_stats.cookie !== close.conn.conn_stats.cookie) return null;
-    this.#pending.delete(sk);
+    this.#pending.delete(sock);
     if ((close.flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
     return owned(pending, close.conn.tup.pid, close.comm);
   }
@@ -65,20 +73,17 @@ export class Accepts {
     if (this.#pending.size === 0) return [];
     const accepted = new Map<number, Event>();
     const gone = new Set<Event>();
-    for (const [sk, event] of this.#pending) {
-      const answer = this.#sources.ask(sk, event.conn.conn_stats.cookie);
+    for (const [sock, event] of this.#pending) {
+      const answer = this.#sources.ask(event.sk, event.conn.conn_stats.cookie);
       if (answer.state === "gone") {
         if (this.#gone.has(event)) {
-          this.#pending.delete(sk);
+          this.#pending.delete(sock);
           this.#lost++;
         } else gone.add(event);
       }
-      // One that waits for long must not hold on to all that was drained with it.
-      if (answer.state === "waiting" && event instanceof EventView)
-        this.#pending.set(sk, plainEvent(event));
       if (answer.state !== "accepted") continue;
       accepted.set(answer.ino, event);
-      this.#pending.delete(sk);
+      this.#pending.delete(sock);
     }
     this.#gone = gone;
     if (accepted.size === 0) return [];

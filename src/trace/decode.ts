@@ -3,7 +3,6 @@ import type { Direction, EventKind, Totals } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { addressText } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
-import { RecordError } from "../record/error.ts";
 import {
   ConnDirection,
   ConnFact,
@@ -17,23 +16,6 @@ import {
 } from "../record/layout.gen.ts";
 import { recurring } from "../record/recurring.ts";
 import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
-
-/**
- * Every record in what one drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. Throws a RecordError when a
- * record reaches beyond it. They are read where they lie, so these bytes must not change any more.
- */
-export function readRecords(drained: Uint8Array): EventView[] {
-  const view = new DataView(drained.buffer, drained.byteOffset, drained.byteLength);
-  const events: EventView[] = [];
-  for (let at = 0; at + 8 <= drained.length;) {
-    const size = view.getUint32(at, true);
-    if (at + 8 + size > drained.length)
-      throw new RecordError("the event ring", `a record of ${size} bytes reaches beyond the drain`);
-    if (size >= eventSize) events.push(new EventView(view, at + 8));
-    at += 8 + ((size + 7) & ~7);
-  }
-  return events;
-}
 
 export interface Known {
   tcp: KnownTotals;
@@ -83,9 +65,9 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
 
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
 
-/** conn.conn_stats.timestamp, which every event is asked for more than once. */
-export const timeOfView = ({ view, p }: EventView): number =>
-  view.getUint32(p + TIMESTAMP, true) + view.getUint32(p + TIMESTAMP + 4, true) * 2 ** 32;
+/** Of the struct event at `p`, without a view of it. */
+export const kindAt = (view: DataView, p: number): number => view.getUint32(p + KIND, true);
+export const pidAt = (view: DataView, p: number): number => view.getUint32(p + PID, true);
 
 /** With members that can be spread into another event, which those of a view cannot. */
 export const plainEvent = (event: Event): Event =>
@@ -97,9 +79,10 @@ export const plainEvent = (event: Event): Event =>
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
   (kind === "fail" || kind === "close") && (flags & ConnFact.FACT_FAILED) !== 0;
 
-/** Where comm and the timestamp lie in an event, and the remote address in a tuple. */
+/** Where these lie in an event, and the remote address in a tuple. */
+const PID = 48;
 const COMM = 128;
-const TIMESTAMP = 96;
+const KIND = 144;
 const REMOTE = 16;
 
 const commAt = recurring(readComm);

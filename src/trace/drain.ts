@@ -5,48 +5,56 @@ import {
   eventSize,
   EventView,
   Loss,
+  readEvent,
   readSpillKey,
   spillKeySize,
   type Event,
 } from "../record/layout.gen.ts";
-import { plainEvent, readRecords } from "./decode.ts";
+import { EventQueue } from "./queue.ts";
 
 export interface Drain {
+  /** In the order of time. */
   (): Event[];
-  /** The same, read where they lie: for those who only look at a few members, and never spread them. */
-  views(): EventView[];
+  /** The same to the end of a queue, as they are. */
+  into(queue: EventQueue): void;
   /** Records that found no room, as the rings tell. */
   lost(): number;
 }
 
 export function drainer(shim: Shim, object: KernelObject, rings: PerfRings): Drain {
-  const buffer = new Uint8Array(1 << 20);
   const takeSpilled = spillReader(shim, object);
   let lost = 0;
   let refreshedAt = performance.now();
-  const views = () => {
-    const events: EventView[] = [];
+  const into = (queue: EventQueue) => {
     for (;;) {
-      const { bytes, lost: more } = shim.ringsDrain(rings, buffer);
+      const room = queue.room(LEAST_ROOM);
+      const { bytes, lost: more } = shim.ringsDrain(rings, room);
       lost += more;
-      // A copy, since an event may be kept until the buffer is used again.
-      if (bytes > 0) for (const event of readRecords(buffer.slice(0, bytes))) events.push(event);
-      // A buffer that was not filled means that the rings were empty.
-      if (bytes < buffer.length / 2) break;
+      queue.filled(bytes);
+      // Room that was not filled means that the rings were empty.
+      if (bytes < room.length - LEAST_ROOM / 2) break;
     }
-    const cpus = takeSpilled(events);
+    const cpus = takeSpilled(queue);
     for (const cpu of cpus) shim.ringsRevive(rings, cpu);
     if (performance.now() - refreshedAt > REFRESH_EVERY_MS) {
       refreshedAt = performance.now();
       shim.ringsRefresh(rings);
     }
+  };
+  const own = new EventQueue();
+  const all = () => {
+    const events: Event[] = [];
+    into(own);
+    own.take(Infinity, (view, p) => void events.push(readEvent(view, p)));
     return events;
   };
-  return Object.assign(() => views().map(plainEvent), { views, lost: () => lost });
+  return Object.assign(all, { into, lost: () => lost });
 }
 
 // --- internal ---
 
+/** Many records: a drain ends with the first one that has no room. */
+const LEAST_ROOM = 64 << 10;
 /** How often to look for CPUs that came online: it reads a file of sysfs. */
 const REFRESH_EVERY_MS = 1000;
 /** As in bpf/maps.h. */
@@ -56,14 +64,14 @@ const SPILL_ENTRIES = 4096;
  * Adds the events that are in the spill, takes them out of it, and returns the CPUs they come from. To find an empty map
  * empty is a walk over all its buckets: the counter says whether there is something to be found.
  */
-function spillReader(shim: Shim, object: KernelObject): (events: EventView[]) => Set<number> {
+function spillReader(shim: Shim, object: KernelObject): (queue: EventQueue) => Set<number> {
   const [fd, lossesFd] = [object.mapFd("spill"), object.mapFd("losses")];
   const cause = Uint32Array.of(Loss.LOSS_EVENT_SPILLED);
   const spilled = new BigUint64Array(1);
   let taken = 0n;
   const key = new Uint8Array(spillKeySize);
   const keyView = new DataView(key.buffer);
-  return (events) => {
+  return (queue) => {
     const cpus = new Set<number>();
     shim.mapLookup(lossesFd, cause, spilled);
     const now = spilled[0]!;
@@ -72,7 +80,7 @@ function spillReader(shim: Shim, object: KernelObject): (events: EventView[]) =>
     let left = SPILL_ENTRIES;
     for (; left > 0 && shim.mapNextKey(fd, null, key); left--) {
       const value = new Uint8Array(eventSize);
-      if (shim.mapLookup(fd, key, value)) events.push(new EventView(new DataView(value.buffer), 0));
+      if (shim.mapLookup(fd, key, value)) queue.push(new EventView(new DataView(value.buffer), 0));
       cpus.add(readSpillKey(keyView, 0).cpu);
       shim.mapDelete(fd, key);
     }

@@ -3,11 +3,11 @@
  * per run, of every program of the host: too much for always, so it is asked for a second now and then.
  */
 
-import type { ConnEvent } from "../conn/event.ts";
 import { close } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
-import { tracePrograms } from "../record/layout.gen.ts";
+import { EventView, tracePrograms } from "../record/layout.gen.ts";
+import type { EventSink } from "./tracer.ts";
 
 /** Of all windows together. */
 export interface KernelTime {
@@ -60,9 +60,32 @@ export class TimeWindows implements Disposable {
     this.#source = source;
   }
 
-  /** After each poll, with what it gave; `nowNs` on the events' clock. */
-  polled(events: readonly ConnEvent[], nowNs: bigint): void {
-    this.#count(events, nowNs);
+  /** Whether events of the next poll can be of a window. */
+  counting(nowNs: bigint): boolean {
+    if (this.#window === null) return false;
+    const { endNs } = this.#window;
+    return endNs === null || nowNs <= endNs + BELATED_NS;
+  }
+
+  /** The same sink, what it gets counted. */
+  counted(sink: EventSink): EventSink {
+    const counted: EventSink = {
+      event: (event) => {
+        this.#happened(event.atNs);
+        sink.event(event);
+      },
+    };
+    if (sink.record !== undefined)
+      counted.record = (view, p, describe) => {
+        if (!sink.record!(view, p, describe)) return false;
+        this.#happened(new EventView(view, p).conn.conn_stats.timestamp);
+        return true;
+      };
+    return counted;
+  }
+
+  /** After each poll; `nowNs` on the events' clock. */
+  polled(nowNs: bigint): void {
     if (this.#handle !== null && nowNs >= this.#window!.beginNs + WINDOW_NS) this.#close(nowNs);
     if (this.#handle === null && this.#nextNs !== null && nowNs >= this.#nextNs) this.#open(nowNs);
   }
@@ -95,11 +118,8 @@ export class TimeWindows implements Disposable {
     this.#window!.endNs = nowNs;
   }
 
-  #count(events: readonly ConnEvent[], nowNs: bigint): void {
-    if (this.#window === null) return;
-    const { beginNs, endNs } = this.#window;
-    if (endNs !== null && nowNs > endNs + BELATED_NS) return;
-    for (const { atNs } of events)
-      if (atNs >= beginNs && (endNs === null || atNs < endNs)) this.#total.events += 1;
+  #happened(atNs: bigint): void {
+    const { beginNs, endNs } = this.#window!;
+    if (atNs >= beginNs && (endNs === null || atNs < endNs)) this.#total.events += 1;
   }
 }

@@ -4,12 +4,13 @@
  */
 import { ConnDirection, ConnFact, EventKind, type Event } from "../record/layout.gen.ts";
 import { directed, ownedBy } from "./census.ts";
+import { sockAt, sockOf } from "./sock.ts";
 
 export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */
-  readonly #open = new Map<bigint, Event>();
+  readonly #open = new Map<number, Event>();
   /** What has begun or ended in sight, while its listing may still be on its way. */
-  #told: Map<bigint, Event> | null = new Map();
+  #told: Map<number, Event> | null = new Map();
   /** Second entries of the kernel side for what has been told already: their closes mean nothing. */
   readonly #ghosts = new Set<string>();
 
@@ -29,9 +30,13 @@ export class Opens {
     }
   }
 
-  /** Whether `apply` could do anything with an event of this sock but return it. */
-  concerned(sk: bigint): boolean {
-    return this.#told !== null || this.#ghosts.size > 0 || this.#open.has(sk);
+  /** Whether `apply` could do anything with this record but return it. */
+  concern(view: DataView, p: number): boolean {
+    return (
+      this.#told !== null ||
+      this.#ghosts.size > 0 ||
+      (this.#open.size > 0 && this.#open.has(sockAt(view, p)))
+    );
   }
 
   /** What the listing found has been applied. */
@@ -44,43 +49,43 @@ export class Opens {
   }
 
   #opened(event: Event): Event | null {
-    if (isSame(this.#open.get(event.sk), event)) return null;
+    if (isSame(this.#open.get(sockOf(event)), event)) return null;
     // The probes are attached one after the other, so meanwhile the sock may carry another connection.
-    if (isSame(this.#told?.get(event.sk), event)) {
+    if (isSame(this.#told?.get(sockOf(event)), event)) {
       // Its close had begun when it was listed: its entry was gone, the sock still there.
       this.#ghosts.add(keyOf(event));
       return null;
     }
-    this.#open.set(event.sk, event);
+    this.#open.set(sockOf(event), event);
     return event;
   }
 
   /** An accept that was under way when its sock was listed; else another connection on the same sock. */
   #begun(event: Event): Event | null {
-    const listed = this.#open.get(event.sk);
+    const listed = this.#open.get(sockOf(event));
     if (listed === undefined) {
-      this.#told?.set(event.sk, event);
+      this.#told?.set(sockOf(event), event);
       return event;
     }
     if (!isSame(listed, event)) {
-      this.#open.delete(event.sk);
+      this.#open.delete(sockOf(event));
       return event;
     }
     const { direction } = event.conn.conn_stats;
     const owner = { pid: event.conn.tup.pid, comm: event.comm };
     const known = directed(listed, direction);
-    this.#open.set(event.sk, owner.pid === 0 ? known : ownedBy(known, owner));
+    this.#open.set(sockOf(event), owner.pid === 0 ? known : ownedBy(known, owner));
     return null;
   }
 
   #ended(event: Event): Event | null {
     if (this.#ghosts.size > 0 && this.#ghosts.delete(keyOf(event))) return null;
-    const listed = this.#open.get(event.sk);
+    const listed = this.#open.get(sockOf(event));
     if (listed === undefined || !isSame(listed, event)) {
-      this.#told?.set(event.sk, event);
+      this.#told?.set(sockOf(event), event);
       return event;
     }
-    this.#open.delete(event.sk);
+    this.#open.delete(sockOf(event));
     // The handler did not find the entry that the listing was just making: that one ends with the sock.
     if (keyOf(listed) !== keyOf(event)) this.#ghosts.add(keyOf(listed));
     return joined(listed, event);

@@ -12,11 +12,18 @@ import { openHost, type AttachMode, type Host } from "../kernel/host.ts";
 import { getpagesize } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { MapFill, PerfRings } from "../kernel/shim.ts";
-import { EventKind, EventView, Loss, type Event, type TraceMap } from "../record/layout.gen.ts";
+import {
+  EventKind,
+  EventView,
+  Loss,
+  readEvent,
+  type Event,
+  type TraceMap,
+} from "../record/layout.gen.ts";
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
-import { kindOf, plainEvent, timeOfView, toConnEvent } from "./decode.ts";
+import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
@@ -39,6 +46,7 @@ import {
   type KprobePoint,
   type TracePoints,
 } from "./programs.ts";
+import { EventQueue } from "./queue.ts";
 import { Samples } from "./samples.ts";
 import { sampleSource } from "./sample_source.ts";
 import { selfCheck } from "./self_check.ts";
@@ -70,11 +78,13 @@ export interface Trace extends AsyncDisposable {
   readonly notes: string[];
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
   poll(last?: boolean): TracedEvent[];
+  /** The same, without a list, for those who can do with the records of the kernel. */
+  pollInto(sink: EventSink, last: boolean): void;
   /**
-   * Blocks the thread, and the event loop with it, until something has happened in the kernel, a signal came, or `ms`
-   * are over. Returns at once, false, where something waits for the next poll already.
+   * Blocks the thread, and the event loop with it, for `leastMs`; where nothing waits for the next poll, on until something
+   * happens in the kernel or `mostMs` are over. `false`: a signal came.
    */
-  rest(ms: number): boolean;
+  rest(leastMs: number, mostMs: number): boolean;
   /**
    * Looks at every open connection, with the option `sampling` only. The next poll gives an "open" with totals for each
    * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
@@ -85,6 +95,16 @@ export interface Trace extends AsyncDisposable {
   kernelTime(): KernelTime | null;
   /** How full each map in the kernel is. */
   maps(): MapFill[];
+}
+
+/** The record at `p` of `view` as an event. */
+export type Describe = (view: DataView, p: number) => TracedEvent;
+
+/** Gets what a poll shows, in order. */
+export interface EventSink {
+  event(event: TracedEvent): void;
+  /** A struct event that is shown as it is; it lies there only for the time of the call. `false`: not taken. */
+  record?(view: DataView, p: number, describe: Describe): boolean;
 }
 
 /** Throws a Failure that says why this host cannot be traced. */
@@ -271,11 +291,10 @@ function close(host: Host, { object, rings }: Attached): void {
 function running(of: Running): Trace {
   const { host, mode, object, rings, tgid, udp, drain, report, description, notes } = of;
   const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
-  let held = of.early;
+  const queue = new EventQueue();
+  for (const event of of.early) queue.push(event);
   /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
-  const between = meanwhile(() => {
-    for (const event of drain.views()) held.push(event);
-  });
+  const between = meanwhile(() => drain.into(queue));
   const flowMaps = flowSource(host.shim, object, mode, between);
   const flows = udp && new Flows(flowMaps, of.flowTimeouts);
   const opens = new Opens();
@@ -319,9 +338,6 @@ function running(of: Running): Trace {
     return untold > 0n ? told + untold : told;
   };
 
-  /** Nearly all events of a busy host: nobody but its own end has to know of it. */
-  const isPlain = ({ kind, sk }: EventView): boolean =>
-    samples === null && isOfTcp(kind) && !opens.concerned(sk);
   const showAny = (event: Event, show: Show): void => {
     const news = opens.apply(event);
     if (news === null) return samples?.renewed(event);
@@ -329,40 +345,54 @@ function running(of: Running): Trace {
     if (ofFlow === null) showOne(news, accepts, show);
     else for (const one of ofFlow) show(of.directions.correct(one.event), one.kind);
   };
+  /** Nearly all events of a busy host: nobody but its own end has to know of it. */
+  const isPlain = (view: DataView, p: number): boolean =>
+    samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p);
+  /** Is shown as it is, and brings no accept along. */
+  const isDirect = (view: DataView, p: number): boolean =>
+    kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
+    !accepts.concern(view, p) &&
+    pidAt(view, p) !== tgid;
+  const describe: Describe = (view, p) => {
+    const event = new EventView(view, p);
+    return toConnEvent(event, kindOf(event)!, known);
+  };
 
-  const poll = (last = false): TracedEvent[] => {
-    const settled = Number(monotonicNs() - SETTLED_NS);
-    const ready = inOrder([...held, ...drain.views()]);
-    held = ready.splice(last ? ready.length : countUpTo(ready, settled));
-    const events: TracedEvent[] = [];
+  const pollInto = (to: EventSink, last: boolean): void => {
+    const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
+    drain.into(queue);
     const show: Show = (event, kind) => {
       if (!isOwn(event) && samples?.shown(event) !== false)
-        events.push(toConnEvent(event, kind, known));
+        sink.event(toConnEvent(event, kind, known));
     };
-    for (const event of ready) {
-      if (event instanceof EventView && isPlain(event)) showOne(event, accepts, show);
-      else showAny(plainEvent(event), show);
-    }
+    queue.take(last ? Infinity : Number(monotonicNs() - SETTLED_NS), (view, p) => {
+      if (!isPlain(view, p)) return showAny(readEvent(view, p), show);
+      if (sink.record !== undefined && isDirect(view, p) && sink.record(view, p, describe)) return;
+      showOne(new EventView(view, p), accepts, show);
+    });
     if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) show(event, "accept");
     for (const one of flows?.tick(monotonicNs()) ?? [])
       show(of.directions.correct(one.event), one.kind);
-    time?.polled(events, monotonicNs());
-    return events;
+    time?.polled(monotonicNs());
   };
 
   return {
     description,
     notes,
-    poll,
-    rest(ms) {
-      if (held.length > 0 || accepts.waiting || polls <= SETTLED_POLLS) return false;
-      host.shim.ringsWait(rings, ms);
-      return true;
+    pollInto,
+    poll(last = false) {
+      const events: TracedEvent[] = [];
+      pollInto({ event: (event) => void events.push(event) }, last);
+      return events;
+    },
+    rest(leastMs, mostMs) {
+      const waits = !queue.empty || accepts.waiting || polls <= SETTLED_POLLS;
+      return host.shim.ringsWait(rings, leastMs, waits ? leastMs : mostMs);
     },
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");
-      for (const event of samples.take()) held.push(event);
+      for (const event of samples.take()) queue.push(event);
       return samples.takeLost().map((event) => toConnEvent(event, "open", known));
     },
     losses: () =>
@@ -399,25 +429,3 @@ const isOfTcp = (kind: number): boolean =>
   kind === EventKind.EVENT_ACCEPT ||
   kind === EventKind.EVENT_PASSIVE ||
   kind === EventKind.EVENT_CLOSE;
-
-/** A double holds the nanoseconds of 104 days of uptime exactly; after that those of equal time stay as they came. */
-const timeOf = (event: Event): number =>
-  event instanceof EventView ? timeOfView(event) : Number(event.conn.conn_stats.timestamp);
-
-/** Mostly they are in order already: one CPU writes its ring so. */
-function inOrder(events: Event[]): Event[] {
-  let before = -Infinity;
-  for (const event of events) {
-    const time = timeOf(event);
-    if (time < before) return events.sort((a, b) => timeOf(a) - timeOf(b));
-    before = time;
-  }
-  return events;
-}
-
-/** How many of these, which are in order, are no younger. */
-function countUpTo(events: readonly Event[], time: number): number {
-  let n = events.length;
-  while (n > 0 && timeOf(events[n - 1]!) > time) n--;
-  return n;
-}

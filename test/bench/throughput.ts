@@ -9,11 +9,13 @@ import {
   ConnMetadata,
   eventSize,
   EventKind,
+  EventView,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
 import { lineWriter, readLine } from "../../src/recording/format.ts";
 import { table } from "./table.ts";
-import { kindOf, readRecords, toConnEvent } from "../../src/trace/decode.ts";
+import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
+import { EventQueue, type Each } from "../../src/trace/queue.ts";
 
 interface Throughput {
   what: string;
@@ -35,9 +37,22 @@ export const known = { tcp, udp: { bytes: true, packets: true } };
 function measureThroughput(): Throughput[] {
   const drained = syntheticDrain(RECORDS);
   const clocks = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
-  const events = readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
-  const decoded = () =>
-    readRecords(drained).map((event) => toConnEvent(event, kindOf(event)!, known));
+  const describe = (view: DataView, p: number) => {
+    const event = new EventView(view, p);
+    return toConnEvent(event, kindOf(event)!, known);
+  };
+  const queue = new EventQueue();
+  const taken = (each: Each) => {
+    queue.room(drained.length).set(drained);
+    queue.filled(drained.length);
+    queue.take(Infinity, each);
+  };
+  const decoded = () => {
+    const events: ConnEvent[] = [];
+    taken((view, p) => void events.push(describe(view, p)));
+    return events;
+  };
+  const events = decoded();
   const lines = new Lines();
   const print = (format: Format, some: readonly ConnEvent[]) => {
     for (const event of some) {
@@ -64,6 +79,10 @@ function measureThroughput(): Throughput[] {
       for (const line of recorded) readLine(line);
     }),
     rate("decode and print JSON", () => print(formats.json, decoded())),
+    rate("print JSON from the records", () => {
+      taken((view, p) => formats.json.appendRecord(lines, view, p, clocks, describe));
+      lines.take().done();
+    }),
   ];
 }
 

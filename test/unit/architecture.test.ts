@@ -27,6 +27,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "trace",
     "state",
     "check",
+    "filter",
     "guess",
     "kernel",
     "conn",
@@ -42,6 +43,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   kernel: ["record", "embedded", "errors", "explain", "log"],
   recording: ["kernel", "output", "conn", "record", "file", "errors"],
   output: ["conn", "record", "errors"],
+  filter: ["conn", "record", "output/members"],
   conn: ["record"],
   state: ["conn", "record", "errors"],
   record: [],
@@ -99,7 +101,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags)/.test(
+    /^(conn|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -10,6 +10,7 @@ import {
   flagsOf,
   group,
   optionsOf,
+  repeatOf,
 } from "../../src/commands/command.ts";
 import { bashScript } from "../../src/commands/completions/bash.ts";
 import { fishScript } from "../../src/commands/completions/fish.ts";
@@ -161,11 +162,15 @@ describe("zsh", () => {
       for (const [name, def] of flagsOf(here)) {
         const valued = def.type !== "boolean";
         const all = [...aliasesOf(def).map((alias) => `-${alias}`), `--${name}`];
+        // What may be repeated excludes nothing, not even itself.
+        const excluded = repeatOf(def) === null ? `(${all.join(" ")})` : "*";
         for (const spelling of all) {
           const form = valued && spelling.startsWith("--") ? `${spelling}=` : spelling;
-          const spec = specs.find((text) => text.startsWith(`(${all.join(" ")})${form}[`));
+          const spec = specs.find((text) => text.startsWith(`${excluded}${form}[`));
           expect([spelling, spec !== undefined]).toEqual([spelling, true]);
-          if (optionsOf(def)) expect(spec).toEndWith(`:(${optionsOf(def)!.join(" ")})`);
+          const options = optionsOf(def)?.join(" ");
+          const offer = repeatOf(def) === "list" ? `_values -s , value ${options}` : `(${options})`;
+          if (options !== undefined) expect(spec).toEndWith(`:${offer}`);
         }
       }
     }

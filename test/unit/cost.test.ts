@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { costText } from "../../src/commands/cost.ts";
-import type { ConnEvent } from "../../src/conn/event.ts";
+import type { TracedEvent } from "../../src/conn/identity.ts";
 import { ownCost } from "../../src/kernel/own_cost.ts";
 import { TimeWindows } from "../../src/trace/kernel_time.ts";
 
@@ -69,7 +69,10 @@ describe("the time in the kernel", () => {
         if (state.measured > 0) state.runs += 100n;
         state.nowNs += SECOND / 10n;
         const last = n === seconds * 10 - 1;
-        windows.polled(last ? events.map((atNs) => ({ atNs }) as ConnEvent) : [], state.nowNs);
+        const sink = { event() {} };
+        if (last && windows.counting(state.nowNs))
+          for (const atNs of events) windows.counted(sink).event({ atNs } as TracedEvent);
+        windows.polled(state.nowNs);
       }
     };
     return { state, windows, poll };

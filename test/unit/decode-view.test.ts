@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { eventSize, EventView, readEvent } from "../../src/record/layout.gen.ts";
-import { readRecords, plainEvent, timeOfView } from "../../src/trace/decode.ts";
+import { kindAt, pidAt, plainEvent } from "../../src/trace/decode.ts";
+import { sockAt, sockOf } from "../../src/trace/sock.ts";
+import { readRecords } from "./drained.ts";
 
 test("a view gives what a reader gives, member by member", () => {
   const bytes = fc.uint8Array({ minLength: eventSize, maxLength: eventSize });
@@ -20,7 +22,8 @@ test("a view gives what a reader gives, member by member", () => {
       expect(stats.direction).toBe(plain.conn.conn_stats.direction);
       expect([event.sk, event.kind, event.flags]).toEqual([plain.sk, plain.kind, plain.flags]);
       expect(plainEvent(event)).toEqual(plain);
-      expect(timeOfView(event)).toBe(Number(plain.conn.conn_stats.timestamp));
+      expect([kindAt(view, 0), pidAt(view, 0)]).toEqual([plain.kind, plain.conn.tup.pid]);
+      expect(sockAt(view, 0)).toBe(sockOf(plain));
     }),
   );
 });

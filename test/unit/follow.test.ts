@@ -71,6 +71,65 @@ describe("a trace ends", () => {
     expect(lines()).toEqual(["1", "2", "3", "4", "5"]);
   });
 
+  test("after --count lines that are shown: what a filter hides does not count", async () => {
+    const { trace } = traceOf([1, 2, 3, 4], [5, 6, 7, 8]);
+    const asked: number[] = [];
+    const shows = ({ atNs }: ConnEvent) => asked.push(Number(atNs)) > 0 && atNs % 2n === 0n;
+    const { full, lines } = setup({ trace, count: 3, shows });
+    expect(await follow(full)).toEqual({ shown: 3, losses: [], readerLeft: false });
+    expect(lines()).toEqual(["2", "4", "6"]);
+    expect(asked).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test("and waits between two polls for a tenth of a second at least, events or not, shown or not", async () => {
+    const stop = new AbortController();
+    const { trace } = traceOf([1], [], [2]);
+    const rests: number[][] = [];
+    const rest = (...ms: number[]) => {
+      rests.push(ms);
+      if (trace.polls === 4) stop.abort();
+      // As a signal makes it do: the event loop has its turn then.
+      return trace.polls !== 4;
+    };
+    const resting = Object.assign(trace, { rest });
+    const { full } = setup({
+      trace: resting,
+      shows: (event) => event.pid === 1,
+      stop: stop.signal,
+    });
+    expect((await follow(full)).shown).toBe(1);
+    // The first line was pending then, and the event loop had to write it.
+    expect(rests).toEqual([
+      [100, 1000],
+      [100, 1000],
+      [100, 1000],
+    ]);
+    expect(trace.last).toEqual([false, false, false, false, true]);
+  });
+
+  test("at once when all that is expected has been shown, the lines of that poll included", async () => {
+    const { trace } = traceOf([1, 2], [3, 4, 5], [6]);
+    const seen: [number, bigint][] = [];
+    const expected = {
+      see: ({ atNs }: ConnEvent, wallNs: bigint) => void seen.push([Number(atNs), wallNs]),
+      get met() {
+        return seen.some(([n]) => n === 4);
+      },
+    };
+    const clocks = () => ({ monoNs: 0n, wallNs: 1000n });
+    const shows = ({ atNs }: ConnEvent) => atNs !== 3n;
+    const { full, lines } = setup({ trace, expected, clocks, shows });
+    expect((await follow(full)).shown).toBe(4);
+    expect(lines()).toEqual(["1", "2", "4", "5"]);
+    expect(seen).toEqual([
+      [1, 1001n],
+      [2, 1002n],
+      [4, 1004n],
+      [5, 1005n],
+    ]);
+    expect(trace.last).toEqual([false, false]);
+  });
+
   test("on a signal, after one more poll", async () => {
     const stop = new AbortController();
     const { trace } = traceOf([1], [2]);

@@ -29,7 +29,7 @@ import { readComm } from "../../src/record/comm.ts";
 import { RecordError } from "../../src/record/error.ts";
 import * as layout from "../../src/record/layout.gen.ts";
 import * as records from "../../src/record/records.ts";
-import { readRecords } from "../../src/trace/decode.ts";
+import { readRecords } from "./drained.ts";
 
 /** Per property: at most so many inputs and milliseconds. For a longer search: FUZZ=20000 bun test FILE --timeout 600000 */
 const FUZZ = Number(process.env["FUZZ"] ?? 300);

@@ -46,6 +46,17 @@ test("a replay ends after --count events", () => {
   expect(told).toEndWith("\n3 events replayed, none lost\n");
 });
 
+test("a replay shows what the filters of trace ask for", () => {
+  const { out, told } = run(recording, "--json", "--failed", "-p", "17415");
+  const [only, ...more] = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as object);
+  expect(only).toMatchObject({ event: "fail", pid: 17415, failure: "ECONNREFUSED" });
+  expect(more).toEqual([]);
+  expect(told).toEndWith("\n1 event replayed, none lost\n");
+});
+
 describe("a recording that is not whole", () => {
   test("is replayed as far as it goes, and what is wrong is told once", () => {
     const path = changed("damaged", (text) => {

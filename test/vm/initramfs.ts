@@ -59,6 +59,7 @@ const sources = [
   "src",
   "test",
   "bpf",
+  "docs",
   "packaging",
   "node_modules/citty",
   "node_modules/consola",

@@ -223,24 +223,25 @@ static int has_data(const struct rings *rings)
 #define LOOK_EVERY_MS 100
 
 /*
- * Blocks until there is something to drain (1), or a signal came, or ms are over (0). A look costs a thousandth of what
- * the runtime needs to wake up: this is how an idle tool idles.
+ * Blocks for least_ms, and on until there is something to drain or most_ms are over; -EINTR when a signal came. A look
+ * costs a thousandth of what the runtime needs to wake up: this is how an idle tool idles.
  */
-int sh_rings_wait(void *handle, int ms)
+int sh_rings_wait(void *handle, int least_ms, int most_ms)
 {
-	const struct rings *rings = handle;
 	struct timespec pause = { .tv_sec = 0 };
-	int step;
+	int slept, step;
 
-	for (; ms > 0; ms -= step) {
-		if (has_data(rings))
-			return 1;
-		step = ms < LOOK_EVERY_MS ? ms : LOOK_EVERY_MS;
+	for (slept = 0; slept < most_ms; slept += step) {
+		if (slept >= least_ms && has_data(handle))
+			break;
+		step = slept < least_ms ? least_ms - slept : most_ms - slept;
+		if (step > LOOK_EVERY_MS)
+			step = LOOK_EVERY_MS;
 		pause.tv_nsec = step * 1000000L;
 		if (nanosleep(&pause, NULL) != 0)
-			return 0;
+			return -EINTR;
 	}
-	return has_data(rings);
+	return 0;
 }
 
 /* Copies len bytes at position `at`, which only ever grows; they may wrap around the end. */

@@ -190,6 +190,19 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     server.close();
   },
 
+  /** By another name, in the caller's network namespace (`shared`) or one of its own: a connection each time it is told to go. */
+  stranger: (name, namespace) => {
+    writeFileSync("/proc/thread-self/comm", name!);
+    if (namespace !== "shared") enterNetns();
+    say(self());
+    while (awaitGo()) {
+      const { client, server } = pair();
+      client.close();
+      server.close();
+      say([client.truth, server.truth]);
+    }
+  },
+
   /** Data in the SYN, both ways of asking for it. In a namespace of its own, because it needs a sysctl. */
   "fast-open": () => {
     enterNetns();
@@ -406,8 +419,8 @@ function abort(fd: number): void {
 }
 
 /** Blocks until the starter sends a line or goes away. */
-function awaitGo(): void {
-  check(libc.read(0, new Uint8Array(16)), "stdin");
+function awaitGo(): boolean {
+  return check(libc.read(0, new Uint8Array(16)), "stdin") > 0;
 }
 
 function enterNetns(): void {

@@ -1,0 +1,167 @@
+/** The flags that say which events are wanted, for every command that shows events. */
+
+import type { EventKind, Protocol } from "../conn/event.ts";
+import { UsageError } from "../errors.ts";
+import type { Filter } from "../filter/filter.ts";
+import { cgroupMounts, localUsers, namedNetns, netnsAt } from "../kernel/host_names.ts";
+import { eventKinds } from "../output/members.ts";
+import { itemsOf } from "./command.ts";
+import {
+  cgroup,
+  netnsOf,
+  network,
+  pid,
+  portRange,
+  uidOf,
+  type HostNames,
+} from "./filter_values.ts";
+import { Wrong } from "./wrong.ts";
+
+export const filterFlags = {
+  pid: {
+    type: "string",
+    alias: "p",
+    valueHint: "PID",
+    repeat: "list",
+    description: "only of these processes",
+  },
+  comm: {
+    type: "string",
+    valueHint: "NAME",
+    repeat: "list",
+    description: "only of processes with this command name, of which 15 bytes count",
+  },
+  port: {
+    type: "string",
+    alias: "P",
+    valueHint: "PORT",
+    repeat: "list",
+    description: "only with this port at either end: 443, or 8000-8100",
+  },
+  localport: {
+    type: "string",
+    alias: "L",
+    valueHint: "PORT",
+    repeat: "list",
+    description: "only with this local port",
+  },
+  remoteport: {
+    type: "string",
+    alias: "D",
+    valueHint: "PORT",
+    repeat: "list",
+    description: "only with this remote port",
+  },
+  laddr: {
+    type: "string",
+    valueHint: "CIDR",
+    repeat: "list",
+    description: "only with a local address of this network: 10.0.0.0/8, fd00::/8, 127.0.0.1",
+  },
+  raddr: {
+    type: "string",
+    valueHint: "CIDR",
+    repeat: "list",
+    description: "only with a remote address of this network",
+  },
+  ipv4: { type: "boolean", alias: "4", description: "only IPv4, also over IPv6 sockets" },
+  ipv6: { type: "boolean", alias: "6", description: "only IPv6" },
+  tcp: { type: "boolean", description: "only TCP" },
+  udp: { type: "boolean", description: "only UDP" },
+  netns: {
+    type: "string",
+    alias: "N",
+    valueHint: "NETNS",
+    repeat: "list",
+    description: "only in this network namespace: a name of `ip netns`, a path, an inode, pid:N",
+  },
+  cgroup: {
+    type: "string",
+    valueHint: "PATH",
+    repeat: "list",
+    description: "only in this control group and those below it: /system.slice/nginx.service",
+  },
+  uid: {
+    type: "string",
+    alias: "u",
+    valueHint: "USER",
+    repeat: "list",
+    description: "only of this user: a number, or a name in /etc/passwd",
+  },
+  events: {
+    type: "string",
+    options: eventKinds as string[],
+    repeat: "list",
+    description: "only these events",
+  },
+  failed: {
+    type: "boolean",
+    description:
+      "only failed attempts to connect, and closes of connections that ended by an error",
+  },
+} as const;
+
+/** Values of the flags above; `undefined`: not given. */
+export type FilterArgs = {
+  [Flag in keyof typeof filterFlags]?:
+    | ((typeof filterFlags)[Flag]["type"] extends "boolean" ? boolean : string)
+    | undefined;
+};
+
+/** `command` is the command as typed, for the errors. */
+export function filterOf(
+  args: FilterArgs,
+  command: string,
+  host: HostNames = { cgroupMounts, localUsers, namedNetns, netnsAt },
+): Filter {
+  const each = <T>(flag: keyof FilterArgs, parse: (text: string) => T | Wrong): T[] =>
+    itemsOf(args[flag] as string | undefined).map((text) => {
+      const value = parse(text);
+      if (!(value instanceof Wrong)) return value;
+      const { what, why, instead } = value;
+      throw new UsageError(`flag --${flag}: ${what}`, {
+        command,
+        why,
+        suggestion: instead === null ? null : `--${flag} ${instead}`,
+      });
+    });
+  const ports = (flag: "port" | "localport" | "remoteport"): number[] =>
+    inOrder(each(flag, portRange).flatMap(([first, last]) => counted(first, last)));
+  const filter: Filter = {
+    pids: inOrder(each("pid", pid)),
+    comms: each("comm", (name) => name),
+    ports: ports("port"),
+    localPorts: ports("localport"),
+    remotePorts: ports("remoteport"),
+    localNets: each("laddr", network),
+    remoteNets: each("raddr", network),
+    families: chosen<4 | 6>([4, args.ipv4], [6, args.ipv6]),
+    protocols: chosen<Protocol>(["tcp", args.tcp], ["udp", args.udp]),
+    netns: inOrder(each("netns", (text) => netnsOf(text, host))),
+    cgroups: each("cgroup", (text) => cgroup(text, host)),
+    uids: inOrder(each("uid", (text) => uidOf(text, host))),
+    // strict.ts has compared them with the options.
+    kinds: each("events", (kind) => kind as EventKind),
+    failed: args.failed === true,
+  };
+  if (filter.failed && filter.kinds.length > 0 && !filter.kinds.some((kind) => canFail(kind)))
+    throw new UsageError(`--failed and --events ${filter.kinds.join()} exclude each other`, {
+      command,
+      why: "only fail and close events tell of a failure",
+      suggestion: "--failed",
+    });
+  return filter;
+}
+
+// --- internal ---
+
+const canFail = (kind: EventKind): boolean => kind === "fail" || kind === "close";
+
+const inOrder = (numbers: readonly number[]): number[] =>
+  [...new Set(numbers)].sort((a, b) => a - b);
+
+const counted = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+const chosen = <T>(...pairs: [T, boolean | undefined][]): T[] =>
+  pairs.filter(([, given]) => given === true).map(([value]) => value);

@@ -1,0 +1,122 @@
+/** What somebody expects to see: conditions on the members of JSON lines, and which of them events have met. Pure. */
+
+import type { ConnEvent } from "../conn/event.ts";
+import type { Member } from "../output/members.ts";
+
+export type Operator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~";
+
+export interface Condition {
+  member: Member;
+  operator: Operator;
+  /** Of the member's type; a pattern for `~`. `null`: not known, or the event has no such member. */
+  value: bigint | string | RegExp | null;
+}
+
+/** All conditions are to be met by one event. */
+export interface Expectation {
+  /** As it was typed. */
+  text: string;
+  conditions: readonly Condition[];
+}
+
+/** What is not known meets nothing but `==null`. Numbers are compared exactly. */
+export function meets(condition: Condition, event: ConnEvent, wallNs: bigint): boolean {
+  const { operator, value } = condition;
+  const actual = valueOf(condition, event, wallNs);
+  if (value === null) return (actual === null) === (operator === "==");
+  return actual !== null && comparisons[operator](actual, value);
+}
+
+/** An expectation that no event has met, and what came closest. */
+export interface Unmet {
+  expectation: Expectation;
+  /** The most conditions that one event has met, and how many events have met as many. */
+  met: number;
+  events: number;
+  /** What stood in their way, `remote.port 80`; a few different ones. Raw text: to be escaped. */
+  instead: readonly string[];
+}
+
+/** Watches events until each expectation has been met by one of them, not necessarily the same. */
+export class Expected {
+  #open: Unmet[];
+  #seen = 0;
+
+  constructor(expectations: readonly Expectation[]) {
+    this.#open = expectations.map(untouched);
+  }
+
+  see(event: ConnEvent, wallNs: bigint): void {
+    this.#seen++;
+    if (this.#open.length > 0)
+      this.#open = this.#open.flatMap((unmet) => after(unmet, event, wallNs) ?? []);
+  }
+
+  /** How many events there were. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  get unmet(): readonly Unmet[] {
+    return this.#open;
+  }
+
+  /** Whether nothing is left to wait for. */
+  get met(): boolean {
+    return this.#open.length === 0;
+  }
+}
+
+// --- internal ---
+
+type Comparable = bigint | string;
+
+/** The parser has seen to it that both sides are of one type, and that a pattern stands only behind `~`. */
+const comparisons: Readonly<
+  Record<Operator, (actual: Comparable, value: Comparable | RegExp) => boolean>
+> = {
+  "==": (actual, value) => actual === value,
+  "!=": (actual, value) => actual !== value,
+  "<": (actual, value) => actual < value,
+  "<=": (actual, value) => actual <= value,
+  ">": (actual, value) => actual > value,
+  ">=": (actual, value) => actual >= value,
+  "~": (actual, value) => value instanceof RegExp && value.test(String(actual)),
+};
+
+/** As the JSON line shows it. */
+function valueOf({ member }: Condition, event: ConnEvent, wallNs: bigint): Comparable | null {
+  const value = member.of(event, wallNs) ?? null;
+  if (typeof value === "string") return value.toWellFormed();
+  return value === null ? null : BigInt(value);
+}
+
+const untouched = (expectation: Expectation): Unmet => ({
+  expectation,
+  met: 0,
+  events: 0,
+  instead: [],
+});
+
+const MANY = 5;
+
+/** `null`: the event has met it. */
+function after(before: Unmet, event: ConnEvent, wallNs: bigint): Unmet | null {
+  const { expectation } = before;
+  const missed = expectation.conditions.filter((condition) => !meets(condition, event, wallNs));
+  if (missed.length === 0) return null;
+  const met = expectation.conditions.length - missed.length;
+  if (met < before.met) return before;
+  const { events, instead } = met > before.met ? untouched(expectation) : before;
+  if (instead.length >= MANY) return { expectation, met, events: events + 1, instead };
+  const found = missed.map((condition) => {
+    const value = valueOf(condition, event, wallNs);
+    return `${condition.member.name} ${value === null ? "not known" : value}`;
+  });
+  return {
+    expectation,
+    met,
+    events: events + 1,
+    instead: [...new Set([...instead, ...found])].slice(0, MANY),
+  };
+}

@@ -1,0 +1,162 @@
+/** Which events somebody wants to see. Pure. */
+
+import type { ConnEvent, EventKind, Protocol } from "../conn/event.ts";
+import { isUnspecified } from "../record/address.ts";
+import { readComm } from "../record/comm.ts";
+import { within, type Cidr } from "./cidr.ts";
+
+/** An empty list asks for nothing. The values of one list are alternatives, and every list must be met. */
+export interface Filter {
+  /** As the initial pid namespace numbers them. */
+  pids: readonly number[];
+  /** Command names; the kernel keeps their first 15 bytes, and only those are compared. */
+  comms: readonly string[];
+  /** Of either end. */
+  ports: readonly number[];
+  localPorts: readonly number[];
+  remotePorts: readonly number[];
+  localNets: readonly Cidr[];
+  remoteNets: readonly Cidr[];
+  families: readonly (4 | 6)[];
+  protocols: readonly Protocol[];
+  /** Inodes of network namespaces. */
+  netns: readonly number[];
+  /** Paths below the cgroup mount, without a slash at the end; what lies below them counts too. */
+  cgroups: readonly string[];
+  uids: readonly number[];
+  kinds: readonly EventKind[];
+  /** Only failed attempts and connections that ended by an error. */
+  failed: boolean;
+}
+
+/** Lets everything through. */
+export const noFilter: Filter = {
+  pids: [],
+  comms: [],
+  ports: [],
+  localPorts: [],
+  remotePorts: [],
+  localNets: [],
+  remoteNets: [],
+  families: [],
+  protocols: [],
+  netns: [],
+  cgroups: [],
+  uids: [],
+  kinds: [],
+  failed: false,
+};
+
+/** Whether an event is wanted; one of which that is not known is not. */
+export function matcher(filter: Filter): (event: ConnEvent) => boolean {
+  const wants = judge(testsOf(filter));
+  return (event) => wants(event) === true;
+}
+
+export interface Sieve {
+  /** Whether the filter asks for anything. */
+  readonly asks: boolean;
+  /** Whether the event is wanted. */
+  shows(event: ConnEvent): boolean;
+  /** How many were not shown only because something the filter asks for was not known of them. */
+  readonly unsure: number;
+}
+
+/** As `matcher`, and it counts those that might have been wanted. */
+export function sieve(filter: Filter): Sieve {
+  const tests = testsOf(filter);
+  const wants = judge(tests);
+  let unsure = 0;
+  return {
+    asks: tests.length > 0,
+    shows(event) {
+      const wanted = wants(event);
+      if (wanted === null) unsure++;
+      return wanted === true;
+    },
+    get unsure() {
+      return unsure;
+    },
+  };
+}
+
+// --- internal ---
+
+/** `null`: it cannot be told, because what is asked for is not known of this event. */
+type Test = (event: ConnEvent) => boolean | null;
+
+/** What a filter asks, or `null` where it asks nothing. To add a filter, add a row, and one in commands/filter_flags.ts. */
+const rows: readonly ((filter: Filter) => Test | null)[] = [
+  ({ pids }) => oneOf(pids, ({ pid }) => pid),
+  ({ comms }) => oneOf(comms.map(asKept), ({ comm }) => comm),
+  ({ ports }) => eitherPort(ports),
+  ({ localPorts }) => oneOf(localPorts, ({ local }) => local.port || null),
+  ({ remotePorts }) => oneOf(remotePorts, ({ remote }) => remote.port || null),
+  ({ localNets }) => inNetwork(localNets, ({ local }) => local.address),
+  ({ remoteNets }) => inNetwork(remoteNets, ({ remote }) => remote.address),
+  ({ families }) => oneOf(families, ({ family }) => family),
+  ({ protocols }) => oneOf(protocols, ({ protocol }) => protocol),
+  ({ netns }) => oneOf(netns, (event) => event.netns),
+  ({ cgroups }) => inCgroup(cgroups),
+  ({ uids }) => oneOf(uids, ({ uid }) => uid),
+  ({ kinds }) => oneOf(kinds, ({ kind }) => kind),
+  ({ failed }) => (failed ? hasFailed : null),
+];
+
+const testsOf = (filter: Filter): Test[] =>
+  rows.map((row) => row(filter)).filter((test) => test !== null);
+
+function judge(tests: readonly Test[]): Test {
+  return (event) => {
+    let known = true;
+    for (const test of tests) {
+      const met = test(event);
+      if (met === false) return false;
+      if (met === null) known = false;
+    }
+    return known ? true : null;
+  };
+}
+
+function oneOf<T>(wanted: readonly T[], of: (event: ConnEvent) => T | null | undefined) {
+  if (wanted.length === 0) return null;
+  const set = new Set(wanted);
+  return (event: ConnEvent): boolean | null => {
+    const value = of(event);
+    return value === null || value === undefined ? null : set.has(value);
+  };
+}
+
+function eitherPort(ports: readonly number[]): Test | null {
+  if (ports.length === 0) return null;
+  const set = new Set(ports);
+  return ({ local, remote }) => {
+    if (set.has(local.port) || set.has(remote.port)) return true;
+    return local.port === 0 || remote.port === 0 ? null : false;
+  };
+}
+
+function inNetwork(networks: readonly Cidr[], of: (event: ConnEvent) => string): Test | null {
+  if (networks.length === 0) return null;
+  return (event) => {
+    const address = of(event);
+    return isUnspecified(address) ? null : within(networks, address);
+  };
+}
+
+function inCgroup(groups: readonly string[]): Test | null {
+  if (groups.length === 0) return null;
+  const inside = groups.map((group) => `${group}/`);
+  return ({ cgroup }) => {
+    if (cgroup === null || cgroup === undefined) return null;
+    const path = `${cgroup}/`;
+    return inside.some((group) => path.startsWith(group));
+  };
+}
+
+const hasFailed: Test = ({ kind, failure }) => kind === "fail" || failure !== undefined;
+
+/** TASK_COMM_LEN without its NUL. */
+const COMM_BYTES = 15;
+
+const asKept = (name: string): string => readComm(Buffer.from(name).subarray(0, COMM_BYTES));

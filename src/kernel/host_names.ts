@@ -1,0 +1,81 @@
+/** What people call users, network namespaces and control groups. */
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+
+/** User ids by name, from /etc/passwd alone: users of a directory service are not in it. */
+export function localUsers(): ReadonlyMap<string, number> {
+  const users = new Map<string, number>();
+  for (const line of readLines("/etc/passwd")) {
+    const [name = "", , uid = ""] = line.split(":");
+    if (name !== "" && /^\d+$/.test(uid) && !users.has(name)) users.set(name, Number(uid));
+  }
+  return users;
+}
+
+/** Where `ip netns` keeps names. The second is the first on nearly every host. */
+export const NETNS_DIRECTORIES = ["/run/netns", "/var/run/netns"] as const;
+
+/** Namespaces that have a name, with the file that stands for each. */
+export function namedNetns(): ReadonlyMap<string, string> {
+  const named = new Map<string, string>();
+  for (const directory of NETNS_DIRECTORIES)
+    for (const name of filesIn(directory))
+      if (!named.has(name)) named.set(name, `${directory}/${name}`);
+  return named;
+}
+
+/** The inode of the network namespace that a file stands for; else the reason why it stands for none. */
+export function netnsAt(path: string): number | string {
+  try {
+    const { dev, ino } = statSync(path);
+    // Asked first: opening what is no namespace, a FIFO say, could wait for ever.
+    if (dev === statSync("/proc/self/ns/net").dev && kindOfNamespace(path, ino) === "net")
+      return ino;
+    return `${path} is no network namespace`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Where hierarchies of control groups are mounted, those of version 1 too; the longest path first. */
+export function cgroupMounts(): string[] {
+  const found = readLines("/proc/self/mountinfo").flatMap((line) => {
+    // id parent major:minor root mountpoint options [optional]... - type source options
+    const [, point] = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2? /.exec(line) ?? [];
+    return point === undefined ? [] : [point];
+  });
+  return found.sort((a, b) => b.length - a.length);
+}
+
+// --- internal ---
+
+/** Inodes of namespaces are unique whatever their kind, and look all alike. */
+function kindOfNamespace(path: string, inode: number): string {
+  const fd = openSync(path, "r");
+  try {
+    const named = new RegExp(`\\b(\\w+):\\[${inode}\\]`);
+    const link = readlinkSync(`/proc/self/fd/${fd}`);
+    // A file that a namespace is mounted on is known by its own name; then the list of mounts tells.
+    const [, kind] =
+      named.exec(link) ?? named.exec(readLines("/proc/self/mountinfo").join("\n")) ?? [];
+    // Mounted out of our sight: where namespaces of the network are asked for, it will be one.
+    return kind ?? "net";
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n");
+  } catch {
+    return [];
+  }
+}
+
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,201 @@
+/** A line that is made straight from a record is the line that is made of its event. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { wallTime } from "../../src/conn/clock.ts";
+import { jsonLine } from "../../src/output/json.ts";
+import { appendRecordJson, places } from "../../src/output/json_record.ts";
+import { Lines } from "../../src/output/lines.ts";
+import {
+  ConnFact,
+  ConnMetadata,
+  eventSize,
+  EventKind,
+  EventView,
+  writeEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
+
+const all = {
+  bytesSent: true,
+  bytesReceived: true,
+  segs: true,
+  rtt: true,
+  rttVar: true,
+  retransmits: true,
+};
+const udp = { bytes: true, packets: true };
+
+/** What was made of the record, or null: it was not taken. */
+function lineOf(event: Event, clocks: { monoNs: bigint; wallNs: bigint }, known = all) {
+  const view = new DataView(new ArrayBuffer(eventSize + 8));
+  writeEvent(view, 8, event);
+  const describeIt = (of: DataView, p: number) => {
+    const one = new EventView(of, p);
+    return toConnEvent(one, kindOf(one)!, { tcp: known, udp });
+  };
+  const lines = new Lines();
+  const took = appendRecordJson(lines, view, 8, clocks, describeIt);
+  const { bytes, done } = lines.take();
+  const text = Buffer.from(bytes).toString();
+  done();
+  expect(text === "").toBe(!took);
+  const shown = describeIt(view, 8);
+  const right = `${jsonLine(shown, wallTime(shown.atNs, clocks))}\n`;
+  return { text: took ? text : null, right };
+}
+
+const u16 = fc.integer({ min: 0, max: 0xffff });
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+/** Mostly what real connections have, but anything. */
+const some = <T>(usual: fc.Arbitrary<T>, any: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 6, arbitrary: usual }, any);
+const bytes = some(fc.bigInt({ min: 0n, max: 1n << 40n }), u64);
+const address = some(fc.constantFrom(0x0100007fn, 0x0200000an, 0x0100007f_ffff0000n), u64);
+const comm = some(
+  fc
+    .constantFrom("curl", "nginx: worker", 'a"b\\c', "\u001b[2J", "é", "")
+    .map((text) => Uint8Array.from({ length: 16 }, (_, n) => Buffer.from(text)[n] ?? 0)),
+  fc.uint8Array({ minLength: 16, maxLength: 16 }),
+);
+
+const events: fc.Arbitrary<Event> = fc
+  .record({
+    saddr_h: some(fc.constant(0n), u64),
+    saddr_l: address,
+    daddr_h: some(fc.constant(0n), u64),
+    daddr_l: address,
+    ports: fc.tuple(some(fc.integer({ min: 1, max: 0xffff }), u16), u16),
+    netns: some(fc.constant(4026531840), u32),
+    pid: some(fc.integer({ min: 1, max: 5 }), u32),
+    v6: fc.boolean(),
+    counts: fc.array(u32, { minLength: 5, maxLength: 5 }),
+    sent: bytes,
+    received: bytes,
+    // Within one second, so that lines of one second follow each other.
+    timestamp: some(fc.bigInt({ min: 5_000_000_000_000n, max: 5_000_900_000_000n }), u64),
+    duration: bytes,
+    direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
+    comm,
+    kind: fc.constantFrom(EventKind.EVENT_CONNECT, EventKind.EVENT_ACCEPT, EventKind.EVENT_CLOSE),
+    flags: some(
+      fc.constantFrom(
+        ConnFact.FACT_ESTABLISHED,
+        ConnFact.FACT_ESTABLISHED | ConnFact.FACT_FIN_SENT,
+      ),
+      fc.integer({ min: 0, max: 2047 }),
+    ),
+  })
+  .map((of) => ({
+    sk: 0xffff_8880_0000_1000n,
+    comm: of.comm,
+    kind: of.kind,
+    flags: of.flags,
+    conn: {
+      tup: {
+        saddr_h: of.saddr_h,
+        saddr_l: of.saddr_l,
+        daddr_h: of.daddr_h,
+        daddr_l: of.daddr_l,
+        sport: of.ports[0],
+        dport: of.ports[1],
+        netns: of.netns,
+        pid: of.pid,
+        metadata: ConnMetadata.METADATA_TCP | (of.v6 ? ConnMetadata.METADATA_IPV6 : 0),
+      },
+      tcp_stats: {
+        rtt: of.counts[0]!,
+        rtt_var: of.counts[1]!,
+        retransmits: of.counts[2]!,
+        state_transitions: 130,
+        failure_reason: 104,
+      },
+      conn_stats: {
+        sent_bytes: of.sent,
+        recv_bytes: of.received,
+        sent_packets: of.counts[3]!,
+        recv_packets: of.counts[4]!,
+        timestamp: of.timestamp,
+        duration: of.duration,
+        cookie: 1,
+        protocol_stack: { api: 0, application: 0, encryption: 0, flags: 0 },
+        flags: 0,
+        direction: of.direction,
+      },
+    },
+  }));
+
+describe("a record's line", () => {
+  const clocks = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
+
+  test("is the line of its event, whatever the record holds; what is usual is taken", () => {
+    let [taken, left] = [0, 0];
+    const never = { ...all, rtt: false };
+    fc.assert(
+      fc.property(fc.array(events, { minLength: 1, maxLength: 20 }), fc.boolean(), (many, rtt) => {
+        // What is known does not change within a trace.
+        const own = { ...clocks };
+        for (const event of many) {
+          const { text, right } = lineOf(event, own, rtt ? all : never);
+          if (text === null) left++;
+          else {
+            taken++;
+            expect(text).toBe(right);
+          }
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    expect(taken).toBeGreaterThan(1000);
+    expect(left).toBeGreaterThan(1000);
+  });
+
+  test("follows a clock that somebody has set", () => {
+    const [event] = fc.sample(events, { numRuns: 1, seed: 1 });
+    event!.conn.tup.pid = 1;
+    event!.conn.conn_stats.timestamp = 5_000_000_000_000n;
+    for (const wallNs of [clocks.wallNs, clocks.wallNs + 3_600_000_000_000n, 1n]) {
+      const { text, right } = lineOf(event!, { ...clocks, wallNs });
+      if (text !== null) expect(text).toBe(right);
+    }
+  });
+});
+
+test("each place is where the layout has the member", () => {
+  const at = places();
+  const view = new DataView(new ArrayBuffer(eventSize));
+  const values = new Uint8Array(view.buffer);
+  for (let n = 0; n < values.length; n++) values[n] = n;
+  const event = new EventView(view, 0);
+  const { tup, tcp_stats: tcp, conn_stats: stats } = event.conn;
+  const u32At = (p: number) => view.getUint32(p, true);
+  const u64At = (p: number) => view.getBigUint64(p, true);
+  expect([u64At(at.saddr), u64At(at.daddr)]).toEqual([tup.saddr_h, tup.daddr_h]);
+  expect([view.getUint16(at.sport, true), view.getUint16(at.dport, true)]).toEqual([
+    tup.sport,
+    tup.dport,
+  ]);
+  expect([u32At(at.netns), u32At(at.pid), u32At(at.metadata)]).toEqual([
+    tup.netns,
+    tup.pid,
+    tup.metadata,
+  ]);
+  expect([u32At(at.rtt), u32At(at.rttVar), u32At(at.retransmits)]).toEqual([
+    tcp.rtt,
+    tcp.rtt_var,
+    tcp.retransmits,
+  ]);
+  expect([u64At(at.sentBytes), u64At(at.recvBytes)]).toEqual([stats.sent_bytes, stats.recv_bytes]);
+  expect([u32At(at.sentPackets), u32At(at.recvPackets)]).toEqual([
+    stats.sent_packets,
+    stats.recv_packets,
+  ]);
+  expect([u64At(at.timestamp), u64At(at.duration)]).toEqual([stats.timestamp, stats.duration]);
+  expect([values[at.connFlags], values[at.direction]]).toEqual([stats.flags, stats.direction]);
+  expect([values[at.comm], u32At(at.kind), u32At(at.flags)]).toEqual([
+    event.comm[0],
+    event.kind,
+    event.flags,
+  ]);
+});

@@ -1,0 +1,78 @@
+/** Records wait as bytes and come in the order of time. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { eventSize, EventView, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
+import { EventQueue } from "../../src/trace/queue.ts";
+import { queueOf } from "./drained.ts";
+
+/** An event of all zeros but for its sock, which numbers it, and its time. */
+function eventAt(n: number, time: number) {
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  event.sk = BigInt(n);
+  event.conn.conn_stats.timestamp = BigInt(time);
+  return event;
+}
+
+/** As the kernel pads them. */
+function drained(times: readonly number[]): Uint8Array {
+  const stride = 8 + ((eventSize + 4 + 7) & ~7);
+  const bytes = new Uint8Array(times.length * stride);
+  const view = new DataView(bytes.buffer);
+  for (const [n, time] of times.entries()) {
+    view.setUint32(n * stride, eventSize + 4, true);
+    writeEvent(view, n * stride + 8, eventAt(n, time));
+  }
+  return bytes;
+}
+
+function taken(queue: EventQueue, until = Infinity): number[] {
+  const seen: number[] = [];
+  queue.take(until, (view, p) => seen.push(Number(view.getBigUint64(p, true))));
+  return seen;
+}
+
+test("any records come in the order of time, those of one time as they came, the young ones later", () => {
+  const times = fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 3000 });
+  fc.assert(
+    fc.property(times, times, fc.integer({ min: 0, max: 50 }), (first, second, until) => {
+      const queue = queueOf(drained(first));
+      const inOrder = (some: { n: number; time: number }[]) =>
+        some.toSorted((a, b) => a.time - b.time).map(({ n }) => n);
+      const numbered = first.map((time, n) => ({ n, time }));
+      expect(taken(queue, until)).toEqual(inOrder(numbered.filter(({ time }) => time <= until)));
+      const rest = numbered.filter(({ time }) => time > until);
+      for (const [n, time] of second.entries()) queue.push(eventAt(10_000 + n, time));
+      const later = second.map((time, n) => ({ n: 10_000 + n, time }));
+      // What stayed lies before what came after it, in the order of its own time.
+      expect(taken(queue)).toEqual(
+        inOrder([...rest.toSorted((a, b) => a.time - b.time), ...later]),
+      );
+      expect(queue.empty).toBe(true);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+describe("while records are given out", () => {
+  test("what is added waits, and does not move what is read", () => {
+    const queue = queueOf(drained([1, 2, 3]));
+    const seen: number[] = [];
+    queue.take(Infinity, (view, p) => {
+      // Larger than any buffer: it must not be the one that is read.
+      queue.room(8 << 20).fill(0xff);
+      queue.push(eventAt(100 + seen.length, 0));
+      seen.push(Number(view.getBigUint64(p, true)));
+    });
+    expect(seen).toEqual([0, 1, 2]);
+    expect(taken(queue)).toEqual([100, 101, 102]);
+  });
+});
+
+test("a view of a record is pushed like the record itself", () => {
+  const view = new DataView(new ArrayBuffer(eventSize + 16));
+  writeEvent(view, 16, eventAt(7, 7));
+  const queue = new EventQueue();
+  queue.push(new EventView(view, 16));
+  queue.take(Infinity, (at, p) => expect(readEvent(at, p)).toEqual(eventAt(7, 7)));
+  expect(queue.empty).toBe(true);
+});

@@ -101,18 +101,18 @@ export class TimeWindows implements Disposable {
     this.#handle = null;
   }
 
+  /** Read before the kernel begins and after it has ended, so that no run of the window is left out. */
   #open(nowNs: bigint): void {
+    this.#atBegin = this.#source.read();
     this.#handle = this.#source.start();
     // What cannot be had once, is not asked for again.
     this.#nextNs = this.#handle === null ? null : nowNs + EVERY_NS;
-    if (this.#handle === null) return;
-    this.#atBegin = this.#source.read();
-    this.#window = { beginNs: nowNs, endNs: null };
+    if (this.#handle !== null) this.#window = { beginNs: nowNs, endNs: null };
   }
 
   #close(nowNs: bigint): void {
-    const { ns, runs } = this.#source.read();
     this[Symbol.dispose]();
+    const { ns, runs } = this.#source.read();
     this.#total.ns += ns - this.#atBegin.ns;
     this.#total.runs += runs - this.#atBegin.runs;
     this.#window!.endNs = nowNs;

@@ -4,14 +4,11 @@ import { followStep, wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import type { Format } from "../output/index.ts";
 import { Lines } from "../output/lines.ts";
+import type { Loss } from "../output/losses.ts";
 import type { LineWriter } from "../output/writer.ts";
+import type { Recorder } from "../recording/recorder.ts";
 import type { EventSink } from "../trace/tracer.ts";
-
-export interface Loss {
-  cause: string;
-  /** Since the trace was opened. */
-  count: bigint;
-}
+import { allLosses, lossTeller } from "./losses.ts";
 
 export interface FollowOptions {
   /** The last poll gives everything, also what would be better sorted after one more. */
@@ -28,6 +25,8 @@ export interface FollowOptions {
   writer: LineWriter;
   /** Whether nobody reads the output any more, which a write would only tell when there is something to write. */
   readerGone?(): boolean;
+  /** Saves the same events; what it could not save is a loss. */
+  recorder?: Omit<Recorder, keyof AsyncDisposable> | null;
   /** Reads both clocks at the same moment. */
   clocks(): ClockPair;
   /** `null` = no limit. */
@@ -56,46 +55,50 @@ const POLL_MS = 100;
 const REST_MS = 1_000;
 /** How long the event loop may stand still: a turn costs as much as a hundred lines. */
 const TURN_MS = 500;
-/** Losses come in floods; one line per second says the same. */
-const WARN_MS = 1_000;
 /** After a signal, how long a reader that stands still may take for what is pending. */
 const GRACE_MS = 2_000;
 
 export async function follow(options: FollowOptions): Promise<Summary> {
-  const { trace, format, writer, stop } = options;
+  const { trace, format, writer, stop, recorder = null } = options;
   const deadline = performance.now() + (options.durationMs ?? Infinity);
-  const warner = lossWarner(options);
+  const losses = lossTeller(options);
   const lines = new Lines();
   let left = options.count ?? Infinity;
   let shown = 0;
   let readerLeft = false;
-  let clocks = options.clocks();
+  let fresh = options.clocks();
+  let clocks = fresh;
   const intervalMs = options.intervalMs ?? Infinity;
   let sampleAt = performance.now() + intervalMs;
+  /** For the recorder, of one poll. */
+  const recorded: ConnEvent[] = [];
   const show = (event: ConnEvent): void => {
     if (lines.count >= left || options.shows?.(event) === false) return;
     if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
     else format.append(lines, event, clocks);
+    if (recorder !== null) recorded.push(event);
     options.expected?.see(event, wallTime(event.atNs, clocks));
   };
   const sink: EventSink = { event: show };
   const { appendRecord } = format;
-  const looked = options.shows !== undefined || options.expected !== undefined;
+  const looked = options.shows !== undefined || options.expected !== undefined || recorder !== null;
   if (appendRecord !== undefined && !looked && options.count === null)
     sink.record = (view, p, describe) => appendRecord(lines, view, p, clocks, describe);
   let turnedAt = performance.now();
   /** The event loop gets its turn now and then, and when a signal has come: only there it is noticed. */
   const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
-    if (trace.rest === undefined || writer.pending > 0) await pause(leastMs, stop);
+    if (trace.rest === undefined || writer.pending > 0 || (recorder?.pending ?? 0) > 0)
+      await pause(leastMs, stop);
     else if (trace.rest(leastMs, mostMs) && performance.now() - turnedAt < TURN_MS) return;
     else await pause(0, stop);
     turnedAt = performance.now();
   };
-  if (format.header !== null) writer.push([format.header]);
+  if (format.header !== null) writer.pushAside(format.header);
   for (;;) {
     // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
     const last = stop.aborted || performance.now() >= deadline;
-    clocks = followStep(clocks, options.clocks());
+    fresh = options.clocks();
+    clocks = followStep(clocks, fresh);
     const now = performance.now();
     // Their lines come with the events of the same time, in order. Intervals that were missed are not made up for.
     if (now >= sampleAt || (last && intervalMs !== Infinity)) {
@@ -104,10 +107,11 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     }
     if (trace.pollInto === undefined) for (const event of trace.poll(last)) show(event);
     else trace.pollInto(sink, last);
+    recorder?.take(recorded.splice(0), clocks);
     const taken = writer.pushLines(lines);
     shown += taken;
     left -= taken;
-    warner.tell();
+    losses.tell(fresh.monoNs, clocks);
     const enough = left === 0 || options.expected?.met === true;
     readerLeft = writer.closed || options.readerGone?.() === true;
     if (last || enough || readerLeft || writer.failure !== null) break;
@@ -115,55 +119,20 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     await untilNext(Math.min(POLL_MS, room), Math.min(REST_MS, room));
   }
   await settle(writer, stop);
+  losses.rest(fresh.monoNs, clocks);
+  // Behind a reader that stands still nothing more is written.
+  if (writer.pending === 0) await settle(writer, stop);
+  await recorder?.end(fresh.monoNs, clocks);
   if (writer.failure !== null) throw writer.failure;
   return {
-    // The header may be among what is pending.
-    shown: Math.max(0, shown - writer.pending),
+    shown: shown - writer.pending,
     losses: allLosses(options, BigInt(writer.pending)),
     readerLeft: readerLeft || writer.closed,
   };
 }
 
-/** Every cause with what was lost to it, our own writing included; causes with nothing are left out. */
-function allLosses({ trace, writer }: FollowOptions, undelivered = 0n): Loss[] {
-  // Nobody lost what nobody wants to read any more.
-  const unread = writer.closed ? 0n : writer.dropped + undelivered;
-  const own = { cause: "output read too slowly", count: unread };
-  return [...trace.losses(), own].filter(({ count }) => count > 0n);
-}
-
-function lossWarner(options: FollowOptions) {
-  const told = new Map<string, bigint>();
-  let askedAt = -Infinity;
-  return {
-    tell() {
-      const now = performance.now();
-      if (now - askedAt < WARN_MS) return;
-      askedAt = now;
-      const news = allLosses(options)
-        .map(({ cause, count }) => ({
-          cause,
-          count: count - (told.get(cause) ?? 0n),
-          total: count,
-        }))
-        .filter(({ count }) => count > 0n);
-      if (news.length === 0) return;
-      for (const { cause, total } of news) told.set(cause, total);
-      options.warn(`lost ${lossText(news)}`);
-    },
-  };
-}
-
-/** `12 events: ring full 10, output read too slowly 2`; one cause stands alone. */
-export function lossText(losses: readonly Loss[]): string {
-  const total = losses.reduce((sum, { count }) => sum + count, 0n);
-  const alone = losses.length === 1;
-  const causes = losses.map(({ cause, count }) => (alone ? cause : `${cause} ${count}`)).join(", ");
-  return `${total} event${total === 1n ? "" : "s"}: ${causes}`;
-}
-
 /** Until all is written; once a signal has come, only for a while. */
-async function settle(writer: LineWriter, stop: AbortSignal): Promise<void> {
+export async function settle(writer: LineWriter, stop: AbortSignal): Promise<void> {
   const done = new AbortController();
   const settled = writer.settled().finally(() => done.abort());
   const impatience = pause(Infinity, AbortSignal.any([stop, done.signal])).then(() =>

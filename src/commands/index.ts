@@ -6,6 +6,7 @@ import { completionsCommand } from "./completions.ts";
 import { licensesCommand } from "./licenses.ts";
 import { manCommand } from "./man.ts";
 import { offsetsCommand } from "./offsets.ts";
+import { replayCommand } from "./replay.ts";
 import { schemaCommand } from "./schema.ts";
 import { traceCommand } from "./trace.ts";
 import { versionCommand } from "./version.ts";
@@ -17,6 +18,7 @@ export const root: Command = group(
   "traces every TCP connection of this host; needs root, but no headers, compiler, BTF or network",
   {
     trace: traceCommand,
+    replay: replayCommand,
     check: checkCommand,
     offsets: offsetsCommand,
     schema: schemaCommand,

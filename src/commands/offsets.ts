@@ -1,6 +1,7 @@
 import { machine, release, version } from "node:os";
 import { exitCodes, UnsupportedError } from "../errors.ts";
-import { loadOffsets, matchesKernel, saveOffsets, writePrivate } from "../guess/file.ts";
+import { writePrivate } from "../file.ts";
+import { loadOffsets, matchesKernel, saveOffsets } from "../guess/file.ts";
 import { encodeReport } from "../guess/file_format.ts";
 import type { FieldReport, GuessReport, VerifyReport } from "../guess/report.ts";
 import { log } from "../log.ts";

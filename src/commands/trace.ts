@@ -18,9 +18,13 @@ import {
   parseInterval,
   parseConnections,
 } from "./flags.ts";
-import { launch, watched, type Launched, type Watched } from "./launch.ts";
-import { follow, lossText, type Summary } from "./follow.ts";
+import { launch, watched, type Watched } from "./launch.ts";
+import { costText } from "./cost.ts";
+import { follow, type Summary } from "./follow.ts";
+import { lossText, missingText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
+import { recordFile, recordFlag, recordTrace } from "./record.ts";
+import { stopper } from "./stop.ts";
 
 const path = "tracer-bpf trace";
 
@@ -91,6 +95,7 @@ export const traceCommand = command({
       description:
         "run this command and trace only it and the processes it leads to, until it ends; its output goes to stderr, its exit status (128 and the signal, 126 or 127 if it cannot be started) becomes ours",
     } as ArgDef,
+    record: recordFlag,
     strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
@@ -106,6 +111,7 @@ export const traceCommand = command({
     const connections = args["max-connections"];
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
+    const record = recordFile(args.record, path);
     const filter = filterOf(args, path);
     const stop = stopper();
     const command = args._;
@@ -113,12 +119,14 @@ export const traceCommand = command({
     const { openTrace } = await import("../trace/tracer.ts");
     const { readClocks } = await import("../kernel/clock.ts");
     const { hasNoReader } = await import("../kernel/libc.ts");
+    const { ownCost } = await import("../kernel/own_cost.ts");
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
       sampling: intervalMs !== null,
       // What of it can act in the kernel; the sieve below keeps to all of it.
       filter: { ...filter, descendants: command.length > 0 },
+      timed: true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
@@ -127,7 +135,9 @@ export const traceCommand = command({
     const running = launched && watched(trace);
     if (launched && running) stop.endWith(launched, running.drained);
     const source = running?.trace ?? trace;
-    const format = formatSince(readClocks().monoNs);
+    const clocks = readClocks();
+    const format = formatSince(clocks.monoNs);
+    await using recorder = await recordTrace(record, trace, clocks);
     // Last of what needs root: from here on nothing is opened by its name, and nothing started.
     for (const note of [...trace.notes, ...trace.dropCapabilities()]) log.warn(note);
     const tellMaps = () => {
@@ -144,6 +154,7 @@ export const traceCommand = command({
       format,
       writer: createWriter(),
       readerGone: () => hasNoReader(1),
+      recorder,
       clocks: readClocks,
       durationMs,
       count,
@@ -156,12 +167,16 @@ export const traceCommand = command({
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
     const ms = performance.now() - begun;
-    if (!summary.readerLeft) log.info(describe(summary, ms, wanted.unsure));
+    if (!summary.readerLeft) {
+      log.info(describe(summary, ms, wanted.unsure));
+      log.info(costText(ownCost(), trace.kernelTime()));
+    }
     const lost = summary.losses.length === 0 ? null : lossText(summary.losses);
     for (const text of unmetTexts(expected, ms, lost)) tellError(text);
     // The trace may have ended before it, by --duration, --count or --expect.
     if (launched !== null) await trace[Symbol.asyncDispose]();
     const status = (await launched?.ended) ?? exitCodes.done;
+    if (recorder !== null && recorder.failure !== null) throw recorder.failure;
     if (status !== exitCodes.done) return status;
     if (!expected.met) return exitCodes.failure;
     return args.strict === true && lost !== null ? exitCodes.lost : exitCodes.done;
@@ -199,38 +214,6 @@ const mapText = ({ name, entries, max }: { name: string; entries: number; max: n
   `map ${name}: ${entries} of ${max}`;
 
 function describe({ shown, losses }: Summary, ms: number, unsure: number): string {
-  const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
-  const more =
-    unsure === 0
-      ? ""
-      : `; ${unsure} not shown, because what the filter asks for is not known of them`;
-  return `${shown} event${shown === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s, ${lost}${more}`;
-}
-
-/**
- * `signal` is aborted by the first SIGINT or SIGTERM; the second one finds no handler and ends the process at once. While
- * a command runs, the trace ends with it instead: Ctrl-C has reached it from the terminal, a SIGTERM is handed on.
- */
-function stopper() {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  let command: Launched | null = null;
-  const onSignal = (signal: NodeJS.Signals) => {
-    for (const name of signals) process.off(name, onSignal);
-    if (command === null) controller.abort();
-    else if (signal === "SIGTERM") command.kill(signal);
-  };
-  for (const signal of signals) process.on(signal, onSignal);
-  return {
-    signal: controller.signal,
-    /** `drained` resolves when what it has done has been told. */
-    endWith(launched: Launched, drained: () => Promise<number>) {
-      command = launched;
-      void launched.ended.then(drained).then((open) => {
-        if (open > 0)
-          log.info(`the command has ended; what is still open, ${open}, is not traced any longer`);
-        controller.abort();
-      });
-    },
-  };
+  const seconds = (ms / 1000).toFixed(1);
+  return `${shown} event${shown === 1 ? "" : "s"} in ${seconds} s, ${missingText(losses, unsure)}`;
 }

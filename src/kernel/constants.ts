@@ -159,6 +159,8 @@ export const CAP_SYS_ADMIN = 21;
 export const CAP_SYS_NICE = 23;
 export const CAP_PERFMON = 38;
 export const CAP_BPF = 39;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
 
 export const RLIMIT_NOFILE = 7;
 export const RLIMIT_MEMLOCK = 8;

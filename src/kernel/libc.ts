@@ -52,6 +52,7 @@ const { symbols: libc } = dlopen("libc.so.6", {
   getpeername: { args: [n, p, p], returns: i32 },
   ioctl: { args: [n, n, p], returns: i32 },
   fcntl: { args: [n, n, n], returns: i32 },
+  flock: { args: [n, n], returns: i32 },
   poll: { args: [p, n, n], returns: i32 },
   open: { args: [p, n, n], returns: i32 },
   sendfile: { args: [n, n, p, n], returns: n },
@@ -88,6 +89,9 @@ export const connect = (fd: Fd, address: Uint8Array): number =>
 export const accept4 = (fd: Fd, flags: number): Fd => result(libc.accept4(fd, null, null, flags));
 
 export const close = (fd: Fd): number => result(libc.close(fd));
+
+/** Its lock goes with the last descriptor of the open file. `operation` is LOCK_*. */
+export const flock = (fd: Fd, operation: number): number => result(libc.flock(fd, operation));
 
 export const shutdown = (fd: Fd, how: number): number => result(libc.shutdown(fd, how));
 

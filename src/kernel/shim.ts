@@ -52,6 +52,8 @@ const SYMBOLS = {
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
   sh_kernel_bpf: { args: [], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
+  sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
+  sh_time_programs: { args: [], returns: "i32" },
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
@@ -82,6 +84,7 @@ export function openShim() {
   const { symbols: c } = dlopenFromMemory(shimLibrary, SYMBOLS);
   const logBytes = Buffer.alloc(LOG_BYTES);
   const lost = new BigUint64Array(1);
+  const nsAndRuns = new BigUint64Array(2);
 
   /** What libbpf said since the last time. */
   const log = (): string => logBytes.toString("utf8", 0, c.sh_log(logBytes, LOG_BYTES));
@@ -129,6 +132,16 @@ export function openShim() {
       check("test run", c.sh_test_run(progFd, ctx, ctx.byteLength)),
     /** How often it was not run because it was running on that CPU already; before 5.12 always 0. */
     progMisses: (progFd: number): number => check("program info", c.sh_prog_misses(progFd)),
+    /** How long it ran and how often, while somebody had the kernel measure that; before 5.1 always 0. */
+    progTime: (progFd: number): { ns: bigint; runs: bigint } => {
+      check("program info", c.sh_prog_time(progFd, nsAndRuns));
+      return { ns: nsAndRuns[0]!, runs: nsAndRuns[1]! };
+    },
+    /** Until the returned fd is closed the kernel measures every program of the host; null: this one cannot, or not for us. */
+    timePrograms: (): number | null => {
+      const fd = c.sh_time_programs();
+      return fd < 0 ? null : fd;
+    },
     /** 0 when bpf(2) works, else a positive errno: 38 ENOSYS, 1 EPERM. */
     kernelBpf: (): number => Math.abs(c.sh_kernel_bpf()),
 

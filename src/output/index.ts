@@ -3,11 +3,12 @@
 import type { ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import { csvHeader, csvLine } from "./csv.ts";
-import { jsonLine } from "./json.ts";
+import { jsonLine, jsonLost } from "./json.ts";
 import { textFormat, type TextOptions } from "./text.ts";
 import { appendJson } from "./json_fast.ts";
 import { appendRecordJson, type Describe } from "./json_record.ts";
 import type { Lines } from "./lines.ts";
+import type { Loss } from "./losses.ts";
 
 export interface Format {
   /** Written once before the first event; `null` for none. */
@@ -24,6 +25,8 @@ export interface Format {
     clocks: ClockPair,
     describe: Describe,
   ): boolean;
+  /** A line about events that were lost; left out: this format has none, stderr tells. */
+  lost?(loss: Loss, wallNs: bigint): string;
 }
 
 const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: false };
@@ -31,7 +34,13 @@ const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: fal
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {
   table: textFormat(plain),
-  json: { header: null, line: jsonLine, append: appendJson, appendRecord: appendRecordJson },
+  json: {
+    header: null,
+    line: jsonLine,
+    append: appendJson,
+    appendRecord: appendRecordJson,
+    lost: jsonLost,
+  },
   csv: { header: csvHeader(), line: csvLine },
 } satisfies Record<string, Format>;
 

@@ -2,7 +2,8 @@
 
 import type { ConnEvent } from "../conn/event.ts";
 import { jsonString } from "./escape.ts";
-import { members, type Value } from "./members.ts";
+import type { Loss } from "./losses.ts";
+import { lostMembers, members, type Value } from "./members.ts";
 
 export function jsonLine(event: ConnEvent, wallNs: bigint): string {
   let line = "";
@@ -17,6 +18,12 @@ export function jsonLine(event: ConnEvent, wallNs: bigint): string {
     line += `${key}${text(value)}`;
   }
   return `{${line}${inside === "" ? "" : "}"}}`;
+}
+
+/** Events that were lost. */
+export function jsonLost(loss: Loss, wallNs: bigint): string {
+  const texts = lostMembers.map(({ name, of }) => `"${name}":${text(of(loss, wallNs))}`);
+  return `{${texts.join(",")}}`;
 }
 
 // --- internal ---

@@ -9,18 +9,22 @@ const fourDigits = Uint32Array.from({ length: TEN_THOUSAND }, (_, n) =>
   Buffer.from(n.toString().padStart(4, "0")).readUInt32LE(),
 );
 
-/** ASCII that is written again and again, eight characters at a time. */
+/** Text that is written again and again, eight bytes of its UTF-8 at a time. */
 export interface Segment {
   /** The last one ends in zeros. */
   words: Float64Array;
   length: number;
 }
 
-/** Eight characters of ASCII are never NaN, whose bits could change on the way: that begins with 0x7ff or 0xfff. */
-export function segment(ascii: string): Segment {
-  const words = new Float64Array(Math.ceil(ascii.length / 8));
-  Buffer.from(words.buffer).write(ascii, "latin1");
-  return { words, length: ascii.length };
+/**
+ * Eight bytes of UTF-8 are never NaN, whose bits could change on the way: that has 0x7f or 0xff on top, and 0xf0 or more
+ * below. No byte is 0xff, and behind 0xf0 there is none below 0x80.
+ */
+export function segment(text: string): Segment {
+  const length = Buffer.byteLength(text);
+  const words = new Float64Array(Math.ceil(length / 8));
+  Buffer.from(words.buffer).write(text);
+  return { words, length };
 }
 
 const NULL = segment("null");
@@ -101,6 +105,24 @@ export class Lines {
     // No character of UTF-16 takes more than three bytes of UTF-8.
     this.#ensure(text.length * 3);
     this.#used += this.#room.write(text, this.#used);
+  }
+
+  /** Leaves room for so many bytes of the line that has begun; for `fill`. */
+  hole(bytes: number): number {
+    this.#ensure(bytes);
+    const at = this.#used;
+    this.#used += bytes;
+    return at;
+  }
+
+  /** What was written since, not to be held: the room is written on. */
+  since(at: number): Uint8Array {
+    return new Uint8Array(this.#room.buffer, this.#room.byteOffset + at, this.#used - at);
+  }
+
+  /** ASCII, as long as the hole. */
+  fill(at: number, ascii: string): void {
+    this.#room.write(ascii, at, "latin1");
   }
 
   segment({ words, length }: Segment): void {

@@ -4,6 +4,7 @@ import { isoMicros } from "../conn/clock.ts";
 import type { ConnEvent, EventKind, Protocol, Totals } from "../conn/event.ts";
 import { isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
+import type { Loss } from "./losses.ts";
 
 /** Raised when a member changes its meaning or goes away; new members do not raise it. */
 export const VERSION = 1;
@@ -14,8 +15,8 @@ export const protocols: readonly Protocol[] = ["tcp", "udp"];
 /** `undefined`: this event has no such member. */
 export type Value = string | number | bigint | null | undefined;
 
-export interface Member {
-  /** `local.port` is the member `port` of the object `local`; such neighbours share one object. */
+/** What programs have to know of a member. */
+export interface Described {
   name: string;
   description: string;
   type: "string" | "integer";
@@ -23,6 +24,10 @@ export interface Member {
   values?: readonly (string | number)[];
   /** `null` is a value: not known. */
   nullable?: true;
+}
+
+/** Of an event. In its name, `local.port` is the member `port` of the object `local`; such neighbours share one object. */
+export interface Member extends Described {
   /** The events that have it; left out: every one. */
   on?: { always: readonly EventKind[]; sometimes: readonly EventKind[] };
   /** Only events of this protocol have it. */
@@ -122,6 +127,44 @@ export const members: readonly Member[] = [
     "from connect(2) or accept to the close, of UDP from the first datagram to the last; microseconds",
     ({ durationNs }) => (durationNs === null ? null : durationNs / 1000n),
   ),
+];
+
+/** The object for lost events, in the order in which they are written. It is no event: no kind has its `event`. */
+export const lostMembers: readonly (Described & {
+  of(loss: Loss, wallNs: bigint): string | number | bigint;
+})[] = [
+  {
+    name: "v",
+    description: "as in an event",
+    type: "integer",
+    values: [VERSION],
+    of: () => VERSION,
+  },
+  {
+    name: "time",
+    description: "when the loss was noticed, UTC with microseconds (RFC 3339)",
+    type: "string",
+    of: (_, wallNs) => isoMicros(wallNs),
+  },
+  {
+    name: "event",
+    description: "lost: events are missing before this line",
+    type: "string",
+    values: ["lost"],
+    of: () => "lost",
+  },
+  {
+    name: "cause",
+    description: "why they were lost, in English; one object per cause, at most one per second",
+    type: "string",
+    of: ({ cause }) => cause,
+  },
+  {
+    name: "count",
+    description: "how many, since the last object with this cause",
+    type: "integer",
+    of: ({ count }) => count,
+  },
 ];
 
 // --- internal ---

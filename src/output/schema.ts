@@ -1,7 +1,15 @@
 /** The JSON Schema of `trace --json`, from the table that its lines are written by. Pure. */
 
 import type { EventKind, Protocol } from "../conn/event.ts";
-import { eventKinds, members, protocols, VERSION, type Member } from "./members.ts";
+import {
+  eventKinds,
+  lostMembers,
+  members,
+  protocols,
+  VERSION,
+  type Described,
+  type Member,
+} from "./members.ts";
 
 export interface Schema {
   readonly [keyword: string]: unknown;
@@ -17,21 +25,30 @@ export function eventSchema(): Schema {
     title: `tracer-bpf trace --json, one line (v ${VERSION})`,
     description:
       "null means: not known. Integers are exact and go up to 2^64 - 1: read them without rounding.",
-    ...objectOf(members),
-    allOf: eventKinds.flatMap((kind) =>
-      protocols.map((protocol) => ({
-        if: { properties: { event: { const: kind }, protocol: { const: protocol } } },
-        // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
-        then: restOf(kind, protocol),
-      })),
-    ),
+    // No object is both: the values of `event` differ.
+    anyOf: [
+      {
+        title: "an event of a connection",
+        ...objectOf(members),
+        allOf: eventKinds.flatMap((kind) =>
+          protocols.map((protocol) => ({
+            if: { properties: { event: { const: kind }, protocol: { const: protocol } } },
+            // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+            then: restOf(kind, protocol),
+          })),
+        ),
+      },
+      { title: "events that were lost", ...objectOf(lostMembers) },
+    ],
   };
 }
 
 // --- internal ---
 
+type Varying = Described & Pick<Member, "on">;
+
 /** `local.port` becomes a property of the object `local`. */
-function objectOf(of: readonly Member[]): Schema {
+function objectOf(of: readonly Varying[]): Schema {
   const properties: Record<string, Schema> = {};
   const required = new Set<string>();
   for (const member of of) {
@@ -43,12 +60,12 @@ function objectOf(of: readonly Member[]): Schema {
   return { type: "object", properties, required: [...required] };
 }
 
-const insideOf = (outer: string, of: readonly Member[]): Member[] =>
+const insideOf = (outer: string, of: readonly Varying[]): Varying[] =>
   of
     .filter(({ name }) => name.startsWith(`${outer}.`))
     .map((member) => ({ ...member, name: member.name.slice(outer.length + 1) }));
 
-function valueOf({ description, type, values, nullable }: Member): Schema {
+function valueOf({ description, type, values, nullable }: Described): Schema {
   const range = type === "integer" && values === undefined ? { minimum: 0 } : {};
   return {
     description,

@@ -12,6 +12,8 @@ export interface LineWriter {
   push(lines: readonly string[]): number;
   /** The same with lines that are bytes already; none are left in `lines`. */
   pushLines(lines: Lines): number;
+  /** A line that is no event: neither dropped nor pending counts it. false: it was not taken. */
+  pushAside(line: string): boolean;
   /** Resolves when nothing is pending any more, or nobody will take it. */
   settled(): Promise<void>;
   /** Lines refused because the reader fell too far behind. */
@@ -38,11 +40,12 @@ const LINE_FEED = 10;
 export function createWriter(
   writeSome: WriteSome = stdoutIsFile() ? toFile : toPipe,
   limitBytes = writeSome === toFile ? Infinity : LIMIT_BYTES,
+  failed: (error: unknown) => Failure = cannotWrite,
 ): LineWriter {
-  const queued: Taken[] = [];
+  const queued: Piece[] = [];
   const own = new Lines();
   let queuedBytes = 0;
-  let inFlight: Uint8Array = new Uint8Array();
+  let inFlight: Pick<Piece, "bytes" | "aside"> = { bytes: new Uint8Array(), aside: true };
   let running: Promise<void> | null = null;
   /** Between the beginning and the end of run(). */
   let busy = false;
@@ -60,12 +63,22 @@ export function createWriter(
     const ended = state.closed || state.failure !== null;
     const fitting = ended ? 0 : fittingBytes(bytes, limitBytes - queuedBytes);
     if (fitting === 0) done();
-    else queued.push({ bytes: bytes.subarray(0, fitting), done });
+    else queued.push({ bytes: bytes.subarray(0, fitting), done, aside: false });
     const taken = fitting === bytes.length ? count : countLines(bytes.subarray(0, fitting));
     if (!ended) state.dropped += BigInt(count - taken);
     queuedBytes += fitting;
     if (taken > 0) start();
     return taken;
+  }
+
+  function pushAside(line: string): boolean {
+    const bytes = Buffer.from(`${line}\n`);
+    if (state.closed || state.failure !== null || queuedBytes + bytes.length > limitBytes)
+      return false;
+    queued.push({ bytes, done() {}, aside: true });
+    queuedBytes += bytes.length;
+    start();
+    return true;
   }
 
   function start(): void {
@@ -79,18 +92,18 @@ export function createWriter(
   async function run(): Promise<void> {
     try {
       for (let next = queued.shift(); next !== undefined; next = queued.shift()) {
-        inFlight = next.bytes;
-        while (inFlight.length > 0) {
-          const some = writeOnce(inFlight, writeSome);
+        inFlight = { bytes: next.bytes, aside: next.aside };
+        while (inFlight.bytes.length > 0) {
+          const some = writeOnce(inFlight.bytes, writeSome);
           const written = typeof some === "number" ? some : await some;
           queuedBytes -= written;
-          inFlight = inFlight.subarray(written);
+          inFlight.bytes = inFlight.bytes.subarray(written);
         }
         next.done();
       }
     } catch (error) {
       if (codeOf(error) === "EPIPE") state.closed = true;
-      else state.failure = cannotWrite(error);
+      else state.failure = failed(error);
     } finally {
       // Here and not in a then(): lines pushed between the two would wait for ever.
       running = null;
@@ -101,6 +114,7 @@ export function createWriter(
   return {
     push,
     pushLines,
+    pushAside,
     settled: async () => {
       while (running !== null) await running;
     },
@@ -108,7 +122,9 @@ export function createWriter(
       return state.dropped;
     },
     get pending() {
-      return queued.reduce((sum, { bytes }) => sum + countLines(bytes), countLines(inFlight));
+      return [inFlight, ...queued]
+        .filter(({ aside }) => !aside)
+        .reduce((sum, { bytes }) => sum + countLines(bytes), 0);
     },
     get closed() {
       return state.closed;
@@ -117,6 +133,12 @@ export function createWriter(
       return state.failure;
     },
   };
+}
+
+/** Lines that are written in one go. */
+interface Piece extends Taken {
+  /** They are no events. */
+  aside: boolean;
 }
 
 /** For output that is one piece (help, tables). A reader that went away early is no failure. */

@@ -55,6 +55,7 @@ import {
   traceConstants,
   type KnownFlowTotals,
 } from "./offsets.ts";
+import { timeSource, TimeWindows, type KernelTime } from "./kernel_time.ts";
 import { Opens } from "./opens.ts";
 import {
   acceptPoints,
@@ -88,6 +89,8 @@ export interface TraceOptions {
   sampling?: boolean | "probe";
   /** What certainly does not match is left out, most of it by the kernel side; see KernelFilter for what is unknown. */
   filter?: KernelFilter;
+  /** Whether `kernelTime()` is going to be asked. Measuring takes time itself, so it is done now and then only. */
+  timed?: boolean;
   debug: boolean;
 }
 
@@ -116,6 +119,8 @@ export interface Trace extends AsyncDisposable {
    */
   launch<T extends Startable>(start: () => T): T;
   readonly losses: () => LossCount[];
+  /** What the programs took in the kernel; null: not measured, or this kernel does not tell. */
+  kernelTime(): KernelTime | null;
   /** How full each map in the kernel is. */
   maps(): MapFill[];
   /**
@@ -156,9 +161,10 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const what = protocols.filter(Boolean).join(" and ");
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
-  const { self = false, sampling = false } = options;
+  const { self = false, sampling = false, timed = false } = options;
   const { udp: directions } = listing;
-  const about = { report, directions, flowTimeouts, description, notes, self, sampling, filter };
+  const shown = { self, sampling, filter, timed };
+  const about = { report, directions, flowTimeouts, description, notes, ...shown };
   return running({ host, ...attached, early, ...about });
 }
 
@@ -206,6 +212,7 @@ interface Running extends Checked {
   self: boolean;
   sampling: boolean | "probe";
   filter: KernelFilter;
+  timed: boolean;
 }
 
 async function offsetsFor(
@@ -342,6 +349,7 @@ function running(of: Running): Trace {
     : null;
   const accepting = acceptSources(host.shim, object, tgid, between);
   const accepts = new Accepts(accepting);
+  const time = of.timed ? new TimeWindows(timeSource(host.shim, object)) : null;
   const value = new BigUint64Array(1);
   const lossesFd = object.mapFd("losses");
   let polls = 0;
@@ -402,7 +410,8 @@ function running(of: Running): Trace {
     return toConnEvent(event, kindOf(event)!, known);
   };
 
-  const pollInto = (sink: EventSink, last: boolean): void => {
+  const pollInto = (to: EventSink, last: boolean): void => {
+    const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
     drain.into(queue);
     const show: Show = (event, kind) => {
       const accept = kind === "close" ? descendants?.acceptOf(event) : null;
@@ -422,6 +431,7 @@ function running(of: Running): Trace {
     for (const event of accepts.poll()) show(event, "accept");
     for (const one of flows?.tick(monotonicNs()) ?? [])
       show(of.directions.correct(one.event), one.kind);
+    time?.polled(monotonicNs());
   };
 
   return {
@@ -452,6 +462,7 @@ function running(of: Running): Trace {
           { cause: ACCEPT_UNKNOWN, count: accepts.lost },
         ],
       ),
+    kernelTime: () => time?.total(monotonicNs()) ?? null,
     maps: () => object.hashMaps(),
     launch(start) {
       if (descendants === null) throw new RangeError("the trace was opened without `descendants`");
@@ -463,8 +474,10 @@ function running(of: Running): Trace {
         if (mode === "tracepoint") accepting.ask(0n, 0);
       }),
     async [Symbol.asyncDispose]() {
-      if (!closed) close(host, { object, rings });
+      if (closed) return;
       closed = true;
+      time?.[Symbol.dispose]();
+      close(host, { object, rings });
     },
   };
 }

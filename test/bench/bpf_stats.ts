@@ -24,13 +24,22 @@ export function countProgramTime(on: boolean): boolean {
 export function programStats(pid: number): ProgramStats[] {
   const ids = new Set<number>();
   for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
-    const id = /^prog_id:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8"))?.[1];
+    const id = /^prog_id:\s*(\d+)$/m.exec(infoOf(pid, fd))?.[1];
     if (id !== undefined) ids.add(Number(id));
   }
   return [...ids].map(statsOf);
 }
 
 // --- internal ---
+
+/** Empty: it was closed meanwhile. */
+function infoOf(pid: number, fd: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8");
+  } catch {
+    return "";
+  }
+}
 
 const BPF_PROG_GET_FD_BY_ID = 13;
 const BPF_OBJ_GET_INFO_BY_FD = 15;

@@ -12,6 +12,7 @@ import {
   EventView,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
+import { lineWriter, readLine } from "../../src/recording/format.ts";
 import { table } from "./table.ts";
 import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
 import { EventQueue, type Each } from "../../src/trace/queue.ts";
@@ -60,11 +61,23 @@ function measureThroughput(): Throughput[] {
     }
     lines.take().done();
   };
+  const recording = lineWriter(clocks.monoNs);
+  const recorded = events.map((event) => {
+    recording.appendEvent(lines, event, clocks);
+    return lines.take(true).bytes.subarray(0, -1);
+  });
   return [
     rate("decode", () => void decoded()),
     rate("print JSON", () => print(formats.json, events)),
     rate("print CSV", () => print(formats.csv, events)),
     rate("print text", () => print(formats.table, events)),
+    rate("record", () => {
+      for (const event of events) recording.appendEvent(lines, event, clocks);
+      lines.take().done();
+    }),
+    rate("read a recording", () => {
+      for (const line of recorded) readLine(line);
+    }),
     rate("decode and print JSON", () => print(formats.json, decoded())),
     rate("print JSON from the records", () => {
       taken((view, p) => formats.json.appendRecord(lines, view, p, clocks, describe));

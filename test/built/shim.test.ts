@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
+import { close } from "../../src/kernel/libc.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
 
 const shim = openShim();
@@ -143,6 +144,18 @@ function parse(buffer: Uint8Array, bytes: number): Drained[] {
   }
   return records;
 }
+
+test("how long a program ran and how often is counted while somebody asks for it", () => {
+  const fd = shim.progFd(object, "emit");
+  const measuring = shim.timePrograms();
+  expect(measuring).not.toBeNull();
+  const before = shim.progTime(fd);
+  for (let n = 0; n < 100; n++) emit(0, 0, 0);
+  const { ns, runs } = shim.progTime(fd);
+  expect(runs - before.runs).toBe(100n);
+  expect(ns).toBeGreaterThan(before.ns);
+  close(measuring!);
+});
 
 test("records of every size arrive whole, also where the ring wraps and the buffer is small", () => {
   const rings = shim.ringsOpen(shim.mapFd(object, "events"), 1);

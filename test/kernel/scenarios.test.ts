@@ -221,6 +221,9 @@ test.skipIf(slow).each(modes)(
     expect(tracer.events.length).toBeGreaterThan(997);
     // Four lines each.
     expect(own.length + lost).toBeGreaterThanOrEqual(4 * STORM);
+    // The objects in the stream say the same as the last line.
+    expect(tracer.lost.map(({ cause }) => cause)).toContain("event ring full");
+    expect(tracer.lost.reduce((sum, { count }) => sum + count, 0)).toBe(lost);
     expect(own.length).toBeLessThan(4 * STORM);
     const keys = new Set(own.map((e) => `${e.event} ${e.local.port} ${e.remote.port} ${e.time}`));
     expect(keys.size).toBe(own.length);

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { follow, lossText, type FollowOptions, type Loss } from "../../src/commands/follow.ts";
+import { follow, type FollowOptions } from "../../src/commands/follow.ts";
+import { lossText } from "../../src/commands/losses.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
+import type { Loss } from "../../src/output/losses.ts";
 import { createWriter } from "../../src/output/writer.ts";
 
 /** A trace of numbered events: each poll takes the next list, then nothing. */
@@ -221,10 +223,118 @@ describe("losses", () => {
     ]);
   });
 
+  const lostFormat: FollowOptions["format"] = {
+    header: "H",
+    line: (event) => `${event.atNs}`,
+    lost: ({ cause, count }, wallNs) => `lost ${cause} ${count} at ${wallNs}`,
+  };
+
+  test("are lines of their own where the format has some, at most one per cause and second, the rest at the end", async () => {
+    const { trace, losses } = traceOf([1], [2], [3]);
+    losses.push({ cause: "ring full", count: 0n }, { cause: "map full", count: 7n });
+    const poll = trace.poll;
+    trace.poll = (last) => {
+      losses[0]!.count += 10n;
+      return poll(last);
+    };
+    const clocks = () => ({ monoNs: 5n, wallNs: 25n });
+    const { full, lines } = setup({ trace, count: 3, format: lostFormat, clocks });
+    // They are no events: neither --count nor the summary counts them.
+    expect((await follow(full)).shown).toBe(3);
+    expect(lines()).toEqual([
+      ...["H", "1", "lost ring full 10 at 25", "lost map full 7 at 25"],
+      ...["2", "3", "lost ring full 20 at 25"],
+    ]);
+  });
+
+  test("to a slow reader are a line of its own once it takes lines again", async () => {
+    const gate = Promise.withResolvers<void>();
+    const written: string[] = [];
+    const writer = createWriter(async (bytes) => {
+      await gate.promise;
+      written.push(Buffer.from(bytes).toString());
+      return bytes.length;
+    }, 12);
+    const { trace } = traceOf([1, 2], [3, 4, 5, 6, 7, 8, 9]);
+    const poll = trace.poll;
+    trace.poll = (last) => {
+      if (trace.polls === 2) gate.resolve();
+      return poll(last);
+    };
+    const stop = new AbortController();
+    const { full } = setup({ trace, writer, durationMs: 250, stop: stop.signal });
+    full.format = { ...lostFormat, header: null, lost: ({ count }) => `L${count}` };
+    const { shown, losses } = await follow(full);
+    expect({ shown, losses }).toEqual({
+      shown: 6,
+      losses: [{ cause: "output read too slowly", count: 3n }],
+    });
+    expect(written.join("")).toBe("1\n2\n3\n4\n5\n6\nL3\n");
+  });
+
+  test("that a recorder reports are told, and its failure once", async () => {
+    const taken: bigint[] = [];
+    const told: Loss[][] = [];
+    let ended = 0;
+    const { trace, losses } = traceOf([1], [2]);
+    losses.push({ cause: "ring full", count: 1n });
+    const recorder: FollowOptions["recorder"] = {
+      take: (events) => void taken.push(...events.map(({ atNs }) => atNs)),
+      tell: (all) => void told.push([...all]),
+      unsaved: () => ({ cause: "not recorded", count: 2n }),
+      pending: 0,
+      failure: new Failure("F: cannot be used", { why: "no space is left" }),
+      end: async () => void (ended += 1),
+    };
+    const { full, warnings, lines } = setup({ trace, recorder, count: 2, format: lostFormat });
+    const summary = await follow(full);
+    expect(taken).toEqual([1n, 2n]);
+    expect(told.at(-1)).toEqual([{ cause: "ring full", count: 1n }]);
+    expect(ended).toBe(1);
+    expect(warnings).toEqual([
+      "F: cannot be used: no space is left; recording has stopped, tracing goes on",
+      "lost 3 events: ring full 1, not recorded 2",
+    ]);
+    expect(summary.losses).toEqual([
+      { cause: "ring full", count: 1n },
+      { cause: "not recorded", count: 2n },
+    ]);
+    // What is missing in the recording is not missing here.
+    expect(lines().filter((line) => line.startsWith("lost"))).toEqual(["lost ring full 1 at 0"]);
+  });
+
   test("of one cause are named without repeating the number", () => {
     expect(lossText([{ cause: "ring full", count: 1n }])).toBe("1 event: ring full");
     expect(lossText([{ cause: "ring full", count: 2n }])).toBe("2 events: ring full");
   });
+});
+
+test("the thread does not rest while a recorder has something to write", async () => {
+  const { trace } = traceOf();
+  const pendings = [2, 2, 1, 0];
+  const rested: number[] = [];
+  const recorder: FollowOptions["recorder"] = {
+    take() {},
+    tell() {},
+    unsaved: () => ({ cause: "not recorded", count: 0n }),
+    get pending() {
+      return pendings[Math.min(trace.polls, pendings.length) - 1]!;
+    },
+    failure: null,
+    end: async () => {},
+  };
+  const stop = new AbortController();
+  const resting = {
+    ...trace,
+    poll: (last: boolean) => trace.poll(last),
+    rest() {
+      rested.push(trace.polls);
+      stop.abort();
+      return true;
+    },
+  };
+  await follow(setup({ trace: resting, recorder, stop: stop.signal }).full);
+  expect(rested).toEqual([4]);
 });
 
 describe("open connections", () => {

@@ -68,7 +68,7 @@ describe("the fast JSON line is that of json.ts", () => {
         protocol: few("tcp", "udp"),
         atNs: fc.bigInt({ min: 0n, max: 3_000_000_000n }),
         pid: few(null, 1, 2, 1025),
-        comm: few(null, "a", 'b"\u{202e}'),
+        comm: few(null, "a", 'b"\u{202e}', "caf\u{e9}\u{65e5}"),
         family: few(4, 6),
         direction: few("outgoing", "incoming", "unknown"),
         netns: few(null, 4026531840, 1),
@@ -114,11 +114,18 @@ describe("the fast JSON line is that of json.ts", () => {
 
 test("a segment comes out as its text, whatever follows it", () => {
   const lines = new Lines();
-  const ascii = fc.string({
-    unit: fc.integer({ min: 32, max: 126 }).map((n) => String.fromCharCode(n)),
-  });
+  const ascii = fc.integer({ min: 0, max: 127 }).map((n) => String.fromCharCode(n));
+  const beyond = fc.constantFrom(
+    "\u{e9}",
+    "\u{65e5}",
+    "\u{fffd}",
+    "\u{1f41d}",
+    "\u{10ffff}",
+    "\x7f",
+  );
+  const text = fc.string({ unit: fc.oneof(ascii, beyond) });
   fc.assert(
-    fc.property(fc.array(ascii), (texts) => {
+    fc.property(fc.array(text), (texts) => {
       for (const text of texts) lines.segment(segment(text));
       expect(textOf(lines)).toBe(texts.join(""));
     }),

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Failure } from "../../src/errors.ts";
-import { loadOffsets, matchesKernel, saveOffsets, writePrivate } from "../../src/guess/file.ts";
+import { writePrivate } from "../../src/file.ts";
+import { loadOffsets, matchesKernel, saveOffsets } from "../../src/guess/file.ts";
 import { decodeReport, encodeReport } from "../../src/guess/file_format.ts";
 import type { FieldReport, GuessReport } from "../../src/guess/report.ts";
 

@@ -445,6 +445,21 @@ describe("the writer", () => {
     expect(written.join("")).toBe("1234\n5678\ny\n");
   });
 
+  test("a line that is no event is written in its turn, and counted as nothing", async () => {
+    const { writeSome, written, open } = sink(3);
+    const writer = createWriter(writeSome, 12);
+    expect(writer.pushAside("head")).toBe(true);
+    expect(writer.push(["1"])).toBe(1);
+    expect(writer.pushAside("said")).toBe(true);
+    expect(writer.pushAside("more")).toBe(false);
+    expect(writer.pending).toBe(1);
+    expect(writer.dropped).toBe(0n);
+    open();
+    await writer.settled();
+    expect(writer.pending).toBe(0);
+    expect(written.join("")).toBe("head\n1\nsaid\n");
+  });
+
   test("lines queued behind a slow write are not lost and keep their order", async () => {
     const { writeSome, written, open } = sink();
     const writer = createWriter(writeSome);

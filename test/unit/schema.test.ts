@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { formats } from "../../src/output/index.ts";
-import { eventKinds, members, protocols } from "../../src/output/members.ts";
+import { eventKinds, lostMembers, members, protocols } from "../../src/output/members.ts";
 import { eventSchema } from "../../src/output/schema.ts";
 
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
@@ -76,6 +76,18 @@ describe("the schema", () => {
     );
   });
 
+  const lost = JSON.parse(formats.json.lost({ cause: "ring full", count: 2n ** 64n - 1n }, 0n));
+
+  test("knows the object for lost events, whose count is exact", () => {
+    for (const validate of [published, closed]) expect(validate(lost)).toBe(true);
+    expect(Object.keys(lost)).toEqual(lostMembers.map(({ name }) => name));
+    expect(formats.json.lost({ cause: 'a "b', count: 2n ** 64n - 1n }, 1_000n)).toBe(
+      '{"v":1,"time":"1970-01-01T00:00:00.000001Z","event":"lost","cause":"a \\"b","count":18446744073709551615}',
+    );
+    for (const change of [{ count: null }, { count: -1 }, { cause: 1 }, { v: 2 }, { event: "x" }])
+      expect(published({ ...lost, ...change })).toBe(false);
+  });
+
   const connect = JSON.parse(
     formats.json.line(
       {
@@ -136,17 +148,18 @@ describe("the schema", () => {
   });
 
   test("describes each member, and says all values where they are few", () => {
-    for (const { name, description, values } of members) {
+    for (const { name, description, values } of [...members, ...lostMembers]) {
       expect([name, description.length > 5]).toEqual([name, true]);
       if (values) expect(new Set(values).size).toBe(values.length);
     }
   });
 });
 
-test("docs/fields.md has one row per member, in the same order", () => {
+test("docs/fields.md has one row per member, in the same order, those of lost events last", () => {
   const text = readFileSync(join(import.meta.dir, "../../docs/fields.md"), "utf8");
   const rows = [...text.matchAll(/^\| `([a-z_.]+)` \|/gm)].map((match) => match[1]!);
-  expect(rows).toEqual(members.map(({ name }) => name));
+  const others = lostMembers.filter(({ name }) => !members.some((known) => known.name === name));
+  expect(rows).toEqual([...members, ...others].map(({ name }) => name));
 });
 
 function closeObjects(schema: object): object {

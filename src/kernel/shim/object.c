@@ -98,3 +98,21 @@ __s64 sh_prog_misses(int prog_fd)
 
 	return err < 0 ? err : (__s64)info.recursion_misses;
 }
+
+/* How long it ran and how often, while somebody had the kernel measure that; 0 before 5.1. */
+int sh_prog_time(int prog_fd, __u64 ns_and_runs[2])
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(prog_fd, &info, &size);
+
+	ns_and_runs[0] = info.run_time_ns;
+	ns_and_runs[1] = info.run_cnt;
+	return err;
+}
+
+/* The kernel measures all programs of the host until the returned fd is closed. -EINVAL before 5.8. */
+int sh_time_programs(void)
+{
+	return bpf_enable_stats(BPF_STATS_RUN_TIME);
+}

@@ -36,10 +36,20 @@ export interface Event {
   duration_us?: number | null;
 }
 
+/** The line of `trace --json` about events that were lost. */
+export interface Lost {
+  v: number;
+  time: string;
+  event: "lost";
+  cause: string;
+  count: number;
+}
+
 type Match = Pick<Truth, "local" | "remote" | "netns">;
 
 export class Tracer {
   readonly events: Event[] = [];
+  readonly lost: Lost[] = [];
   readonly mode: Mode;
   stderr = "";
   exitCode: number | null = null;
@@ -67,7 +77,9 @@ export class Tracer {
     });
     this.finished = Promise.all([
       eachLine(this.process.stdout, (line) => {
-        this.add(JSON.parse(line) as Event);
+        const object = JSON.parse(line) as Event | Lost;
+        if (object.event === "lost") this.lost.push(object);
+        else this.add(object);
         this.wake();
       }),
       eachLine(this.process.stderr, (line) => {

@@ -1,0 +1,30 @@
+/** What a trace has cost, for its summary. Pure. */
+
+import type { OwnCost } from "../kernel/own_cost.ts";
+import type { KernelTime } from "../trace/kernel_time.ts";
+
+/**
+ * "own cost: 0.12 s of CPU (1.4 % of one processor), 58 MB of memory at its peak; in the kernel 410 ns per program run,
+ * 1,640 ns per event". What is not known is left out.
+ */
+export function costText(own: OwnCost, kernel: KernelTime | null): string {
+  const share = (100 * own.cpuUs) / own.wallUs;
+  const cpu = `${(own.cpuUs / 1e6).toFixed(2)} s of CPU (${brief(share)} % of one processor)`;
+  const memory =
+    own.peakBytes === null ? [] : [`${Math.round(own.peakBytes / 1e6)} MB of memory at its peak`];
+  const inKernel = kernel === null ? "" : `; in the kernel ${kernelText(kernel)}`;
+  return `own cost: ${[cpu, ...memory].join(", ")}${inKernel}`;
+}
+
+// --- internal ---
+
+function kernelText({ ns, runs, events }: KernelTime): string {
+  const perRun = `${whole(Number(ns) / Number(runs))} ns per program run`;
+  return events === 0 ? perRun : `${perRun}, ${whole(Number(ns) / events)} ns per event`;
+}
+
+/** Two digits, or all before the point. */
+const brief = (value: number): string =>
+  value < 10 ? Number(value.toPrecision(2)).toString() : value.toFixed(0);
+
+const whole = (value: number): string => Math.round(value).toLocaleString("en");

@@ -1,0 +1,35 @@
+/** `trace --record FILE`. */
+
+import { release } from "node:os";
+import { version } from "../../package.json";
+import type { ClockPair } from "../conn/clock.ts";
+import { UsageError } from "../errors.ts";
+import { openRecorder, type Recorder } from "../recording/recorder.ts";
+import type { Trace } from "../trace/tracer.ts";
+
+export const recordFlag = {
+  type: "string",
+  valueHint: "FILE",
+  description: "also save the events in FILE, behind what it holds, for tracer-bpf replay",
+} as const;
+
+/** Checked before anything is opened; `null`: no recording is wanted. */
+export function recordFile(file: string | undefined, command: string): string | null {
+  if (file !== "-") return file ?? null;
+  throw new UsageError(`flag --record: "-" is no file`, {
+    command,
+    why: "stdout is for the lines that people and programs read",
+    suggestion: "--record FILE, and --json for stdout",
+  });
+}
+
+/** Throws a Failure if the file cannot be had. */
+export async function recordTrace(
+  file: string | null,
+  { description, notes }: Pick<Trace, "description" | "notes">,
+  clocks: ClockPair,
+): Promise<Recorder | null> {
+  if (file === null) return null;
+  const session = { tool: version, kernel: release(), description, notes: [...notes] };
+  return openRecorder(file, { session, startNs: clocks.monoNs, clocks });
+}

@@ -1,0 +1,75 @@
+/** Opens a file so that a recording can be written behind what it holds: nothing else is hit, nothing is overwritten. */
+
+import { constants, type Stats } from "node:fs";
+import { lstat, open, type FileHandle } from "node:fs/promises";
+import { Failure } from "../errors.ts";
+import { fails, fileFailure, kindOf, unless } from "../file.ts";
+import { EAGAIN, LOCK_EX, LOCK_NB } from "../kernel/constants.ts";
+import { flock } from "../kernel/libc.ts";
+import { Parser } from "./parse.ts";
+
+/**
+ * Mode 0600 if it is new or empty. Throws a Failure for what is no regular file of ours alone, and for a file that
+ * holds something else than a recording of our version, or that somebody else is recording to.
+ */
+export async function openToAppend(path: string): Promise<FileHandle> {
+  const present = await lstat(path).catch(unless(path, "ENOENT"));
+  if (present !== null) refuse(path, present);
+  const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+  const file = await open(path, flags, 0o600).catch(fails(path));
+  try {
+    const stats = await file.stat();
+    // It may have been exchanged.
+    refuse(path, stats);
+    // A file system that knows no locks gives another error.
+    if (flock(file.fd, LOCK_EX | LOCK_NB) === -EAGAIN) throw isInUse(path);
+    if (stats.size === 0) await file.chmod(0o600);
+    else await continueLines(path, file, stats.size);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error instanceof Failure ? error : fileFailure(path, error);
+  }
+}
+
+// --- internal ---
+
+/** Whoever may write into a folder can put a file or a link of his own there. */
+function refuse(path: string, stats: Stats): void {
+  const us = process.geteuid?.();
+  const why = !stats.isFile()
+    ? `it is ${kindOf(stats)}, not a regular file`
+    : stats.uid !== us
+      ? `it belongs to user ${stats.uid}, and user ${us} runs this`
+      : stats.nlink > 1
+        ? "the same file has a second name (a hard link)"
+        : null;
+  if (why === null) return;
+  throw new Failure(`${path}: will not be written to`, {
+    why,
+    hint: "give --record the name of a file that does not exist yet, or of a recording of yours",
+  });
+}
+
+const isInUse = (path: string): Failure =>
+  new Failure(`${path}: will not be written to`, {
+    why: "another tracer-bpf is recording to it",
+    hint: "give --record another name",
+  });
+
+const HEAD_BYTES = 256 << 10;
+const LINE_FEED = 10;
+
+/** Something to be added to ends in a whole line afterwards; what was cut off stays a line of its own. */
+async function continueLines(path: string, file: FileHandle, size: number): Promise<void> {
+  const head = new Uint8Array(Math.min(size, HEAD_BYTES));
+  const { bytesRead } = await file.read(head, 0, head.length, 0);
+  const parser = new Parser(path);
+  // Throws if it is of another version, or clearly something else.
+  const lines = parser.push(head.subarray(0, bytesRead));
+  if (lines.length === 0) parser.end();
+  const last = new Uint8Array(1);
+  await file.read(last, 0, 1, size - 1);
+  if (last[0] !== LINE_FEED) await file.write("\n");
+}

@@ -1,0 +1,198 @@
+/**
+ * The lines of a recording. Each stands for itself: `CRC JSON`, where CRC is the CRC-32 of the JSON text in eight hex
+ * digits and JSON an object whose first member says what it is. What else of the file is damaged does not matter to it:
+ *
+ *     bd161ee1 {"session":{"format":"tracer-bpf recording","version":1,...},"startNs":"...","wallMinusMonoNs":"..."}
+ *     fabff037 {"event":{"kind":"close",...},"startNs":"...","wallMinusMonoNs":"..."}
+ *     8a1be2c4 {"lost":{"atNs":"...","cause":"event ring full","count":"12"},...}
+ *     01c2b5f3 {"end":{"lines":"3"},...}
+ *
+ * `cut -c10- FILE | jq` reads them. 64-bit numbers are texts. Pure.
+ */
+
+import { wallTime, type ClockPair } from "../conn/clock.ts";
+import type { ConnEvent } from "../conn/event.ts";
+import { segment, type Lines, type Segment } from "../output/lines.ts";
+import { integer, integer64, object, oneOf, text, textOf, texts, type Codec } from "./codec.ts";
+import { eventCodec } from "./event.ts";
+
+export const FORMAT = "tracer-bpf recording";
+/** Raised when a line changes its meaning; new members and new kinds of line do not raise it. */
+export const VERSION = 1;
+/** Far more than any event takes. What has no end until then is no line of ours. */
+export const MAX_LINE_BYTES = 1 << 20;
+
+/** One run of the tracer. */
+export interface Session {
+  format: string;
+  version: number;
+  /** Of the tracer. */
+  tool: string;
+  kernel: string;
+  /** What the trace said of itself at its start. */
+  description: string;
+  notes: string[];
+}
+
+export interface Lost {
+  /** When it was noticed, on the events' clock. */
+  atNs: bigint;
+  cause: string;
+  /** Since the session's last line about this cause. */
+  count: bigint;
+}
+
+/** The regular end of a session. */
+interface End {
+  /** The lines of the session before this one. */
+  lines: bigint;
+}
+
+/** What every line says, so that none depends on another. */
+interface When {
+  /** When the session began, on the events' clock: tells sessions apart. */
+  startNs: bigint;
+  /** Added to a time on the events' clock it gives nanoseconds since 1970, UTC. */
+  wallMinusMonoNs: bigint;
+}
+
+export type Content =
+  | { what: "session"; session: Session }
+  | { what: "event"; event: ConnEvent }
+  | { what: "lost"; lost: Lost }
+  | { what: "end"; end: End }
+  /** Of a later version of the tool. */
+  | { what: "unknown" };
+
+export type Line = Content & When;
+
+/** Writes a session's lines. `clocks` may change from line to line; few do. */
+export function lineWriter(startNs: bigint) {
+  let held: { clocks: ClockPair; tail: Segment } | null = null;
+  const tailOf = (clocks: ClockPair): Segment => {
+    if (held?.clocks !== clocks) {
+      const when = { startNs, wallMinusMonoNs: wallTime(0n, clocks) };
+      held = { clocks, tail: segment(`,${textOf((lines) => whenCodec.members(lines, when))}}`) };
+    }
+    return held.tail;
+  };
+  /** Without the line break. */
+  const append = <T>(lines: Lines, head: Segment, codec: Codec<T>, value: T, clocks: ClockPair) => {
+    const at = lines.hole(CRC_BYTES);
+    lines.segment(head);
+    codec.write(lines, value);
+    lines.segment(tailOf(clocks));
+    lines.fill(at, `${crcText(lines.since(at + CRC_BYTES))} `);
+  };
+  const line = <T>(what: Segment, codec: Codec<T>, value: T, clocks: ClockPair): string =>
+    textOf((lines) => append(lines, what, codec, value, clocks));
+  return {
+    /** The whole line of an event, and its end. */
+    appendEvent(lines: Lines, event: ConnEvent, clocks: ClockPair): void {
+      append(lines, heads.event, eventCodec, event, clocks);
+      lines.end();
+    },
+    session: (of: Omit<Session, "format" | "version">, clocks: ClockPair): string =>
+      line(heads.session, sessionCodec, { format: FORMAT, version: VERSION, ...of }, clocks),
+    lost: (lost: Lost, clocks: ClockPair): string => line(heads.lost, lostCodec, lost, clocks),
+    end: (lines: bigint, clocks: ClockPair): string => line(heads.end, endCodec, { lines }, clocks),
+  };
+}
+
+/** `bytes` without the line break; `null`: damaged, or no line of ours. */
+export function readLine(bytes: Uint8Array): Line | null {
+  const { length } = bytes;
+  if (length <= CRC_BYTES || length > MAX_LINE_BYTES || bytes[CRC_BYTES - 1] !== SPACE) return null;
+  const json = bytes.subarray(CRC_BYTES);
+  if (latin1.decode(bytes.subarray(0, CRC_BYTES - 1)) !== crcText(json)) return null;
+  return lineOf(parsed(json));
+}
+
+// --- internal ---
+
+/** Eight digits and a space. */
+const CRC_BYTES = 9;
+const SPACE = 0x20;
+const latin1 = new TextDecoder("latin1");
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const crcText = (json: Uint8Array): string => Bun.hash.crc32(json).toString(16).padStart(8, "0");
+
+const heads = {
+  session: segment('{"session":'),
+  event: segment('{"event":'),
+  lost: segment('{"lost":'),
+  end: segment('{"end":'),
+};
+
+/** `undefined` is no JSON. */
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function lineOf(json: unknown): Line | null {
+  const when = whenCodec.read(json);
+  if (when === undefined || typeof json !== "object" || json === null) return null;
+  const members = json as Record<string, unknown>;
+  const what = kinds.find((kind) => Object.hasOwn(members, kind.what));
+  if (what === undefined) return { what: "unknown", ...when };
+  const content = what.read(members[what.what]);
+  if (content === null) return null;
+  // A time before 1970 is none.
+  const atNs = content.what === "event" ? content.event.atNs : startOf(content, when);
+  return atNs + when.wallMinusMonoNs < 0n ? null : { ...content, ...when };
+}
+
+const startOf = (content: Content, { startNs }: When): bigint =>
+  content.what === "lost" ? content.lost.atNs : startNs;
+
+const U32 = 2 ** 32 - 1;
+const sessionCodec = object<Session>({
+  format: oneOf([FORMAT]),
+  version: integer(U32),
+  tool: text,
+  kernel: text,
+  description: text,
+  notes: texts,
+});
+/** All that is asked of a later version's. */
+const laterSession = object<Pick<Session, "format" | "version">>({
+  format: oneOf([FORMAT]),
+  version: integer(U32),
+});
+const lostCodec = object<Lost>({ atNs: integer64(), cause: text, count: integer64() });
+const endCodec = object<End>({ lines: integer64() });
+const U64 = 1n << 64n;
+const whenCodec = object<When>({ startNs: integer64(), wallMinusMonoNs: integer64(-U64) });
+
+/** To add a kind of line, add a row. */
+const kinds: readonly { what: string; read(json: unknown): Content | null }[] = [
+  kind("event", eventCodec, (event) => ({ what: "event", event })),
+  kind("lost", lostCodec, (lost) => ({ what: "lost", lost })),
+  {
+    what: "session",
+    read(json) {
+      const { version } = laterSession.read(json) ?? {};
+      if (version === undefined) return null;
+      const none = { tool: "", kernel: "", description: "", notes: [] };
+      const session =
+        version === VERSION ? sessionCodec.read(json) : { format: FORMAT, version, ...none };
+      return session === undefined ? null : { what: "session", session };
+    },
+  },
+  kind("end", endCodec, (end) => ({ what: "end", end })),
+];
+
+function kind<T>(what: string, codec: Codec<T>, of: (value: T) => Content) {
+  return {
+    what,
+    read(json: unknown): Content | null {
+      const value = codec.read(json);
+      return value === undefined ? null : of(value);
+    },
+  };
+}

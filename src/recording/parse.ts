@@ -1,0 +1,128 @@
+/** A recording's bytes → its lines, and an account of what is not right with it. Bounded memory. Pure. */
+
+import { Failure } from "../errors.ts";
+import { MAX_LINE_BYTES, readLine, VERSION, type Line } from "./format.ts";
+
+/** What a file holds besides its whole lines. */
+export interface Damage {
+  /** Lines cut off or damaged, each skipped. */
+  damaged: number;
+  /** The number of the first of them; 0: there is none. */
+  firstDamaged: number;
+  /** Lines that ended sessions count, but that are not there. */
+  missing: bigint;
+  /** Sessions without an end: the tracer was killed, or still runs, or the file was cut off. */
+  unended: number;
+}
+
+/** So many lines that are none of ours, and none that is: no recording. */
+const FOREIGN_LINES = 16;
+const LINE_FEED = 10;
+
+export class Parser implements Damage {
+  damaged = 0;
+  firstDamaged = 0;
+  missing = 0n;
+  unended = 0;
+  readonly #path: string;
+  #line = 0;
+  #whole = 0;
+  /** The beginning of a line whose end has not come yet. */
+  #begun: Uint8Array = new Uint8Array();
+  /** It is too long to be one, so it is not kept. */
+  #tooLong = false;
+  #session: { startNs: bigint; lines: bigint; damaged: bigint } | null = null;
+
+  /** `path` is for messages. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** The lines that end in `bytes`, which are not kept. Throws a Failure as soon as this cannot be a recording. */
+  push(bytes: Uint8Array): Line[] {
+    const lines: Line[] = [];
+    let from = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, from)) {
+      this.#take(this.#joined(bytes.subarray(from, end)), lines);
+      from = end + 1;
+    }
+    this.#begun = this.#joined(bytes.slice(from));
+    return lines;
+  }
+
+  /** The last line, if it lacks nothing but its line break. Throws a Failure if there was none at all. */
+  end(): Line[] {
+    const lines: Line[] = [];
+    if (this.#begun.length > 0 || this.#tooLong) this.#take(this.#begun, lines);
+    if (this.#whole === 0) throw this.#noRecording();
+    this.#endSession();
+    return lines;
+  }
+
+  #joined(more: Uint8Array): Uint8Array {
+    this.#tooLong ||= this.#begun.length + more.length > MAX_LINE_BYTES;
+    if (this.#tooLong) {
+      if (this.#whole === 0) throw this.#noRecording();
+      return new Uint8Array();
+    }
+    return this.#begun.length === 0 ? more : Buffer.concat([this.#begun, more]);
+  }
+
+  #take(bytes: Uint8Array, lines: Line[]): void {
+    this.#line += 1;
+    const line = this.#tooLong ? null : readLine(bytes);
+    this.#begun = new Uint8Array();
+    this.#tooLong = false;
+    if (line !== null) {
+      this.#whole += 1;
+      this.#follow(line);
+      lines.push(line);
+      return;
+    }
+    this.damaged += 1;
+    this.firstDamaged ||= this.#line;
+    if (this.#session !== null) this.#session.damaged += 1n;
+    if (this.#whole === 0 && this.damaged >= FOREIGN_LINES) throw this.#noRecording();
+  }
+
+  #follow(line: Line): void {
+    if (line.what === "session" && line.session.version !== VERSION) throw this.#otherVersion(line);
+    if (this.#session?.startNs !== line.startNs) {
+      this.#endSession();
+      this.#session = { startNs: line.startNs, lines: 0n, damaged: 0n };
+    }
+    if (line.what !== "end") {
+      this.#session.lines += 1n;
+      return;
+    }
+    const missing = line.end.lines - this.#session.lines - this.#session.damaged;
+    if (missing > 0n) this.missing += missing;
+    this.#session = null;
+  }
+
+  #endSession(): void {
+    if (this.#session !== null) this.unended += 1;
+    this.#session = null;
+  }
+
+  #noRecording(): Failure {
+    const empty = this.#line === 0 && this.#begun.length === 0 && !this.#tooLong;
+    return new Failure(`${this.#path}: no recording`, {
+      why: empty ? "it is empty" : "no line of it is one of a recording, or none is whole",
+      hint: noRecording.hint,
+    });
+  }
+
+  #otherVersion({ session: { version } }: Line & { what: "session" }): Failure {
+    return new Failure(`${this.#path}: no usable recording`, {
+      why: `line ${this.#line} is of version ${version}, this tracer-bpf reads ${VERSION}`,
+      hint: "replay it with the tracer-bpf that made it",
+    });
+  }
+}
+
+/** What is said of a file that is none. */
+export const noRecording = {
+  what: "no recording",
+  hint: "make one with: tracer-bpf trace --record FILE",
+};

@@ -16,6 +16,8 @@ typedef __s32 s32;
 typedef __s64 s64;
 
 typedef u64 mono_ns; /* nanoseconds of CLOCK_MONOTONIC */
+/* The same in units of 2^24 ns, about 17 ms; begins anew after 834 days. */
+typedef u32 mono_ticks;
 
 enum tcp_state {
 	TCP_STATE_ESTABLISHED = 1,
@@ -271,6 +273,10 @@ struct event {
 	char comm[16];
 	u32 kind;  /* enum event_kind */
 	u32 flags; /* enum conn_fact */
+	/* Of the process that pid and comm name, at the same moment; they mean nothing where pid is 0. */
+	u32 uid; /* its real user id, in the initial user namespace */
+	mono_ticks owned_at;
+	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
 };
 
 enum sample_state {
@@ -387,7 +393,7 @@ SIZE_IS(struct conn_tuple, 48);
 SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
-SIZE_IS(struct event, 152);
+SIZE_IS(struct event, 168);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);

@@ -19,6 +19,7 @@ export const outputFlags = {
     description: "a column with the seconds since the trace began",
   },
   time: { type: "boolean", alias: "T", description: "a column with the time of day" },
+  "print-uid": { type: "boolean", alias: "U", description: "a column with the user id" },
   "no-header": { type: "boolean", alias: "H", description: "no line with the column names" },
 } as const;
 
@@ -29,6 +30,7 @@ export interface OutputArgs {
   wide?: boolean | undefined;
   timestamp?: boolean | undefined;
   time?: boolean | undefined;
+  "print-uid"?: boolean | undefined;
   "no-header"?: boolean | undefined;
 }
 
@@ -46,6 +48,7 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
     const format = formatOf(name, {
       wide: args.wide === true,
       time: args.time === true,
+      uid: args["print-uid"] === true,
       sinceNs: args.timestamp === true ? startNs : null,
       color: wantsColor(1),
     });
@@ -57,11 +60,11 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
 
 /** Refused rather than ignored: who gives them expects something else than what they would get. */
 const unusedBy: Readonly<
-  Record<FormatName, readonly ("wide" | "timestamp" | "time" | "no-header")[]>
+  Record<FormatName, readonly ("wide" | "timestamp" | "time" | "print-uid" | "no-header")[]>
 > = {
   table: [],
-  json: ["wide", "timestamp", "time", "no-header"],
-  csv: ["wide", "timestamp", "time"],
+  json: ["wide", "timestamp", "time", "print-uid", "no-header"],
+  csv: ["wide", "timestamp", "time", "print-uid"],
 };
 
 function nameOf({ output, json }: OutputArgs, command: string): FormatName {

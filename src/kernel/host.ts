@@ -22,6 +22,8 @@ export interface Host {
   modes: AttachMode[];
   /** Whether programs can be run on request (BPF_PROG_TEST_RUN of raw tracepoint programs). */
   testRun: boolean;
+  /** Those of the programs' optional helpers that this kernel has, by number in enum bpf_func_id. */
+  helpers: ReadonlySet<number>;
   /** null where `modes` has no "kprobe". */
   kprobes: KprobeAttacher | null;
 }
@@ -43,7 +45,8 @@ export function openHost(wanted: AttachMode | "auto"): Host {
     if (wanted !== "tracepoint" && findSymbol("register_kprobe")) throw tracefsMissing(release);
     throw wanted === "auto" ? noWayToAttach(release) : attachModeMissing(wanted, release);
   }
-  return { shim, kernel: { release, version, machine }, modes, testRun, kprobes };
+  const kernel = { release, version, machine };
+  return { shim, kernel, modes, testRun, helpers: helpersOf(shim), kprobes };
 }
 
 /** What openHost would find, without refusing anything and without a change to the host. */
@@ -91,6 +94,14 @@ export function textOf(path: string): string | null {
 function hasTestRun(release: string): boolean {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return Number(major) > 5 || (Number(major) === 5 && Number(minor) >= 10);
+}
+
+/** bpf_get_current_cgroup_id: 4.18 and later, with control groups; what a refusal looks like has changed since. */
+const GET_CURRENT_CGROUP_ID = 80;
+
+function helpersOf(shim: Shim): ReadonlySet<number> {
+  const has = textOf("/proc/self/cgroup") !== null && shim.hasHelper(GET_CURRENT_CGROUP_ID);
+  return new Set(has ? [GET_CURRENT_CGROUP_ID] : []);
 }
 
 function hostFacts(): Omit<LoadFailure, "errno" | "log"> {

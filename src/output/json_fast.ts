@@ -121,10 +121,12 @@ function beginning(event: ConnEvent): Segment {
     ((event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64) & (SLOTS - 1);
   const known = beginnings[slot];
   if (known !== undefined && sameBeginning(known.of, event)) return known.text;
-  const { pid, comm, family, netns } = event;
+  const { pid, family, netns } = event;
   const text = segment(
     `Z","event":"${event.kind}","protocol":"${event.protocol}","pid":${pid}` +
-      `,"comm":${comm === null ? "null" : jsonString(comm)},"family":${family}` +
+      `,"comm":${textOf(event.comm)},"uid":${event.uid ?? null}` +
+      `,"cgroup":${textOf(event.cgroup)},"container":${textOf(event.container)}` +
+      `,"family":${family}` +
       `,"direction":"${event.direction}","netns":${netns}` +
       `,"local":{"address":"${event.local.address}","port":`,
   );
@@ -132,11 +134,17 @@ function beginning(event: ConnEvent): Segment {
   return text;
 }
 
+const textOf = (text: string | null | undefined): string =>
+  typeof text === "string" ? jsonString(text) : "null";
+
 function sameBeginning(a: ConnEvent, b: ConnEvent): boolean {
   return (
     a.pid === b.pid &&
     a.kind === b.kind &&
     a.comm === b.comm &&
+    a.uid === b.uid &&
+    a.cgroup === b.cgroup &&
+    a.container === b.container &&
     a.local.address === b.local.address &&
     a.direction === b.direction &&
     a.netns === b.netns &&

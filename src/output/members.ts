@@ -76,6 +76,27 @@ export const members: readonly Member[] = [
     of: ({ comm }) => comm,
   },
   {
+    name: "uid",
+    description: "real user id of the process, in the initial user namespace",
+    type: "integer",
+    nullable: true,
+    of: ({ uid }) => uid ?? null,
+  },
+  {
+    name: "cgroup",
+    description: "path of its control group, below where the hierarchy is mounted",
+    type: "string",
+    nullable: true,
+    of: ({ cgroup }) => cgroup ?? null,
+  },
+  {
+    name: "container",
+    description: "id of the container that the control group is named after; null also: none",
+    type: "string",
+    nullable: true,
+    of: ({ container }) => container ?? null,
+  },
+  {
     name: "family",
     description: "version of IP; IPv4 over an IPv6 socket is 4",
     type: "integer",

@@ -656,13 +656,16 @@ export const ConnFact = {
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
-export const eventSize = 152;
+export const eventSize = 168;
 export interface Event {
   sk: bigint;
   conn: Conn;
   comm: Uint8Array;
   kind: number;
   flags: number;
+  uid: number;
+  owned_at: number;
+  cgroup_id: bigint;
 }
 export function readEvent(view: DataView, p: number): Event {
   return {
@@ -671,6 +674,9 @@ export function readEvent(view: DataView, p: number): Event {
     comm: bytesAt(view, p + 128, 16).slice(),
     kind: view.getUint32(p + 144, true),
     flags: view.getUint32(p + 148, true),
+    uid: view.getUint32(p + 152, true),
+    owned_at: view.getUint32(p + 156, true),
+    cgroup_id: view.getBigUint64(p + 160, true),
   };
 }
 export function writeEvent(view: DataView, p: number, value: Event): void {
@@ -679,6 +685,9 @@ export function writeEvent(view: DataView, p: number, value: Event): void {
   bytesAt(view, p + 128, 16).set(value.comm);
   view.setUint32(p + 144, value.kind, true);
   view.setUint32(p + 148, value.flags, true);
+  view.setUint32(p + 152, value.uid, true);
+  view.setUint32(p + 156, value.owned_at, true);
+  view.setBigUint64(p + 160, value.cgroup_id, true);
 }
 /** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
 export class EventView implements Event {
@@ -705,6 +714,18 @@ export class EventView implements Event {
   }
   get flags() {
     return this.view.getUint32(this.p + 148, true);
+  }
+  get uid() {
+    return this.view.getUint32(this.p + 152, true);
+  }
+  get owned_at() {
+    return this.view.getUint32(this.p + 156, true);
+  }
+  get cgroup_id() {
+    return this.view.getBigUint64(this.p + 160, true);
+  }
+  get cgroup_id_number() {
+    return this.view.getUint32(this.p + 160, true) + this.view.getUint32(this.p + 164, true) * 4294967296;
   }
 }
 
@@ -855,7 +876,7 @@ export const Offset = {
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
-export const liveSize = 184;
+export const liveSize = 200;
 export interface Live {
   event: Event;
   base_acked: bigint;
@@ -867,20 +888,20 @@ export interface Live {
 export function readLive(view: DataView, p: number): Live {
   return {
     event: readEvent(view, p),
-    base_acked: view.getBigUint64(p + 152, true),
-    base_received: view.getBigUint64(p + 160, true),
-    base_segs_in: view.getUint32(p + 168, true),
-    base_segs_out: view.getUint32(p + 172, true),
-    base_retrans: view.getUint32(p + 176, true),
+    base_acked: view.getBigUint64(p + 168, true),
+    base_received: view.getBigUint64(p + 176, true),
+    base_segs_in: view.getUint32(p + 184, true),
+    base_segs_out: view.getUint32(p + 188, true),
+    base_retrans: view.getUint32(p + 192, true),
   };
 }
 export function writeLive(view: DataView, p: number, value: Live): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 152, value.base_acked, true);
-  view.setBigUint64(p + 160, value.base_received, true);
-  view.setUint32(p + 168, value.base_segs_in, true);
-  view.setUint32(p + 172, value.base_segs_out, true);
-  view.setUint32(p + 176, value.base_retrans, true);
+  view.setBigUint64(p + 168, value.base_acked, true);
+  view.setBigUint64(p + 176, value.base_received, true);
+  view.setUint32(p + 184, value.base_segs_in, true);
+  view.setUint32(p + 188, value.base_segs_out, true);
+  view.setUint32(p + 192, value.base_retrans, true);
 }
 
 export const attemptSize = 24;
@@ -924,7 +945,7 @@ export function writeAccepted(view: DataView, p: number, value: Accepted): void 
   view.setUint32(p + 20, value.gone, true);
 }
 
-export const flowSize = 176;
+export const flowSize = 192;
 export interface Flow {
   event: Event;
   sent_packets: bigint;
@@ -934,16 +955,16 @@ export interface Flow {
 export function readFlow(view: DataView, p: number): Flow {
   return {
     event: readEvent(view, p),
-    sent_packets: view.getBigUint64(p + 152, true),
-    recv_packets: view.getBigUint64(p + 160, true),
-    socket_ino: view.getBigUint64(p + 168, true),
+    sent_packets: view.getBigUint64(p + 168, true),
+    recv_packets: view.getBigUint64(p + 176, true),
+    socket_ino: view.getBigUint64(p + 184, true),
   };
 }
 export function writeFlow(view: DataView, p: number, value: Flow): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 152, value.sent_packets, true);
-  view.setBigUint64(p + 160, value.recv_packets, true);
-  view.setBigUint64(p + 168, value.socket_ino, true);
+  view.setBigUint64(p + 168, value.sent_packets, true);
+  view.setBigUint64(p + 176, value.recv_packets, true);
+  view.setBigUint64(p + 184, value.socket_ino, true);
 }
 
 export const flowKeySize = 56;

@@ -101,7 +101,13 @@ function load(
   groups: readonly (readonly string[])[],
   made: Made,
 ): KernelObject {
-  const spec = { name: "trace", file: traceObject, programs: tracePrograms, ...made };
+  const spec = {
+    name: "trace",
+    file: traceObject,
+    programs: tracePrograms,
+    helpers: host.helpers,
+    ...made,
+  };
   const opened = (some: readonly (readonly string[])[]) =>
     loadObject(host.shim, { ...spec, load: [...needed, ...some.flat()] });
   let tried: { some: readonly (readonly string[])[]; object: KernelObject } | undefined;

@@ -15,28 +15,36 @@ import {
   type Event,
 } from "../record/layout.gen.ts";
 import { recurring } from "../record/recurring.ts";
+import type { Group, Owned } from "./groups.ts";
 import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
 
 export interface Known {
   tcp: KnownTotals;
   udp: KnownFlowTotals;
+  /** Where the process of an event was: see groups.ts. */
+  groupOf(pid: number | null, event: Owned): Group;
 }
 
 export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEvent {
   const event = asView(of);
   const { tup, conn_stats: stats } = event.conn;
-  const { metadata, pid, netns } = tup;
+  const { metadata, netns } = tup;
+  const pid = tup.pid || null;
   const tcp = (metadata & ConnMetadata.METADATA_TCP) !== 0;
   const addressAt = (metadata & ConnMetadata.METADATA_IPV6) !== 0 ? ipv6At : ipv4At;
   const local = addressAt(tup.view, tup.p);
   const remote = addressAt(tup.view, tup.p + REMOTE);
+  const group = known.groupOf(pid, event);
   const shown: TracedEvent = {
     kind,
     cookie: stats.cookie,
     protocol: tcp ? "tcp" : "udp",
     atNs: stats.timestamp,
-    pid: pid === 0 ? null : pid,
-    comm: pid === 0 ? null : commAt(event.view, event.p + COMM),
+    pid,
+    comm: pid === null ? null : commAt(event.view, event.p + COMM),
+    uid: pid === null ? null : event.uid,
+    cgroup: group.cgroup,
+    container: group.container,
     family: local.family,
     direction: directionOf(stats.direction),
     netns: netns === 0 ? null : netns,

@@ -23,10 +23,12 @@ import {
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
-import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
+import { kindAt, kindOf, pidAt, toConnEvent, type Known } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
+import { Groups } from "./groups.ts";
+import { groupSource } from "./group_source.ts";
 import { listOpen } from "./listing.ts";
 import { ACCEPT_UNKNOWN, countLosses, DATAGRAMS_MISSED, type LossCount } from "./losses.ts";
 import { meanwhile } from "./meanwhile.ts";
@@ -284,11 +286,16 @@ function close(host: Host, { object, rings }: Attached): void {
 
 function running(of: Running): Trace {
   const { host, mode, object, rings, tgid, udp, drain, report, description, notes } = of;
-  const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
   const queue = new EventQueue();
   for (const event of of.early) queue.push(event);
   /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
   const between = meanwhile(() => drain.into(queue));
+  const groups = new Groups(groupSource(tgid, between));
+  const known: Known = {
+    tcp: knownTotals(report),
+    udp: udp ?? { bytes: false, packets: false },
+    groupOf: (pid, event) => groups.of(pid, event),
+  };
   const flowMaps = flowSource(host.shim, object, mode, between);
   const flows = udp && new Flows(flowMaps, of.flowTimeouts);
   const opens = new Opens();
@@ -352,6 +359,7 @@ function running(of: Running): Trace {
   };
 
   const pollInto = (sink: EventSink, last: boolean): void => {
+    groups.renew();
     drain.into(queue);
     const show: Show = (event, kind) => {
       if (!isOwn(event) && samples?.shown(event) !== false)

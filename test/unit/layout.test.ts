@@ -74,6 +74,9 @@ const event: fc.Arbitrary<Event> = fc.record({
   comm: fc.uint8Array({ minLength: 16, maxLength: 16 }),
   kind: u32,
   flags: u32,
+  uid: u32,
+  owned_at: u32,
+  cgroup_id: u64,
 });
 
 test("an event written at any place in a buffer is read back", () => {

@@ -18,6 +18,9 @@ export interface Event {
   protocol: "tcp" | "udp";
   pid: number | null;
   comm: string | null;
+  uid: number | null;
+  cgroup: string | null;
+  container: string | null;
   family: 4 | 6;
   direction: "outgoing" | "incoming" | "unknown";
   netns: number | null;

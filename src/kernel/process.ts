@@ -1,0 +1,32 @@
+/** What /proc tells of one process. Each throws where the process is gone, unless it says otherwise. */
+import { readFileSync } from "node:fs";
+import { cgroupIdAt } from "./cgroups.ts";
+import { parseProcessGroups, parseStartTicks, parseUid, type ProcessGroups } from "./proc_text.ts";
+import { monotonicOfBoottime } from "./clock.ts";
+
+/** USER_HZ, the same on every architecture here: /proc counts in hundredths of a second. */
+const NS_PER_TICK = 10_000_000n;
+
+/** When it began, on the monotonic clock, to 10 ms. */
+export function startedNs(pid: number): bigint {
+  const ticks = parseStartTicks(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  if (ticks === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
+  return monotonicOfBoottime(ticks * NS_PER_TICK);
+}
+
+/** Real user id, in the user namespace of the tool. */
+export function uidOf(pid: number): number {
+  const uid = parseUid(readFileSync(`/proc/${pid}/status`, "latin1"));
+  if (uid === null) throw new RangeError(`/proc/${pid}/status has no Uid`);
+  return uid;
+}
+
+/** Where it is in each hierarchy, as seen from the tool's own cgroup namespace; latin1. */
+export const groupsOf = (pid: number): ProcessGroups =>
+  parseProcessGroups(readFileSync(`/proc/${pid}/cgroup`, "latin1"));
+
+/** The id that the kernel gives its control group of version 2; `null`: not known. */
+export function cgroupIdOf(pid: number): bigint | null {
+  const { v2 } = groupsOf(pid);
+  return v2 === null ? null : cgroupIdAt(Buffer.from(v2, "latin1"));
+}

@@ -1,7 +1,7 @@
 /** Which process holds a socket: looked up in /proc, for the tracepoint mode, where no probe sees accept(2). */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { monotonicTicks } from "./clock.ts";
-import { cgroupIdOf, startedNs, uidOf } from "./process.ts";
+import { cgroupIdOf, lifeOf, uidOf } from "./process.ts";
 
 export interface Owner {
   /** As /proc numbers it: the tool's own pid namespace. */
@@ -76,7 +76,7 @@ function ownerOf(pid: number): Owner | null {
       uid: uidOf(pid),
       cgroup_id: cgroupIdOf(pid) ?? 0n,
       owned_at: monotonicTicks(),
-      startedNs: startedNs(pid),
+      startedNs: lifeOf(pid).startedNs,
     };
   } catch {
     return null;

@@ -58,16 +58,27 @@ export function parseUid(status: string): number | null {
   return uid === undefined ? null : Number(uid);
 }
 
-/**
- * When the process began, in hundredths of a second since boot, from the text of /proc/PID/stat. Its name stands in
- * parentheses and may hold any of both; starttime is field 22, the 20th behind it.
- */
-export function parseStartTicks(stat: string): bigint | null {
-  const field = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  return field !== undefined && /^\d+$/.test(field) ? BigInt(field) : null;
+export interface ProcessStat {
+  /** When it began, in hundredths of a second since boot. */
+  startTicks: bigint;
+  /** On its way out, or a zombie: hierarchies of version 1 show it at their root by now. */
+  exiting: boolean;
+}
+
+/** From the text of /proc/PID/stat, whose second field is the name in parentheses and may hold any of both. */
+export function parseStat(stat: string): ProcessStat | null {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [flags, starttime] = [fields[FLAGS - 3], fields[STARTTIME - 3]];
+  if (flags === undefined || starttime === undefined || !/^\d+$/.test(starttime)) return null;
+  return { startTicks: BigInt(starttime), exiting: (Number(flags) & PF_EXITING) !== 0 };
 }
 
 // --- internal ---
+
+/** As proc(5) numbers the fields. */
+const FLAGS = 9;
+const STARTTIME = 22;
+const PF_EXITING = 4;
 
 /** A controller mounted together with others is named with them: `cpu,cpuacct`. */
 function rankOf(controllers: string): number {

@@ -1,17 +1,23 @@
 /** What /proc tells of one process. Each throws where the process is gone, unless it says otherwise. */
 import { readFileSync } from "node:fs";
 import { cgroupIdAt } from "./cgroups.ts";
-import { parseProcessGroups, parseStartTicks, parseUid, type ProcessGroups } from "./proc_text.ts";
+import { parseProcessGroups, parseStat, parseUid, type ProcessGroups } from "./proc_text.ts";
 import { monotonicOfBoottime } from "./clock.ts";
 
 /** USER_HZ, the same on every architecture here: /proc counts in hundredths of a second. */
 const NS_PER_TICK = 10_000_000n;
 
-/** When it began, on the monotonic clock, to 10 ms. */
-export function startedNs(pid: number): bigint {
-  const ticks = parseStartTicks(readFileSync(`/proc/${pid}/stat`, "latin1"));
-  if (ticks === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
-  return monotonicOfBoottime(ticks * NS_PER_TICK);
+export interface Life {
+  /** When it began, on the monotonic clock, to 10 ms. */
+  startedNs: bigint;
+  /** See ProcessStat. */
+  exiting: boolean;
+}
+
+export function lifeOf(pid: number): Life {
+  const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  if (stat === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
+  return { startedNs: monotonicOfBoottime(stat.startTicks * NS_PER_TICK), exiting: stat.exiting };
 }
 
 /** Real user id, in the user namespace of the tool. */

@@ -1,7 +1,7 @@
 /** Where control groups are asked for: their file system, and /proc. */
 import { cgroupMounts, cgroupPathOf } from "../kernel/cgroups.ts";
 import { monotonicNs } from "../kernel/clock.ts";
-import { groupsOf, startedNs } from "../kernel/process.ts";
+import { groupsOf, lifeOf } from "../kernel/process.ts";
 import { readText } from "../record/comm.ts";
 import type { GroupSource } from "./groups.ts";
 
@@ -19,9 +19,9 @@ export function groupSource(tgid: number, between: () => void): GroupSource {
       if (tgid !== process.pid) return null;
       between();
       try {
-        // When it began comes last: if another one has got the number meanwhile, it began too late.
+        // Its life comes last: whoever has got the number meanwhile began too late, and an end is seen.
         const { v2, v1 } = groupsOf(pid);
-        return { v2: textOf(v2), v1: textOf(v1), startedNs: startedNs(pid) };
+        return { v2: textOf(v2), v1: textOf(v1), ...lifeOf(pid) };
       } catch {
         return null;
       }

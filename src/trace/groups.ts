@@ -14,6 +14,8 @@ export interface Group {
 export interface Placed {
   /** When it began, nanoseconds of CLOCK_MONOTONIC, to 10 ms. */
   startedNs: bigint;
+  /** On its way out: then hierarchies of version 1 have let go of it. */
+  exiting: boolean;
   /** Its path in the hierarchy of version 2, and that in the most telling one of version 1. */
   v2: string | null;
   v1: string | null;
@@ -39,15 +41,17 @@ export interface Owned {
 
 const UNKNOWN: Group = { cgroup: null, container: null };
 
-/** Groups that are remembered by id, which is not given again; beyond it they are asked for anew. */
-const GROUPS_MAX = 65_536;
+/** As many are remembered of each kind; beyond it they are asked for anew. */
+const REMEMBERED_MAX = 65_536;
 
 export class Groups {
   readonly #source: GroupSource;
-  /** `null`: /proc is to be asked. */
+  /** By id, which is not given again. `null`: /proc is to be asked. */
   readonly #byId = new Map<number, Group | null>();
   /** Only for one poll: a process may be moved, and its pid used again. */
   readonly #byPid = new Map<number, { startedNs: bigint; group: Group } | null>();
+  /** What /proc told, by process and moment: a close has those of its connect, and the process may be gone by then. */
+  readonly #byMoment = new Map<number, Group>();
 
   constructor(source: GroupSource) {
     this.#source = source;
@@ -71,16 +75,25 @@ export class Groups {
     const path = this.#source.pathOf(id);
     const everybody = this.#source.mixed && path === "/";
     const group = path === undefined || everybody ? null : groupAt(path);
-    if (this.#byId.size >= GROUPS_MAX) this.#byId.clear();
-    this.#byId.set(key, group);
+    remember(this.#byId, key, group);
     return group;
   }
 
   #ofProcess(pid: number, ownedAt: number): Group {
+    const moment = pid * 2 ** 31 + (ownedAt & 0x7fff_ffff);
+    const known = this.#byMoment.get(moment) ?? this.#look(pid, ownedAt);
+    if (known !== UNKNOWN) remember(this.#byMoment, moment, known);
+    return known;
+  }
+
+  #look(pid: number, ownedAt: number): Group {
     let found = this.#byPid.get(pid);
     if (found === undefined) {
       const placed = this.#source.process(pid);
-      found = placed && { startedNs: placed.startedNs, group: groupAt(pathOf(placed)) };
+      found = placed && {
+        startedNs: placed.startedNs,
+        group: groupAt(pathOf(placed, this.#source.mixed)),
+      };
       this.#byPid.set(pid, found);
     }
     // One that began later has only got its number.
@@ -92,11 +105,18 @@ export class Groups {
 
 // --- internal ---
 
+function remember<T>(known: Map<number, T>, key: number, value: T): void {
+  if (known.size >= REMEMBERED_MAX) known.clear();
+  known.set(key, value);
+}
+
 const groupAt = (cgroup: string | null): Group =>
   cgroup === null ? UNKNOWN : { cgroup, container: containerOf(cgroup) };
 
-const pathOf = ({ v2, v1 }: Placed): string | null =>
-  v2 === null || (v2 === "/" && v1 !== null) ? v1 : v2;
+function pathOf({ v2, v1, exiting }: Placed, mixed: boolean): string | null {
+  if (v2 !== null && (v2 !== "/" || !mixed)) return v2;
+  return exiting ? null : (v1 ?? v2);
+}
 
 /** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
 function endOf(ticks: number, nowNs: bigint): bigint {

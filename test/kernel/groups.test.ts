@@ -5,7 +5,7 @@ import { traceObject } from "../../src/embedded.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import { loadObject } from "../../src/kernel/object.ts";
 import { Offset, tracePrograms } from "../../src/record/layout.gen.ts";
-import * as programs from "../../src/trace/programs.ts";
+import { acceptPoints, kprobes, tracepoints } from "../../src/trace/programs.ts";
 import {
   expectFlowOpen,
   expectFlowClosed,
@@ -132,10 +132,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test("the programs load as well where the kernel has no helper for the group", () => {
     const host = openHost(mode);
-    const load = [
-      ...programs[`${mode}s`],
-      ...(mode === "kprobe" ? [programs.acceptPoints[0]!] : []),
-    ];
+    const load = mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints;
     const constants = new Map(Object.values(Offset).map((id) => [id as number, 0n]));
     const spec = { name: "trace", file: traceObject, programs: tracePrograms, constants };
     for (const helpers of [host.helpers, new Set<number>()]) {

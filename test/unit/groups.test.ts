@@ -38,6 +38,7 @@ function groupsOf({ mixed = false, paths = {}, processes = {} }: World) {
 const docker = "ab".repeat(32);
 const process = (startedNs: bigint, v2: string | null, v1: string | null = null): Placed => ({
   startedNs,
+  exiting: false,
   v2,
   v1,
 });
@@ -62,17 +63,35 @@ test("without a process there is no group", () => {
 });
 
 test("an older kernel, and a host that does not tell paths: /proc, once a poll", () => {
-  const { groups, asked } = groupsOf({
-    processes: { 5: process(NOW_NS - 100n * TICK, "/a", "/b") },
-  });
+  const { groups, asked } = groupsOf({ processes: { 5: process(0n, "/a", "/b") } });
   for (const id of [0n, 9n]) {
-    expect(groups.of(5, event(id))).toEqual({ cgroup: "/a", container: null });
-    expect(groups.of(6, event(id))).toEqual(nothing);
+    expect(groups.of(5, event(id, 1n)).cgroup).toBe("/a");
+    expect(groups.of(5, event(id, 2n)).cgroup).toBe("/a");
+    expect(groups.of(6, event(id, 1n))).toEqual(nothing);
   }
   expect(asked).toEqual([5, 6, "id 9"]);
   groups.renew();
-  groups.of(5, event(9n));
+  groups.of(5, event(9n, 3n));
   expect(asked).toEqual([5, 6, "id 9", 5]);
+});
+
+test("hierarchies of version 1 have let go of a process that is on its way out", () => {
+  const exiting = (v2: string | null) => ({ ...process(0n, v2, "/"), exiting: true });
+  const processes = { 5: exiting("/"), 6: exiting(null), 7: exiting("/a") };
+  const { groups } = groupsOf({ mixed: true, processes });
+  expect([5, 6, 7].map((pid) => groups.of(pid, event(0n)).cgroup)).toEqual([null, null, "/a"]);
+});
+
+test("the close of a connection whose process has ended has what its connect had", () => {
+  const processes: Record<number, Placed> = { 5: process(0n, "/", "/v1") };
+  const { groups } = groupsOf({ mixed: true, paths: { 1: "/" }, processes });
+  const [connect, other] = [event(1n, 10n), event(1n, 3n)];
+  expect(groups.of(5, connect).cgroup).toBe("/v1");
+  delete processes[5];
+  groups.renew();
+  expect(groups.of(5, { ...connect }).cgroup).toBe("/v1");
+  expect(groups.of(5, other)).toEqual(nothing);
+  expect(groups.of(6, connect)).toEqual(nothing);
 });
 
 test("beside version 1, the root of version 2 says nothing", () => {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import {
   parseCgroupMounts,
   parseProcessGroups,
-  parseStartTicks,
+  parseStat,
   parseUid,
 } from "../../src/kernel/proc_text.ts";
 
@@ -64,14 +64,15 @@ test("the real user id is the first of four", () => {
   expect(parseUid("")).toBeNull();
 });
 
-test("the start is found behind any name", () => {
-  const stat = (name: string) =>
-    `17 (${name}) S 1 17 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3`;
+test("start and flags are found behind any name", () => {
+  const stat = (name: string, flags = 4194560) =>
+    `17 (${name}) S 1 17 17 0 -1 ${flags} 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3`;
   fc.assert(
     fc.property(fc.string({ maxLength: 15 }), (name) => {
-      expect(parseStartTicks(stat(name))).toBe(98765n);
+      expect(parseStat(stat(name))).toEqual({ startTicks: 98765n, exiting: false });
     }),
   );
-  expect(parseStartTicks(stat(") R 1 (x) 2 )"))).toBe(98765n);
-  expect(parseStartTicks("17 (x) S 1 17")).toBeNull();
+  expect(parseStat(stat(") Z 1 (x) 4 )"))).toEqual({ startTicks: 98765n, exiting: false });
+  expect(parseStat(stat("x", 4228108))?.exiting).toBe(true);
+  expect(parseStat("17 (x) S 1 17")).toBeNull();
 });

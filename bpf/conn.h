@@ -5,6 +5,7 @@
 
 #include "maps.h"
 #include "offsets.h"
+#include "program.h"
 #include "totals.h"
 
 #define V4_MAPPED                                                                                  \
@@ -101,6 +102,7 @@ inline_always void own_by_current(struct event *event)
 	event->conn.tup.pid = bpf_get_current_pid_tgid() >> 32;
 	event->uid = bpf_get_current_uid_gid();
 	event->owned_at = bpf_ktime_get_ns() >> 24;
+	event->program = current_program(0);
 	event->cgroup_id = helper_or_0(BPF_FUNC_get_current_cgroup_id);
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 }

@@ -277,6 +277,7 @@ struct event {
 	u32 uid; /* its real user id, in the initial user namespace */
 	mono_ticks owned_at;
 	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
+	u64 program;   /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 };
 
 enum sample_state {
@@ -326,6 +327,7 @@ enum loss {
 	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be remembered */
 	LOSS_FAILURE_UNKNOWN,	  /* a failure whose errno could not be read */
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
+	LOSS_PROGRAM_MAP_FULL,	  /* no loss of an event: a command line that was not kept */
 	LOSS_MAX,
 };
 
@@ -383,6 +385,9 @@ enum offset {
 	OFFSET_PROTOCOL_MASK,
 	/* In struct sk_buff, between the headers and head. */
 	OFFSET_SKB_END,
+	/* Of task_struct and mm_struct, found only where command lines are asked for: see src/guess/program.ts. */
+	OFFSET_TASK_MM,
+	OFFSET_MM_ARG_START,
 	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT (before 4.18), so a packet is a datagram. */
 	OFFSET_GSO_SEGS,
 	OFFSET_MAX,
@@ -393,7 +398,7 @@ SIZE_IS(struct conn_tuple, 48);
 SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
-SIZE_IS(struct event, 168);
+SIZE_IS(struct event, 176);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);

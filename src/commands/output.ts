@@ -32,6 +32,7 @@ export interface OutputArgs {
   time?: boolean | undefined;
   "print-uid"?: boolean | undefined;
   "no-header"?: boolean | undefined;
+  args?: boolean | undefined;
 }
 
 /** Checks them now; the format is made once it is known when the trace began. */
@@ -49,6 +50,7 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
       wide: args.wide === true,
       time: args.time === true,
       uid: args["print-uid"] === true,
+      args: args.args === true,
       sinceNs: args.timestamp === true ? startNs : null,
       color: wantsColor(1),
     });

@@ -59,6 +59,7 @@ export const traceCommand = command({
       description: "also show open connections that have moved something, so often: 1s, 50ms",
     },
     ...expectFlags,
+    args: { type: "boolean", description: "also show the command line of each process" },
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -106,6 +107,7 @@ export const traceCommand = command({
       attach: attachMode(args.attach),
       debug: args.debug === true,
       sampling: intervalMs !== null,
+      args: args.args === true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),

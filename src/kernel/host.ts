@@ -96,12 +96,22 @@ function hasTestRun(release: string): boolean {
   return Number(major) > 5 || (Number(major) === 5 && Number(minor) >= 10);
 }
 
-/** bpf_get_current_cgroup_id: 4.18 and later, with control groups; what a refusal looks like has changed since. */
-const GET_CURRENT_CGROUP_ID = 80;
+/** Those the programs have placeholders for, with the version they came with. To add one, add a row. */
+const OPTIONAL_HELPERS = {
+  /** 4.8 */
+  get_current_task: 35,
+  /** 4.18, with control groups */
+  get_current_cgroup_id: 80,
+} as const;
 
+/** Kernels before 4.17 cannot be asked, and count as having none: their command lines come from /proc. */
 function helpersOf(shim: Shim): ReadonlySet<number> {
-  const has = textOf("/proc/self/cgroup") !== null && shim.hasHelper(GET_CURRENT_CGROUP_ID);
-  return new Set(has ? [GET_CURRENT_CGROUP_ID] : []);
+  const helpers = new Set<number>();
+  for (const helper of Object.values(OPTIONAL_HELPERS))
+    if (shim.hasHelper(helper)) helpers.add(helper);
+  // What a refusal looks like has changed since, so that it may not be recognised.
+  if (textOf("/proc/self/cgroup") === null) helpers.delete(OPTIONAL_HELPERS.get_current_cgroup_id);
+  return helpers;
 }
 
 function hostFacts(): Omit<LoadFailure, "errno" | "log"> {

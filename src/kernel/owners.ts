@@ -1,7 +1,7 @@
 /** Which process holds a socket: looked up in /proc, for the tracepoint mode, where no probe sees accept(2). */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { monotonicTicks } from "./clock.ts";
-import { cgroupIdOf, lifeOf, uidOf } from "./process.ts";
+import { cgroupIdOf, commOf, lifeOf, uidOf } from "./process.ts";
 
 export interface Owner {
   /** As /proc numbers it: the tool's own pid namespace. */
@@ -11,6 +11,8 @@ export interface Owner {
   uid: number;
   /** Of its control group of version 2; 0: it is not known. */
   cgroup_id: bigint;
+  /** Of its command line, which /proc has: see struct event. */
+  program: bigint;
   /** When it was found to be there. */
   owned_at: number;
   /** On the monotonic clock, to 10 ms: when the process began. */
@@ -69,12 +71,12 @@ function* socketsOf(pid: number): Iterable<number> {
 
 function ownerOf(pid: number): Owner | null {
   try {
-    const comm = readFileSync(`/proc/${pid}/comm`);
     return {
       pid,
-      comm: comm.subarray(0, comm.length - 1),
+      comm: commOf(pid),
       uid: uidOf(pid),
       cgroup_id: cgroupIdOf(pid) ?? 0n,
+      program: 0n,
       owned_at: monotonicTicks(),
       startedNs: lifeOf(pid).startedNs,
     };

@@ -73,11 +73,22 @@ export function parseStat(stat: string): ProcessStat | null {
   return { startTicks: BigInt(starttime), exiting: (Number(flags) & PF_EXITING) !== 0 };
 }
 
+/**
+ * start_stack, arg_start, arg_end, env_start, env_end from the text of /proc/self/stat: where the process has them in its
+ * memory. `null`: this kernel does not tell (0 to those who may not know).
+ */
+export function parseMemoryMarks(stat: string): bigint[] | null {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const marks = MEMORY_MARKS.map((field) => fields[field - 3] ?? "");
+  return marks.every((mark) => /^[1-9]\d*$/.test(mark)) ? marks.map(BigInt) : null;
+}
+
 // --- internal ---
 
 /** As proc(5) numbers the fields. */
 const FLAGS = 9;
 const STARTTIME = 22;
+const MEMORY_MARKS = [28, 48, 49, 50, 51];
 const PF_EXITING = 4;
 
 /** A controller mounted together with others is named with them: `cpu,cpuacct`. */

@@ -1,5 +1,5 @@
 /** What /proc tells of one process. Each throws where the process is gone, unless it says otherwise. */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { cgroupIdAt } from "./cgroups.ts";
 import { parseProcessGroups, parseStat, parseUid, type ProcessGroups } from "./proc_text.ts";
 import { monotonicOfBoottime } from "./clock.ts";
@@ -35,4 +35,24 @@ export const groupsOf = (pid: number): ProcessGroups =>
 export function cgroupIdOf(pid: number): bigint | null {
   const { v2 } = groupsOf(pid);
   return v2 === null ? null : cgroupIdAt(Buffer.from(v2, "latin1"));
+}
+
+/** Its command name, without the line break. */
+export function commOf(pid: number): Uint8Array {
+  const comm = readFileSync(`/proc/${pid}/comm`);
+  return comm.subarray(0, comm.length - 1);
+}
+
+/** As much of a command line as is read: some are megabytes long. */
+const COMMAND_LINE_MAX = 4096;
+
+/** Its arguments as they are now, each ended by NUL; empty for a thread of the kernel. */
+export function commandLineOf(pid: number): Uint8Array {
+  const file = openSync(`/proc/${pid}/cmdline`, "r");
+  try {
+    const bytes = new Uint8Array(COMMAND_LINE_MAX);
+    return bytes.subarray(0, readSync(file, bytes, 0, COMMAND_LINE_MAX, null));
+  } finally {
+    closeSync(file);
+  }
 }

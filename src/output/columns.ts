@@ -46,6 +46,13 @@ export const uidColumn: Column = {
   cell: ({ uid }) => uid?.toString() ?? unknown,
 };
 
+/** The last one: it is as long as it is. */
+export const argsColumn: Column = {
+  title: "ARGS",
+  width: 4,
+  cell: ({ args }) => (args ? escapeText(args) : unknown),
+};
+
 /** As many characters of an id as engines show themselves. */
 const SHORT_ID = 12;
 

@@ -26,7 +26,14 @@ export interface Format {
   ): boolean;
 }
 
-const plain: TextOptions = { wide: false, time: false, uid: false, sinceNs: null, color: false };
+const plain: TextOptions = {
+  wide: false,
+  time: false,
+  uid: false,
+  args: false,
+  sinceNs: null,
+  color: false,
+};
 
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {

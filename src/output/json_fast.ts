@@ -126,6 +126,7 @@ function beginning(event: ConnEvent): Segment {
     `Z","event":"${event.kind}","protocol":"${event.protocol}","pid":${pid}` +
       `,"comm":${textOf(event.comm)},"uid":${event.uid ?? null}` +
       `,"cgroup":${textOf(event.cgroup)},"container":${textOf(event.container)}` +
+      (event.args === undefined ? "" : `,"args":${textOf(event.args)}`) +
       `,"family":${family}` +
       `,"direction":"${event.direction}","netns":${netns}` +
       `,"local":{"address":"${event.local.address}","port":`,
@@ -145,6 +146,7 @@ function sameBeginning(a: ConnEvent, b: ConnEvent): boolean {
     a.uid === b.uid &&
     a.cgroup === b.cgroup &&
     a.container === b.container &&
+    a.args === b.args &&
     a.local.address === b.local.address &&
     a.direction === b.direction &&
     a.netns === b.netns &&

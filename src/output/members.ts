@@ -97,6 +97,14 @@ export const members: readonly Member[] = [
     of: ({ container }) => container ?? null,
   },
   {
+    name: "args",
+    description: "its command line, a blank between two arguments; only with --args",
+    type: "string",
+    nullable: true,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ args }) => args,
+  },
+  {
     name: "family",
     description: "version of IP; IPv4 over an IPv6 socket is 4",
     type: "integer",

@@ -2,7 +2,15 @@
 
 import { styleText } from "node:util";
 import type { ConnEvent } from "../conn/event.ts";
-import { narrow, sinceColumn, timeColumn, uidColumn, wide, type Column } from "./columns.ts";
+import {
+  argsColumn,
+  narrow,
+  sinceColumn,
+  timeColumn,
+  uidColumn,
+  wide,
+  type Column,
+} from "./columns.ts";
 
 export interface TextOptions {
   /** Everything, exact; else what fits 80 columns. */
@@ -11,16 +19,19 @@ export interface TextOptions {
   time: boolean;
   /** A column with the user id; the wide table always has it. */
   uid: boolean;
+  /** A last column with the command line. */
+  args: boolean;
   /** A column with the seconds since this reading of the monotonic clock; `null` for none. */
   sinceNs: bigint | null;
   color: boolean;
 }
 
-export function textFormat({ wide: all, time, uid, sinceNs, color }: TextOptions) {
+export function textFormat({ wide: all, time, uid, args, sinceNs, color }: TextOptions) {
   const columns = [
     ...(sinceNs === null ? [] : [sinceColumn(sinceNs)]),
     ...(time && !all ? [timeColumn] : []),
     ...(all ? wide : uid ? withUid(narrow) : narrow),
+    ...(args ? [argsColumn] : []),
   ];
   const paint = (style: "bold" | "red", line: string) =>
     color ? styleText(style, line, { validateStream: false }) : line;

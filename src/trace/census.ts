@@ -6,7 +6,7 @@ import { ConnDirection, ConnMetadata, type ConnTuple, type Event } from "../reco
 const TCP_LISTEN = 10;
 
 /** The process of an event, and what is known of it. */
-export interface Owner extends Pick<Event, "comm" | "uid" | "cgroup_id" | "owned_at"> {
+export interface Owner extends Pick<Event, "comm" | "uid" | "cgroup_id" | "owned_at" | "program"> {
   pid: number;
 }
 
@@ -72,13 +72,15 @@ export class Census {
   }
 }
 
-export function ownedBy(event: Event, { pid, comm, uid, cgroup_id, owned_at }: Owner): Event {
+export function ownedBy(event: Event, owner: Owner): Event {
+  const { pid, comm, uid, cgroup_id, owned_at, program } = owner;
   const conn = { ...event.conn, tup: { ...event.conn.tup, pid } };
-  return { ...event, comm, uid, cgroup_id, owned_at, conn };
+  return { ...event, comm, uid, cgroup_id, owned_at, program, conn };
 }
 
-export function ownerOf({ conn: { tup }, comm, uid, cgroup_id, owned_at }: Event): Owner {
-  return { pid: tup.pid, comm, uid, cgroup_id, owned_at };
+export function ownerOf(event: Event): Owner {
+  const { comm, uid, cgroup_id, owned_at, program } = event;
+  return { pid: event.conn.tup.pid, comm, uid, cgroup_id, owned_at, program };
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   type Event,
 } from "../record/layout.gen.ts";
 import { recurring } from "../record/recurring.ts";
+import type { Asked } from "./command_lines.ts";
 import type { Group, Owned } from "./groups.ts";
 import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
 
@@ -23,6 +24,8 @@ export interface Known {
   udp: KnownFlowTotals;
   /** Where the process of an event was: see groups.ts. */
   groupOf(pid: number | null, event: Owned): Group;
+  /** Its command line, where they are asked for: see command_lines.ts. */
+  argsOf?(pid: number | null, event: Asked): string | null;
 }
 
 export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEvent {
@@ -51,6 +54,7 @@ export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEve
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
   };
+  if (known.argsOf !== undefined) shown.args = known.argsOf(pid, event);
   if (hasFailed(event, kind)) shown.failure = event.conn.tcp_stats.failure_reason || null;
   if (kind === "close" || openWithTotals(event.kind))
     shown.totals = tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp);

@@ -10,12 +10,16 @@ export interface Group {
   container: string | null;
 }
 
-/** A process as it is now. */
-export interface Placed {
+/** How long a process has been there. */
+export interface Life {
   /** When it began, nanoseconds of CLOCK_MONOTONIC, to 10 ms. */
   startedNs: bigint;
-  /** On its way out: then hierarchies of version 1 have let go of it. */
+  /** On its way out: then hierarchies of version 1, and its memory, have let go of it. */
   exiting: boolean;
+}
+
+/** A process as it is now. */
+export interface Placed extends Life {
   /** Its path in the hierarchy of version 2, and that in the most telling one of version 1. */
   v2: string | null;
   v1: string | null;
@@ -103,6 +107,12 @@ export class Groups {
   }
 }
 
+/** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
+export function endOf(ticks: number, nowNs: bigint): bigint {
+  const age = BigInt.asUintN(32, (nowNs >> 24n) - BigInt(ticks));
+  return (((nowNs >> 24n) - age + 1n) << 24n) - 1n;
+}
+
 // --- internal ---
 
 function remember<T>(known: Map<number, T>, key: number, value: T): void {
@@ -116,10 +126,4 @@ const groupAt = (cgroup: string | null): Group =>
 function pathOf({ v2, v1, exiting }: Placed, mixed: boolean): string | null {
   if (v2 !== null && (v2 !== "/" || !mixed)) return v2;
   return exiting ? null : (v1 ?? v2);
-}
-
-/** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
-function endOf(ticks: number, nowNs: bigint): bigint {
-  const age = BigInt.asUintN(32, (nowNs >> 24n) - BigInt(ticks));
-  return (((nowNs >> 24n) - age + 1n) << 24n) - 1n;
 }

@@ -23,6 +23,9 @@ import {
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
+import { argsFromProc, askForArgs, checkedCommands } from "./args.ts";
+import { CommandLines } from "./command_lines.ts";
+import { commandSource } from "./command_source.ts";
 import { kindAt, kindOf, pidAt, toConnEvent, type Known } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
@@ -67,6 +70,8 @@ export interface TraceOptions {
   maxConnections?: number;
   /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
   sampling?: boolean | "probe";
+  /** Whether each event has the command line of its process. */
+  args?: boolean;
   debug: boolean;
 }
 
@@ -113,6 +118,7 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
   const made = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  if (options.args) askForArgs(host, report.attach, made, notes);
   const attached = openFirst(host, report, made, notes);
   const listing = listOpen({ host, ...attached });
   notes.push(...listing.notes);
@@ -120,9 +126,9 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const what = attached.udp === null ? "TCP" : "TCP and UDP";
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
-  const { self = false, sampling = false } = options;
+  const { self = false, sampling = false, args = false } = options;
   const { udp: directions } = listing;
-  const about = { report, directions, flowTimeouts, description, notes, self, sampling };
+  const about = { report, directions, flowTimeouts, description, notes, self, sampling, args };
   return running({ host, ...attached, early, ...about });
 }
 
@@ -177,6 +183,7 @@ interface Running extends Checked {
   notes: string[];
   self: boolean;
   sampling: boolean | "probe";
+  args: boolean;
 }
 
 async function offsetsFor(
@@ -249,6 +256,7 @@ function openChecked(
           notes.push(
             `connects that fail before a SYN is sent are not shown: ${attached.attemptsRefused}`,
           );
+        if (attached.argsRefused !== null) notes.push(argsFromProc(attached.argsRefused));
         return { object, rings, tgid: check.tgid, udp: checked.known, drain, early };
       }
       last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
@@ -290,11 +298,13 @@ function running(of: Running): Trace {
   for (const event of of.early) queue.push(event);
   /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
   const between = meanwhile(() => drain.into(queue));
+  const commands = of.args ? commandLines(of, between) : null;
   const groups = new Groups(groupSource(tgid, between));
   const known: Known = {
     tcp: knownTotals(report),
     udp: udp ?? { bytes: false, packets: false },
     groupOf: (pid, event) => groups.of(pid, event),
+    ...(commands === null ? {} : { argsOf: (pid, event) => commands.of(pid, event) }),
   };
   const flowMaps = flowSource(host.shim, object, mode, between);
   const flows = udp && new Flows(flowMaps, of.flowTimeouts);
@@ -360,6 +370,7 @@ function running(of: Running): Trace {
 
   const pollInto = (sink: EventSink, last: boolean): void => {
     groups.renew();
+    commands?.renew();
     drain.into(queue);
     const show: Show = (event, kind) => {
       if (!isOwn(event) && samples?.shown(event) !== false)
@@ -404,6 +415,12 @@ function running(of: Running): Trace {
       close(host, { object, rings });
     },
   };
+}
+
+function commandLines(of: Running, between: () => void): CommandLines {
+  const { host, object, tgid, early, notes } = of;
+  const source = commandSource(host.shim, object, tgid, between);
+  return new CommandLines(checkedCommands(source, early, tgid, notes));
 }
 
 type Show = (event: Event, kind: EventKindText) => void;

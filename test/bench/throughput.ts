@@ -144,6 +144,7 @@ export function syntheticDrain(records: number): Uint8Array {
       uid: 1000,
       owned_at: 0,
       cgroup_id: 7n,
+      program: 0n,
     });
   }
   return drained;

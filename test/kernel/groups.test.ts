@@ -143,7 +143,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       });
       expect(object.loaded(load[0]!.program)).toBe(true);
     }
-    expect([...host.helpers]).toEqual([80]);
+    expect([...host.helpers]).toEqual([35, 80]);
   });
 });
 

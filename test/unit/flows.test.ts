@@ -119,6 +119,7 @@ function flowOf(sk: bigint, cookie: number, dport: number, now: bigint, first: b
     uid: 0,
     owned_at: 0,
     cgroup_id: 0n,
+    program: 0n,
   };
   return { event, sent_packets: 0n, recv_packets: 0n, socket_ino: 0n };
 }

@@ -78,6 +78,7 @@ describe("the fast JSON line is that of json.ts", () => {
         local: endpoint,
         remote: endpoint,
       }),
+      args: few(undefined, null, "", 'a "b"\u{202e}'),
       failure: fc.option(few(111, null), { nil: undefined }),
       totals: fc.option(
         fc.record({
@@ -93,8 +94,9 @@ describe("the fast JSON line is that of json.ts", () => {
         { nil: undefined },
       ),
     })
-    .map(({ event, failure, totals }) => ({
+    .map(({ event, args, failure, totals }) => ({
       ...event,
+      ...(args === undefined ? {} : { args }),
       ...(failure === undefined ? {} : { failure }),
       ...(totals === undefined ? {} : { totals }),
     }));

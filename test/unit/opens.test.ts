@@ -195,7 +195,17 @@ describe("what /proc/net/tcp tells", () => {
     ]);
     census.setOwners(
       new Map([
-        [2, { pid: 22, comm: Buffer.from("server"), uid: 33, owned_at: 44, cgroup_id: 55n }],
+        [
+          2,
+          {
+            pid: 22,
+            comm: Buffer.from("server"),
+            uid: 33,
+            owned_at: 44,
+            cgroup_id: 55n,
+            program: 66n,
+          },
+        ],
       ]),
     );
     const server = census.describe(event("EVENT_OPEN", { ports: [40_000, 40_001], sent: 5 }));

@@ -288,6 +288,16 @@ describe("the table of 80 columns", () => {
     expect(table({ wide: true, uid: true }).header).toBe(formats.text.header!);
   });
 
+  test("--args adds a last column, escaped", () => {
+    const args = table({ args: true });
+    expect(args.header).toEndWith("DUR|ERR ARGS");
+    const at = args.header!.indexOf("ARGS");
+    expect(args.line({ ...opened, args: "curl -H \x1b[2J a" }, wallNs).slice(at)).toBe(
+      "curl -H \\x1b[2J a",
+    );
+    expect(args.line({ ...closed, args: null }, wallNs).slice(at)).toBe("-");
+  });
+
   test("colors: the header bold, a failure red, nothing else, and the text is the same", () => {
     const colored = table({ color: true });
     for (const [painted, plain] of [

@@ -50,15 +50,17 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
   .chain((event) =>
     fc.record({
       event: fc.constant(event),
+      args: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
       failure: orNull(fc.constantFrom(111, 110, 113, 4095)),
       totals,
       more: fc.boolean(),
     }),
   )
-  .map(({ event, failure, totals, more }): ConnEvent => {
+  .map(({ event, args, failure, totals, more }): ConnEvent => {
     const { kind } = event;
     return {
       ...event,
+      ...(args === undefined ? {} : { args }),
       ...(kind === "fail" || (kind === "close" && more) ? { failure } : {}),
       ...(kind === "close" || (kind === "open" && more) ? { totals } : {}),
     };

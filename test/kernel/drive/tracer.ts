@@ -21,6 +21,7 @@ export interface Event {
   uid: number | null;
   cgroup: string | null;
   container: string | null;
+  args?: string | null;
   family: 4 | 6;
   direction: "outgoing" | "incoming" | "unknown";
   netns: number | null;

@@ -1,7 +1,9 @@
+import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
 import { log, tellError } from "../log.ts";
+import type { Namer } from "../names/named.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
@@ -60,6 +62,11 @@ export const traceCommand = command({
     },
     ...expectFlags,
     args: { type: "boolean", description: "also show the command line of each process" },
+    resolve: {
+      type: "boolean",
+      alias: "r",
+      description: "names for remote addresses (asks the DNS) and for users",
+    },
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -113,6 +120,7 @@ export const traceCommand = command({
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
       // Here goes what of `filter` can act in the kernel; the sieve below keeps to all of it.
     });
+    using namer = args.resolve === true ? (await import("../names/named.ts")).openNamer() : null;
     const format = formatSince(readClocks().monoNs);
     for (const note of trace.notes) log.warn(note);
     const tellMaps = () => {
@@ -132,7 +140,7 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
-      ...(wanted.asks && { shows: wanted.shows }),
+      ...((wanted.asks || namer !== null) && { shows: named(wanted.shows, namer) }),
       ...(wish === null ? {} : { expected }),
       stop,
       warn: (line) => log.warn(line),
@@ -163,6 +171,16 @@ function counted(
       for (const event of events) counts.observe(event);
       return events;
     },
+  };
+}
+
+/** Names are asked for only of what is shown. */
+function named(shows: (event: ConnEvent) => boolean, namer: Namer | null) {
+  if (namer === null) return shows;
+  return (event: ConnEvent): boolean => {
+    if (!shows(event)) return false;
+    namer.name(event);
+    return true;
   };
 }
 

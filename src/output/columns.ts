@@ -43,7 +43,7 @@ export const uidColumn: Column = {
   title: "UID",
   width: 6,
   right: true,
-  cell: ({ uid }) => uid?.toString() ?? unknown,
+  cell: ({ uid, user }) => (user ? nameText(user, 15) : (uid?.toString() ?? unknown)),
 };
 
 /** The last one: it is as long as it is. */
@@ -152,7 +152,8 @@ const brief = (bytes: bigint | null) => (bytes === null ? null : briefBytes(byte
 const portText = (port: number): string => (port === 0 ? unknown : port.toString());
 
 /** What was never chosen is unknown: a connect that fails may have had no local end yet. */
-function endText({ address, port }: Endpoint): string {
+function endText({ address, port, name }: Endpoint): string {
+  if (name) return `${escapeText(name)}:${port === 0 ? unknown : port}`;
   if (isUnspecified(address)) return port === 0 ? unknown : `${unknown}:${port}`;
   return port === 0
     ? endpointText({ address, port }).replace(/0$/, unknown)

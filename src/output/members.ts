@@ -83,6 +83,14 @@ export const members: readonly Member[] = [
     of: ({ uid }) => uid ?? null,
   },
   {
+    name: "user",
+    description: "name of that user; only with --resolve",
+    type: "string",
+    nullable: true,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ user }) => user,
+  },
+  {
     name: "cgroup",
     description: "path of its control group, below where the hierarchy is mounted",
     type: "string",
@@ -129,6 +137,14 @@ export const members: readonly Member[] = [
   port("local", "this end; null: none was chosen yet"),
   address("remote", "the other end; null: not known"),
   port("remote", "the other end; null: not known"),
+  {
+    name: "remote.name",
+    description: "name of its address, or null: not known yet; only with --resolve",
+    type: "string",
+    nullable: true,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ remote }) => remote.name,
+  },
   {
     name: "failure",
     description: "name of the errno by which it failed or ended, for instance ECONNREFUSED",

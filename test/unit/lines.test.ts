@@ -78,6 +78,8 @@ describe("the fast JSON line is that of json.ts", () => {
         local: endpoint,
         remote: endpoint,
       }),
+      user: few(undefined, null, "root"),
+      name: few(undefined, undefined, null, "a.example"),
       args: few(undefined, null, "", 'a "b"\u{202e}'),
       failure: fc.option(few(111, null), { nil: undefined }),
       totals: fc.option(
@@ -94,8 +96,10 @@ describe("the fast JSON line is that of json.ts", () => {
         { nil: undefined },
       ),
     })
-    .map(({ event, args, failure, totals }) => ({
+    .map(({ event, user, name, args, failure, totals }) => ({
       ...event,
+      ...(user === undefined ? {} : { user }),
+      ...(name === undefined ? {} : { remote: { ...event.remote, name } }),
       ...(args === undefined ? {} : { args }),
       ...(failure === undefined ? {} : { failure }),
       ...(totals === undefined ? {} : { totals }),

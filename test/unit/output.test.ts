@@ -163,6 +163,14 @@ describe("JSON", () => {
   });
 });
 
+test("JSON has names beside the numbers, only where they were asked for", () => {
+  const remote = { ...opened.remote, name: 'a"\n.example' };
+  const named = formats.json.line({ ...opened, remote, user: null }, wallNs);
+  expect(named).not.toMatch(dangerous);
+  expect(JSON.parse(named)).toMatchObject({ uid: 1000, user: null, remote });
+  expect(JSON.parse(formats.json.line(opened, wallNs))).not.toHaveProperty("user");
+});
+
 describe("CSV", () => {
   const cells = (line: string): string[] =>
     [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)].map(([, quoted, plain]) =>
@@ -268,6 +276,17 @@ describe("the table of 80 columns", () => {
     expect(lines({ ...opened, remote })[0]).toEndWith(
       " -> [2001:db8:1111:2222:3333:4444:5555:6666]:65535",
     );
+  });
+
+  test("names stand in place of numbers, escaped, and none where there is none", () => {
+    const remote = { address: "192.0.2.7", port: 443, name: "a\x1b.example" };
+    const owned = table({ uid: true });
+    const named = owned.line({ ...opened, remote, user: "www-data" }, wallNs);
+    expect(named).toStartWith("connect tcp     123 www-data curl ");
+    expect(named).toEndWith("-> a\\x1b.example:443");
+    const bare = owned.line({ ...opened, remote: { ...remote, name: null }, user: null }, wallNs);
+    expect(bare).toEndWith("-> 192.0.2.7:443");
+    expect(bare).toStartWith("connect tcp     123   1000 curl ");
   });
 
   test("-t and -T put their columns in front, in header and lines alike", () => {

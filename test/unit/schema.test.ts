@@ -50,16 +50,20 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
   .chain((event) =>
     fc.record({
       event: fc.constant(event),
+      user: fc.option(orNull(fc.string({ unit: "binary" })), { nil: undefined }),
+      name: fc.option(orNull(fc.string({ unit: "binary" })), { nil: undefined }),
       args: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
       failure: orNull(fc.constantFrom(111, 110, 113, 4095)),
       totals,
       more: fc.boolean(),
     }),
   )
-  .map(({ event, args, failure, totals, more }): ConnEvent => {
+  .map(({ event, user, name, args, failure, totals, more }): ConnEvent => {
     const { kind } = event;
     return {
       ...event,
+      ...(user === undefined ? {} : { user }),
+      ...(name === undefined ? {} : { remote: { ...event.remote, name } }),
       ...(args === undefined ? {} : { args }),
       ...(kind === "fail" || (kind === "close" && more) ? { failure } : {}),
       ...(kind === "close" || (kind === "open" && more) ? { totals } : {}),

@@ -19,6 +19,7 @@ export interface Event {
   pid: number | null;
   comm: string | null;
   uid: number | null;
+  user?: string | null;
   cgroup: string | null;
   container: string | null;
   args?: string | null;
@@ -26,7 +27,7 @@ export interface Event {
   direction: "outgoing" | "incoming" | "unknown";
   netns: number | null;
   local: { address: string; port: number };
-  remote: { address: string; port: number };
+  remote: { address: string; port: number; name?: string | null };
   failure?: string | null;
   bytes_sent?: number | null;
   bytes_received?: number | null;

@@ -119,6 +119,43 @@ describe("the fast JSON line is that of json.ts", () => {
       { numRuns: 3000 },
     );
   });
+
+  const usual: ConnEvent = {
+    kind: "connect",
+    protocol: "tcp",
+    atNs: 0n,
+    pid: 1,
+    comm: "a",
+    uid: 1000,
+    cgroup: "/a",
+    container: "a",
+    args: "a",
+    family: 4,
+    direction: "outgoing",
+    netns: 1,
+    local: { address: "127.0.0.1", port: 1 },
+    remote: { address: "127.0.0.1", port: 2 },
+  };
+
+  test.each<[keyof ConnEvent, Partial<ConnEvent>]>([
+    ["pid", { pid: 1 + 256 * 4 }],
+    ["comm", { comm: "b" }],
+    ["uid", { uid: 0 }],
+    ["cgroup", { cgroup: "/b" }],
+    ["container", { container: null }],
+    ["args", { args: "b" }],
+    ["family", { family: 6 }],
+    ["direction", { direction: "incoming" }],
+    ["netns", { netns: 2 }],
+    ["local", { local: { address: "127.0.0.2", port: 1 } }],
+    ["remote", { remote: { address: "127.0.0.2", port: 2 } }],
+  ])("for an event that differs from the one before in its %s only", (_, change) => {
+    const lines = new Lines();
+    for (const one of [usual, { ...usual, ...change }, usual]) {
+      appendJson(lines, one, pairs[0]!);
+      expect(textOf(lines)).toBe(`${jsonLine(one, wallTime(0n, pairs[0]!))}\n`);
+    }
+  });
 });
 
 test("a segment comes out as its text, whatever follows it", () => {

@@ -5,19 +5,19 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { ENOENT, ESTALE, O_CLOEXEC, O_PATH, O_RDONLY } from "./constants.ts";
 import * as libc from "./libc.ts";
-import { parseCgroupMounts, type CgroupMounts } from "./proc_text.ts";
+import { parseHierarchies, type Hierarchies } from "./proc_text.ts";
 
-let mounts: CgroupMounts | undefined;
+let hierarchies: Hierarchies | undefined;
 
 /** Of the mount namespace that the tool runs in, as they are when they are first asked for. */
-export const cgroupMounts = (): CgroupMounts => (mounts ??= readMounts());
+export const cgroupHierarchies = (): Hierarchies => (hierarchies ??= readHierarchies());
 
 /**
  * The path of the group below the mount, bytes that begin with a slash. `null`: there is no such group any more, or none
  * that is seen from here; `undefined`: this host does not tell (nothing is mounted, a kernel without CONFIG_FHANDLE).
  */
 export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
-  const { v2: mount } = cgroupMounts();
+  const { v2: mount } = cgroupHierarchies();
   if (mount === null) return undefined;
   const root = libc.open(mount, O_RDONLY | O_CLOEXEC);
   if (root < 0) return undefined;
@@ -36,15 +36,15 @@ export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
 
 /** The id of the group at this path below the mount; `null`: it is not there, or this host does not tell. */
 export function cgroupIdAt(path: Uint8Array): bigint | null {
-  const { v2 } = cgroupMounts();
+  const { v2 } = cgroupHierarchies();
   return v2 === null ? null : idOf(Buffer.concat([Buffer.from(v2, "latin1"), path]));
 }
 
 // --- internal ---
 
-function readMounts(): CgroupMounts {
+function readHierarchies(): Hierarchies {
   try {
-    return parseCgroupMounts(readFileSync("/proc/self/mountinfo", "latin1"));
+    return parseHierarchies(readFileSync("/proc/self/mountinfo", "latin1"));
   } catch {
     return { v2: null, v1: false };
   }

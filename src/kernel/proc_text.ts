@@ -3,7 +3,7 @@
  * as latin1, which keeps every byte apart. Pure.
  */
 
-export interface CgroupMounts {
+export interface Hierarchies {
   /** Where the hierarchy of version 2 is mounted whole; `null`: nowhere. */
   v2: string | null;
   /** Whether there are hierarchies of version 1: processes may be placed in those alone. */
@@ -11,8 +11,8 @@ export interface CgroupMounts {
 }
 
 /** `mountinfo` is the text of /proc/self/mountinfo. */
-export function parseCgroupMounts(mountinfo: string): CgroupMounts {
-  const mounts: CgroupMounts = { v2: null, v1: false };
+export function parseHierarchies(mountinfo: string): Hierarchies {
+  const mounts: Hierarchies = { v2: null, v1: false };
   for (const line of mountinfo.split("\n")) {
     // id parent major:minor root mountpoint options [optional]... - type source options
     const [before = "", after = ""] = line.split(" - ", 2);

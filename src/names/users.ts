@@ -1,39 +1,21 @@
 /** Names of users, from /etc/passwd. */
-import { readFileSync, statSync } from "node:fs";
+import { localUsers } from "../kernel/host_names.ts";
 
-/** By user id, of the text of a passwd file: `name:password:uid:...` lines; of several names of an id the first. */
-export function parsePasswd(text: string): Map<number, string> {
-  const names = new Map<number, string>();
-  for (const line of text.split("\n")) {
-    const [name, , uid] = line.split(":");
-    if (!name || uid === undefined || !/^\d+$/.test(uid)) continue;
-    if (!names.has(Number(uid))) names.set(Number(uid), name);
-  }
-  return names;
-}
+/** Users can be added while it runs: for one that is not known the file is read again, so often. */
+const READ_EVERY_MS = 1000;
 
-/** Users can be added while it runs: so often the file is looked at. */
-const LOOK_EVERY_MS = 1000;
-
-/** Name of a user id; `null`: the file has none, as for users of a directory service. */
+/** Name of a user id, of several the first; `null`: the file has none, as for users of a directory service. */
 export function userNames(
-  path = "/etc/passwd",
+  read: () => ReadonlyMap<string, number> = localUsers,
   now: () => number = () => performance.now(),
 ): (uid: number) => string | null {
-  let names = new Map<number, string>();
-  let modified = -1;
-  let lookedAt = -Infinity;
+  const names = new Map<number, string>();
+  let readAt = -Infinity;
   return (uid) => {
-    if (now() - lookedAt >= LOOK_EVERY_MS) {
-      lookedAt = now();
-      try {
-        const { mtimeMs } = statSync(path);
-        if (mtimeMs !== modified) names = parsePasswd(readFileSync(path, "utf8"));
-        modified = mtimeMs;
-      } catch {
-        names = new Map();
-        modified = -1;
-      }
+    if (!names.has(uid) && now() - readAt >= READ_EVERY_MS) {
+      readAt = now();
+      names.clear();
+      for (const [name, id] of read()) if (!names.has(id)) names.set(id, name);
     }
     return names.get(uid) ?? null;
   };

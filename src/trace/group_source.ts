@@ -1,5 +1,5 @@
 /** Where control groups are asked for: their file system, and /proc. */
-import { cgroupMounts, cgroupPathOf } from "../kernel/cgroups.ts";
+import { cgroupHierarchies, cgroupPathOf } from "../kernel/cgroups.ts";
 import { monotonicNs } from "../kernel/clock.ts";
 import { groupsOf, lifeOf } from "../kernel/process.ts";
 import { readText } from "../record/comm.ts";
@@ -8,7 +8,7 @@ import type { GroupSource } from "./groups.ts";
 /** `tgid` is the tool's own pid in the kernel's numbers; `between` is called each time before something is read. */
 export function groupSource(tgid: number, between: () => void): GroupSource {
   return {
-    mixed: cgroupMounts().v1,
+    mixed: cgroupHierarchies().v1,
     pathOf(id) {
       between();
       const path = cgroupPathOf(id);

@@ -52,6 +52,31 @@ describe.each(modes)("trace --attach %s", (mode) => {
     await expectConnection(our.tracer, server);
   });
 
+  test("only those of a group and a user, where they are asked for", async () => {
+    using group = ownGroup(own, "wanted");
+    using other = ownGroup(`${own}-other`);
+    const tracer = await Tracer.start(mode, ["--cgroup", `/${own}`, "--uid", String(UID)]);
+    const listener = new peer.Listener("127.0.0.1");
+    const connect = async (uid: number, directory: string) => {
+      const child = our.actor("connect-as", listener.port, uid, directory);
+      const client = await child.hear<peer.Truth>();
+      expect(await child.process.exited).toBe(0);
+      const server = listener.accept();
+      server.readToEnd();
+      server.close();
+      await expectConnection(our.tracer, client);
+      await expectConnection(our.tracer, server);
+      return client;
+    };
+    await connect(0, group.directory);
+    await connect(UID, other.directory);
+    const wanted = await connect(UID, group.directory);
+    listener.close();
+    await expectConnection(tracer, wanted);
+    expect(tracer.events).toHaveLength(2);
+    expect(await tracer.stop()).toBe(0);
+  });
+
   test("a server of a user in a group", async () => {
     using group = ownGroup(own);
     const child = our.actor("accept-as", UID, group.directory);

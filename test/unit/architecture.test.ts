@@ -36,7 +36,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "errors",
     "log",
   ],
-  names: ["conn", "record"],
+  names: ["conn", "kernel/host_names", "record"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
   check: ["kernel", "record", "explain", "output/escape"],
   guess: ["kernel", "record", "embedded", "errors", "explain", "log"],

@@ -1,12 +1,9 @@
 /** Names are asked for in the background: whoever asks never waits, and nothing grows without bound. */
 import { describe, expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { reverseDns } from "../../src/names/dns.ts";
 import { Names } from "../../src/names/names.ts";
-import { parsePasswd, userNames } from "../../src/names/users.ts";
+import { userNames } from "../../src/names/users.ts";
 
 /** Lookups that end when the test says so. */
 function controlled() {
@@ -142,32 +139,32 @@ describe("the DNS", () => {
 });
 
 describe("users", () => {
-  test("are those of the file; of several names of one id the first", () => {
-    const text =
-      "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n# x\n\n+::::::\nwww-data:x:33:33::/:\n";
-    expect([...parsePasswd(text)]).toEqual([
-      [0, "root"],
-      [33, "www-data"],
+  test("have the first of their names, and one that is missing is unknown", () => {
+    const users = new Map([
+      ["root", 0],
+      ["toor", 0],
+      ["www-data", 33],
     ]);
+    const nameOf = userNames(() => users);
+    expect([0, 33, 1000].map(nameOf)).toEqual(["root", "www-data", null]);
   });
 
-  test("that are added are found, and one that is missing is unknown", () => {
-    const directory = mkdtempSync(join(tmpdir(), "users-"));
-    const file = join(directory, "passwd");
-    let clock = 0;
-    const nameOf = userNames(file, () => clock);
-    try {
-      expect(nameOf(7)).toBeNull();
-      writeFileSync(file, "a:x:7:7::/:\n");
-      expect(nameOf(7)).toBeNull();
-      clock += 1000;
-      expect(nameOf(7)).toBe("a");
-      writeFileSync(file, "b:x:7:7::/:\n");
-      utimesSync(file, 1, 1);
-      clock += 1000;
-      expect(nameOf(7)).toBe("b");
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+  test("that are added are found within a second, and the file is not read more often", () => {
+    const users = new Map<string, number>();
+    let [clock, reads] = [0, 0];
+    const nameOf = userNames(
+      () => {
+        reads++;
+        return users;
+      },
+      () => clock,
+    );
+    expect([7, 8].map(nameOf)).toEqual([null, null]);
+    users.set("seven", 7);
+    expect(nameOf(7)).toBeNull();
+    expect(reads).toBe(1);
+    clock += 1000;
+    expect([7, 7, 8].map(nameOf)).toEqual(["seven", "seven", null]);
+    expect(reads).toBe(2);
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  parseCgroupMounts,
+  parseHierarchies,
   parseProcessGroups,
   parseStat,
   parseUid,
@@ -34,7 +34,7 @@ describe("mounts", () => {
     ],
     ["nothing", "", { v2: null, v1: false }],
   ])("of %s", (_, text, mounts) => {
-    expect(parseCgroupMounts(text)).toEqual(mounts);
+    expect(parseHierarchies(text)).toEqual(mounts);
   });
 });
 

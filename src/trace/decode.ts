@@ -79,6 +79,8 @@ export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) 
 
 /** Of the struct event at `p`, without a view of it. */
 export const kindAt = (view: DataView, p: number): number => view.getUint32(p + KIND, true);
+export const cgroupIdAt = (view: DataView, p: number): number =>
+  view.getUint32(p + CGROUP_ID, true) + view.getUint32(p + CGROUP_ID + 4, true) * 2 ** 32;
 export const pidAt = (view: DataView, p: number): number => view.getUint32(p + PID, true);
 
 /** With members that can be spread into another event, which those of a view cannot. */
@@ -95,6 +97,7 @@ const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
 const PID = 48;
 const COMM = 128;
 const KIND = 144;
+const CGROUP_ID = 160;
 const REMOTE = 16;
 
 const commAt = recurring(readComm);

@@ -57,6 +57,8 @@ export class Groups {
   /** What /proc told, by process and moment: a close has those of its connect, and the process may be gone by then. */
   readonly #byMoment = new Map<number, Group>();
 
+  #lastTold = -1;
+
   constructor(source: GroupSource) {
     this.#source = source;
   }
@@ -64,6 +66,16 @@ export class Groups {
   /** What is asked for from now on was drained from now on. */
   renew(): void {
     if (this.#byPid.size > 0) this.#byPid.clear();
+  }
+
+  /** Whether the group of whoever has this id follows from it alone, as far as is known by now. */
+  tells(id: number): boolean {
+    // A busy process asks again and again.
+    if (id === this.#lastTold) return true;
+    const group = this.#byId.get(id);
+    if (group === undefined || group === null) return false;
+    this.#lastTold = id;
+    return true;
   }
 
   /** Of the process `pid` when it was noted in the event. */

@@ -26,7 +26,7 @@ import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
 import { argsFromProc, askForArgs, checkedCommands } from "./args.ts";
 import { CommandLines } from "./command_lines.ts";
 import { commandSource } from "./command_source.ts";
-import { kindAt, kindOf, pidAt, toConnEvent, type Known } from "./decode.ts";
+import { cgroupIdAt, kindAt, kindOf, pidAt, toConnEvent, type Known } from "./decode.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts } from "./flows.ts";
@@ -358,11 +358,13 @@ function running(of: Running): Trace {
   /** Nearly all events of a busy host: nobody but its own end has to know of it. */
   const isPlain = (view: DataView, p: number): boolean =>
     samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p);
-  /** Is shown as it is, and brings no accept along. */
+  /** Is shown as it is, brings no accept along, and has nothing that /proc must be asked for. */
   const isDirect = (view: DataView, p: number): boolean =>
     kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
     !accepts.concern(view, p) &&
-    pidAt(view, p) !== tgid;
+    pidAt(view, p) !== tgid &&
+    commands === null &&
+    groups.tells(cgroupIdAt(view, p));
   const describe: Describe = (view, p) => {
     const event = new EventView(view, p);
     return toConnEvent(event, kindOf(event)!, known);

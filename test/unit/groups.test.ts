@@ -56,6 +56,17 @@ test("the id of the kernel is asked for once, whoever has it", () => {
   expect(asked).toEqual(["id 7", "id 8"]);
 });
 
+test("an id tells once its group is known, and where /proc need not be asked", () => {
+  const { groups } = groupsOf({ mixed: true, paths: { 1: "/", 7: "/a", 8: null } });
+  expect([0, 1, 7, 8, 9].map((id) => groups.tells(id))).toEqual(Array(5).fill(false));
+  for (const id of [0n, 1n, 7n, 8n, 9n]) groups.of(5, event(id));
+  expect([0, 1, 7, 7, 8, 9].map((id) => groups.tells(id))).toEqual([
+    ...[false, false],
+    ...[true, true, true],
+    false,
+  ]);
+});
+
 test("without a process there is no group", () => {
   const { groups, asked } = groupsOf({ paths: { 7: "/a" } });
   expect(groups.of(null, event(7n))).toEqual(nothing);

@@ -25,6 +25,11 @@ const all = {
   retransmits: true,
 };
 const udp = { bytes: true, packets: true };
+/** As Groups, of ids that tell: the same for the same id. */
+const groupOf = (pid: number | null, { cgroup_id: id }: { cgroup_id: bigint }) =>
+  pid === null || id === 0n
+    ? { cgroup: null, container: null }
+    : { cgroup: `/${id}${id % 7n === 0n ? "\u202e" : ""}`, container: id % 2n ? `${id}` : null };
 
 /** What was made of the record, or null: it was not taken. */
 function lineOf(event: Event, clocks: { monoNs: bigint; wallNs: bigint }, known = all) {
@@ -32,7 +37,7 @@ function lineOf(event: Event, clocks: { monoNs: bigint; wallNs: bigint }, known 
   writeEvent(view, 8, event);
   const describeIt = (of: DataView, p: number) => {
     const one = new EventView(of, p);
-    return toConnEvent(one, kindOf(one)!, { tcp: known, udp });
+    return toConnEvent(one, kindOf(one)!, { tcp: known, udp, groupOf });
   };
   const lines = new Lines();
   const took = appendRecordJson(lines, view, 8, clocks, describeIt);
@@ -78,6 +83,8 @@ const events: fc.Arbitrary<Event> = fc
     duration: bytes,
     direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
     comm,
+    uid: some(fc.constantFrom(0, 1000), u32),
+    cgroup: some(fc.constantFrom(0n, 1n, 2n, 1n << 32n), u64),
     kind: fc.constantFrom(EventKind.EVENT_CONNECT, EventKind.EVENT_ACCEPT, EventKind.EVENT_CLOSE),
     flags: some(
       fc.constantFrom(
@@ -92,6 +99,10 @@ const events: fc.Arbitrary<Event> = fc
     comm: of.comm,
     kind: of.kind,
     flags: of.flags,
+    uid: of.uid,
+    owned_at: 0,
+    cgroup_id: of.cgroup,
+    program: 0n,
     conn: {
       tup: {
         saddr_h: of.saddr_h,
@@ -193,6 +204,7 @@ test("each place is where the layout has the member", () => {
   ]);
   expect([u64At(at.timestamp), u64At(at.duration)]).toEqual([stats.timestamp, stats.duration]);
   expect([values[at.connFlags], values[at.direction]]).toEqual([stats.flags, stats.direction]);
+  expect([u32At(at.uid), u64At(at.cgroupId)]).toEqual([event.uid, event.cgroup_id]);
   expect([values[at.comm], u32At(at.kind), u32At(at.flags)]).toEqual([
     event.comm[0],
     event.kind,

@@ -11,6 +11,7 @@ import {
   eventSize,
   EventKind,
   EventView,
+  readEvent,
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
@@ -160,6 +161,39 @@ describe("a record's line", () => {
     );
     expect(taken).toBeGreaterThan(1000);
     expect(left).toBeGreaterThan(1000);
+  });
+
+  const usual = (): Event => {
+    const view = new DataView(new ArrayBuffer(eventSize));
+    const event = readEvent(view, 0);
+    Object.assign(event, { comm: named("curl"), kind: EventKind.EVENT_CONNECT, cgroup_id: 3n });
+    event.flags = ConnFact.FACT_ESTABLISHED;
+    const addresses = { saddr_l: 0x0100007fn, daddr_l: 0x0200000an, sport: 1, dport: 2 };
+    const metadata = ConnMetadata.METADATA_TCP;
+    Object.assign(event.conn.tup, { ...addresses, netns: 7, pid: 9, metadata });
+    Object.assign(event.conn.conn_stats, { timestamp: 5_000_000_000_000n, direction: 2 });
+    return event;
+  };
+  const named = (text: string) =>
+    Uint8Array.from({ length: 16 }, (_, n) => Buffer.from(text)[n] ?? 0);
+
+  test.each<[string, (event: Event) => void]>([
+    ["user", (event) => (event.uid = 1)],
+    ["control group", (event) => (event.cgroup_id = 5n)],
+    ["control group's high word", (event) => (event.cgroup_id = 3n + (1n << 32n))],
+    ["command", (event) => (event.comm = named("curl2"))],
+    // Another one in the same slot.
+    ["process", (event) => (event.conn.tup.pid += 1024)],
+    ["namespace", (event) => (event.conn.tup.netns = 8)],
+    ["address", (event) => (event.conn.tup.saddr_l = 0x0200007fn)],
+  ])("is not that of a record that differs in its %s only", (_, change) => {
+    const other = usual();
+    change(other);
+    const own = { ...clocks };
+    for (const event of [usual(), other, usual()]) {
+      const { text, right } = lineOf(event, own);
+      expect(text).toBe(right);
+    }
   });
 
   test("follows a clock that somebody has set", () => {

@@ -3,6 +3,7 @@
 #ifndef CONN_H
 #define CONN_H
 
+#include "program.h"
 #include "totals.h"
 
 #define V4_MAPPED                                                                                  \
@@ -102,6 +103,10 @@ inline_always void emit(void *ctx, struct live *live, u32 kind)
 inline_always void own_by_current(struct event *event)
 {
 	event->conn.tup.pid = bpf_get_current_pid_tgid() >> 32;
+	event->uid = bpf_get_current_uid_gid();
+	event->owned_at = bpf_ktime_get_ns() >> 24;
+	event->program = current_program(0);
+	event->cgroup_id = helper_or_0(BPF_FUNC_get_current_cgroup_id);
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	note_followed(event);
 }

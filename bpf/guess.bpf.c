@@ -7,6 +7,7 @@
  * thread is compared with the one that said so (command.pid_tgid). Nothing depends on what /proc says a pid is.
  */
 #include "kernel.h"
+#include "offsets.h"
 
 #define CHUNK 256
 
@@ -45,6 +46,7 @@ struct guess_answer {
 	u64 pid_tgid;
 	u64 sk;
 	u64 valid[2]; /* bit n: chunk n could be read */
+	u64 task;     /* the struct task_struct of the calling thread; 0: not asked for, or before 4.8 */
 };
 
 struct chunk {
@@ -107,6 +109,7 @@ inline_always void finish(struct snapshot *snapshot, u64 sk)
 	a->valid[1] = snapshot->valid[1];
 	a->pid_tgid = bpf_get_current_pid_tgid();
 	a->sk = sk;
+	a->task = helper_or_0(BPF_FUNC_get_current_task);
 	a->sequence++;
 }
 

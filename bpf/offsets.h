@@ -19,6 +19,22 @@
 		_value;                                                                            \
 	})
 
+/*
+ * A helper that takes nothing and is younger than 4.4, where a program that so much as names it is refused: a
+ * placeholder as well, in place of which src/kernel/elf.ts puts the call, or 0 where the kernel has no such helper.
+ */
+#define HELPER_MAGIC 0x7EF5A5A600000000ULL
+
+#define helper_or_0(number)                                                                        \
+	({                                                                                         \
+		u64 _value;                                                                        \
+		asm volatile("r0 = %1 ll; %0 = r0"                                                 \
+			     : "=r"(_value)                                                        \
+			     : "i"(HELPER_MAGIC + (number))                                        \
+			     : "r0", "r1", "r2", "r3", "r4", "r5");                                \
+		_value;                                                                            \
+	})
+
 #define ACCESSOR(name, type, id)                                                                   \
 	inline_always type name(u64 base)                                                          \
 	{                                                                                          \

@@ -16,6 +16,8 @@ typedef __s32 s32;
 typedef __s64 s64;
 
 typedef u64 mono_ns; /* nanoseconds of CLOCK_MONOTONIC */
+/* The same in units of 2^24 ns, about 17 ms; begins anew after 834 days. */
+typedef u32 mono_ticks;
 
 enum tcp_state {
 	TCP_STATE_ESTABLISHED = 1,
@@ -287,6 +289,11 @@ struct event {
 	char comm[16];
 	u32 kind;  /* enum event_kind */
 	u32 flags; /* enum conn_fact */
+	/* Of the process that pid and comm name, at the same moment; they mean nothing where pid is 0. */
+	u32 uid; /* its real user id, in the initial user namespace */
+	mono_ticks owned_at;
+	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
+	u64 program;   /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 };
 
 enum sample_state {
@@ -337,6 +344,7 @@ enum loss {
 	LOSS_FAILURE_UNKNOWN,	  /* a failure whose errno could not be read */
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
 	LOSS_PROCESS_MAP_FULL,	  /* a process that could not be followed */
+	LOSS_PROGRAM_MAP_FULL,	  /* no loss of an event: a command line that was not kept */
 	LOSS_MAX,
 };
 
@@ -394,6 +402,9 @@ enum offset {
 	OFFSET_PROTOCOL_MASK,
 	/* In struct sk_buff, between the headers and head. */
 	OFFSET_SKB_END,
+	/* Of task_struct and mm_struct, found only where command lines are asked for: see src/guess/program.ts. */
+	OFFSET_TASK_MM,
+	OFFSET_MM_ARG_START,
 	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT (before 4.18), so a packet is a datagram. */
 	OFFSET_GSO_SEGS,
 	/* Not an offset: 1 where struct sock_common begins as struct sock_start (offsets.h) does. */
@@ -410,7 +421,7 @@ SIZE_IS(struct conn_tuple, 48);
 SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
-SIZE_IS(struct event, 152);
+SIZE_IS(struct event, 176);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);

@@ -182,6 +182,14 @@ int on_put_task_struct(void *ctx)
 	return 0;
 }
 
+/* Whatever a process calls to open, accept, close, send or receive: see programs.ts */
+SEC("kprobe/note_args")
+int on_call(void *ctx __attribute__((unused)))
+{
+	note_program();
+	return 0;
+}
+
 /* int tcp4_seq_show(struct seq_file *seq, void *v): a line of /proc/net/tcp; attached only while the tool reads it */
 SEC("kprobe/tcp4_seq_show")
 int on_tcp4_seq_show(void *ctx)
@@ -283,6 +291,27 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 	else if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) &&
 		 is_tcp(ctx->args[0]))
 		sending_fin(ctx->args[0], ctx->args[1] & 15, &live);
+	return 0;
+}
+
+/* Those changes of state that are known to happen inside a system call of the owner */
+SEC("raw_tp/inet_sock_set_state")
+int on_state_of_owner(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 state = ctx->args[2];
+
+	if (state == TCP_STATE_SYN_SENT || state == TCP_STATE_FIN_WAIT1 ||
+	    state == TCP_STATE_LAST_ACK)
+		note_program();
+	return 0;
+}
+
+/* sock_send_length and sock_recv_length */
+SEC("raw_tp/sock_send_length")
+int on_length_of_owner(struct bpf_raw_tracepoint_args *ctx)
+{
+	if ((sk_protocol(ctx->args[0]) & constant(OFFSET_PROTOCOL_MASK)) == IPPROTO_UDP)
+		note_program();
 	return 0;
 }
 

@@ -19,6 +19,7 @@ export const outputFlags = {
     description: "a column with the seconds since the trace began",
   },
   time: { type: "boolean", alias: "T", description: "a column with the time of day" },
+  "print-uid": { type: "boolean", alias: "U", description: "a column with the user id" },
   "no-header": { type: "boolean", alias: "H", description: "no line with the column names" },
 } as const;
 
@@ -29,7 +30,9 @@ export interface OutputArgs {
   wide?: boolean | undefined;
   timestamp?: boolean | undefined;
   time?: boolean | undefined;
+  "print-uid"?: boolean | undefined;
   "no-header"?: boolean | undefined;
+  args?: boolean | undefined;
 }
 
 /** Checks them now; the format is made once it is known when the trace began. */
@@ -46,6 +49,8 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
     const format = formatOf(name, {
       wide: args.wide === true,
       time: args.time === true,
+      uid: args["print-uid"] === true,
+      args: args.args === true,
       sinceNs: args.timestamp === true ? startNs : null,
       color: wantsColor(1),
     });
@@ -57,11 +62,11 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
 
 /** Refused rather than ignored: who gives them expects something else than what they would get. */
 const unusedBy: Readonly<
-  Record<FormatName, readonly ("wide" | "timestamp" | "time" | "no-header")[]>
+  Record<FormatName, readonly ("wide" | "timestamp" | "time" | "print-uid" | "no-header")[]>
 > = {
   table: [],
-  json: ["wide", "timestamp", "time", "no-header"],
-  csv: ["wide", "timestamp", "time"],
+  json: ["wide", "timestamp", "time", "print-uid", "no-header"],
+  csv: ["wide", "timestamp", "time", "print-uid"],
 };
 
 function nameOf({ output, json }: OutputArgs, command: string): FormatName {

@@ -1,8 +1,10 @@
 import type { ArgDef } from "citty";
+import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
 import { log, tellError } from "../log.ts";
+import type { Namer } from "../names/named.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
@@ -65,6 +67,12 @@ export const traceCommand = command({
       description: "also show open connections that have moved something, so often: 1s, 50ms",
     },
     ...expectFlags,
+    args: { type: "boolean", description: "also show the command line of each process" },
+    resolve: {
+      type: "boolean",
+      alias: "r",
+      description: "names for remote addresses (asks the DNS) and for users",
+    },
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -127,10 +135,12 @@ export const traceCommand = command({
       // What of it can act in the kernel; the sieve below keeps to all of it.
       filter: { ...filter, descendants: command.length > 0 },
       timed: true,
+      args: args.args === true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
+    using namer = args.resolve === true ? (await import("../names/named.ts")).openNamer() : null;
     const launched = command.length === 0 || stop.signal.aborted ? null : launch(trace, command);
     const running = launched && watched(trace);
     if (launched && running) stop.endWith(launched, running.drained);
@@ -159,7 +169,7 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
-      ...(wanted.asks && { shows: wanted.shows }),
+      ...((wanted.asks || namer !== null) && { shows: named(wanted.shows, namer) }),
       ...(wish === null ? {} : { expected }),
       stop: stop.signal,
       warn: (line) => log.warn(line),
@@ -195,6 +205,16 @@ function counted(trace: Watched["trace"], counts: TelemetryCounts): Watched["tra
       for (const event of events) counts.observe(event);
       return events;
     },
+  };
+}
+
+/** Names are asked for only of what is shown. */
+function named(shows: (event: ConnEvent) => boolean, namer: Namer | null) {
+  if (namer === null) return shows;
+  return (event: ConnEvent): boolean => {
+    if (!shows(event)) return false;
+    namer.name(event);
+    return true;
   };
 }
 

@@ -13,6 +13,8 @@ export interface Endpoint {
   address: string;
   /** Host order. 0: this end is not known, or was never chosen. */
   port: number;
+  /** With --resolve, of the remote end: the name of the address as its owner gives it, raw text; `null`: not known yet. */
+  name?: string | null;
 }
 
 /**
@@ -53,6 +55,8 @@ export interface ConnEvent {
   netns: number | null;
   /** User id of that process when it called, in the initial user namespace; `null` = not known. */
   uid?: number | null;
+  /** With --resolve: name of that user; `null` = not known. */
+  user?: string | null;
   /** Path of its control group below the cgroup mount, `/system.slice/nginx.service`; raw text, as `comm`. */
   cgroup?: string | null;
   /** Id of the container that the control group belongs to; `null`: none, or not known. */

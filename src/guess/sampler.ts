@@ -37,6 +37,8 @@ export interface Sampler extends Disposable {
   copySock(fd: number, sk: bigint): Uint8Array;
   /** Copies 1 KiB behind any address; empty when it cannot be read. `fd` is any TCP socket. */
   peek(fd: number, address: bigint): Uint8Array;
+  /** The address of the calling thread's task_struct; 0 without `helpers`, and before 4.8. */
+  task(fd: number): bigint;
 }
 
 /** What only kprobes can see: the arguments of a function while the tool is inside it. */
@@ -55,9 +57,14 @@ const KPROBES = {
 const OPTIONAL = new Set<string>(["on_ip_make_skb", "on_ip6_make_skb", "on_ip_send_skb"]);
 const TRACEPOINTS = ["on_set_state", "run_copy_sock", "run_peek"] as const;
 
-export function openKprobeSampler(shim: Shim, kprobes: KprobeAttacher): ArgumentSampler {
+/** `helpers`: those of the kernel, for those who ask for `task`. */
+export function openKprobeSampler(
+  shim: Shim,
+  kprobes: KprobeAttacher,
+  helpers: ReadonlySet<number> = new Set(),
+): ArgumentSampler {
   const cookie = newCookie();
-  const object = load(shim, Object.keys(KPROBES), BigInt(cookie));
+  const object = load(shim, Object.keys(KPROBES), BigInt(cookie), helpers);
   for (const [program, symbol] of Object.entries(KPROBES)) {
     try {
       object.own(kprobes.attach(object.progFd(program), { symbol, retprobe: false }));
@@ -96,6 +103,10 @@ export function openKprobeSampler(shim: Shim, kprobes: KprobeAttacher): Argument
       ask(fd, ASK_PEEK);
       return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
     },
+    task(fd) {
+      ask(fd, ASK_PEEK);
+      return maps.answer().task;
+    },
     arguments(send) {
       if (!inside(ARMED_CALL, send)) return null;
       const chunk = (index: number) => maps.chunk(index);
@@ -114,8 +125,11 @@ export function openKprobeSampler(shim: Shim, kprobes: KprobeAttacher): Argument
   };
 }
 
-export function openTracepointSampler(shim: Shim): Sampler {
-  const object = load(shim, TRACEPOINTS, 0n);
+export function openTracepointSampler(
+  shim: Shim,
+  helpers: ReadonlySet<number> = new Set(),
+): Sampler {
+  const object = load(shim, TRACEPOINTS, 0n, helpers);
   const maps = openMaps(shim, object);
   const run = (program: string, address: bigint) =>
     maps.heard(() => {
@@ -143,6 +157,10 @@ export function openTracepointSampler(shim: Shim): Sampler {
     peek(_fd, address) {
       run("run_peek", address);
       return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
+    },
+    task() {
+      run("run_peek", 0n);
+      return maps.answer().task;
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };
@@ -210,23 +228,29 @@ function tcpSocket(): Disposable & { fd: number } {
   return { fd, [Symbol.dispose]: () => void close(fd) };
 }
 
-function load(shim: Shim, programs: readonly string[], cookie: bigint): KernelObject {
+function load(
+  shim: Shim,
+  programs: readonly string[],
+  cookie: bigint,
+  helpers: ReadonlySet<number> = new Set(),
+): KernelObject {
   return loadObject(shim, {
     name: "guess",
     file: guessObject,
     programs: guessPrograms,
     load: programs,
     constants: new Map([[COOKIE_CONSTANT, cookie]]),
+    helpers,
   });
 }
 
 function openMaps(shim: Shim, object: KernelObject) {
   const zero = new Uint32Array(1);
   const [command, answer, window] = ["command", "answer", "window"].map((m) => object.mapFd(m));
-  const words = new BigUint64Array(5); // struct guess_answer
-  const read = (): { sequence: bigint; pid_tgid: bigint; sk: bigint } => {
+  const words = new BigUint64Array(6); // struct guess_answer
+  const read = (): { sequence: bigint; pid_tgid: bigint; sk: bigint; task: bigint } => {
     shim.mapLookup(answer!, zero, words);
-    return { sequence: words[0]!, pid_tgid: words[1]!, sk: words[2]! };
+    return { sequence: words[0]!, pid_tgid: words[1]!, sk: words[2]!, task: words[5]! };
   };
   const valid = (index: number) => ((words[3 + (index >> 6)]! >> BigInt(index & 63)) & 1n) === 1n;
   const chunk = (index: number): Uint8Array | null => {

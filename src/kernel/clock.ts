@@ -40,6 +40,9 @@ function readOnce(): Required<ClockPair> {
 /** What bpf_ktime_get_ns returns. */
 export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC);
 
+/** The same as the programs keep it in 32 bits: mono_ticks of bpf/record.h. */
+export const monotonicTicks = (): number => Number((monotonicNs() >> 24n) & 0xffff_ffffn);
+
 /** A time since boot, as /proc/PID/stat has it, on the monotonic clock. */
 export const monotonicOfBoottime = (ns: bigint): bigint =>
   ns - (read(CLOCK_BOOTTIME) - read(CLOCK_MONOTONIC));

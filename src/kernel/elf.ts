@@ -4,6 +4,12 @@
 const MAGIC_HIGH = 0x7ef5a5a5;
 const LD_IMM64 = 0x18;
 
+/** The same of a placeholder for a helper without arguments; the low word is the helper's number. */
+const HELPER_MAGIC_HIGH = 0x7ef5a5a6;
+/** `call` of a helper, and a jump to the next instruction. */
+const CALL = 0x85;
+const JUMP = 0x05;
+
 /**
  * Returns a copy of `image` in which each placeholder n holds `values.get(n)`, a u64.
  * A placeholder is an ld_imm64 instruction (16 bytes, 8-aligned in the file): opcode and registers, then imm low in
@@ -21,4 +27,22 @@ export function patchConstants(image: Uint8Array, values: ReadonlyMap<number, bi
     view.setUint32(at + 12, Number(value >> 32n), true);
   }
   return patched;
+}
+
+/**
+ * Puts into each placeholder of a helper, in place, the call if `has` holds the helper's number, else the constant 0.
+ * Either takes as many bytes, so that nothing else moves.
+ */
+export function patchHelpers(image: Uint8Array, has: ReadonlySet<number>): void {
+  const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
+  for (let at = 0; at + 16 <= image.length; at += 8) {
+    if (image[at] !== LD_IMM64 || view.getUint32(at + 12, true) !== HELPER_MAGIC_HIGH) continue;
+    const helper = view.getUint32(at + 4, true);
+    const called = has.has(helper);
+    // Opcode and registers, then the number, for each half.
+    view.setUint32(at, called ? CALL : LD_IMM64, true);
+    view.setUint32(at + 4, called ? helper : 0, true);
+    view.setUint32(at + 8, called ? JUMP : 0, true);
+    view.setUint32(at + 12, 0, true);
+  }
 }

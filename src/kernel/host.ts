@@ -22,6 +22,8 @@ export interface Host {
   modes: AttachMode[];
   /** Whether programs can be run on request (BPF_PROG_TEST_RUN of raw tracepoint programs). */
   testRun: boolean;
+  /** Those of the programs' optional helpers that this kernel has, by number in enum bpf_func_id. */
+  helpers: ReadonlySet<number>;
   /** null where `modes` has no "kprobe". */
   kprobes: KprobeAttacher | null;
 }
@@ -43,7 +45,8 @@ export function openHost(wanted: AttachMode | "auto"): Host {
     if (wanted !== "tracepoint" && findSymbol("register_kprobe")) throw tracefsMissing(release);
     throw wanted === "auto" ? noWayToAttach(release) : attachModeMissing(wanted, release);
   }
-  return { shim, kernel: { release, version, machine }, modes, testRun, kprobes };
+  const kernel = { release, version, machine };
+  return { shim, kernel, modes, testRun, helpers: helpersOf(shim), kprobes };
 }
 
 /** What openHost would find, without refusing anything and without a change to the host. */
@@ -91,6 +94,24 @@ export function textOf(path: string): string | null {
 function hasTestRun(release: string): boolean {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return Number(major) > 5 || (Number(major) === 5 && Number(minor) >= 10);
+}
+
+/** Those the programs have placeholders for, with the version they came with. To add one, add a row. */
+const OPTIONAL_HELPERS = {
+  /** 4.8 */
+  get_current_task: 35,
+  /** 4.18, with control groups */
+  get_current_cgroup_id: 80,
+} as const;
+
+/** Kernels before 4.17 cannot be asked, and count as having none: their command lines come from /proc. */
+function helpersOf(shim: Shim): ReadonlySet<number> {
+  const helpers = new Set<number>();
+  for (const helper of Object.values(OPTIONAL_HELPERS))
+    if (shim.hasHelper(helper)) helpers.add(helper);
+  // What a refusal looks like has changed since, so that it may not be recognised.
+  if (textOf("/proc/self/cgroup") === null) helpers.delete(OPTIONAL_HELPERS.get_current_cgroup_id);
+  return helpers;
 }
 
 function hostFacts(): Omit<LoadFailure, "errno" | "log"> {

@@ -65,6 +65,8 @@ const { symbols: libc } = dlopen("libc.so.6", {
   usleep: { args: [n], returns: i32 },
   uname: { args: [p], returns: i32 },
   getxattr: { args: [p, p, p, n], returns: n },
+  name_to_handle_at: { args: [n, p, p, p, n], returns: i32 },
+  open_by_handle_at: { args: [n, p, n], returns: i32 },
   prlimit: { args: [n, n, p, p], returns: i32 },
 });
 
@@ -196,6 +198,14 @@ export const hasNoReader = (fd: Fd): boolean => {
 
 export const open = (path: string, flags: number, mode = 0o600): Fd =>
   result(libc.open(cString(path), flags, mode));
+
+/** Fills `handle`, a struct file_handle that says how much room it has, with that of an absolute path. */
+export const name_to_handle_at = (path: Uint8Array, handle: Uint8Array): number =>
+  result(libc.name_to_handle_at(0, cBytes(path), handle, new Uint8Array(4), 0));
+
+/** `mount` is any descriptor of the file system; `handle` a struct file_handle. */
+export const open_by_handle_at = (mount: Fd, handle: Uint8Array, flags: number): Fd =>
+  result(libc.open_by_handle_at(mount, handle, flags));
 
 /** Fills `into` with an extended attribute and returns its length; -ENODATA: the file has none. */
 export const getxattr = (path: string, name: string, into: Uint8Array): number =>
@@ -338,6 +348,8 @@ function mmsghdrs(data: readonly Uint8Array[]): { headers: Uint8Array; vectors: 
   }
   return { headers, vectors };
 }
+
+const cBytes = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, new Uint8Array(1)]);
 
 function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`);

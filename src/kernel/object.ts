@@ -1,6 +1,6 @@
 /** One BPF object in the kernel: chosen programs loaded, constants patched, maps read and written by name. */
 import { readFileSync } from "node:fs";
-import { patchConstants } from "./elf.ts";
+import { patchConstants, patchHelpers } from "./elf.ts";
 import { close } from "./libc.ts";
 import type { BpfObject, MapFill, Shim } from "./shim.ts";
 import { kernelVersionCode } from "./version_code.ts";
@@ -14,6 +14,8 @@ export interface ObjectSpec {
   programs: readonly string[];
   load: readonly string[];
   constants: ReadonlyMap<number, bigint>;
+  /** Those of the helpers with a placeholder that this kernel has, by number; without it none. */
+  helpers?: ReadonlySet<number>;
   /** Sizes of maps that differ from what the ELF image says. */
   entries?: Readonly<Record<string, number>>;
 }
@@ -30,6 +32,7 @@ export interface KernelObject extends Disposable {
 /** Throws a KernelError, its log the verifier's words. Programs that are not in `load` never reach the kernel. */
 export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
   const image = patchConstants(readFileSync(spec.file), spec.constants);
+  patchHelpers(image, spec.helpers ?? new Set());
   const object: BpfObject = shim.open(image, spec.name);
   const attachments: Disposable[] = [];
   try {

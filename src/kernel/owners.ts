@@ -1,11 +1,20 @@
 /** Which process holds a socket: looked up in /proc, for the tracepoint mode, where no probe sees accept(2). */
-import { monotonicOfBoottime } from "./clock.ts";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
+import { monotonicTicks } from "./clock.ts";
+import { cgroupIdOf, commOf, lifeOf, uidOf } from "./process.ts";
 
 export interface Owner {
   /** As /proc numbers it: the tool's own pid namespace. */
   pid: number;
   comm: Uint8Array;
+  /** Real user id, as it is now. */
+  uid: number;
+  /** Of its control group of version 2; 0: it is not known. */
+  cgroup_id: bigint;
+  /** Of its command line, which /proc has: see struct event. */
+  program: bigint;
+  /** When it was found to be there. */
+  owned_at: number;
   /** On the monotonic clock, to 10 ms: when the process began. */
   startedNs: bigint;
 }
@@ -60,17 +69,17 @@ function* socketsOf(pid: number): Iterable<number> {
   }
 }
 
-/** USER_HZ, the same on every architecture here: /proc counts in hundredths of a second. */
-const NS_PER_TICK = 10_000_000n;
-
 function ownerOf(pid: number): Owner | null {
   try {
-    const comm = readFileSync(`/proc/${pid}/comm`);
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name stands in parentheses and may hold any of both; starttime is field 22, the 20th behind it.
-    const starttime = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]!;
-    const startedNs = monotonicOfBoottime(BigInt(starttime) * NS_PER_TICK);
-    return { pid, comm: comm.subarray(0, comm.length - 1), startedNs };
+    return {
+      pid,
+      comm: commOf(pid),
+      uid: uidOf(pid),
+      cgroup_id: cgroupIdOf(pid) ?? 0n,
+      program: 0n,
+      owned_at: monotonicTicks(),
+      startedNs: lifeOf(pid).startedNs,
+    };
   } catch {
     return null;
   }

@@ -51,6 +51,7 @@ const SYMBOLS = {
   sh_map_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
   sh_kernel_bpf: { args: [], returns: "i32" },
+  sh_has_helper: { args: ["u32"], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
@@ -144,6 +145,9 @@ export function openShim() {
     },
     /** 0 when bpf(2) works, else a positive errno: 38 ENOSYS, 1 EPERM. */
     kernelBpf: (): number => Math.abs(c.sh_kernel_bpf()),
+
+    /** Whether programs that trace may call the helper of this number; false also where that cannot be told. */
+    hasHelper: (helper: number): boolean => c.sh_has_helper(helper) === 1,
 
     // Each returns an fd of the caller's; closing it detaches.
     rawTracepoint: (progFd: number, name: string): number =>

@@ -26,6 +26,8 @@ export interface TracerOptions extends StateOptions {
   pollMs?: number;
   /** Whether connections of this process are shown too. Default true. */
   self?: boolean;
+  /** Whether events have the command line of their process. Default false. */
+  args?: boolean;
 }
 
 export interface ReaderOptions {
@@ -81,12 +83,13 @@ const MAX_WAITING = 65_536;
  * guess. Throws a Failure (PrivilegeError, UnsupportedError, VerifierError, GuessError) that says why this host cannot.
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
-  const { attach = "auto", offsets, self = true, pollMs = POLL_MS.usual } = options;
+  const { attach = "auto", offsets, self = true, args = false, pollMs = POLL_MS.usual } = options;
   if (!(pollMs >= POLL_MS.least && pollMs <= POLL_MS.most))
     throw new RangeError(`pollMs is ${pollMs}, not within ${POLL_MS.least} and ${POLL_MS.most}`);
   const trace = await openTrace({
     attach,
     self,
+    args,
     sampling: true,
     debug: false,
     ...(typeof offsets === "string" ? { offsetsFile: offsets } : {}),

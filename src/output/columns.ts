@@ -39,12 +39,29 @@ const pid: Column = {
   cell: (event) => event.pid?.toString() ?? unknown,
 };
 
+export const uidColumn: Column = {
+  title: "UID",
+  width: 6,
+  right: true,
+  cell: ({ uid, user }) => (user ? nameText(user, 15) : (uid?.toString() ?? unknown)),
+};
+
+/** The last one: it is as long as it is. */
+export const argsColumn: Column = {
+  title: "ARGS",
+  width: 4,
+  cell: ({ args }) => (args ? escapeText(args) : unknown),
+};
+
+/** As many characters of an id as engines show themselves. */
+const SHORT_ID = 12;
+
 /** 80 columns, unless an IPv6 address of the other end is longer than any of IPv4. This end's address is left out. */
 export const narrow: readonly Column[] = [
   { title: "KIND", width: 7, cell: (event) => event.kind },
   { title: "PRO", width: 3, cell: (event) => event.protocol },
   pid,
-  { title: "COMM", width: 11, cell: ({ comm }) => commText(comm, 11) },
+  { title: "COMM", width: 11, cell: ({ comm }) => nameText(comm, 11) },
   { title: "LPORT", width: 5, right: true, cell: ({ local }) => portText(local.port) },
   { title: "->", width: 2, cell: (event) => arrows[event.direction] },
   { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
@@ -63,7 +80,9 @@ export const wide: readonly Column[] = [
   { title: "KIND", width: 7, cell: (event) => event.kind },
   { title: "PROTO", width: 5, cell: (event) => event.protocol },
   pid,
-  { title: "COMM", width: 15, cell: ({ comm }) => commText(comm, 15) },
+  uidColumn,
+  { title: "COMM", width: 15, cell: ({ comm }) => nameText(comm, 15) },
+  { title: "CONTAINER", width: SHORT_ID, cell: ({ container }) => containerText(container) },
   { title: "LOCAL", width: 21, cell: (event) => endText(event.local) },
   { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
   { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
@@ -133,7 +152,8 @@ const brief = (bytes: bigint | null) => (bytes === null ? null : briefBytes(byte
 const portText = (port: number): string => (port === 0 ? unknown : port.toString());
 
 /** What was never chosen is unknown: a connect that fails may have had no local end yet. */
-function endText({ address, port }: Endpoint): string {
+function endText({ address, port, name }: Endpoint): string {
+  if (name) return `${escapeText(name)}:${port === 0 ? unknown : port}`;
   if (isUnspecified(address)) return port === 0 ? unknown : `${unknown}:${port}`;
   return port === 0
     ? endpointText({ address, port }).replace(/0$/, unknown)
@@ -141,15 +161,23 @@ function endText({ address, port }: Endpoint): string {
 }
 
 /** Escaping can make 15 bytes 60 columns wide; the column shows the start, `+` says that more follows. */
-function commText(comm: string | null, width: number): string {
-  if (comm === null || comm === "") return unknown;
-  const escaped = escapeText(comm);
+function nameText(name: string | null, width: number): string {
+  if (name === null || name === "") return unknown;
+  const escaped = escapeText(name);
   if (Bun.stringWidth(escaped) <= width) return escaped;
   let shown = "";
-  for (const char of comm) {
+  for (const char of name) {
     const next = shown + escapeText(char);
     if (Bun.stringWidth(next) > width - 1) break;
     shown = next;
   }
   return `${shown}+`;
+}
+
+/** An id of 64 digits by its first; a name as a name. */
+function containerText(container: string | null | undefined): string {
+  if (!container) return unknown;
+  return /^[0-9a-f]{64}$/.test(container)
+    ? container.slice(0, SHORT_ID)
+    : nameText(container, SHORT_ID);
 }

@@ -29,7 +29,14 @@ export interface Format {
   lost?(loss: Loss, wallNs: bigint): string;
 }
 
-const plain: TextOptions = { wide: false, time: false, sinceNs: null, color: false };
+const plain: TextOptions = {
+  wide: false,
+  time: false,
+  uid: false,
+  args: false,
+  sinceNs: null,
+  color: false,
+};
 
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {

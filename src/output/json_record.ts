@@ -21,7 +21,10 @@ import {
 } from "./lines.ts";
 import { VERSION } from "./members.ts";
 
-/** What the record at `p` of `view` says; called where a line is not like one before. */
+/**
+ * What the record at `p` of `view` says; called where a line is not like one before. So it must follow from the record
+ * alone: its control group from its id, and no command line, no names.
+ */
 export type Describe = (view: DataView, p: number) => ConnEvent;
 
 /** Writes the record's line. `false`: it is of an unusual kind, and nothing was written. */
@@ -75,6 +78,8 @@ export const places = () => ({
   comm: COMM,
   kind: KIND,
   flags: FLAGS,
+  uid: UID,
+  cgroupId: CGROUP_ID,
 });
 
 // --- internal ---
@@ -105,6 +110,8 @@ const DIRECTION = 121;
 const COMM = 128;
 const KIND = 144;
 const FLAGS = 148;
+const UID = 152;
+const CGROUP_ID = 160;
 
 /** All but the beginning: the time, the remote end, eight names and numbers. */
 const REST_BYTES = 512;
@@ -222,6 +229,9 @@ interface Beginning {
   comm1: number;
   comm2: number;
   comm3: number;
+  uid: number;
+  cgroup0: number;
+  cgroup1: number;
   /** `null`: such a line has something that only json.ts can write. */
   text: Segment | null;
 }
@@ -257,6 +267,9 @@ function beginningOf(
     comm1: view.getInt32(p + COMM + 4, true),
     comm2: view.getInt32(p + COMM + 8, true),
     comm3: view.getInt32(p + COMM + 12, true),
+    uid: view.getInt32(p + UID, true),
+    cgroup0: view.getInt32(p + CGROUP_ID, true),
+    cgroup1: view.getInt32(p + CGROUP_ID + 4, true),
     text,
   };
   return text;
@@ -277,7 +290,10 @@ function isOf(of: Beginning, view: DataView, p: number): boolean {
     of.comm0 === view.getInt32(p + COMM, true) &&
     of.comm1 === view.getInt32(p + COMM + 4, true) &&
     of.comm2 === view.getInt32(p + COMM + 8, true) &&
-    of.comm3 === view.getInt32(p + COMM + 12, true)
+    of.comm3 === view.getInt32(p + COMM + 12, true) &&
+    of.uid === view.getInt32(p + UID, true) &&
+    of.cgroup0 === view.getInt32(p + CGROUP_ID, true) &&
+    of.cgroup1 === view.getInt32(p + CGROUP_ID + 4, true)
   );
 }
 

@@ -2,23 +2,36 @@
 
 import { styleText } from "node:util";
 import type { ConnEvent } from "../conn/event.ts";
-import { narrow, sinceColumn, timeColumn, wide, type Column } from "./columns.ts";
+import {
+  argsColumn,
+  narrow,
+  sinceColumn,
+  timeColumn,
+  uidColumn,
+  wide,
+  type Column,
+} from "./columns.ts";
 
 export interface TextOptions {
   /** Everything, exact; else what fits 80 columns. */
   wide: boolean;
   /** A column with the time of day; the wide table always has it. */
   time: boolean;
+  /** A column with the user id; the wide table always has it. */
+  uid: boolean;
+  /** A last column with the command line. */
+  args: boolean;
   /** A column with the seconds since this reading of the monotonic clock; `null` for none. */
   sinceNs: bigint | null;
   color: boolean;
 }
 
-export function textFormat({ wide: all, time, sinceNs, color }: TextOptions) {
+export function textFormat({ wide: all, time, uid, args, sinceNs, color }: TextOptions) {
   const columns = [
     ...(sinceNs === null ? [] : [sinceColumn(sinceNs)]),
     ...(time && !all ? [timeColumn] : []),
-    ...(all ? wide : narrow),
+    ...(all ? wide : uid ? withUid(narrow) : narrow),
+    ...(args ? [argsColumn] : []),
   ];
   const paint = (style: "bold" | "red", line: string) =>
     color ? styleText(style, line, { validateStream: false }) : line;
@@ -37,6 +50,10 @@ export function textFormat({ wide: all, time, sinceNs, color }: TextOptions) {
 }
 
 // --- internal ---
+
+/** Right behind the process it is of. */
+const withUid = (columns: readonly Column[]): Column[] =>
+  columns.flatMap((column) => (column.title === "PID" ? [column, uidColumn] : [column]));
 
 /**
  * Every cell aims at the place its column has in a line of usual widths. A long one (IPv6 endpoints) pushes its

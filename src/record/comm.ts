@@ -1,16 +1,18 @@
-/** The kernel's `comm`: up to 16 bytes, ended by NUL, in no promised encoding. Never throws. */
+/** Names from the kernel, in no promised encoding. Never throws. */
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/**
- * UTF-8 as text; each byte that is none becomes the lone surrogate U+DC00 + byte, so that nothing is lost and
- * escapeText can show it as `\xNN`. The kernel cuts names at 15 bytes, often in the middle of a character.
- */
+/** The kernel's `comm`: up to 16 bytes, ended by NUL and cut at 15, often in the middle of a character. */
 export function readComm(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  const name = end < 0 ? bytes : bytes.subarray(0, end);
-  return decode(name) ?? decodePiecewise(name);
+  return readText(end < 0 ? bytes : bytes.subarray(0, end));
 }
+
+/**
+ * UTF-8 as text; each byte that is none becomes the lone surrogate U+DC00 + byte, so that nothing is lost and
+ * escapeText can show it as `\xNN`.
+ */
+export const readText = (bytes: Uint8Array): string => decode(bytes) ?? decodePiecewise(bytes);
 
 function decodePiecewise(bytes: Uint8Array): string {
   let text = "";

@@ -670,13 +670,17 @@ export const Filter = {
 } as const;
 export type Filter = (typeof Filter)[keyof typeof Filter];
 
-export const eventSize = 152;
+export const eventSize = 176;
 export interface Event {
   sk: bigint;
   conn: Conn;
   comm: Uint8Array;
   kind: number;
   flags: number;
+  uid: number;
+  owned_at: number;
+  cgroup_id: bigint;
+  program: bigint;
 }
 export function readEvent(view: DataView, p: number): Event {
   return {
@@ -685,6 +689,10 @@ export function readEvent(view: DataView, p: number): Event {
     comm: bytesAt(view, p + 128, 16).slice(),
     kind: view.getUint32(p + 144, true),
     flags: view.getUint32(p + 148, true),
+    uid: view.getUint32(p + 152, true),
+    owned_at: view.getUint32(p + 156, true),
+    cgroup_id: view.getBigUint64(p + 160, true),
+    program: view.getBigUint64(p + 168, true),
   };
 }
 export function writeEvent(view: DataView, p: number, value: Event): void {
@@ -693,6 +701,10 @@ export function writeEvent(view: DataView, p: number, value: Event): void {
   bytesAt(view, p + 128, 16).set(value.comm);
   view.setUint32(p + 144, value.kind, true);
   view.setUint32(p + 148, value.flags, true);
+  view.setUint32(p + 152, value.uid, true);
+  view.setUint32(p + 156, value.owned_at, true);
+  view.setBigUint64(p + 160, value.cgroup_id, true);
+  view.setBigUint64(p + 168, value.program, true);
 }
 /** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
 export class EventView implements Event {
@@ -719,6 +731,24 @@ export class EventView implements Event {
   }
   get flags() {
     return this.view.getUint32(this.p + 148, true);
+  }
+  get uid() {
+    return this.view.getUint32(this.p + 152, true);
+  }
+  get owned_at() {
+    return this.view.getUint32(this.p + 156, true);
+  }
+  get cgroup_id() {
+    return this.view.getBigUint64(this.p + 160, true);
+  }
+  get cgroup_id_number() {
+    return this.view.getUint32(this.p + 160, true) + this.view.getUint32(this.p + 164, true) * 4294967296;
+  }
+  get program() {
+    return this.view.getBigUint64(this.p + 168, true);
+  }
+  get program_number() {
+    return this.view.getUint32(this.p + 168, true) + this.view.getUint32(this.p + 172, true) * 4294967296;
   }
 }
 
@@ -814,7 +844,8 @@ export const Loss = {
   LOSS_FAILURE_UNKNOWN: 6,
   LOSS_ATTEMPT_MAP_FULL: 7,
   LOSS_PROCESS_MAP_FULL: 8,
-  LOSS_MAX: 9,
+  LOSS_PROGRAM_MAP_FULL: 9,
+  LOSS_MAX: 10,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -865,15 +896,17 @@ export const Offset = {
   OFFSET_HAS_IPV6: 43,
   OFFSET_PROTOCOL_MASK: 44,
   OFFSET_SKB_END: 45,
-  OFFSET_GSO_SEGS: 46,
-  OFFSET_USUAL_SOCK: 47,
-  OFFSET_FILTERS: 48,
-  OFFSET_TASK_TGID: 49,
-  OFFSET_MAX: 50,
+  OFFSET_TASK_MM: 46,
+  OFFSET_MM_ARG_START: 47,
+  OFFSET_GSO_SEGS: 48,
+  OFFSET_USUAL_SOCK: 49,
+  OFFSET_FILTERS: 50,
+  OFFSET_TASK_TGID: 51,
+  OFFSET_MAX: 52,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
-export const liveSize = 184;
+export const liveSize = 208;
 export interface Live {
   event: Event;
   base_acked: bigint;
@@ -885,20 +918,20 @@ export interface Live {
 export function readLive(view: DataView, p: number): Live {
   return {
     event: readEvent(view, p),
-    base_acked: view.getBigUint64(p + 152, true),
-    base_received: view.getBigUint64(p + 160, true),
-    base_segs_in: view.getUint32(p + 168, true),
-    base_segs_out: view.getUint32(p + 172, true),
-    base_retrans: view.getUint32(p + 176, true),
+    base_acked: view.getBigUint64(p + 176, true),
+    base_received: view.getBigUint64(p + 184, true),
+    base_segs_in: view.getUint32(p + 192, true),
+    base_segs_out: view.getUint32(p + 196, true),
+    base_retrans: view.getUint32(p + 200, true),
   };
 }
 export function writeLive(view: DataView, p: number, value: Live): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 152, value.base_acked, true);
-  view.setBigUint64(p + 160, value.base_received, true);
-  view.setUint32(p + 168, value.base_segs_in, true);
-  view.setUint32(p + 172, value.base_segs_out, true);
-  view.setUint32(p + 176, value.base_retrans, true);
+  view.setBigUint64(p + 176, value.base_acked, true);
+  view.setBigUint64(p + 184, value.base_received, true);
+  view.setUint32(p + 192, value.base_segs_in, true);
+  view.setUint32(p + 196, value.base_segs_out, true);
+  view.setUint32(p + 200, value.base_retrans, true);
 }
 
 export const attemptSize = 24;
@@ -942,7 +975,7 @@ export function writeAccepted(view: DataView, p: number, value: Accepted): void 
   view.setUint32(p + 20, value.gone, true);
 }
 
-export const flowSize = 176;
+export const flowSize = 200;
 export interface Flow {
   event: Event;
   sent_packets: bigint;
@@ -952,16 +985,16 @@ export interface Flow {
 export function readFlow(view: DataView, p: number): Flow {
   return {
     event: readEvent(view, p),
-    sent_packets: view.getBigUint64(p + 152, true),
-    recv_packets: view.getBigUint64(p + 160, true),
-    socket_ino: view.getBigUint64(p + 168, true),
+    sent_packets: view.getBigUint64(p + 176, true),
+    recv_packets: view.getBigUint64(p + 184, true),
+    socket_ino: view.getBigUint64(p + 192, true),
   };
 }
 export function writeFlow(view: DataView, p: number, value: Flow): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 152, value.sent_packets, true);
-  view.setBigUint64(p + 160, value.recv_packets, true);
-  view.setBigUint64(p + 168, value.socket_ino, true);
+  view.setBigUint64(p + 176, value.sent_packets, true);
+  view.setBigUint64(p + 184, value.recv_packets, true);
+  view.setBigUint64(p + 192, value.socket_ino, true);
 }
 
 export const flowKeySize = 56;
@@ -1004,6 +1037,25 @@ export function writeFlowKey(view: DataView, p: number, value: FlowKey): void {
   view.setUint32(p + 52, value.zero, true);
 }
 
+export const programArgsSize = 264;
+export interface ProgramArgs {
+  length: number;
+  copied: number;
+  bytes: Uint8Array;
+}
+export function readProgramArgs(view: DataView, p: number): ProgramArgs {
+  return {
+    length: view.getUint32(p, true),
+    copied: view.getUint32(p + 4, true),
+    bytes: bytesAt(view, p + 8, 256).slice(),
+  };
+}
+export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs): void {
+  view.setUint32(p, value.length, true);
+  view.setUint32(p + 4, value.copied, true);
+  bytesAt(view, p + 8, 256).set(value.bytes);
+}
+
 export const guessCommandSize = 32;
 export interface GuessCommand {
   address: bigint;
@@ -1026,12 +1078,13 @@ export function writeGuessCommand(view: DataView, p: number, value: GuessCommand
   view.setBigUint64(p + 24, value.floor, true);
 }
 
-export const guessAnswerSize = 40;
+export const guessAnswerSize = 48;
 export interface GuessAnswer {
   sequence: bigint;
   pid_tgid: bigint;
   sk: bigint;
   valid: bigint[];
+  task: bigint;
 }
 export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
   return {
@@ -1039,6 +1092,7 @@ export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
     pid_tgid: view.getBigUint64(p + 8, true),
     sk: view.getBigUint64(p + 16, true),
     valid: Array.from({ length: 2 }, (_, i) => view.getBigUint64(p + 24 + i * 8, true)),
+    task: view.getBigUint64(p + 40, true),
   };
 }
 export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer): void {
@@ -1046,6 +1100,7 @@ export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer):
   view.setBigUint64(p + 8, value.pid_tgid, true);
   view.setBigUint64(p + 16, value.sk, true);
   value.valid.forEach((item, i) => view.setBigUint64(p + 24 + i * 8, item, true));
+  view.setBigUint64(p + 40, value.task, true);
 }
 
 export const chunkSize = 256;
@@ -1080,6 +1135,7 @@ export const tracePrograms = [
   "on_udp_destroy_sock",
   "on_wake_up_new_task",
   "on_put_task_struct",
+  "on_call",
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
   "on_tcp_getsockopt",
@@ -1088,6 +1144,8 @@ export const tracePrograms = [
   "on_connect_settled",
   "on_closed",
   "on_set_state",
+  "on_state_of_owner",
+  "on_length_of_owner",
   "on_tcp_destroy_sock",
   "on_sock_send_length",
   "on_sock_recv_length",
@@ -1113,6 +1171,7 @@ export const traceMaps = [
   "filter_ports",
   "followed",
   "command_tgid",
+  "programs",
   "lister",
   "samples",
 ] as const;

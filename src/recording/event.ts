@@ -47,7 +47,7 @@ function recurringText(make: (value: string) => Segment): (value: string) => Seg
   };
 }
 
-const endpoint = object<Endpoint>({ address, port: integer(U16) });
+const endpoint = object<Endpoint>({ address, port: integer(U16), name: orNull(text) }, "name");
 
 const totals = object<Totals>({
   bytesSent: count64,
@@ -90,11 +90,13 @@ const common = object<Common>(
 const own = object<Omit<ConnEvent, keyof Common>>(
   {
     atNs: integer64(),
+    user: orNull(text),
     local: endpoint,
     remote: endpoint,
     failure: orNull(integer(MAX_ERRNO, 1)),
     totals,
   },
+  "user",
   "failure",
   "totals",
 );

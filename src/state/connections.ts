@@ -1,4 +1,5 @@
 /** Every connection that is open, and for a while those that are over, each once. Pure. */
+import type { ConnEvent } from "../conn/event.ts";
 import { sameEnds, type TracedEvent } from "../conn/identity.ts";
 import { merge, NOTHING, type Counted } from "./counters.ts";
 
@@ -198,5 +199,10 @@ function describe(connection: Connection, event: TracedEvent): void {
   connection.event =
     owner === newer && direction === newer.direction
       ? newer
-      : { ...newer, pid: owner.pid, comm: owner.comm, direction };
+      : { ...newer, ...processOf(owner), direction };
+}
+
+/** The process of an event, with all that is known of it. */
+export function processOf({ pid, comm, uid, cgroup, container }: ConnEvent) {
+  return { pid, comm, uid: uid ?? null, cgroup: cgroup ?? null, container: container ?? null };
 }

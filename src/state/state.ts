@@ -6,7 +6,7 @@ import type { ConnEvent } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
 import { Client, type ClientCounts } from "./clients.ts";
-import { Connections, type Connection, type ConnectionCounts } from "./connections.ts";
+import { Connections, processOf, type Connection, type ConnectionCounts } from "./connections.ts";
 import type { Counters } from "./counters.ts";
 
 export interface StateOptions {
@@ -21,6 +21,10 @@ export interface ConnectionDelta extends Pick<
   ConnEvent,
   "protocol" | "family" | "direction" | "netns" | "pid" | "comm" | "local" | "remote"
 > {
+  /** As in ConnEvent. */
+  uid: number | null;
+  cgroup: string | null;
+  container: string | null;
   cookie: number;
   state: "open" | "closed" | "failed";
   /** Nanoseconds of CLOCK_MONOTONIC: the newest event or sample. */
@@ -157,8 +161,7 @@ function reported({
     family: event.family,
     direction: event.direction,
     netns: event.netns,
-    pid: event.pid,
-    comm: event.comm,
+    ...processOf(event),
     local: event.local,
     remote: event.remote,
     cookie,

@@ -3,6 +3,7 @@
  * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
  */
 import { ConnFact, type Event } from "../record/layout.gen.ts";
+import { ownedBy, ownerOf, type Owner } from "./census.ts";
 import { plainEvent } from "./decode.ts";
 import { sockAt, sockOf } from "./sock.ts";
 
@@ -16,7 +17,7 @@ export type AcceptState =
 export interface AcceptSources {
   ask(sk: bigint, cookie: number): AcceptState;
   /** Owners of these socket inodes; `port` and `netns` say where to look first. Missing: not found. */
-  owners(inodes: Map<number, Event>): Map<number, { pid: number; comm: Uint8Array }>;
+  owners(inodes: Map<number, Event>): Map<number, Owner>;
 }
 
 export class Accepts {
@@ -65,7 +66,7 @@ export class Accepts {
     if (pending?.conn.conn_stats.cookie !== close.conn.conn_stats.cookie) return null;
     this.#pending.delete(sock);
     if ((close.flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
-    const accept = owned(pending, close.conn.tup.pid, close.comm);
+    const accept = ownedBy(plainEvent(pending), ownerOf(close));
     return { ...accept, flags: accept.flags | (close.flags & ConnFact.FACT_FOLLOWED) };
   }
 
@@ -91,14 +92,7 @@ export class Accepts {
     const owners = this.#sources.owners(accepted);
     return [...accepted].map(([ino, event]) => {
       const owner = owners.get(ino);
-      return owner ? owned(event, owner.pid, owner.comm) : event;
+      return owner ? ownedBy(plainEvent(event), owner) : event;
     });
   }
-}
-
-// --- internal ---
-
-function owned(of: Event, pid: number, comm: Uint8Array): Event {
-  const event = plainEvent(of);
-  return { ...event, comm, conn: { ...event.conn, tup: { ...event.conn.tup, pid } } };
 }

@@ -6,8 +6,9 @@ import { ENOENT } from "../kernel/constants.ts";
 import { close } from "../kernel/libc.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object.ts";
 import { KernelError } from "../kernel/shim.ts";
-import { tracePrograms } from "../record/layout.gen.ts";
+import { Offset, tracePrograms } from "../record/layout.gen.ts";
 import {
+  argsPoints,
   attempts,
   followPoints,
   kprobes,
@@ -30,6 +31,8 @@ export interface AttachedTrace {
   udpRefused: string | null;
   /** The same for connects that fail before a SYN; with tracepoints nobody asks for them. */
   attemptsRefused: string | null;
+  /** The same for command lines. */
+  argsRefused: string | null;
 }
 
 /**
@@ -58,15 +61,18 @@ export function attachTrace(
   if (host.testRun) sampling.push(sampleByTool);
   // The listing first: without BTF its iterator is what is refused.
   const tried = mode === "kprobe" ? attempts : { kprobes: [], tracepoints: [] };
-  const groups = [listing, programsOf(udp), programsOf(tried), sampling];
+  const noting = wantsArgs(made) ? argsPoints(mode, udp) : { kprobes: [], tracepoints: [] };
+  const groups = [listing, programsOf(udp), programsOf(tried), sampling, programsOf(noting)];
   const object = load(host, needed, groups, made);
   try {
     ready(object);
+    const argsRefused = attachGroup(host, object, noting);
     attachAll(host, object, points);
     return {
       object,
       udpRefused: attachGroup(host, object, udp),
       attemptsRefused: attachGroup(host, object, tried),
+      argsRefused,
     };
   } catch (error) {
     object[Symbol.dispose]();
@@ -94,6 +100,10 @@ export function groupsTaken<T>(
 
 // --- internal ---
 
+/** Their offsets are known only where command lines are asked for. */
+const wantsArgs = ({ constants }: Made): boolean =>
+  (constants.get(Offset.OFFSET_MM_ARG_START) ?? 0n) !== 0n;
+
 const programsOf = ({ kprobes: probes, tracepoints: raw }: Partial<TracePoints>): string[] =>
   [...(probes ?? []), ...(raw ?? [])].map(({ program }) => program);
 
@@ -104,7 +114,13 @@ function load(
   groups: readonly (readonly string[])[],
   made: Made,
 ): KernelObject {
-  const spec = { name: "trace", file: traceObject, programs: tracePrograms, ...made };
+  const spec = {
+    name: "trace",
+    file: traceObject,
+    programs: tracePrograms,
+    helpers: host.helpers,
+    ...made,
+  };
   const opened = (some: readonly (readonly string[])[]) =>
     loadObject(host.shim, { ...spec, load: [...needed, ...some.flat()] });
   let tried: { some: readonly (readonly string[])[]; object: KernelObject } | undefined;

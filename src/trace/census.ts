@@ -5,9 +5,9 @@ import { ConnDirection, ConnMetadata, type ConnTuple, type Event } from "../reco
 
 const TCP_LISTEN = 10;
 
-export interface Owner {
+/** The process of an event, and what is known of it. */
+export interface Owner extends Pick<Event, "comm" | "uid" | "cgroup_id" | "owned_at" | "program"> {
   pid: number;
-  comm: Uint8Array;
 }
 
 /** What one network namespace held when the trace began. */
@@ -72,8 +72,15 @@ export class Census {
   }
 }
 
-export function ownedBy(event: Event, { pid, comm }: Owner): Event {
-  return { ...event, comm, conn: { ...event.conn, tup: { ...event.conn.tup, pid } } };
+export function ownedBy(event: Event, owner: Owner): Event {
+  const { pid, comm, uid, cgroup_id, owned_at, program } = owner;
+  const conn = { ...event.conn, tup: { ...event.conn.tup, pid } };
+  return { ...event, comm, uid, cgroup_id, owned_at, program, conn };
+}
+
+export function ownerOf(event: Event): Owner {
+  const { comm, uid, cgroup_id, owned_at, program } = event;
+  return { pid: event.conn.tup.pid, comm, uid, cgroup_id, owned_at, program };
 }
 
 /**

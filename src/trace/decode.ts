@@ -15,34 +15,46 @@ import {
   type Event,
 } from "../record/layout.gen.ts";
 import { recurring } from "../record/recurring.ts";
+import type { Asked } from "./command_lines.ts";
+import type { Group, Owned } from "./groups.ts";
 import type { KnownFlowTotals, KnownTotals } from "./offsets.ts";
 
 export interface Known {
   tcp: KnownTotals;
   udp: KnownFlowTotals;
+  /** Where the process of an event was: see groups.ts. */
+  groupOf(pid: number | null, event: Owned): Group;
+  /** Its command line, where they are asked for: see command_lines.ts. */
+  argsOf?(pid: number | null, event: Asked): string | null;
 }
 
 export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEvent {
   const event = asView(of);
   const { tup, conn_stats: stats } = event.conn;
-  const { metadata, pid, netns } = tup;
+  const { metadata, netns } = tup;
+  const pid = tup.pid || null;
   const tcp = (metadata & ConnMetadata.METADATA_TCP) !== 0;
   const addressAt = (metadata & ConnMetadata.METADATA_IPV6) !== 0 ? ipv6At : ipv4At;
   const local = addressAt(tup.view, tup.p);
   const remote = addressAt(tup.view, tup.p + REMOTE);
+  const group = known.groupOf(pid, event);
   const shown: TracedEvent = {
     kind,
     cookie: stats.cookie,
     protocol: tcp ? "tcp" : "udp",
     atNs: stats.timestamp,
-    pid: pid === 0 ? null : pid,
-    comm: pid === 0 ? null : commAt(event.view, event.p + COMM),
+    pid,
+    comm: pid === null ? null : commAt(event.view, event.p + COMM),
+    uid: pid === null ? null : event.uid,
+    cgroup: group.cgroup,
+    container: group.container,
     family: local.family,
     direction: directionOf(stats.direction),
     netns: netns === 0 ? null : netns,
     local: { address: local.address, port: tup.sport },
     remote: { address: remote.address, port: tup.dport },
   };
+  if (known.argsOf !== undefined) shown.args = known.argsOf(pid, event);
   if (hasFailed(event, kind)) shown.failure = event.conn.tcp_stats.failure_reason || null;
   if (kind === "close" || openWithTotals(event.kind))
     shown.totals = tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp);
@@ -67,6 +79,8 @@ export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) 
 
 /** Of the struct event at `p`, without a view of it. */
 export const kindAt = (view: DataView, p: number): number => view.getUint32(p + KIND, true);
+export const cgroupIdAt = (view: DataView, p: number): number =>
+  view.getUint32(p + CGROUP_ID, true) + view.getUint32(p + CGROUP_ID + 4, true) * 2 ** 32;
 export const pidAt = (view: DataView, p: number): number => view.getUint32(p + PID, true);
 
 /** With members that can be spread into another event, which those of a view cannot. */
@@ -83,6 +97,7 @@ const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
 const PID = 48;
 const COMM = 128;
 const KIND = 144;
+const CGROUP_ID = 160;
 const REMOTE = 16;
 
 const commAt = recurring(readComm);

@@ -4,7 +4,7 @@ import { Failure } from "../errors.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
 import { ConnFact, type Event } from "../record/layout.gen.ts";
-import { ownedBy } from "./census.ts";
+import { ownedBy, ownerOf } from "./census.ts";
 import { plainEvent } from "./decode.ts";
 
 /** What `Bun.spawn` returns, as far as it is needed. */
@@ -79,7 +79,7 @@ export class Descendants {
     this.#unowned.delete(close.sk);
     if (!isFollowed(close) || accept.conn.conn_stats.cookie !== close.conn.conn_stats.cookie)
       return null;
-    const owned = ownedBy(accept, { pid: close.conn.tup.pid, comm: close.comm });
+    const owned = ownedBy(accept, ownerOf(close));
     return { ...owned, flags: owned.flags | ConnFact.FACT_FOLLOWED };
   }
 

@@ -3,7 +3,7 @@ import { Loss } from "../record/layout.gen.ts";
 
 /** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
 export const lossTexts: Record<
-  Exclude<keyof typeof Loss, "LOSS_MAX" | "LOSS_EVENT_SPILLED">,
+  Exclude<keyof typeof Loss, "LOSS_MAX" | "LOSS_EVENT_SPILLED" | "LOSS_PROGRAM_MAP_FULL">,
   string
 > = {
   LOSS_EVENT_RING_FULL: "event ring full",

@@ -3,7 +3,7 @@
  * what /proc told of them, and a listing races with the handlers: one connection may be told twice. Pure.
  */
 import { ConnDirection, ConnFact, EventKind, type Event } from "../record/layout.gen.ts";
-import { directed, ownedBy } from "./census.ts";
+import { directed, ownedBy, ownerOf } from "./census.ts";
 import { sockAt, sockOf } from "./sock.ts";
 
 export class Opens {
@@ -72,7 +72,7 @@ export class Opens {
       return event;
     }
     const { direction } = event.conn.conn_stats;
-    const owner = { pid: event.conn.tup.pid, comm: event.comm };
+    const owner = ownerOf(event);
     const known = directed(listed, direction);
     this.#open.set(sockOf(event), owner.pid === 0 ? known : ownedBy(known, owner));
     return null;
@@ -119,7 +119,7 @@ function joined(listed: Event, raw: Event): Event {
   const { tup, conn_stats: stats } = listed.conn;
   const conn_stats = { ...raw.conn.conn_stats, cookie: stats.cookie };
   const close = { ...raw, conn: { ...raw.conn, conn_stats } };
-  const owned = tup.pid === 0 ? close : ownedBy(close, { pid: tup.pid, comm: listed.comm });
+  const owned = tup.pid === 0 ? close : ownedBy(close, ownerOf(listed));
   const older = { ...owned, flags: owned.flags | ConnFact.FACT_UNSEEN_OPEN };
   if (older.conn.conn_stats.direction !== ConnDirection.DIRECTION_UNKNOWN) return older;
   return directed(older, stats.direction);

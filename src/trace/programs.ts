@@ -152,3 +152,28 @@ export const listIterator: TraceProgram = "list_tcp";
 export const sampleByTool: TraceProgram = "run_samples";
 /** The same before; attached from the first use on. */
 export const sampleKprobe: KprobePoint = { program: "on_tcp_getsockopt", symbol: "tcp_getsockopt" };
+
+/**
+ * Where a process is met whose command line is asked for: at the calls by which it opens, accepts, closes, sends and
+ * receives. `udp`: what is probed of it.
+ */
+export function argsPoints(mode: AttachMode, udp: TracePoints): TracePoints {
+  if (mode === "kprobe") {
+    const symbols = ["tcp_v4_connect", "tcp_v6_connect", "security_sock_graft", "tcp_close"];
+    const calls = [...symbols, ...udp.kprobes.map(({ symbol }) => symbol)];
+    return {
+      kprobes: [
+        ...calls.map((symbol) => ({ program: "on_call", symbol, optional: true }) as const),
+        { program: "on_call", symbol: "inet_csk_accept", retprobe: true, optional: true },
+      ],
+      tracepoints: [],
+    };
+  }
+  const moved = udp.tracepoints.map(
+    ({ name }) => ({ program: "on_length_of_owner", name }) as const,
+  );
+  return {
+    kprobes: [],
+    tracepoints: [{ program: "on_state_of_owner", name: "inet_sock_set_state" }, ...moved],
+  };
+}

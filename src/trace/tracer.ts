@@ -25,7 +25,6 @@ import {
 import { Accepts } from "./accepts.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
-import { kindAt, kindOf, pidAt, toConnEvent } from "./decode.ts";
 import { Descendants, type Startable } from "./descendants.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { flowSource } from "./flow_source.ts";
@@ -39,6 +38,12 @@ import {
   withFilter,
   type KernelFilter,
 } from "./kernel_filter.ts";
+import { argsFromProc, askForArgs, checkedCommands } from "./args.ts";
+import { CommandLines } from "./command_lines.ts";
+import { commandSource } from "./command_source.ts";
+import { cgroupIdAt, kindAt, kindOf, pidAt, toConnEvent, type Known } from "./decode.ts";
+import { Groups } from "./groups.ts";
+import { groupSource } from "./group_source.ts";
 import { listOpen } from "./listing.ts";
 import {
   ACCEPT_UNKNOWN,
@@ -91,6 +96,8 @@ export interface TraceOptions {
   filter?: KernelFilter;
   /** Whether `kernelTime()` is going to be asked. Measuring takes time itself, so it is done now and then only. */
   timed?: boolean;
+  /** Whether each event has the command line of its process. */
+  args?: boolean;
   debug: boolean;
 }
 
@@ -150,6 +157,7 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   }
   const { filter = NO_FILTER } = options;
   const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  if (options.args) askForArgs(host, report.attach, all, notes);
   if (filter.descendants === true)
     all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));
   const attached = openFirst(host, report, withFilter(all, filter), filter, notes);
@@ -161,9 +169,9 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const what = protocols.filter(Boolean).join(" and ");
   const description = `tracing ${what} with ${attached.mode}s on Linux ${host.kernel.release}, ${how}`;
   const flowTimeouts = options.flowTimeouts ?? DEFAULT_FLOW_TIMEOUTS;
-  const { self = false, sampling = false, timed = false } = options;
+  const { self = false, sampling = false, timed = false, args = false } = options;
   const { udp: directions } = listing;
-  const shown = { self, sampling, filter, timed };
+  const shown = { self, sampling, filter, timed, args };
   const about = { report, directions, flowTimeouts, description, notes, ...shown };
   return running({ host, ...attached, early, ...about });
 }
@@ -213,6 +221,7 @@ interface Running extends Checked {
   sampling: boolean | "probe";
   filter: KernelFilter;
   timed: boolean;
+  args: boolean;
 }
 
 async function offsetsFor(
@@ -296,6 +305,7 @@ function openChecked(
           notes.push(
             `connects that fail before a SYN is sent are not shown: ${attached.attemptsRefused}`,
           );
+        if (attached.argsRefused !== null) notes.push(argsFromProc(attached.argsRefused));
         return { object, rings, tgid: check.tgid, udp: checked.known, drain, early };
       }
       last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
@@ -336,11 +346,18 @@ function close(host: Host, { object, rings }: Attached): void {
 
 function running(of: Running): Trace {
   const { host, mode, object, rings, tgid, udp, drain, report, description, notes } = of;
-  const known = { tcp: knownTotals(report), udp: udp ?? { bytes: false, packets: false } };
   const queue = new EventQueue();
   for (const event of of.early) queue.push(event);
   /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
   const between = meanwhile(() => drain.into(queue));
+  const commands = of.args ? commandLines(of, between) : null;
+  const groups = new Groups(groupSource(tgid, between));
+  const known: Known = {
+    tcp: knownTotals(report),
+    udp: udp ?? { bytes: false, packets: false },
+    groupOf: (pid, event) => groups.of(pid, event),
+    ...(commands === null ? {} : { argsOf: (pid, event) => commands.of(pid, event) }),
+  };
   const flowMaps = flowSource(host.shim, object, mode, between);
   const flows = udp && new Flows(flowMaps, of.flowTimeouts);
   const opens = new Opens();
@@ -399,12 +416,14 @@ function running(of: Running): Trace {
   /** Nearly all events of a busy host: nobody but its own end has to know of it. */
   const isPlain = (view: DataView, p: number): boolean =>
     samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p);
-  /** Is shown as it is, and brings no accept along. */
+  /** Is shown as it is, brings no accept along, and has nothing that /proc must be asked for. */
   const isDirect = (view: DataView, p: number): boolean =>
     unfiltered &&
     kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
     !accepts.concern(view, p) &&
-    pidAt(view, p) !== tgid;
+    pidAt(view, p) !== tgid &&
+    commands === null &&
+    groups.tells(cgroupIdAt(view, p));
   const describe: Describe = (view, p) => {
     const event = new EventView(view, p);
     return toConnEvent(event, kindOf(event)!, known);
@@ -412,6 +431,8 @@ function running(of: Running): Trace {
 
   const pollInto = (to: EventSink, last: boolean): void => {
     const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
+    groups.renew();
+    commands?.renew();
     drain.into(queue);
     const show: Show = (event, kind) => {
       const accept = kind === "close" ? descendants?.acceptOf(event) : null;
@@ -480,6 +501,12 @@ function running(of: Running): Trace {
       close(host, { object, rings });
     },
   };
+}
+
+function commandLines(of: Running, between: () => void): CommandLines {
+  const { host, object, tgid, early, notes } = of;
+  const source = commandSource(host.shim, object, tgid, between);
+  return new CommandLines(checkedCommands(source, early, tgid, notes));
 }
 
 type Show = (event: Event, kind: EventKindText) => void;

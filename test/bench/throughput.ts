@@ -32,7 +32,8 @@ const tcp = {
   rttVar: true,
   retransmits: true,
 };
-export const known = { tcp, udp: { bytes: true, packets: true } };
+const group = { cgroup: "/system.slice/nginx.service", container: null };
+export const known = { tcp, udp: { bytes: true, packets: true }, groupOf: () => group };
 
 function measureThroughput(): Throughput[] {
   const drained = syntheticDrain(RECORDS);
@@ -153,6 +154,10 @@ export function syntheticDrain(records: number): Uint8Array {
       comm: Uint8Array.from({ length: 16 }, (_, i) => "load\0".charCodeAt(i) || 0),
       kind,
       flags: ConnFact.FACT_ESTABLISHED | (incoming ? ConnFact.FACT_ACCEPTED : 0),
+      uid: 1000,
+      owned_at: 0,
+      cgroup_id: 7n,
+      program: 0n,
     });
   }
   return drained;

@@ -32,11 +32,13 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "kernel",
     "conn",
     "recording",
+    "names",
     "output",
     "file",
     "errors",
     "log",
   ],
+  names: ["conn", "kernel/host_names", "record"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
   check: ["kernel", "record", "explain", "output/escape"],
   guess: ["kernel", "record", "embedded", "file", "errors", "explain", "log"],
@@ -83,6 +85,7 @@ describe("imports run one way", () => {
 /** To add a privilege, add a row: what gives it away in the text, and who may have it. */
 test.each<[string, RegExp, (file: string) => boolean]>([
   ["imports bun:ffi", /["']bun:ffi["']/, (file) => file.startsWith("kernel/")],
+  ["asks the DNS", /["'](node:)?dns\b|Bun\.dns/, (file) => file === "names/dns.ts"],
   ["calls process.exit", /\bprocess\.(exit|reallyExit|abort)\(/, (file) => file === "main.ts"],
   ["listens to signals", /\bprocess\.on\("SIG|"SIGINT"/, (file) => file === "commands/stop.ts"],
   // Everything else prints through output/writer.ts (stdout) or log.ts (stderr).

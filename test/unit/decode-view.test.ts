@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { eventSize, EventView, readEvent } from "../../src/record/layout.gen.ts";
-import { kindAt, pidAt, plainEvent } from "../../src/trace/decode.ts";
+import { cgroupIdAt, kindAt, pidAt, plainEvent } from "../../src/trace/decode.ts";
 import { sockAt, sockOf } from "../../src/trace/sock.ts";
 import { readRecords } from "./drained.ts";
 
@@ -23,6 +23,7 @@ test("a view gives what a reader gives, member by member", () => {
       expect([event.sk, event.kind, event.flags]).toEqual([plain.sk, plain.kind, plain.flags]);
       expect(plainEvent(event)).toEqual(plain);
       expect([kindAt(view, 0), pidAt(view, 0)]).toEqual([plain.kind, plain.conn.tup.pid]);
+      expect(cgroupIdAt(view, 0)).toBe(Number(plain.cgroup_id));
       expect(sockAt(view, 0)).toBe(sockOf(plain));
     }),
   );

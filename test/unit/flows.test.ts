@@ -116,6 +116,10 @@ function flowOf(sk: bigint, cookie: number, dport: number, now: bigint, first: b
     comm: new Uint8Array(16),
     kind: EventKind.EVENT_UDP_OPEN,
     flags: first ? ConnFact.FACT_FIRST_FLOW : 0,
+    uid: 0,
+    owned_at: 0,
+    cgroup_id: 0n,
+    program: 0n,
   };
   return { event, sent_packets: 0n, recv_packets: 0n, socket_ino: 0n };
 }

@@ -107,9 +107,10 @@ function holds(
 
 describe("records", () => {
   test("of the event ring", () => {
-    const sample = new Uint8Array(3 * (8 + 160));
+    const sample = new Uint8Array(3 * (layout.eventSize + 16));
     const view = new DataView(sample.buffer);
-    for (let n = 0; n < 3; n++) view.setUint32(n * 168, layout.eventSize + 4, true);
+    for (let n = 0; n < 3; n++)
+      view.setUint32(n * (layout.eventSize + 16), layout.eventSize + 4, true);
     expect(readRecords(sample)).toHaveLength(3);
     holds(readRecords, damaged(sample), RecordError);
   });

@@ -11,6 +11,7 @@ import {
   eventSize,
   EventKind,
   EventView,
+  readEvent,
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
@@ -25,6 +26,11 @@ const all = {
   retransmits: true,
 };
 const udp = { bytes: true, packets: true };
+/** As Groups, of ids that tell: the same for the same id. */
+const groupOf = (pid: number | null, { cgroup_id: id }: { cgroup_id: bigint }) =>
+  pid === null || id === 0n
+    ? { cgroup: null, container: null }
+    : { cgroup: `/${id}${id % 7n === 0n ? "\u202e" : ""}`, container: id % 2n ? `${id}` : null };
 
 /** What was made of the record, or null: it was not taken. */
 function lineOf(event: Event, clocks: { monoNs: bigint; wallNs: bigint }, known = all) {
@@ -32,7 +38,7 @@ function lineOf(event: Event, clocks: { monoNs: bigint; wallNs: bigint }, known 
   writeEvent(view, 8, event);
   const describeIt = (of: DataView, p: number) => {
     const one = new EventView(of, p);
-    return toConnEvent(one, kindOf(one)!, { tcp: known, udp });
+    return toConnEvent(one, kindOf(one)!, { tcp: known, udp, groupOf });
   };
   const lines = new Lines();
   const took = appendRecordJson(lines, view, 8, clocks, describeIt);
@@ -78,6 +84,8 @@ const events: fc.Arbitrary<Event> = fc
     duration: bytes,
     direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
     comm,
+    uid: some(fc.constantFrom(0, 1000), u32),
+    cgroup: some(fc.constantFrom(0n, 1n, 2n, 1n << 32n), u64),
     kind: fc.constantFrom(EventKind.EVENT_CONNECT, EventKind.EVENT_ACCEPT, EventKind.EVENT_CLOSE),
     flags: some(
       fc.constantFrom(
@@ -92,6 +100,10 @@ const events: fc.Arbitrary<Event> = fc
     comm: of.comm,
     kind: of.kind,
     flags: of.flags,
+    uid: of.uid,
+    owned_at: 0,
+    cgroup_id: of.cgroup,
+    program: 0n,
     conn: {
       tup: {
         saddr_h: of.saddr_h,
@@ -151,6 +163,39 @@ describe("a record's line", () => {
     expect(left).toBeGreaterThan(1000);
   });
 
+  const usual = (): Event => {
+    const view = new DataView(new ArrayBuffer(eventSize));
+    const event = readEvent(view, 0);
+    Object.assign(event, { comm: named("curl"), kind: EventKind.EVENT_CONNECT, cgroup_id: 3n });
+    event.flags = ConnFact.FACT_ESTABLISHED;
+    const addresses = { saddr_l: 0x0100007fn, daddr_l: 0x0200000an, sport: 1, dport: 2 };
+    const metadata = ConnMetadata.METADATA_TCP;
+    Object.assign(event.conn.tup, { ...addresses, netns: 7, pid: 9, metadata });
+    Object.assign(event.conn.conn_stats, { timestamp: 5_000_000_000_000n, direction: 2 });
+    return event;
+  };
+  const named = (text: string) =>
+    Uint8Array.from({ length: 16 }, (_, n) => Buffer.from(text)[n] ?? 0);
+
+  test.each<[string, (event: Event) => void]>([
+    ["user", (event) => (event.uid = 1)],
+    ["control group", (event) => (event.cgroup_id = 5n)],
+    ["control group's high word", (event) => (event.cgroup_id = 3n + (1n << 32n))],
+    ["command", (event) => (event.comm = named("curl2"))],
+    // Another one in the same slot.
+    ["process", (event) => (event.conn.tup.pid += 1024)],
+    ["namespace", (event) => (event.conn.tup.netns = 8)],
+    ["address", (event) => (event.conn.tup.saddr_l = 0x0200007fn)],
+  ])("is not that of a record that differs in its %s only", (_, change) => {
+    const other = usual();
+    change(other);
+    const own = { ...clocks };
+    for (const event of [usual(), other, usual()]) {
+      const { text, right } = lineOf(event, own);
+      expect(text).toBe(right);
+    }
+  });
+
   test("follows a clock that somebody has set", () => {
     const [event] = fc.sample(events, { numRuns: 1, seed: 1 });
     event!.conn.tup.pid = 1;
@@ -193,6 +238,7 @@ test("each place is where the layout has the member", () => {
   ]);
   expect([u64At(at.timestamp), u64At(at.duration)]).toEqual([stats.timestamp, stats.duration]);
   expect([values[at.connFlags], values[at.direction]]).toEqual([stats.flags, stats.direction]);
+  expect([u32At(at.uid), u64At(at.cgroupId)]).toEqual([event.uid, event.cgroup_id]);
   expect([values[at.comm], u32At(at.kind), u32At(at.flags)]).toEqual([
     event.comm[0],
     event.kind,

@@ -74,6 +74,10 @@ const event: fc.Arbitrary<Event> = fc.record({
   comm: fc.uint8Array({ minLength: 16, maxLength: 16 }),
   kind: u32,
   flags: u32,
+  uid: u32,
+  owned_at: u32,
+  cgroup_id: u64,
+  program: u64,
 });
 
 test("an event written at any place in a buffer is read back", () => {
@@ -95,7 +99,13 @@ test("bytes that were read stay when the buffer is used again", () => {
 
 test("an array of 64-bit numbers is read back", () => {
   const view = new DataView(new ArrayBuffer(guessAnswerSize));
-  const answer = { sequence: 1n, pid_tgid: 2n, sk: 2n ** 64n - 1n, valid: [3n, 2n ** 63n] };
+  const answer = {
+    sequence: 1n,
+    pid_tgid: 2n,
+    sk: 2n ** 64n - 1n,
+    valid: [3n, 2n ** 63n],
+    task: 4n,
+  };
   writeGuessAnswer(view, 0, answer);
   expect(readGuessAnswer(view, 0)).toEqual(answer);
 });

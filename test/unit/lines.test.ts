@@ -68,13 +68,19 @@ describe("the fast JSON line is that of json.ts", () => {
         protocol: few("tcp", "udp"),
         atNs: fc.bigInt({ min: 0n, max: 3_000_000_000n }),
         pid: few(null, 1, 2, 1025),
-        comm: few(null, "a", 'b"\u{202e}', "caf\u{e9}\u{65e5}"),
+        comm: few(null, "", "a", 'b"\u{202e}', "caf\u{e9}\u{65e5}"),
+        uid: few(null, 0, 1000),
+        cgroup: few(null, "/", '/a"\u{202e}\n'),
+        container: few(null, "c"),
         family: few(4, 6),
         direction: few("outgoing", "incoming", "unknown"),
         netns: few(null, 4026531840, 1),
         local: endpoint,
         remote: endpoint,
       }),
+      user: few(undefined, null, "root"),
+      name: few(undefined, undefined, null, "a.example"),
+      args: few(undefined, null, "", 'a "b"\u{202e}'),
       failure: fc.option(few(111, null), { nil: undefined }),
       totals: fc.option(
         fc.record({
@@ -90,8 +96,11 @@ describe("the fast JSON line is that of json.ts", () => {
         { nil: undefined },
       ),
     })
-    .map(({ event, failure, totals }) => ({
+    .map(({ event, user, name, args, failure, totals }) => ({
       ...event,
+      ...(user === undefined ? {} : { user }),
+      ...(name === undefined ? {} : { remote: { ...event.remote, name } }),
+      ...(args === undefined ? {} : { args }),
       ...(failure === undefined ? {} : { failure }),
       ...(totals === undefined ? {} : { totals }),
     }));
@@ -109,6 +118,43 @@ describe("the fast JSON line is that of json.ts", () => {
       }),
       { numRuns: 3000 },
     );
+  });
+
+  const usual: ConnEvent = {
+    kind: "connect",
+    protocol: "tcp",
+    atNs: 0n,
+    pid: 1,
+    comm: "a",
+    uid: 1000,
+    cgroup: "/a",
+    container: "a",
+    args: "a",
+    family: 4,
+    direction: "outgoing",
+    netns: 1,
+    local: { address: "127.0.0.1", port: 1 },
+    remote: { address: "127.0.0.1", port: 2 },
+  };
+
+  test.each<[keyof ConnEvent, Partial<ConnEvent>]>([
+    ["pid", { pid: 1 + 256 * 4 }],
+    ["comm", { comm: "b" }],
+    ["uid", { uid: 0 }],
+    ["cgroup", { cgroup: "/b" }],
+    ["container", { container: null }],
+    ["args", { args: "b" }],
+    ["family", { family: 6 }],
+    ["direction", { direction: "incoming" }],
+    ["netns", { netns: 2 }],
+    ["local", { local: { address: "127.0.0.2", port: 1 } }],
+    ["remote", { remote: { address: "127.0.0.2", port: 2 } }],
+  ])("for an event that differs from the one before in its %s only", (_, change) => {
+    const lines = new Lines();
+    for (const one of [usual, { ...usual, ...change }, usual]) {
+      appendJson(lines, one, pairs[0]!);
+      expect(textOf(lines)).toBe(`${jsonLine(one, wallTime(0n, pairs[0]!))}\n`);
+    }
   });
 });
 

@@ -193,7 +193,21 @@ describe("what /proc/net/tcp tells", () => {
       row("0100007F:9C40", "0100007F:9C41", "01", 2),
       row("0100007F:9C41", "0100007F:9C40", "01", 3),
     ]);
-    census.setOwners(new Map([[2, { pid: 22, comm: Buffer.from("server") }]]));
+    census.setOwners(
+      new Map([
+        [
+          2,
+          {
+            pid: 22,
+            comm: Buffer.from("server"),
+            uid: 33,
+            owned_at: 44,
+            cgroup_id: 55n,
+            program: 66n,
+          },
+        ],
+      ]),
+    );
     const server = census.describe(event("EVENT_OPEN", { ports: [40_000, 40_001], sent: 5 }));
     expect(server.conn.conn_stats).toMatchObject({
       direction: DIRECTION_INCOMING,

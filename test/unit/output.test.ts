@@ -5,12 +5,14 @@ import { escapeText, jsonString } from "../../src/output/escape.ts";
 import { formatOf, formats as plain } from "../../src/output/index.ts";
 import type { TextOptions } from "../../src/output/text.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
-import { readComm } from "../../src/record/comm.ts";
+import { readComm, readText } from "../../src/record/comm.ts";
 
 const table = (options: Partial<TextOptions>) => formatOf("table", options);
 const formats = { ...plain, text: table({ wide: true }), narrow: plain.table };
 
 const wallNs = 1_795_372_801_123_456_789n;
+
+const id = "0123456789abcdef".repeat(4);
 
 const opened: ConnEvent = {
   kind: "connect",
@@ -18,6 +20,9 @@ const opened: ConnEvent = {
   atNs: 0n,
   pid: 123,
   comm: "curl",
+  uid: 1000,
+  cgroup: `/system.slice/docker-${id}.scope`,
+  container: id,
   family: 4,
   direction: "outgoing",
   netns: 4026531840,
@@ -51,6 +56,9 @@ const allUnknown: ConnEvent = {
   kind: "close",
   pid: null,
   comm: null,
+  uid: null,
+  cgroup: null,
+  container: null,
   netns: null,
   direction: "unknown",
   totals: {
@@ -73,7 +81,8 @@ const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 describe("JSON", () => {
   test("a connect is exactly the promised object", () => {
     expect(formats.json.line(opened, wallNs)).toBe(
-      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","pid":123,"comm":"curl","family":4,' +
+      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","pid":123,"comm":"curl",' +
+        `"uid":1000,"cgroup":"/system.slice/docker-${id}.scope","container":"${id}","family":4,` +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
         '"remote":{"address":"127.0.0.1","port":80}}',
     );
@@ -122,6 +131,9 @@ describe("JSON", () => {
       protocol: "tcp",
       pid: null,
       comm: null,
+      uid: null,
+      cgroup: null,
+      container: null,
       family: 4,
       direction: "unknown",
       netns: null,
@@ -149,6 +161,14 @@ describe("JSON", () => {
   test("a byte that is no UTF-8 becomes U+FFFD", () => {
     expect(jsonString(readComm(Uint8Array.of(97, 0xff, 0)))).toBe('"a\ufffd"');
   });
+});
+
+test("JSON has names beside the numbers, only where they were asked for", () => {
+  const remote = { ...opened.remote, name: 'a"\n.example' };
+  const named = formats.json.line({ ...opened, remote, user: null }, wallNs);
+  expect(named).not.toMatch(dangerous);
+  expect(JSON.parse(named)).toMatchObject({ uid: 1000, user: null, remote });
+  expect(JSON.parse(formats.json.line(opened, wallNs))).not.toHaveProperty("user");
 });
 
 describe("CSV", () => {
@@ -258,6 +278,17 @@ describe("the table of 80 columns", () => {
     );
   });
 
+  test("names stand in place of numbers, escaped, and none where there is none", () => {
+    const remote = { address: "192.0.2.7", port: 443, name: "a\x1b.example" };
+    const owned = table({ uid: true });
+    const named = owned.line({ ...opened, remote, user: "www-data" }, wallNs);
+    expect(named).toStartWith("connect tcp     123 www-data curl ");
+    expect(named).toEndWith("-> a\\x1b.example:443");
+    const bare = owned.line({ ...opened, remote: { ...remote, name: null }, user: null }, wallNs);
+    expect(bare).toEndWith("-> 192.0.2.7:443");
+    expect(bare).toStartWith("connect tcp     123   1000 curl ");
+  });
+
   test("-t and -T put their columns in front, in header and lines alike", () => {
     const both = table({ sinceNs: 1_000_000n, time: true });
     const late = { ...opened, atNs: 12_345_679_000n };
@@ -265,6 +296,25 @@ describe("the table of 80 columns", () => {
     expect(both.line(late, wallNs)).toMatch(/^ {2}12\.344679 \d\d:40:01\.123 connect /);
     expect(both.line(opened, wallNs)).toStartWith("  -0.001000 ");
     expect(table({ wide: true, time: true }).header).toBe(formats.text.header!);
+  });
+
+  test("-U puts the user id behind the process id; the wide table has it anyway", () => {
+    const owned = table({ uid: true });
+    expect(owned.header).toStartWith("KIND    PRO     PID    UID COMM ");
+    expect(owned.line(opened, wallNs)).toStartWith("connect tcp     123   1000 curl ");
+    expect(owned.line({ ...opened, uid: 0 }, wallNs)).toStartWith("connect tcp     123      0 ");
+    expect(owned.line(allUnknown, wallNs)).toStartWith("close   tcp       -      - - ");
+    expect(table({ wide: true, uid: true }).header).toBe(formats.text.header!);
+  });
+
+  test("--args adds a last column, escaped", () => {
+    const args = table({ args: true });
+    expect(args.header).toEndWith("DUR|ERR ARGS");
+    const at = args.header!.indexOf("ARGS");
+    expect(args.line({ ...opened, args: "curl -H \x1b[2J a" }, wallNs).slice(at)).toBe(
+      "curl -H \\x1b[2J a",
+    );
+    expect(args.line({ ...closed, args: null }, wallNs).slice(at)).toBe("-");
   });
 
   test("colors: the header bold, a failure red, nothing else, and the text is the same", () => {
@@ -296,12 +346,12 @@ describe("text", () => {
       formats.text.line({ ...failed, failure: null }, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND    PROTO     PID COMM            LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
-      "connect tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840",
-      "close   tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
-      "fail    tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840 ECONNREFUSED",
-      "close   tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
-      "fail    tcp       123 curl            127.0.0.1:40000       127.0.0.1:80          out 4026531840          -",
+      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
+      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840 ECONNREFUSED",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840          -",
     ]);
   });
 
@@ -315,20 +365,19 @@ describe("text", () => {
     );
   });
 
-  test("an open with the longest IPv4 endpoints is between 80 and 110 columns wide", () => {
+  test("an open with the longest IPv4 endpoints is between 80 and 130 columns wide", () => {
     const end = { address: "255.255.255.255", port: 65535 };
     const { length } = formats.text.line(
       { ...withComm("x".repeat(15)), local: end, remote: end },
       wallNs,
     );
     expect(length).toBeGreaterThanOrEqual(80);
-    expect(length).toBeLessThanOrEqual(110);
+    expect(length).toBeLessThanOrEqual(130);
   });
 
   test("what is unknown is a dash in its column", () => {
     expect(formats.text.line(allUnknown, wallNs).trim().split(/ +/).slice(3)).toEqual([
-      "-",
-      "-",
+      ...["-", "-", "-", "-"],
       "127.0.0.1:40000",
       "127.0.0.1:80",
       "-",
@@ -374,8 +423,29 @@ describe("text", () => {
     );
   });
 
+  test.each([
+    ["web", "web"],
+    ["web\x1b[2J", "web\\x1b[2J"],
+    ["a-very-long-name", "a-very-long+"],
+    [null, "-"],
+  ])("the container %j is shown as %s", (container, shown) => {
+    const at = formats.text.header!.indexOf("CONTAINER");
+    expect(formats.text.line({ ...opened, container }, wallNs).slice(at)).toStartWith(`${shown} `);
+  });
+
+  test("no control group breaks a line, in any format", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const name = readText(bytes);
+        const event = { ...opened, cgroup: `/${name}`, container: name };
+        for (const format of Object.values(formats))
+          expect(format.line(event, wallNs)).not.toMatch(dangerous);
+      }),
+    );
+  });
+
   test("an empty command name is unknown", () => {
-    expect(formats.text.line(withComm(""), wallNs)).toContain("123 -  ");
+    expect(formats.text.line(withComm(""), wallNs)).toContain(" 1000 -  ");
   });
 });
 

@@ -63,6 +63,7 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   cgroup: rawText,
   container: rawText,
   args: rawText,
+  user: rawText,
   local: endpoint,
   remote: endpoint,
   failure: orNull(fc.integer({ min: 1, max: 4095 })),

@@ -38,6 +38,9 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
     atNs: fc.bigInt({ min: 0n, max: 2n ** 63n }),
     pid: u32,
     comm: orNull(fc.string({ unit: "binary", maxLength: 15 })),
+    uid: u32,
+    cgroup: orNull(fc.string({ unit: "binary", maxLength: 15 })),
+    container: orNull(fc.string({ unit: "binary", maxLength: 15 })),
     family: fc.constantFrom(4, 6),
     direction: fc.constantFrom("outgoing", "incoming", "unknown"),
     netns: u32,
@@ -47,15 +50,21 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
   .chain((event) =>
     fc.record({
       event: fc.constant(event),
+      user: fc.option(orNull(fc.string({ unit: "binary" })), { nil: undefined }),
+      name: fc.option(orNull(fc.string({ unit: "binary" })), { nil: undefined }),
+      args: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
       failure: orNull(fc.constantFrom(111, 110, 113, 4095)),
       totals,
       more: fc.boolean(),
     }),
   )
-  .map(({ event, failure, totals, more }): ConnEvent => {
+  .map(({ event, user, name, args, failure, totals, more }): ConnEvent => {
     const { kind } = event;
     return {
       ...event,
+      ...(user === undefined ? {} : { user }),
+      ...(name === undefined ? {} : { remote: { ...event.remote, name } }),
+      ...(args === undefined ? {} : { args }),
       ...(kind === "fail" || (kind === "close" && more) ? { failure } : {}),
       ...(kind === "close" || (kind === "open" && more) ? { totals } : {}),
     };

@@ -30,6 +30,9 @@ function event(
     atNs: ++clock,
     pid: 11,
     comm: "a",
+    uid: 1000,
+    cgroup: "/a",
+    container: null,
     family: 4,
     direction: "outgoing",
     netns: 1,
@@ -402,9 +405,14 @@ describe("UDP flows", () => {
 test("what became known of a connection stays known", () => {
   const state = registered("a");
   state.observe([opened("accept", { pid: null, comm: null, direction: "incoming" })], 0);
-  state.observe([event("open", 1n, { pid: 12, comm: "b", direction: "unknown" })], 0);
+  state.observe([event("open", 1n, { pid: 12, comm: "b", uid: 7, direction: "unknown" })], 0);
   state.observe([event("close", 2n, { pid: null, comm: null, direction: "unknown" })], 0);
-  expect(state.take("a", 0).closed[0]).toMatchObject({ pid: 12, comm: "b", direction: "incoming" });
+  expect(state.take("a", 0).closed[0]).toMatchObject({
+    pid: 12,
+    comm: "b",
+    uid: 7,
+    direction: "incoming",
+  });
 });
 
 describe("an aggregate", () => {
@@ -425,7 +433,15 @@ describe("an aggregate", () => {
     closed: 1,
   };
   const { kind: _kind, totals: _totals, ...ends } = event("close", 0n);
-  const base = { ...ends, state: "closed", durationNs: null, rttUs: null, rttVarUs: null } as const;
+  const unknown = { uid: null, cgroup: null, container: null };
+  const base = {
+    ...unknown,
+    ...ends,
+    state: "closed",
+    durationNs: null,
+    rttUs: null,
+    rttVarUs: null,
+  } as const;
 
   test("sums counters and averages round-trip times that are known", () => {
     const rows = aggregate([delta({ rttUs: 10 }), delta({ rttUs: 21 }), delta({ rttUs: null })]);

@@ -28,7 +28,8 @@ function flow(direction: number, sport: number, dport: number, daddr_l = LOOPBAC
   const conn = readConn(new DataView(new ArrayBuffer(connSize)), 0);
   Object.assign(conn.tup, { sport, dport, daddr_l, saddr_l: LOOPBACK, netns: NETNS });
   conn.conn_stats.direction = direction;
-  return { sk: 1n, conn, comm: new Uint8Array(16), kind: EventKind.EVENT_UDP_OPEN, flags: 0 };
+  const owner = { comm: new Uint8Array(16), uid: 0, owned_at: 0, cgroup_id: 0n, program: 0n };
+  return { sk: 1n, conn, ...owner, kind: EventKind.EVENT_UDP_OPEN, flags: 0 };
 }
 
 function corrected(of: Event, ports = [53, 40000]): number {

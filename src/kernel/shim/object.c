@@ -89,6 +89,13 @@ int sh_kernel_bpf(void)
 	return 0;
 }
 
+/* 1: programs that trace may call the helper. Asked of the type that needs no LINUX_VERSION_CODE (4.17 and later). */
+int sh_has_helper(__u32 helper)
+{
+	log_capture();
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, helper, NULL);
+}
+
 /* How often the program was not run because it was running on that CPU already; 0 before 5.12, which does not count. */
 __s64 sh_prog_misses(int prog_fd)
 {

@@ -30,6 +30,34 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     process.exit(0);
   },
 
+  /** The same in another control group, for another user. */
+  "connect-as": (port, uid, group) => {
+    become(uid!, group!);
+    const client = dial("127.0.0.1", Number(port));
+    say(client.truth);
+    process.exit(0);
+  },
+
+  /** Sends a datagram from there, and exits. */
+  "datagram-as": (mode, port, uid, group) => {
+    become(uid!, group!);
+    const client = new Udp("127.0.0.1").connect({ address: "127.0.0.1", port: Number(port) });
+    client.send(47);
+    say(client.truths(mode as Mode)[0]);
+    process.exit(0);
+  },
+
+  /** Accepts two connections there, and keeps both until it is told. */
+  "accept-as": (uid, group) => {
+    become(uid!, group!);
+    const listener = new Listener("127.0.0.1");
+    say({ port: listener.port });
+    const servers = [listener.accept(), listener.accept()];
+    say(servers.map(({ truth }) => truth));
+    awaitGo();
+    for (const server of servers) server.close();
+  },
+
   /** Is refused, and exits at once. */
   "refused-and-exit": (port) => {
     const attempt = new Attempt("127.0.0.1", Number(port));
@@ -421,6 +449,11 @@ function abort(fd: number): void {
 /** Blocks until the starter sends a line or goes away. */
 function awaitGo(): boolean {
   return check(libc.read(0, new Uint8Array(16)), "stdin") > 0;
+}
+
+function become(uid: string, group: string): void {
+  writeFileSync(`${group}/cgroup.procs`, String(process.pid));
+  process.setuid!(Number(uid));
 }
 
 function enterNetns(): void {

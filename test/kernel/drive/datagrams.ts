@@ -188,7 +188,10 @@ export async function expectFlowClosed(tracer: Tracer, truth: FlowTruth): Promis
 // --- internal ---
 
 const scratch = new Uint8Array(1 << 16);
-const openKeys = "v time event protocol pid comm family direction netns local remote".split(" ");
+const openKeys =
+  "v time event protocol pid comm uid cgroup container family direction netns local remote".split(
+    " ",
+  );
 const totalKeys = "bytes_sent bytes_received packets_sent packets_received duration_us".split(" ");
 
 function expectIdentity(event: Event, truth: FlowTruth): void {

@@ -114,7 +114,10 @@ function expectMembers(event: Event, failure: string | undefined): void {
 const directionOf = ({ opened }: Pick<Truth, "opened">) =>
   opened === "connect" ? "outgoing" : "incoming";
 
-const openKeys = "v time event protocol pid comm family direction netns local remote".split(" ");
+const openKeys =
+  "v time event protocol pid comm uid cgroup container family direction netns local remote".split(
+    " ",
+  );
 
 const totalKeys = [
   ...(["bytes_sent", "bytes_received", "segs_out", "segs_in"] as const),

@@ -18,11 +18,16 @@ export interface Event {
   protocol: "tcp" | "udp";
   pid: number | null;
   comm: string | null;
+  uid: number | null;
+  user?: string | null;
+  cgroup: string | null;
+  container: string | null;
+  args?: string | null;
   family: 4 | 6;
   direction: "outgoing" | "incoming" | "unknown";
   netns: number | null;
   local: { address: string; port: number };
-  remote: { address: string; port: number };
+  remote: { address: string; port: number; name?: string | null };
   failure?: string | null;
   bytes_sent?: number | null;
   bytes_received?: number | null;

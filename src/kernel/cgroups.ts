@@ -1,0 +1,86 @@
+/**
+ * Control groups of version 2: from the id that programs see to a path, and back. The file system they are shown in gives
+ * file handles that hold just that id, so nothing has to be searched.
+ */
+import { readFileSync, readlinkSync } from "node:fs";
+import { ENOENT, ESTALE, O_CLOEXEC, O_PATH, O_RDONLY } from "./constants.ts";
+import * as libc from "./libc.ts";
+import { parseHierarchies, type Hierarchies } from "./proc_text.ts";
+
+let hierarchies: Hierarchies | undefined;
+
+/** Of the mount namespace that the tool runs in, as they are when they are first asked for. */
+export const cgroupHierarchies = (): Hierarchies => (hierarchies ??= readHierarchies());
+
+/**
+ * The path of the group below the mount, bytes that begin with a slash. `null`: there is no such group any more, or none
+ * that is seen from here; `undefined`: this host does not tell (nothing is mounted, a kernel without CONFIG_FHANDLE).
+ */
+export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
+  const { v2: mount } = cgroupHierarchies();
+  if (mount === null) return undefined;
+  const root = libc.open(mount, O_RDONLY | O_CLOEXEC);
+  if (root < 0) return undefined;
+  try {
+    const group = libc.open_by_handle_at(root, handleOf(id), O_PATH | O_CLOEXEC);
+    if (group < 0) return group === -ESTALE || group === -ENOENT ? null : undefined;
+    try {
+      return below(mount, readlinkSync(`/proc/self/fd/${group}`, { encoding: "buffer" }), id);
+    } finally {
+      libc.close(group);
+    }
+  } finally {
+    libc.close(root);
+  }
+}
+
+/** The id of the group at this path below the mount; `null`: it is not there, or this host does not tell. */
+export function cgroupIdAt(path: Uint8Array): bigint | null {
+  const { v2 } = cgroupHierarchies();
+  return v2 === null ? null : idOf(Buffer.concat([Buffer.from(v2, "latin1"), path]));
+}
+
+// --- internal ---
+
+function readHierarchies(): Hierarchies {
+  try {
+    return parseHierarchies(readFileSync("/proc/self/mountinfo", "latin1"));
+  } catch {
+    return { v2: null, v1: false };
+  }
+}
+
+/** struct file_handle: u32 size, i32 type, then the handle. The kernel's cgroupfs takes this type in all versions. */
+const FILEID_INO32_GEN = 1;
+const HANDLE_AT = 8;
+const ID_SIZE = 8;
+
+function handleOf(id: bigint): Uint8Array {
+  const handle = new Uint8Array(HANDLE_AT + ID_SIZE);
+  const view = new DataView(handle.buffer);
+  view.setUint32(0, ID_SIZE, true);
+  view.setInt32(4, FILEID_INO32_GEN, true);
+  view.setBigUint64(HANDLE_AT, id, true);
+  return handle;
+}
+
+/**
+ * A group outside of the tool's cgroup namespace has a path that means nothing here, and one that was just removed a mark
+ * behind its name: what a path leads to must be the group it was made from.
+ */
+function below(mount: string, path: Uint8Array, id: bigint): Uint8Array | null {
+  if (idOf(path) !== id) return null;
+  const prefix = Buffer.from(mount, "latin1");
+  if (Buffer.compare(path.subarray(0, prefix.length), prefix) !== 0) return null;
+  const rest = path.subarray(prefix.length);
+  if (rest.length === 0) return Buffer.from("/");
+  return rest[0] === SLASH ? rest : null;
+}
+
+const SLASH = 0x2f;
+
+function idOf(path: Uint8Array): bigint | null {
+  const handle = handleOf(0n);
+  if (libc.name_to_handle_at(path, handle) < 0) return null;
+  return new DataView(handle.buffer).getBigUint64(HANDLE_AT, true);
+}

@@ -1,0 +1,102 @@
+/**
+ * What files of /proc tell of processes and control groups. Names in them are in no promised encoding: the texts are read
+ * as latin1, which keeps every byte apart. Pure.
+ */
+
+export interface Hierarchies {
+  /** Where the hierarchy of version 2 is mounted whole; `null`: nowhere. */
+  v2: string | null;
+  /** Whether there are hierarchies of version 1: processes may be placed in those alone. */
+  v1: boolean;
+}
+
+/** `mountinfo` is the text of /proc/self/mountinfo. */
+export function parseHierarchies(mountinfo: string): Hierarchies {
+  const mounts: Hierarchies = { v2: null, v1: false };
+  for (const line of mountinfo.split("\n")) {
+    // id parent major:minor root mountpoint options [optional]... - type source options
+    const [before = "", after = ""] = line.split(" - ", 2);
+    const [, , , root, mountpoint] = before.split(" ");
+    const type = after.split(" ", 1)[0];
+    if (type === "cgroup") mounts.v1 = true;
+    if (type !== "cgroup2" || root !== "/" || mountpoint === undefined) continue;
+    mounts.v2 ??= unescapeMount(mountpoint);
+  }
+  return mounts;
+}
+
+/** Where a process is, by hierarchy: the path in that of version 2, and that in the most telling one of version 1. */
+export interface ProcessGroups {
+  v2: string | null;
+  v1: string | null;
+}
+
+/**
+ * Hierarchies of version 1 by how much their paths tell: systemd's has every service, the controllers' those that
+ * something is limited for. Others come last, in the kernel's order.
+ */
+const TELLING = ["name=systemd", "pids", "memory", "cpu"];
+
+/** `text` is that of /proc/PID/cgroup: `id:controllers:path` lines; version 2 is `0::path`. A group that is gone is left out. */
+export function parseProcessGroups(text: string): ProcessGroups {
+  let v2: string | null = null;
+  const found: { path: string; rank: number }[] = [];
+  for (const line of text.split("\n")) {
+    const [, id, controllers, path] = /^(\d+):([^:]*):(\/.*)$/s.exec(line) ?? [];
+    if (path === undefined || path.endsWith(" (deleted)")) continue;
+    if (id === "0" && controllers === "") v2 = path;
+    else found.push({ path, rank: rankOf(controllers!) });
+  }
+  found.sort((a, b) => a.rank - b.rank);
+  const telling = found.find(({ path }) => path !== "/") ?? found[0];
+  return { v2, v1: telling?.path ?? null };
+}
+
+/** Real user id from the text of /proc/PID/status. */
+export function parseUid(status: string): number | null {
+  const uid = /^Uid:\t(\d+)/m.exec(status)?.[1];
+  return uid === undefined ? null : Number(uid);
+}
+
+export interface ProcessStat {
+  /** When it began, in hundredths of a second since boot. */
+  startTicks: bigint;
+  /** On its way out, or a zombie: hierarchies of version 1 show it at their root by now. */
+  exiting: boolean;
+}
+
+/** From the text of /proc/PID/stat, whose second field is the name in parentheses and may hold any of both. */
+export function parseStat(stat: string): ProcessStat | null {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [flags, starttime] = [fields[FLAGS - 3], fields[STARTTIME - 3]];
+  if (flags === undefined || starttime === undefined || !/^\d+$/.test(starttime)) return null;
+  return { startTicks: BigInt(starttime), exiting: (Number(flags) & PF_EXITING) !== 0 };
+}
+
+/**
+ * start_stack, arg_start, arg_end, env_start, env_end from the text of /proc/self/stat: where the process has them in its
+ * memory. `null`: this kernel does not tell (0 to those who may not know).
+ */
+export function parseMemoryMarks(stat: string): bigint[] | null {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const marks = MEMORY_MARKS.map((field) => fields[field - 3] ?? "");
+  return marks.every((mark) => /^[1-9]\d*$/.test(mark)) ? marks.map(BigInt) : null;
+}
+
+// --- internal ---
+
+/** As proc(5) numbers the fields. */
+const FLAGS = 9;
+const STARTTIME = 22;
+const MEMORY_MARKS = [28, 48, 49, 50, 51];
+const PF_EXITING = 4;
+
+/** A controller mounted together with others is named with them: `cpu,cpuacct`. */
+function rankOf(controllers: string): number {
+  const ranks = controllers.split(",").map((name) => TELLING.indexOf(name));
+  return Math.min(...ranks.map((rank) => (rank < 0 ? TELLING.length : rank)));
+}
+
+/** The kernel writes space, tab, line break and backslash as \ooo. */
+const unescapeMount = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));

@@ -1,0 +1,58 @@
+/** What /proc tells of one process. Each throws where the process is gone, unless it says otherwise. */
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { cgroupIdAt } from "./cgroups.ts";
+import { parseProcessGroups, parseStat, parseUid, type ProcessGroups } from "./proc_text.ts";
+import { monotonicOfBoottime } from "./clock.ts";
+
+/** USER_HZ, the same on every architecture here: /proc counts in hundredths of a second. */
+const NS_PER_TICK = 10_000_000n;
+
+export interface Life {
+  /** When it began, on the monotonic clock, to 10 ms. */
+  startedNs: bigint;
+  /** See ProcessStat. */
+  exiting: boolean;
+}
+
+export function lifeOf(pid: number): Life {
+  const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  if (stat === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
+  return { startedNs: monotonicOfBoottime(stat.startTicks * NS_PER_TICK), exiting: stat.exiting };
+}
+
+/** Real user id, in the user namespace of the tool. */
+export function uidOf(pid: number): number {
+  const uid = parseUid(readFileSync(`/proc/${pid}/status`, "latin1"));
+  if (uid === null) throw new RangeError(`/proc/${pid}/status has no Uid`);
+  return uid;
+}
+
+/** Where it is in each hierarchy, as seen from the tool's own cgroup namespace; latin1. */
+export const groupsOf = (pid: number): ProcessGroups =>
+  parseProcessGroups(readFileSync(`/proc/${pid}/cgroup`, "latin1"));
+
+/** The id that the kernel gives its control group of version 2; `null`: not known. */
+export function cgroupIdOf(pid: number): bigint | null {
+  const { v2 } = groupsOf(pid);
+  return v2 === null ? null : cgroupIdAt(Buffer.from(v2, "latin1"));
+}
+
+/** Its command name, without the line break. */
+export function commOf(pid: number): Uint8Array {
+  const comm = readFileSync(`/proc/${pid}/comm`);
+  return comm.subarray(0, comm.length - 1);
+}
+
+/** As much of a command line as is read: some are megabytes long. */
+const COMMAND_LINE_MAX = 4096;
+
+/** Its arguments as they are now, each ended by NUL; empty for a thread of the kernel. */
+export function commandLineOf(pid: number): Uint8Array {
+  const file = openSync(`/proc/${pid}/cmdline`, "r");
+  try {
+    const bytes = new Uint8Array(COMMAND_LINE_MAX);
+    return bytes.subarray(0, readSync(file, bytes, 0, COMMAND_LINE_MAX, null));
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,46 @@
+/** Names of addresses, from /etc/hosts and by DNS. The only place that sends anything beyond this host. */
+import { isIP } from "node:net";
+import { Resolver } from "node:dns/promises";
+import { PATIENCE_MS } from "./names.ts";
+
+export interface Reverse extends Disposable {
+  lookup(address: string): Promise<string | null>;
+}
+
+/** `servers` instead of those of /etc/resolv.conf: for tests. Disposing of it gives up what is under way. */
+export function reverseDns(servers?: readonly string[]): Reverse {
+  const resolver = new Resolver({ timeout: PATIENCE_MS / 2, tries: 2 });
+  if (servers !== undefined) resolver.setServers([...servers]);
+  return {
+    async lookup(address) {
+      const patience = timer(PATIENCE_MS);
+      try {
+        const names = await Promise.race([resolver.reverse(address), patience.over]);
+        return usable(names[0]);
+      } finally {
+        patience.stop();
+      }
+    },
+    [Symbol.dispose]: () => resolver.cancel(),
+  };
+}
+
+// --- internal ---
+
+/** A name that is no longer than DNS allows, and does not pretend to be an address: its owner chooses it. */
+function usable(name: string | undefined): string | null {
+  if (name === undefined || name === "" || name.length > NAME_MAX) return null;
+  return isIP(name) === 0 ? name : null;
+}
+
+const NAME_MAX = 255;
+
+/** Does not keep the process alive. */
+function timer(ms: number): { over: Promise<never[]>; stop(): void } {
+  let timeout: ReturnType<typeof setTimeout>;
+  const over = new Promise<never[]>((resolve) => {
+    timeout = setTimeout(() => resolve([]), ms);
+    timeout.unref();
+  });
+  return { over, stop: () => clearTimeout(timeout) };
+}

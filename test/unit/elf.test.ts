@@ -1,0 +1,29 @@
+/** Placeholders of helpers: a call where the kernel has the helper, else a constant, and nothing else moves. */
+import { expect, test } from "bun:test";
+import { patchHelpers } from "../../src/kernel/elf.ts";
+
+const HELPER = 80;
+const words = (...values: number[]) => new Uint8Array(Uint32Array.from(values).buffer);
+const exit = [0x95, 0];
+const image = () => words(...exit, 0x18, HELPER, 0, 0x7ef5a5a6, 0x06bf, 0, ...exit);
+
+test("a kernel with the helper calls it", () => {
+  const patched = image();
+  patchHelpers(patched, new Set([HELPER]));
+  // call 80; goto +0
+  expect(patched).toEqual(words(...exit, 0x85, HELPER, 0x05, 0, 0x06bf, 0, ...exit));
+});
+
+test("a kernel without it sets r0 to 0", () => {
+  const patched = image();
+  patchHelpers(patched, new Set([HELPER + 1]));
+  // r0 = 0 ll
+  expect(patched).toEqual(words(...exit, 0x18, 0, 0, 0, 0x06bf, 0, ...exit));
+});
+
+test("other constants stay", () => {
+  const other = words(0x18, HELPER, 0, 0x7ef5a5a5, 0x18, HELPER, 0, 0);
+  const patched = other.slice();
+  patchHelpers(patched, new Set([HELPER]));
+  expect(patched).toEqual(other);
+});

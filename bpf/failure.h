@@ -44,7 +44,7 @@ inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
  */
 inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
 {
-	if (bpf_map_delete_elem(&conns, &sk) != 0)
+	if (!forget(sk))
 		return 0;
 	if (!live->event.conn.tup.sport)
 		count_loss(LOSS_TUPLE_UNREADABLE);

@@ -290,7 +290,7 @@ function running(of: Running): Trace {
   /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
   const between = meanwhile(() => drain.into(queue));
   const flowMaps = flowSource(host.shim, object, mode, between);
-  const flows = udp && new Flows(flowMaps, of.flowTimeouts);
+  const flows = udp && new Flows(flowMaps, of.flowTimeouts, of.directions);
   const opens = new Opens();
   const samples = of.sampling
     ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe", between))
@@ -336,7 +336,7 @@ function running(of: Running): Trace {
     if (news === null) return samples?.renewed(event);
     const ofFlow = flows?.event(news) ?? null;
     if (ofFlow === null) showOne(news, accepts, show);
-    else for (const one of ofFlow) show(of.directions.correct(one.event), one.kind);
+    else for (const one of ofFlow) show(one.event, one.kind);
   };
   /** Nearly all events of a busy host: nobody but its own end has to know of it. */
   const isPlain = (view: DataView, p: number): boolean =>
@@ -364,8 +364,7 @@ function running(of: Running): Trace {
     });
     if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) show(event, "accept");
-    for (const one of flows?.tick(monotonicNs()) ?? [])
-      show(of.directions.correct(one.event), one.kind);
+    for (const one of flows?.tick(monotonicNs()) ?? []) show(one.event, one.kind);
   };
 
   return {

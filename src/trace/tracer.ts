@@ -83,8 +83,8 @@ export interface Trace extends AsyncDisposable {
    */
   rest(leastMs: number, mostMs: number): boolean;
   /**
-   * Looks at every open connection, with the option `sampling` only. The next poll gives an "open" with totals for each
-   * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
+   * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives an "open" with totals
+   * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
   sample(): TracedEvent[];
   readonly losses: () => LossCount[];
@@ -383,6 +383,7 @@ function running(of: Running): Trace {
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");
       for (const event of samples.take()) queue.push(event);
+      for (const event of flows?.sample(monotonicNs()) ?? []) queue.push(event);
       return samples.takeLost().map((event) => toConnEvent(event, "open", known));
     },
     losses: () =>

@@ -148,6 +148,12 @@ inline_always int update(u64 sk, struct live *live)
 	return bpf_map_update_elem(&conns, &sk, live, BPF_EXIST) == 0;
 }
 
+/* Returns 0 when another CPU has told the end of the connection that recall() gave. */
+inline_always int forget(u64 sk)
+{
+	return bpf_map_delete_elem(&conns, &sk) == 0;
+}
+
 /* Copies what is known of the sock's connection to the stack. Returns 0 when nothing is. */
 inline_always int recall(u64 sk, struct live *live)
 {

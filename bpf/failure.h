@@ -44,7 +44,7 @@ inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
  */
 inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
 {
-	if (bpf_map_delete_elem(&conns, &sk) != 0)
+	if (!forget(sk))
 		return 0;
 	/* Its local port may have been chosen since it began. */
 	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))

@@ -112,7 +112,8 @@ inline_always void closing(void *ctx, u64 sk, struct live *live)
 			cancelling(sk, state);
 			return;
 		}
-		bpf_map_delete_elem(&conns, &sk);
+		if (!forget(sk))
+			return;
 	} else if (!recall_unseen(sk, live, state)) {
 		return;
 	}
@@ -170,7 +171,8 @@ inline_always void destroying(void *ctx, u64 sk, struct live *live)
 		mark_established(live);
 		emit(ctx, live, EVENT_CONNECT);
 	}
-	bpf_map_delete_elem(&conns, &sk);
+	if (!forget(sk))
+		return;
 	live->event.flags |= FACT_UNSEEN_CLOSE;
 	take_totals(sk, live);
 	finish(ctx, live, bpf_ktime_get_ns());

@@ -61,6 +61,7 @@ ACCESSOR(sk_protocol, u16, OFFSET_SK_PROTOCOL)
 ACCESSOR(sk_type, u16, OFFSET_SK_TYPE)
 ACCESSOR(sk_flags, u64, OFFSET_SK_FLAGS)
 ACCESSOR(sk_socket, u64, OFFSET_SK_SOCKET)
+ACCESSOR(sk_userlocks, u8, OFFSET_SK_USERLOCKS) /* see bound_by_program() */
 ACCESSOR(sk_err, u32, OFFSET_SK_ERR) /* an errno; 0 again once the application has been told */
 ACCESSOR(socket_ino, u64, OFFSET_SOCKET_INO) /* of the inode that embeds the struct socket */
 

@@ -238,6 +238,8 @@ enum event_kind {
 	EVENT_UDP_OPEN = 8,
 	/* A UDP socket is gone, with all its flows. Holds the totals of the one that was its first: see udp_socks in maps.h. */
 	EVENT_UDP_CLOSE = 9,
+	/* What a UDP flow that goes on has moved. Made by the tool from what it reads of the maps. */
+	EVENT_UDP_SAMPLE = 10,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -265,6 +267,8 @@ enum conn_fact {
 	FACT_UNWANTED = 2048,
 	/* Its process is the command of `trace -- CMD`, or one that this has led to. */
 	FACT_FOLLOWED = 4096,
+	/* UDP: a program chose the local port with bind(2); without it the kernel did, or it is not known. */
+	FACT_BOUND = 8192,
 };
 
 /* What OFFSET_FILTERS asks for, a bit set; the three of ports are also the values of filter_ports. */
@@ -370,6 +374,9 @@ enum offset {
 	OFFSET_SK_PROTOCOL,
 	OFFSET_SK_TYPE,
 	OFFSET_SK_SOCKET,
+	OFFSET_SK_USERLOCKS,
+	/* By how many bits they are shifted in their byte: 4 as a bit field, 0 in a byte of their own. */
+	OFFSET_SK_USERLOCKS_SHIFT,
 	OFFSET_SRTT_US,
 	OFFSET_MDEV_US,
 	OFFSET_TOTAL_RETRANS,

@@ -34,7 +34,8 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 		mark_established(live);
 		emit(ctx, live, EVENT_CONNECT);
 	}
-	bpf_map_delete_elem(&conns, &sk);
+	if (!forget(sk))
+		return;
 	/* A child that nobody accepted is disconnected before it is destroyed, which clears the port. */
 	if (fresh)
 		live->event.flags |= FACT_ACCEPTED;

@@ -61,6 +61,16 @@ inline_always void add(struct flow *flow, const struct datagram *d, int received
 		stats->flags = with_leg(stats->flags, received);
 }
 
+/* bind(2) to a port takes this lock; a port that the kernel chose, for bind(2) or for a first send, leaves it free. */
+#define SOCK_BINDPORT_LOCK 8
+
+inline_always u32 bound_by_program(u64 sk)
+{
+	return (u64)sk_userlocks(sk) >> constant(OFFSET_SK_USERLOCKS_SHIFT) & SOCK_BINDPORT_LOCK
+		       ? FACT_BOUND
+		       : 0;
+}
+
 /* A flow's first datagram: its process owns the flow. */
 inline_always void begin_flow(struct flow *flow, const struct datagram *d, int received)
 {
@@ -71,6 +81,7 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 	__builtin_memset(flow, 0, sizeof(*flow));
 	event->sk = d->sk;
 	event->kind = EVENT_UDP_OPEN;
+	event->flags = bound_by_program(d->sk);
 	event->conn.tup = d->tup;
 	if (net)
 		event->conn.tup.netns = net_ns_inum(net);

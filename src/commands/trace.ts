@@ -64,7 +64,8 @@ export const traceCommand = command({
       type: "string",
       alias: "i",
       valueHint: "TIME",
-      description: "also show open connections that have moved something, so often: 1s, 50ms",
+      description:
+        "also show open connections and flows that have moved something, so often: 1s, 50ms",
     },
     ...expectFlags,
     args: { type: "boolean", description: "also show the command line of each process" },

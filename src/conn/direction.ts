@@ -47,24 +47,40 @@ export interface UdpEnds {
   remotePort: number;
   /** Both ends are on this host. */
   intraHost: boolean;
+  /** A program chose the local port, the kernel did not. */
+  bound: boolean;
 }
 
 /** Below it are the ports of well-known services. */
 const WELL_KNOWN = 1024;
 
+/** What hosts other than Linux let clients choose from (RFC 6335). */
+const DYNAMIC: PortRange = { first: 49152, last: 65535 };
+
 /**
- * A flow whose first datagram went unseen seems to run the other way: a client's socket seems to be asked by the
- * server that answers it, a server's to ask the client that it answers. Whose answer it was, the ports tell.
+ * A flow whose first datagram may have gone unseen can seem to run the other way: a client's socket seems to be asked by
+ * the server that answers it, a server's to ask the client that it answers. Whose answer it was, the ports tell.
  */
 export function correctUdpDirection(
   direction: Direction,
-  { localPort, remotePort, intraHost }: UdpEnds,
+  ends: UdpEnds,
   ephemeral: PortRange,
 ): Direction {
+  const { localPort, remotePort, intraHost, bound } = ends;
   const local = isEphemeral(localPort, ephemeral);
   const remote = isEphemeral(remotePort, ephemeral);
   if (direction === "incoming" && local && !remote && (intraHost || remotePort < WELL_KNOWN))
     return "outgoing";
-  if (direction === "outgoing" && intraHost && !local && remote) return "incoming";
+  if (direction === "outgoing" && bound && isClient(ends, ephemeral)) return "incoming";
   return direction;
+}
+
+// --- internal ---
+
+/** Whether the remote end looks like a client of the local one. Equal ports are two services, or two peers. */
+function isClient({ localPort, remotePort, intraHost }: UdpEnds, ephemeral: PortRange): boolean {
+  if (localPort === remotePort) return false;
+  if (isEphemeral(remotePort, ephemeral)) return true;
+  if (intraHost) return false;
+  return isEphemeral(remotePort, DYNAMIC) || (localPort < WELL_KNOWN && remotePort >= WELL_KNOWN);
 }

@@ -2,8 +2,8 @@
 
 export type Protocol = "tcp" | "udp";
 /**
- * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace, or the first
- * datagram of a UDP flow.
+ * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace, the first
+ * datagram of a UDP flow, or, with `totals`, what one that goes on has moved so far.
  */
 export type EventKind = "connect" | "accept" | "close" | "fail" | "open";
 export type Direction = "outgoing" | "incoming" | "unknown";
@@ -67,6 +67,6 @@ export interface ConnEvent {
   remote: Endpoint;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
-  /** On `close` and `open`. */
+  /** On `close`, and on `open` but for a flow's first datagram. */
   totals?: Totals;
 }

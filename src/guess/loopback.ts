@@ -45,13 +45,18 @@ export class LoopbackError extends Error {
 
 const TIMEOUT_MS = 1000;
 
-/**
- * One connection. `around` runs connect(2) and may watch it. With `refused`, nothing listens at the remote port.
- */
+export interface PairOptions {
+  /** Nothing listens at the remote port. */
+  refused?: boolean;
+  /** The client's port is given to bind(2), not chosen by it. */
+  ownPort?: boolean;
+}
+
+/** One connection. `around` runs connect(2) and may watch it. */
 export function openPair(
   kind: Kind,
   around: (client: number, connect: () => void) => void = (_, connect) => connect(),
-  refused = false,
+  { refused = false, ownPort = false }: PairOptions = {},
 ): Pair {
   const [from, to] = kind === "v6" ? ["::1", "::1"] : [randomLoopback(), randomLoopback()];
   using listener = new Socket(kind);
@@ -61,7 +66,8 @@ export function openPair(
     const remote = { address: to, port: portOf(listener.fd) };
     if (refused) listener[Symbol.dispose]();
     else check(libc.listen(listener.fd, 8), "listen");
-    check(libc.bind(client.fd, sockaddr(inFamily(kind, from), 0)), `bind ${from}`);
+    const port = ownPort ? freePort(kind, from) : 0;
+    check(libc.bind(client.fd, sockaddr(inFamily(kind, from), port)), `bind ${from} ${port}`);
     const local = { address: from, port: portOf(client.fd) };
     around(client.fd, () => {
       const result = libc.connect(client.fd, sockaddr(inFamily(kind, to), remote.port));
@@ -146,6 +152,13 @@ class Socket implements Disposable {
     if (this.#open) libc.close(this.fd);
     this.#open = false;
   }
+}
+
+/** Nobody else uses a random address, so that it stays free. */
+function freePort(kind: Kind, address: string): number {
+  using socket = new Socket(kind);
+  check(libc.bind(socket.fd, sockaddr(inFamily(kind, address), 0)), `bind ${address}`);
+  return portOf(socket.fd);
 }
 
 function accept(listener: number, client: number): number {

@@ -22,6 +22,8 @@ export interface SockTruth {
   /** Bits 1 to 4 of sk_flags: FIN received, OOBINLINE, KEEPALIVE, LINGER. */
   sk_flags?: number;
   sk_err?: number;
+  /** SOCK_SNDBUF_LOCK 1, SOCK_RCVBUF_LOCK 2, SOCK_BINDADDR_LOCK 4, SOCK_BINDPORT_LOCK 8. */
+  sk_userlocks?: number;
   /** From TCP_INFO, the same before and after the copy. */
   rtt?: number;
   rttvar?: number;

@@ -71,6 +71,7 @@ const sockTruth = object({
   sport: optional(whole),
   sk_flags: optional(whole),
   sk_err: optional(whole),
+  sk_userlocks: optional(whole),
   rtt: optional(whole),
   rttvar: optional(whole),
   total_retrans: optional(whole),

@@ -5,6 +5,7 @@ import { solveBehind } from "./solve_behind.ts";
 import { solveFlows } from "./solve_flow.ts";
 import { solveProtocol } from "./solve_protocol.ts";
 import { solveSkb } from "./solve_skb.ts";
+import { solveUserlocks } from "./solve_userlocks.ts";
 import type { FieldReport } from "./report.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -18,6 +19,7 @@ export function solve(snapshot: Snapshot): FieldReport[] {
   }
   reports.push(...solveProtocol(socks, snapshot.contrast, placed));
   reports.push(...solveBehind(socks, placed));
+  reports.push(...solveUserlocks(socks, placed));
   reports.push(...solveFlows(snapshot));
   reports.push(...solveSkb(snapshot));
   return reports;

@@ -11,6 +11,8 @@ import {
   SO_KEEPALIVE,
   SO_LINGER,
   SO_OOBINLINE,
+  SO_RCVBUF,
+  SO_SNDBUF,
   TCP_QUICKACK,
 } from "../kernel/constants.ts";
 import { dropArriving, stopDropping } from "../kernel/filter.ts";
@@ -25,6 +27,8 @@ interface Scene {
   name: string;
   kind: Kind;
   refused?: true;
+  /** The client is bound to a port of its choice. */
+  ownPort?: true;
   /** Brings the connection into its state; what it returns is known besides what can be measured. */
   act: (pair: Pair) => Partial<SockTruth>;
   /** Copy what lies behind the sock's pointers too. */
@@ -36,12 +40,20 @@ const KEEPOPEN = 1 << 3;
 const LINGER = 1 << 4;
 const DONE = 1 << 1;
 
+// Bits of sk_userlocks.
+const SNDBUF = 1;
+const RCVBUF = 2;
+const BINDADDR = 4;
+const BINDPORT = 8;
+
 // To add a stimulus: a row here.
 const scenes: Scene[] = [
   { name: "idle", kind: "v4", peek: true, act: (p) => (exchange(p, 37, 53), { ...keepalive(p) }) },
-  { name: "larger", kind: "v4", act: (p) => (exchange(p, 1303, 2027), { ...inlineLinger(p) }) },
+  { name: "larger", kind: "v4", act: (p) => (exchange(p, 1303, 2027), inlineLinger(p)) },
+  { name: "own buffers", kind: "v4", act: (p) => (exchange(p, 41, 47), ownBuffers(p)) },
   { name: "unread", kind: "v4", peek: true, act: (p) => (exchange(p, 211, 97), unread(p)) },
   { name: "unacknowledged", kind: "v4", act: (p) => (exchange(p, 61, 89), unacknowledged(p)) },
+  { name: "own port", kind: "v4", ownPort: true, act: (p) => (exchange(p, 83, 109), ownPort(p)) },
   { name: "urgent", kind: "v4", act: (p) => (exchange(p, 59, 73), urgent(p)) },
   { name: "retransmitted", kind: "v4", act: (p) => retransmit(p, 1) },
   { name: "retransmitted often", kind: "v4", act: (p) => retransmit(p, 3) },
@@ -69,15 +81,14 @@ export function stimulate(sampler: Sampler, netns: number, ipv6: boolean): SockS
 
 // --- internal ---
 
+/** Unless a scene shows something else. */
+const usual = { sk_err: 0, sk_userlocks: BINDADDR } satisfies Partial<SockTruth>;
+
 function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null {
   let sk = 0n;
   let pair: Pair;
   try {
-    pair = openPair(
-      scene.kind,
-      (client, connect) => (sk = sampler.sockOf(client, connect)),
-      scene.refused,
-    );
+    pair = openPair(scene.kind, (client, connect) => (sk = sampler.sockOf(client, connect)), scene);
   } catch (error) {
     // ::1 may be missing (disable_ipv6) where IPv6 sockets exist: the mapped ones say enough.
     if (scene.kind === "v6") return null;
@@ -87,7 +98,7 @@ function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null 
   const known = scene.act(pair);
   const { bytes, truth } = measure(sampler, pair, sk, netns);
   const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes) : [];
-  return { name: scene.name, sk, bytes, truth: { sk_err: 0, ...truth, ...known }, behind };
+  return { name: scene.name, sk, bytes, truth: { ...usual, ...truth, ...known }, behind };
 }
 
 /** What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. */
@@ -120,6 +131,17 @@ function inlineLinger({ client }: Pair): Partial<SockTruth> {
   libc.setsockoptInt(client, SOL_SOCKET, SO_OOBINLINE, 1);
   libc.setsockopt(client, SOL_SOCKET, SO_LINGER, new Uint8Array(Uint32Array.of(1, 7).buffer));
   return { sk_flags: URGINLINE | LINGER };
+}
+
+function ownBuffers({ client }: Pair): Partial<SockTruth> {
+  libc.setsockoptInt(client, SOL_SOCKET, SO_SNDBUF, 1 << 16);
+  libc.setsockoptInt(client, SOL_SOCKET, SO_RCVBUF, 1 << 16);
+  return { sk_userlocks: SNDBUF | RCVBUF | BINDADDR };
+}
+
+function ownPort({ client }: Pair): Partial<SockTruth> {
+  libc.setsockoptInt(client, SOL_SOCKET, SO_SNDBUF, 1 << 16);
+  return { sk_userlocks: SNDBUF | BINDADDR | BINDPORT };
 }
 
 /** copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. */

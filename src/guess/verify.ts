@@ -63,6 +63,7 @@ const places: Record<string, readonly Place[]> = {
   sk_protocol: [["sock", "sk_protocol"]],
   sk_type: [["sock", "sk_type"]],
   sk_socket: [["sock", "sk_socket"]],
+  sk_userlocks: [["sock", "sk_userlocks"]],
   srtt_us: [["tcp_sock", "srtt_us"]],
   mdev_us: [["tcp_sock", "mdev_us"]],
   total_retrans: [["tcp_sock", "total_retrans"]],
@@ -99,6 +100,10 @@ const flow6: Record<string, string> = {
 
 function offsetInBtf(btf: Btf, field: string): number | null {
   if (field === "fl6_argument") return flow6Argument(btf)?.number ?? null;
+  if (field === "sk_userlocks_shift") {
+    const member = findMember(btf, "sock", "sk_userlocks");
+    return member === null ? null : member.bitOffset % 8;
+  }
   const path = flow6[field];
   if (path !== undefined) {
     // 5.18: from an argument of its own into the cork.
@@ -114,7 +119,7 @@ function sum(btf: Btf, members: readonly Place[]): number | null {
   for (const [struct, path] of members) {
     const member = findMember(btf, struct, path);
     if (member === null) return null;
-    total += member.bitOffset / 8;
+    total += Math.floor(member.bitOffset / 8);
   }
   return members.length === 0 ? null : total;
 }

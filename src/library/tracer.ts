@@ -58,9 +58,9 @@ export interface Tracer extends Disposable, AsyncDisposable {
   /** False: there was no such client. */
   removeClient(id: string): boolean;
   /**
-   * What has moved since this client last asked, open TCP connections as they are now (UDP flows are told at their end).
-   * Takes 3 ms, and some more per thousand connections; readers of `events()` get an "open" for each that has moved. Throws
-   * a Failure when the client is not registered.
+   * What has moved since this client last asked, open connections and UDP flows as they are now. Takes 3 ms, and some more
+   * per thousand connections; readers of `events()` get an "open" for each that has moved. Throws a Failure when the client
+   * is not registered.
    */
   connections(id: string): Deltas;
   /** What was lost, by cause, since the tracer was opened; causes with nothing stand there with 0. */

@@ -54,7 +54,8 @@ export const members: readonly Member[] = [
     name: "event",
     description:
       "connect: established by a process here; accept: handed to a process here; close: over; " +
-      "fail: an attempt that came to nothing; open: there before the trace, or its first datagram",
+      "fail: an attempt that came to nothing; " +
+      "open: there before the trace, or its first datagram, or goes on (trace --interval)",
     type: "string",
     values: eventKinds,
     of: ({ kind }) => kind,

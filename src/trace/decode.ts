@@ -63,7 +63,7 @@ export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEve
 
 /** The other opens are a flow's first datagram. */
 const openWithTotals = (kind: number): boolean =>
-  kind === Kind.EVENT_OPEN || kind === Kind.EVENT_SAMPLE;
+  kind === Kind.EVENT_OPEN || kind === Kind.EVENT_SAMPLE || kind === Kind.EVENT_UDP_SAMPLE;
 
 /** Kinds of the ring that are shown as they are. To add one, add a row. */
 const kinds: ReadonlyMap<number, EventKind> = new Map([

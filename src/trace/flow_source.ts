@@ -11,6 +11,7 @@ import {
   type Flow,
 } from "../record/layout.gen.ts";
 import type { FlowSource } from "./flows.ts";
+import { timeAt } from "./queue.ts";
 
 /** `between` is called all the time: ten thousands of flows take longer than the rings have room for. */
 export function flowSource(
@@ -27,11 +28,11 @@ export function flowSource(
 
   return {
     // In this order: a flow whose socket is missing belongs to one that has ended.
-    *dump() {
+    *dump(sinceNs = 0n) {
       for (const read of [flows, socks]) {
-        for (const flow of read()) {
+        for (const flow of read(Number(sinceNs))) {
           between();
-          yield flow;
+          if (flow !== null) yield flow;
         }
       }
     },
@@ -66,19 +67,28 @@ function writeKey(key: Uint8Array, { sk, conn: { tup, conn_stats } }: Event): vo
 /** Entries that a read begins with; a map that holds more is read again into twice the room. */
 const FIRST_ENTRIES = 256;
 
-function mapReader(shim: Shim, fd: number, keySize: number): () => Iterable<Flow> {
+/** A flow whose last datagram is older than asked for is not read: null stands for it. */
+function mapReader(
+  shim: Shim,
+  fd: number,
+  keySize: number,
+): (sinceNs: number) => Iterable<Flow | null> {
   const entrySize = keySize + flowSize;
   let buffer = new Uint8Array(FIRST_ENTRIES * entrySize);
-  return () => {
+  return (sinceNs) => {
     for (;;) {
       const count = shim.mapDump(fd, keySize, flowSize, buffer);
-      if (count * entrySize < buffer.length) return read(count);
+      if (count * entrySize < buffer.length) return read(count, sinceNs);
       buffer = new Uint8Array(2 * buffer.length);
     }
   };
 
-  function* read(count: number): Iterable<Flow> {
+  function* read(count: number, sinceNs: number): Iterable<Flow | null> {
     const view = new DataView(buffer.buffer);
-    for (let i = 0; i < count; i++) yield readFlow(view, i * entrySize + keySize);
+    for (let i = 0; i < count; i++) {
+      const at = i * entrySize + keySize;
+      const old = sinceNs > 0 && timeAt(view, at) < sinceNs;
+      yield old ? null : readFlow(view, at);
+    }
   }
 }

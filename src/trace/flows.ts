@@ -3,11 +3,33 @@
  * is over. Pure: the kernel's maps come as FlowSource. However events, reads of the maps and losses interleave, what is
  * shown of a flow adds up to what the kernel counted.
  */
-import { ConnFact, ConnFlags, EventKind, type Event, type Flow } from "../record/layout.gen.ts";
+import { ConnFlags, EventKind, type Event, type Flow } from "../record/layout.gen.ts";
+import {
+  at,
+  begunAs,
+  closeOf,
+  type Counts,
+  countsOf,
+  countsOfFlow,
+  flowOf,
+  isFirst,
+  lostOf,
+  minus,
+  NOTHING,
+  openOf,
+  same,
+  sampleOf,
+  sockOf,
+  timeOf,
+} from "./flow_events.ts";
+import { UdpDirections } from "./udp_directions.ts";
 
 export interface FlowSource {
-  /** Every flow that the kernel has: first those of udp_flows, then those of udp_socks. */
-  dump(): Iterable<Flow>;
+  /**
+   * Every flow that the kernel has, or only those with a datagram at `sinceNs` or later: first those of udp_flows, then
+   * those of udp_socks.
+   */
+  dump(sinceNs?: bigint): Iterable<Flow>;
   /** Reads and deletes a flow of udp_flows; null: it is not there. */
   take(flow: Event): Flow | null;
   /** Has the kernel look whether these sockets are still there; their ends come as events. */
@@ -34,18 +56,30 @@ export interface ShownFlow {
 export class Flows {
   readonly #source: FlowSource;
   readonly #timeouts: FlowTimeouts;
+  readonly #directions: UdpDirections;
   readonly #socks = new Map<string, Sock>();
   #nextTickNs = 0n;
+  /** No flow that has been sampled since has moved before. */
+  #sampledNs = 0n;
 
-  constructor(source: FlowSource, timeouts: FlowTimeouts) {
+  constructor(source: FlowSource, timeouts: FlowTimeouts, directions = new UdpDirections()) {
     this.#source = source;
     this.#timeouts = timeouts;
+    this.#directions = directions;
   }
 
-  /** One event of the ring, in order of time. null: it is none of UDP's. */
+  /** One event of the ring or of `sample`, in order of time. null: it is none of UDP's. */
   event(event: Event): ShownFlow[] | null {
-    if (event.kind === EventKind.EVENT_UDP_OPEN) return this.#open(event);
-    return event.kind === EventKind.EVENT_UDP_CLOSE ? this.#close(event) : null;
+    switch (event.kind) {
+      case EventKind.EVENT_UDP_OPEN:
+        return this.#open(event);
+      case EventKind.EVENT_UDP_CLOSE:
+        return this.#close(event);
+      case EventKind.EVENT_UDP_SAMPLE:
+        return this.#follow(event);
+      default:
+        return null;
+    }
   }
 
   /** To be called at each poll, after its events: ends what is silent, finds what no event told. */
@@ -62,7 +96,7 @@ export class Flows {
       if (seen.has(key)) continue;
       seen.add(key);
       if (isFirst(flow.event)) alive.add(id);
-      if (!this.#knows(flow.event, id, key)) shown.push(...this.#open(openOf(flow.event)));
+      if (!this.#known(flow.event, id, key)) shown.push(...this.#open(openOf(flow.event)));
       shown.push(...this.#look(flow, this.#socks.get(id)!, key, nowNs));
     }
     for (const [id, sock] of this.#socks) {
@@ -75,28 +109,50 @@ export class Flows {
     return shown;
   }
 
+  /** One event for each flow that has moved something since it was told of last, for `event` when its time has come. */
+  sample(nowNs: bigint): Event[] {
+    const moved: Event[] = [];
+    // To find two large maps empty takes long.
+    if (this.#socks.size === 0) return moved;
+    // A datagram is counted first and its time written then: what a dump fell in between is found by the next one.
+    let next = nowNs;
+    for (const flow of this.#source.dump(this.#sampledNs - PAUSE_NS)) {
+      const id = sockOf(flow.event);
+      const known = this.#known(flow.event, id, flowOf(flow.event, id));
+      if (known === undefined || known.over) {
+        // Its beginning is on its way, or it wakes at the next tick.
+        if (timeOf(flow.event) < next) next = timeOf(flow.event);
+        continue;
+      }
+      const counts = countsOfFlow(flow);
+      if (same(counts, known.sampled)) continue;
+      known.sampled = counts;
+      moved.push(sampleOf(flow, known.opened, known.told, nowNs));
+    }
+    this.#sampledNs = next;
+    return moved;
+  }
+
   // --- internal ---
 
-  #knows(event: Event, id: string, key: string): boolean {
+  #known(event: Event, id: string, key: string): Known | undefined {
     const sock = this.#socks.get(id);
-    return isFirst(event) ? sock?.first != null : sock?.others.has(key) === true;
+    return isFirst(event) ? (sock?.first ?? undefined) : sock?.others.get(key);
   }
 
   /** A flow is told once, by its event or, where that was lost, by the map. */
-  #open(event: Event): ShownFlow[] {
-    const id = sockOf(event);
-    const soon = timeOf(event) + PAUSE_NS;
+  #open(seen: Event): ShownFlow[] {
+    const id = sockOf(seen);
+    const key = flowOf(seen, id);
+    if (this.#known(seen, id, key)) return [];
+    const soon = timeOf(seen) + PAUSE_NS;
     if (this.#socks.size === 0 && this.#nextTickNs > soon) this.#nextTickNs = soon;
     const sock = this.#socks.get(id) ?? { first: null, others: new Map(), missed: 0 };
     this.#socks.set(id, sock);
-    if (isFirst(event)) {
-      if (sock.first) return [];
-      sock.first = { opened: event, told: NOTHING, over: false };
-    } else {
-      const key = flowOf(event, id);
-      if (sock.others.has(key)) return [];
-      sock.others.set(key, event);
-    }
+    const event = this.#directions.begun(seen);
+    const known = { opened: event, told: NOTHING, sampled: NOTHING, over: false };
+    if (isFirst(event)) sock.first = known;
+    else sock.others.set(key, known);
     return [{ event, kind: "open" }];
   }
 
@@ -104,16 +160,27 @@ export class Flows {
   #close(event: Event): ShownFlow[] {
     const id = sockOf(event);
     const sock = this.#socks.get(id);
-    this.#socks.delete(id);
     // Its beginning was lost, and it ended before a look at the maps.
-    if (!sock?.first) return [{ event, kind: "close" }, ...this.#closeOthers(sock, timeOf(event))];
-    return [...endFirst(sock.first, event), ...this.#closeOthers(sock, timeOf(event))];
+    const opened = sock?.first?.opened ?? this.#directions.begun(event);
+    const close = begunAs(opened, event);
+    const first: ShownFlow[] = sock?.first
+      ? endFirst(sock.first, close)
+      : [{ event: close, kind: "close" }];
+    this.#forget(id, opened);
+    return [...first, ...this.#closeOthers(sock, timeOf(event))];
+  }
+
+  /** What was seen of a flow when it was sampled. Its end may have been told since, which says more. */
+  #follow(event: Event): ShownFlow[] {
+    const id = sockOf(event);
+    const known = this.#known(event, id, flowOf(event, id));
+    return known && !known.over ? [{ event, kind: "open" }] : [];
   }
 
   #closeOthers(sock: Sock | undefined, atNs: bigint): ShownFlow[] {
-    return [...(sock?.others.values() ?? [])].map((opened) => {
+    return [...(sock?.others.values() ?? [])].map(({ opened }) => {
       const flow = this.#source.take(opened);
-      return { event: flow ? closeOf(flow, atNs) : lostOf(opened, atNs), kind: "close" };
+      return { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
     });
   }
 
@@ -123,18 +190,19 @@ export class Flows {
     const silent = nowNs - timeOf(event) > this.#timeoutOf(event);
     if (isFirst(event)) {
       const first = sock.first!;
-      const woken = wake(first, event, flow);
+      const woken = wake(first, countsOfFlow(flow), timeOf(event));
       if (!silent || first.over) return woken;
       // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
-      const close = minus(closeOf(flow, nowNs), first.told);
-      first.told = countsOf(closeOf(flow, nowNs));
+      const close = minus(closeOf(flow, first.opened, nowNs), first.told);
+      first.told = countsOfFlow(flow);
       first.over = true;
       return [...woken, { event: close, kind: "close" }];
     }
     if (!silent) return [];
     const taken = this.#source.take(event);
+    const { opened } = sock.others.get(key)!;
     sock.others.delete(key);
-    return taken ? [{ event: closeOf(taken, nowNs), kind: "close" }] : [];
+    return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
   }
 
   /** A look costs some microseconds per flow, so that many flows are looked at more rarely. */
@@ -155,159 +223,48 @@ export class Flows {
 
   /** A socket that is in no map any more, and whose end no event told. */
   #vanished(id: string, sock: Sock, nowNs: bigint): ShownFlow[] {
-    this.#socks.delete(id);
+    this.#forget(id, sock.first?.opened);
     const shown: ShownFlow[] = [];
     if (sock.first && !sock.first.over)
       shown.push({ event: lostOf(sock.first.opened, nowNs), kind: "close" });
     return [...shown, ...this.#closeOthers(sock, nowNs)];
+  }
+
+  #forget(id: string, opened: Event | undefined): void {
+    this.#socks.delete(id);
+    if (opened) this.#directions.ended(opened);
   }
 }
 
 const PAUSE_NS = 1_000_000_000n;
 const PAUSE_PER_FLOW_NS = 50_000n;
 
-interface Counts {
-  sentBytes: bigint;
-  receivedBytes: bigint;
-  sentPackets: bigint;
-  receivedPackets: bigint;
-}
-const NOTHING: Counts = {
-  sentBytes: 0n,
-  receivedBytes: 0n,
-  sentPackets: 0n,
-  receivedPackets: 0n,
-};
-
-interface First {
+interface Known {
+  /** Its first event, with its direction. */
   opened: Event;
-  /** What its earlier closes told. */
+  /** What its earlier closes told. Only a socket's first flow goes on after one. */
   told: Counts;
+  /** What it had when it was sampled last. */
+  sampled: Counts;
   /** Closed for its silence. */
   over: boolean;
 }
 
 interface Sock {
-  first: First | null;
-  others: Map<string, Event>;
+  first: Known | null;
+  others: Map<string, Known>;
   /** Looks at the maps in a row that did not find it. */
   missed: number;
 }
 
-const timeOf = ({ conn }: Event): bigint => conn.conn_stats.timestamp;
-const isFirst = ({ flags }: Event): boolean => (flags & ConnFact.FACT_FIRST_FLOW) !== 0;
-
-/** Keys are bytes: a big number costs ten times as much as text, and a look at all flows makes a key for each. */
-const keyBytes = Buffer.alloc(52);
-const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length);
-
-/** A sock's address is used again, its cookie is not. */
-function sockOf({ sk, conn }: Event): string {
-  keyView.setBigUint64(0, sk);
-  keyView.setUint32(8, conn.conn_stats.cookie);
-  return keyBytes.toString("latin1", 0, 12);
-}
-
-/** `id`: its sockOf. */
-function flowOf(event: Event, id: string): string {
-  if (isFirst(event)) return id;
-  const { tup, conn_stats } = event.conn;
-  keyView.setBigUint64(0, event.sk);
-  keyView.setUint32(8, conn_stats.cookie);
-  keyView.setBigUint64(12, tup.saddr_h);
-  keyView.setBigUint64(20, tup.saddr_l);
-  keyView.setBigUint64(28, tup.daddr_h);
-  keyView.setBigUint64(36, tup.daddr_l);
-  keyView.setUint16(44, tup.sport);
-  keyView.setUint16(46, tup.dport);
-  keyView.setUint32(48, tup.metadata);
-  return keyBytes.toString("latin1", 0, 52);
-}
-
-/** What a flow of the map began with. */
-const openOf = (event: Event): Event => at(event, event.conn.conn_stats.duration);
-
-function at(event: Event, timestamp: bigint): Event {
-  const conn_stats = { ...event.conn.conn_stats, timestamp };
-  return { ...event, conn: { ...event.conn, conn_stats } };
-}
-
-/** What a flow of the map ends with: from its first datagram to its last. */
-function closeOf({ event, sent_packets, recv_packets }: Flow, atNs: bigint): Event {
-  const { conn_stats } = event.conn;
-  const lasted = { ...conn_stats, timestamp: atNs };
-  lasted.duration = conn_stats.timestamp - conn_stats.duration;
-  const conn = { ...event.conn, conn_stats: lasted };
-  const close = { ...event, kind: EventKind.EVENT_UDP_CLOSE, conn };
-  return withPackets(close, sent_packets, recv_packets);
-}
-
-/** The end of a flow whose totals nobody knows. */
-function lostOf(opened: Event, atNs: bigint): Event {
-  const flags = opened.flags | ConnFact.FACT_TOTALS_LOST;
-  return { ...at(opened, atNs), kind: EventKind.EVENT_UDP_CLOSE, flags };
-}
-
-function endFirst(first: First, close: Event): ShownFlow[] {
-  const woken = wake(first, close, null);
+function endFirst(first: Known, close: Event): ShownFlow[] {
+  const woken = wake(first, countsOf(close), timeOf(close));
   return first.over ? [] : [...woken, { event: minus(close, first.told), kind: "close" }];
 }
 
 /** Closed for its silence, and then there were datagrams again: that is another record, of the same owner. */
-function wake(first: First, event: Event, flow: Flow | null): ShownFlow[] {
-  if (!first.over) return [];
-  const counts = countsOf(flow ? closeOf(flow, 0n) : event);
-  if (same(counts, first.told)) return [];
+function wake(first: Known, counts: Counts, atNs: bigint): ShownFlow[] {
+  if (!first.over || same(counts, first.told)) return [];
   first.over = false;
-  return [{ event: at(first.opened, timeOf(event)), kind: "open" }];
-}
-
-function countsOf({ conn: { conn_stats: stats, tcp_stats: high } }: Event): Counts {
-  return {
-    sentBytes: stats.sent_bytes,
-    receivedBytes: stats.recv_bytes,
-    sentPackets: BigInt(stats.sent_packets) + (BigInt(high.rtt) << 32n),
-    receivedPackets: BigInt(stats.recv_packets) + (BigInt(high.rtt_var) << 32n),
-  };
-}
-
-const same = (a: Counts, b: Counts): boolean =>
-  a.sentPackets === b.sentPackets &&
-  a.receivedPackets === b.receivedPackets &&
-  a.sentBytes === b.sentBytes &&
-  a.receivedBytes === b.receivedBytes;
-
-/** When the rest began was not seen, so how long it took is not known. */
-function minus(close: Event, told: Counts): Event {
-  if (told === NOTHING) return close;
-  const counts = countsOf(close);
-  const rest = withPackets(
-    { ...close, flags: close.flags | ConnFact.FACT_UNSEEN_OPEN },
-    counts.sentPackets - told.sentPackets,
-    counts.receivedPackets - told.receivedPackets,
-  );
-  rest.conn.conn_stats.sent_bytes -= told.sentBytes;
-  rest.conn.conn_stats.recv_bytes -= told.receivedBytes;
-  return rest;
-}
-
-/** As the kernel writes them into an event: see struct event in bpf/record.h. */
-function withPackets(event: Event, sent: bigint, received: bigint): Event {
-  const low = (value: bigint) => Number(value & 0xffff_ffffn);
-  return {
-    ...event,
-    conn: {
-      ...event.conn,
-      tcp_stats: {
-        ...event.conn.tcp_stats,
-        rtt: Number(sent >> 32n),
-        rtt_var: Number(received >> 32n),
-      },
-      conn_stats: {
-        ...event.conn.conn_stats,
-        sent_packets: low(sent),
-        recv_packets: low(received),
-      },
-    },
-  };
+  return [{ event: at(first.opened, atNs), kind: "open" }];
 }

@@ -95,6 +95,9 @@ export function traceConstants(report: GuessReport): Map<number, bigint> {
   constants.set(Offset.OFFSET_HAS_IPV6, byName.get("skc_v6_daddr")?.offset == null ? 0n : 1n);
   const [protocol, type] = ["sk_protocol", "sk_type"].map((name) => byName.get(name)?.offset ?? 0);
   constants.set(Offset.OFFSET_PROTOCOL_MASK, Math.abs(type! - protocol!) === 1 ? 0xffn : 0xffffn);
+  // Where they are not known no bit of that byte is left: nobody seems to have chosen a port.
+  const locks = byName.get("sk_userlocks_shift")?.offset ?? 8;
+  constants.set(Offset.OFFSET_SK_USERLOCKS_SHIFT, BigInt(locks));
   const [transport, head] = ["skb_transport_header", "skb_head"].map(
     (name) => byName.get(name)?.offset ?? 0,
   );

@@ -80,6 +80,10 @@ export class EventQueue {
   }
 }
 
+/** conn.conn_stats.timestamp of the event at `p`. */
+export const timeAt = (view: DataView, p: number): number =>
+  view.getUint32(p + TIMESTAMP, true) + view.getUint32(p + TIMESTAMP + 4, true) * 2 ** 32;
+
 // --- internal ---
 
 const padded = (size: number): number => (size + 7) & ~7;
@@ -149,6 +153,3 @@ class Index {
     }
   }
 }
-
-const timeAt = (view: DataView, p: number): number =>
-  view.getUint32(p + TIMESTAMP, true) + view.getUint32(p + TIMESTAMP + 4, true) * 2 ** 32;

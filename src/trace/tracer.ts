@@ -116,8 +116,8 @@ export interface Trace extends AsyncDisposable {
    */
   rest(leastMs: number, mostMs: number): boolean;
   /**
-   * Looks at every open connection, with the option `sampling` only. The next poll gives an "open" with totals for each
-   * that has moved something since it was told of last. Returns those that are gone though no close was told of them.
+   * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives an "open" with totals
+   * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
   sample(): TracedEvent[];
   /**
@@ -359,7 +359,7 @@ function running(of: Running): Trace {
     ...(commands === null ? {} : { argsOf: (pid, event) => commands.of(pid, event) }),
   };
   const flowMaps = flowSource(host.shim, object, mode, between);
-  const flows = udp && new Flows(flowMaps, of.flowTimeouts);
+  const flows = udp && new Flows(flowMaps, of.flowTimeouts, of.directions);
   const opens = new Opens();
   const samples = of.sampling
     ? new Samples(sampleSource(host, object, tgid, of.sampling === "probe", between))
@@ -411,7 +411,7 @@ function running(of: Running): Trace {
     if (news === null) return samples?.renewed(event);
     const ofFlow = flows?.event(news) ?? null;
     if (ofFlow === null) showOne(news, accepts, show);
-    else for (const one of ofFlow) show(of.directions.correct(one.event), one.kind);
+    else for (const one of ofFlow) show(one.event, one.kind);
   };
   /** Nearly all events of a busy host: nobody but its own end has to know of it. */
   const isPlain = (view: DataView, p: number): boolean =>
@@ -450,8 +450,7 @@ function running(of: Running): Trace {
     });
     if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) show(event, "accept");
-    for (const one of flows?.tick(monotonicNs()) ?? [])
-      show(of.directions.correct(one.event), one.kind);
+    for (const one of flows?.tick(monotonicNs()) ?? []) show(one.event, one.kind);
     time?.polled(monotonicNs());
   };
 
@@ -471,6 +470,7 @@ function running(of: Running): Trace {
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");
       for (const event of samples.take()) queue.push(event);
+      for (const event of flows?.sample(monotonicNs()) ?? []) queue.push(event);
       return samples.takeLost().map((event) => toConnEvent(event, "open", known));
     },
     losses: () =>

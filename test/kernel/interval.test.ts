@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { expectConnection, expectListedClosed } from "./drive/expect.ts";
+import { expectFlows, tracesUdp, Udp } from "./drive/datagrams.ts";
 import { has, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Tracer, type Event } from "./drive/tracer.ts";
@@ -135,6 +136,74 @@ describe.each(modes)("trace --attach %s --interval 50ms", (mode) => {
       await expectConnection(tracer, end);
       expectInOrder(of(tracer, end));
     }
+  });
+});
+
+describe.each(modes.filter(tracesUdp))("trace --attach %s --interval 50ms, of UDP", (mode) => {
+  let tracer: Tracer;
+  beforeAll(async () => {
+    tracer = await Tracer.start(mode, ["--interval", "50ms"]);
+  });
+  afterAll(async () => {
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+  });
+
+  const linesOf = (sock: Udp, remote: number | null): Event[] =>
+    tracer.events.filter(
+      (event) => event.local.port === sock.local.port && event.remote.port === remote,
+    );
+  /** Until each flow of the socket has a line with what the socket itself has counted. */
+  const caughtUp = async (sock: Udp): Promise<void> => {
+    for (const truth of sock.truths(mode)) {
+      const told = (event: Event) =>
+        event.event === "open" &&
+        event.bytes_sent === truth.sent &&
+        event.bytes_received === truth.received &&
+        event.packets_sent === truth.packetsSent &&
+        event.packets_received === truth.packetsReceived;
+      const what = `line with ${truth.sent} and ${truth.received} bytes`;
+      await tracer.until(() => linesOf(sock, truth.remote.port).some(told), what);
+    }
+  };
+
+  test("shows what a flow has moved, as often as it moves something, and its close tells no more", async () => {
+    const server = new Udp("127.0.0.1");
+    const client = new Udp("127.0.0.1").connect(server.local);
+    for (const bytes of [7, 1009, 23]) {
+      client.send(bytes);
+      server.receive();
+      await caughtUp(client);
+      await caughtUp(server);
+      server.sendTo(client.local, bytes + 1);
+      client.receive();
+      await caughtUp(client);
+      await caughtUp(server);
+    }
+    const still = linesOf(client, server.local.port).length;
+    const other = new Udp("127.0.0.1").connect(server.local);
+    for (const bytes of [31, 37, 41]) {
+      other.send(bytes);
+      await caughtUp(other);
+    }
+    expect(linesOf(client, server.local.port)).toHaveLength(still);
+    for (const sock of [client, server, other]) sock.close();
+    for (const sock of [client, server, other]) {
+      await expectFlows(tracer, sock);
+      for (const { remote } of sock.truths(mode)) expectInOrder(linesOf(sock, remote.port));
+    }
+  });
+
+  test("shows each flow of a socket for itself, where the remote end is known", async () => {
+    const client = new Udp("::1");
+    const servers = Array.from({ length: 5 }, () => new Udp("::1"));
+    for (const bytes of [43, 47])
+      for (const server of servers) {
+        client.sendTo(server.local, bytes);
+        await caughtUp(client);
+      }
+    for (const sock of [client, ...servers]) sock.close();
+    await expectFlows(tracer, client);
   });
 });
 

@@ -2,6 +2,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Actor } from "./drive/actors.ts";
 import { tracesUdp } from "./drive/datagrams.ts";
+import { mapsOf } from "./drive/maps.ts";
 import { modes } from "./drive/modes.ts";
 import type { Event } from "./drive/tracer.ts";
 import { Tracer } from "./drive/tracer.ts";
@@ -64,15 +65,3 @@ test.each(modes.filter(tracesUdp))(
     await storm.end();
   },
 );
-
-// --- internal ---
-
-type Maps = Map<string, number>;
-
-/** `debug: map conns: 0 of 65536`, before the trace and after it. */
-function mapsOf(stderr: string): [Maps, Maps] {
-  const lines = [...stderr.matchAll(/^debug: map (\w+): (\d+) of \d+$/gm)];
-  const maps = lines.map(([, name, entries]): [string, number] => [name!, Number(entries)]);
-  expect(maps.length).toBeGreaterThanOrEqual(4);
-  return [new Map(maps.slice(0, maps.length / 2)), new Map(maps.slice(maps.length / 2))];
-}

@@ -15,6 +15,7 @@ import {
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tracesUdp, Udp } from "./drive/datagrams.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Actor } from "./drive/actors.ts";
@@ -128,6 +129,48 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(telemetry).toMatchObject({ tcp_sent_miscounts: 0n, double_flush_attempts_close: 0n });
     expect(toBytes("Telemetry", telemetry)).toHaveLength(17 * 8);
   });
+
+  test.skipIf(!tracesUdp(attach))(
+    "tells each client what a UDP flow has moved since it asked, and its close only the rest",
+    async () => {
+      await using tracer = await openTracer({ attach });
+      for (const id of ["often", "rarely"]) tracer.registerClient(id);
+      const server = new Udp("127.0.0.1");
+      const client = new Udp("127.0.0.1").connect(server.local);
+      const told: Record<string, (bigint | null)[]> = { often: [], rarely: [] };
+      let closed = 0;
+      const ask = (id: string) => {
+        const deltas = tracer.connections(id);
+        for (const { local, remote, state, delta } of [...deltas.active, ...deltas.closed]) {
+          if (local.port !== client.local.port || remote.port !== server.local.port) continue;
+          told[id]!.push(delta.bytesSent);
+          if (state === "closed") closed++;
+        }
+      };
+      for (const bytes of [11, 13, 17]) {
+        client.send(bytes);
+        ask("often");
+        ask("often");
+      }
+      ask("rarely");
+      client.send(19);
+      client.close();
+      for (const id of ["often", "rarely"]) {
+        closed = 0;
+        peer.until("its close", () => {
+          ask(id);
+          return closed > 0;
+        });
+        ask(id);
+        expect(closed).toBe(1);
+      }
+      server.close();
+      const sum = (of: (bigint | null)[]) => of.reduce<bigint>((s, n) => s + n!, 0n);
+      expect(told["often"]!.slice(0, 3)).toEqual([11n, 13n, 17n]);
+      expect([sum(told["often"]!), sum(told["rarely"]!)]).toEqual([60n, 60n]);
+      expect(tracer.counts()).toMatchObject({ underflows: 0n, repeatedCloses: 0n });
+    },
+  );
 
   test("tells each client what an open connection has moved since it asked", async () => {
     await using tracer = await openTracer({ attach });

@@ -58,34 +58,47 @@ describe("the direction of a TCP connection that nobody was seen to open", () =>
 });
 
 describe("the direction of a UDP flow whose beginning was not seen", () => {
-  // Ephemeral local, ephemeral remote, intra-host, remote below 1024: each combination that can be.
-  test.each<[string, Direction, number, number, boolean, Direction]>([
-    ["an answer of DNS", "incoming", 40_000, 53, false, "outgoing"],
-    ["an answer of DNS on this host", "incoming", 40_000, 53, true, "outgoing"],
-    ["an answer of a high port on this host", "incoming", 40_000, 8125, true, "outgoing"],
-    ["a high port elsewhere may be a client's", "incoming", 40_000, 8125, false, "incoming"],
-    ["an ephemeral port asks an ephemeral one", "incoming", 40_000, 40_001, true, "incoming"],
-    ["a client asks a server", "incoming", 53, 40_000, true, "incoming"],
-    ["a service asks a service", "incoming", 123, 123, true, "incoming"],
-    ["a server answers on this host", "outgoing", 53, 40_000, true, "incoming"],
-    ["a server seems to send to a client elsewhere", "outgoing", 53, 40_000, false, "outgoing"],
-    ["a client asks a server elsewhere", "outgoing", 40_000, 53, false, "outgoing"],
-    ["a client asks a server on this host", "outgoing", 40_000, 53, true, "outgoing"],
-    ["two ephemeral ports on this host", "outgoing", 40_000, 40_001, true, "outgoing"],
-    ["two services on this host", "outgoing", 123, 123, true, "outgoing"],
-    ["what is unknown stays unknown", "unknown", 40_000, 53, true, "unknown"],
-  ])("%s", (_, direction, localPort, remotePort, intraHost, corrected) => {
-    const ends = { localPort, remotePort, intraHost };
+  // Ephemeral local, ephemeral remote, intra-host, local port chosen by a program: each combination that can be.
+  test.each<[string, Direction, number, number, boolean, boolean, Direction]>([
+    ["an answer of DNS", "incoming", 40_000, 53, false, false, "outgoing"],
+    ["an answer of DNS on this host", "incoming", 40_000, 53, true, false, "outgoing"],
+    ["an answer of a high port on this host", "incoming", 40_000, 8125, true, false, "outgoing"],
+    ["a high port elsewhere may be a client's", "incoming", 40_000, 8125, false, false, "incoming"],
+    ["an ephemeral port asks an ephemeral one", "incoming", 40_000, 40_001, true, true, "incoming"],
+    ["a client asks a server", "incoming", 53, 40_000, true, true, "incoming"],
+    ["a service asks a service", "incoming", 123, 123, true, true, "incoming"],
+    ["a server answers on this host", "outgoing", 53, 40_000, true, true, "incoming"],
+    ["a server answers a client elsewhere", "outgoing", 53, 40_000, false, true, "incoming"],
+    ["a server answers a client behind NAT", "outgoing", 53, 1_025, false, true, "incoming"],
+    ["a server answers a client of Windows", "outgoing", 4433, 62_000, false, true, "incoming"],
+    ["a server on a high port answers", "outgoing", 51_820, 40_000, false, true, "incoming"],
+    ["a client on a high port asks", "outgoing", 51_820, 40_000, false, false, "outgoing"],
+    ["two peers on the same high port", "outgoing", 51_820, 51_820, false, true, "outgoing"],
+    ["a client that bound its port asks a server", "outgoing", 68, 67, false, true, "outgoing"],
+    ["the same of a server on a high port", "outgoing", 1812, 5060, false, true, "outgoing"],
+    ["a port above the range is none on this host", "outgoing", 53, 62_000, true, true, "outgoing"],
+    ["a client asks a server elsewhere", "outgoing", 40_000, 53, false, false, "outgoing"],
+    ["a client asks a server on this host", "outgoing", 40_000, 53, true, false, "outgoing"],
+    ["two ephemeral ports on this host", "outgoing", 40_000, 40_001, true, false, "outgoing"],
+    ["two services on this host", "outgoing", 123, 123, true, true, "outgoing"],
+    ["what is unknown stays unknown", "unknown", 40_000, 53, true, true, "unknown"],
+  ])("%s", (_, direction, localPort, remotePort, intraHost, bound, corrected) => {
+    const ends = { localPort, remotePort, intraHost, bound };
     expect(correctUdpDirection(direction, ends, DEFAULT_EPHEMERAL)).toBe(corrected);
   });
 
   test("correcting twice is correcting once", () => {
     const direction = fc.constantFrom<Direction>("incoming", "outgoing", "unknown");
+    const ends = fc.record({
+      localPort: port,
+      remotePort: port,
+      intraHost: fc.boolean(),
+      bound: fc.boolean(),
+    });
     fc.assert(
-      fc.property(direction, port, port, fc.boolean(), (seen, localPort, remotePort, intraHost) => {
-        const ends = { localPort, remotePort, intraHost };
-        const once = correctUdpDirection(seen, ends, DEFAULT_EPHEMERAL);
-        expect(correctUdpDirection(once, ends, DEFAULT_EPHEMERAL)).toBe(once);
+      fc.property(direction, ends, (seen, of) => {
+        const once = correctUdpDirection(seen, of, DEFAULT_EPHEMERAL);
+        expect(correctUdpDirection(once, of, DEFAULT_EPHEMERAL)).toBe(once);
       }),
     );
   });

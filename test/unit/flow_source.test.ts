@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import type { Shim } from "../../src/kernel/shim.ts";
-import { flowKeySize, flowSize, readFlow } from "../../src/record/layout.gen.ts";
+import { flowKeySize, flowSize, readFlow, writeFlow } from "../../src/record/layout.gen.ts";
 import { flowSource } from "../../src/trace/flow_source.ts";
 
 const FLOWS = 1;
@@ -31,6 +31,25 @@ test("a dump has every flow of both maps, however many, those of udp_flows first
   const numbers = (from: number, count: number) =>
     Array.from({ length: count }, (_, i) => from + i);
   expect(socks).toEqual([...numbers(1_000_000, 1000), ...numbers(2_000_000, 2000)]);
+});
+
+test("a dump of what has moved since has the flows with a datagram then or later, and no others", () => {
+  const now = 1n << 40n;
+  const times = [now - 1n, now, now + 1n];
+  const mapDump = (_fd: number, keySize: number, valueSize: number, dst: Uint8Array): number => {
+    const view = new DataView(dst.buffer);
+    const flow = readFlow(new DataView(new ArrayBuffer(flowSize)), 0);
+    for (const [i, timestamp] of times.entries()) {
+      flow.event.conn.conn_stats.timestamp = timestamp;
+      writeFlow(view, i * (keySize + valueSize) + keySize, flow);
+    }
+    return times.length;
+  };
+  const source = flowSource({ mapDump } as unknown as Shim, object, "kprobe");
+  const dumped = (since?: bigint) =>
+    [...source.dump(since)].map(({ event }) => event.conn.conn_stats.timestamp);
+  expect(dumped(now)).toEqual([...times.slice(1), ...times.slice(1)]);
+  expect(dumped()).toEqual([...times, ...times]);
 });
 
 test("the rings are looked after before each flow that is dumped, taken or asked for", () => {

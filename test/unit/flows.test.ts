@@ -1,146 +1,9 @@
 /** What is shown of UDP flows adds up to what the kernel counted, in whatever order things happen and whatever is lost. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  ConnFact,
-  ConnFlags,
-  EventKind,
-  type Event,
-  type Flow,
-} from "../../src/record/layout.gen.ts";
-import { Flows, type FlowSource, type ShownFlow } from "../../src/trace/flows.ts";
-
-const SECOND = 1_000_000_000n;
-const timeouts = { silentNs: 30n * SECOND, assuredNs: 120n * SECOND };
-
-/** The kernel's side, as bpf/udp.h has it: two maps, and events that may be lost on their way. */
-class Kernel implements FlowSource {
-  now = 1_000n * SECOND;
-  readonly events: Event[] = [];
-  readonly socks = new Map<bigint, Flow>();
-  readonly others = new Map<string, Flow>();
-  /** What every datagram has added, by direction. */
-  readonly counted = { sent: 0n, received: 0n, packetsSent: 0n, packetsReceived: 0n };
-  #cookie = 0;
-
-  datagram(sk: bigint, dport: number, bytes: bigint, received: boolean): void {
-    this.now += 1n;
-    const first = this.socks.get(sk);
-    const flow =
-      first?.event.conn.tup.dport === dport ? first : first && this.others.get(keyOf(first, dport));
-    if (flow) this.#add(flow, bytes, received);
-    else this.#begin(sk, dport, bytes, received, first);
-    this.counted[received ? "received" : "sent"] += bytes;
-    this.counted[received ? "packetsReceived" : "packetsSent"] += 1n;
-  }
-
-  destroy(sk: bigint): void {
-    const first = this.socks.get(sk);
-    if (!first) return;
-    this.now += 1n;
-    this.socks.delete(sk);
-    const close = structuredClone(first.event);
-    const stats = close.conn.conn_stats;
-    close.kind = EventKind.EVENT_UDP_CLOSE;
-    stats.duration = stats.timestamp - stats.duration;
-    stats.timestamp = this.now;
-    stats.sent_packets = Number(first.sent_packets & 0xffff_ffffn);
-    stats.recv_packets = Number(first.recv_packets & 0xffff_ffffn);
-    close.conn.tcp_stats.rtt = Number(first.sent_packets >> 32n);
-    close.conn.tcp_stats.rtt_var = Number(first.recv_packets >> 32n);
-    this.events.push(close);
-  }
-
-  dump = (): Flow[] => structuredClone([...this.others.values(), ...this.socks.values()]);
-
-  take = (event: Event): Flow | null => {
-    const key = `${event.sk} ${event.conn.conn_stats.cookie} ${event.conn.tup.dport}`;
-    const flow = this.others.get(key) ?? null;
-    this.others.delete(key);
-    return flow;
-  };
-
-  lookAfter = (): void => {};
-
-  drain = (): Event[] => this.events.splice(0);
-
-  #begin(sk: bigint, dport: number, bytes: bigint, received: boolean, first?: Flow): void {
-    const cookie = first?.event.conn.conn_stats.cookie ?? ++this.#cookie;
-    const flow = flowOf(sk, cookie, dport, this.now, first === undefined);
-    flow.event.conn.conn_stats.direction = received ? 1 : 2;
-    this.#add(flow, bytes, received);
-    if (first) this.others.set(keyOf(first, dport), flow);
-    else this.socks.set(sk, flow);
-    this.events.push(structuredClone(flow.event));
-  }
-
-  #add(flow: Flow, bytes: bigint, received: boolean): void {
-    const stats = flow.event.conn.conn_stats;
-    const both = ConnFlags.CONN_L_INIT | ConnFlags.CONN_R_INIT;
-    if ((stats.flags & both) === both) stats.flags |= ConnFlags.CONN_ASSURED;
-    stats.flags |= received ? ConnFlags.CONN_R_INIT : ConnFlags.CONN_L_INIT;
-    stats.timestamp = this.now;
-    if (received) {
-      stats.recv_bytes += bytes;
-      flow.recv_packets += 1n;
-    } else {
-      stats.sent_bytes += bytes;
-      flow.sent_packets += 1n;
-    }
-  }
-}
-
-const keyOf = ({ event }: Flow, dport: number) =>
-  `${event.sk} ${event.conn.conn_stats.cookie} ${dport}`;
-
-function flowOf(sk: bigint, cookie: number, dport: number, now: bigint, first: boolean): Flow {
-  const tup = { saddr_h: 0n, saddr_l: 1n, daddr_h: 0n, daddr_l: 2n, sport: Number(sk), dport };
-  const event: Event = {
-    sk,
-    conn: {
-      tup: { ...tup, netns: 1, pid: 7, metadata: 0 },
-      tcp_stats: { rtt: 0, rtt_var: 0, retransmits: 0, state_transitions: 0, failure_reason: 0 },
-      conn_stats: {
-        sent_bytes: 0n,
-        recv_bytes: 0n,
-        sent_packets: 0,
-        recv_packets: 0,
-        timestamp: now,
-        duration: now,
-        cookie,
-        protocol_stack: { api: 0, application: 0, encryption: 0, flags: 0 },
-        flags: 0,
-        direction: 0,
-      },
-    },
-    comm: new Uint8Array(16),
-    kind: EventKind.EVENT_UDP_OPEN,
-    flags: first ? ConnFact.FACT_FIRST_FLOW : 0,
-    uid: 0,
-    owned_at: 0,
-    cgroup_id: 0n,
-    program: 0n,
-  };
-  return { event, sent_packets: 0n, recv_packets: 0n, socket_ino: 0n };
-}
-
-interface Rig {
-  kernel: Kernel;
-  flows: Flows;
-  /** One poll of the tool; with `lose`, nothing of what was sent arrives. */
-  poll(lose?: boolean): ShownFlow[];
-}
-
-function rig(): Rig {
-  const kernel = new Kernel();
-  const flows = new Flows(kernel, timeouts);
-  const poll = (lose = false): ShownFlow[] => {
-    const events = kernel.drain();
-    const shown = lose ? [] : events.flatMap((event) => flows.event(event) ?? []);
-    return [...shown, ...flows.tick(kernel.now)];
-  };
-  return { kernel, flows, poll };
-}
+import { ConnFact, EventKind, type Event } from "../../src/record/layout.gen.ts";
+import type { ShownFlow } from "../../src/trace/flows.ts";
+import { rig, SECOND, step } from "./drive/udp_kernel.ts";
 
 const lines = (shown: ShownFlow[]) =>
   shown.map(({ kind, event: { conn } }) => ({
@@ -248,6 +111,83 @@ describe("a flow", () => {
   });
 });
 
+describe("a sample", () => {
+  const told = (shown: ShownFlow[]) =>
+    lines(shown).map(({ kind, ...line }) => [kind, line.dport, line.sent, line.received]);
+
+  test("shows what a flow has moved so far, its first datagram too, and nothing of one that stands still", () => {
+    const { kernel, poll, sample } = rig();
+    for (const dport of [53, 54]) kernel.datagram(1n, dport, 10n, false);
+    poll();
+    expect(told(sample())).toEqual([
+      ["open", 54, 10n, 0n],
+      ["open", 53, 10n, 0n],
+    ]);
+    expect(sample()).toEqual([]);
+    kernel.datagram(1n, 54, 7n, true);
+    expect(told(sample())).toEqual([["open", 54, 10n, 7n]]);
+    kernel.now += 20n * SECOND;
+    expect(sample()).toEqual([]);
+    kernel.datagram(1n, 53, 0n, false);
+    const [line] = sample();
+    expect(line!.event.conn.conn_stats.sent_packets).toBe(2);
+    expect(line!.event.kind).toBe(EventKind.EVENT_UDP_SAMPLE);
+  });
+
+  test("of a flow whose beginning is still on its way comes next time, however late", () => {
+    const { kernel, flows, sample } = rig();
+    sample();
+    kernel.datagram(1n, 53, 10n, false);
+    const begun = kernel.drain();
+    kernel.now += 5n * SECOND;
+    expect(flows.sample(kernel.now)).toEqual([]);
+    for (const event of begun) flows.event(event);
+    kernel.now += 5n * SECOND;
+    expect(told(sample())).toEqual([["open", 53, 10n, 0n]]);
+  });
+
+  test("that is older than the close is not shown after it", () => {
+    const { kernel, flows, poll } = rig();
+    kernel.datagram(1n, 53, 10n, false);
+    poll();
+    const sampled = flows.sample(kernel.now);
+    expect(sampled).toHaveLength(1);
+    kernel.now += 31n * SECOND;
+    expect(told(poll())).toEqual([["close", 53, 10n, 0n]]);
+    expect(sampled.flatMap((event) => flows.event(event))).toEqual([]);
+  });
+
+  test("of a flow that woke counts from its waking on", () => {
+    const { kernel, poll, sample } = rig();
+    kernel.datagram(1n, 53, 10n, false);
+    poll();
+    kernel.now += 31n * SECOND;
+    poll();
+    kernel.datagram(1n, 53, 20n, false);
+    kernel.now += SECOND;
+    expect(sample().map(({ event }) => isSample(event))).toEqual([false]);
+    expect(told(sample())).toEqual([["open", 53, 20n, 0n]]);
+  });
+});
+
+test("the direction that a flow was given at its beginning is its close's too", () => {
+  const { kernel, poll } = rig();
+  // Both sockets are bound to port 5, which no kernel chooses.
+  kernel.datagram(5n, 40_000, 1n, true);
+  kernel.datagram(6n, 40_001, 1n, false);
+  for (const flow of kernel.socks.values()) flow.event.conn.tup.sport = 5;
+  for (const { conn } of kernel.events) conn.tup.sport = 5;
+  kernel.destroy(6n);
+  kernel.destroy(5n);
+  const shown = poll().map(({ kind, event }) => [kind, event.sk, event.conn.conn_stats.direction]);
+  expect(shown).toEqual([
+    ["open", 5n, 1],
+    ["open", 6n, 1],
+    ["close", 6n, 1],
+    ["close", 5n, 1],
+  ]);
+});
+
 describe("when events are lost", () => {
   test("a flow is found in the map", () => {
     const { kernel, poll } = rig();
@@ -281,35 +221,16 @@ describe("when events are lost", () => {
   });
 });
 
-const step = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant("datagram" as const),
-      sk: fc.bigInt({ min: 1n, max: 3n }),
-      dport: fc.integer({ min: 1, max: 4 }),
-      bytes: fc.bigInt({ min: 0n, max: 1000n }),
-      received: fc.boolean(),
-    }),
-  },
-  fc.record({ do: fc.constant("destroy" as const), sk: fc.bigInt({ min: 1n, max: 3n }) }),
-  fc.record({ do: fc.constant("poll" as const) }),
-  fc.record({
-    do: fc.constant("wait" as const),
-    seconds: fc.constantFrom(1n, 10n, 31n, 121n),
-  }),
-);
-
-test("any interleaving of datagrams, closes, waits and polls is shown with exact sums, opens and closes in turn", () => {
+test("any interleaving of datagrams, closes, waits, polls and samples is shown with exact sums, opens and closes in turn", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const { kernel, poll } = rig();
+    fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+      const { kernel, poll, sample } = rig();
       const shown: ShownFlow[] = [];
       for (const now of steps) {
         if (now.do === "datagram") kernel.datagram(now.sk, now.dport, now.bytes, now.received);
         else if (now.do === "destroy") kernel.destroy(now.sk);
         else if (now.do === "wait") kernel.now += now.seconds * SECOND;
-        else shown.push(...poll());
+        else shown.push(...(now.do === "poll" ? poll() : sample()));
       }
       for (const sk of [1n, 2n, 3n]) kernel.destroy(sk);
       kernel.now += SECOND * 5n;
@@ -332,14 +253,14 @@ test("any interleaving of datagrams, closes, waits and polls is shown with exact
 test("whatever is lost, every flow that was opened is closed, and the maps are empty in the end", () => {
   const lossy = fc.tuple(step, fc.boolean());
   fc.assert(
-    fc.property(fc.array(lossy, { maxLength: 60 }), (steps) => {
-      const { kernel, poll } = rig();
+    fc.property(fc.array(lossy, { maxLength: 60, size: "max" }), (steps) => {
+      const { kernel, poll, sample } = rig();
       const shown: ShownFlow[] = [];
       for (const [now, lose] of steps) {
         if (now.do === "datagram") kernel.datagram(now.sk, now.dport, now.bytes, now.received);
         else if (now.do === "destroy") kernel.destroy(now.sk);
         else if (now.do === "wait") kernel.now += now.seconds * SECOND;
-        else shown.push(...poll(lose));
+        else shown.push(...(now.do === "poll" ? poll(lose) : sample(lose)));
       }
       for (const sk of [1n, 2n, 3n]) kernel.destroy(sk);
       for (let i = 0; i < 3; i++) {
@@ -347,8 +268,9 @@ test("whatever is lost, every flow that was opened is closed, and the maps are e
         shown.push(...poll());
       }
       expect(kernel.others.size).toBe(0);
-      const count = (kind: string) => shown.filter((line) => line.kind === kind).length;
-      expect(count("close")).toBeGreaterThanOrEqual(count("open"));
+      const begun = shown.filter(({ kind, event }) => kind === "open" && !isSample(event));
+      const closes = shown.filter(({ kind }) => kind === "close");
+      expect(closes.length).toBeGreaterThanOrEqual(begun.length);
     }),
     { numRuns: 500 },
   );
@@ -356,13 +278,19 @@ test("whatever is lost, every flow that was opened is closed, and the maps are e
 
 // --- internal ---
 
+const isSample = ({ kind }: Event) => kind === EventKind.EVENT_UDP_SAMPLE;
+
+/** Samples stand in between, and never tell more than the close, nor less than the sample before. */
 function expectAlternation(shown: ShownFlow[]): void {
-  const open = new Set<string>();
+  const open = new Map<string, bigint>();
   for (const { kind, event } of shown) {
-    const key = `${event.sk} ${event.conn.conn_stats.cookie} ${event.conn.tup.dport}`;
-    expect(open.has(key)).toBe(kind === "close");
-    if (kind === "open") open.add(key);
-    else open.delete(key);
+    const { tup, conn_stats: stats } = event.conn;
+    const key = `${event.sk} ${stats.cookie} ${tup.dport}`;
+    const moved = stats.sent_bytes + stats.recv_bytes;
+    if (kind === "close" || isSample(event)) expect(moved).toBeGreaterThanOrEqual(open.get(key)!);
+    else expect(open.has(key)).toBe(false);
+    if (kind === "close") open.delete(key);
+    else open.set(key, isSample(event) ? moved : 0n);
   }
   expect(open.size).toBe(0);
 }

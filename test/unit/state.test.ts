@@ -480,7 +480,7 @@ test("any interleaving of samples, ends and polls gives every client the same to
     { weight: 1, arbitrary: fc.tuple(fc.constant("poll"), fc.nat(CLIENTS.length - 1), fc.nat(0)) },
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: "max" }), (steps) => {
       const state = registered(...CLIENTS);
       const truth = Array.from({ length: CONNECTIONS }, () => ({ sent: 0, closed: false }));
       const told = CLIENTS.map(() => truth.map(() => 0));

@@ -5,9 +5,21 @@ import { installTools } from "./tools.ts";
 
 /** These meet the machine and its user space more than the kernel: two guests are enough for them. */
 const aboutTheHost = new Set(
-  ["actors", "check", "cpus", "ends", "leaks", "library", "peer", "places", "tracefs"].map(
-    (name) => `test/kernel/${name}.test.ts`,
-  ),
+  [
+    ...[
+      "actors",
+      "check",
+      "cost",
+      "cpus",
+      "ends",
+      "expect",
+      "filters",
+      "leaks",
+      "library",
+      "modules",
+    ],
+    ...["peer", "places", "privileges", "quiet", "recording", "survive", "tracefs"],
+  ].map((name) => `test/kernel/${name}.test.ts`),
 );
 
 /** The oldest processor that the README promises: x86-64-v2 and nothing of v3. The tests' own Bun runs on it too. */

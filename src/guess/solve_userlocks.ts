@@ -1,0 +1,30 @@
+/** sk_userlocks: what a program has fixed of a socket. Four bits, which a later kernel gave a byte of their own. Pure. */
+import { judge, without, type Placed } from "./search.ts";
+import type { FieldReport } from "./report.ts";
+import type { SockSample } from "./snapshot.ts";
+
+/** The high half of a byte of flags (6.1 and before); a byte by itself (6.12 and later), with a fifth bit for the kernel. */
+const SHIFTS = [4, 0] as const;
+const LOCKS = 0xf;
+const FIELDS = ["sk_userlocks", "sk_userlocks_shift"] as const;
+
+export function solveUserlocks(samples: SockSample[], placed: Placed): FieldReport[] {
+  const known = samples.filter(({ truth }) => truth.sk_userlocks !== undefined);
+  if (known.length === 0)
+    return FIELDS.map((f) => without(f, "sock", "failed", "no connection showed its value"));
+  const end = Math.min(1024, ...known.map(({ bytes }) => bytes.length));
+  const found: { offset: number; shift: number }[] = [];
+  for (let offset = 0; offset < end; offset++) {
+    if (placed.overlaps(offset, 1)) continue;
+    for (const shift of SHIFTS)
+      if (
+        known.every(
+          ({ bytes, truth }) => ((bytes[offset]! >> shift) & LOCKS) === truth.sk_userlocks,
+        )
+      )
+        found.push({ offset, shift });
+  }
+  const how = `in ${known.length} connections`;
+  const values = [found.map(({ offset }) => offset), found.map(({ shift }) => shift)];
+  return FIELDS.map((field, i) => judge(field, "sock", values[i]!, undefined, how));
+}

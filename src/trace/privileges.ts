@@ -45,8 +45,10 @@ function neededBy(mode: AttachMode): bigint {
     CAP_IPC_LOCK,
     // Keeping the CPU during a map command (shim/hold.c).
     CAP_SYS_NICE,
+    // The path of a control group by its id (open_by_handle_at), of groups that begin while the trace runs.
+    CAP_DAC_READ_SEARCH,
     // Whose a socket is stands in /proc/PID/fd; in kprobe mode the probes tell.
-    ...(mode === "tracepoint" ? [CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH] : []),
+    ...(mode === "tracepoint" ? [CAP_SYS_PTRACE] : []),
     ...(processesAreHidden() ? [CAP_SYS_PTRACE] : []),
   );
 }

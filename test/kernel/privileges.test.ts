@@ -12,7 +12,7 @@ setDefaultTimeout(180_000);
 const inGuest = process.env["VM_KERNEL"] !== undefined;
 
 const needed: Readonly<Record<Mode, readonly number[]>> = {
-  kprobe: [k.CAP_BPF, k.CAP_PERFMON, k.CAP_IPC_LOCK, k.CAP_SYS_NICE],
+  kprobe: [k.CAP_BPF, k.CAP_PERFMON, k.CAP_IPC_LOCK, k.CAP_SYS_NICE, k.CAP_DAC_READ_SEARCH],
   tracepoint: [
     k.CAP_BPF,
     k.CAP_PERFMON,

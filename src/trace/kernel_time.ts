@@ -46,7 +46,7 @@ const EVERY_NS = 30n * NS_PER_SECOND;
 /** Events of a window come at one of the next polls. */
 const BELATED_NS = 2n * NS_PER_SECOND;
 
-/** The first window begins with the first poll. */
+/** The first window begins with the first poll, or before the capabilities for it are dropped; then it is the only one. */
 export class TimeWindows implements Disposable {
   readonly #source: TimeSource;
   readonly #total: KernelTime = { ns: 0n, runs: 0n, events: 0 };

@@ -489,11 +489,14 @@ function running(of: Running): Trace {
       if (descendants === null) throw new RangeError("the trace was opened without `descendants`");
       return descendants.launch(start);
     },
-    dropCapabilities: () =>
-      dropCapabilities(host, mode, () => {
+    dropCapabilities: () => {
+      // Measuring is asked for with CAP_SYS_ADMIN, so the first window begins before it is gone.
+      time?.polled(monotonicNs());
+      return dropCapabilities(host, mode, () => {
         counted(Loss.LOSS_EVENT_RING_FULL);
         if (mode === "tracepoint") accepting.ask(0n, 0);
-      }),
+      });
+    },
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;

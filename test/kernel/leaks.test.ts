@@ -49,11 +49,16 @@ test.each(modes.filter(tracesUdp))(
     const storm = new Actor("datagram-storm", COUNT);
     const { port, sent } = await storm.hear<{ port: number; sent: number }>();
     const closes = () =>
-      tracer.events.filter(({ event, remote }) => event === "close" && remote.port === port);
+      tracer.events.filter(
+        ({ event, pid, remote }) => event === "close" && pid === storm.pid && remote.port === port,
+      );
     await tracer.until(() => closes().length >= COUNT, `${COUNT} closes`);
     expect(closes().reduce((sum, event) => sum + event.bytes_sent!, 0)).toBe(sent);
     await tracer.until(
-      () => tracer.events.some((e) => e.event === "close" && e.local.port === port),
+      () =>
+        tracer.events.some(
+          ({ event, pid, local }) => event === "close" && pid === storm.pid && local.port === port,
+        ),
       "the server's close",
     );
     expect(await tracer.stop()).toBe(0);

@@ -350,7 +350,10 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     const storm = our.actor("datagram-storm", flows);
     const { port, sent, ends } = await storm.hear<{ port: number; sent: number; ends: number }>();
     const of = (side: "local" | "remote", kind: "open" | "close") =>
-      our.tracer.unclaimed((event) => event[side].port === port && event.event === kind);
+      our.tracer.unclaimed(
+        ({ event, pid, ...ends }) =>
+          event === kind && pid === storm.pid && ends[side].port === port,
+      );
     // Ports are used again. In tracepoint mode the server's side is one record.
     const served = kprobes ? ends : 1;
     const sides = [

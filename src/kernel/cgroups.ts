@@ -1,8 +1,8 @@
 /**
  * Control groups of version 2: from the id that programs see to a path, and back. The file system they are shown in gives
- * file handles that hold just that id, so nothing has to be searched.
+ * file handles that hold just that id. To open one takes CAP_DAC_READ_SEARCH; without it the tree is searched.
  */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { ENOENT, ESTALE, O_CLOEXEC, O_PATH, O_RDONLY } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { parseHierarchies, type Hierarchies } from "./proc_text.ts";
@@ -14,7 +14,8 @@ export const cgroupHierarchies = (): Hierarchies => (hierarchies ??= readHierarc
 
 /**
  * The path of the group below the mount, bytes that begin with a slash. `null`: there is no such group any more, or none
- * that is seen from here; `undefined`: this host does not tell (nothing is mounted, a kernel without CONFIG_FHANDLE).
+ * that is seen from here; `undefined`: it cannot be asked for (nothing is mounted, a kernel without CONFIG_FHANDLE, not
+ * allowed).
  */
 export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
   const { v2: mount } = cgroupHierarchies();
@@ -31,6 +32,21 @@ export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
     }
   } finally {
     libc.close(root);
+  }
+}
+
+/** All groups below the mount, itself included; none where this host does not tell their ids. */
+export function* allCgroups(): Iterable<{ id: bigint; path: Uint8Array }> {
+  const { v2 } = cgroupHierarchies();
+  if (v2 === null) return;
+  const mount = Buffer.from(v2, "latin1");
+  const left: Buffer[] = [mount];
+  for (let group = left.pop(); group !== undefined; group = left.pop()) {
+    const id = idOf(group);
+    if (id === null) continue;
+    const path = group.subarray(mount.length);
+    yield { id, path: path.length === 0 ? ROOT : path };
+    for (const name of groupsIn(group)) left.push(Buffer.concat([group, ROOT, name]));
   }
 }
 
@@ -73,11 +89,26 @@ function below(mount: string, path: Uint8Array, id: bigint): Uint8Array | null {
   const prefix = Buffer.from(mount, "latin1");
   if (Buffer.compare(path.subarray(0, prefix.length), prefix) !== 0) return null;
   const rest = path.subarray(prefix.length);
-  if (rest.length === 0) return Buffer.from("/");
-  return rest[0] === SLASH ? rest : null;
+  if (rest.length === 0) return ROOT;
+  return rest[0] === ROOT[0] ? rest : null;
 }
 
-const SLASH = 0x2f;
+const ROOT = Buffer.from("/");
+
+/** Names of the groups right below; none of one that has just gone. */
+function groupsIn(group: Buffer): Buffer[] {
+  try {
+    const entries = readdirSync(group, { withFileTypes: true });
+    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    // Read as text, a name that is none is not the name any more.
+    if (!names.some((name) => name.includes("\ufffd")))
+      return names.map((name) => Buffer.from(name));
+    const bytes = readdirSync(group, { encoding: "buffer" });
+    return bytes.filter((name) => statSync(Buffer.concat([group, ROOT, name])).isDirectory());
+  } catch {
+    return [];
+  }
+}
 
 function idOf(path: Uint8Array): bigint | null {
   const handle = handleOf(0n);

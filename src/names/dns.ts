@@ -1,6 +1,7 @@
 /** Names of addresses, from /etc/hosts and by DNS. The only place that sends anything beyond this host. */
 import { isIP } from "node:net";
 import { Resolver } from "node:dns/promises";
+import { nameInHosts } from "./hosts.ts";
 import { PATIENCE_MS } from "./names.ts";
 
 export interface Reverse extends Disposable {
@@ -13,6 +14,9 @@ export function reverseDns(servers?: readonly string[]): Reverse {
   if (servers !== undefined) resolver.setServers([...servers]);
   return {
     async lookup(address) {
+      // By itself: of what the resolver finds there it gives only the aliases.
+      const known = nameInHosts(address);
+      if (known !== null) return usable(known);
       const patience = timer(PATIENCE_MS);
       try {
         const names = await Promise.race([resolver.reverse(address), patience.over]);

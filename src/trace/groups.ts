@@ -25,11 +25,16 @@ export interface Placed extends Life {
   v1: string | null;
 }
 
+export const LATER = Symbol("later");
+
 export interface GroupSource {
   /** Whether there are hierarchies of version 1. */
   readonly mixed: boolean;
-  /** Path of the group with this id. `null`: it is gone, or not seen from here; `undefined`: this host does not tell. */
-  pathOf(id: bigint): string | null | undefined;
+  /**
+   * Path of the group with this id. `null`: it is gone, or not seen from here; `undefined`: this host does not tell;
+   * `LATER`: to find out would take too much time just now.
+   */
+  pathOf(id: bigint): string | null | undefined | typeof LATER;
   /** `null`: there is no such process any more. */
   process(pid: number): Placed | null;
   /** CLOCK_MONOTONIC in nanoseconds. */
@@ -89,6 +94,7 @@ export class Groups {
 
   #learn(key: number, id: bigint): Group | null {
     const path = this.#source.pathOf(id);
+    if (path === LATER) return UNKNOWN;
     const everybody = this.#source.mixed && path === "/";
     const group = path === undefined || everybody ? null : groupAt(path);
     remember(this.#byId, key, group);

@@ -18,7 +18,8 @@ import { ownGroup } from "./drive/groups.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
-import { Tracer, type Event } from "./drive/tracer.ts";
+
+import { place, Tracer, type Event } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -74,6 +75,32 @@ describe.each(modes)("trace --attach %s", (mode) => {
     listener.close();
     await expectConnection(tracer, wanted);
     expect(tracer.events).toHaveLength(2);
+    expect(await tracer.stop()).toBe(0);
+  });
+
+  test("where a group must not be opened by its id, it is searched for", async () => {
+    using group = ownGroup(own, 'x"\u202e', `docker-${ID}.scope`);
+    const tracer = await Tracer.start(mode, [], place("no-dac-read-search"));
+    const status = readFileSync(`/proc/${tracer.pid}/status`, "latin1");
+    expect(Number.parseInt(/^CapBnd:\s*(\w+)/m.exec(status)![1]!.slice(-1), 16) & 4).toBe(0);
+    const listener = new peer.Listener("127.0.0.1");
+    const connected = async () => {
+      const child = our.actor("connect-as", listener.port, UID, group.directory);
+      const client = await child.hear<peer.Truth>();
+      expect(await child.process.exited).toBe(0);
+      const server = listener.accept();
+      server.readToEnd();
+      server.close();
+      await expectConnection(our.tracer, client);
+      await expectConnection(our.tracer, server);
+      return expectConnection(tracer, client);
+    };
+    // Others' groups may just have been searched for: then this one is, at the next poll.
+    const expected = { uid: UID, cgroup: group.path, container: ID };
+    for (let n = 0; n < 20 && (await connected()).closed.cgroup === null; n++);
+    const { opened, closed } = await connected();
+    for (const event of [opened, closed]) expect(ownerOf(event)).toEqual(expected);
+    listener.close();
     expect(await tracer.stop()).toBe(0);
   });
 

@@ -1,6 +1,12 @@
 /** Where the process of an event was: the kernel's answer first, /proc's only where it cannot be another process's. */
 import { expect, test } from "bun:test";
-import { Groups, type GroupSource, type Owned, type Placed } from "../../src/trace/groups.ts";
+import {
+  Groups,
+  LATER,
+  type GroupSource,
+  type Owned,
+  type Placed,
+} from "../../src/trace/groups.ts";
 
 const TICK = 1n << 24n;
 /** Long after boot: the programs keep only 32 bits of it. */
@@ -14,7 +20,7 @@ const event = (cgroup_id: bigint, ticksAgo = 0n): Owned => ({
 
 interface World {
   mixed?: boolean;
-  paths?: Record<string, string | null>;
+  paths?: Record<string, string | null | typeof LATER>;
   processes?: Record<number, Placed>;
 }
 
@@ -32,7 +38,7 @@ function groupsOf({ mixed = false, paths = {}, processes = {} }: World) {
     },
     nowNs: () => NOW_NS,
   };
-  return { groups: new Groups(source), asked };
+  return { groups: new Groups(source), asked, paths };
 }
 
 const docker = "ab".repeat(32);
@@ -65,6 +71,15 @@ test("an id tells once its group is known, and where /proc need not be asked", (
     ...[true, true, true],
     false,
   ]);
+});
+
+test("what cannot be found out just now is asked for again", () => {
+  const { groups, asked, paths } = groupsOf({ paths: { 7: LATER } });
+  expect(groups.of(1, event(7n))).toEqual(nothing);
+  expect(groups.tells(7)).toBe(false);
+  paths["7"] = "/a";
+  expect(groups.of(1, event(7n)).cgroup).toBe("/a");
+  expect(asked).toEqual(["id 7", "id 7"]);
 });
 
 test("without a process there is no group", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
 import { reverseDns } from "../../src/names/dns.ts";
+import { nameInHosts, parseHosts } from "../../src/names/hosts.ts";
 import { Names } from "../../src/names/names.ts";
 import { userNames } from "../../src/names/users.ts";
 
@@ -136,6 +137,26 @@ describe("the DNS", () => {
     using reverse = reverseDns([dns.address]);
     expect(await reverse.lookup("192.0.2.7").catch(() => null)).toBeNull();
   });
+});
+
+test("the file of hosts gives the first name of an address, however that is written", () => {
+  const text = [
+    "127.0.0.1\tlocalhost loopback # comment",
+    "# 10.0.0.9 not",
+    "10.0.0.1 one",
+    "10.0.0.1 two",
+    "2001:DB8:0:0::7 seven",
+    "fe80::1%lo link",
+    "10.0.0.2",
+    "",
+  ].join("\n");
+  expect([...parseHosts(text)]).toEqual([
+    ["127.0.0.1", "localhost"],
+    ["10.0.0.1", "one"],
+    ["2001:db8::7", "seven"],
+    ["fe80::1%lo", "link"],
+  ]);
+  expect(nameInHosts("127.0.0.1", "/nowhere")).toBeNull();
 });
 
 describe("users", () => {

@@ -107,6 +107,13 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become(command);
   },
 
+  /** The same without the right to open a file by its handle, and with it a control group by its id. */
+  "no-dac-read-search": (command) => {
+    const CAP_DAC_READ_SEARCH = 2n;
+    check(native.prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0n, 0n, 0n), "bounding set");
+    become(command);
+  },
+
   /** As some hardened hosts mount it: of other users' processes it shows nothing without CAP_SYS_PTRACE. */
   "hidden-processes": (command) => {
     ownMounts();

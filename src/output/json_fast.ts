@@ -8,6 +8,7 @@ import { jsonString } from "./escape.ts";
 import { jsonLine } from "./json.ts";
 import { segment, type Lines, type Segment } from "./lines.ts";
 import { VERSION } from "./members.ts";
+import { microseconds } from "./numbers.ts";
 
 export function appendJson(lines: Lines, event: ConnEvent, clocks: ClockPair): void {
   const { local, remote, totals } = event;
@@ -69,16 +70,14 @@ function appendTotals(lines: Lines, of: Totals): void {
   lines.segment(key.retransmits);
   lines.count64(of.retransmits);
   lines.segment(key.duration);
-  lines.count64(of.durationNs === null ? null : microseconds(of.durationNs));
+  lines.count64(of.durationNs === null ? null : durationUs(of.durationNs));
   lines.segment(key.endOfTotals);
 }
 
 /** Divides as a number where that is exact; of a bigint it takes much longer. */
-function microseconds(ns: bigint): number | bigint {
+function durationUs(ns: bigint): number | bigint {
   const number = Number(ns);
-  if (number > Number.MAX_SAFE_INTEGER) return ns / 1000n;
-  const us = Math.floor(number / 1000);
-  return us * 1000 > number ? us - 1 : us;
+  return number > Number.MAX_SAFE_INTEGER ? ns / 1000n : microseconds(number);
 }
 
 const NS_PER_SECOND = 1_000_000_000;

@@ -20,6 +20,7 @@ import {
   type Segment,
 } from "./lines.ts";
 import { VERSION } from "./members.ts";
+import { microseconds } from "./numbers.ts";
 
 /**
  * What the record at `p` of `view` says; called where a line is not like one before. So it must follow from the record
@@ -171,12 +172,6 @@ function putTotals(out: DataView, at: number, view: DataView, p: number): number
   to = putShort(out, to, DURATION_US);
   to = putInteger(out, to, microseconds(number64(view, p + DURATION)));
   return putShort(out, to, END_OF_TOTALS);
-}
-
-/** Dividing rounds, so it may come out one too large. */
-function microseconds(ns: number): number {
-  const us = Math.floor(ns / 1000);
-  return us * 1000 > ns ? us - 1 : us;
 }
 
 const NS_PER_SECOND = 1_000_000_000;

@@ -29,8 +29,10 @@ export function segment(text: string): Segment {
 
 const NULL = segment("null");
 
-/** What putSegment and putInteger write beyond what they put. */
-const SLACK = 8;
+/** What putSegment, putShort and putInteger may write beyond what they put; something follows there, or nothing is read. */
+const SLACK = 16;
+/** Of the longest integer, in fours. */
+const INTEGER_BYTES = 20;
 
 /** Writes at `at` and returns where the next byte goes; so do those below. There must be room. */
 export function putSegment(view: DataView, at: number, { words, length }: Segment): number {
@@ -125,12 +127,10 @@ export class Lines {
     this.#room.write(ascii, at, "latin1");
   }
 
-  segment({ words, length }: Segment): void {
+  segment(segment: Segment): void {
     // A copy of so few bytes by `set` takes longer than the whole line.
-    this.#ensure(words.length * 8);
-    const view = this.#view;
-    for (let n = 0; n < words.length; n++) view.setFloat64(this.#used + n * 8, words[n]!, true);
-    this.#used += length;
+    this.#ensure(segment.words.length * 8);
+    this.#used = putSegment(this.#view, this.#used, segment);
   }
 
   /** Where one more line of at most so many bytes may be put, by putSegment and its like; `putLine` takes it in. */
@@ -162,33 +162,14 @@ export class Lines {
 
   /** From 0 to 2^53 - 1. */
   integer(value: number): void {
-    if (value < TEN_THOUSAND) return this.#last(value);
-    const high = Math.floor(value / TEN_THOUSAND);
-    this.integer(high);
-    this.#four(value - high * TEN_THOUSAND);
+    this.#ensure(INTEGER_BYTES);
+    this.#used = putInteger(this.#view, this.#used, value);
   }
 
   /** Below a million, with leading zeros. */
   sixDigits(value: number): void {
-    const high = (value / TEN_THOUSAND) | 0;
     this.#ensure(6);
-    this.#view.setUint16(this.#used, fourDigits[high]! >>> 16, true);
-    this.#used += 2;
-    this.#four(value - high * TEN_THOUSAND);
-  }
-
-  #four(value: number): void {
-    this.#ensure(4);
-    this.#view.setUint32(this.#used, fourDigits[value]!, true);
-    this.#used += 4;
-  }
-
-  /** Below ten thousand, without leading zeros. What is written behind it is overwritten by what follows. */
-  #last(value: number): void {
-    const zeros = value < 10 ? 3 : value < 100 ? 2 : value < 1000 ? 1 : 0;
-    this.#ensure(4);
-    this.#view.setUint32(this.#used, fourDigits[value]! >>> (8 * zeros), true);
-    this.#used += 4 - zeros;
+    this.#used = putSixDigits(this.#view, this.#used, value);
   }
 
   /** What is there, and begins anew. To be held for long it is copied, without the room behind it. */

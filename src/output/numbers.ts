@@ -6,11 +6,11 @@ export function durationText(us: bigint): string {
   return `${value / 1000n}.${(value % 1000n).toString().padStart(3, "0")}${unit}`;
 }
 
-/** Whole microseconds of nanoseconds up to 2^53. Dividing rounds, so it may come out one too large. */
-export function microseconds(ns: number): number {
-  const us = Math.floor(ns / 1000);
-  return us * 1000 > ns ? us - 1 : us;
-}
+/**
+ * Whole microseconds of nanoseconds up to 2^53. Up to there a double is so fine (half of 2^-9) that no quotient is rounded
+ * up to the next whole number, from which it is a thousandth away at least.
+ */
+export const microseconds = (ns: number): number => Math.floor(ns / 1000);
 
 /** Microseconds as seconds: `12.345678`. */
 export function secondsText(us: bigint): string {

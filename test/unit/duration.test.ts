@@ -3,7 +3,13 @@ import fc from "fast-check";
 import { parseCount, parseDuration } from "../../src/commands/flags.ts";
 import { followStep, isoMicros, timeOfDay, wallTime } from "../../src/conn/clock.ts";
 import { UsageError } from "../../src/errors.ts";
-import { briefBytes, briefDuration, durationText, secondsText } from "../../src/output/numbers.ts";
+import {
+  briefBytes,
+  briefDuration,
+  durationText,
+  microseconds,
+  secondsText,
+} from "../../src/output/numbers.ts";
 
 describe("--duration", () => {
   test.each([
@@ -162,4 +168,16 @@ describe("brief numbers", () => {
   ])("%d us are %s seconds", (us, text) => {
     expect(secondsText(us)).toBe(text);
   });
+});
+
+test("whole microseconds of any nanoseconds that a double holds are those of a bigint", () => {
+  const right = (ns: number) => Number(BigInt(ns) / 1000n);
+  // Where a double is coarsest, those a thousandth below the next whole number.
+  const largest = Number.MAX_SAFE_INTEGER - (Number.MAX_SAFE_INTEGER % 1000) - 1;
+  for (let ns = largest; ns > largest - 100_000; ns -= 1000)
+    expect(microseconds(ns)).toBe(right(ns));
+  fc.assert(
+    fc.property(fc.maxSafeNat(), (ns) => expect(microseconds(ns)).toBe(right(ns))),
+    { numRuns: 1000 },
+  );
 });

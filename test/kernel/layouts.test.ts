@@ -1,0 +1,36 @@
+/** A sock is read in one piece where it begins as on all kernels we know, and field by field elsewhere: both are right. */
+import { expect, test } from "bun:test";
+import { withLoopback } from "../../src/guess/netns.ts";
+import { guessOn } from "../../src/guess/run.ts";
+import { openHost } from "../../src/kernel/host.ts";
+import type { PerfRings } from "../../src/kernel/shim.ts";
+import { Offset } from "../../src/record/layout.gen.ts";
+import { attachTrace } from "../../src/trace/attach.ts";
+import { drainer } from "../../src/trace/drain.ts";
+import { traceConstants } from "../../src/trace/offsets.ts";
+import { acceptPoints } from "../../src/trace/programs.ts";
+import { selfCheck } from "../../src/trace/self_check.ts";
+import { modes } from "./drive/modes.ts";
+
+test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
+  const host = openHost(mode);
+  const constants = traceConstants(guessOn(host));
+  // Else one of the two ways is not tried.
+  expect(constants.get(Offset.OFFSET_USUAL_SOCK)).toBe(1n);
+  for (const usual of [1n, 0n]) {
+    const made = { constants: new Map(constants).set(Offset.OFFSET_USUAL_SOCK, usual) };
+    let rings: PerfRings | null = null;
+    const none = { kprobes: [], tracepoints: [] };
+    const { object } = attachTrace(host, mode, made, acceptPoints[0]!, none, (loaded) => {
+      rings = host.shim.ringsOpen(loaded.mapFd("events"), 16);
+    });
+    try {
+      const drain = drainer(host.shim, object, rings!);
+      // Throws where an end of its connections is not what it is, of IPv6 sockets too.
+      withLoopback((place) => selfCheck(place, drain, true));
+    } finally {
+      object[Symbol.dispose]();
+      host.shim.ringsClose(rings!);
+    }
+  }
+});

@@ -19,23 +19,29 @@ export type ObjectName = (typeof OBJECTS)[number];
 
 export const objectFile = (arch: Arch, name: ObjectName): string =>
   `${partsOf(arch)}/${name}.bpf.o`;
+/** The same with line numbers, for messages about an instruction. They would more than double what the kernel is given. */
+export const objectFileWithLines = (arch: Arch, name: ObjectName): string =>
+  `${partsOf(arch)}/${name}.lines.bpf.o`;
 export const shimFile = (arch: Arch): string => `${partsOf(arch)}/shim.so`;
 export const LAYOUT = "src/record/layout.gen.ts";
 
+const WITHOUT_LINES = ["--strip-unneeded", "--remove-section=.BTF.ext", "--remove-section=.rel.BTF.ext"];
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
 
 export function objectStep(arch: Arch, name: ObjectName): Step {
   const source = `bpf/${name}.bpf.c`;
   const out = objectFile(arch, name);
+  const withLines = objectFileWithLines(arch, name);
   return {
     name: `clang ${name} ${arch}`,
     inputs: [source, ...filesIn("bpf", ".h")],
-    outputs: [out],
-    recipe: clang(arch, source, out).join(" "),
+    outputs: [out, withLines],
+    recipe: [...clang(arch, source, out), ...WITHOUT_LINES].join(" "),
     run() {
-      run(clang(arch, source, `${out}.new`));
+      run(clang(arch, source, withLines));
       // Drops the DWARF, keeps the BTF.
-      run(["llvm-strip", "-g", `${out}.new`]);
+      run(["llvm-strip", "-g", withLines]);
+      run(["llvm-objcopy", ...WITHOUT_LINES, withLines, `${out}.new`]);
       renameSync(`${out}.new`, out);
     },
   };

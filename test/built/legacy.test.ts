@@ -6,7 +6,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { HOST, type Arch } from "../../src/build/arch.ts";
-import { objectFile, OBJECTS } from "../../src/build/native.ts";
+import { objectFileWithLines, OBJECTS } from "../../src/build/native.ts";
 import { readKprobePrograms, type Program } from "./bpf_object.ts";
 import { RULES, verify, type Rule, type Verdict } from "./verifier.ts";
 
@@ -21,7 +21,7 @@ for (const arch of new Set<Arch>([HOST, "arm64"]))
 
     beforeAll(() => {
       for (const name of OBJECTS)
-        for (const program of readKprobePrograms(built(objectFile(arch, name))))
+        for (const program of readKprobePrograms(built(objectFileWithLines(arch, name))))
           verdicts.push({ program, verdict: verify(program, CONTEXT_SIZE[arch]) });
     });
 

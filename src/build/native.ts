@@ -25,7 +25,11 @@ export const objectFileWithLines = (arch: Arch, name: ObjectName): string =>
 export const shimFile = (arch: Arch): string => `${partsOf(arch)}/shim.so`;
 export const LAYOUT = "src/record/layout.gen.ts";
 
-const WITHOUT_LINES = ["--strip-unneeded", "--remove-section=.BTF.ext", "--remove-section=.rel.BTF.ext"];
+const WITHOUT_LINES = [
+  "--strip-unneeded",
+  "--remove-section=.BTF.ext",
+  "--remove-section=.rel.BTF.ext",
+];
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
 
 export function objectStep(arch: Arch, name: ObjectName): Step {

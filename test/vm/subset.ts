@@ -3,39 +3,49 @@ import { runAll } from "./fleet.ts";
 import { kernelTests, type Request } from "./lab.ts";
 import { installTools } from "./tools.ts";
 
-/** These meet the machine and its user space more than the kernel: two guests are enough for them. */
-const aboutTheHost = new Set(
-  [
-    ...[
-      "actors",
-      "check",
-      "cost",
-      "cpus",
-      "ends",
-      "expect",
-      "filters",
-      "leaks",
-      "library",
-      "modules",
-    ],
-    ...["peer", "places", "privileges", "quiet", "recording", "survive", "tracefs"],
-  ].map((name) => `test/kernel/${name}.test.ts`),
+const named = (names: string): Set<string> =>
+  new Set(names.split(" ").map((name) => `test/kernel/${name}.test.ts`));
+
+/** These meet the machine and its user space more than the kernel: one guest is enough for them. */
+const aboutTheHost = named(
+  "actors check cost cpus ends expect filters leaks library modules peer places privileges quiet recording survive tracefs",
 );
+
+/**
+ * These begin a trace for each test, which takes long, on a real-time kernel most of all: the two ends of the range and
+ * arm64 are enough for them.
+ */
+const oneTraceEach = named("args follow groups kernel_filter");
 
 /** The oldest processor that the README promises: x86-64-v2 and nothing of v3. The tests' own Bun runs on it too. */
 const onOldest: Request = {
   kernel: "6.1",
   files: ["test/kernel/smoke.test.ts", "test/kernel/trace.test.ts"],
   pattern: "processor|says its version|write and read",
+  logName: "6.1-nehalem",
   machine: { processor: "Nehalem" },
   env: { VM_PROCESSOR: "Nehalem" },
 };
 
-/** Both ends of the range, what most hosts run, one real-time kernel and the other architecture; the longest first. */
+/**
+ * Both ends of the range, what most hosts run, one real-time kernel and the other architecture; the longest first. Each
+ * has a log of its own.
+ */
 function subset(): Request[] {
-  const files = kernelTests().filter((file) => !aboutTheHost.has(file));
-  const some = ["6.1", "5.10", "6.12-rt", "6.1-arm64"].map((kernel) => ({ kernel, files }));
-  return [{ kernel: "newest" }, { kernel: "6.12" }, ...some, onOldest];
+  const all = kernelTests();
+  const host = all.filter((file) => aboutTheHost.has(file));
+  const kernel = all.filter((file) => !aboutTheHost.has(file));
+  const tracing = kernel.filter((file) => !oneTraceEach.has(file));
+  return [
+    { kernel: "6.12", files: host, logName: "6.12-host" },
+    { kernel: "newest", files: kernel },
+    { kernel: "6.12-rt", files: tracing },
+    { kernel: "6.1-arm64", files: kernel },
+    { kernel: "5.10", files: kernel },
+    { kernel: "6.12", files: tracing },
+    { kernel: "6.1", files: tracing },
+    onOldest,
+  ];
 }
 
 // About half an hour where nothing else runs, the first downloads included; a busy machine gets twice that.

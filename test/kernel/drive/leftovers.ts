@@ -15,13 +15,23 @@ export interface Holding {
 export function holdingsOf(pid: number): Holding[] {
   const fdinfo = `/proc/${pid}/fdinfo`;
   const all = readdirSync(fdinfo).flatMap((fd) => {
-    const text = readFileSync(`${fdinfo}/${fd}`, "latin1");
+    const text = readIfThere(`${fdinfo}/${fd}`);
     return (Object.keys(kinds) as (keyof typeof kinds)[]).flatMap((kind) => {
       const id = new RegExp(`^${kind}:\\s*(\\d+)$`, "m").exec(text);
       return id ? [{ kind, id: Number(id[1]) }] : [];
     });
   });
   return [...new Map(all.map((one) => [`${one.kind} ${one.id}`, one])).values()];
+}
+
+/** A descriptor may have been closed since it was listed. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, "latin1");
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return "";
+    throw error;
+  }
 }
 
 export function exists({ kind, id }: Holding): boolean {

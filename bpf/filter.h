@@ -37,7 +37,8 @@ struct {
 /*
  * Processes (tgid) that a command has led to, each with the address of its first task.
  * Inserted by forked() in follow.h, and by the tool for itself, with 0, while it starts the command. Deleted by the tool, by
- * freed(), and when the pid is given to somebody else: it cannot leak. Read when an owner is noted.
+ * freed(), when the pid is given to somebody else, and by the tool where freed() was not run (leftover.ts): it cannot
+ * leak. Read when an owner is noted.
  * Full: LOSS_PROCESS_MAP_FULL counts a process that is not followed.
  */
 struct {

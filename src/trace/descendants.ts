@@ -6,6 +6,7 @@ import type { Shim } from "../kernel/shim.ts";
 import { ConnFact, type Event } from "../record/layout.gen.ts";
 import { ownedBy, ownerOf } from "./census.ts";
 import { plainEvent } from "./decode.ts";
+import { Leftover, type FollowedSource } from "./leftover.ts";
 
 /** What `Bun.spawn` returns, as far as it is needed. */
 export interface Startable {
@@ -20,6 +21,7 @@ export class Descendants {
   readonly #shim: Shim;
   readonly #object: KernelObject;
   readonly #tgid: number;
+  readonly #leftover: Leftover;
   /** By sock. */
   readonly #unowned = new Map<bigint, Event>();
 
@@ -28,6 +30,12 @@ export class Descendants {
     this.#shim = shim;
     this.#object = object;
     this.#tgid = tgid;
+    this.#leftover = new Leftover(followedSource(shim, object));
+  }
+
+  /** To be called with each poll. In a pid namespace, where the kernel's numbers are not ours, it does nothing. */
+  renew(nowNs: bigint): void {
+    if (this.#tgid === process.pid) this.#leftover.renew(nowNs);
   }
 
   /**
@@ -99,3 +107,35 @@ export class Descendants {
 // --- internal ---
 
 const isFollowed = ({ flags }: Event): boolean => (flags & ConnFact.FACT_FOLLOWED) !== 0;
+
+function followedSource(shim: Shim, object: KernelObject): FollowedSource {
+  const fd = object.mapFd("followed");
+  let entries = new Uint8Array(256 * FOLLOWED_BYTES);
+  return {
+    *dump() {
+      let count = shim.mapDump(fd, 4, 8, entries);
+      while (count * FOLLOWED_BYTES === entries.length) {
+        entries = new Uint8Array(2 * entries.length);
+        count = shim.mapDump(fd, 4, 8, entries);
+      }
+      const view = new DataView(entries.buffer);
+      for (let at = 0; at < count * FOLLOWED_BYTES; at += FOLLOWED_BYTES)
+        yield [view.getUint32(at, true), view.getBigUint64(at + 4, true)];
+    },
+    isOver,
+    forget: (tgid) => void shim.mapDelete(fd, Uint32Array.of(tgid)),
+  };
+}
+
+/** A key and its value. */
+const FOLLOWED_BYTES = 4 + 8;
+
+/** One that is not ours to signal is still there. */
+function isOver(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ESRCH";
+  }
+}

@@ -433,6 +433,7 @@ function running(of: Running): Trace {
     const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
     groups.renew();
     commands?.renew();
+    descendants?.renew(monotonicNs());
     drain.into(queue);
     const show: Show = (event, kind) => {
       const accept = kind === "close" ? descendants?.acceptOf(event) : null;

@@ -99,6 +99,7 @@ function untraced(job: GuestJob, workload: string): Block {
 }
 
 const UNTRACED_WARM_MS = 300;
+const PLAIN_WARM_MS = 500;
 
 /** Makes connections until the first of them is in the output. */
 async function started(tracer: Tracer): Promise<Block> {
@@ -130,7 +131,8 @@ async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<
     await Bun.sleep(counts(job) ? SETTLE_MS : 2_000);
     if (job.stopped) child.kill("SIGSTOP");
     const [cpu, begun] = [cpuNs(child.pid), performance.now()];
-    const load = run(job, workload);
+    const warmMs = tracer.compiles ? job.warmMs : Math.min(job.warmMs, PLAIN_WARM_MS);
+    const load = run({ ...job, warmMs }, workload);
     const share = (cpuNs(child.pid) - cpu) / 1e6 / (performance.now() - begun);
     const programs = job.programs ? programStats(child.pid) : undefined;
     if (job.stopped) child.kill("SIGCONT");

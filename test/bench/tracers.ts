@@ -15,6 +15,8 @@ export interface Tracer {
   package?: "libbpf-tools" | "bpftrace";
   /** Text on stderr once it traces; others get time instead. */
   ready?: string;
+  /** Its runtime compiles while it runs: it is measured when it has done so. */
+  compiles?: boolean;
   /** Lines of its output that tell of one of `connections`, each of which has two ends on this host. */
   count(lines: readonly string[], stderr: string, connections: number): Reported;
 }
@@ -26,6 +28,7 @@ const ours = (attach: "kprobe" | "tracepoint"): Tracer => ({
   name: `tracer-bpf, ${attach}s`,
   command: ["/tracer-bpf", "trace", "--json", "--attach", attach],
   ready: "tracing ",
+  compiles: true,
   // A connect, an accept and two closes; the closes' bytes are compared by the caller.
   count: (lines, stderr, connections) => ({
     seen: lines.filter((line) => /"event":"(connect|accept|close)"/.test(line)).length,

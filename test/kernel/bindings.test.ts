@@ -152,13 +152,19 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
 const reusing = (fd: number) =>
   void check(libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1), "SO_REUSEPORT");
 
-/** On a port that nobody has, chosen here. */
+/** A port that another socket had before, perhaps when the trace began, would be taken for shared. */
+const had = new Set<number>();
+
+/** On a port that nobody has or had, chosen here. */
 function bound(address: string, [from, to]: readonly [number, number]): Udp {
   for (let tries = 0; ; tries++) {
     try {
       const probe = new Udp(address, { port: randomInt(from, to) });
       probe.close();
-      return sharing(address, probe.local.port);
+      const { port } = probe.local;
+      if (had.has(port)) continue;
+      had.add(port);
+      return sharing(address, port);
     } catch (error) {
       if (tries === 100) throw error;
     }
@@ -171,6 +177,7 @@ const sharing = (address: string, port: number) => new Udp(address, { port, prep
 function pairOf(address: string, range: readonly [number, number]): { server: Udp; client: Udp } {
   const server = bound(address, range);
   const client = new Udp(address).connect(server.local);
+  had.add(client.local.port);
   libc.send(client.fd, payload(7), 0);
   return { server, client };
 }

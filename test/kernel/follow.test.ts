@@ -250,8 +250,10 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     const followed = () => trace.maps().find(({ name }) => name === "followed")!.entries;
     expect(followed()).toBeGreaterThan(0);
     await child.exited;
-    for (const deadline = performance.now() + PATIENCE_MS; followed() > 0; await Bun.sleep(10))
+    for (const deadline = performance.now() + PATIENCE_MS; followed() > 0; await Bun.sleep(10)) {
+      trace.poll();
       expect(performance.now()).toBeLessThan(deadline);
+    }
   });
 
   test("a command whose start was not seen is refused", async () => {

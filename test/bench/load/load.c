@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The bench's traffic: load KIND WARM_MS MEASURE_MS [PAIRS]. One client and one server process per pair, over
- * 127.0.0.1. Operations of the first WARM_MS are made but not measured. Prints one JSON object:
+ * The bench's traffic: load KIND WARM_MS MEASURE_MS [PAIRS [PAUSE_MS]]. One client and one server process per pair, over
+ * 127.0.0.1. Operations of the first WARM_MS are made but not measured, then comes a pause. Prints one JSON object:
  *   ops, ns    operations measured, and the time they took (all pairs)
  *   total      all operations: what a tracer has to have seen
  *   sent, received   payload bytes the clients wrote and read, all operations
@@ -178,17 +178,31 @@ static const struct kind {
 	{ "udprr", SOCK_DGRAM, 0, rr_op, udprr_serve },
 };
 
-static void client(const struct kind *kind, int listener, const struct sockaddr_in *to, u64 warm_ns,
-		   u64 measure_ns, struct result *r)
+struct times {
+	u64 warm_ns, pause_ns, measure_ns;
+};
+
+static void operate(const struct kind *kind, int fd, const struct sockaddr_in *to, u64 ns,
+		    struct result *r)
 {
-	u64 begin = now_ns() + warm_ns, end = begin + measure_ns, now;
+	u64 end = now_ns() + ns;
+
+	for (; now_ns() < end; r->ops++)
+		kind->op(fd, to, r);
+}
+
+static void client(const struct kind *kind, int listener, const struct sockaddr_in *to,
+		   const struct times *times, struct result *r)
+{
+	struct timespec pause = { times->pause_ns / 1000000000, times->pause_ns % 1000000000 };
 	int fd = kind->opens_itself ? -1 : connected(kind->type, to);
 
-	while ((now = now_ns()) < end) {
-		kind->op(fd, to, r);
-		r->total++;
-		r->ops += now >= begin;
-	}
+	operate(kind, fd, to, times->warm_ns, r);
+	r->total = r->ops;
+	r->ops = 0;
+	nanosleep(&pause, NULL);
+	operate(kind, fd, to, times->measure_ns, r);
+	r->total += r->ops;
 	if (kind->type == SOCK_DGRAM && send(fd, buffer, 0, 0) < 0)
 		die("send");
 	if (fd >= 0)
@@ -197,7 +211,7 @@ static void client(const struct kind *kind, int listener, const struct sockaddr_
 		shutdown(listener, SHUT_RDWR);
 }
 
-static void pair(const struct kind *kind, u64 warm_ns, u64 measure_ns, struct result *r)
+static void pair(const struct kind *kind, const struct times *times, struct result *r)
 {
 	struct sockaddr_in address;
 	int status, fd = bound(kind->type, &address);
@@ -209,7 +223,7 @@ static void pair(const struct kind *kind, u64 warm_ns, u64 measure_ns, struct re
 		kind->serve(fd);
 		_exit(0);
 	}
-	client(kind, fd, &address, warm_ns, measure_ns, r);
+	client(kind, fd, &address, times, r);
 	waitpid(server, &status, 0);
 }
 
@@ -244,8 +258,11 @@ static int hold(int count)
 
 int main(int argc, char **argv)
 {
-	u64 warm_ns = argc > 2 ? strtoull(argv[2], NULL, 10) * 1000000 : 0;
-	u64 measure_ns = argc > 3 ? strtoull(argv[3], NULL, 10) * 1000000 : 0;
+	struct times times = {
+		.warm_ns = argc > 2 ? strtoull(argv[2], NULL, 10) * 1000000 : 0,
+		.measure_ns = argc > 3 ? strtoull(argv[3], NULL, 10) * 1000000 : 0,
+		.pause_ns = argc > 5 ? strtoull(argv[5], NULL, 10) * 1000000 : 0,
+	};
 	int pairs = argc > 4 ? atoi(argv[4]) : 1;
 	const struct kind *kind = NULL;
 	struct result sum = {}, *results;
@@ -256,7 +273,8 @@ int main(int argc, char **argv)
 		if (argc > 3 && strcmp(argv[1], kinds[i].name) == 0)
 			kind = &kinds[i];
 	if (!kind || pairs < 1) {
-		fprintf(stderr, "usage: load stream|rr|crr|udprr WARM_MS MEASURE_MS [PAIRS], or load hold N\n");
+		fprintf(stderr, "usage: load stream|rr|crr|udprr WARM_MS MEASURE_MS [PAIRS "
+				"[PAUSE_MS]], or load hold N\n");
 		return 2;
 	}
 	results = mmap(NULL, sizeof(*results) * pairs, PROT_READ | PROT_WRITE,
@@ -265,7 +283,7 @@ int main(int argc, char **argv)
 		die("mmap");
 	for (int i = 0; i < pairs; i++) {
 		if (fork() == 0) {
-			pair(kind, warm_ns, measure_ns, &results[i]);
+			pair(kind, &times, &results[i]);
 			_exit(0);
 		}
 	}
@@ -278,7 +296,7 @@ int main(int argc, char **argv)
 		sum.sent += results[i].sent;
 		sum.received += results[i].received;
 	}
-	printf("{\"ops\":%llu,\"ns\":%llu,\"total\":%llu,\"sent\":%llu,\"received\":%llu}\n", sum.ops,
-	       measure_ns, sum.total, sum.sent, sum.received);
+	printf("{\"ops\":%llu,\"ns\":%llu,\"total\":%llu,\"sent\":%llu,\"received\":%llu}\n",
+	       sum.ops, times.measure_ns, sum.total, sum.sent, sum.received);
 	return 0;
 }

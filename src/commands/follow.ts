@@ -52,7 +52,7 @@ export interface Summary {
 
 const POLL_MS = 100;
 /** How long a poll may wait where nothing happens. */
-const REST_MS = 1_000;
+const REST_MS = 5_000;
 /** How long the event loop may stand still: a turn costs as much as a hundred lines. */
 const TURN_MS = 500;
 /** After a signal, how long a reader that stands still may take for what is pending. */

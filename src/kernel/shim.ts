@@ -71,7 +71,7 @@ const SYMBOLS = {
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
   sh_rings_revive: { args: ["ptr", "u32"], returns: "i32" },
-  sh_rings_wait: { args: ["ptr", "i32", "i32"], returns: "i32" },
+  sh_rings_wait: { args: ["ptr", "i32", "i32", "i32"], returns: "i32" },
   sh_rings_drain: { args: ["ptr", "ptr", SIZE, "ptr"], returns: LONG },
   sh_rings_close: { args: ["ptr"], returns: "i32" },
 } as const;
@@ -225,11 +225,11 @@ export function openShim() {
       return opened !== -ENODEV && check("perf rings", opened) > 0;
     },
     /**
-     * Blocks the thread for `leastMs`, and on until there is something to drain or `mostMs` are over. `false`: a signal
-     * came.
+     * Blocks the thread for `leastMs`, and on until there is something to drain, the reader of `readerFd` has left (-1: it
+     * has none) or `mostMs` are over. `false`: a signal came.
      */
-    ringsWait: (rings: PerfRings, leastMs: number, mostMs: number): boolean =>
-      c.sh_rings_wait(at(rings), leastMs, mostMs) !== -EINTR,
+    ringsWait: (rings: PerfRings, leastMs: number, mostMs: number, readerFd = -1): boolean =>
+      c.sh_rings_wait(at(rings), leastMs, mostMs, readerFd) !== -EINTR,
     /**
      * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
      * kernel to 8n+4), the next at a multiple of 8. What does not fit stays for the next call.

@@ -210,7 +210,7 @@ export class Flows {
     const { silentNs, assuredNs } = this.#timeouts;
     const shortest = silentNs < assuredNs ? silentNs : assuredNs;
     // To find two large maps empty takes long: where no event tells of a flow, that is only for events that were lost.
-    if (this.#socks.size === 0) return shortest / 8n;
+    if (this.#socks.size === 0) return shortest / 2n;
     const usual = shortest / 8n < PAUSE_NS ? shortest / 8n : PAUSE_NS;
     const busy = BigInt(flows) * PAUSE_PER_FLOW_NS;
     return usual > busy ? usual : busy;

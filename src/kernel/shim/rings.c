@@ -3,10 +3,10 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -234,13 +234,15 @@ static int has_data(const struct rings *rings)
 #define LOOK_EVERY_MS 100
 
 /*
- * Blocks for least_ms, and on until there is something to drain or most_ms are over; -EINTR when a signal came. A look
- * costs a thousandth of what the runtime needs to wake up: this is how an idle tool idles.
+ * Blocks for least_ms, and on until there is something to drain, nobody reads what is written to reader_fd any more (-1:
+ * nobody is to), or most_ms are over; -EINTR when a signal came. A look costs a thousandth of what the runtime needs to
+ * wake up: this is how an idle tool idles.
  */
-int sh_rings_wait(void *handle, int least_ms, int most_ms)
+int sh_rings_wait(void *handle, int least_ms, int most_ms, int reader_fd)
 {
-	struct timespec pause = { .tv_sec = 0 };
-	int slept, step;
+	/* Asked for nothing, poll(2) tells of errors and hang-ups alone; of a file there are none. */
+	struct pollfd reader = { .fd = reader_fd };
+	int slept, step, left;
 
 	for (slept = 0; slept < most_ms; slept += step) {
 		if (slept >= least_ms && has_data(handle))
@@ -248,9 +250,12 @@ int sh_rings_wait(void *handle, int least_ms, int most_ms)
 		step = slept < least_ms ? least_ms - slept : most_ms - slept;
 		if (step > LOOK_EVERY_MS)
 			step = LOOK_EVERY_MS;
-		pause.tv_nsec = step * 1000000L;
-		if (nanosleep(&pause, NULL) != 0)
+		/* Not before least_ms: one whose reader has left must not turn in circles. */
+		left = poll(&reader, slept >= least_ms, step);
+		if (left < 0)
 			return -EINTR;
+		if (left > 0)
+			break;
 	}
 	return 0;
 }

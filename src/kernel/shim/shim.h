@@ -61,7 +61,7 @@ SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u3
 SH_API __s64 sh_rings_open(int map_fd, int pages);
 SH_API int sh_rings_refresh(void *rings);
 SH_API int sh_rings_revive(void *rings, __u32 cpu);
-SH_API int sh_rings_wait(void *rings, int least_ms, int most_ms);
+SH_API int sh_rings_wait(void *rings, int least_ms, int most_ms, int reader_fd);
 SH_API __s64 sh_rings_drain(void *rings, void *dst, __u64 cap, __u64 *lost);
 SH_API int sh_rings_close(void *rings);
 

@@ -160,7 +160,8 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   if (options.args) askForArgs(host, report.attach, all, notes);
   if (filter.descendants === true)
     all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));
-  const attached = openFirst(host, report, withFilter(all, filter), filter, notes);
+  const asked = { filter, sampling: options.sampling !== undefined && options.sampling !== false };
+  const attached = openFirst(host, report, withFilter(all, filter), asked, notes);
   fillFilter(host.shim, attached.object, filter);
   const listing = listOpen({ host, ...attached });
   notes.push(...listing.notes);
@@ -190,6 +191,12 @@ export const SETTLED_NS = 1_000_000n;
 
 /** By the second poll all that was drained before the first has been applied, and by the third its races. */
 const SETTLED_POLLS = 3;
+
+/** What decides which programs are loaded. */
+interface Asked {
+  filter: KernelFilter;
+  sampling: boolean;
+}
 
 interface Attached {
   object: KernelObject;
@@ -249,13 +256,13 @@ function openFirst(
   host: Host,
   report: GuessReport,
   made: Made,
-  filter: KernelFilter,
+  asked: Asked,
   notes: string[],
 ): Checked & { mode: AttachMode } {
   const modes = [report.attach, ...host.modes.filter((mode) => mode !== report.attach)];
   for (const [i, mode] of modes.entries()) {
     try {
-      return { ...openChecked(host, report, made, filter, mode, notes), mode };
+      return { ...openChecked(host, report, made, asked, mode, notes), mode };
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
       notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
@@ -269,20 +276,20 @@ function openChecked(
   host: Host,
   report: GuessReport,
   made: Made,
-  filter: KernelFilter,
+  { filter, sampling }: Asked,
   mode: AttachMode,
   notes: string[],
 ): Checked {
   requireFields(report, mode);
   const totals = knownTotals(report);
   const exact = totals.bytesSent && totals.bytesReceived;
-  const udp = wantsProtocol(filter, "udp") ? udpPoints(report, mode) : null;
+  const udp = wantsProtocol(filter, "udp") ? udpPoints(host, report, mode) : null;
   let last: unknown;
   for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
     let attached: Opened | null = null;
     try {
-      const follow = filter.descendants === true;
-      attached = open(host, made, mode, point, (udp ?? NO_UDP).points, follow);
+      const more = { follow: filter.descendants === true, sampling };
+      attached = open(host, made, mode, point, (udp ?? NO_UDP).points, more);
       const { object, rings } = attached;
       const drain = drainer(host.shim, object, rings);
       const early: Event[] = [];
@@ -323,14 +330,14 @@ function open(
   mode: AttachMode,
   accept: KprobePoint,
   udp: TracePoints,
-  follow: boolean,
+  more: Parameters<typeof attachTrace>[6],
 ): Opened {
   let opened: OpenRings | null = null;
   try {
     const ready = (loaded: KernelObject) => {
       opened = openRings(host.shim, loaded.mapFd("events"));
     };
-    const attached = attachTrace(host, mode, made, accept, udp, ready, follow);
+    const attached = attachTrace(host, mode, made, accept, udp, ready, more);
     const { rings, note } = opened!;
     return { ...attached, rings, ringsNote: note };
   } catch (error) {

@@ -103,6 +103,12 @@ export function receiveBytes(fd: number, count: number): void {
   }
 }
 
+/** Reads the peer's FIN. */
+export function receiveEnd(fd: number): void {
+  if (libc.pollOne(fd, POLLIN, TIMEOUT_MS) <= 0) throw new LoopbackError("receive", ETIMEDOUT);
+  check(libc.recv(fd, new Uint8Array(1), 0), "receive");
+}
+
 /** Closes with a reset: no TIME_WAIT stays behind. */
 export function abort(...fds: number[]): void {
   for (const fd of fds) {

@@ -1,6 +1,5 @@
 /** Files that a user names: written so that nothing else can be hit, opened as if somebody else had made them. */
 
-import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { lstat, open, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -25,7 +24,10 @@ export async function writePrivate(path: string, bytes: Uint8Array): Promise<voi
       hint: "give --save the name of a file that does not exist yet",
     });
   }
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
+  const temporary = join(
+    dirname(path),
+    `.${basename(path)}.${crypto.getRandomValues(new Uint8Array(6)).toHex()}`,
+  );
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch(
     fails(path),

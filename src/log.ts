@@ -1,17 +1,17 @@
 /** Messages to people, all on stderr: stdout carries data only. */
 
-import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
+import { fstatSync, writeSync } from "node:fs";
 import { styleText } from "node:util";
-import { createConsola, LogLevels, type LogObject } from "consola/basic";
+import { createConsola, LogLevels, type LogObject } from "consola/core";
 import { escapeLines } from "./output/escape.ts";
 
-/** Its own reporter, because consola's writes through streams that a process.exit can cut short. */
+/**
+ * Its own reporter, because consola's writes through streams that a process.exit can cut short. Without consola's own
+ * instance too: to make the runtime's streams takes 3 MB.
+ */
 export const log = createConsola({
   // Given here, so that CONSOLA_LEVEL in somebody's environment cannot silence a loss.
   level: LogLevels.info,
-  stdout: process.stderr,
-  stderr: process.stderr,
   reporters: [{ log: (entry) => tell(`${prefixOf(entry)}${escapeLines(entry.args.join(" "))}\n`) }],
 });
 
@@ -31,8 +31,17 @@ export function chooseColor(mode: ColorMode): void {
 export function wantsColor(fd: 1 | 2): boolean {
   if (colorMode !== "auto") return colorMode === "always";
   const { NO_COLOR, TERM } = process.env;
-  return (NO_COLOR ?? "") === "" && TERM !== "dumb" && isatty(fd);
+  return (NO_COLOR ?? "") === "" && TERM !== "dumb" && isTerminal(fd);
 }
+
+/** node:tty is loaded for nothing else, with 3 MB, and seldom in a service: only a character device can be a terminal. */
+const isTerminal = (fd: number): boolean => {
+  try {
+    return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule("node:tty").isatty(fd);
+  } catch {
+    return false; // closed
+  }
+};
 
 /** What went wrong, with its first word in color. */
 export function tellError(text: string): void {

@@ -7,7 +7,7 @@ import { Lines } from "../output/lines.ts";
 import type { Loss } from "../output/losses.ts";
 import type { LineWriter } from "../output/writer.ts";
 import type { Recorder } from "../recording/recorder.ts";
-import type { EventSink } from "../trace/tracer.ts";
+import type { EventSink } from "../trace/trace.ts";
 import { allLosses, lossTeller } from "./losses.ts";
 
 export interface FollowOptions {

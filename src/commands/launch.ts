@@ -1,7 +1,7 @@
 /** `trace -- CMD`: the command, and a trace that ends with it. */
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
-import type { Trace } from "../trace/tracer.ts";
+import type { Trace } from "../trace/trace.ts";
 
 /** A command that cannot be started ends as in a shell: 127 if it is not there, 126 if it is no program one may run. */
 export class LaunchError extends Failure {

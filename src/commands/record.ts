@@ -5,7 +5,7 @@ import { version } from "../../package.json";
 import type { ClockPair } from "../conn/clock.ts";
 import { UsageError } from "../errors.ts";
 import { openRecorder, type Recorder } from "../recording/recorder.ts";
-import type { Trace } from "../trace/tracer.ts";
+import type { Trace } from "../trace/trace.ts";
 
 export const recordFlag = {
   type: "string",

@@ -1,5 +1,4 @@
 /** Known connections over loopback: random addresses in 127/8, so that no two look alike and nobody else's do. */
-import { randomInt } from "node:crypto";
 import {
   AF_INET,
   AF_INET6,
@@ -104,6 +103,12 @@ export function receiveBytes(fd: number, count: number): void {
   }
 }
 
+/** Reads the peer's FIN. */
+export function receiveEnd(fd: number): void {
+  if (libc.pollOne(fd, POLLIN, TIMEOUT_MS) <= 0) throw new LoopbackError("receive", ETIMEDOUT);
+  check(libc.recv(fd, new Uint8Array(1), 0), "receive");
+}
+
 /** Closes with a reset: no TIME_WAIT stays behind. */
 export function abort(...fds: number[]): void {
   for (const fd of fds) {
@@ -125,7 +130,8 @@ export function check(result: number, what: string): number {
 }
 
 export function randomLoopback(): string {
-  return `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
+  const random = crypto.getRandomValues(new Uint8Array(3));
+  return `127.${Array.from(random, (byte) => 1 + (byte % 254)).join(".")}`;
 }
 
 export const inFamily = (kind: Kind, address: string): string =>

@@ -1,5 +1,4 @@
 /** Takes the copies: one way with kprobes, one with tracepoints. Everything happens in the calling thread. */
-import { randomBytes } from "node:crypto";
 import { guessObject } from "../embedded.ts";
 import { AF_INET, SOCK_STREAM, SOL_TCP } from "../kernel/constants.ts";
 import type { KprobeAttacher } from "../kernel/kprobes.ts";
@@ -220,7 +219,8 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
 // --- internal ---
 
 /** Bit 30 set, low 4 bits free for the question: no option anybody else could ask for. */
-const newCookie = (): number => ((randomBytes(4).readUInt32LE() & 0x3fff_fff0) | 0x4000_0000) >>> 0;
+const newCookie = (): number =>
+  ((crypto.getRandomValues(new Uint32Array(1))[0]! & 0x3fff_fff0) | 0x4000_0000) >>> 0;
 
 /** Any socket of TCP carries a question. */
 function tcpSocket(): Disposable & { fd: number } {

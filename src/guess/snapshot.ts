@@ -1,5 +1,4 @@
 /** What the guess searches: copies of kernel memory, each with what is known to be true of it. Pure. */
-import { gunzipSync, gzipSync } from "node:zlib";
 import { Failure } from "../errors.ts";
 import { checkSnapshot } from "./snapshot_format.ts";
 
@@ -104,13 +103,13 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
     if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString("base64") };
     return typeof value === "bigint" ? { u64: value.toString() } : value;
   });
-  return gzipSync(json, { level: 9 });
+  return zlib().gzipSync(json, { level: 9 });
 }
 
 /** Throws a Failure that says what is wrong with the bytes. */
 export function decodeSnapshot(bytes: Uint8Array): Snapshot {
   try {
-    const json = gunzipSync(bytes, { maxOutputLength: LIMIT_BYTES }).toString();
+    const json = zlib().gunzipSync(bytes, { maxOutputLength: LIMIT_BYTES }).toString();
     const value: unknown = JSON.parse(json, (_key, item: unknown) => {
       if (typeof item !== "object" || item === null) return item;
       if ("base64" in item) return new Uint8Array(Buffer.from(String(item.base64), "base64"));
@@ -125,6 +124,9 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
 }
 
 // --- internal ---
+
+/** Not imported: every trace would load its 3 MB, and none needs it. */
+const zlib = () => process.getBuiltinModule("node:zlib");
 
 /** A snapshot is about 2 MB; whatever unpacks to much more is something else. */
 const LIMIT_BYTES = 64 << 20;

@@ -17,7 +17,15 @@ import {
 } from "../kernel/constants.ts";
 import { dropArriving, stopDropping } from "../kernel/filter.ts";
 import * as libc from "../kernel/libc.ts";
-import { abort, openPair, receiveBytes, sendBytes, type Kind, type Pair } from "./loopback.ts";
+import {
+  abort,
+  openPair,
+  receiveBytes,
+  receiveEnd,
+  sendBytes,
+  type Kind,
+  type Pair,
+} from "./loopback.ts";
 import { measure, tcpInfo } from "./measure.ts";
 import type { Sampler } from "./sampler.ts";
 import type { SockSample, SockTruth } from "./snapshot.ts";
@@ -216,7 +224,8 @@ function finByPeer({ client, server }: Pair): Partial<SockTruth> {
 
 function finByUs({ client, server }: Pair): Partial<SockTruth> {
   libc.shutdown(client, SHUT_WR);
-  // Otherwise the acknowledgement is delayed by 40 ms.
+  // Otherwise the acknowledgement is delayed by 40 ms; it is sent at once only when nothing is left to be read, be it a FIN.
+  receiveEnd(server);
   libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 1);
   waitForState(client, 5);
   return {};

@@ -56,6 +56,7 @@ const SYMBOLS = {
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
+  sh_has_tracepoint: { args: ["ptr"], returns: "i32" },
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
   sh_iter: { args: ["i32"], returns: "i32" },
@@ -152,6 +153,8 @@ export function openShim() {
     // Each returns an fd of the caller's; closing it detaches.
     rawTracepoint: (progFd: number, name: string): number =>
       check(`raw tracepoint ${name}`, c.sh_raw_tracepoint(progFd, text(name))),
+    /** Whether programs can be attached to a tracepoint of this name; false also where that cannot be told. */
+    hasTracepoint: (name: string): boolean => c.sh_has_tracepoint(text(name)) === 1,
     /** `retprobeBit` -1: entry probe. */
     kprobePmu: (progFd: number, pmuType: number, retprobeBit: number, symbol: string): number =>
       check(`kprobe ${symbol}`, c.sh_kprobe_pmu(progFd, pmuType, retprobeBit, text(symbol))),

@@ -14,7 +14,9 @@ import {
 } from "../state/state.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
-import { openTrace, SETTLED_NS, type Trace } from "../trace/tracer.ts";
+import { SETTLED_NS } from "../trace/running.ts";
+import type { Trace } from "../trace/trace.ts";
+import { openTrace } from "../trace/tracer.ts";
 import { createReader, type Reader } from "./reader.ts";
 
 export interface TracerOptions extends StateOptions {

@@ -1,5 +1,4 @@
 /** Names of addresses, from /etc/hosts and by DNS. The only place that sends anything beyond this host. */
-import { isIP } from "node:net";
 import { Resolver } from "node:dns/promises";
 import { nameInHosts } from "./hosts.ts";
 import { PATIENCE_MS } from "./names.ts";
@@ -34,7 +33,8 @@ export function reverseDns(servers?: readonly string[]): Reverse {
 /** A name that is no longer than DNS allows, and does not pretend to be an address: its owner chooses it. */
 function usable(name: string | undefined): string | null {
   if (name === undefined || name === "" || name.length > NAME_MAX) return null;
-  return isIP(name) === 0 ? name : null;
+  // Not imported: every trace would load it, the most of them for nothing.
+  return process.getBuiltinModule("node:net").isIP(name) === 0 ? name : null;
 }
 
 const NAME_MAX = 255;

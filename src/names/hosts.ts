@@ -1,6 +1,5 @@
 /** Names of addresses that this host has in a file of its own. */
 import { readFileSync } from "node:fs";
-import { isIPv6 } from "node:net";
 
 /** By address, of the text of /etc/hosts: `address name alias...` lines; of several lines of an address the first. */
 export function parseHosts(text: string): Map<string, string> {
@@ -27,6 +26,6 @@ export function nameInHosts(address: string, path = "/etc/hosts"): string | null
 
 /** An IPv6 address can be written in many ways. */
 function canonical(address: string): string {
-  if (!isIPv6(address) || address.includes("%")) return address;
-  return new URL(`http://[${address}]`).hostname.slice(1, -1);
+  if (!address.includes(":") || address.includes("%")) return address;
+  return URL.parse(`http://[${address}]`)?.hostname.slice(1, -1) ?? address;
 }

@@ -6,7 +6,8 @@ import { csvHeader, csvLine } from "./csv.ts";
 import { jsonLine, jsonLost } from "./json.ts";
 import { textFormat, type TextOptions } from "./text.ts";
 import { appendJson } from "./json_fast.ts";
-import { appendRecordJson, type Describe } from "./json_record.ts";
+import type { Describe } from "./json_beginning.ts";
+import { appendRecordJson } from "./json_record.ts";
 import type { Lines } from "./lines.ts";
 import type { Loss } from "./losses.ts";
 

@@ -38,7 +38,8 @@ export interface AttachedTrace {
 /**
  * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. What this kernel refuses
  * of UDP, of failing attempts, of the listing and of the sampling is left out; for anything else this throws a Failure that names the program
- * or the symbol. `follow`: processes are followed too.
+ * or the symbol. `follow`: processes are followed too; `sampling`: open connections are going to be asked what they have
+ * moved, by programs that take the verifier as long as nearly all others together.
  */
 export function attachTrace(
   host: Host,
@@ -47,7 +48,7 @@ export function attachTrace(
   accept: KprobePoint,
   udp: TracePoints,
   ready: (object: KernelObject) => void,
-  follow = false,
+  { follow = false, sampling = false }: { follow?: boolean; sampling?: boolean } = {},
 ): AttachedTrace {
   const more = follow ? followPoints[mode] : { kprobes: [], tracepoints: [] };
   const points: TracePoints =
@@ -57,13 +58,13 @@ export function attachTrace(
   const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);
   const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];
-  const sampling: string[] = mode === "kprobe" ? [sampleKprobe.program] : [];
-  if (host.testRun) sampling.push(sampleByTool);
   // The listing first: without BTF its iterator is what is refused.
   const tried = mode === "kprobe" ? attempts : { kprobes: [], tracepoints: [] };
   const noting = wantsArgs(made) ? argsPoints(mode, udp) : { kprobes: [], tracepoints: [] };
-  const groups = [listing, programsOf(udp), programsOf(tried), sampling, programsOf(noting)];
-  const object = load(host, needed, groups, made);
+  const sampled = sampling ? samplePrograms(host, mode) : [];
+  const groups = [listing, programsOf(udp), programsOf(tried), sampled, programsOf(noting)];
+  const asked = groups.filter((group) => group.length > 0);
+  const object = load(host, needed, asked, made);
   try {
     ready(object);
     const argsRefused = attachGroup(host, object, noting);
@@ -106,6 +107,11 @@ const wantsArgs = ({ constants }: Made): boolean =>
 
 const programsOf = ({ kprobes: probes, tracepoints: raw }: Partial<TracePoints>): string[] =>
   [...(probes ?? []), ...(raw ?? [])].map(({ program }) => program);
+
+const samplePrograms = ({ testRun }: Host, mode: AttachMode): string[] => [
+  ...(mode === "kprobe" ? [sampleKprobe.program] : []),
+  ...(testRun ? [sampleByTool] : []),
+];
 
 /** With the groups of programs that the kernel takes. */
 function load(

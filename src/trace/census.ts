@@ -65,9 +65,8 @@ export class Census {
   /** Where the other end is, if it is on this host. */
   #remotePlace(tup: ConnTuple, own: Place): Place | undefined {
     const other = otherEndOf(tup);
-    if (own.inodes.has(other)) return own;
-    // Loopback does not leave its namespace; equal addresses there mean another connection.
-    if (isLoopback(tup)) return undefined;
+    // Loopback does not leave its namespace; equal addresses elsewhere mean another connection.
+    if (isLoopback(tup) || own.inodes.has(other)) return own;
     return [...this.#places.values()].find(({ inodes }) => inodes.has(other));
   }
 }

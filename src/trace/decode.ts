@@ -14,6 +14,7 @@ import {
   writeEvent,
   type Event,
 } from "../record/layout.gen.ts";
+import { CGROUP_ID, COMM, DADDR, KIND, PID, SADDR } from "../record/places.ts";
 import { recurring } from "../record/recurring.ts";
 import type { Asked } from "./command_lines.ts";
 import type { Group, Owned } from "./groups.ts";
@@ -93,12 +94,8 @@ export const plainEvent = (event: Event): Event =>
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
   (kind === "fail" || kind === "close") && (flags & ConnFact.FACT_FAILED) !== 0;
 
-/** Where these lie in an event, and the remote address in a tuple. */
-const PID = 48;
-const COMM = 128;
-const KIND = 144;
-const CGROUP_ID = 160;
-const REMOTE = 16;
+/** Where the remote address lies in a tuple. */
+const REMOTE = DADDR - SADDR;
 
 const commAt = recurring(readComm);
 const ipv6At = recurring((bytes) => addressText(bytes, 6));

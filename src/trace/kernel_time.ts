@@ -7,7 +7,7 @@ import { close } from "../kernel/libc.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
 import { EventView, tracePrograms } from "../record/layout.gen.ts";
-import type { EventSink } from "./tracer.ts";
+import type { EventSink } from "./trace.ts";
 
 /** Of all windows together. */
 export interface KernelTime {

@@ -1,4 +1,4 @@
-/** What can be lost, and how it is called. */
+/** What can be lost, how it is called, and how it is counted. Pure. */
 import { Loss } from "../record/layout.gen.ts";
 
 /** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
@@ -19,6 +19,8 @@ export const lossTexts: Record<
 /** Tracepoint mode: told neither by an accept nor by a close. */
 export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
 /** Told by the kernel, not by a program: one that was busy cannot count. */
+export const ACCEPT_MISSED = "accept possibly missed, its probe was busy";
+/** The same of datagrams. */
 export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
 
 /** The same of births, while a command is followed. */
@@ -47,3 +49,20 @@ export function countLosses(read: (cause: number) => bigint, more: LossCount[]):
   }));
   return [...counted, ...more];
 }
+
+/**
+ * Records that found no room in a ring. `lost`: as the rings tell; `told`: as the programs do; `spilled`: those of `lost`
+ * that came all the same, through a map. Before 5.1 a program is not told that the ring was full; then the rings alone know.
+ */
+export function ringLoss(lost: number, told: bigint, spilled: bigint): bigint {
+  const untold = BigInt(lost) - told - spilled;
+  return untold > 0n ? told + untold : told;
+}
+
+/** What a program of several misses is the others' work, so no more than the fewest were missed by all. */
+export const missedByAll = (misses: readonly number[]): bigint =>
+  misses.length === 0 ? 0n : BigInt(Math.min(...misses));
+
+/** What each misses, nobody else sees. */
+export const missedByAny = (misses: readonly number[]): bigint =>
+  BigInt(misses.reduce((sum, n) => sum + n, 0));

@@ -153,6 +153,22 @@ export const sampleByTool: TraceProgram = "run_samples";
 /** The same before; attached from the first use on. */
 export const sampleKprobe: KprobePoint = { program: "on_tcp_getsockopt", symbol: "tcp_getsockopt" };
 
+/** Every function that may be probed. To be looked for together: to find one is to read all of /proc/kallsyms. */
+export const probedSymbols: readonly string[] = [
+  ...new Set(
+    [
+      ...kprobes,
+      ...attempts.kprobes,
+      ...acceptPoints,
+      ...udpPoints.flat(),
+      ...udp6Points.flat(),
+      ...followPoints.kprobe.kprobes,
+      ...listKprobes,
+      sampleKprobe,
+    ].map(({ symbol }) => symbol),
+  ),
+];
+
 /**
  * Where a process is met whose command line is asked for: at the calls by which it opens, accepts, closes, sends and
  * receives. `udp`: what is probed of it.

@@ -4,14 +4,13 @@
  */
 import { RecordError } from "../record/error.ts";
 import { eventSize, EventView, writeEvent, type Event } from "../record/layout.gen.ts";
+import { TIMESTAMP } from "../record/places.ts";
 
 /** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. */
 const PREFIX = 8;
 const FIRST_BYTES = 1 << 20;
 /** A buffer that a burst has made larger is given back. */
 const KEPT_BYTES = 4 << 20;
-/** Where conn.conn_stats.timestamp lies in an event. */
-const TIMESTAMP = 96;
 
 /** A record lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;

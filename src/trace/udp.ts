@@ -2,12 +2,12 @@
 import { withLoopback } from "../guess/netns.ts";
 import type { GuessReport } from "../guess/report.ts";
 import type { AttachMode, Host } from "../kernel/host.ts";
-import { findSymbol } from "../kernel/kallsyms.ts";
+import { findSymbols } from "../kernel/kallsyms.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Event } from "../record/layout.gen.ts";
 import { flowSource } from "./flow_source.ts";
 import { missingForUdp, type KnownFlowTotals } from "./offsets.ts";
-import { udpKprobes, udpTracepoints, type TracePoints } from "./programs.ts";
+import { probedSymbols, udpKprobes, udpTracepoints, type TracePoints } from "./programs.ts";
 import { udpCheck } from "./udp_check.ts";
 
 export interface UdpPoints {
@@ -24,16 +24,17 @@ export const NO_UDP: UdpPoints = {
 
 const NONE: TracePoints = NO_UDP.points;
 
-export function udpPoints(report: GuessReport, mode: AttachMode): UdpPoints {
+export function udpPoints(host: Host, report: GuessReport, mode: AttachMode): UdpPoints {
   const field = missingForUdp(report, mode);
   if (field !== null) return { points: NONE, missing: `the field ${field} is not known` };
   if (mode === "tracepoint") {
-    if (!hasTracepoint("sock_send_length"))
+    if (!udpTracepoints.every(({ name }) => host.shim.hasTracepoint(name)))
       return { points: NONE, missing: "its tracepoints came with Linux 6.3" };
     return { points: { ...NONE, tracepoints: udpTracepoints }, missing: null };
   }
   const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");
-  const found = udpKprobes((symbol) => findSymbol(symbol) !== null, ipv6);
+  const known = findSymbols(probedSymbols);
+  const found = udpKprobes((symbol) => known.has(symbol), ipv6);
   return "missing" in found
     ? { points: NONE, missing: `this kernel has no function ${found.missing}` }
     : { points: { ...NONE, kprobes: found.points }, missing: null };
@@ -63,8 +64,3 @@ export function checkUdp(
 const LIMITS = [
   "UDP with tracepoints: the remote end of a socket that is not connected is not known, nor are packets",
 ];
-
-/** A raw tracepoint leaves its __tracepoint_NAME, or with relative references its __bpf_trace_NAME, in the symbol table. */
-function hasTracepoint(name: string): boolean {
-  return findSymbol(`__bpf_trace_${name}`) !== null || findSymbol(`__traceiter_${name}`) !== null;
-}

@@ -46,6 +46,11 @@ test("this kernel has bpf(2)", () => {
   expect(shim.kernelBpf()).toBe(0);
 });
 
+test("a tracepoint is there, or is not", () => {
+  expect(shim.hasTracepoint("sched_process_fork")).toBe(true);
+  expect(shim.hasTracepoint("sched_process_knife")).toBe(false);
+});
+
 test("a refused program comes with the verifier's words, and the next log without them", () => {
   const bad = shim.open(image, "shim_test");
   try {

@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { wallTime } from "../../src/conn/clock.ts";
 import { jsonLine } from "../../src/output/json.ts";
-import { appendRecordJson, places } from "../../src/output/json_record.ts";
+import { appendRecordJson } from "../../src/output/json_record.ts";
+import { places } from "../../src/record/places.ts";
 import { Lines } from "../../src/output/lines.ts";
 import {
   ConnFact,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readRows, parseRow } from "../../src/kernel/proc_net.ts";
+import { isOver, parseRow, readRows } from "../../src/kernel/proc_net.ts";
 import {
   ConnDirection,
   ConnFact,
@@ -177,6 +177,14 @@ describe("what /proc/net/tcp tells", () => {
     const mapped = "0000000000000000FFFF00000100007F";
     expect(row(`${mapped}:0050`, `${mapped}:9C40`, "01", 7).local).toBe("0100007F");
     expect(parseRow("  sl  local_address rem_address   st tx_queue")).toBeNull();
+  });
+
+  test("a connection that is over is told by its state alone", () => {
+    const line = (state: string) =>
+      `   6: 0100007F:0006 0100007F:0006 ${state} 00000006:00000006 06:00000006 00000006     6        6 6 6 0000000000000006 6 6 6 6 6`;
+    expect(isOver(line("06"))).toBe(true);
+    for (const state of ["01", "05", "0A", "0C"]) expect(isOver(line(state))).toBe(false);
+    expect(isOver("  sl  local_address rem_address   st tx_queue")).toBe(false);
   });
 
   test("this machine's lines are all understood", () => {

@@ -48,6 +48,33 @@ int sh_raw_tracepoint(int prog_fd, const char *name)
 	return bpf_raw_tracepoint_open(name, prog_fd);
 }
 
+/*
+ * 1: this kernel has a tracepoint of that name, 0: it has not. Asked for a program that reads a twelfth argument: none has so
+ * many, so it is refused with EINVAL, and nothing was attached, which would take a grace period to undo.
+ */
+int sh_has_tracepoint(const char *name)
+{
+	static const struct bpf_insn twelfth[] = {
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .src_reg = BPF_REG_1, .off = 11 * 8 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int prog_fd, fd;
+
+	log_capture();
+	prog_fd =
+		bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "Dual BSD/GPL", twelfth, 3, NULL);
+	if (prog_fd < 0)
+		return prog_fd;
+	fd = bpf_raw_tracepoint_open(name, prog_fd);
+	close(prog_fd);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EINVAL ? 1 : fd;
+}
+
 /* retprobe_bit: from the PMU's format/retprobe file for a return probe, -1 for an entry probe. */
 int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol)
 {

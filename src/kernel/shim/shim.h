@@ -35,6 +35,7 @@ SH_API int sh_time_programs(void);
 
 /* attach.c: the returned fd is the attachment; closing it detaches. */
 SH_API int sh_raw_tracepoint(int prog_fd, const char *name);
+SH_API int sh_has_tracepoint(const char *name);
 SH_API int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol);
 SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
 SH_API int sh_iter(int prog_fd);

@@ -46,7 +46,7 @@ export class Wire implements Disposable {
         Offset.OFFSET_TASK_TGID,
         BigInt(guessTgid(host)),
       );
-    const udp = filter.protocols.includes("tcp") ? NO_UDP : udpPoints(report, mode);
+    const udp = filter.protocols.includes("tcp") ? NO_UDP : udpPoints(host, report, mode);
     let rings: ReturnType<typeof host.shim.ringsOpen>;
     const accept = acceptPoints[0]!;
     const ready = (object: KernelObject) => {
@@ -54,7 +54,7 @@ export class Wire implements Disposable {
       // Before anything is attached: so not even the rest of the host slips in.
       fillFilter(host.shim, object, filter);
     };
-    this.#attached = attachTrace(host, mode, made, accept, udp.points, ready, follow);
+    this.#attached = attachTrace(host, mode, made, accept, udp.points, ready, { follow });
     this.mode = mode;
     this.#host = host;
     this.#drain = drainer(host.shim, this.#attached.object, rings!);

@@ -145,7 +145,7 @@ export function rig(): Rig {
   const drained = (lose: boolean) => (lose ? kernel.drain().slice(0, 0) : kernel.drain());
   const poll = (lose = false) => polled(drained(lose));
   const sample = (lose = false) => {
-    // As in src/trace/tracer.ts: what it gives is put among the events, in order of time.
+    // As in src/trace/running.ts: what it gives is put among the events, in order of time.
     const events = [...flows.sample(kernel.now), ...drained(lose)];
     const timeOf = ({ conn }: Event) => Number(conn.conn_stats.timestamp);
     return polled(events.sort((a, b) => timeOf(a) - timeOf(b)));

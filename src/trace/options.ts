@@ -1,0 +1,27 @@
+/** What a trace can be asked for. */
+import type { GuessReport } from "../guess/report.ts";
+import type { AttachMode } from "../kernel/host.ts";
+import type { FlowTimeouts } from "./flows.ts";
+import type { KernelFilter } from "./kernel_filter.ts";
+
+export interface TraceOptions {
+  /** When a silent UDP flow is over; 30 s, or 120 s where both ends have been heard, unless given. */
+  flowTimeouts?: FlowTimeouts;
+  attach: AttachMode | "auto";
+  offsetsFile?: string;
+  /** Offsets that were guessed before; used if they are of the running kernel. */
+  offsets?: GuessReport;
+  /** Also shows the connections that this process makes once the trace runs. */
+  self?: boolean;
+  /** Connections, UDP flows and UDP sockets that are followed at once, of each so many; default 65,536. */
+  maxConnections?: number;
+  /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
+  sampling?: boolean | "probe";
+  /** What certainly does not match is left out, most of it by the kernel side; see KernelFilter for what is unknown. */
+  filter?: KernelFilter;
+  /** Whether `kernelTime()` is going to be asked. Measuring takes time itself, so it is done now and then only. */
+  timed?: boolean;
+  /** Whether each event has the command line of its process. */
+  args?: boolean;
+  debug: boolean;
+}

@@ -1,0 +1,52 @@
+/** What an open trace can do, and who gets what it shows. */
+import type { TracedEvent } from "../conn/identity.ts";
+import type { MapFill } from "../kernel/shim.ts";
+import type { Startable } from "./descendants.ts";
+import type { KernelTime } from "./kernel_time.ts";
+import type { LossCount } from "./losses.ts";
+
+export interface Trace extends AsyncDisposable {
+  /** "tracing TCP and UDP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
+  readonly description: string;
+  /** What the user should know before the first line: numbers that will be missing, a file that was not used. */
+  readonly notes: string[];
+  /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
+  poll(last?: boolean): TracedEvent[];
+  /** The same, without a list, for those who can do with the records of the kernel. */
+  pollInto(sink: EventSink, last: boolean): void;
+  /**
+   * Blocks the thread, and the event loop with it, for `leastMs`; where nothing waits for the next poll, on until something
+   * happens in the kernel or `mostMs` are over. `false`: a signal came.
+   */
+  rest(leastMs: number, mostMs: number): boolean;
+  /**
+   * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives an "open" with totals
+   * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.
+   */
+  sample(): TracedEvent[];
+  /**
+   * Calls `start`, which must start one process: with the filter `descendants` only what that and its descendants do is
+   * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see its start.
+   */
+  launch<T extends Startable>(start: () => T): T;
+  readonly losses: () => LossCount[];
+  /** What the programs took in the kernel; null: not measured, or this kernel does not tell. */
+  kernelTime(): KernelTime | null;
+  /** How full each map in the kernel is. */
+  maps(): MapFill[];
+  /**
+   * Takes from the whole process, for good, the capabilities that the trace does not need any more: whatever else needs
+   * them must be open or running by then. Returns what went wrong, for the user.
+   */
+  dropCapabilities(): string[];
+}
+
+/** The record at `p` of `view` as an event. */
+export type Describe = (view: DataView, p: number) => TracedEvent;
+
+/** Gets what a poll shows, in order. */
+export interface EventSink {
+  event(event: TracedEvent): void;
+  /** A struct event that is shown as it is; it lies there only for the time of the call. `false`: not taken. */
+  record?(view: DataView, p: number, describe: Describe): boolean;
+}

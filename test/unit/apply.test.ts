@@ -1,0 +1,218 @@
+/** What a record comes to, and which events of it are shown. */
+import { describe, expect, test } from "bun:test";
+import {
+  ConnFact,
+  ConnMetadata,
+  EventKind,
+  eventSize,
+  readEvent,
+  writeEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { Accepts, type AcceptState } from "../../src/trace/accepts.ts";
+import { applied, applyOne, type Concerned, type Show } from "../../src/trace/apply.ts";
+import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
+import { Opens } from "../../src/trace/opens.ts";
+import { chosen, showable, type Choice, type Obstacles } from "../../src/trace/show.ts";
+
+interface Of {
+  kind?: number;
+  sk?: bigint;
+  pid?: number;
+  at?: bigint;
+  cookie?: number;
+  flags?: number;
+  port?: number;
+  group?: bigint;
+}
+
+/** Of TCP, by a process that is not the tool. */
+function event({ kind = EventKind.EVENT_CONNECT, at = 1000n, pid = 500, ...of }: Of = {}): Event {
+  const blank = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  const { tup, conn_stats } = blank.conn;
+  tup.pid = pid;
+  tup.metadata = ConnMetadata.METADATA_TCP;
+  tup.sport = of.port ?? 40_000;
+  tup.dport = 443;
+  conn_stats.timestamp = at;
+  conn_stats.cookie = of.cookie ?? 11;
+  const { sk = 1n, flags = ConnFact.FACT_ACCEPTED, group = 5n } = of;
+  return { ...blank, kind, sk, flags, cgroup_id: group };
+}
+
+function record(of: Of = {}): [view: DataView, p: number] {
+  const view = new DataView(new ArrayBuffer(eventSize));
+  writeEvent(view, 0, event(of));
+  return [view, 0];
+}
+
+/** What it is given, in order. */
+function gathered(): { texts: string[]; show: Show } {
+  const texts: string[] = [];
+  return {
+    texts,
+    show: ({ conn }, kind) => void texts.push(`${kind} of ${conn.tup.pid}`),
+  };
+}
+
+const noAccepts = (states = new Map<bigint, AcceptState>()) =>
+  new Accepts({ ask: (sk) => states.get(sk) ?? { state: "gone" }, owners: () => new Map() });
+
+function concerned(of: Partial<Concerned> = {}): Concerned {
+  return { opens: new Opens(), accepts: noAccepts(), flows: null, samples: null, ...of };
+}
+
+describe("a record", () => {
+  test("of a connect or a close is shown at once", () => {
+    const { texts, show } = gathered();
+    const { any } = applied(concerned());
+    any(event(), show);
+    any(event({ kind: EventKind.EVENT_CLOSE }), show);
+    expect(texts).toEqual(["connect of 500", "close of 500"]);
+  });
+
+  test("of a handshake waits, and the close of its connection brings the accept along, before itself", () => {
+    const { texts, show } = gathered();
+    const { any } = applied(concerned());
+    any(event({ kind: EventKind.EVENT_PASSIVE }), show);
+    expect(texts).toEqual([]);
+    any(event({ kind: EventKind.EVENT_CLOSE }), show);
+    expect(texts).toEqual(["accept of 500", "close of 500"]);
+  });
+
+  test("of the close of what nobody accepted is not shown", () => {
+    const { texts, show } = gathered();
+    const accepts = noAccepts();
+    applyOne(event({ kind: EventKind.EVENT_PASSIVE }), accepts, show);
+    applyOne(event({ kind: EventKind.EVENT_CLOSE, flags: 0 }), accepts, show);
+    expect(texts).toEqual([]);
+  });
+
+  test("of an unknown kind is not shown", () => {
+    const { texts, show } = gathered();
+    applied(concerned()).any(event({ kind: 99 }), show);
+    expect(texts).toEqual([]);
+  });
+
+  test("that has been told already goes to the samples alone", () => {
+    const renewed: bigint[] = [];
+    const { texts, show } = gathered();
+    const samples = { renewed: ({ sk }: Event) => void renewed.push(sk) };
+    const { any } = applied(concerned({ samples }));
+    any(event({ kind: EventKind.EVENT_OPEN, sk: 7n }), show);
+    any(event({ kind: EventKind.EVENT_OPEN, sk: 7n }), show);
+    expect(texts).toEqual(["open of 500"]);
+    expect(renewed).toEqual([7n]);
+  });
+
+  test("of a flow is what the flows make of it, be it nothing", () => {
+    const { texts, show } = gathered();
+    const told = event({ kind: EventKind.EVENT_UDP_CLOSE, pid: 700 });
+    const flows = {
+      event: ({ kind }: Event) =>
+        kind === EventKind.EVENT_UDP_CLOSE
+          ? [{ event: told, kind: "close" as const }]
+          : kind === EventKind.EVENT_UDP_OPEN
+            ? []
+            : null,
+    };
+    const { any } = applied(concerned({ flows }));
+    any(event({ kind: EventKind.EVENT_UDP_OPEN }), show);
+    any(event({ kind: EventKind.EVENT_UDP_CLOSE }), show);
+    any(event(), show);
+    expect(texts).toEqual(["close of 700", "connect of 500"]);
+  });
+
+  test("is plain if it is of TCP, was not open before, and nobody samples", () => {
+    const opens = new Opens();
+    const { isPlain } = applied(concerned({ opens }));
+    // Until the listing has been applied anything can concern it.
+    expect(isPlain(...record())).toBe(false);
+    opens.apply(event({ kind: EventKind.EVENT_OPEN, sk: 7n }));
+    opens.settle();
+    expect(isPlain(...record())).toBe(true);
+    expect(isPlain(...record({ sk: 7n }))).toBe(false);
+    for (const kind of [EventKind.EVENT_UDP_OPEN, EventKind.EVENT_FAIL, EventKind.EVENT_OPEN])
+      expect(isPlain(...record({ kind }))).toBe(false);
+    const samples = { renewed: () => {} };
+    expect(applied(concerned({ opens, samples })).isPlain(...record())).toBe(false);
+  });
+});
+
+const TOOL = 42;
+
+/** What is shown of these, by a trace that began at 500 ns. */
+function shownOf(events: [Event, Parameters<Show>[1]][], of: Partial<Choice> = {}): string[] {
+  const none = { tgid: TOOL, self: false, beganNs: 500n, filter: NO_FILTER };
+  const { texts, show } = gathered();
+  const choose = chosen({ ...none, descendants: null, samples: null, ...of })(show);
+  for (const [one, kind] of events) choose(one, kind);
+  return texts;
+}
+
+describe("an event", () => {
+  test("of the tool itself is not shown, unless asked for; what it did to get ready never is, but what it had open", () => {
+    const own = event({ pid: TOOL });
+    const early = event({ pid: TOOL, at: 499n });
+    const listed = event({ pid: TOOL, kind: EventKind.EVENT_OPEN, at: 499n });
+    expect(shownOf([[own, "connect"]])).toEqual([]);
+    expect(shownOf([[own, "connect"]], { self: true })).toEqual(["connect of 42"]);
+    expect(shownOf([[early, "connect"]], { self: true })).toEqual([]);
+    expect(shownOf([[listed, "open"]], { self: true })).toEqual(["open of 42"]);
+  });
+
+  test("that does not match is not shown; the samples hear of its close, and of nothing else", () => {
+    const heard: number[] = [];
+    const samples = { shown: ({ conn }: Event) => heard.push(conn.tup.pid) > 0 };
+    const filter = { ...NO_FILTER, pids: [600] };
+    const events: [Event, Parameters<Show>[1]][] = [
+      [event({ pid: 500 }), "connect"],
+      [event({ pid: 501 }), "close"],
+      [event({ pid: 600 }), "connect"],
+    ];
+    expect(shownOf(events, { filter, samples })).toEqual(["connect of 600"]);
+    expect(heard).toEqual([501, 600]);
+  });
+
+  test("that the samples have told already is not told again", () => {
+    expect(shownOf([[event(), "open"]], { samples: { shown: () => false } })).toEqual([]);
+  });
+
+  test("of a process that is not followed is not shown, and a close brings the accept of one that is", () => {
+    const accept = event({ pid: 700 });
+    const descendants = {
+      own: ({ conn }: Event) => conn.tup.pid === 700,
+      acceptOf: ({ conn }: Event) => (conn.tup.pid === 701 ? accept : null),
+    };
+    expect(shownOf([[event({ pid: 702 }), "connect"]], { descendants })).toEqual([]);
+    expect(shownOf([[event({ pid: 701 }), "close"]], { descendants })).toEqual(["accept of 700"]);
+    expect(shownOf([[event({ pid: 700 }), "close"]], { descendants })).toEqual(["close of 700"]);
+  });
+});
+
+describe("a plain record", () => {
+  const clear: Obstacles = {
+    tgid: TOOL,
+    filter: NO_FILTER,
+    accepts: { concern: () => false },
+    groups: { tells: () => true },
+    args: false,
+  };
+
+  test("is shown as it is where nothing is in the way", () => {
+    expect(showable(clear)(...record())).toBe(true);
+    expect(showable(clear)(...record({ kind: EventKind.EVENT_CLOSE }))).toBe(true);
+  });
+
+  test.each<[string, Partial<Obstacles>, Of]>([
+    ["a filter", { filter: { ...NO_FILTER, ports: [443] } }, {}],
+    ["a command that is followed", { filter: { ...NO_FILTER, descendants: true } }, {}],
+    ["command lines", { args: true }, {}],
+    ["an accept that it brings along", { accepts: { concern: () => true } }, {}],
+    ["a handshake, which waits", {}, { kind: EventKind.EVENT_PASSIVE }],
+    ["the tool itself", {}, { pid: TOOL }],
+    ["a control group not known by its id", { groups: { tells: (id) => id !== 5 } }, {}],
+  ])("is not where there is %s", (_, obstacle, of) => {
+    expect(showable({ ...clear, ...obstacle })(...record(of))).toBe(false);
+  });
+});

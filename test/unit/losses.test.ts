@@ -1,0 +1,50 @@
+/** The arithmetic of what is lost. */
+import { describe, expect, test } from "bun:test";
+import { Loss } from "../../src/record/layout.gen.ts";
+import {
+  countLosses,
+  lossTexts,
+  missedByAll,
+  missedByAny,
+  ringLoss,
+} from "../../src/trace/losses.ts";
+
+describe("records that found no room in a ring", () => {
+  test("are those that the programs told of, where they were told", () => {
+    expect(ringLoss(7, 7n, 0n)).toBe(7n);
+  });
+
+  test("are those that the rings know of where no program was told", () => {
+    expect(ringLoss(7, 0n, 0n)).toBe(7n);
+    expect(ringLoss(7, 2n, 0n)).toBe(7n);
+  });
+
+  test("do not count what came through the map instead", () => {
+    expect(ringLoss(7, 0n, 5n)).toBe(2n);
+    expect(ringLoss(7, 3n, 4n)).toBe(3n);
+  });
+
+  test("are no fewer than a program told of, also while the rings have not said so yet", () => {
+    expect(ringLoss(0, 3n, 0n)).toBe(3n);
+    expect(ringLoss(2, 3n, 4n)).toBe(3n);
+  });
+});
+
+test("what one of several programs saw was not missed; what has no second was", () => {
+  expect(missedByAll([5, 2, 9])).toBe(2n);
+  expect(missedByAll([5, 0])).toBe(0n);
+  expect(missedByAll([])).toBe(0n);
+  expect(missedByAny([5, 2, 9])).toBe(16n);
+  expect(missedByAny([])).toBe(0n);
+});
+
+test("each cause is counted by its own counter, those with nothing too, and what is added stands behind", () => {
+  const more = { cause: "something else", count: 99n };
+  const losses = countLosses((cause) => BigInt(cause) * 10n, [more]);
+  expect(losses.at(-1)).toEqual(more);
+  const ring = losses.find(({ cause }) => cause === lossTexts.LOSS_EVENT_RING_FULL);
+  const flows = losses.find(({ cause }) => cause === lossTexts.LOSS_FLOW_MAP_FULL);
+  expect(ring?.count).toBe(BigInt(Loss.LOSS_EVENT_RING_FULL) * 10n);
+  expect(flows?.count).toBe(BigInt(Loss.LOSS_FLOW_MAP_FULL) * 10n);
+  expect(losses).toHaveLength(Object.keys(lossTexts).length + 1);
+});

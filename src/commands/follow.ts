@@ -18,12 +18,14 @@ export interface FollowOptions {
     pollInto?(sink: EventSink, last: boolean): void;
     sample(): void;
     losses(): Loss[];
-    /** Blocks for `leastMs`, and while there is nothing to do for `mostMs`; false: a signal came. */
-    rest?(leastMs: number, mostMs: number): boolean;
+    /** Blocks for `leastMs`, and while there is nothing to do and a reader for `mostMs`; false: a signal came. */
+    rest?(leastMs: number, mostMs: number, readerFd?: number): boolean;
   };
   format: Format;
   writer: LineWriter;
-  /** Whether nobody reads the output any more, which a write would only tell when there is something to write. */
+  /** Where the output goes. */
+  readerFd?: number;
+  /** Whether nobody reads it any more, which a write would only tell when there is something to write. */
   readerGone?(): boolean;
   /** Saves the same events; what it could not save is a loss. */
   recorder?: Omit<Recorder, keyof AsyncDisposable> | null;
@@ -89,7 +91,11 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
     if (trace.rest === undefined || writer.pending > 0 || (recorder?.pending ?? 0) > 0)
       await pause(leastMs, stop);
-    else if (trace.rest(leastMs, mostMs) && performance.now() - turnedAt < TURN_MS) return;
+    else if (
+      trace.rest(leastMs, mostMs, options.readerFd) &&
+      performance.now() - turnedAt < TURN_MS
+    )
+      return;
     else await pause(0, stop);
     turnedAt = performance.now();
   };

@@ -28,6 +28,7 @@ import { outputFlags, outputOf } from "./output.ts";
 import { recordFile, recordFlag, recordTrace } from "./record.ts";
 import { stopper } from "./stop.ts";
 
+const STDOUT = 1;
 const path = "tracer-bpf trace";
 
 export const traceCommand = command({
@@ -164,7 +165,8 @@ export const traceCommand = command({
       trace: args.debug === true ? counted(source, counts) : source,
       format,
       writer: createWriter(),
-      readerGone: () => hasNoReader(1),
+      readerFd: STDOUT,
+      readerGone: () => hasNoReader(STDOUT),
       recorder,
       clocks: readClocks,
       durationMs,
@@ -200,7 +202,7 @@ function counted(trace: Watched["trace"], counts: TelemetryCounts): Watched["tra
   return {
     sample: () => trace.sample(),
     losses: () => trace.losses(),
-    rest: (leastMs, mostMs) => trace.rest(leastMs, mostMs),
+    rest: (leastMs, mostMs, readerFd) => trace.rest(leastMs, mostMs, readerFd),
     poll(last) {
       const events = trace.poll(last);
       for (const event of events) counts.observe(event);

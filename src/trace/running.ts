@@ -98,9 +98,9 @@ export function running(of: Found, options: TraceOptions): Trace {
       pollInto({ event: (event) => void events.push(event) }, last);
       return events;
     },
-    rest(leastMs, mostMs) {
+    rest(leastMs, mostMs, readerFd) {
       const waits = !queue.empty || accepts.waiting || polls <= SETTLED_POLLS;
-      return host.shim.ringsWait(rings, leastMs, waits ? leastMs : mostMs);
+      return host.shim.ringsWait(rings, leastMs, waits ? leastMs : mostMs, readerFd);
     },
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");

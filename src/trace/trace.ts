@@ -16,9 +16,9 @@ export interface Trace extends AsyncDisposable {
   pollInto(sink: EventSink, last: boolean): void;
   /**
    * Blocks the thread, and the event loop with it, for `leastMs`; where nothing waits for the next poll, on until something
-   * happens in the kernel or `mostMs` are over. `false`: a signal came.
+   * happens in the kernel, nobody reads what is written to `readerFd` any more, or `mostMs` are over. `false`: a signal came.
    */
-  rest(leastMs: number, mostMs: number): boolean;
+  rest(leastMs: number, mostMs: number, readerFd?: number): boolean;
   /**
    * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives an "open" with totals
    * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.

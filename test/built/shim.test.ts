@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
-import { close } from "../../src/kernel/libc.ts";
+import { close, pipe2 } from "../../src/kernel/libc.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
 
 const shim = openShim();
@@ -231,6 +231,26 @@ test("a buffer that cannot hold one record is an error, not an endless loop", ()
     // The prefix, and 100 bytes at a multiple of 8.
     expect(shim.ringsDrain(rings, new Uint8Array(256)).bytes).toBe(8 + 104);
   } finally {
+    shim.ringsClose(rings);
+  }
+});
+
+test("a wait without an end is over when there is a record, and when the reader of the output has left", () => {
+  const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
+  const [reads, writes] = pipe2(0) as [number, number];
+  const FOREVER_MS = 2 ** 31 - 1;
+  try {
+    emit(100, 1, 1);
+    expect(shim.ringsWait(rings, 0, FOREVER_MS, writes)).toBe(true);
+    shim.ringsDrain(rings, new Uint8Array(256));
+    close(reads);
+    expect(shim.ringsWait(rings, 0, FOREVER_MS, writes)).toBe(true);
+    // Nobody turns in circles for that.
+    const begun = performance.now();
+    shim.ringsWait(rings, 50, FOREVER_MS, writes);
+    expect(performance.now() - begun).toBeGreaterThan(49);
+  } finally {
+    close(writes);
     shim.ringsClose(rings);
   }
 });

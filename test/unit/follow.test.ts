@@ -94,15 +94,16 @@ describe("a trace ends", () => {
     const resting = Object.assign(trace, { rest });
     const { full } = setup({
       trace: resting,
+      readerFd: 7,
       shows: (event) => event.pid === 1,
       stop: stop.signal,
     });
     expect((await follow(full)).shown).toBe(1);
     // The first line was pending then, and the event loop had to write it.
     expect(rests).toEqual([
-      [100, 1000],
-      [100, 1000],
-      [100, 1000],
+      [100, 5000, 7],
+      [100, 5000, 7],
+      [100, 5000, 7],
     ]);
     expect(trace.last).toEqual([false, false, false, false, true]);
   });

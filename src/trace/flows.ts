@@ -82,6 +82,11 @@ export class Flows {
     }
   }
 
+  /** Until the next tick has something to do. */
+  dueMs(nowNs: bigint): number {
+    return Number((this.#nextTickNs - nowNs) / NS_PER_MS);
+  }
+
   /** To be called at each poll, after its events: ends what is silent, finds what no event told. */
   tick(nowNs: bigint): ShownFlow[] {
     if (nowNs < this.#nextTickNs) return [];
@@ -236,6 +241,7 @@ export class Flows {
   }
 }
 
+const NS_PER_MS = 1_000_000n;
 const PAUSE_NS = 1_000_000_000n;
 const PAUSE_PER_FLOW_NS = 50_000n;
 

@@ -100,7 +100,8 @@ export function running(of: Found, options: TraceOptions): Trace {
     },
     rest(leastMs, mostMs, readerFd) {
       const waits = !queue.empty || accepts.waiting || polls <= SETTLED_POLLS;
-      return host.shim.ringsWait(rings, leastMs, waits ? leastMs : mostMs, readerFd);
+      const untilMs = waits ? leastMs : Math.min(mostMs, flows?.dueMs(monotonicNs()) ?? Infinity);
+      return host.shim.ringsWait(rings, leastMs, Math.max(leastMs, untilMs), readerFd);
     },
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");

@@ -111,6 +111,17 @@ describe("a flow", () => {
   });
 });
 
+test("the maps are looked at every second while there are flows, and rarely while there are none", () => {
+  const { kernel, flows, poll } = rig();
+  poll();
+  expect(flows.dueMs(kernel.now)).toBe(15_000);
+  kernel.datagram(1n, 53, 10n, false);
+  poll();
+  expect(flows.dueMs(kernel.now)).toBe(1000);
+  kernel.now += SECOND;
+  expect(flows.dueMs(kernel.now)).toBe(0);
+});
+
 describe("a sample", () => {
   const told = (shown: ShownFlow[]) =>
     lines(shown).map(({ kind, ...line }) => [kind, line.dport, line.sent, line.received]);

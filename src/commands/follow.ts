@@ -40,7 +40,9 @@ export interface FollowOptions {
   shows?(event: ConnEvent): boolean;
   /** Watches what is shown, and ends the trace once nothing is left to wait for. */
   expected?: { see(event: ConnEvent, wallNs: bigint): void; readonly met: boolean };
-  /** Aborted by SIGINT and SIGTERM. */
+  /** Whether somebody else waits for what only the event loop brings. */
+  awaited?(): boolean;
+  /** Aborted by the signals that end a trace. */
   stop: AbortSignal;
   warn(line: string): void;
 }
@@ -89,7 +91,8 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   let turnedAt = performance.now();
   /** The event loop gets its turn now and then, and when a signal has come: only there it is noticed. */
   const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
-    if (trace.rest === undefined || writer.pending > 0 || (recorder?.pending ?? 0) > 0)
+    const awaited = options.awaited?.() === true;
+    if (trace.rest === undefined || awaited || writer.pending > 0 || (recorder?.pending ?? 0) > 0)
       await pause(leastMs, stop);
     else if (
       trace.rest(leastMs, mostMs, options.readerFd) &&

@@ -174,6 +174,7 @@ export const traceCommand = command({
       intervalMs,
       ...((wanted.asks || namer !== null) && { shows: named(wanted.shows, namer) }),
       ...(wish === null ? {} : { expected }),
+      ...(namer === null ? {} : { awaited: () => namer.asking }),
       stop: stop.signal,
       warn: (line) => log.warn(line),
     });

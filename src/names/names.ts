@@ -38,6 +38,11 @@ export class Names {
     this.#options = options;
   }
 
+  /** Whether an answer is still to come: only the event loop brings it. */
+  get asking(): boolean {
+    return this.#asked.size > 0;
+  }
+
   /** `null`: not known, or not yet. An old name is told while a new one is asked for. */
   of(key: string): string | null {
     const known = this.#known.get(key);

@@ -3,7 +3,8 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
-import { run, Tracer } from "./drive/tracer.ts";
+import { nameServer } from "./drive/name_server.ts";
+import { place, run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -11,6 +12,9 @@ const textOf = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") 
 /** As this host knows it without asking anybody; without any, nobody else knows one either. */
 const loopback = /^127\.0\.0\.1\s+(\S+)/m.exec(textOf("/etc/hosts"))?.[1] ?? null;
 const root = /^([^:]+):[^:]*:0:/m.exec(textOf("/etc/passwd"))?.[1] ?? null;
+
+/** Where no name server of the host listens. */
+const DNS = { address: "127.0.0.77", port: 53 };
 
 describe.each(modes)("trace --attach %s -r", (mode) => {
   test("the user at once, the other end's name when it is known", async () => {
@@ -27,6 +31,26 @@ describe.each(modes)("trace --attach %s -r", (mode) => {
     expect(first).toHaveProperty("name");
     for (let n = 0; n < 50 && (await named()).name !== loopback; n++);
     expect(await named()).toMatchObject({ address: "127.0.0.1", name: loopback });
+    expect(await tracer.stop()).toBe(0);
+  });
+
+  test("no line waits for a name server; the lines after its answer have the name", async () => {
+    const { promise: shown, resolve: show } = Promise.withResolvers<void>();
+    using server = await nameServer(["web", "example"], { ...DNS, until: shown });
+    const tracer = await Tracer.start(mode, ["-r"], place(`name-server ${DNS.address}`));
+    const { client, server: accepted } = peer.pair();
+    const before = await tracer.take("connect", client.truth);
+    expect(before.remote).toMatchObject({ address: "127.0.0.1", name: null });
+    while (server.asked === 0) await Bun.sleep(10);
+    show();
+    for (let n = 0; n < 50; n++) {
+      const again = peer.pair();
+      for (const end of [again.client, again.server]) end.close();
+      const { remote } = await tracer.take("connect", again.client.truth);
+      if (remote.name !== null) break;
+    }
+    for (const end of [client, accepted]) end.close();
+    expect((await tracer.take("close", client.truth)).remote.name).toBe("web.example");
     expect(await tracer.stop()).toBe(0);
   });
 

@@ -357,3 +357,21 @@ describe("open connections", () => {
     expect(trace.samples).toBe(0);
   });
 });
+
+test("the thread does not rest while a name is being asked for, which only the event loop brings", async () => {
+  const { trace } = traceOf();
+  const stop = new AbortController();
+  let asking = true;
+  // It comes from the event loop, so it never comes while the thread rests.
+  setTimeout(() => (asking = false), 1);
+  const asked: boolean[] = [];
+  const resting = Object.assign(trace, {
+    rest() {
+      asked.push(asking);
+      stop.abort();
+      return true;
+    },
+  });
+  await follow(setup({ trace: resting, awaited: () => asking, stop: stop.signal }).full);
+  expect(asked).toEqual([false]);
+});

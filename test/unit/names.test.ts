@@ -1,10 +1,10 @@
 /** Names are asked for in the background: whoever asks never waits, and nothing grows without bound. */
 import { describe, expect, test } from "bun:test";
-import { createSocket } from "node:dgram";
 import { reverseDns } from "../../src/names/dns.ts";
 import { nameInHosts, parseHosts } from "../../src/names/hosts.ts";
 import { Names } from "../../src/names/names.ts";
 import { userNames } from "../../src/names/users.ts";
+import { nameServer } from "../kernel/drive/name_server.ts";
 
 /** Lookups that end when the test says so. */
 function controlled() {
@@ -37,8 +37,11 @@ function controlled() {
 describe("names", () => {
   test("are null until they are known, and asked for once", async () => {
     const { names, asked, answer } = controlled();
+    expect(names.asking).toBe(false);
     expect([names.of("a"), names.of("a")]).toEqual([null, null]);
+    expect(names.asking).toBe(true);
     await answer("a", "host");
+    expect(names.asking).toBe(false);
     expect([names.of("a"), names.of("a")]).toEqual(["host", "host"]);
     expect(asked).toEqual(["a"]);
   });
@@ -94,47 +97,20 @@ describe("names", () => {
 });
 
 describe("the DNS", () => {
-  /** Answers each question for a name with this one; `null`: not at all. */
-  async function server(labels: readonly string[] | null) {
-    const socket = createSocket("udp4");
-    socket.on("message", (query, from) => {
-      if (labels === null) return;
-      let end = 12;
-      while (query[end] !== 0) end += query[end]! + 1;
-      const header = Buffer.from(query.subarray(0, 12));
-      header.writeUInt16BE(0x8180, 2); // a response without an error
-      header.writeUInt16BE(1, 6); // with one answer
-      header.fill(0, 8);
-      const name = Buffer.concat([
-        ...labels.map((label) => Buffer.concat([Buffer.of(label.length), Buffer.from(label)])),
-        Buffer.of(0),
-      ]);
-      // A pointer to the question's name, PTR, IN, 60 s, the length.
-      const record = Buffer.of(0xc0, 12, 0, 12, 0, 1, 0, 0, 0, 60, 0, name.length);
-      const question = query.subarray(12, end + 5);
-      socket.send(Buffer.concat([header, question, record, name]), from.port, from.address);
-    });
-    await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
-    return {
-      address: `127.0.0.1:${socket.address().port}`,
-      [Symbol.dispose]: () => void socket.close(),
-    };
-  }
-
   test.each([
     ["192.0.2.7", ["web", "example"], "web.example"],
     ["2001:db8::7", ["web", "example"], "web.example"],
     // Who owns an address must not make it look like another one.
     ["192.0.2.7", ["10", "0", "0", "1"], null],
   ])("names %s after %j: %p", async (address, labels, name) => {
-    using dns = await server(labels);
-    using reverse = reverseDns([dns.address]);
+    using dns = await nameServer(labels);
+    using reverse = reverseDns([dns.at]);
     expect(await reverse.lookup(address)).toBe(name);
   });
 
   test("that does not answer is given up", async () => {
-    using dns = await server(null);
-    using reverse = reverseDns([dns.address]);
+    using dns = await nameServer(null);
+    using reverse = reverseDns([dns.at]);
     expect(await reverse.lookup("192.0.2.7").catch(() => null)).toBeNull();
   });
 });

@@ -114,6 +114,14 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become(command);
   },
 
+  /** Names come from the server at this address alone, the first word of the command. */
+  "name-server": ([address = "", ...command]) => {
+    ownMounts();
+    mount("tmpfs", "/etc");
+    writeFileSync("/etc/resolv.conf", `nameserver ${address}\n`);
+    become(command);
+  },
+
   /** As some hardened hosts mount it: of other users' processes it shows nothing without CAP_SYS_PTRACE. */
   "hidden-processes": (command) => {
     ownMounts();

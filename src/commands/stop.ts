@@ -1,22 +1,26 @@
 /** How people and service managers end a command that would go on. The only place that listens to signals. */
+import { constants } from "node:os";
+import { ignoresSignal } from "../kernel/signals.ts";
 import { log } from "../log.ts";
 import type { Launched } from "./launch.ts";
 
-/** Aborted by the first SIGINT or SIGTERM. The second one finds no handler and ends the process at once. */
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP. The second one finds no handler and ends the process at once. */
 export const stopSignal = (): AbortSignal => stopper().signal;
 
 /**
- * The same, but while a command runs, the trace ends with it instead: Ctrl-C has reached it from the terminal, a SIGTERM is
- * handed on.
+ * The same, but while a command runs, the trace ends with it instead: Ctrl-C has reached it from the terminal, the others
+ * are handed on.
  */
 export function stopper() {
   const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM"] as const;
+  // Whoever has us started by nohup(1) wants the trace to outlive the terminal.
+  const hangup = ignoresSignal(constants.signals.SIGHUP) ? [] : (["SIGHUP"] as const);
+  const signals = ["SIGINT", "SIGTERM", ...hangup] as const;
   let command: Launched | null = null;
   const onSignal = (signal: NodeJS.Signals) => {
     for (const name of signals) process.off(name, onSignal);
     if (command === null) controller.abort();
-    else if (signal === "SIGTERM") command.kill(signal);
+    else if (signal !== "SIGINT") command.kill(signal);
   };
   for (const signal of signals) process.on(signal, onSignal);
   return {

@@ -58,6 +58,12 @@ export function parseUid(status: string): number | null {
   return uid === undefined ? null : Number(uid);
 }
 
+/** Signals that it ignores, from the text of /proc/PID/status: bit n - 1 is signal n. */
+export function parseIgnored(status: string): bigint {
+  const ignored = /^SigIgn:\t([0-9a-f]+)$/m.exec(status)?.[1];
+  return ignored === undefined ? 0n : BigInt(`0x${ignored}`);
+}
+
 export interface ProcessStat {
   /** When it began, in hundredths of a second since boot. */
   startTicks: bigint;

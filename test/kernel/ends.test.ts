@@ -7,7 +7,7 @@ import { expectConnection } from "./drive/expect.ts";
 import { exists, holdingsOf, kprobeEvents, leftOf } from "./drive/leftovers.ts";
 import { type Mode, has, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
-import { PATIENCE_MS, Tracer, run } from "./drive/tracer.ts";
+import { binary, PATIENCE_MS, plainEnvironment, Tracer, run } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -33,7 +33,7 @@ test("without --attach, kprobes are used where there are any; --duration ends th
   expect(performance.now() - begun).toBeLessThan(2000 + 2 * PATIENCE_MS);
 });
 
-test.each(["SIGINT", "SIGTERM"] as const)(
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
   "%s ends it with exit code 0, after what has happened before was printed",
   async (signal) => {
     const tracer = await start(mode);
@@ -59,8 +59,40 @@ test.each(["SIGINT", "SIGTERM"] as const)(
   },
 );
 
+test("started by nohup, it outlives its terminal", async () => {
+  // What nohup(1) does, without its words about where the output goes.
+  const tracer = await start(mode, [], ["sh", "-c", `trap "" HUP; exec "$@"`, "sh"]);
+  tracer.process.kill("SIGHUP");
+  const { client, server } = pair();
+  for (const end of [client, server]) end.close();
+  for (const end of [client, server]) await expectConnection(tracer, end);
+  expect(await tracer.stop()).toBe(0);
+});
+
+test("its terminal gone, it is gone too, and leaves nothing", async () => {
+  const shown = { text: "" };
+  const child = Bun.spawn([binary, "trace", "--offsets", offsetsOf(mode), "--attach", mode], {
+    env: plainEnvironment(),
+    terminal: {
+      cols: 80,
+      rows: 24,
+      data: (_, data) => void (shown.text += Buffer.from(data).toString()),
+    },
+  });
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!shown.text.includes("LPORT") && performance.now() < deadline) await Bun.sleep(20);
+  const holdings = holdingsOf(child.pid);
+  child.terminal!.close();
+  // A line that nobody can be shown.
+  const { client, server } = pair();
+  for (const end of [client, server]) end.close();
+  await child.exited;
+  expect(holdings.length).toBeGreaterThan(10);
+  expect(await leftOf(holdings)).toEqual([]);
+});
+
 test("--count prints exactly so many lines and ends with exit code 0", async () => {
-  const tracer = await start(mode, "--count", "5");
+  const tracer = await start(mode, ["--count", "5"]);
   for (let i = 0; i < 7; i++) {
     const { client, server } = pair();
     client.close();
@@ -100,6 +132,6 @@ function offsetsOf(mode: Mode): string {
 }
 
 /** Guessing again at each start would take most of an emulated guest's time. */
-function start(mode: Mode, ...args: string[]): Promise<Tracer> {
-  return Tracer.start(mode, ["--offsets", offsetsOf(mode), ...args]);
+function start(mode: Mode, args: string[] = [], prefix: string[] = []): Promise<Tracer> {
+  return Tracer.start(mode, ["--offsets", offsetsOf(mode), ...args], prefix);
 }

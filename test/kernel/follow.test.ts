@@ -187,11 +187,11 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     expect(following.events).toEqual([]);
   });
 
-  test("SIGTERM is handed on to it, and the trace ends when it does", async () => {
-    const script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+  test.each(["TERM", "HUP"])("SIG%s is handed on to it, and the trace ends when it does", async (signal) => {
+    const script = `trap 'echo caught; exit 9' ${signal}; echo ready; while :; do sleep 0.1; done`;
     const following = new Following(mode, ["sh", "-c", script]);
     await following.heard(/^ready$/m);
-    following.process.kill("SIGTERM");
+    following.process.kill(`SIG${signal}` as NodeJS.Signals);
     expect(await following.ended()).toBe(9);
     expect(following.stderr).toMatch(/^caught$/m);
   });

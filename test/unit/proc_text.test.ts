@@ -5,6 +5,7 @@ import {
   parseHierarchies,
   parseProcessGroups,
   parseStat,
+  parseIgnored,
   parseUid,
 } from "../../src/kernel/proc_text.ts";
 
@@ -62,6 +63,12 @@ test("the real user id is the first of four", () => {
   // A name is escaped there, so it cannot put a line of its own in front.
   expect(parseUid("Name:\tUid:\\n\nUid:\t5\t6\t7\t8\n")).toBe(5);
   expect(parseUid("")).toBeNull();
+});
+
+test("the signals that a process ignores", () => {
+  expect(parseIgnored("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001005\n")).toBe(0x1005n);
+  expect(parseIgnored("Name:\tSigIgn:\\t1\nSigIgn:\t8000000000000000\n")).toBe(1n << 63n);
+  expect(parseIgnored("")).toBe(0n);
 });
 
 test("start and flags are found behind any name", () => {

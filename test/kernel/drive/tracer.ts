@@ -144,7 +144,7 @@ export class Tracer {
   }
 
   /** Ends the trace and waits for its last line. The exit code must be the caller's concern. */
-  async stop(signal: "SIGINT" | "SIGTERM" | "SIGKILL" = "SIGINT"): Promise<number> {
+  async stop(signal: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGKILL" = "SIGINT"): Promise<number> {
     if (this.exitCode === null) this.process.kill(signal);
     return this.ended();
   }

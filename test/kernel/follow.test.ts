@@ -187,14 +187,17 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     expect(following.events).toEqual([]);
   });
 
-  test.each(["TERM", "HUP"])("SIG%s is handed on to it, and the trace ends when it does", async (signal) => {
-    const script = `trap 'echo caught; exit 9' ${signal}; echo ready; while :; do sleep 0.1; done`;
-    const following = new Following(mode, ["sh", "-c", script]);
-    await following.heard(/^ready$/m);
-    following.process.kill(`SIG${signal}` as NodeJS.Signals);
-    expect(await following.ended()).toBe(9);
-    expect(following.stderr).toMatch(/^caught$/m);
-  });
+  test.each(["TERM", "HUP"])(
+    "SIG%s is handed on to it, and the trace ends when it does",
+    async (signal) => {
+      const script = `trap 'echo caught; exit 9' ${signal}; echo ready; while :; do sleep 0.1; done`;
+      const following = new Following(mode, ["sh", "-c", script]);
+      await following.heard(/^ready$/m);
+      following.process.kill(`SIG${signal}` as NodeJS.Signals);
+      expect(await following.ended()).toBe(9);
+      expect(following.stderr).toMatch(/^caught$/m);
+    },
+  );
 
   test("after SIGINT the trace goes on until the command ends", async () => {
     const script = `echo ready; read go; ${actor("storm", 3)}; exit 5`;

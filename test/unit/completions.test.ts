@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   aliasesOf,
+  behindOf,
   command,
   everyCommand,
   flagsOf,
@@ -131,6 +132,35 @@ describe("bash offers", () => {
     expect(bash(["run", "-q", "t"], made)).toEqual(["two"]);
   });
 
+  test("behind -- another command and its words, and none of our flags", () => {
+    const work = mkdtempSync(join(tmpdir(), "completions-test-"));
+    try {
+      for (const name of ["saved one.json", "other"]) writeFileSync(join(work, name), "");
+      // Once per directory of PATH that has it.
+      expect(new Set(bash(["trace", "--", "basena"]))).toEqual(new Set(["basename"]));
+      expect(bash(["trace", "--json", "--", "cat", "sa"], root, work)).toEqual(["saved one.json"]);
+      expect(bash(["trace", "--", "cat", "--offsets", "ot"], root, work)).toEqual(["other"]);
+      for (const line of [
+        ["trace", "--", "cat", "--js"],
+        ["trace", "--", "cat", "-o", "cs"],
+        ["version", "--", "--co"],
+      ])
+        expect(bash(line, root, work)).toEqual([]);
+      expect(bash(["offsets", "show", "--", "sa"], root, work)).toEqual(["saved one.json"]);
+    } finally {
+      rmSync(work, { recursive: true });
+    }
+  });
+
+  test("behind -- what bash-completion knows of another command", () => {
+    const line = ["t", "trace", "--json", "--", "cat", "x"];
+    const script = `${bashScript("t", root)}
+      _command_offset() { echo "from $1"; }
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tracer_bpf`;
+    const child = Bun.spawnSync(["bash", "--norc", "-c", script, "bash", ...line]);
+    expect(child.stdout.toString()).toBe("from 4\n");
+  });
+
   test("the same when its script is sourced as users do", () => {
     const main = join(import.meta.dir, "../../src/main.ts");
     const line = `source <("$1" "$2" completions bash); complete -p tracer-bpf`;
@@ -141,9 +171,10 @@ describe("bash offers", () => {
 
 describe("zsh", () => {
   /** zsh's quotes and braces are those of bash: what _arguments and _describe are given is seen by standing in for them. */
-  function given(script: string, called: string): string[] {
+  function given(script: string, called: string, behind = false): string[] {
     const body = script.replace(/^if \[ "\$funcstack[^]*$/m, "");
-    const stubs = `_arguments() { printf '%s\\n' "$@"; }; _describe() { printf '%s\\n' "\${commands[@]}"; }`;
+    const [, helper] = /^(\S+__behind)\(\)/m.exec(script)!;
+    const stubs = `${helper}() { ${behind}; }; _arguments() { printf '%s\\n' "$@"; }; _describe() { printf '%s\\n' "\${subcommands[@]}"; }`;
     const child = Bun.spawnSync([
       "bash",
       "--norc",
@@ -174,6 +205,16 @@ describe("zsh", () => {
         }
       }
     }
+  });
+
+  test("behind -- nothing is ours, in the commands that take another one", () => {
+    for (const { words, command: here } of everyCommand(root)) {
+      if (here.run === null) continue;
+      const called = ["", programName, ...words].join("_");
+      expect(given(script, called, true).length === 0).toBe(behindOf(here) !== null);
+    }
+    // zsh's own table of commands has that name; a local one of ours would hide it from what completes behind --.
+    expect(script).not.toMatch(/\blocal\b.*\bcommands\b/);
   });
 
   test("describes the commands", () => {
@@ -236,7 +277,7 @@ describe("fish", () => {
       String.raw`-s q -l quick -d 'it\'s [a]: "b\\c" $d ${"`e`"} (f) {g} -h'`,
     );
     // Without what is quoted nothing is left that fish could read as more than words.
-    for (const line of script.split("\n").slice(1))
+    for (const line of script.split("\n").filter((text) => text.startsWith("complete ")))
       expect(line.replace(/'(?:[^'\\]|\\.)*'/g, "Q")).toMatch(/^[\w -]*$/);
   });
 
@@ -253,6 +294,8 @@ describe("fish", () => {
     };
     expect(offers("tracer-bpf ").sort()).toEqual(Object.keys(root.subCommands).sort());
     expect(offers("tracer-bpf trace --output=c")).toEqual(["--output=csv"]);
+    expect(offers("tracer-bpf trace -- basena")).toEqual(["basename"]);
+    expect(offers("tracer-bpf trace --json -- ls /etc/passw")).toContain("/etc/passwd");
   });
 });
 

@@ -2,6 +2,7 @@
 
 import {
   aliasesOf,
+  behindOf,
   builtins,
   everyCommand,
   flagsOf,
@@ -23,7 +24,7 @@ export function bashScript(name: string, root: Command): string {
   return `# bash completion for ${name}: source it, or put it into /usr/share/bash-completion/completions/${name}
 _tracer_bpf() {
     local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]}
-    local path="" before="" flags="" words="" i
+    local path="" before="" flags="" words="" behind="" i
     # --flag=value comes as three words.
     if [[ $cur == "=" ]]; then
         cur=""
@@ -31,6 +32,7 @@ _tracer_bpf() {
         prev=\${COMP_WORDS[COMP_CWORD-2]}
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
+        [[ \${COMP_WORDS[i]} == "--" ]] && break
         case "\${path:+$path }\${COMP_WORDS[i]}" in
         ${paths.join("|")})
             path="\${path:+$path }\${COMP_WORDS[i]}" ;;
@@ -39,6 +41,14 @@ _tracer_bpf() {
     case "$path" in
 ${offers.join("\n")}
     esac
+    if ((i < COMP_CWORD)); then
+        # Behind -- no flag is ours.
+        flags="" prev=""
+        if [[ $behind ]]; then
+            _tracer_bpf_behind $((i + 1))
+            return
+        fi
+    fi
     case "$path $prev" in
 ${values.join("\n")}
     *) [[ $cur == -* ]] && words=$flags ;;
@@ -52,6 +62,17 @@ ${values.join("\n")}
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     else
         mapfile -t COMPREPLY < <(compgen -P "$before" -W "$words" -- "$cur")
+    fi
+}
+# Another command and its own words, from this place on.
+_tracer_bpf_behind() {
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif ((COMP_CWORD == $1)); then
+        mapfile -t COMPREPLY < <(compgen -c -- "\${COMP_WORDS[COMP_CWORD]}")
+    else
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}")
     fi
 }
 complete -F _tracer_bpf ${name}
@@ -73,7 +94,8 @@ function offersOf(command: Command): string {
     ...Object.keys(command.subCommands),
     ...wordsOf(command).map(([, def]) => offerText(offerOf(def))),
   ];
-  return `flags="${flags.join(" ")}" words="${words.join(" ")}"`;
+  const behind = behindOf(command) === null ? "" : " behind=yes";
+  return `flags="${flags.join(" ")}" words="${words.join(" ")}"${behind}`;
 }
 
 /** What a flag's value can be; a value that is anything has no offer, rather than the wrong one. */

@@ -3,6 +3,7 @@
 import type { ArgDef } from "citty";
 import {
   aliasesOf,
+  behindOf,
   builtins,
   everyCommand,
   flagsOf,
@@ -23,6 +24,9 @@ export function fishScript(name: string, root: Command): string {
         if (offer === null) return [];
         return [line(name, here, offer === "files" ? "-F" : `-a ${quoted(offer.join(" "))}`, "")];
       }),
+      ...(behindOf(command) === null
+        ? []
+        : [line(name, `${here}; and __tracer_bpf_is_behind`, "-a '(__tracer_bpf_behind)'", "")]),
       ...flagsOf(command).map(([flag, def]) =>
         line(name, here, `${spelled(flag, aliasesOf(def))}${valueOf(def)}`, def.description ?? ""),
       ),
@@ -32,6 +36,16 @@ export function fishScript(name: string, root: Command): string {
     line(name, null, spelled(long, [short]), description),
   );
   return `# fish completion for ${name}: source it, or put it into ~/.config/fish/completions/${name}.fish
+function __tracer_bpf_is_behind
+    contains -- -- (commandline -opc)
+end
+# Another command and its own words.
+function __tracer_bpf_behind
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words)
+    set -l before (string escape -- $words[(math $at + 1)..-1])
+    complete -C (string join ' ' -- $before (commandline -ct))
+end
 complete -c ${name} -f
 ${[...everywhere, ...lines].join("\n")}
 `;

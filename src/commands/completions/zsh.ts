@@ -3,6 +3,7 @@
 import type { ArgDef } from "citty";
 import {
   aliasesOf,
+  behindOf,
   builtins,
   everyCommand,
   flagsOf,
@@ -16,11 +17,22 @@ import {
 export function zshScript(name: string, root: Command): string {
   const functions = everyCommand(root).map(({ words, command }) => {
     const called = ["", name, ...words].join("_");
-    return command.run === null ? groupFunction(called, command) : leafFunction(called, command);
+    return command.run === null
+      ? groupFunction(called, command)
+      : leafFunction(name, called, command);
   });
   return `#compdef ${name}
 # zsh completion for ${name}: source it, or put it into a directory of fpath as _${name}
 ${functions.join("\n")}
+# Behind -- another command and its own words.
+_${name}__behind() {
+  local -i at=\${words[(i)--]}
+  (( at < CURRENT )) || return 1
+  shift $at words
+  (( CURRENT -= at ))
+  _normal
+  return 0
+}
 if [ "$funcstack[1]" = "_${name}" ]; then
   _${name} "$@"
 else
@@ -36,13 +48,14 @@ function groupFunction(called: string, command: Command): string {
   const commands = rows.map(([name, { description }]) => quoted(`${name}:${description}`));
   return `${called}() {
   local curcontext=$curcontext state line
-  local -a commands
-  commands=(
+  # Not \`commands\`, which is zsh's own table of what can be run.
+  local -a subcommands
+  subcommands=(
     ${commands.join("\n    ")}
   )
   _arguments -C ${builtinSpecs().join(" ")} '1: :->command' '*:: :->argument'
   case $state in
-    command) _describe -t commands command commands ;;
+    command) _describe -t commands command subcommands ;;
     argument)
       case $line[1] in
 ${rows.map(([name]) => `        ${name}) ${called}_${name} ;;`).join("\n")}
@@ -51,7 +64,7 @@ ${rows.map(([name]) => `        ${name}) ${called}_${name} ;;`).join("\n")}
 }`;
 }
 
-function leafFunction(called: string, command: Command): string {
+function leafFunction(name: string, called: string, command: Command): string {
   const specs = [
     ...flagsOf(command).map(([flag, def]) => flagSpec(flag, def)),
     ...builtinSpecs(),
@@ -60,7 +73,7 @@ function leafFunction(called: string, command: Command): string {
     ),
   ];
   return `${called}() {
-  _arguments -s -S \\
+${behindOf(command) === null ? "" : `  _${name}__behind && return\n`}  _arguments -s -S \\
     ${specs.join(" \\\n    ")}
 }`;
 }

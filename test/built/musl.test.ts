@@ -163,3 +163,24 @@ test("it traces: its self-check is a whole connection", () => {
   expect(stderr).toMatch(/none lost/);
   expect(code).toBe(0);
 });
+
+test("it runs a command and traces that: the connections of a guess are told, others are not", () => {
+  const command = ["/tracer-bpf", "offsets", "guess"];
+  const { code, stdout, stderr } = inRoot("/tracer-bpf", "trace", "--json", "--", ...command);
+  expect(stderr).toMatch(/none lost/);
+  const events = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { event: string; comm: string; pid: number });
+  expect(new Set(events.map(({ event }) => event))).toContain("connect");
+  expect(new Set(events.map(({ comm }) => comm))).toEqual(new Set(["tracer-bpf"]));
+  expect(new Set(events.map(({ pid }) => pid)).size).toBe(1);
+  expect(code).toBe(0);
+});
+
+test("the status of a command, and that there is none, is what it ends with", () => {
+  expect(inRoot("/tracer-bpf", "trace", "--", "/tracer-bpf", "nonsense").code).toBe(2);
+  const { code, stderr } = inRoot("/tracer-bpf", "trace", "--", "nonsense");
+  expect(stderr).toContain('command "nonsense": not found');
+  expect(code).toBe(127);
+});

@@ -54,6 +54,8 @@ export interface Summary {
   readerLeft: boolean;
 }
 
+/** So much is handed on at once, that a burst takes no more memory than this and what the writer holds. */
+const HANDED_BYTES = 1 << 20;
 const POLL_MS = 100;
 /** How long a poll may wait where nothing happens. */
 const REST_MS = 5_000;
@@ -76,18 +78,27 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   let sampleAt = performance.now() + intervalMs;
   /** For the recorder, of one poll. */
   const recorded: ConnEvent[] = [];
+  const handOn = (): void => {
+    const taken = writer.pushLines(lines);
+    shown += taken;
+    left -= taken;
+  };
   const show = (event: ConnEvent): void => {
     if (lines.count >= left || options.shows?.(event) === false) return;
     if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
     else format.append(lines, event, clocks);
     if (recorder !== null) recorded.push(event);
     options.expected?.see(event, wallTime(event.atNs, clocks));
+    if (lines.used >= HANDED_BYTES) handOn();
   };
   const sink: EventSink = { event: show };
   const { appendRecord } = format;
   const looked = options.shows !== undefined || options.expected !== undefined || recorder !== null;
   if (appendRecord !== undefined && !looked && options.count === null)
-    sink.record = (view, p, describe) => appendRecord(lines, view, p, clocks, describe);
+    sink.record = (view, p, describe) => {
+      if (lines.used >= HANDED_BYTES) handOn();
+      return appendRecord(lines, view, p, clocks, describe);
+    };
   let turnedAt = performance.now();
   /** The event loop gets its turn now and then, and when a signal has come: only there it is noticed. */
   const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
@@ -117,9 +128,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     if (trace.pollInto === undefined) for (const event of trace.poll(last)) show(event);
     else trace.pollInto(sink, last);
     recorder?.take(recorded.splice(0), clocks);
-    const taken = writer.pushLines(lines);
-    shown += taken;
-    left -= taken;
+    handOn();
     losses.tell(fresh.monoNs, clocks);
     const enough = left === 0 || options.expected?.met === true;
     readerLeft = writer.closed || options.readerGone?.() === true;

@@ -38,7 +38,7 @@ const CHUNK_BYTES = 64 << 10;
 const LINE_FEED = 10;
 
 export function createWriter(
-  writeSome: WriteSome = stdoutIsFile() ? toFile : toPipe,
+  writeSome: WriteSome = stdoutTakesAll() ? toFile : toPipe,
   limitBytes = writeSome === toFile ? Infinity : LIMIT_BYTES,
   failed: (error: unknown) => Failure = cannotWrite,
 ): LineWriter {
@@ -59,8 +59,8 @@ export function createWriter(
   function pushLines(lines: Lines): number {
     const { count } = lines;
     if (count === 0) return 0;
-    const { bytes, done } = lines.take(running !== null);
     const ended = state.closed || state.failure !== null;
+    const { bytes, done } = lines.take(running !== null && !ended && queuedBytes < limitBytes);
     const fitting = ended ? 0 : fittingBytes(bytes, limitBytes - queuedBytes);
     if (fitting === 0) done();
     else queued.push({ bytes: bytes.subarray(0, fitting), done, aside: false });
@@ -173,13 +173,21 @@ function fittingBytes(bytes: Uint8Array, room: number): number {
   return room < 1 ? 0 : bytes.lastIndexOf(LINE_FEED, room - 1) + 1;
 }
 
+/** Of megabytes at each poll, behind a reader that stands still. */
 function countLines(bytes: Uint8Array): number {
-  return bytes.reduce((count, byte) => count + (byte === LINE_FEED ? 1 : 0), 0);
+  let count = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;
+  return count;
 }
 
-function stdoutIsFile(): boolean {
+/** /dev/null. */
+const NULL_DEVICE = 0x103;
+
+/** A file, or what is nothing. */
+function stdoutTakesAll(): boolean {
   try {
-    return fstatSync(1).isFile();
+    const stat = fstatSync(1);
+    return stat.isFile() || (stat.isCharacterDevice() && stat.rdev === NULL_DEVICE);
   } catch {
     // Closed: the first write will say so.
     return false;

@@ -1,7 +1,11 @@
 /** What the output flags make of real events; test/unit/output.test.ts has the details of each format. */
 import Ajv2020 from "ajv/dist/2020.js";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "../../src/build/step.ts";
+import { Actor } from "../kernel/drive/actors.ts";
 import { pair, self, type Truth } from "../kernel/drive/peer.ts";
 import { refusing } from "../kernel/drive/attempt.ts";
 import * as k from "../../src/kernel/constants.ts";
@@ -83,14 +87,19 @@ function everyKind(): void {
   libc.close(udp);
 }
 
-test("json: lines of every kind are as the schema that the tool prints says", async () => {
-  const printed = Bun.spawnSync([binary, "schema"], { env: plainEnvironment() });
-  const validate = new Ajv2020({ allErrors: true, strictTypes: false }).compile(
+/** What the tool prints of itself, as a function. */
+function schemaOf(tool: string) {
+  const printed = Bun.spawnSync([tool, "schema"], { env: plainEnvironment() });
+  return new Ajv2020({ allErrors: true, strictTypes: false }).compile(
     JSON.parse(printed.stdout.toString()) as object,
   );
+}
+
+test("json: lines of every kind are as the schema that the tool prints says", async () => {
+  const validate = schemaOf(binary);
   const early = pair();
   const { stdout } = await tracing(
-    ["--json"],
+    ["--json", "--args", "--resolve"],
     () => {
       everyKind();
       early.client.close();
@@ -209,6 +218,29 @@ test("when its reader has read enough it ends at once, with 0 and without a word
   ]);
 });
 
+test("on a disk that fills up it ends with 1 and says so, and what is there is whole lines but for the last", async () => {
+  const mount = mkdtempSync(join(tmpdir(), "tracer-bpf-full-"));
+  run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", mount]);
+  try {
+    const file = join(mount, "events.jsonl");
+    const disk = openSync(file, "w");
+    const work = () => {
+      for (let i = 0; i < 20; i++) oneConnection();
+    };
+    const { exitCode, stderr } = await tracing(["--json"], work, { stdout: disk });
+    closeSync(disk);
+    expect(stderr).toMatch(/^error: stdout: cannot write the output\n {2}because: .*ENOSPC/m);
+    expect(exitCode).toBe(1);
+    const text = readFileSync(file, "utf8");
+    expect(text.length).toBe(8192);
+    for (const line of text.split("\n").slice(0, -1))
+      expect(JSON.parse(line)).toMatchObject({ v: 1 });
+  } finally {
+    run(["umount", mount]);
+    rmSync(mount, { recursive: true });
+  }
+});
+
 test("on a full disk it ends with 1 and says so, and so does what is printed at once", async () => {
   const full = openSync("/dev/full", "w");
   try {
@@ -248,13 +280,74 @@ test.each([
         for (let i = 0; i < 101; i++) oneConnection();
       };
       const { exitCode, stderr } = await tracing(["--json", ...args], work, { stdout: pipe[1] });
-      expect(stderr).toMatch(/lost \d+ events: output read too slowly/);
+      expect(unreadIn(stderr)).toBeGreaterThan(0);
       expect(exitCode).toBe(code);
     } finally {
       for (const fd of pipe) closeSync(fd);
     }
   },
 );
+
+test("behind a reader that stands still during a storm its memory has a bound, and what was not taken is counted", async () => {
+  const pipe = libc.pipe2(0);
+  if (typeof pipe === "number") throw new Error(`pipe2: ${pipe}`);
+  const [reading, writing] = pipe;
+  // Its command line makes each line 4 KB long, so that few of them would fill much memory.
+  const storm = new Actor("traffic", 100_000, "x".repeat(5000));
+  try {
+    await storm.hear();
+    const args = ["trace", "--json", "--args", "--strict", "--pid", `${storm.pid}`];
+    const child = Bun.spawn([binary, ...args], {
+      stdin: "ignore",
+      stdout: writing,
+      stderr: "pipe",
+      env: plainEnvironment(),
+    });
+    closeSync(writing);
+    const messages = collect(child.stderr);
+    const resident: number[] = [];
+    await messages.until((text) => {
+      const lost = unreadIn(text);
+      if (lost > 0) resident.push(residentOf(child.pid));
+      return lost * LINE_BYTES > 2 * SWAY_BYTES;
+    });
+    expect(Math.max(...resident) - resident[0]!).toBeLessThan(SWAY_BYTES);
+    await storm.end();
+    const out = collect(Bun.file(reading).stream());
+    // There is room again, so the loss is told in the stream.
+    await out.until((text) => text.includes('"event":"lost"'));
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(4);
+    const lines = (await out.all)
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string; cause: string; count: number });
+    const lost = lines.filter(({ cause }) => cause === "output read too slowly");
+    const count = lost.reduce((sum, { count }) => sum + count, 0);
+    const validate = schemaOf(binary);
+    for (const line of [...lost, lines[0]]) expect([line, validate(line)]).toEqual([line, true]);
+    const events = lines.filter(({ event }) => event !== "lost").length;
+    const summary = (await messages.all).split("\n").find((line) => line.includes(" events in "))!;
+    expect(summary).toStartWith(`${events} events in `);
+    expect(unreadIn(summary)).toBe(count);
+  } finally {
+    storm.process.kill("SIGKILL");
+  }
+});
+
+const LINE_BYTES = 4096;
+/** How far the memory of a runtime that collects its garbage goes up and down by itself. */
+const SWAY_BYTES = 100 << 20;
+
+/** How many lines were not taken, by all that is told of it. One cause stands without its number. */
+function unreadIn(told: string): number {
+  const counts = told.matchAll(/lost (\d+) events: output read|output read too slowly (\d+)/g);
+  return Array.from(counts).reduce((sum, [, alone, among]) => sum + Number(alone ?? among), 0);
+}
+
+function residentOf(pid: number): number {
+  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) << 10;
+}
 
 test("--strict ends with 0 when nothing was lost", async () => {
   const { exitCode, stderr } = await tracing(["--strict"], oneConnection);

@@ -4,7 +4,7 @@ import { lossText } from "../../src/commands/losses.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
 import type { Loss } from "../../src/output/losses.ts";
-import { createWriter } from "../../src/output/writer.ts";
+import { createWriter, type LineWriter } from "../../src/output/writer.ts";
 
 /** A trace of numbered events: each poll takes the next list, then nothing. */
 function traceOf(...polls: number[][]) {
@@ -106,6 +106,30 @@ describe("a trace ends", () => {
       [100, 5000, 7],
     ]);
     expect(trace.last).toEqual([false, false, false, false, true]);
+  });
+
+  test("after --count lines also where a burst is handed on in pieces, none of them larger than it need be", async () => {
+    const { trace } = traceOf(Array.from({ length: 50 }, (_, n) => n));
+    const handed: number[] = [];
+    const writer: LineWriter = {
+      push: () => 0,
+      pushLines(lines) {
+        const { count } = lines;
+        handed.push(lines.used);
+        lines.take().done();
+        return count;
+      },
+      pushAside: () => true,
+      settled: async () => {},
+      dropped: 0n,
+      pending: 0,
+      closed: false,
+      failure: null,
+    };
+    const format = { header: null, line: () => "x".repeat(100_000) };
+    expect((await follow(setup({ trace, format, writer, count: 45 }).full)).shown).toBe(45);
+    expect(Math.max(...handed)).toBeLessThan((1 << 20) + 100_002);
+    expect(handed.reduce((sum, bytes) => sum + bytes, 0)).toBe(45 * 100_001);
   });
 
   test("at once when all that is expected has been shown, the lines of that poll included", async () => {

@@ -1,6 +1,14 @@
 /** Starts and stops without end, standing still, clocks that jump: nothing is left behind, nothing is told twice. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Actor } from "./drive/actors.ts";
@@ -13,6 +21,9 @@ import { PATIENCE_MS, run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(600_000);
 
+/** The clock that wakes a sleeping machine. */
+const ALARM = "/sys/class/rtc/rtc0/wakealarm";
+const textOf = (file: string) => (existsSync(file) ? readFileSync(file, "latin1") : "");
 const inGuest = process.env["VM_KERNEL"] !== undefined;
 /** Each start takes a quarter of a second, in a guest ten times as long. */
 const STARTS = inGuest && process.env["FULL"] !== "1" ? 7 : 200;
@@ -117,7 +128,55 @@ describe.each(modes)("trace --attach %s", (mode) => {
   );
 });
 
+// Asleep to memory (ACPI S3), as a laptop and a paused server are: wall time goes on, the monotonic clock does not.
+const canSleep = inGuest && textOf("/sys/power/mem_sleep").includes("deep") && existsSync(ALARM);
+
+test.skipIf(!inGuest || process.arch === "arm64")("a guest can sleep", () => {
+  expect(canSleep).toBe(true);
+});
+
+describe.skipIf(!canSleep).each(modes)("trace --attach %s, while the machine sleeps", (mode) => {
+  test("connections over it and after it are told once, with the time that was awake and the clock's new time", async () => {
+    const tracer = await Tracer.start(mode, ["--offsets", offsetsOf(mode)]);
+    const begun = performance.now();
+    const { client, server } = pair();
+    for (const end of [client, server]) await expectOpened(tracer, end.truth);
+    client.write(1009);
+    server.read(1009);
+    expect(sleepFor(SLEEP_SECONDS)).toBeGreaterThan(1000);
+    server.write(503);
+    client.read(503);
+    for (const end of [client, server]) end.close();
+    const took = performance.now() - begun;
+    for (const end of [client, server]) {
+      const { time, duration_us, bytes_sent } = await expectClosed(tracer, end.truth);
+      expect(bytes_sent).toBe(end === client ? 1009 : 503);
+      expect(Math.abs(new Date(time).getTime() - Date.now())).toBeLessThan(PATIENCE_MS);
+      expect(duration_us!).toBeGreaterThan(0);
+      expect(duration_us!).toBeLessThanOrEqual(took * 1000);
+    }
+    const after = new Actor("storm", 101);
+    for (const truth of await after.hear<Truth[]>()) await expectConnection(tracer, truth);
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toContain("none lost");
+    const pids = [process.pid, after.pid];
+    expect(tracer.unclaimed(({ pid }) => pid !== null && pids.includes(pid))).toEqual([]);
+  });
+});
+
 // --- internal ---
+
+const SLEEP_SECONDS = 4;
+
+/** Returns how much longer that was by the wall clock than by the monotonic one, in ms. */
+function sleepFor(seconds: number): number {
+  const [wall, awake] = [Date.now(), performance.now()];
+  writeFileSync(ALARM, "0");
+  writeFileSync(ALARM, `+${seconds}`);
+  // Returns when the alarm has woken the machine.
+  writeFileSync("/sys/power/state", "mem");
+  return Date.now() - wall - (performance.now() - awake);
+}
 
 /** T: stopped by a signal. */
 function stateOf(pid: number): string {

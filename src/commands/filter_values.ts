@@ -88,11 +88,11 @@ export function netnsOf(text: string, host: HostNames): number | Wrong {
   if (typeof found === "number") return found;
   const known = [...names.keys()];
   const named = known.length === 0 ? "no namespace has a name" : `named are ${some(known)}`;
-  const isNumber = /^\d+$/.test(text);
+  const isPid = wholeNumber(text, 1, MAX_PID) !== null;
   return new Wrong(
     `no network namespace "${text}"`,
     `${found}; in ${NETNS_DIRECTORIES.join(" and ")} ${named}`,
-    isNumber ? `pid:${text}` : (nearest(text, known) ?? known[0] ?? "pid:1"),
+    isPid ? `pid:${text}` : (nearest(text, known) ?? known[0] ?? "pid:1"),
   );
 }
 

@@ -158,6 +158,7 @@ function itemsIn(
   if (value === "" || (apart && value.startsWith("-") && value !== "-")) {
     throw new UsageError(`flag --${flag} needs a value`, {
       command: path,
+      ...(value !== "" && { why: `"${value}" reads as a flag; else write --${flag}=${value}` }),
       suggestion: `--${flag} ${valueHintOf(def) ?? "VALUE"}`,
     });
   }
@@ -213,7 +214,7 @@ function checkWords(
   const extra = words[positionals.length];
   if (extra !== undefined) {
     const near = nearest(extra, flagNames(command));
-    const behind = behindOf(command) === null ? null : `${path} -- ${words.join(" ")}`;
+    const behind = behindOf(command) === null || extra === HELP ? null : `${path} -- ${words.join(" ")}`;
     throw new UsageError(`argument "${extra}" is one too many`, {
       command: path,
       suggestion: near === null ? behind : `--${near}`,
@@ -221,9 +222,10 @@ function checkWords(
   }
   const missing = positionals[words.length];
   if (missing !== undefined && missing[1].required !== false) {
+    const instead = optionsOf(missing[1])?.join("|") ?? missing[0].toUpperCase();
     throw new UsageError(`argument ${missing[0].toUpperCase()} is missing`, {
       command: path,
-      suggestion: `${path} ${missing[0].toUpperCase()}`,
+      suggestion: `${path} ${instead}`,
     });
   }
   for (const [i, [name, def]] of positionals.entries()) {
@@ -246,6 +248,9 @@ function checkWords(
   }
 }
 
+/** Of other tools a command; here a flag, which is what is suggested then. */
+const HELP = "help";
+
 function unknownFlag(path: string, command: Command, flag: string): UsageError {
   const words = [...flagNames(command), ...builtins.map(({ long }) => long)];
   const bare = flag.replace(/^-+/, "");
@@ -264,6 +269,10 @@ function unknownWord(
   next: string | undefined,
 ): UsageError {
   const names = Object.keys(command.subCommands);
+  if (word === HELP) {
+    const about = next !== undefined && names.includes(next) ? `${path} ${next}` : path;
+    return new UsageError(`unknown command "${word}"`, { command: about });
+  }
   if (!word.startsWith("-")) {
     const near = nearest(word, names);
     return new UsageError(`unknown command "${word}"`, {

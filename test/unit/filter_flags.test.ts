@@ -142,7 +142,8 @@ describe("refused:", () => {
       /named are blue, 1/,
       "--netns pid:1234",
     ],
-    [["-N", "4294967296"], /"4294967296"/, /does not exist/, "--netns pid:4294967296"],
+    [["-N", "4294967296"], /"4294967296"/, /does not exist/, "--netns blue"],
+    [["-N", "0"], /"0"/, /does not exist/, "--netns 1"],
     [["-N", "pid:8"], /"pid:8"/, /\/proc\/8\/ns\/net: no such file/, "--netns blue"],
     [["-N", "/nowhere"], /"\/nowhere"/, /\/nowhere: no such file/, "--netns blue"],
     [
@@ -155,7 +156,7 @@ describe("refused:", () => {
     [["--cgroup", "/a/../b"], /"\/a\/..\/b"/, /path/, "--cgroup /system.slice"],
     [["-u", "ngnix"], /--uid: no user "ngnix"/, /\/etc\/passwd has root, nginx/, "--uid nginx"],
     [["-u", "4294967295"], /no user "4294967295"/, /passwd/, "--uid 1000"],
-    [["-u", "-1"], /--uid needs a value/, /^$/, "--uid USER"],
+    [["-u", "-1"], /--uid needs a value/, /--uid=-1/, "--uid USER"],
     [["--events", "closed"], /"closed" is none of connect, accept/, /^$/, "--events close"],
     [
       ["--failed", "--events", "accept,open"],

@@ -1,0 +1,42 @@
+/** The README shows what can be typed: nothing that is there is left out, and nothing else is promised. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { aliasesOf, everyCommand, flagsOf } from "../../src/commands/command.ts";
+import { programName, root } from "../../src/commands/index.ts";
+import { resolve } from "../../src/commands/strict.ts";
+import { exitCodes } from "../../src/errors.ts";
+
+const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+const commands = /^## Commands$([^]*?)^## /m.exec(readme)![1]!;
+
+/** What stands between backquotes. */
+const typed = Array.from(commands.matchAll(/`([^`]+)`/g), ([, text]) => text!);
+
+test("every command and every flag, by its name or its letter", () => {
+  for (const { words, command } of everyCommand(root)) {
+    if (command.run === null) continue;
+    const path = words.join(" ");
+    expect([path, typed.some((text) => text.startsWith(path))]).toEqual([path, true]);
+    for (const [name, def] of flagsOf(command)) {
+      const letters = aliasesOf(def).map((letter) => `-${letter}`);
+      const shown = typed.some((text) =>
+        text.split(/[\s,;[\]]+/).some((word) => word === `--${name}` || letters.includes(word)),
+      );
+      expect([path, name, shown]).toEqual([path, name, true]);
+    }
+  }
+});
+
+test("every command line that it shows is one", () => {
+  const lines = Array.from(
+    commands.matchAll(/^ {4}(?:sudo )?tracer-bpf (.*?)(?: +#.*| +>.*)?$/gm),
+    ([, line]) => line!.split(/ +/),
+  );
+  expect(lines.length).toBeGreaterThan(7);
+  for (const argv of lines) expect(resolve(programName, root, argv).kind).toBe("run");
+});
+
+test("every exit code", () => {
+  for (const code of Object.values(exitCodes)) expect(commands).toContain(`**${code}** `);
+});

@@ -214,7 +214,8 @@ function checkWords(
   const extra = words[positionals.length];
   if (extra !== undefined) {
     const near = nearest(extra, flagNames(command));
-    const behind = behindOf(command) === null || extra === HELP ? null : `${path} -- ${words.join(" ")}`;
+    const behind =
+      behindOf(command) === null || extra === HELP ? null : `${path} -- ${words.join(" ")}`;
     throw new UsageError(`argument "${extra}" is one too many`, {
       command: path,
       suggestion: near === null ? behind : `--${near}`,

@@ -1,7 +1,7 @@
 /** How a trace ends, and what it leaves behind. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expectConnection } from "./drive/expect.ts";
 import { exists, holdingsOf, kprobeEvents, leftOf } from "./drive/leftovers.ts";
@@ -58,6 +58,23 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
     expect(await leftOf(holdings)).toEqual([]);
   },
 );
+
+test("the second SIGINT ends it at once, though its command does not heed the first, and nothing is left", async () => {
+  const script = 'trap "" INT; echo "at work: $$"; exec sleep 60 >/dev/null 2>&1';
+  const tracer = await start(mode, ["--", "sh", "-c", script]);
+  const pid = await tracer.until(() => /^at work: (\d+)$/m.exec(tracer.stderr)?.[1], "its command");
+  const holdings = holdingsOf(tracer.pid);
+  try {
+    tracer.process.kill("SIGINT");
+    const deadline = performance.now() + PATIENCE_MS;
+    while (catches(tracer.pid, constants.signals.SIGINT) && performance.now() < deadline)
+      await Bun.sleep(20);
+    expect(await tracer.stop("SIGINT")).toBe(128 + constants.signals.SIGINT);
+    expect(await leftOf(holdings)).toEqual([]);
+  } finally {
+    process.kill(Number(pid));
+  }
+});
 
 test("started by nohup, it outlives its terminal", async () => {
   // What nohup(1) does, without its words about where the output goes.
@@ -126,6 +143,11 @@ test.each(modes)(
 );
 
 // --- internal ---
+
+function catches(pid: number, signal: number): boolean {
+  const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+  return ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
 
 function offsetsOf(mode: Mode): string {
   return join(directory, mode);

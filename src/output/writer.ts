@@ -29,8 +29,11 @@ export interface LineWriter {
 /** Writes some of the bytes and says how many, at once or later; fails with an error that has a `code`. */
 export type WriteSome = (bytes: Uint8Array) => number | Promise<number>;
 
-/** A reader this far behind has stopped reading; about 30,000 events. */
-const LIMIT_BYTES = 8 << 20;
+/**
+ * A reader this far behind has stopped reading; about 100,000 events. What the kernel's rings hold at once, after the
+ * tracer itself stood still, fits: no reader can take anything while that is drained.
+ */
+const LIMIT_BYTES = 32 << 20;
 /** How long to wait for a non-blocking stdout that is full. */
 const RETRY_MS = 10;
 /** What a pipe holds. A write that blocks tells only at its end what it delivered, so a larger one would tell less. */
@@ -45,7 +48,7 @@ export function createWriter(
   const queued: Piece[] = [];
   const own = new Lines();
   let queuedBytes = 0;
-  let inFlight: Pick<Piece, "bytes" | "aside"> = { bytes: new Uint8Array(), aside: true };
+  let inFlight: Pick<Piece, "bytes" | "count"> = { bytes: new Uint8Array(), count: 0 };
   let running: Promise<void> | null = null;
   /** Between the beginning and the end of run(). */
   let busy = false;
@@ -62,9 +65,9 @@ export function createWriter(
     const ended = state.closed || state.failure !== null;
     const { bytes, done } = lines.take(running !== null && !ended && queuedBytes < limitBytes);
     const fitting = ended ? 0 : fittingBytes(bytes, limitBytes - queuedBytes);
-    if (fitting === 0) done();
-    else queued.push({ bytes: bytes.subarray(0, fitting), done, aside: false });
     const taken = fitting === bytes.length ? count : countLines(bytes.subarray(0, fitting));
+    if (taken === 0) done();
+    else queued.push({ bytes: bytes.subarray(0, fitting), done, count: taken });
     if (!ended) state.dropped += BigInt(count - taken);
     queuedBytes += fitting;
     if (taken > 0) start();
@@ -75,7 +78,7 @@ export function createWriter(
     const bytes = Buffer.from(`${line}\n`);
     if (state.closed || state.failure !== null || queuedBytes + bytes.length > limitBytes)
       return false;
-    queued.push({ bytes, done() {}, aside: true });
+    queued.push({ bytes, done() {}, count: 0 });
     queuedBytes += bytes.length;
     start();
     return true;
@@ -92,7 +95,7 @@ export function createWriter(
   async function run(): Promise<void> {
     try {
       for (let next = queued.shift(); next !== undefined; next = queued.shift()) {
-        inFlight = { bytes: next.bytes, aside: next.aside };
+        inFlight = { bytes: next.bytes, count: next.count };
         while (inFlight.bytes.length > 0) {
           const some = writeOnce(inFlight.bytes, writeSome);
           const written = typeof some === "number" ? some : await some;
@@ -122,9 +125,8 @@ export function createWriter(
       return state.dropped;
     },
     get pending() {
-      return [inFlight, ...queued]
-        .filter(({ aside }) => !aside)
-        .reduce((sum, { bytes }) => sum + countLines(bytes), 0);
+      const begun = inFlight.count === 0 ? 0 : countLines(inFlight.bytes);
+      return queued.reduce((sum, { count }) => sum + count, begun);
     },
     get closed() {
       return state.closed;
@@ -137,8 +139,8 @@ export function createWriter(
 
 /** Lines that are written in one go. */
 interface Piece extends Taken {
-  /** They are no events. */
-  aside: boolean;
+  /** How many of them are events. */
+  count: number;
 }
 
 /** For output that is one piece (help, tables). A reader that went away early is no failure. */
@@ -173,7 +175,7 @@ function fittingBytes(bytes: Uint8Array, room: number): number {
   return room < 1 ? 0 : bytes.lastIndexOf(LINE_FEED, room - 1) + 1;
 }
 
-/** Of megabytes at each poll, behind a reader that stands still. */
+/** Of a megabyte at each poll, behind a reader that stands still. */
 function countLines(bytes: Uint8Array): number {
   let count = 0;
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;

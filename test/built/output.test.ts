@@ -57,7 +57,11 @@ function collect(stream: ReadableStream<Uint8Array> | null) {
   })();
   const until = (has: (text: string) => boolean) =>
     new Promise<void>((resolve, reject) => {
-      look = () => has(text) && resolve();
+      look = () => {
+        if (!has(text)) return;
+        look = () => {};
+        resolve();
+      };
       look();
       void all.then(() => reject(new Error(`it ended before what was awaited: ${text}`)));
     });

@@ -16,6 +16,15 @@ export const attachFlag = {
 
 export const saveFlag = { type: "string", valueHint: "FILE" } as const;
 
+/** The name of a file to be written: of other tools "-" is stdout, and here it would become a file of that name. */
+export function namedFile(
+  file: string,
+  { flag, command, instead }: { flag: string; command: string; instead: string },
+): string {
+  if (file !== "-") return file;
+  throw new UsageError(`flag --${flag}: "-" is no file`, { command, suggestion: instead });
+}
+
 export type AttachMode = "auto" | "kprobe" | "tracepoint";
 
 /** citty gives a string; strict.ts has already compared it with the options above. */

@@ -8,7 +8,7 @@ import { log } from "../log.ts";
 import { reportText, verifyJson, verifyText } from "../output/report.ts";
 import { print } from "../output/writer.ts";
 import { command, group } from "./command.ts";
-import { attachFlag, attachMode, debugFlag, saveFlag } from "./flags.ts";
+import { attachFlag, attachMode, debugFlag, namedFile, saveFlag } from "./flags.ts";
 
 const path = "tracer-bpf offsets";
 
@@ -22,14 +22,15 @@ const guess = command({
     debug: debugFlag,
   },
   async run(args) {
+    const file = fileToSave(args.save, `${path} guess`, "--json");
     const { guessOffsets } = await import("../guess/run.ts");
     const report = await guessOffsets({
       attach: attachMode(args.attach),
     });
     await print(args.json === true ? encodeReport(report) : reportText(report));
-    if (args.save !== undefined) {
-      await saveOffsets(args.save, report);
-      log.info(`saved to ${args.save}`);
+    if (file !== undefined) {
+      await saveOffsets(file, report);
+      log.info(`saved to ${file}`);
     }
     return warnOfFailures(report) ? exitCodes.failure : exitCodes.done;
   },
@@ -92,12 +93,13 @@ const snapshot = command({
     debug: debugFlag,
   },
   async run(args) {
+    const file = fileToSave(args.save, `${path} snapshot`, "--save snapshot.bin");
     const { takeSnapshot } = await import("../guess/run.ts");
     const bytes = await takeSnapshot({
       attach: attachMode(args.attach),
     });
-    await writePrivate(args.save, bytes);
-    log.info(`saved ${bytes.length} bytes to ${args.save}`);
+    await writePrivate(file, bytes);
+    log.info(`saved ${bytes.length} bytes to ${file}`);
   },
 });
 
@@ -106,6 +108,12 @@ export const offsetsCommand = group(
   { guess, verify, show, snapshot },
   [`${path} guess`, `${path} verify`],
 );
+
+/** Checked before the guess, which takes a while. */
+const fileToSave = <T extends string | undefined>(file: T, command: string, instead: string): T => {
+  if (file !== undefined) namedFile(file, { flag: "save", command, instead });
+  return file;
+};
 
 /** Not knowing one of these is no fault: the kernel has no such field, or the attach mode cannot reach it. */
 const excused: readonly FieldReport["status"][] = ["not-applicable", "kprobe-only"];

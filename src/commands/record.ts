@@ -3,9 +3,9 @@
 import { release } from "node:os";
 import { version } from "../../package.json";
 import type { ClockPair } from "../conn/clock.ts";
-import { UsageError } from "../errors.ts";
 import { openRecorder, type Recorder } from "../recording/recorder.ts";
 import type { Trace } from "../trace/trace.ts";
+import { namedFile } from "./flags.ts";
 
 export const recordFlag = {
   type: "string",
@@ -15,12 +15,8 @@ export const recordFlag = {
 
 /** Checked before anything is opened; `null`: no recording is wanted. */
 export function recordFile(file: string | undefined, command: string): string | null {
-  if (file !== "-") return file ?? null;
-  throw new UsageError(`flag --record: "-" is no file`, {
-    command,
-    why: "stdout is for the lines that people and programs read",
-    suggestion: "--record FILE, and --json for stdout",
-  });
+  const instead = "--record FILE, and --json for stdout";
+  return file === undefined ? null : namedFile(file, { flag: "record", command, instead });
 }
 
 /** Throws a Failure if the file cannot be had. */

@@ -1,12 +1,13 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
 import { readFileSync, writeSync } from "node:fs";
+import { UnsupportedError } from "../errors.ts";
 
 const MFD_CLOEXEC = 1;
 
 /**
  * Loads a library from memory: Bun would extract an embedded one to TMPDIR, leave it there, and
  * fail where that is mounted noexec or missing. Its way is kept for hosts without memfd_create
- * (before 3.17), without /proc, or with vm.memfd_noexec=2.
+ * (before 3.17), without /proc, or with vm.memfd_noexec=2. Throws an UnsupportedError where both are in vain.
  */
 export function dlopenFromMemory<T extends Record<string, FFIFunction>>(
   path: string,
@@ -18,7 +19,11 @@ export function dlopenFromMemory<T extends Record<string, FFIFunction>>(
     try {
       return dlopen(path, symbols);
     } catch (onDisk) {
-      throw new AggregateError([inMemory, onDisk], `${path} cannot be loaded: ${String(onDisk)}`);
+      throw new UnsupportedError("a place to load the native library from", {
+        why: `memory: ${messageOf(inMemory)}; a file in TMPDIR: ${messageOf(onDisk)}`,
+        hint: "TMPDIR=DIRECTORY, one that is writable and not mounted noexec; or sysctl vm.memfd_noexec=1, and no limit by ulimit -f",
+        cause: inMemory,
+      });
     }
   }
 }
@@ -38,3 +43,6 @@ function fromMemfd<T extends Record<string, FFIFunction>>(path: string, symbols:
     libc.symbols.close(fd);
   }
 }
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

@@ -36,6 +36,7 @@ const places = [
   { name: "stdin-closed", each: false },
   { name: "little-locked-memory", each: false },
   { name: "no-capset", each: false },
+  { name: "no-memfd", each: false },
 ];
 
 describe.each(modes)("trace --attach %s", (mode) => {
@@ -81,6 +82,16 @@ describe.each(modes.slice(0, 1))("trace --attach %s", (mode) => {
     const args = ["trace", "--attach", mode, "--duration", "1s"];
     const { exitCode, stderr } = await run(args, place("descriptors 24"));
     expect(stderr).toMatch(/EMFILE[^]*try: ulimit -n/);
+    expect(exitCode).toBe(3);
+  });
+
+  test("no place to load the native library from: it says what would be one", async () => {
+    const elsewhere = [Bun.which("env")!, "TMPDIR=/proc"];
+    const args = ["trace", "--attach", mode, "--duration", "1s"];
+    const { exitCode, stderr } = await run(args, [...place("no-memfd"), ...elsewhere]);
+    expect(stderr).toMatch(
+      /^error: a place to load the native library from: not available on this host\n {2}because: memory: memfd_create failed; a file in TMPDIR: .*\n {2}try: TMPDIR=DIRECTORY/,
+    );
     expect(exitCode).toBe(3);
   });
 

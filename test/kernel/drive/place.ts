@@ -137,6 +137,12 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become(command);
   },
 
+  /** As with vm.memfd_noexec=2: no file in memory. */
+  "no-memfd": (command) => {
+    refuseCall(process.arch === "arm64" ? 279 : 319);
+    become(command);
+  },
+
   /** `docker run --pid=host`: the host's processes, a network without anything in it. */
   "container-with-host-pids": (command) => {
     check(libc.unshare(k.CLONE_NEWNS | k.CLONE_NEWNET), "unshare");

@@ -154,6 +154,17 @@ const causes: readonly Cause[] = [
       }),
   },
   {
+    // The same where securityfs is not mounted: nothing else takes this helper from a program.
+    fits: (facts) =>
+      facts.lockdown === null &&
+      /(unknown func|cannot use helper) bpf_probe_read\b/.test(facts.log),
+    explain: (facts) =>
+      new UnsupportedError("reading kernel memory from BPF", {
+        why: `Linux ${facts.kernel} refuses it (bpf_probe_read), as it does in lockdown mode "confidentiality"`,
+        hint: 'boot with lockdown=integrity, or without lockdown; "integrity" does not stop the tracer',
+      }),
+  },
+  {
     fits: (_, errno) => errno === "ENOSYS",
     explain: (facts) =>
       new UnsupportedError("BPF", {

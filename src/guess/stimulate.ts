@@ -53,6 +53,7 @@ const scenes: Scene[] = [
   { name: "own buffers", kind: "v4", act: (p) => (exchange(p, 41, 47), ownBuffers(p)) },
   { name: "unread", kind: "v4", peek: true, act: (p) => (exchange(p, 211, 97), unread(p)) },
   { name: "unacknowledged", kind: "v4", act: (p) => (exchange(p, 61, 89), unacknowledged(p)) },
+  { name: "sacked", kind: "v4", act: (p) => (exchange(p, 101, 103), sacked(p)) },
   { name: "own port", kind: "v4", ownPort: true, act: (p) => (exchange(p, 83, 109), ownPort(p)) },
   { name: "urgent", kind: "v4", act: (p) => (exchange(p, 59, 73), urgent(p)) },
   { name: "retransmitted", kind: "v4", act: (p) => retransmit(p, 1) },
@@ -144,11 +145,15 @@ function ownPort({ client }: Pair): Partial<SockTruth> {
   return { sk_userlocks: SNDBUF | BINDADDR | BINDPORT };
 }
 
-/** copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. */
+/**
+ * copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. Where the MTU makes several
+ * segments of the first bytes, these are acknowledged at once, and the last ones are not.
+ */
 function unread({ client, server }: Pair): Partial<SockTruth> {
   libc.setsockoptInt(client, SOL_TCP, TCP_QUICKACK, 0);
   sendBytes(server, 307);
   receiveBytes(client, 101);
+  sendBytes(server, 31);
   return { sk_flags: 0 };
 }
 
@@ -165,6 +170,19 @@ function unacknowledged({ client, server }: Pair): Partial<SockTruth> {
   sendBytes(server, 107);
   receiveBytes(client, 107);
   sendBytes(client, 71, MSG_MORE);
+  return {};
+}
+
+/**
+ * What came last (rack.end_seq) lies beyond snd_una, as what stands between them was lost, and is when it is repeated.
+ * Otherwise only a segment that is repeated alone shows it, and a timer repeats several as one.
+ */
+function sacked({ client, server }: Pair): Partial<SockTruth> {
+  dropArriving(server);
+  sendBytes(client, 113);
+  stopDropping(server);
+  sendBytes(client, 127);
+  dropArriving(server);
   return {};
 }
 

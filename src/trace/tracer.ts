@@ -240,7 +240,7 @@ async function offsetsFor(
   }
   const forbidden = guessForbidden(capabilities());
   if (forbidden !== null) throw forbidden;
-  const report = guessOn(host);
+  const report = guessOn(host, (mode, why) => notes.push(notUsed(mode, why)));
   return { report, how: `offsets guessed in ${Math.round(report.ms)} ms` };
 }
 
@@ -258,11 +258,14 @@ function openFirst(
       return { ...openChecked(host, report, made, filter, mode, notes), mode };
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
-      notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
+      notes.push(notUsed(mode, error));
     }
   }
   throw new RangeError("a host without a way to attach");
 }
+
+const notUsed = (mode: AttachMode, { message, why }: Failure): string =>
+  `${mode}s are not used: ${message} (${why ?? "no reason given"})`;
 
 /** Attaches at each place where accept can be seen until one does see it. */
 function openChecked(

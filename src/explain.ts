@@ -227,6 +227,15 @@ const causes: readonly Cause[] = [
       new VerifierError(facts.subject ?? "of the tracer", facts.log, { kernel: facts.kernel }),
   },
   {
+    // The verifier has something to say of every program that it looks at.
+    fits: (facts, errno) => errno === "EINVAL" && /program load failed/.test(facts.log),
+    explain: (facts) =>
+      new UnsupportedError("BPF programs that trace", {
+        why: `Linux ${facts.kernel} refuses them unseen (EINVAL), as a kernel without CONFIG_BPF_EVENTS does`,
+        hint: "a kernel with CONFIG_BPF_EVENTS, which takes CONFIG_PERF_EVENTS and CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS; distribution kernels have it",
+      }),
+  },
+  {
     fits: (_, errno) => isRefusal(errno),
     explain: (facts, errno) =>
       new PrivilegeError("permission to use BPF and perf events", {

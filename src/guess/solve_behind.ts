@@ -21,6 +21,8 @@ interface PairRule {
   innerBelow: number;
   /** Why the lowest pair is the right one. */
   lowest?: string;
+  /** Why this kernel has neither; null: it has. */
+  absent?: (sample: SockSample) => string | null;
 }
 
 // To add a field behind a pointer: a row here, its name in enum offset.
@@ -32,6 +34,7 @@ const rules: PairRule[] = [
     expect: (s) => BigInt(s.truth.netns),
     pointerBelow: 192,
     innerBelow: 1024,
+    absent: (s) => (s.truth.netns === 0 ? "no network namespaces in this kernel" : null),
   },
   {
     pointer: ["sk_socket", "sock"],
@@ -53,6 +56,10 @@ export function solveBehind(samples: SockSample[], placed: Placed): FieldReport[
 // --- internal ---
 
 function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): FieldReport[] {
+  const [first] = samples;
+  const absent = first && rule.absent?.(first);
+  if (absent != null)
+    return [rule.pointer, rule.inner].map((field) => without(...field, "not-applicable", absent));
   let pairs: Pair[] | undefined;
   for (const sample of samples) {
     const found = pairsIn(rule, sample, placed);

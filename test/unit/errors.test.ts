@@ -124,6 +124,15 @@ describe("why the kernel refused", () => {
       /lockdown mode "confidentiality"[^]*integrity/,
     ],
     [
+      "a kernel without programs of that kind",
+      {
+        errno: EINVAL,
+        log: "libbpf: prog 'on_close': BPF program load failed: Invalid argument\nlibbpf: failed to load object 'trace'",
+      },
+      "UnsupportedError",
+      /CONFIG_BPF_EVENTS/,
+    ],
+    [
       "lockdown in confidentiality mode, for an ordinary user",
       { euid: 1000, lockdown: "none integrity [confidentiality]" },
       "UnsupportedError",

@@ -4,8 +4,8 @@ import { uname } from "../../../src/kernel/libc.ts";
 
 export type Mode = "kprobe" | "tracepoint";
 
-/** CONFIG_KPROBES puts register_kprobe into the symbol table. */
-const hasKprobes = / register_kprobe$/m.test(readFileSync("/proc/kallsyms", "latin1"));
+/** CONFIG_KPROBE_EVENTS puts kprobe_dispatcher into the symbol table. */
+const hasKprobes = / kprobe_dispatcher$/m.test(readFileSync("/proc/kallsyms", "latin1"));
 
 /** BPF_PROG_TEST_RUN of raw tracepoints came with 5.10; the tracepoints themselves are older. */
 const hasTracepoints = linuxAtLeast(5, 10);

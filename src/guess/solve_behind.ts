@@ -1,4 +1,5 @@
 /** Fields two levels deep: a pointer in the sock, and a known value behind it. Pure. */
+import { SOCK_COMMON } from "./fields.ts";
 import { judge, without, viewOf, type Placed } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";
@@ -25,6 +26,9 @@ interface PairRule {
   absent?: (sample: SockSample) => string | null;
 }
 
+/** No struct net is as long. */
+export const NET_BYTES = 8192;
+
 // To add a field behind a pointer: a row here, its name in enum offset.
 const rules: PairRule[] = [
   {
@@ -32,8 +36,8 @@ const rules: PairRule[] = [
     inner: ["net_ns_inum", "net"],
     width: 4,
     expect: (s) => BigInt(s.truth.netns),
-    pointerBelow: 192,
-    innerBelow: 1024,
+    pointerBelow: SOCK_COMMON,
+    innerBelow: NET_BYTES,
     absent: (s) => (s.truth.netns === 0 ? "no network namespaces in this kernel" : null),
   },
   {

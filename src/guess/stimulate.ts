@@ -21,6 +21,8 @@ import { abort, openPair, receiveBytes, sendBytes, type Kind, type Pair } from "
 import { measure, tcpInfo } from "./measure.ts";
 import type { Sampler } from "./sampler.ts";
 import type { SockSample, SockTruth } from "./snapshot.ts";
+import { SOCK_COMMON } from "./fields.ts";
+import { NET_BYTES } from "./solve_behind.ts";
 import { KERNEL_CEILING, kernelFloor } from "./window.ts";
 
 interface Scene {
@@ -98,12 +100,15 @@ function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null 
   using _ = pair;
   const known = scene.act(pair);
   const { bytes, truth } = measure(sampler, pair, sk, netns);
-  const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes) : [];
+  const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes, netns) : [];
   return { name: scene.name, sk, bytes, truth: { ...usual, ...truth, ...known }, behind };
 }
 
-/** What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. */
-function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array) {
+/**
+ * What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. Where
+ * structs are laid out at random, ns.inum can stand anywhere in a struct net, so more of it is looked at.
+ */
+function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array, netns: number) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const floor = kernelFloor(sk);
   const behind: SockSample["behind"] = [];
@@ -113,7 +118,28 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array)
     const peeked = sampler.peek(fd, address);
     if (peeked.length > 0) behind.push({ offset, bytes: peeked });
   }
+  const nets = behind.filter(({ offset }) => offset < SOCK_COMMON);
+  if (netns === 0 || nets.some((found) => holdsWord(found.bytes, netns))) return behind;
+  for (const net of nets)
+    net.bytes = peekUpTo(sampler, fd, view.getBigUint64(net.offset, true), NET_BYTES);
   return behind;
+}
+
+function holdsWord(bytes: Uint8Array, word: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + 4 <= bytes.length; at += 4)
+    if (view.getUint32(at, true) === word) return true;
+  return false;
+}
+
+function peekUpTo(sampler: Sampler, fd: number, address: bigint, length: number): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < length; at += pieces.at(-1)!.length) {
+    const piece = sampler.peek(fd, address + BigInt(at));
+    if (piece.length === 0) break;
+    pieces.push(piece);
+  }
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 function exchange(pair: Pair, there: number, back: number): void {

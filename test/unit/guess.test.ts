@@ -109,6 +109,16 @@ describe("a snapshot with something wrong in it", () => {
     );
   });
 
+  test("the namespace is found wherever in its struct it stands, as where that is laid out at random", () => {
+    const snapshot = snapshotOf(kernel);
+    for (const { truth, behind } of snapshot.socks)
+      for (const found of behind.filter(({ offset }) => offset === btfOf(kernel)["skc_net"])) {
+        found.bytes = new Uint8Array(6144);
+        new DataView(found.bytes.buffer).setUint32(5000, truth.netns, true);
+      }
+    expect(fieldOf(snapshot, "net_ns_inum")).toMatchObject({ status: "found", offset: 5000 });
+  });
+
   test("where a timer repeats what was lost, the end of what came last is not taken for snd_una", () => {
     const snapshot = snapshotOf("6.12");
     // Their segments, repeated one by one, show it as well.

@@ -49,7 +49,6 @@ inline_always void read_attempt_v6(const struct attempt *attempt, struct conn_tu
  */
 inline_always int read_attempt(const struct attempt *attempt, struct conn_tuple *tup)
 {
-	u64 net = skc_net(attempt->sk);
 	u16 family = 0, port = 0;
 	u32 address = 0;
 
@@ -58,8 +57,7 @@ inline_always int read_attempt(const struct attempt *attempt, struct conn_tuple 
 	tup->dport = from_be16(port);
 	tup->sport = skc_num(attempt->sk);
 	tup->metadata = METADATA_TCP;
-	if (net)
-		tup->netns = net_ns_inum(net);
+	tup->netns = netns_of(skc_net(attempt->sk));
 	if (family == AF_INET6 && attempt->length >= SOCKADDR_IN6_SIZE) {
 		read_attempt_v6(attempt, tup);
 		return 1;

@@ -68,8 +68,7 @@ inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
 	struct sock_start start = {};
 
 	read_start(sk, &start);
-	if (start.skc_net)
-		tup->netns = net_ns_inum(start.skc_net);
+	tup->netns = netns_of(start.skc_net);
 	return take_ends(sk, &start, tup);
 }
 

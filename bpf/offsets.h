@@ -53,6 +53,12 @@ ACCESSOR(skc_state, u8, OFFSET_SKC_STATE)
 ACCESSOR(skc_net, u64, OFFSET_SKC_NET)
 ACCESSOR(net_ns_inum, u32, OFFSET_NET_NS_INUM) /* of a struct net: ns.inum */
 
+/* Of what skc_net points to; 0 on a kernel without network namespaces, whose struct sock_common has no skc_net. */
+inline_always u32 netns_of(u64 net)
+{
+	return constant(OFFSET_SKC_NET) && net ? net_ns_inum(net) : 0;
+}
+
 /* struct inet_sock: keeps the local port when skc_num is given back at the end */
 ACCESSOR(inet_sport, u16, OFFSET_INET_SPORT) /* network order */
 

@@ -76,15 +76,13 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 {
 	struct event *event = &flow->event;
 	struct conn_stats *stats = &event->conn.conn_stats;
-	u64 net = skc_net(d->sk);
 
 	__builtin_memset(flow, 0, sizeof(*flow));
 	event->sk = d->sk;
 	event->kind = EVENT_UDP_OPEN;
 	event->flags = bound_by_program(d->sk);
 	event->conn.tup = d->tup;
-	if (net)
-		event->conn.tup.netns = net_ns_inum(net);
+	event->conn.tup.netns = netns_of(skc_net(d->sk));
 	own_by_current(event);
 	stats->timestamp = bpf_ktime_get_ns();
 	stats->duration = stats->timestamp;

@@ -154,6 +154,17 @@ const causes: readonly Cause[] = [
       }),
   },
   {
+    // The same where securityfs is not mounted: nothing else takes this helper from a program.
+    fits: (facts) =>
+      facts.lockdown === null &&
+      /(unknown func|cannot use helper) bpf_probe_read\b/.test(facts.log),
+    explain: (facts) =>
+      new UnsupportedError("reading kernel memory from BPF", {
+        why: `Linux ${facts.kernel} refuses it (bpf_probe_read), as it does in lockdown mode "confidentiality"`,
+        hint: 'boot with lockdown=integrity, or without lockdown; "integrity" does not stop the tracer',
+      }),
+  },
+  {
     fits: (_, errno) => errno === "ENOSYS",
     explain: (facts) =>
       new UnsupportedError("BPF", {
@@ -214,6 +225,15 @@ const causes: readonly Cause[] = [
     fits: (facts) => facts.step !== "map" && facts.step !== "attach" && hasVerdict(facts.log),
     explain: (facts) =>
       new VerifierError(facts.subject ?? "of the tracer", facts.log, { kernel: facts.kernel }),
+  },
+  {
+    // The verifier has something to say of every program that it looks at.
+    fits: (facts, errno) => errno === "EINVAL" && /program load failed/.test(facts.log),
+    explain: (facts) =>
+      new UnsupportedError("BPF programs that trace", {
+        why: `Linux ${facts.kernel} refuses them unseen (EINVAL), as a kernel without CONFIG_BPF_EVENTS does`,
+        hint: "a kernel with CONFIG_BPF_EVENTS, which takes CONFIG_PERF_EVENTS and CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS; distribution kernels have it",
+      }),
   },
   {
     fits: (_, errno) => isRefusal(errno),

@@ -11,6 +11,8 @@ export interface HostFacts {
   file: { path: string; setid: boolean; capabilities: boolean };
   /** The text of /sys/kernel/security/lockdown, null where there is none. */
   lockdown: string | null;
+  /** securityfs, which the text is in, is mounted. */
+  securityfs: boolean;
   /** What bpf(2) answered to a map of one entry: 0, or a positive errno. */
   bpf: number;
   /** How kprobes can be had. */

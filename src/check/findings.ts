@@ -113,7 +113,9 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     );
   },
 
-  lockdown({ lockdown }) {
+  lockdown({ lockdown, securityfs }) {
+    if (lockdown === null && !securityfs)
+      return ok("not known, as securityfs is not mounted; the trial below tells");
     const mode = lockdownMode(lockdown);
     if (mode !== "confidentiality")
       return ok(

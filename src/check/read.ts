@@ -25,6 +25,7 @@ export function readFacts(): HostFacts {
     capabilities: capabilities() ?? 0n,
     file: readFile(),
     lockdown: lockdownText(),
+    securityfs: mounts.some(({ type }) => type === "securityfs"),
     ...offeredBy(openShim(), release),
     tracefs: tracefsIn(mounts),
     btf: exists("/sys/kernel/btf/vmlinux"),

@@ -29,7 +29,7 @@ export interface SockField {
 }
 
 /** struct sock_common is 136 bytes on 4.4 and grows by a few; it is the first member of struct sock. */
-const SOCK_COMMON = 192;
+export const SOCK_COMMON = 192;
 
 const be16 = (port: number | undefined) =>
   port === undefined ? undefined : ((port & 0xff) << 8) | (port >> 8);

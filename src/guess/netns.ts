@@ -1,5 +1,5 @@
 /** Where the guess makes its connections: here, or, if loopback does not work here, in a namespace of its own. */
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import {
   AF_INET6,
   CLONE_NEWNET,
@@ -8,10 +8,11 @@ import {
   SOCK_STREAM,
 } from "../kernel/constants.ts";
 import * as libc from "../kernel/libc.ts";
+import { OWN_NETNS, ownNetns } from "../kernel/namespaces.ts";
 import { check, LoopbackError, openPair } from "./loopback.ts";
 
 export interface Place {
-  /** Inode number of the network namespace the connections are made in. */
+  /** Inode number of the network namespace the connections are made in; 0: this kernel has none (CONFIG_NET_NS). */
   netns: number;
   /** Why IPv6 sockets cannot be had in it, or null. */
   no_ipv6: string | null;
@@ -24,7 +25,8 @@ export interface Place {
 export function withLoopback<T>(work: (place: Place) => T): T {
   const broken = tryLoopback();
   if (broken === null) return work(here());
-  const home = openSync("/proc/thread-self/ns/net", "r");
+  if (ownNetns() === 0) throw broken;
+  const home = openSync(OWN_NETNS, "r");
   try {
     if (libc.unshare(CLONE_NEWNET) < 0) throw broken;
     try {
@@ -52,10 +54,7 @@ function tryLoopback(): LoopbackError | null {
   }
 }
 
-/** The calling thread's namespace: /proc/self would be the first thread's. */
-function here(): Place {
-  return { netns: statSync("/proc/thread-self/ns/net").ino, no_ipv6: ipv6Missing() };
-}
+const here = (): Place => ({ netns: ownNetns(), no_ipv6: ipv6Missing() });
 
 /** Only a kernel without IPv6 sockets has none to show; whatever else stops ours leaves those of others. */
 function ipv6Missing(): string | null {

@@ -40,9 +40,10 @@ export async function takeSnapshot(options: GuessOptions): Promise<Uint8Array> {
   return encodeSnapshot(sample(openHost(options.attach)).snapshot);
 }
 
-export function guessOn(host: Host): GuessReport {
+/** `refused` is told why each way to attach that was tried before did not do. */
+export function guessOn(host: Host, refused: Refused = () => {}): GuessReport {
   const begun = performance.now();
-  const { snapshot, fields } = sample(host);
+  const { snapshot, fields } = sample(host, refused);
   const ms = performance.now() - begun;
   return { kernel: host.kernel, attach: snapshot.attach, ms, fields };
 }
@@ -59,7 +60,7 @@ export function asFailure(error: unknown): unknown {
   if (error instanceof SamplerDeaf) {
     return new Failure("the probes: attached, but they do not fire", {
       why: error.message,
-      hint: "see /sys/kernel/debug/kprobes/enabled; or try --attach tracepoint",
+      hint: "see whether /sys/kernel/debug/kprobes/enabled or sysctl kernel.ftrace_enabled is 0; or try --attach tracepoint",
       cause: error,
     });
   }
@@ -68,13 +69,15 @@ export function asFailure(error: unknown): unknown {
 
 // --- internal ---
 
+type Refused = (mode: AttachMode, why: Failure) => void;
+
 interface Sampled {
   snapshot: Snapshot;
   fields: FieldReport[];
 }
 
 /** Tries the host's ways to attach in turn: kprobes can be compiled in and yet switched off. */
-function sample(host: Host): Sampled {
+function sample(host: Host, refused: Refused = () => {}): Sampled {
   let first: unknown;
   for (const mode of host.modes) {
     try {
@@ -82,6 +85,7 @@ function sample(host: Host): Sampled {
     } catch (error) {
       first ??= error;
       if (!(error instanceof KernelError) && !(error instanceof SamplerDeaf)) break;
+      refused(mode, asFailure(error) as Failure);
     }
   }
   throw asFailure(first);

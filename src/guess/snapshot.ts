@@ -6,6 +6,7 @@ import { checkSnapshot } from "./snapshot_format.ts";
 export interface SockTruth {
   family: number;
   state: number;
+  /** 0: this kernel has no network namespaces. */
   netns: number;
   /** Inode of the socket's file. */
   ino: number;

@@ -1,4 +1,5 @@
 /** Fields two levels deep: a pointer in the sock, and a known value behind it. Pure. */
+import { SOCK_COMMON } from "./fields.ts";
 import { judge, without, viewOf, type Placed } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";
@@ -21,7 +22,12 @@ interface PairRule {
   innerBelow: number;
   /** Why the lowest pair is the right one. */
   lowest?: string;
+  /** Why this kernel has neither; null: it has. */
+  absent?: (sample: SockSample) => string | null;
 }
+
+/** No struct net is as long. */
+export const NET_BYTES = 8192;
 
 // To add a field behind a pointer: a row here, its name in enum offset.
 const rules: PairRule[] = [
@@ -30,8 +36,9 @@ const rules: PairRule[] = [
     inner: ["net_ns_inum", "net"],
     width: 4,
     expect: (s) => BigInt(s.truth.netns),
-    pointerBelow: 192,
-    innerBelow: 1024,
+    pointerBelow: SOCK_COMMON,
+    innerBelow: NET_BYTES,
+    absent: (s) => (s.truth.netns === 0 ? "no network namespaces in this kernel" : null),
   },
   {
     pointer: ["sk_socket", "sock"],
@@ -53,6 +60,10 @@ export function solveBehind(samples: SockSample[], placed: Placed): FieldReport[
 // --- internal ---
 
 function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): FieldReport[] {
+  const [first] = samples;
+  const absent = first && rule.absent?.(first);
+  if (absent != null)
+    return [rule.pointer, rule.inner].map((field) => without(...field, "not-applicable", absent));
   let pairs: Pair[] | undefined;
   for (const sample of samples) {
     const found = pairsIn(rule, sample, placed);

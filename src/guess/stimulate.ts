@@ -29,6 +29,8 @@ import {
 import { measure, tcpInfo } from "./measure.ts";
 import type { Sampler } from "./sampler.ts";
 import type { SockSample, SockTruth } from "./snapshot.ts";
+import { SOCK_COMMON } from "./fields.ts";
+import { NET_BYTES } from "./solve_behind.ts";
 import { KERNEL_CEILING, kernelFloor } from "./window.ts";
 
 interface Scene {
@@ -61,6 +63,7 @@ const scenes: Scene[] = [
   { name: "own buffers", kind: "v4", act: (p) => (exchange(p, 41, 47), ownBuffers(p)) },
   { name: "unread", kind: "v4", peek: true, act: (p) => (exchange(p, 211, 97), unread(p)) },
   { name: "unacknowledged", kind: "v4", act: (p) => (exchange(p, 61, 89), unacknowledged(p)) },
+  { name: "sacked", kind: "v4", act: (p) => (exchange(p, 101, 103), sacked(p)) },
   { name: "own port", kind: "v4", ownPort: true, act: (p) => (exchange(p, 83, 109), ownPort(p)) },
   { name: "urgent", kind: "v4", act: (p) => (exchange(p, 59, 73), urgent(p)) },
   { name: "retransmitted", kind: "v4", act: (p) => retransmit(p, 1) },
@@ -105,12 +108,15 @@ function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null 
   using _ = pair;
   const known = scene.act(pair);
   const { bytes, truth } = measure(sampler, pair, sk, netns);
-  const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes) : [];
+  const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes, netns) : [];
   return { name: scene.name, sk, bytes, truth: { ...usual, ...truth, ...known }, behind };
 }
 
-/** What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. */
-function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array) {
+/**
+ * What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. Where
+ * structs are laid out at random, ns.inum can stand anywhere in a struct net, so more of it is looked at.
+ */
+function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array, netns: number) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const floor = kernelFloor(sk);
   const behind: SockSample["behind"] = [];
@@ -120,7 +126,28 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array)
     const peeked = sampler.peek(fd, address);
     if (peeked.length > 0) behind.push({ offset, bytes: peeked });
   }
+  const nets = behind.filter(({ offset }) => offset < SOCK_COMMON);
+  if (netns === 0 || nets.some((found) => holdsWord(found.bytes, netns))) return behind;
+  for (const net of nets)
+    net.bytes = peekUpTo(sampler, fd, view.getBigUint64(net.offset, true), NET_BYTES);
   return behind;
+}
+
+function holdsWord(bytes: Uint8Array, word: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + 4 <= bytes.length; at += 4)
+    if (view.getUint32(at, true) === word) return true;
+  return false;
+}
+
+function peekUpTo(sampler: Sampler, fd: number, address: bigint, length: number): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < length; at += pieces.at(-1)!.length) {
+    const piece = sampler.peek(fd, address + BigInt(at));
+    if (piece.length === 0) break;
+    pieces.push(piece);
+  }
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 function exchange(pair: Pair, there: number, back: number): void {
@@ -152,11 +179,15 @@ function ownPort({ client }: Pair): Partial<SockTruth> {
   return { sk_userlocks: SNDBUF | BINDADDR | BINDPORT };
 }
 
-/** copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. */
+/**
+ * copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. Where the MTU makes several
+ * segments of the first bytes, these are acknowledged at once, and the last ones are not.
+ */
 function unread({ client, server }: Pair): Partial<SockTruth> {
   libc.setsockoptInt(client, SOL_TCP, TCP_QUICKACK, 0);
   sendBytes(server, 307);
   receiveBytes(client, 101);
+  sendBytes(server, 31);
   return { sk_flags: 0 };
 }
 
@@ -173,6 +204,19 @@ function unacknowledged({ client, server }: Pair): Partial<SockTruth> {
   sendBytes(server, 107);
   receiveBytes(client, 107);
   sendBytes(client, 71, MSG_MORE);
+  return {};
+}
+
+/**
+ * What came last (rack.end_seq) lies beyond snd_una, as what stands between them was lost, and is when it is repeated.
+ * Otherwise only a segment that is repeated alone shows it, and a timer repeats several as one.
+ */
+function sacked({ client, server }: Pair): Partial<SockTruth> {
+  dropArriving(server);
+  sendBytes(client, 113);
+  stopDropping(server);
+  sendBytes(client, 127);
+  dropArriving(server);
   return {};
 }
 

@@ -21,7 +21,7 @@ export function guessTgid(host: Host): number {
   const found = offsets.length === 0 ? "nowhere" : `at ${offsets.join(", ")}`;
   throw new UnsupportedError("following a command", {
     why: `the kernel's tgid was found ${found} in the first ${samples[0]?.bytes.length ?? 0} bytes of task_struct`,
-    hint: "trace without `-- CMD`; report it with the kernel's version",
+    hint: "trace without `-- CMD`, as is to be done where structs are laid out at random (CONFIG_RANDSTRUCT); elsewhere report it with the kernel's version",
   });
 }
 

@@ -42,7 +42,7 @@ export function openHost(wanted: AttachMode | "auto"): Host {
   const testRun = hasTestRun(release);
   if (wanted !== "kprobe" && testRun) modes.push("tracepoint");
   if (modes.length === 0) {
-    if (wanted !== "tracepoint" && findSymbol("register_kprobe")) throw tracefsMissing(release);
+    if (wanted !== "tracepoint" && hasKprobeEvents()) throw tracefsMissing(release);
     throw wanted === "auto" ? noWayToAttach(release) : attachModeMissing(wanted, release);
   }
   const kernel = { release, version, machine };
@@ -57,7 +57,7 @@ export function offeredBy(shim: Shim, release: string) {
     bpf: shim.kernelBpf(),
     kprobes,
     /** The kernel has them, even if what they are reached by is missing. */
-    hasKprobes: kprobes !== null || findSymbol("register_kprobe") !== null,
+    hasKprobes: kprobes !== null || hasKprobeEvents(),
     tracepoints: hasTestRun(release),
   };
 }
@@ -89,6 +89,9 @@ export function textOf(path: string): string | null {
 }
 
 // --- internal ---
+
+/** CONFIG_KPROBE_EVENTS: CONFIG_KPROBES alone lets nobody outside of the kernel have any. */
+const hasKprobeEvents = (): boolean => findSymbol("kprobe_dispatcher") !== null;
 
 /** BPF_PROG_TEST_RUN of raw tracepoint programs, on which the tracepoint mode rests, came with 5.10. */
 function hasTestRun(release: string): boolean {

@@ -5,20 +5,25 @@ import * as libc from "./libc.ts";
 import { allPids } from "./owners.ts";
 
 export interface Namespace {
-  /** Its inode, as the kernel's ns.inum. */
+  /** Its inode, as the kernel's ns.inum; 0 on a kernel without them, where all sockets are in one place. */
   netns: number;
   /** A file that stands for it. */
   path: string;
 }
 
-const OWN = "/proc/thread-self/ns/net";
+/** The calling thread's: /proc/self would be the first thread's. A kernel without CONFIG_NET_NS has no such file. */
+export const OWN_NETNS = "/proc/thread-self/ns/net";
 /** Where `ip netns` keeps namespaces alive that may hold no process. */
 const NAMED = "/run/netns";
 
+/** Its inode, or 0. */
+export const ownNetns = (): number => statSync(OWN_NETNS, { throwIfNoEntry: false })?.ino ?? 0;
+
 /** The calling thread's first. One that is only kept by a file descriptor or a socket cannot be found. */
 export function networkNamespaces(): Namespace[] {
-  const own = statSync(OWN);
-  const found = new Map<number, string>([[own.ino, OWN]]);
+  const own = statSync(OWN_NETNS, { throwIfNoEntry: false });
+  if (own === undefined) return [{ netns: 0, path: OWN_NETNS }];
+  const found = new Map<number, string>([[own.ino, OWN_NETNS]]);
   const paths = [
     ...allPids().map((pid) => `/proc/${pid}/ns/net`),
     ...namesIn(NAMED).map((name) => `${NAMED}/${name}`),
@@ -37,8 +42,8 @@ export function networkNamespaces(): Namespace[] {
 
 /** Moves only the calling thread, for the time of `work`. `null`: the namespace has gone, or must not be entered. */
 export function inNamespace<T>({ path }: Namespace, work: () => T): T | null {
-  if (path === OWN) return work();
-  const home = openSync(OWN, "r");
+  if (path === OWN_NETNS) return work();
+  const home = openSync(OWN_NETNS, "r");
   try {
     if (!enter(path)) return null;
     try {

@@ -28,15 +28,19 @@ const REQUIRED = [
   "skc_num",
   "skc_family",
   "skc_state",
-  "skc_net",
-  "net_ns_inum",
   "sk_protocol",
   "inet_sport",
   "rcv_nxt",
 ] as const;
 /** The tracepoint mode has no probe in accept: it sees there whether somebody owns the socket. */
 const REQUIRED_BY_TRACEPOINTS = ["sk_socket", "socket_ino"] as const;
-const REQUIRED_BY_IPV6 = ["skc_v6_daddr", "skc_v6_rcv_saddr"] as const;
+/** Unless this kernel has no such thing: no IPv6, no network namespaces. */
+const REQUIRED_WHERE_THERE = [
+  "skc_net",
+  "net_ns_inum",
+  "skc_v6_daddr",
+  "skc_v6_rcv_saddr",
+] as const;
 
 /** Without these no UDP. */
 const REQUIRED_BY_UDP: Record<AttachMode, readonly string[]> = {
@@ -60,9 +64,11 @@ const FAILURE = ["sk_err"] as const;
 /** Throws a GuessError that names the first field without which tracing is refused. */
 export function requireFields(report: GuessReport, mode: AttachMode): void {
   const byName = index(report);
-  const ipv6 = REQUIRED_BY_IPV6.filter((name) => byName.get(name)?.status !== "not-applicable");
+  const there = REQUIRED_WHERE_THERE.filter(
+    (name) => byName.get(name)?.status !== "not-applicable",
+  );
   const more = mode === "tracepoint" ? REQUIRED_BY_TRACEPOINTS : [];
-  for (const name of [...REQUIRED, ...more, ...ipv6]) {
+  for (const name of [...REQUIRED, ...more, ...there]) {
     const field = byName.get(name);
     if (field?.status === "found") continue;
     throw new GuessError(name, field?.candidates ?? [], {
@@ -127,7 +133,7 @@ export function missingFields(report: GuessReport): FieldReport[] {
 
 // --- internal ---
 
-/** struct sock_start in bpf/offsets.h. A host without IPv6 does not read the last two. */
+/** struct sock_start in bpf/offsets.h. A host without IPv6 does not read the last two, one without namespaces no skc_net. */
 const USUAL_SOCK: Readonly<Record<string, number>> = {
   skc_daddr: 0,
   skc_rcv_saddr: 4,

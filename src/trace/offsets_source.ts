@@ -4,6 +4,7 @@ import { loadOffsets, matchesKernel } from "../guess/file.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { guessOn } from "../guess/run.ts";
 import { capabilities, type Host } from "../kernel/host.ts";
+import { notUsed } from "./notes.ts";
 import type { TraceOptions } from "./options.ts";
 
 /** `how` ends the description of the trace. What was given and cannot be used is told in `notes`. */
@@ -23,6 +24,6 @@ export async function offsetsFor(
   }
   const forbidden = guessForbidden(capabilities());
   if (forbidden !== null) throw forbidden;
-  const report = guessOn(host);
+  const report = guessOn(host, (mode, why) => notes.push(notUsed(mode, why)));
   return { report, how: `offsets guessed in ${Math.round(report.ms)} ms` };
 }

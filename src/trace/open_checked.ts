@@ -11,6 +11,7 @@ import { argsFromProc } from "./args.ts";
 import { attachTrace, type AttachedTrace, type Made } from "./attach.ts";
 import { drainer, type Drain } from "./drain.ts";
 import { wantsProtocol, type KernelFilter } from "./kernel_filter.ts";
+import { notUsed } from "./notes.ts";
 import { knownTotals, requireFields, type KnownFlowTotals } from "./offsets.ts";
 import { acceptPoints, type KprobePoint } from "./programs.ts";
 import { openRings, type OpenRings } from "./rings.ts";
@@ -57,7 +58,7 @@ export function openChecked(of: ToOpen): Checked {
       return openIn(mode, of);
     } catch (error) {
       if (i === modes.length - 1 || !(error instanceof Failure)) throw error;
-      notes.push(`${mode}s are not used: ${error.message} (${error.why ?? "no reason given"})`);
+      notes.push(notUsed(mode, error));
     }
   }
   throw new RangeError("a host without a way to attach");

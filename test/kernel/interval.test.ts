@@ -4,7 +4,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { expectConnection, expectListedClosed } from "./drive/expect.ts";
 import { expectFlows, tracesUdp, Udp } from "./drive/datagrams.ts";
-import { has, modes } from "./drive/modes.ts";
+import { has, lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Tracer, type Event } from "./drive/tracer.ts";
 
@@ -102,22 +102,25 @@ describe.each(modes)("trace --attach %s --interval 50ms", (mode) => {
     }
   });
 
-  test("a connection older than the trace goes on from its listed counts", async () => {
-    const { client, server, listener } = older;
-    for (let i = 0; i < 3; i++) {
-      peer.transfer(server, client, 503);
-      const line = await caughtUp(tracer, client);
-      expect(line.duration_us).toBeNull();
-      await caughtUp(tracer, server);
-    }
-    client.close();
-    server.close();
-    listener.close();
-    for (const end of [client, server]) {
-      await expectListedClosed(tracer, end);
-      expectInOrder(of(tracer, end));
-    }
-  });
+  test.skipIf(!lists(mode))(
+    "a connection older than the trace goes on from its listed counts",
+    async () => {
+      const { client, server, listener } = older;
+      for (let i = 0; i < 3; i++) {
+        peer.transfer(server, client, 503);
+        const line = await caughtUp(tracer, client);
+        expect(line.duration_us).toBeNull();
+        await caughtUp(tracer, server);
+      }
+      client.close();
+      server.close();
+      listener.close();
+      for (const end of [client, server]) {
+        await expectListedClosed(tracer, end);
+        expectInOrder(of(tracer, end));
+      }
+    },
+  );
 
   test("connections on the same sock one after the other are not mixed", async () => {
     const listener = new peer.Listener("127.0.0.1");

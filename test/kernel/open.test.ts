@@ -3,21 +3,18 @@
  * opened them must be right even where the listener is gone.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync } from "node:fs";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import type { Actor } from "./drive/actors.ts";
 import { expectConnection, expectListed, expectListedClosed } from "./drive/expect.ts";
-import { linuxAtLeast, modes } from "./drive/modes.ts";
+import { has, lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
-/** The walk of the tracepoint mode needs the kernel's types. */
-const hasBtf = existsSync("/sys/kernel/btf/vmlinux");
-const listing = modes.filter((mode) => mode === "kprobe" || hasBtf);
+const listing = modes.filter(lists);
 
 interface Older extends peer.Pair {
   listener: peer.Listener;
@@ -35,7 +32,7 @@ function older(family: peer.Family, there: number, back: number): Older {
 
 const ends = ({ client, server }: peer.Pair): peer.Peer[] => [client, server];
 
-test.skipIf(!linuxAtLeast(5, 10))("a kernel that can list is listed", () => {
+test.skipIf(!has.kprobe && !lists("tracepoint"))("a kernel that can list is listed", () => {
   expect(listing).not.toBeEmpty();
 });
 

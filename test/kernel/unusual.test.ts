@@ -8,7 +8,7 @@ import { sockaddr } from "../../src/kernel/sockaddr.ts";
 import { type Port, Attempt, silent } from "./drive/attempt.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { answerSyn, catchSyn, unreachable } from "./drive/icmp.ts";
-import { modes } from "./drive/modes.ts";
+import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 import type { Event } from "./drive/tracer.ts";
@@ -17,7 +17,6 @@ setDefaultTimeout(180_000);
 
 const IPPROTO_MPTCP = 262;
 const MPTCP_ENABLED = "/proc/sys/net/mptcp/enabled";
-const hasBtf = existsSync("/sys/kernel/btf/vmlinux");
 const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8").trim() === "1";
 
 describe.each(modes)("trace --attach %s", (mode) => {
@@ -65,7 +64,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 
   // The walk of the tracepoint mode needs the kernel's types.
-  test.skipIf(mode === "tracepoint" && !hasBtf)(
+  test.skipIf(!lists(mode))(
     "a connect that was under way before the trace, and is refused, is a failure; its process null or right",
     async () => {
       const { port, attempt, syn } = unanswered;

@@ -104,6 +104,35 @@ describe("why the kernel refused", () => {
       /lockdown/,
     ],
     [
+      "the same where securityfs is not mounted, in the words of older kernels",
+      {
+        errno: EINVAL,
+        step: "program",
+        log: "12: (85) call bpf_probe_read#4\nunknown func bpf_probe_read#4",
+      },
+      "UnsupportedError",
+      /lockdown mode "confidentiality"[^]*integrity/,
+    ],
+    [
+      "the same, in those of later ones",
+      {
+        errno: EINVAL,
+        step: "program",
+        log: "program of this type cannot use helper bpf_probe_read#4",
+      },
+      "UnsupportedError",
+      /lockdown mode "confidentiality"[^]*integrity/,
+    ],
+    [
+      "a kernel without programs of that kind",
+      {
+        errno: EINVAL,
+        log: "libbpf: prog 'on_close': BPF program load failed: Invalid argument\nlibbpf: failed to load object 'trace'",
+      },
+      "UnsupportedError",
+      /CONFIG_BPF_EVENTS/,
+    ],
+    [
       "lockdown in confidentiality mode, for an ordinary user",
       { euid: 1000, lockdown: "none integrity [confidentiality]" },
       "UnsupportedError",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { FieldReport } from "../../src/guess/report.ts";
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../src/guess/snapshot.ts";
 import { solve } from "../../src/guess/solve.ts";
+import { requireFields } from "../../src/trace/offsets.ts";
 
 const directory = join(import.meta.dir, "../fixtures/guess");
 const kernels = readdirSync(directory)
@@ -85,6 +86,46 @@ describe("a snapshot with something wrong in it", () => {
     expect(without.every(({ how }) => how === "IPv6 is off")).toBe(true);
     const others = fields.filter(({ status }) => status !== "not-applicable");
     expect(others.filter(({ status }) => status !== "found")).toEqual([]);
+  });
+
+  test("without network namespaces their fields are not applicable, and the others are found", () => {
+    const snapshot = snapshotOf(kernel);
+    for (const sample of snapshot.socks) sample.truth.netns = 0;
+    const fields = solve(snapshot);
+    const without = fields.filter(({ status }) => status === "not-applicable");
+    expect(without.map(({ field }) => field)).toEqual(["skc_net", "net_ns_inum"]);
+    expect(fields.filter((f) => f.status !== "found" && !without.includes(f))).toEqual([]);
+    const report = { kernel: snapshot.kernel, attach: snapshot.attach, ms: 0, fields };
+    expect(() => requireFields(report, "kprobe")).not.toThrow();
+    expect(() => requireFields(report, "tracepoint")).not.toThrow();
+  });
+
+  test("a network namespace that is not found, where there are some, is too little to trace", () => {
+    const snapshot = snapshotOf(kernel);
+    for (const sample of snapshot.socks) sample.truth.netns = 77_777;
+    const report = { kernel: snapshot.kernel, attach: snapshot.attach, ms: 0 };
+    expect(() => requireFields({ ...report, fields: solve(snapshot) }, "kprobe")).toThrow(
+      /skc_net/,
+    );
+  });
+
+  test("the namespace is found wherever in its struct it stands, as where that is laid out at random", () => {
+    const snapshot = snapshotOf(kernel);
+    for (const { truth, behind } of snapshot.socks)
+      for (const found of behind.filter(({ offset }) => offset === btfOf(kernel)["skc_net"])) {
+        found.bytes = new Uint8Array(6144);
+        new DataView(found.bytes.buffer).setUint32(5000, truth.netns, true);
+      }
+    expect(fieldOf(snapshot, "net_ns_inum")).toMatchObject({ status: "found", offset: 5000 });
+  });
+
+  test("where a timer repeats what was lost, the end of what came last is not taken for snd_una", () => {
+    const snapshot = snapshotOf("6.12");
+    // Their segments, repeated one by one, show it as well.
+    snapshot.socks = snapshot.socks.filter(({ name }) => !name.startsWith("retransmitted"));
+    expect(fieldOf(snapshot, "snd_una").offset).toBe(btfOf("6.12")["snd_una"]!);
+    snapshot.socks = snapshot.socks.filter(({ name }) => name !== "sacked");
+    expect(fieldOf(snapshot, "snd_una").status).toBe("ambiguous");
   });
 
   test("a copy that ends early is searched as far as it goes", () => {

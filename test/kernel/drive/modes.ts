@@ -1,11 +1,11 @@
 /** Which attach modes this kernel has, by facts that do not come from the tracer. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { uname } from "../../../src/kernel/libc.ts";
 
 export type Mode = "kprobe" | "tracepoint";
 
-/** CONFIG_KPROBES puts register_kprobe into the symbol table. */
-const hasKprobes = / register_kprobe$/m.test(readFileSync("/proc/kallsyms", "latin1"));
+/** CONFIG_KPROBE_EVENTS puts kprobe_dispatcher into the symbol table. */
+const hasKprobes = / kprobe_dispatcher$/m.test(readFileSync("/proc/kallsyms", "latin1"));
 
 /** BPF_PROG_TEST_RUN of raw tracepoints came with 5.10; the tracepoints themselves are older. */
 const hasTracepoints = linuxAtLeast(5, 10);
@@ -17,6 +17,10 @@ export const has: Readonly<Record<Mode, boolean>> = {
 
 /** Empty must fail: see "this kernel has an attach mode" in trace.test.ts. */
 export const modes = (["kprobe", "tracepoint"] as const).filter((mode) => has[mode]);
+
+/** Whether connections older than the trace are listed: the walk of the tracepoint mode needs the kernel's types. */
+export const lists = (mode: Mode): boolean =>
+  mode === "kprobe" || existsSync("/sys/kernel/btf/vmlinux");
 
 export function linuxAtLeast(major: number, minor: number): boolean {
   const [, a, b] = /^(\d+)\.(\d+)/.exec(uname().release)!;

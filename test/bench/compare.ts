@@ -164,8 +164,8 @@ function missed(measured: readonly Measured[]): string {
   return `\nTargets missed:\n\n${table(["kernel", "tracer", "workload", "measured", "target"], rows)}\n${WHY}`;
 }
 
-const WHY = `Why: of what \`crr\` costs more, the larger part is the tool's own process, where a line of JSON costs some thousand
-instructions in JavaScript (see "Decoding and printing", and the shares above); the rest are the programs, each of which
-costs 1,500 to 3,000 instructions (see "Kernel time per event"), half of them in the helpers that read the kernel's memory
-field by field, and in the perf ring. An idle tool costs 0.5 % of this slow clock by its runtime's timers and its allocator's
-thread.\n`;
+const WHY = `Why. \`crr\` is four events and, with kprobes, some thirteen probes per connection. Each costs some 330 instructions
+before its program begins, and the program what "Kernel time per event" tells, half of it in the helpers that read the
+kernel's memory and in the perf ring: together that is more than the target leaves, with or without a tool that reads it. The
+rest is the tool's own process: the lines (see "Decoding and printing"), and what its runtime compiles and collects
+meanwhile. \`udprr\`: the four ends of two datagrams per operation, each counted exactly by a probe and its program.\n`;

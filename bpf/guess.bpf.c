@@ -46,7 +46,7 @@ struct guess_answer {
 	u64 pid_tgid;
 	u64 sk;
 	u64 valid[2]; /* bit n: chunk n could be read */
-	u64 task;     /* the struct task_struct of the calling thread; 0: not asked for, or before 4.8 */
+	u64 task; /* the struct task_struct of the calling thread; 0: not asked for, or before 4.8 */
 };
 
 struct chunk {

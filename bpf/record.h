@@ -297,7 +297,7 @@ struct event {
 	u32 uid; /* its real user id, in the initial user namespace */
 	mono_ticks owned_at;
 	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
-	u64 program;   /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
+	u64 program; /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 };
 
 enum sample_state {

@@ -3,7 +3,14 @@
 import type { EventKind, Protocol } from "../conn/event.ts";
 import { UsageError } from "../errors.ts";
 import type { Filter } from "../filter/filter.ts";
-import { cgroupMounts, localUsers, namedNetns, netnsAt } from "../kernel/host_names.ts";
+import {
+  cgroupMounts,
+  hasCgroup,
+  hasProcess,
+  localUsers,
+  namedNetns,
+  netnsAt,
+} from "../kernel/host_names.ts";
 import { eventKinds } from "../output/members.ts";
 import { itemsOf } from "./command.ts";
 import {
@@ -151,6 +158,18 @@ export function filterOf(
       suggestion: "--failed",
     });
   return filter;
+}
+
+/** What is asked for and is not there now, for the user: a misspelt name, or a process that has been started anew. */
+export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {
+  return [
+    ...pids
+      .filter((pid) => !host.hasProcess(pid))
+      .map((pid) => `--pid ${pid}: no such process is to be seen now`),
+    ...cgroups
+      .filter((path) => !host.hasCgroup(path))
+      .map((path) => `--cgroup ${path}: no such control group is to be seen now`),
+  ];
 }
 
 // --- internal ---

@@ -10,7 +10,7 @@ import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/losses.ts";
 import { command } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
-import { filterFlags, filterOf } from "./filter_flags.ts";
+import { absent, filterFlags, filterOf } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -151,7 +151,8 @@ export const traceCommand = command({
     const format = formatSince(clocks.monoNs);
     await using recorder = await recordTrace(record, trace, clocks);
     // Last of what needs root: from here on nothing is opened by its name, and nothing started.
-    for (const note of [...trace.notes, ...trace.dropCapabilities()]) log.warn(note);
+    for (const note of [...trace.notes, ...trace.dropCapabilities(), ...absent(filter)])
+      log.warn(note);
     const tellMaps = () => {
       if (args.debug === true) for (const map of trace.maps()) log.debug(mapText(map));
     };

@@ -1,5 +1,13 @@
 /** What people call users, network namespaces and control groups. */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+} from "node:fs";
 
 /** User ids by name, from /etc/passwd alone: users of a directory service are not in it. */
 export function localUsers(): ReadonlyMap<string, number> {
@@ -46,7 +54,25 @@ export function cgroupMounts(): string[] {
   return found.sort((a, b) => b.length - a.length);
 }
 
+/** Whether a control group is there now, in any hierarchy; true where none is mounted, so that nobody can tell. */
+export function hasCgroup(path: string, mounts: readonly string[] = cgroupMounts()): boolean {
+  return mounts.length === 0 || mounts.some((point) => existsSync(`${point}${path}`));
+}
+
+/** Whether the host has a process of this number now; true where its processes have other numbers here. */
+export function hasProcess(pid: number): boolean {
+  try {
+    if (statSync("/proc/self/ns/pid").ino !== INITIAL_PID_NAMESPACE) return true;
+  } catch {
+    return true;
+  }
+  return existsSync(`/proc/${pid}`);
+}
+
 // --- internal ---
+
+/** PROC_PID_INIT_INO */
+const INITIAL_PID_NAMESPACE = 0xefff_fffc;
 
 /** Inodes of namespaces are unique whatever their kind, and look all alike. */
 function kindOfNamespace(path: string, inode: number): string {

@@ -205,6 +205,15 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 });
 
+test("a process and a control group that are not there are told at the start", async () => {
+  const asked = ["-p", "4194304,1", "--cgroup", "/none/such"];
+  const { exitCode, stderr } = await run(["trace", ...asked, "--duration", "1ms"]);
+  expect(exitCode).toBe(0);
+  expect(stderr).toContain("warning: --pid 4194304: no such process is to be seen now\n");
+  expect(stderr).toContain("--cgroup /none/such: no such control group is to be seen now\n");
+  expect(stderr).not.toContain("--pid 1:");
+});
+
 test("a network namespace may have a name, and who misspells it is told those there are", async () => {
   const remote = await strangerOf(new Actor("stranger", "by-name", "own"));
   const name = `tracer-bpf-test-${process.pid}`;

@@ -1,15 +1,15 @@
 /** From what people type to a filter, and what they are told when it is malformed. */
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { command, group } from "../../src/commands/command.ts";
-import { filterFlags, filterOf } from "../../src/commands/filter_flags.ts";
+import { absent, filterFlags, filterOf } from "../../src/commands/filter_flags.ts";
 import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { parseCidr } from "../../src/filter/cidr.ts";
 import { noFilter, type Filter } from "../../src/filter/filter.ts";
-import { cgroupMounts, localUsers, netnsAt } from "../../src/kernel/host_names.ts";
+import { cgroupMounts, hasCgroup, localUsers, netnsAt } from "../../src/kernel/host_names.ts";
 
 /** A host with few names. */
 const host = {
@@ -197,6 +197,27 @@ describe("on this host", () => {
   test("control groups are mounted where /proc/mounts says", () => {
     const mounts = readFileSync("/proc/mounts", "utf8").matchAll(/^\S+ (\S+) cgroup2? /gm);
     expect(cgroupMounts().toSorted()).toEqual([...mounts].map(([, point]) => point!).sort());
+  });
+
+  test("what is asked for and is not there is told, what is there is not", async () => {
+    const { pid } = process;
+    const filter = { ...noFilter, pids: [1, pid, 4_194_304], cgroups: ["/none/such", "/"] };
+    expect(absent(filter)).toEqual([
+      "--pid 4194304: no such process is to be seen now",
+      "--cgroup /none/such: no such control group is to be seen now",
+    ]);
+    const dir = mkdtempSync(join(tmpdir(), "filter-test-"));
+    try {
+      mkdirSync(join(dir, "a.slice"));
+      expect(["/a.slice", "/b.slice"].map((path) => hasCgroup(path, ["/none", dir]))).toEqual([
+        true,
+        false,
+      ]);
+      // Nobody can tell.
+      expect(hasCgroup("/b.slice", [])).toBe(true);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 
   test("the file of a network namespace gives its inode, and no other file does", () => {

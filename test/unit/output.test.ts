@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { escapeText, jsonString } from "../../src/output/escape.ts";
 import { formatOf, formats as plain } from "../../src/output/index.ts";
@@ -545,6 +547,26 @@ describe("the writer", () => {
     (code: string): WriteSome =>
     () =>
       Promise.reject(Object.assign(new Error(code), { code }));
+
+  test.each([
+    ["/dev/null", 0],
+    ["/dev/zero", 1],
+  ])("takes all at once for %s only if that never stands still", (file, dropped) => {
+    const module = JSON.stringify(join(import.meta.dir, "../../src/output/writer.ts"));
+    // A line of a megabyte, 40 times before the event loop has its turn.
+    const script = `const { createWriter } = await import(${module});
+      const writer = createWriter();
+      for (let n = 0; n < 40; n++) writer.push(["x".repeat(1 << 20)]);
+      process.stderr.write(writer.dropped > 0n ? "1" : "0");
+      process.exit();`;
+    const stdout = openSync(file, "w");
+    try {
+      const child = Bun.spawnSync([process.execPath, "-e", script], { stdout, stderr: "pipe" });
+      expect(child.stderr.toString()).toBe(`${dropped}`);
+    } finally {
+      closeSync(stdout);
+    }
+  });
 
   test("a reader that is gone closes it without an error", async () => {
     const writer = createWriter(failing("EPIPE"));

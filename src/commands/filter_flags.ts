@@ -19,6 +19,7 @@ import {
   network,
   pid,
   portRange,
+  some,
   uidOf,
   type HostNames,
 } from "./filter_values.ts";
@@ -162,13 +163,19 @@ export function filterOf(
 
 /** What is asked for and is not there now, for the user: a misspelt name, or a process that has been started anew. */
 export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {
+  const told = (flag: string, what: string, missing: readonly (string | number)[]) =>
+    missing.length === 0 ? [] : [`--${flag} ${some(missing)}: no such ${what} is to be seen now`];
   return [
-    ...pids
-      .filter((pid) => !host.hasProcess(pid))
-      .map((pid) => `--pid ${pid}: no such process is to be seen now`),
-    ...cgroups
-      .filter((path) => !host.hasCgroup(path))
-      .map((path) => `--cgroup ${path}: no such control group is to be seen now`),
+    ...told(
+      "pid",
+      "process",
+      pids.filter((pid) => !host.hasProcess(pid)),
+    ),
+    ...told(
+      "cgroup",
+      "control group",
+      cgroups.filter((path) => !host.hasCgroup(path)),
+    ),
   ];
 }
 

@@ -128,15 +128,16 @@ export function uidOf(text: string, host: HostNames): number | Wrong {
   );
 }
 
+const SHOWN_NAMES = 8;
+
+/** The first of them, and how many more. */
+export const some = (names: readonly (string | number)[]): string =>
+  names.slice(0, SHOWN_NAMES).join(", ") +
+  (names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : "");
+
 // --- internal ---
 
 function wholeNumber(text: string, min: number, max: number): number | null {
   const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
   return number >= min && number <= max ? number : null;
 }
-
-const SHOWN_NAMES = 8;
-
-const some = (names: readonly string[]): string =>
-  names.slice(0, SHOWN_NAMES).join(", ") +
-  (names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : "");

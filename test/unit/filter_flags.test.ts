@@ -206,6 +206,10 @@ describe("on this host", () => {
       "--pid 4194304: no such process is to be seen now",
       "--cgroup /none/such: no such control group is to be seen now",
     ]);
+    const many = { ...noFilter, pids: Array.from({ length: 99 }, (_, n) => n + 1) };
+    expect(absent(many, { hasProcess: () => false, hasCgroup: () => true })).toEqual([
+      "--pid 1, 2, 3, 4, 5, 6, 7, 8 and 91 more: no such process is to be seen now",
+    ]);
     const dir = mkdtempSync(join(tmpdir(), "filter-test-"));
     try {
       mkdirSync(join(dir, "a.slice"));

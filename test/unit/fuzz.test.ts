@@ -203,6 +203,8 @@ describe("files", () => {
       fc.constant({ u64: "-1" }),
       fc.constant({ u64: "x" }),
     );
+    // Tried first, and harmless: however slow the machine, one gets as far as the search.
+    const release = places.findIndex((path) => path.join() === "kernel,release");
     let usable = 0;
     fc.assert(
       fc.property(
@@ -223,7 +225,7 @@ describe("files", () => {
           }
         },
       ),
-      { ...BOUNDED, interruptAfterTimeLimit: 3 * FUZZ },
+      { ...BOUNDED, interruptAfterTimeLimit: 3 * FUZZ, examples: [[[[release, "another"]]]] },
     );
     expect(usable).toBeGreaterThan(0);
   });

@@ -24,7 +24,7 @@ export const tracesUdp = (mode: Mode): boolean => mode === "kprobe" || linuxAtLe
 export interface FlowTruth {
   pid: number;
   comm: string;
-  netns: number;
+  netns: number | null;
   family: 4 | 6;
   direction: "outgoing" | "incoming" | "unknown";
   local: Endpoint;

@@ -2,7 +2,7 @@
  * Both ends of TCP connections, made with plain system calls that count for themselves what they moved. These counts,
  * not the tracer's, are what the scenario tests hold true; test/kernel/peer.test.ts checks them against TCP_INFO.
  */
-import { readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 import {
@@ -24,7 +24,7 @@ export interface Truth {
   opened: "connect" | "accept";
   pid: number;
   comm: string;
-  netns: number;
+  netns: number | null;
   family: 4 | 6;
   local: Endpoint;
   remote: Endpoint;
@@ -223,7 +223,7 @@ export function transfer(from: Peer, to: Peer, bytes: number): void {
 }
 
 /** Who this process is to a tracer. */
-export function self(): { pid: number; comm: string; netns: number } {
+export function self(): { pid: number; comm: string; netns: number | null } {
   return {
     pid: libc.getpid(),
     comm: readFileSync("/proc/thread-self/comm", "latin1").replace(/\n$/, ""),
@@ -231,7 +231,9 @@ export function self(): { pid: number; comm: string; netns: number } {
   };
 }
 
-export function netnsOf(pid: number | "thread-self"): number {
+/** null: a kernel without network namespaces. */
+export function netnsOf(pid: number | "thread-self"): number | null {
+  if (!existsSync("/proc/thread-self/ns/net")) return null;
   return Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/net`))![0]);
 }
 

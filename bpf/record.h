@@ -349,6 +349,8 @@ enum loss {
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
 	LOSS_PROCESS_MAP_FULL,	  /* a process that could not be followed */
 	LOSS_PROGRAM_MAP_FULL,	  /* no loss of an event: a command line that was not kept */
+	LOSS_STATE_RESCUED,  /* no loss: a program was busy, and its twin saw the change of state */
+	LOSS_LENGTH_RESCUED, /* no loss: the same of a length that was sent or received */
 	LOSS_MAX,
 };
 
@@ -420,6 +422,8 @@ enum offset {
 	OFFSET_FILTERS,
 	/* Guessed only to follow processes. pid comes right before it. */
 	OFFSET_TASK_TGID,
+	/* Not an offset: 1 where the kernel preempts tracepoint programs (twins.h). */
+	OFFSET_PREEMPTED,
 	OFFSET_MAX,
 };
 

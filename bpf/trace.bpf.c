@@ -8,6 +8,7 @@
 #include "open.h"
 #include "sample.h"
 #include "tracepoints.h"
+#include "twins.h"
 #include "udp_kprobes.h"
 #include "udp_tracepoints.h"
 
@@ -229,18 +230,21 @@ int on_tcp_getsockopt(void *ctx)
 SEC("raw_tp/inet_sock_set_state")
 int on_passive_established(struct bpf_raw_tracepoint_args *ctx)
 {
+	mark_state(1);
 	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
 	    is_tcp(ctx->args[0])) {
 		struct live live = {};
 
 		passive_established(ctx, ctx->args[0], &live);
 	}
+	mark_state(0);
 	return 0;
 }
 
 SEC("raw_tp/inet_sock_set_state")
 int on_passive_established_again(struct bpf_raw_tracepoint_args *ctx)
 {
+	count_state_rescue();
 	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
 	    is_tcp(ctx->args[0])) {
 		struct live live = {};
@@ -331,6 +335,7 @@ int on_sock_send_length(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
+	length_taken();
 	udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
 	return 0;
 }
@@ -340,7 +345,36 @@ int on_sock_recv_length(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
+	length_taken();
 	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
+		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
+	return 0;
+}
+
+/* sock_send_length and sock_recv_length, first of all; this and the next two only where the kernel preempts them */
+SEC("raw_tp/sock_send_length")
+int on_length_due(void)
+{
+	length_due();
+	return 0;
+}
+
+SEC("raw_tp/sock_send_length")
+int on_sock_send_length_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow fresh;
+
+	if (is_length_rescue())
+		udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
+	return 0;
+}
+
+SEC("raw_tp/sock_recv_length")
+int on_sock_recv_length_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow fresh;
+
+	if (is_length_rescue() && !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
 	return 0;
 }

@@ -67,8 +67,8 @@ inline_always void passive_established(void *ctx, u64 sk, struct live *live)
 }
 
 /*
- * The same once more, for a handshake that ended while passive_established was running on this CPU. Nothing happens
- * when that one was not busy; what it could not do it has counted.
+ * The same once more, for a handshake that ended while the first program was running on this CPU. Nothing happens when
+ * that one was not busy; what it could not do it has counted.
  */
 inline_always void passive_established_again(void *ctx, u64 sk, struct live *live)
 {

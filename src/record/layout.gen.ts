@@ -847,7 +847,9 @@ export const Loss = {
   LOSS_ATTEMPT_MAP_FULL: 7,
   LOSS_PROCESS_MAP_FULL: 8,
   LOSS_PROGRAM_MAP_FULL: 9,
-  LOSS_MAX: 10,
+  LOSS_STATE_RESCUED: 10,
+  LOSS_LENGTH_RESCUED: 11,
+  LOSS_MAX: 12,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -906,7 +908,8 @@ export const Offset = {
   OFFSET_USUAL_SOCK: 51,
   OFFSET_FILTERS: 52,
   OFFSET_TASK_TGID: 53,
-  OFFSET_MAX: 54,
+  OFFSET_PREEMPTED: 54,
+  OFFSET_MAX: 55,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
@@ -1060,6 +1063,25 @@ export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs):
   bytesAt(view, p + 8, 256).set(value.bytes);
 }
 
+export const runningSize = 64;
+export interface Running {
+  due: bigint;
+  state: number;
+  unused: number[];
+}
+export function readRunning(view: DataView, p: number): Running {
+  return {
+    due: view.getBigUint64(p, true),
+    state: view.getUint32(p + 8, true),
+    unused: Array.from({ length: 13 }, (_, i) => view.getUint32(p + 12 + i * 4, true)),
+  };
+}
+export function writeRunning(view: DataView, p: number, value: Running): void {
+  view.setBigUint64(p, value.due, true);
+  view.setUint32(p + 8, value.state, true);
+  value.unused.forEach((item, i) => view.setUint32(p + 12 + i * 4, item, true));
+}
+
 export const guessCommandSize = 32;
 export interface GuessCommand {
   address: bigint;
@@ -1153,6 +1175,9 @@ export const tracePrograms = [
   "on_tcp_destroy_sock",
   "on_sock_send_length",
   "on_sock_recv_length",
+  "on_length_due",
+  "on_sock_send_length_again",
+  "on_sock_recv_length_again",
   "on_sched_process_fork",
   "on_sched_process_free",
   "run_udp_gone",
@@ -1178,6 +1203,7 @@ export const traceMaps = [
   "programs",
   "lister",
   "samples",
+  "running",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
 

@@ -8,6 +8,7 @@ import {
   DATAGRAMS_MISSED,
   missedByAll,
   missedByAny,
+  notRescued,
   PROCESS_MISSED,
   ringLoss,
   ACCEPT_MISSED,
@@ -48,8 +49,17 @@ export function lossSource(
       countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),
         [
-          { cause: ACCEPT_MISSED, count: missedByAll(misses(missedIsLost[mode])) },
-          { cause: DATAGRAMS_MISSED, count: missedByAny(misses(udpPrograms)) },
+          {
+            cause: ACCEPT_MISSED,
+            count: notRescued(
+              missedByAll(misses(missedIsLost[mode])),
+              counted(Loss.LOSS_STATE_RESCUED),
+            ),
+          },
+          {
+            cause: DATAGRAMS_MISSED,
+            count: notRescued(missedByAny(misses(udpPrograms)), counted(Loss.LOSS_LENGTH_RESCUED)),
+          },
           { cause: PROCESS_MISSED, count: missedByAny(misses(birthPrograms)) },
         ],
       ),

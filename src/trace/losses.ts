@@ -1,11 +1,15 @@
 /** What can be lost, how it is called, and how it is counted. Pure. */
 import { Loss } from "../record/layout.gen.ts";
 
+/** Counted with the losses, and none. */
+type NoLoss =
+  | "LOSS_EVENT_SPILLED"
+  | "LOSS_PROGRAM_MAP_FULL"
+  | "LOSS_STATE_RESCUED"
+  | "LOSS_LENGTH_RESCUED";
+
 /** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
-export const lossTexts: Record<
-  Exclude<keyof typeof Loss, "LOSS_MAX" | "LOSS_EVENT_SPILLED" | "LOSS_PROGRAM_MAP_FULL">,
-  string
-> = {
+export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX" | NoLoss>, string> = {
   LOSS_EVENT_RING_FULL: "event ring full",
   LOSS_CONNECTION_MAP_FULL: "connection map full",
   LOSS_TUPLE_UNREADABLE: "addresses unreadable",
@@ -62,6 +66,10 @@ export function ringLoss(lost: number, told: bigint, spilled: bigint): bigint {
 /** What a program of several misses is the others' work, so no more than the fewest were missed by all. */
 export const missedByAll = (misses: readonly number[]): bigint =>
   misses.length === 0 ? 0n : BigInt(Math.min(...misses));
+
+/** What a program missed while it was busy, and its twin did not see either. */
+export const notRescued = (missed: bigint, rescued: bigint): bigint =>
+  missed > rescued ? missed - rescued : 0n;
 
 /** What each misses, nobody else sees. */
 export const missedByAny = (misses: readonly number[]): bigint =>

@@ -112,9 +112,13 @@ export function traceConstants(report: GuessReport): Map<number, bigint> {
     ([name, offset]) => (byName.get(name)?.offset ?? offset) === offset,
   );
   constants.set(Offset.OFFSET_USUAL_SOCK, usual ? 1n : 0n);
+  constants.set(Offset.OFFSET_PREEMPTED, preemptsPrograms(report.kernel.release) ? 1n : 0n);
   constants.set(Offset.OFFSET_GSO_SEGS, hasUdpSegment(report.kernel.release) ? GSO_SEGS : 0n);
   return constants;
 }
+
+/** Since 7.0 a task can be preempted within a tracepoint's program; a kernel that has it earlier counts what it misses. */
+export const preemptsPrograms = (release: string): boolean => isAtLeast(release, 7, 0);
 
 export function knownTotals(report: GuessReport): KnownTotals {
   const byName = index(report);
@@ -158,9 +162,11 @@ function skbEnd(transport: number, head: number): number {
 }
 
 /** UDP_SEGMENT came with 4.18. */
-function hasUdpSegment(release: string): boolean {
-  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(major) > 4 || (Number(major) === 4 && Number(minor) >= 18);
+const hasUdpSegment = (release: string): boolean => isAtLeast(release, 4, 18);
+
+function isAtLeast(release: string, major: number, minor: number): boolean {
+  const [, first, second] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return Number(first) > major || (Number(first) === major && Number(second) >= minor);
 }
 
 const index = (report: GuessReport) => new Map(report.fields.map((field) => [field.field, field]));

@@ -96,19 +96,28 @@ export const udpTracepoints: readonly { program: TraceProgram; name: string }[] 
   { program: "on_sock_recv_length", name: "sock_recv_length" },
 ];
 
-/** What these miss is a datagram that was not counted, or the end of a socket. */
+/** The same where the kernel preempts them, in the order in which they are to run: see bpf/twins.h. */
+export const udpTwins: readonly { program: TraceProgram; name: string }[] = udpTracepoints.flatMap(
+  ({ program, name }) => [
+    { program: "on_length_due", name },
+    { program, name },
+    { program: `${program}_again` as TraceProgram, name },
+  ],
+);
+
+/** What these miss is a datagram that was not counted, or the end of a socket; a twin may have seen it. */
 export const udpPrograms: readonly TraceProgram[] = [
   ...new Set([...udpPoints, ...udp6Points].flat().map((point) => point.program)),
   ...udpTracepoints.map((point) => point.program),
 ];
 
 /**
- * Where accepts are seen: what all loaded ones of these miss is lost. What the others miss is made up for at the latest
- * when the sock is destroyed.
+ * Where accepts are seen: what all loaded ones of these miss is lost, but for what a twin saw. What the others miss is made
+ * up for at the latest when the sock is destroyed.
  */
 export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
   kprobe: acceptPoints.map((point) => point.program),
-  tracepoint: ["on_passive_established", "on_passive_established_again"],
+  tracepoint: ["on_passive_established"],
 };
 
 /** Loaded with the tracepoints and run by the tool, never attached. */

@@ -1,5 +1,6 @@
 /** The pipeline: guess, load, attach, check, list what is open; what follows is in running.ts. */
 import { guessTgid } from "../guess/task.ts";
+import { possibleCpus } from "../kernel/cpus.ts";
 import { openHost } from "../kernel/host.ts";
 import { Offset, type TraceMap } from "../record/layout.gen.ts";
 import { askForArgs } from "./args.ts";
@@ -21,7 +22,8 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
   const { filter = NO_FILTER, sampling = false } = options;
-  const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  const entries = { running: possibleCpus(), ...mapSizes(options.maxConnections) };
+  const all = { constants: traceConstants(report), entries };
   if (options.args) askForArgs(host, report.attach, all, notes);
   if (filter.descendants === true)
     all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));

@@ -6,8 +6,14 @@ import { findSymbols } from "../kernel/kallsyms.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Event } from "../record/layout.gen.ts";
 import { flowSource } from "./flow_source.ts";
-import { missingForUdp, type KnownFlowTotals } from "./offsets.ts";
-import { probedSymbols, udpKprobes, udpTracepoints, type TracePoints } from "./programs.ts";
+import { missingForUdp, preemptsPrograms, type KnownFlowTotals } from "./offsets.ts";
+import {
+  probedSymbols,
+  udpKprobes,
+  udpTracepoints,
+  udpTwins,
+  type TracePoints,
+} from "./programs.ts";
 import { udpCheck } from "./udp_check.ts";
 
 export interface UdpPoints {
@@ -30,7 +36,8 @@ export function udpPoints(host: Host, report: GuessReport, mode: AttachMode): Ud
   if (mode === "tracepoint") {
     if (!udpTracepoints.every(({ name }) => host.shim.hasTracepoint(name)))
       return { points: NONE, missing: "its tracepoints came with Linux 6.3" };
-    return { points: { ...NONE, tracepoints: udpTracepoints }, missing: null };
+    const tracepoints = preemptsPrograms(host.kernel.release) ? udpTwins : udpTracepoints;
+    return { points: { ...NONE, tracepoints }, missing: null };
   }
   const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");
   const known = findSymbols(probedSymbols);

@@ -6,6 +6,7 @@ import {
   lossTexts,
   missedByAll,
   missedByAny,
+  notRescued,
   ringLoss,
 } from "../../src/trace/losses.ts";
 
@@ -36,6 +37,11 @@ test("what one of several programs saw was not missed; what has no second was", 
   expect(missedByAll([])).toBe(0n);
   expect(missedByAny([5, 2, 9])).toBe(16n);
   expect(missedByAny([])).toBe(0n);
+});
+
+test("what a twin saw was not missed; it may be counted a moment before the miss is", () => {
+  expect(notRescued(7n, 5n)).toBe(2n);
+  expect(notRescued(7n, 8n)).toBe(0n);
 });
 
 test("each cause is counted by its own counter, those with nothing too, and what is added stands behind", () => {

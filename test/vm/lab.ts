@@ -66,7 +66,7 @@ export type Outcome = {
 };
 
 /** For one guest with every kernel test, on a busy machine. */
-export const defaultTimeoutSeconds = 1500;
+export const defaultTimeoutSeconds = 2100;
 
 /**
  * How often a guest may die or hang before its init: QEMU's emulation sometimes loses the race with a kernel that

@@ -47,6 +47,24 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     process.exit(0);
   },
 
+  /** Two sockets of its own exchange datagrams, as fast as it goes. */
+  chatter: (mode, count) => {
+    const one = new Udp("127.0.0.1");
+    const other = new Udp("127.0.0.1").connect(one.local);
+    one.connect(other.local);
+    say(self());
+    awaitGo();
+    for (let i = 0; i < Number(count); i++) {
+      one.send(7);
+      other.receive();
+      other.send(11);
+      one.receive();
+    }
+    for (const end of [one, other]) end.close();
+    say([one, other].flatMap((end) => end.truths(mode as Mode)));
+    awaitGo();
+  },
+
   /** Accepts two connections there, and keeps both until it is told. */
   "accept-as": (uid, group) => {
     become(uid!, group!);

@@ -7,7 +7,8 @@ import { askForArgs } from "./args.ts";
 import { openChecked } from "./open_checked.ts";
 import { fillFilter, NO_FILTER, wantsProtocol, withFilter } from "./kernel_filter.ts";
 import { listOpen } from "./listing.ts";
-import { missingFields, traceConstants } from "./offsets.ts";
+import { PREEMPTED } from "./notes.ts";
+import { missingFields, preemptsPrograms, traceConstants } from "./offsets.ts";
 import { offsetsFor } from "./offsets_source.ts";
 import type { TraceOptions } from "./options.ts";
 import { running } from "./running.ts";
@@ -30,6 +31,7 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const made = withFilter(all, filter);
   const sampled = sampling !== false;
   const checked = openChecked({ host, report, made, filter, sampling: sampled, notes });
+  if (checked.mode === "tracepoint" && preemptsPrograms(host.kernel.release)) notes.push(PREEMPTED);
   fillFilter(host.shim, checked.object, filter);
   const listing = listOpen({ host, ...checked });
   notes.push(...listing.notes);

@@ -57,6 +57,8 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     expect(our.tracer.stderr).toMatch(/tracing TCP and UDP with/);
     const warnings = our.tracer.stderr.match(/warning: .*UDP.*/g) ?? [];
     expect(warnings).toHaveLength(kprobes ? 0 : 1);
+    const preempted = !kprobes && linuxAtLeast(7, 0);
+    expect(/warning: TCP with tracepoints/.test(our.tracer.stderr)).toBe(preempted);
   });
 
   describe.each(Object.entries(families))("%s", (_, address) => {

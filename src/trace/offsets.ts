@@ -1,4 +1,5 @@
 /** From a guess to the constants of the trace object, and to what may be shown. Pure. */
+import { isAtLeast } from "../explain.ts";
 import { GuessError } from "../errors.ts";
 import type { AttachMode } from "../kernel/host.ts";
 import { Offset } from "../record/layout.gen.ts";
@@ -163,10 +164,5 @@ function skbEnd(transport: number, head: number): number {
 
 /** UDP_SEGMENT came with 4.18. */
 const hasUdpSegment = (release: string): boolean => isAtLeast(release, 4, 18);
-
-function isAtLeast(release: string, major: number, minor: number): boolean {
-  const [, first, second] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(first) > major || (Number(first) === major && Number(second) >= minor);
-}
 
 const index = (report: GuessReport) => new Map(report.fields.map((field) => [field.field, field]));

@@ -63,10 +63,12 @@ export function hasCgroup(path: string, mounts: readonly string[] = cgroupMounts
 export function hasProcess(pid: number): boolean {
   try {
     if (statSync("/proc/self/ns/pid").ino !== INITIAL_PID_NAMESPACE) return true;
-  } catch {
+    // Not /proc/PID, which hidepid hides. One that is not ours to signal is there.
+    process.kill(pid, 0);
     return true;
+  } catch (error) {
+    return (error as { code?: string }).code !== "ESRCH";
   }
-  return existsSync(`/proc/${pid}`);
 }
 
 // --- internal ---

@@ -1,6 +1,8 @@
 /** The processes that a command leads to. The kernel side follows them from fork to fork: see bpf/follow.h. */
 import type { EventKind } from "../conn/event.ts";
 import { Failure } from "../errors.ts";
+import { hasProcess } from "../kernel/host_names.ts";
+import { mapDumper } from "../kernel/map_dump.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
 import { ConnFact, type Event } from "../record/layout.gen.ts";
@@ -33,9 +35,9 @@ export class Descendants {
     this.#leftover = new Leftover(followedSource(shim, object));
   }
 
-  /** To be called with each poll. In a pid namespace, where the kernel's numbers are not ours, it does nothing. */
+  /** To be called with each poll. */
   renew(nowNs: bigint): void {
-    if (this.#tgid === process.pid) this.#leftover.renew(nowNs);
+    this.#leftover.renew(nowNs);
   }
 
   /**
@@ -108,34 +110,19 @@ export class Descendants {
 
 const isFollowed = ({ flags }: Event): boolean => (flags & ConnFact.FACT_FOLLOWED) !== 0;
 
+/** Of the map: a tgid and the address of a task. */
+const [TGID_BYTES, TASK_BYTES] = [4, 8];
+
 function followedSource(shim: Shim, object: KernelObject): FollowedSource {
   const fd = object.mapFd("followed");
-  let entries = new Uint8Array(256 * FOLLOWED_BYTES);
+  const followed = mapDumper(shim, fd, TGID_BYTES, TASK_BYTES);
   return {
     *dump() {
-      let count = shim.mapDump(fd, 4, 8, entries);
-      while (count * FOLLOWED_BYTES === entries.length) {
-        entries = new Uint8Array(2 * entries.length);
-        count = shim.mapDump(fd, 4, 8, entries);
-      }
-      const view = new DataView(entries.buffer);
-      for (let at = 0; at < count * FOLLOWED_BYTES; at += FOLLOWED_BYTES)
-        yield [view.getUint32(at, true), view.getBigUint64(at + 4, true)];
+      const { count, view } = followed();
+      for (let n = 0, at = 0; n < count; n++, at += TGID_BYTES + TASK_BYTES)
+        yield [view.getUint32(at, true), view.getBigUint64(at + TGID_BYTES, true)];
     },
-    isOver,
+    isOver: (tgid) => !hasProcess(tgid),
     forget: (tgid) => void shim.mapDelete(fd, Uint32Array.of(tgid)),
   };
-}
-
-/** A key and its value. */
-const FOLLOWED_BYTES = 4 + 8;
-
-/** One that is not ours to signal is still there. */
-function isOver(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === "ESRCH";
-  }
 }

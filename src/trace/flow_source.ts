@@ -1,5 +1,6 @@
 /** The kernel's side of UDP flows: its two maps. */
 import type { AttachMode } from "../kernel/host.ts";
+import { mapDumper, type Dumped } from "../kernel/map_dump.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
 import {
@@ -64,9 +65,6 @@ function writeKey(key: Uint8Array, { sk, conn: { tup, conn_stats } }: Event): vo
   writeFlowKey(new DataView(key.buffer), 0, { ...ends, sk, cookie: conn_stats.cookie, zero: 0 });
 }
 
-/** Entries that a read begins with; a map that holds more is read again into twice the room. */
-const FIRST_ENTRIES = 256;
-
 /** A flow whose last datagram is older than asked for is not read: null stands for it. */
 function mapReader(
   shim: Shim,
@@ -74,17 +72,10 @@ function mapReader(
   keySize: number,
 ): (sinceNs: number) => Iterable<Flow | null> {
   const entrySize = keySize + flowSize;
-  let buffer = new Uint8Array(FIRST_ENTRIES * entrySize);
-  return (sinceNs) => {
-    for (;;) {
-      const count = shim.mapDump(fd, keySize, flowSize, buffer);
-      if (count * entrySize < buffer.length) return read(count, sinceNs);
-      buffer = new Uint8Array(2 * buffer.length);
-    }
-  };
+  const dump = mapDumper(shim, fd, keySize, flowSize);
+  return (sinceNs) => read(dump(), sinceNs);
 
-  function* read(count: number, sinceNs: number): Iterable<Flow | null> {
-    const view = new DataView(buffer.buffer);
+  function* read({ count, view }: Dumped, sinceNs: number): Iterable<Flow | null> {
     for (let i = 0; i < count; i++) {
       const at = i * entrySize + keySize;
       const old = sinceNs > 0 && timeAt(view, at) < sinceNs;

@@ -230,14 +230,15 @@ int on_tcp_getsockopt(void *ctx)
 SEC("raw_tp/inet_sock_set_state")
 int on_passive_established(struct bpf_raw_tracepoint_args *ctx)
 {
-	mark_state(1);
+	struct running *here = state_begun();
+
 	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
 	    is_tcp(ctx->args[0])) {
 		struct live live = {};
 
 		passive_established(ctx, ctx->args[0], &live);
 	}
-	mark_state(0);
+	state_done(here);
 	return 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Several programs for one tracepoint. While a program runs on a CPU the kernel does not enter it again there: what happens
  * in an interrupt, or (Linux 7.0 and later, which preempts tracepoint programs) in another task meanwhile, is missed, and
- * only the kernel counts that. So the first of two twins leaves a mark, and the second does the work where the first was
- * kept from it. What the second has seen is counted, so that what remains of the kernel's count is lost.
+ * only the kernel counts that. So the second of two twins does the work where a mark says that the first was kept from it.
+ * What the second has seen is counted, so that what remains of the kernel's count is lost.
  */
 #ifndef TWINS_H
 #define TWINS_H
@@ -19,8 +19,8 @@ struct running {
 };
 
 /*
- * By CPU. Written by the first of two twins, read by the second; nothing is inserted or deleted. The tool makes it as large
- * as there can be CPUs; on those beyond nobody has a twin.
+ * By CPU. Written and read by the programs below alone; nothing is inserted or deleted. The tool makes it as large as there
+ * can be CPUs; on those beyond nobody has a twin.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -36,13 +36,20 @@ inline_always struct running *running_here(void)
 	return bpf_map_lookup_elem(&running, &cpu);
 }
 
-/* In the first program of inet_sock_set_state, around its work. */
-inline_always void mark_state(u32 runs)
+/* In the first program of inet_sock_set_state, around its work. Returns what state_done() takes. */
+inline_always struct running *state_begun(void)
 {
 	struct running *here = running_here();
 
 	if (here)
-		here->state = runs;
+		here->state = 1;
+	return here;
+}
+
+inline_always void state_done(struct running *here)
+{
+	if (here)
+		here->state = 0;
 }
 
 /* In its twin, which finds by itself what is to be done. */

@@ -8,4 +8,4 @@ export const notUsed = (mode: AttachMode, { message, why }: Failure): string =>
 
 /** See KNOWN_ISSUES.md, and bpf/twins.h for what is done about it. */
 export const PREEMPTED =
-  "TCP with tracepoints on Linux 7.0 and later: on a CPU that has more to do than it can, lines can be missing, uncounted; kprobes miss none";
+  "TCP with tracepoints on Linux 7.0 and later: on a CPU that has more to do than it can, lines can be missing, uncounted; kprobes do not have that";

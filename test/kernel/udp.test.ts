@@ -385,7 +385,10 @@ test.each(modes.filter(tracesUdp))(
     const tracer = await Tracer.start(mode);
     const each = full ? 10_007 : 1_009;
     const chatters = Array.from({ length: 7 }, () => new Actor("chatter", mode, each));
-    for (const chatter of chatters) await chatter.hear();
+    for (const chatter of chatters) {
+      await chatter.hear();
+      expect(Bun.spawnSync(["taskset", "-p", "1", String(chatter.pid)]).exitCode).toBe(0);
+    }
     for (const chatter of chatters) chatter.go();
     let missing = 0;
     for (const chatter of chatters) {

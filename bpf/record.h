@@ -259,7 +259,7 @@ enum conn_fact {
 	FACT_NO_SYN = 128,
 	/* UDP: the first flow of its sock; it is kept in udp_socks. */
 	FACT_FIRST_FLOW = 256,
-	/* UDP: the event with the totals was lost. Set by the tool alone. */
+	/* The totals were not read in time. UDP: the event that had them was lost, as the tool found. */
 	FACT_TOTALS_LOST = 512,
 	/* Ended by an error: failure_reason says which, 0 when that is unknown. */
 	FACT_FAILED = 1024,
@@ -349,7 +349,7 @@ enum loss {
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
 	LOSS_PROCESS_MAP_FULL,	  /* a process that could not be followed */
 	LOSS_PROGRAM_MAP_FULL,	  /* no loss of an event: a command line that was not kept */
-	LOSS_STATE_RESCUED,  /* no loss: a program was busy, and its twin saw the change of state */
+	LOSS_STATE_RESCUED, /* no loss: a program was busy, and its twin saw the change of state, or the end of the sock */
 	LOSS_LENGTH_RESCUED, /* no loss: the same of a length that was sent or received */
 	LOSS_MAX,
 };
@@ -422,7 +422,7 @@ enum offset {
 	OFFSET_FILTERS,
 	/* Guessed only to follow processes. pid comes right before it. */
 	OFFSET_TASK_TGID,
-	/* Not an offset: 1 where the kernel preempts tracepoint programs (twins.h). */
+	/* Not an offset: 1 where the kernel preempts tracepoint programs (twins.h), so that lengths have twins too. */
 	OFFSET_PREEMPTED,
 	OFFSET_MAX,
 };

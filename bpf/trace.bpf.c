@@ -221,83 +221,45 @@ int on_tcp_getsockopt(void *ctx)
 	return 0;
 }
 
-/*
- * (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later.
- * Five programs on one tracepoint: a program that is interrupted is not entered again on that CPU, and a handshake
- * that ends in the interrupt would be missed. An incoming one ends in a softirq, and softirqs do not nest: at most
- * one of the two on_passive_established is the interrupted one. What the others miss is made up for at the end.
- */
+/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. Which of these are attached: see programs.ts. */
 SEC("raw_tp/inet_sock_set_state")
-int on_passive_established(struct bpf_raw_tracepoint_args *ctx)
+int on_state_due(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct running *here = state_begun();
-
-	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
-	    is_tcp(ctx->args[0])) {
-		struct live live = {};
-
-		passive_established(ctx, ctx->args[0], &live);
-	}
-	state_done(here);
+	becomes_due(ctx->args[0]);
 	return 0;
 }
 
 SEC("raw_tp/inet_sock_set_state")
-int on_passive_established_again(struct bpf_raw_tracepoint_args *ctx)
+int on_state_due_again(struct bpf_raw_tracepoint_args *ctx)
 {
-	count_state_rescue();
-	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_RECV &&
-	    is_tcp(ctx->args[0])) {
-		struct live live = {};
-
-		passive_established_again(ctx, ctx->args[0], &live);
-	}
+	becomes_due(ctx->args[0]);
 	return 0;
 }
 
 SEC("raw_tp/inet_sock_set_state")
-int on_connect_settled(struct bpf_raw_tracepoint_args *ctx)
-{
-	if (ctx->args[2] == TCP_STATE_ESTABLISHED && ctx->args[1] == TCP_STATE_SYN_SENT &&
-	    is_tcp(ctx->args[0])) {
-		struct live live = {};
-
-		connected(ctx, ctx->args[0], &live);
-	} else if (ctx->args[2] == TCP_STATE_CLOSE &&
-		   (ctx->args[1] == TCP_STATE_SYN_SENT || ctx->args[1] == TCP_STATE_SYN_RECV) &&
-		   is_tcp(ctx->args[0])) {
-		struct live live = {};
-
-		failed(ctx, ctx->args[0], &live);
-	}
-	return 0;
-}
-
-SEC("raw_tp/inet_sock_set_state")
-int on_closed(struct bpf_raw_tracepoint_args *ctx)
-{
-	if (ctx->args[2] == TCP_STATE_CLOSE && ctx->args[1] != TCP_STATE_SYN_SENT &&
-	    ctx->args[1] != TCP_STATE_SYN_RECV && is_tcp(ctx->args[0])) {
-		struct live live = {};
-
-		closed(ctx->args[0], ctx->args[1] & 15, &live);
-	}
-	return 0;
-}
-
-SEC("raw_tp/inet_sock_set_state")
-int on_set_state(struct bpf_raw_tracepoint_args *ctx)
+int on_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct live live = {};
-	u32 state = ctx->args[2];
 
-	if (state == TCP_STATE_SYN_SENT)
-		syn_sent(ctx, ctx->args[0], &live);
-	else if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) &&
-		 is_tcp(ctx->args[0]))
-		sending_fin(ctx->args[0], ctx->args[1] & 15, &live);
+	take_due(ctx->args[0]);
+	state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);
 	return 0;
 }
+
+#define ON_STATE_LATER(name)                                                                       \
+	SEC("raw_tp/inet_sock_set_state")                                                          \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
+	{                                                                                          \
+		struct live live = {};                                                             \
+                                                                                                   \
+		if (take_over(ctx->args[0], LOSS_STATE_RESCUED))                                   \
+			state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);       \
+		return 0;                                                                          \
+	}
+
+ON_STATE_LATER(on_state_second)
+ON_STATE_LATER(on_state_third)
+ON_STATE_LATER(on_state_fourth)
 
 /* Those changes of state that are known to happen inside a system call of the owner */
 SEC("raw_tp/inet_sock_set_state")
@@ -320,65 +282,112 @@ int on_length_of_owner(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* (struct sock *sk), 4.15 and later */
+/* (struct sock *sk), 4.15 and later: in the same way */
 SEC("raw_tp/tcp_destroy_sock")
-int on_tcp_destroy_sock(struct bpf_raw_tracepoint_args *ctx)
+int on_end_due(struct bpf_raw_tracepoint_args *ctx)
+{
+	becomes_due(ctx->args[0]);
+	return 0;
+}
+
+SEC("raw_tp/tcp_destroy_sock")
+int on_end_due_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	becomes_due(ctx->args[0]);
+	return 0;
+}
+
+SEC("raw_tp/tcp_destroy_sock")
+int on_end(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct live live = {};
 
+	take_due(ctx->args[0]);
 	destroyed(ctx, ctx->args[0], &live);
 	return 0;
 }
 
-/* (struct sock *sk, int ret, int flags), 6.3 and later; of every socket of the host */
+#define ON_END_LATER(name)                                                                         \
+	SEC("raw_tp/tcp_destroy_sock")                                                             \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
+	{                                                                                          \
+		struct live live = {};                                                             \
+                                                                                                   \
+		if (take_over(ctx->args[0], LOSS_STATE_RESCUED))                                   \
+			destroyed(ctx, ctx->args[0], &live);                                       \
+		return 0;                                                                          \
+	}
+
+ON_END_LATER(on_end_second)
+ON_END_LATER(on_end_third)
+ON_END_LATER(on_end_fourth)
+
+/* (struct sock *sk, int ret, int flags), 6.3 and later; of every socket of the host. Alone but where the kernel preempts. */
 SEC("raw_tp/sock_send_length")
-int on_sock_send_length(struct bpf_raw_tracepoint_args *ctx)
+int on_length_due(void)
+{
+	becomes_due(bpf_get_current_pid_tgid());
+	return 0;
+}
+
+SEC("raw_tp/sock_send_length")
+int on_length_due_again(void)
+{
+	becomes_due(bpf_get_current_pid_tgid());
+	return 0;
+}
+
+SEC("raw_tp/sock_send_length")
+int on_sent(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	length_taken();
+	if (constant(OFFSET_PREEMPTED))
+		take_due(bpf_get_current_pid_tgid());
 	udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
 	return 0;
 }
 
 SEC("raw_tp/sock_recv_length")
-int on_sock_recv_length(struct bpf_raw_tracepoint_args *ctx)
+int on_received(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	length_taken();
+	if (constant(OFFSET_PREEMPTED))
+		take_due(bpf_get_current_pid_tgid());
 	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
 	return 0;
 }
 
-/* sock_send_length and sock_recv_length, first of all; this and the next two only where the kernel preempts them */
-SEC("raw_tp/sock_send_length")
-int on_length_due(void)
-{
-	length_due();
-	return 0;
-}
+#define ON_SENT_LATER(name)                                                                        \
+	SEC("raw_tp/sock_send_length")                                                             \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
+	{                                                                                          \
+		struct flow fresh;                                                                 \
+                                                                                                   \
+		if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED))                    \
+			udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);                     \
+		return 0;                                                                          \
+	}
 
-SEC("raw_tp/sock_send_length")
-int on_sock_send_length_again(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct flow fresh;
+ON_SENT_LATER(on_sent_second)
+ON_SENT_LATER(on_sent_third)
 
-	if (is_length_rescue())
-		udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
-	return 0;
-}
+#define ON_RECEIVED_LATER(name)                                                                    \
+	SEC("raw_tp/sock_recv_length")                                                             \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
+	{                                                                                          \
+		struct flow fresh;                                                                 \
+                                                                                                   \
+		if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED) &&                  \
+		    !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))                                   \
+			udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);                     \
+		return 0;                                                                          \
+	}
 
-SEC("raw_tp/sock_recv_length")
-int on_sock_recv_length_again(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct flow fresh;
-
-	if (is_length_rescue() && !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
-		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
-	return 0;
-}
+ON_RECEIVED_LATER(on_received_second)
+ON_RECEIVED_LATER(on_received_third)
 
 /* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task */
 SEC("raw_tp/sched_process_fork")

@@ -24,9 +24,9 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 	if (!recall(sk, live))
 		return;
 	if (!(live->event.flags & FACT_ESTABLISHED)) {
+		take_port(sk, &live->event.conn.tup);
 		/* How it failed was missed, and the sock's error may be older or younger. */
 		if (rcv_nxt(sk) == 0) {
-			take_port(sk, &live->event.conn.tup);
 			fail(ctx, sk, live, 0);
 			return;
 		}
@@ -39,16 +39,24 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 	/* A child that nobody accepted is disconnected before it is destroyed, which clears the port. */
 	if (fresh)
 		live->event.flags |= FACT_ACCEPTED;
-	if (fresh || !(live->event.flags & FACT_TOTALS_TAKEN)) {
+	at = bpf_ktime_get_ns();
+	if (fresh)
 		take_totals(sk, live);
-		at = bpf_ktime_get_ns();
-	} else {
+	else if (live->event.flags & FACT_TOTALS_TAKEN)
 		at = live->event.conn.conn_stats.timestamp; /* closed() left it */
-	}
+	else
+		live->event.flags |= FACT_TOTALS_LOST;
 	/* No FIN was sent for it, so this is the close(2) of a connection that had been reset. */
 	if (live->event.conn.tup.pid == 0)
 		own_by_current(&live->event);
 	finish(ctx, live, at);
+}
+
+/* The end of what the sock carried before something new. */
+inline_always void end_of_former(void *ctx, u64 sk, struct live *live)
+{
+	end(ctx, sk, live, 0);
+	__builtin_memset(live, 0, sizeof(*live));
 }
 
 /* tcp_disconnect clears the port first and the counters later: then only what CLOSE saw is right. */
@@ -57,35 +65,18 @@ inline_always void destroyed(void *ctx, u64 sk, struct live *live)
 	end(ctx, sk, live, skc_dport(sk) != 0);
 }
 
-/* A sock that is known here has sent a SYN itself, which crossed the peer's. */
+/* A sock that is known here has sent a SYN itself, which crossed the peer's; or the end of what it was before was missed. */
 inline_always void passive_established(void *ctx, u64 sk, struct live *live)
-{
-	if (bpf_map_lookup_elem(&conns, &sk))
-		connected(ctx, sk, live);
-	else
-		incoming(ctx, sk, live, EVENT_PASSIVE);
-}
-
-/*
- * The same once more, for a handshake that ended while the first program was running on this CPU. Nothing happens when
- * that one was not busy; what it could not do it has counted.
- */
-inline_always void passive_established_again(void *ctx, u64 sk, struct live *live)
 {
 	struct live *known = bpf_map_lookup_elem(&conns, &sk);
 
-	if (known) {
-		if (!(known->event.flags & FACT_ESTABLISHED))
-			connected(ctx, sk, live);
+	if (known && !(known->event.flags & FACT_ESTABLISHED)) {
+		connected(ctx, sk, live);
 		return;
 	}
-	if (!read_tuple(sk, &live->event.conn.tup) ||
-	    !ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
-		return;
-	begin(sk, live, DIRECTION_INCOMING);
-	mark_established(live);
-	if (bpf_map_update_elem(&conns, &sk, live, BPF_NOEXIST) == 0)
-		emit(ctx, live, EVENT_PASSIVE);
+	if (known)
+		end_of_former(ctx, sk, live);
+	incoming(ctx, sk, live, EVENT_PASSIVE);
 }
 
 /* The application's shutdown or close sends the FIN; both are system calls of the owner. */
@@ -164,11 +155,28 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 /* connect(2) on a sock: what it carried before has ended (connect(AF_UNSPEC) leaves no other trace). */
 inline_always void syn_sent(void *ctx, u64 sk, struct live *live)
 {
+	end_of_former(ctx, sk, live);
+	connecting(sk, live);
+}
+
+inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct live *live)
+{
+	u32 was = old & 15; /* so that the verifier sees how far 1 << was can go */
+
 	if (!is_tcp(sk))
 		return;
-	end(ctx, sk, live, 0);
-	__builtin_memset(live, 0, sizeof(*live));
-	connecting(sk, live);
+	if (state == TCP_STATE_SYN_SENT)
+		syn_sent(ctx, sk, live);
+	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_SENT)
+		connected(ctx, sk, live);
+	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_RECV)
+		passive_established(ctx, sk, live);
+	else if (state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK)
+		sending_fin(sk, was, live);
+	else if (state == TCP_STATE_CLOSE && (1 << was) & STATES_CONNECTING)
+		failed(ctx, sk, live);
+	else if (state == TCP_STATE_CLOSE)
+		closed(sk, was, live);
 }
 
 /* Has somebody accepted this connection? Asked by the tool at each poll for those it has not seen accepted. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Several programs for one tracepoint. While a program runs on a CPU the kernel does not enter it again there: what happens
- * in an interrupt, or (Linux 7.0 and later, which preempts tracepoint programs) in another task meanwhile, is missed, and
- * only the kernel counts that. So the second of two twins does the work where a mark says that the first was kept from it.
- * What the second has seen is counted, so that what remains of the kernel's count is lost.
+ * Several programs for one tracepoint, run in this order: those that note what is due, the one that does it, and those that
+ * do it where the note is still there. While a program runs on a CPU the kernel does not enter it again there: what happens
+ * in an interrupt, or (Linux 7.0 and later, which preempts tracepoint programs) in other tasks until that one goes on, is
+ * missed by it, and only the kernel counts that. What the later ones have done is counted, so that what remains is lost.
+ * Calling the kernel's bpf_preempt_disable() in them gains nothing: its counterpart lets the task be preempted at once, and
+ * the program is not left yet.
  */
 #ifndef TWINS_H
 #define TWINS_H
@@ -11,86 +13,55 @@
 #include "maps.h"
 #include "offsets.h"
 
-/* A cache line per CPU. */
-struct running {
-	volatile u64 due;   /* the task (pid_tgid) whose length is still to be counted; 0: none */
-	volatile u32 state; /* 1: the first program of inet_sock_set_state runs here */
-	u32 unused[13];
-};
+#define DUE_BITS 14
 
 /*
- * By CPU. Written and read by the programs below alone; nothing is inserted or deleted. The tool makes it as large as there
- * can be CPUs; on those beyond nobody has a twin.
+ * What is due: the struct sock whose state changes or that is destroyed, or the task (pid_tgid) that has sent or received.
+ * Each has one such event at a time. By a hash of that number; who finds another one's there takes it for nothing due.
+ * Written and read by the programs below alone; nothing is inserted or deleted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 1 << DUE_BITS);
 	__type(key, u32);
-	__type(value, struct running);
-} running SEC(".maps");
+	__type(value, u64);
+} due SEC(".maps");
 
-inline_always struct running *running_here(void)
+inline_always volatile u64 *due_slot(u64 what)
 {
-	u32 cpu = bpf_get_smp_processor_id();
+	u32 slot = what * 0x9e3779b97f4a7c15ULL >> (64 - DUE_BITS);
 
-	return bpf_map_lookup_elem(&running, &cpu);
+	return bpf_map_lookup_elem(&due, &slot);
 }
 
-/* In the first program of inet_sock_set_state, around its work. Returns what state_done() takes. */
-inline_always struct running *state_begun(void)
+inline_always void becomes_due(u64 what)
 {
-	struct running *here = running_here();
+	volatile u64 *slot = due_slot(what);
 
-	if (here)
-		here->state = 1;
-	return here;
+	if (slot)
+		*slot = what;
 }
 
-inline_always void state_done(struct running *here)
+/* Whoever does it takes the note away. Returns 0 when there was none. */
+inline_always int take_due(u64 what)
 {
-	if (here)
-		here->state = 0;
-}
+	volatile u64 *slot = due_slot(what);
 
-/* In its twin, which finds by itself what is to be done. */
-inline_always void count_state_rescue(void)
-{
-	struct running *here = running_here();
-
-	if (here && here->state)
-		count_loss(LOSS_STATE_RESCUED);
-}
-
-/* Before the first twin, in a program of its own: a length of this task is due. */
-inline_always void length_due(void)
-{
-	struct running *here = running_here();
-
-	if (here)
-		here->due = bpf_get_current_pid_tgid();
-}
-
-/* By the first twin, if it is entered. Of others nothing is taken: they may be kept from it meanwhile. */
-inline_always void length_taken(void)
-{
-	struct running *here;
-
-	if (!constant(OFFSET_PREEMPTED))
-		return;
-	here = running_here();
-	if (here && here->due == bpf_get_current_pid_tgid())
-		here->due = 0;
-}
-
-/* In the second twin: was the first kept from it? */
-inline_always int is_length_rescue(void)
-{
-	struct running *here = running_here();
-
-	if (!here || here->due != bpf_get_current_pid_tgid())
+	if (!slot || *slot != what)
 		return 0;
-	here->due = 0;
-	count_loss(LOSS_LENGTH_RESCUED);
+	*slot = 0;
+	return 1;
+}
+
+/*
+ * By a later one: is it still to be done? Each has the work itself: none can be tail-called, because since 6.13 a program's
+ * stack is its CPU's, and only the check at its entrance keeps two from using it at once.
+ */
+inline_always int take_over(u64 what, u32 cause)
+{
+	if (!take_due(what))
+		return 0;
+	count_loss(cause);
 	return 1;
 }
 

@@ -1063,25 +1063,6 @@ export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs):
   bytesAt(view, p + 8, 256).set(value.bytes);
 }
 
-export const runningSize = 64;
-export interface Running {
-  due: bigint;
-  state: number;
-  unused: number[];
-}
-export function readRunning(view: DataView, p: number): Running {
-  return {
-    due: view.getBigUint64(p, true),
-    state: view.getUint32(p + 8, true),
-    unused: Array.from({ length: 13 }, (_, i) => view.getUint32(p + 12 + i * 4, true)),
-  };
-}
-export function writeRunning(view: DataView, p: number, value: Running): void {
-  view.setBigUint64(p, value.due, true);
-  view.setUint32(p + 8, value.state, true);
-  value.unused.forEach((item, i) => view.setUint32(p + 12 + i * 4, item, true));
-}
-
 export const guessCommandSize = 32;
 export interface GuessCommand {
   address: bigint;
@@ -1165,19 +1146,28 @@ export const tracePrograms = [
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
   "on_tcp_getsockopt",
-  "on_passive_established",
-  "on_passive_established_again",
-  "on_connect_settled",
-  "on_closed",
-  "on_set_state",
+  "on_state_due",
+  "on_state_due_again",
+  "on_state",
+  "on_state_second",
+  "on_state_third",
+  "on_state_fourth",
   "on_state_of_owner",
   "on_length_of_owner",
-  "on_tcp_destroy_sock",
-  "on_sock_send_length",
-  "on_sock_recv_length",
+  "on_end_due",
+  "on_end_due_again",
+  "on_end",
+  "on_end_second",
+  "on_end_third",
+  "on_end_fourth",
   "on_length_due",
-  "on_sock_send_length_again",
-  "on_sock_recv_length_again",
+  "on_length_due_again",
+  "on_sent",
+  "on_received",
+  "on_sent_second",
+  "on_sent_third",
+  "on_received_second",
+  "on_received_third",
   "on_sched_process_fork",
   "on_sched_process_free",
   "run_udp_gone",
@@ -1203,7 +1193,7 @@ export const traceMaps = [
   "programs",
   "lister",
   "samples",
-  "running",
+  "due",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
 

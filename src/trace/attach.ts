@@ -7,6 +7,7 @@ import { close } from "../kernel/libc.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object.ts";
 import { KernelError } from "../kernel/shim.ts";
 import { Offset, tracePrograms } from "../record/layout.gen.ts";
+import { preemptsPrograms } from "./offsets.ts";
 import {
   argsPoints,
   attempts,
@@ -54,7 +55,10 @@ export function attachTrace(
   const points: TracePoints =
     mode === "kprobe"
       ? { kprobes: [...more.kprobes, ...kprobes, accept], tracepoints: [] }
-      : { kprobes: [], tracepoints: [...more.tracepoints, ...tracepoints] };
+      : {
+          kprobes: [],
+          tracepoints: [...more.tracepoints, ...tracepoints(preemptsPrograms(host.kernel.release))],
+        };
   const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);
   const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];

@@ -6,12 +6,12 @@ import { Loss, type TraceProgram } from "../record/layout.gen.ts";
 import {
   countLosses,
   DATAGRAMS_MISSED,
-  missedByAll,
   missedByAny,
   notRescued,
   PROCESS_MISSED,
   ringLoss,
   ACCEPT_MISSED,
+  STATE_MISSED,
   type LossCount,
 } from "./losses.ts";
 import { birthPrograms, missedIsLost, udpPrograms } from "./programs.ts";
@@ -50,9 +50,9 @@ export function lossSource(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),
         [
           {
-            cause: ACCEPT_MISSED,
+            cause: mode === "kprobe" ? ACCEPT_MISSED : STATE_MISSED,
             count: notRescued(
-              missedByAll(misses(missedIsLost[mode])),
+              missedByAny(misses(missedIsLost[mode])),
               counted(Loss.LOSS_STATE_RESCUED),
             ),
           },

@@ -24,6 +24,8 @@ export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX" | NoLoss>, 
 export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
 /** Told by the kernel, not by a program: one that was busy cannot count. */
 export const ACCEPT_MISSED = "accept possibly missed, its probe was busy";
+/** The same with tracepoints, where one program sees all that happens to a connection. */
+export const STATE_MISSED = "TCP event possibly missed, its probe was busy";
 /** The same of datagrams. */
 export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
 
@@ -62,10 +64,6 @@ export function ringLoss(lost: number, told: bigint, spilled: bigint): bigint {
   const untold = BigInt(lost) - told - spilled;
   return untold > 0n ? told + untold : told;
 }
-
-/** What a program of several misses is the others' work, so no more than the fewest were missed by all. */
-export const missedByAll = (misses: readonly number[]): bigint =>
-  misses.length === 0 ? 0n : BigInt(Math.min(...misses));
 
 /** What a program missed while it was busy, and its twin did not see either. */
 export const notRescued = (missed: bigint, rescued: bigint): bigint =>

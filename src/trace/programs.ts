@@ -50,15 +50,55 @@ export const acceptPoints: readonly KprobePoint[] = [
   { program: "on_inet_csk_accept", symbol: "inet_csk_accept", retprobe: true },
 ];
 
-/** In the same order. */
-export const tracepoints: readonly { program: TraceProgram; name: string }[] = [
-  { program: "on_tcp_destroy_sock", name: "tcp_destroy_sock" },
-  { program: "on_closed", name: "inet_sock_set_state" },
-  { program: "on_set_state", name: "inet_sock_set_state" },
-  { program: "on_connect_settled", name: "inet_sock_set_state" },
-  { program: "on_passive_established", name: "inet_sock_set_state" },
-  { program: "on_passive_established_again", name: "inet_sock_set_state" },
+type TracepointRow = { program: TraceProgram; name: string };
+
+/** In the same order, and those of one tracepoint as they are to run. `preempted`: the kernel does that. */
+export const tracepoints = (preempted: boolean): readonly TracepointRow[] => [
+  ...rows("tcp_destroy_sock", preempted ? preemptedEnds : ends),
+  ...rows("inet_sock_set_state", preempted ? preemptedStates : states),
 ];
+
+/**
+ * One that notes what is due, one that does it, and those that do it while that one is busy: see bpf/twins.h. Without
+ * preemption only an interrupt comes in between, and none interrupts that.
+ */
+const states: TraceProgram[] = ["on_state_due", "on_state", "on_state_second"];
+const ends: TraceProgram[] = ["on_end_due", "on_end", "on_end_second"];
+
+/** With it each may be busy while the next one is, of those that note as of those that do. */
+const preemptedStates: TraceProgram[] = [
+  "on_state_due",
+  "on_state_due_again",
+  "on_state",
+  "on_state_second",
+  "on_state_third",
+  "on_state_fourth",
+];
+const preemptedEnds: TraceProgram[] = [
+  "on_end_due",
+  "on_end_due_again",
+  "on_end",
+  "on_end_second",
+  "on_end_third",
+  "on_end_fourth",
+];
+const preemptedSends: TraceProgram[] = [
+  "on_length_due",
+  "on_length_due_again",
+  "on_sent",
+  "on_sent_second",
+  "on_sent_third",
+];
+const preemptedReceives: TraceProgram[] = [
+  "on_length_due",
+  "on_length_due_again",
+  "on_received",
+  "on_received_second",
+  "on_received_third",
+];
+
+const rows = (name: string, programs: readonly TraceProgram[]): TracepointRow[] =>
+  programs.map((program) => ({ program, name }));
 
 /** Alternatives: the first function that this kernel has is probed. To follow a kernel that renames one, add it. */
 const udpPoints: readonly (readonly KprobePoint[])[] = [
@@ -90,34 +130,23 @@ export function udpKprobes(
   return { points };
 }
 
-/** 6.3 and later. */
-export const udpTracepoints: readonly { program: TraceProgram; name: string }[] = [
-  { program: "on_sock_send_length", name: "sock_send_length" },
-  { program: "on_sock_recv_length", name: "sock_recv_length" },
+/** 6.3 and later. They run in system calls alone, so that only preemption gets in between. */
+export const udpTracepoints = (preempted: boolean): readonly TracepointRow[] => [
+  ...rows("sock_send_length", preempted ? preemptedSends : ["on_sent"]),
+  ...rows("sock_recv_length", preempted ? preemptedReceives : ["on_received"]),
 ];
-
-/** The same where the kernel preempts them, in the order in which they are to run: see bpf/twins.h. */
-export const udpTwins: readonly { program: TraceProgram; name: string }[] = udpTracepoints.flatMap(
-  ({ program, name }) => [
-    { program: "on_length_due", name },
-    { program, name },
-    { program: `${program}_again` as TraceProgram, name },
-  ],
-);
 
 /** What these miss is a datagram that was not counted, or the end of a socket; a twin may have seen it. */
 export const udpPrograms: readonly TraceProgram[] = [
   ...new Set([...udpPoints, ...udp6Points].flat().map((point) => point.program)),
-  ...udpTracepoints.map((point) => point.program),
+  "on_sent",
+  "on_received",
 ];
 
-/**
- * Where accepts are seen: what all loaded ones of these miss is lost, but for what a twin saw. What the others miss is made
- * up for at the latest when the sock is destroyed.
- */
+/** What these miss is lost, but for what a twin saw. What the others of kprobes miss is made up for at the latest when the sock is destroyed. */
 export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
   kprobe: acceptPoints.map((point) => point.program),
-  tracepoint: ["on_passive_established"],
+  tracepoint: ["on_state", "on_end"],
 };
 
 /** Loaded with the tracepoints and run by the tool, never attached. */

@@ -1,14 +1,12 @@
 /** The pipeline: guess, load, attach, check, list what is open; what follows is in running.ts. */
 import { guessTgid } from "../guess/task.ts";
-import { possibleCpus } from "../kernel/cpus.ts";
 import { openHost } from "../kernel/host.ts";
 import { Offset, type TraceMap } from "../record/layout.gen.ts";
 import { askForArgs } from "./args.ts";
 import { openChecked } from "./open_checked.ts";
 import { fillFilter, NO_FILTER, wantsProtocol, withFilter } from "./kernel_filter.ts";
 import { listOpen } from "./listing.ts";
-import { PREEMPTED } from "./notes.ts";
-import { missingFields, preemptsPrograms, traceConstants } from "./offsets.ts";
+import { missingFields, traceConstants } from "./offsets.ts";
 import { offsetsFor } from "./offsets_source.ts";
 import type { TraceOptions } from "./options.ts";
 import { running } from "./running.ts";
@@ -23,15 +21,13 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
   const { filter = NO_FILTER, sampling = false } = options;
-  const entries = { running: possibleCpus(), ...mapSizes(options.maxConnections) };
-  const all = { constants: traceConstants(report), entries };
+  const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
   if (options.args) askForArgs(host, report.attach, all, notes);
   if (filter.descendants === true)
     all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));
   const made = withFilter(all, filter);
   const sampled = sampling !== false;
   const checked = openChecked({ host, report, made, filter, sampling: sampled, notes });
-  if (checked.mode === "tracepoint" && preemptsPrograms(host.kernel.release)) notes.push(PREEMPTED);
   fillFilter(host.shim, checked.object, filter);
   const listing = listOpen({ host, ...checked });
   notes.push(...listing.notes);

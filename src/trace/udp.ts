@@ -7,13 +7,7 @@ import type { KernelObject } from "../kernel/object.ts";
 import type { Event } from "../record/layout.gen.ts";
 import { flowSource } from "./flow_source.ts";
 import { missingForUdp, preemptsPrograms, type KnownFlowTotals } from "./offsets.ts";
-import {
-  probedSymbols,
-  udpKprobes,
-  udpTracepoints,
-  udpTwins,
-  type TracePoints,
-} from "./programs.ts";
+import { probedSymbols, udpKprobes, udpTracepoints, type TracePoints } from "./programs.ts";
 import { udpCheck } from "./udp_check.ts";
 
 export interface UdpPoints {
@@ -34,9 +28,9 @@ export function udpPoints(host: Host, report: GuessReport, mode: AttachMode): Ud
   const field = missingForUdp(report, mode);
   if (field !== null) return { points: NONE, missing: `the field ${field} is not known` };
   if (mode === "tracepoint") {
-    if (!udpTracepoints.every(({ name }) => host.shim.hasTracepoint(name)))
+    const tracepoints = udpTracepoints(preemptsPrograms(host.kernel.release));
+    if (!tracepoints.every(({ name }) => host.shim.hasTracepoint(name)))
       return { points: NONE, missing: "its tracepoints came with Linux 6.3" };
-    const tracepoints = preemptsPrograms(host.kernel.release) ? udpTwins : udpTracepoints;
     return { points: { ...NONE, tracepoints }, missing: null };
   }
   const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");

@@ -187,7 +187,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test("the programs load as well where the kernel has no helper for the group", () => {
     const host = openHost(mode);
-    const load = mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints;
+    const load = mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints(true);
     const constants = new Map(Object.values(Offset).map((id) => [id as number, 0n]));
     const spec = { name: "trace", file: traceObject, programs: tracePrograms, constants };
     for (const helpers of [host.helpers, new Set<number>()]) {

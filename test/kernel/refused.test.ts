@@ -13,7 +13,7 @@ const attach = (udp: Parameters<typeof attachTrace>[4]) =>
   attachTrace(host, mode, made, acceptPoints[0]!, udp, () => {});
 
 test("a point of UDP that this kernel lacks costs the trace nothing else", () => {
-  const program = mode === "kprobe" ? "on_ip_send_skb" : "on_sock_send_length";
+  const program = mode === "kprobe" ? "on_ip_send_skb" : "on_sent";
   const name = "there_is_no_such_function";
   const { object, udpRefused } = attach({
     kprobes: mode === "kprobe" ? [{ program, symbol: name }] : [],

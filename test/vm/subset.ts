@@ -15,7 +15,7 @@ const aboutTheHost = named(
  * These begin a trace for each test, which takes long, on a real-time kernel most of all: the two ends of the range and
  * arm64 are enough for them.
  */
-const oneTraceEach = named("args follow groups kernel_filter");
+const oneTraceEach = named("args busy follow groups kernel_filter");
 
 /** The oldest processor that the README promises: x86-64-v2 and nothing of v3. The tests' own Bun runs on it too. */
 const onOldest: Request = {

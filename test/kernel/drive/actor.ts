@@ -19,6 +19,7 @@ import {
   familyOf,
   pair,
   self,
+  transfer,
 } from "./peer.ts";
 
 const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
@@ -62,6 +63,23 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     }
     for (const end of [one, other]) end.close();
     say([one, other].flatMap((end) => end.truths(mode as Mode)));
+    awaitGo();
+  },
+
+  /** Connects to itself, exchanges a little and closes both ends, again and again, as fast as it goes. */
+  redialer: (count) => {
+    const listener = new Listener("127.0.0.1");
+    say({ ...self(), port: listener.port });
+    awaitGo();
+    for (let i = 0; i < Number(count); i++) {
+      const client = dial(listener.address, listener.port);
+      const server = listener.accept();
+      transfer(client, server, 7);
+      transfer(server, client, 11);
+      client.close();
+      server.close();
+    }
+    say({});
     awaitGo();
   },
 

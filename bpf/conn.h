@@ -3,6 +3,7 @@
 #ifndef CONN_H
 #define CONN_H
 
+#include "batch.h"
 #include "program.h"
 #include "totals.h"
 
@@ -72,31 +73,12 @@ inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
 	return take_ends(sk, &start, tup);
 }
 
-/* Rare, so a hash map will do. */
-inline_always void spill_event(struct event *event, u32 cpu)
-{
-	struct spill_key key = {};
-
-	key.sk = event->sk;
-	key.cookie = event->conn.conn_stats.cookie;
-	key.kind = event->kind;
-	key.cpu = cpu;
-	if (bpf_map_update_elem(&spill, &key, event, BPF_ANY) == 0)
-		count_loss(LOSS_EVENT_SPILLED);
-	else
-		count_loss(LOSS_EVENT_RING_FULL);
-}
-
 inline_always void emit(void *ctx, struct live *live, u32 kind)
 {
-	/* BPF_F_CURRENT_CPU is 4.6+; the number itself works everywhere. */
-	u64 cpu = bpf_get_smp_processor_id();
-
 	if (is_unwanted(live))
 		return;
 	live->event.kind = kind;
-	if (bpf_perf_event_output(ctx, &events, cpu, &live->event, sizeof(live->event)) != 0)
-		spill_event(&live->event, cpu);
+	send_event(ctx, &live->event);
 }
 
 inline_always void own_by_current(struct event *event)

@@ -54,7 +54,7 @@ struct {
 	__type(value, struct attempt);
 } attempts SEC(".maps");
 
-/* Events to the tool, one ring per CPU. Written by emit(), drained by the tool at each poll. */
+/* Events to the tool, one ring per CPU. Written as batch.h says, drained by the tool at each poll. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
 	__uint(key_size, sizeof(u32));
@@ -63,7 +63,7 @@ struct {
 
 /*
  * Events that their ring did not take: it was full, or its CPU has been off since it was opened.
- * Inserted by emit(); read and deleted by the tool at each poll. Full: LOSS_EVENT_RING_FULL counts the event.
+ * Inserted by send_event(); read and deleted by the tool at each poll. Full: LOSS_EVENT_RING_FULL counts the event.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -300,6 +300,18 @@ struct event {
 	u64 program; /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 };
 
+#define BATCH_EVENTS 4
+
+/* Events of one CPU on their way to the tool: see batch.h. */
+struct event_batch {
+	struct event e0;
+	struct event e1;
+	struct event e2;
+	struct event e3;
+	volatile u32 len;  /* 0..4 */
+	volatile u32 busy; /* 1 while something is added or taken */
+};
+
 enum sample_state {
 	/* The connection has ended: its close is on its way. */
 	SAMPLE_GONE,
@@ -424,6 +436,8 @@ enum offset {
 	OFFSET_TASK_TGID,
 	/* Not an offset: 1 where the kernel preempts tracepoint programs (twins.h), so that lengths have twins too. */
 	OFFSET_PREEMPTED,
+	/* Not an offset: 1 where events travel in batches (batch.h). */
+	OFFSET_BATCHED,
 	OFFSET_MAX,
 };
 
@@ -433,6 +447,7 @@ SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
 SIZE_IS(struct event, 176);
+SIZE_IS(struct event_batch, 712);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);

@@ -422,7 +422,14 @@ int run_accepted(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Never attached: run by the tool through BPF_PROG_TEST_RUN with how many as argument, 5.10 and later. */
+/* Never attached: run by the tool through BPF_PROG_TEST_RUN with the CPU as argument, on that CPU, 5.10 and later. */
+SEC("raw_tp/run_batch")
+int run_batch(struct bpf_raw_tracepoint_args *ctx)
+{
+	return send_batch(ctx, ctx->args[0]);
+}
+
+/* The same with how many. */
 SEC("raw_tp/run_samples")
 int run_samples(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -98,15 +98,6 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 	flow->socket_ino = d->socket_ino;
 }
 
-inline_always void emit_flow(void *ctx, struct flow *flow)
-{
-	/* BPF_F_CURRENT_CPU is 4.6+; the number itself works everywhere. */
-	u64 cpu = bpf_get_smp_processor_id();
-
-	if (bpf_perf_event_output(ctx, &events, cpu, &flow->event, sizeof(flow->event)) != 0)
-		spill_event(&flow->event, cpu);
-}
-
 /* Returns 0 when the socket is there already (another CPU was first), or when there is no room. */
 inline_always int open_first(void *ctx, struct flow *flow, const struct datagram *d, int received)
 {
@@ -119,7 +110,7 @@ inline_always int open_first(void *ctx, struct flow *flow, const struct datagram
 		(u32)(sk >> 6) ^ (u32)flow->event.conn.conn_stats.timestamp;
 	if (bpf_map_update_elem(&udp_socks, &sk, flow, BPF_NOEXIST) != 0)
 		return 0;
-	emit_flow(ctx, flow);
+	send_event(ctx, &flow->event);
 	return 1;
 }
 
@@ -131,7 +122,7 @@ inline_always int open_other(void *ctx, struct flow *flow, const struct datagram
 	flow->event.conn.conn_stats.cookie = key->cookie;
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST) != 0)
 		return 0;
-	emit_flow(ctx, flow);
+	send_event(ctx, &flow->event);
 	return 1;
 }
 
@@ -211,7 +202,7 @@ inline_always void end_socket(void *ctx, u64 sk, struct flow *first, struct flow
 	stats->recv_packets = last->recv_packets;
 	last->event.conn.tcp_stats.rtt = last->sent_packets >> 32;
 	last->event.conn.tcp_stats.rtt_var = last->recv_packets >> 32;
-	emit_flow(ctx, last);
+	send_event(ctx, &last->event);
 }
 
 #endif

@@ -6,5 +6,6 @@ import guessObject from "../dist/embed/guess.bpf.o" with { type: "file" };
 import notice from "../dist/embed/notice.txt" with { type: "file" };
 import shimLibrary from "../dist/embed/shim.so" with { type: "file" };
 import traceObject from "../dist/embed/trace.bpf.o" with { type: "file" };
+import traceObject510 from "../dist/embed/trace_5_10.bpf.o" with { type: "file" };
 
-export { guessObject, notice, shimLibrary, traceObject };
+export { guessObject, notice, shimLibrary, traceObject, traceObject510 };

@@ -14,8 +14,12 @@ import { generateLayout, probeSource } from "./layout.ts";
 import { BuildError, run, type Step } from "./step.ts";
 import { sysrootOf } from "./sysroot.ts";
 
-export const OBJECTS = ["trace", "guess"] as const;
-export type ObjectName = (typeof OBJECTS)[number];
+/** What each is compiled for: -mcpu=v1 is what Linux 4.4 runs, v3 came with 5.1. */
+const CPUS = { trace: "v1", trace_5_10: "v3", guess: "v1" } as const;
+export type ObjectName = keyof typeof CPUS;
+export const OBJECTS = Object.keys(CPUS) as ObjectName[];
+/** Those that Linux 4.4 takes; the other has the programs and maps of trace. */
+export const OLDEST = ["trace", "guess"] as const;
 
 export const objectFile = (arch: Arch, name: ObjectName): string =>
   `${partsOf(arch)}/${name}.bpf.o`;
@@ -38,11 +42,12 @@ export function objectStep(arch: Arch, name: ObjectName): Step {
   const withLines = objectFileWithLines(arch, name);
   return {
     name: `clang ${name} ${arch}`,
-    inputs: [source, ...filesIn("bpf", ".h")],
+    // One of the sources includes another.
+    inputs: [source, ...filesIn("bpf", ".c"), ...filesIn("bpf", ".h")],
     outputs: [out, withLines],
-    recipe: [...clang(arch, source, out), ...WITHOUT_LINES].join(" "),
+    recipe: [...clang(arch, source, out, CPUS[name]), ...WITHOUT_LINES].join(" "),
     run() {
-      run(clang(arch, source, withLines));
+      run(clang(arch, source, withLines, CPUS[name]));
       // Drops the DWARF, keeps the BTF.
       run(["llvm-strip", "-g", withLines]);
       run(["llvm-objcopy", ...WITHOUT_LINES, withLines, `${out}.new`]);
@@ -79,7 +84,7 @@ export function layoutOf(arch: Arch): string {
   const out = `${partsOf(arch)}/layout_probe.o`;
   writeFileSync(source, probeSource(readFileSync("bpf/record.h", "utf8")));
   run(clang(arch, source, out));
-  const objects = OBJECTS.map((name) => [name, btfOf(objectFile(arch, name))] as const);
+  const objects = OLDEST.map((name) => [name, btfOf(objectFile(arch, name))] as const);
   return generateLayout(btfOf(out), Object.fromEntries(objects));
 }
 
@@ -106,12 +111,13 @@ export function linkShim(arch: Arch, out: string, libelf: string | null): void {
   run(gcc(arch, sysrootOf(arch), out, libelf));
 }
 
-/** -mcpu=v1 is what Linux 4.4 runs; the host's uapi headers serve for every architecture. */
-function clang(arch: Arch, source: string, out: string): string[] {
+/** The host's uapi headers serve for every architecture. */
+function clang(arch: Arch, source: string, out: string, cpu = "v1"): string[] {
   mkdirSync(partsOf(arch), { recursive: true });
   return [
     "clang",
-    ..."-O2 -g -target bpf -mcpu=v1 -fno-stack-protector".split(" "),
+    ..."-O2 -g -target bpf -fno-stack-protector".split(" "),
+    `-mcpu=${cpu}`,
     ...WARNINGS,
     `-D${ARCHES[arch].bpfMacro}`,
     `-I/usr/include/${ARCHES[HOST].triplet}`,

@@ -18,6 +18,8 @@ export interface ObjectSpec {
   helpers?: ReadonlySet<number>;
   /** Sizes of maps that differ from what the ELF image says. */
   entries?: Readonly<Record<string, number>>;
+  /** Array maps that are looked into through a mapping; 5.5 and later. */
+  mappable?: readonly string[];
 }
 
 export interface KernelObject extends Disposable {
@@ -44,6 +46,7 @@ export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
     for (const [map, entries] of Object.entries(spec.entries ?? {})) {
       shim.mapMaxEntries(object, map, entries);
     }
+    for (const map of spec.mappable ?? []) shim.mapMappable(object, map);
     shim.load(object);
   } catch (error) {
     shim.close(object);

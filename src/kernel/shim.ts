@@ -45,6 +45,7 @@ const SYMBOLS = {
   sh_autoload: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   sh_kernel_version: { args: ["ptr", "u32"], returns: "i32" },
   sh_map_max_entries: { args: ["ptr", "ptr", "u32"], returns: "i32" },
+  sh_map_mappable: { args: ["ptr", "ptr"], returns: "i32" },
   sh_load: { args: ["ptr"], returns: "i32" },
   sh_close: { args: ["ptr"], returns: "i32" },
   sh_prog_fd: { args: ["ptr", "ptr"], returns: "i32" },
@@ -70,6 +71,8 @@ const SYMBOLS = {
   sh_hash_map_entries: { args: ["ptr", "u32", "ptr", "ptr"], returns: LONG },
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
+  sh_rings_batches: { args: ["ptr", "i32", "i32", "u32"], returns: "i32" },
+  sh_rings_collect: { args: ["ptr"], returns: "i32" },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
   sh_rings_revive: { args: ["ptr", "u32"], returns: "i32" },
   sh_rings_wait: { args: ["ptr", "i32", "i32", "i32"], returns: "i32" },
@@ -114,6 +117,10 @@ export function openShim() {
     },
     mapMaxEntries: (object: BpfObject, map: string, entries: number): void => {
       check(`resize map ${map}`, c.sh_map_max_entries(at(object), text(map), entries));
+    },
+    /** Of an array map, 5.5 and later. */
+    mapMappable: (object: BpfObject, map: string): void => {
+      check(`map ${map}`, c.sh_map_mappable(at(object), text(map)));
     },
     load: (object: BpfObject): void => {
       log();
@@ -217,6 +224,14 @@ export function openShim() {
     /** One ring of `pages` (a power of two) per online CPU, for a PERF_EVENT_ARRAY map. */
     ringsOpen: (mapFd: number, pages: number): PerfRings =>
       check("perf rings", c.sh_rings_open(mapFd, pages)) as PerfRings,
+    /** What goes into them waits in a map by CPU, at `lenAt` how much; the program puts it there. */
+    ringsBatches: (rings: PerfRings, mapFd: number, progFd: number, lenAt: number): void => {
+      check("event batches", c.sh_rings_batches(at(rings), mapFd, progFd, lenAt));
+    },
+    /** Before a drain that is to have all that was sent before. */
+    ringsCollect: (rings: PerfRings): void => {
+      check("event batches", c.sh_rings_collect(at(rings)));
+    },
     /** Follows CPUs that came online; to be called right after a drain. Returns how many. */
     ringsRefresh: (rings: PerfRings): number => check("perf rings", c.sh_rings_refresh(at(rings))),
     /**

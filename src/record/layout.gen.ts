@@ -754,6 +754,34 @@ export class EventView implements Event {
   }
 }
 
+export const eventBatchSize = 712;
+export interface EventBatch {
+  e0: Event;
+  e1: Event;
+  e2: Event;
+  e3: Event;
+  len: number;
+  busy: number;
+}
+export function readEventBatch(view: DataView, p: number): EventBatch {
+  return {
+    e0: readEvent(view, p),
+    e1: readEvent(view, p + 176),
+    e2: readEvent(view, p + 352),
+    e3: readEvent(view, p + 528),
+    len: view.getUint32(p + 704, true),
+    busy: view.getUint32(p + 708, true),
+  };
+}
+export function writeEventBatch(view: DataView, p: number, value: EventBatch): void {
+  writeEvent(view, p, value.e0);
+  writeEvent(view, p + 176, value.e1);
+  writeEvent(view, p + 352, value.e2);
+  writeEvent(view, p + 528, value.e3);
+  view.setUint32(p + 704, value.len, true);
+  view.setUint32(p + 708, value.busy, true);
+}
+
 export const SampleState = {
   SAMPLE_GONE: 0,
   SAMPLE_TAKEN: 1,
@@ -909,7 +937,8 @@ export const Offset = {
   OFFSET_FILTERS: 52,
   OFFSET_TASK_TGID: 53,
   OFFSET_PREEMPTED: 54,
-  OFFSET_MAX: 55,
+  OFFSET_BATCHED: 55,
+  OFFSET_MAX: 56,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
@@ -1172,6 +1201,7 @@ export const tracePrograms = [
   "on_sched_process_free",
   "run_udp_gone",
   "run_accepted",
+  "run_batch",
   "run_samples",
   "list_tcp",
 ] as const;
@@ -1190,6 +1220,7 @@ export const traceMaps = [
   "filter_ports",
   "followed",
   "command_tgid",
+  "batches",
   "programs",
   "lister",
   "samples",

@@ -28,6 +28,9 @@ export const FLAGS = 148;
 export const UID = 152;
 export const CGROUP_ID = 160;
 
+/** In a struct event_batch: how many events it holds. */
+export const BATCH_LEN = 704;
+
 /** For the test of the layout. */
 export const places = () => ({
   saddr: SADDR,
@@ -53,4 +56,5 @@ export const places = () => ({
   flags: FLAGS,
   uid: UID,
   cgroupId: CGROUP_ID,
+  batchLen: BATCH_LEN,
 });

@@ -1,8 +1,9 @@
 /** Loads the trace object and attaches it, one way or the other. */
-import { traceObject } from "../embedded.ts";
+import { traceObject, traceObject510 } from "../embedded.ts";
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
 import { Failure } from "../errors.ts";
 import { ENOENT } from "../kernel/constants.ts";
+import { possibleCpus } from "../kernel/cpus.ts";
 import { close } from "../kernel/libc.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object.ts";
 import { KernelError } from "../kernel/shim.ts";
@@ -11,6 +12,7 @@ import { preemptsPrograms } from "./offsets.ts";
 import {
   argsPoints,
   attempts,
+  batchByTool,
   followPoints,
   kprobes,
   listIterator,
@@ -24,7 +26,7 @@ import {
 } from "./programs.ts";
 
 /** What is filled into the object before it is loaded. */
-export type Made = Pick<ObjectSpec, "constants" | "entries">;
+export type Made = Pick<ObjectSpec, "constants" | "entries" | "mappable">;
 
 export interface AttachedTrace {
   object: KernelObject;
@@ -61,6 +63,8 @@ export function attachTrace(
         };
   const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);
+  const batched = takesBatches(host, mode);
+  if (batched) needed.push(batchByTool);
   const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];
   // The listing first: without BTF its iterator is what is refused.
   const tried = mode === "kprobe" ? attempts : { kprobes: [], tracepoints: [] };
@@ -68,7 +72,7 @@ export function attachTrace(
   const sampled = sampling ? samplePrograms(host, mode) : [];
   const groups = [listing, programsOf(udp), programsOf(tried), sampled, programsOf(noting)];
   const asked = groups.filter((group) => group.length > 0);
-  const object = load(host, needed, asked, made);
+  const object = load(host, needed, asked, batched ? withBatches(made) : made);
   try {
     ready(object);
     const argsRefused = attachGroup(host, object, noting);
@@ -117,6 +121,16 @@ const samplePrograms = ({ testRun }: Host, mode: AttachMode): string[] => [
   ...(testRun ? [sampleByTool] : []),
 ];
 
+/** See bpf/batch.h. */
+const takesBatches = ({ testRun, kernel }: Host, mode: AttachMode): boolean =>
+  testRun && !(mode === "tracepoint" && preemptsPrograms(kernel.release));
+
+const withBatches = (made: Made): Made => ({
+  constants: new Map(made.constants).set(Offset.OFFSET_BATCHED, 1n),
+  entries: { ...made.entries, batches: possibleCpus() },
+  mappable: ["batches"],
+});
+
 /** With the groups of programs that the kernel takes. */
 function load(
   host: Host,
@@ -126,7 +140,7 @@ function load(
 ): KernelObject {
   const spec = {
     name: "trace",
-    file: traceObject,
+    file: host.testRun ? traceObject510 : traceObject,
     programs: tracePrograms,
     helpers: host.helpers,
     ...made,

@@ -26,6 +26,7 @@ export function drainer(shim: Shim, object: KernelObject, rings: PerfRings): Dra
   let lost = 0;
   let refreshedAt = performance.now();
   const into = (queue: EventQueue) => {
+    shim.ringsCollect(rings);
     for (;;) {
       const room = queue.room(LEAST_ROOM);
       const { bytes, lost: more } = shim.ringsDrain(rings, room);

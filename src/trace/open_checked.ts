@@ -99,7 +99,7 @@ function open(mode: AttachMode, of: ToOpen, accept: KprobePoint, udp: UdpPoints)
   let opened: OpenRings | null = null;
   try {
     const ready = (loaded: KernelObject) => {
-      opened = openRings(host.shim, loaded.mapFd("events"));
+      opened = openRings(host.shim, loaded);
     };
     const more = { follow: filter.descendants === true, sampling };
     const attached = attachTrace(host, mode, made, accept, udp.points, ready, more);

@@ -152,6 +152,9 @@ export const missedIsLost: Record<AttachMode, readonly TraceProgram[]> = {
 /** Loaded with the tracepoints and run by the tool, never attached. */
 export const runByTool: readonly TraceProgram[] = ["run_accepted", "run_udp_gone"];
 
+/** Puts into the ring what a batch of events holds (bpf/batch.h); from Linux 5.10 on. */
+export const batchByTool: TraceProgram = "run_batch";
+
 /** How processes come and go: attached only to follow a command. The ends first. */
 export const followPoints: Record<AttachMode, TracePoints> = {
   kprobe: {

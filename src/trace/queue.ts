@@ -1,18 +1,18 @@
 /**
- * Records between their drain and their turn, as bytes: thousands a second pass through, and none of them becomes an object
+ * Events between their drain and their turn, as bytes: thousands a second pass through, and none of them becomes an object
  * for that. Pure.
  */
 import { RecordError } from "../record/error.ts";
 import { eventSize, EventView, writeEvent, type Event } from "../record/layout.gen.ts";
 import { TIMESTAMP } from "../record/places.ts";
 
-/** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. */
+/** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
 const PREFIX = 8;
 const FIRST_BYTES = 1 << 20;
 /** A buffer that a burst has made larger is given back. */
 const KEPT_BYTES = 4 << 20;
 
-/** A record lies at `p` of `view`, and only for the time of the call. */
+/** An event lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;
 
 export class EventQueue {
@@ -41,18 +41,17 @@ export class EventQueue {
 
   /** One that does not come from a drain, or is kept for later. */
   push(event: Event): void {
-    const bytes = this.room(PREFIX + eventSize);
-    const view = viewOf(bytes);
-    view.setUint32(0, eventSize, true);
     if (event instanceof EventView) {
-      const from = new Uint8Array(event.view.buffer, event.view.byteOffset + event.p, eventSize);
-      bytes.set(from, PREFIX);
-    } else writeEvent(view, PREFIX, event);
-    this.filled(PREFIX + eventSize);
+      const { buffer, byteOffset } = event.view;
+      return this.#keep(new Uint8Array(buffer, byteOffset + event.p, eventSize));
+    }
+    const bytes = new Uint8Array(eventSize);
+    writeEvent(viewOf(bytes), 0, event);
+    this.#keep(bytes);
   }
 
   /**
-   * Gives each record that is no younger than `until` (ns, as a number) to `each`, in the order of time, those of equal time
+   * Gives each event that is no younger than `until` (ns, as a number) to `each`, in the order of time, those of equal time
    * as they came; the others stay. Whatever is added meanwhile waits. Throws a RecordError when a record reaches beyond
    * what was filled.
    */
@@ -67,15 +66,17 @@ export class EventQueue {
     this.#spare = null;
     this.#used = 0;
     const ready = index.countUpTo(until);
-    for (let n = ready; n < index.count; n++) this.#keep(bytes, view, index.at(n));
+    for (let n = ready; n < index.count; n++)
+      this.#keep(bytes.subarray(index.at(n), index.at(n) + eventSize));
     for (let n = 0; n < ready; n++) each(view, index.at(n));
     if (bytes.length <= KEPT_BYTES) this.#spare = bytes;
   }
 
-  #keep(bytes: Uint8Array, view: DataView, p: number): void {
-    const size = PREFIX + padded(view.getUint32(p - PREFIX, true));
-    this.room(size).set(bytes.subarray(p - PREFIX, p - PREFIX + size));
-    this.filled(size);
+  #keep(event: Uint8Array): void {
+    const bytes = this.room(PREFIX + eventSize);
+    viewOf(bytes).setUint32(0, eventSize, true);
+    bytes.set(event, PREFIX);
+    this.filled(PREFIX + eventSize);
   }
 }
 
@@ -89,7 +90,7 @@ const padded = (size: number): number => (size + 7) & ~7;
 const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
   new DataView(buffer, byteOffset, length);
 
-/** Where the records lie, in the order of time. Its arrays are used again. */
+/** Where the events lie, in the order of time. Its arrays are used again. */
 class Index {
   count = 0;
   /** Integers: a place that is a double would make every read slow. */
@@ -108,11 +109,12 @@ class Index {
           "the event ring",
           `a record of ${size} bytes reaches beyond the drain`,
         );
-      if (size >= eventSize) {
-        const time = timeAt(view, at + PREFIX);
+      const end = at + PREFIX + size;
+      for (let p = at + PREFIX; p + eventSize <= end; p += eventSize) {
+        const time = timeAt(view, p);
         ordered &&= time >= before;
         before = time;
-        this.#add(at + PREFIX, time);
+        this.#add(p, time);
       }
       at += PREFIX + padded(size);
     }

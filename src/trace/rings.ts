@@ -1,8 +1,11 @@
 /** The rings of a trace: as large as a burst wants them, or as the locked memory of this process allows. */
 import { cpus } from "node:os";
 import { EPERM } from "../kernel/constants.ts";
+import type { KernelObject } from "../kernel/object.ts";
 import { getpagesize } from "../kernel/libc.ts";
 import { KernelError, type PerfRings, type Shim } from "../kernel/shim.ts";
+import { BATCH_LEN } from "../record/places.ts";
+import { batchByTool } from "./programs.ts";
 
 export interface OpenRings {
   rings: PerfRings;
@@ -11,7 +14,22 @@ export interface OpenRings {
 }
 
 /** Throws a KernelError where even small ones are refused. */
-export function openRings(shim: Shim, mapFd: number): OpenRings {
+export function openRings(shim: Shim, object: KernelObject): OpenRings {
+  const opened = openLargest(shim, object.mapFd("events"));
+  if (!object.loaded(batchByTool)) return opened;
+  try {
+    const [map, program] = [object.mapFd("batches"), object.progFd(batchByTool)];
+    shim.ringsBatches(opened.rings, map, program, BATCH_LEN);
+    return opened;
+  } catch (error) {
+    shim.ringsClose(opened.rings);
+    throw error;
+  }
+}
+
+// --- internal ---
+
+function openLargest(shim: Shim, mapFd: number): OpenRings {
   const wanted = ringBytes();
   for (let bytes = wanted; ; bytes /= 2) {
     try {
@@ -24,8 +42,6 @@ export function openRings(shim: Shim, mapFd: number): OpenRings {
     }
   }
 }
-
-// --- internal ---
 
 const LEAST_BYTES = 1 << 16;
 

@@ -76,9 +76,10 @@ export function running(of: Found, options: TraceOptions): Trace {
     groups.renew();
     commands?.renew();
     descendants?.renew(monotonicNs());
+    const drainedNs = monotonicNs();
     drain.into(queue);
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, known)));
-    queue.take(last ? Infinity : Number(monotonicNs() - SETTLED_NS), (view, p) => {
+    queue.take(last ? Infinity : Number(drainedNs - SETTLED_NS), (view, p) => {
       if (!apply.isPlain(view, p)) return apply.any(readEvent(view, p), show);
       if (sink.record !== undefined && isDirect(view, p) && sink.record(view, p, describe)) return;
       applyOne(new EventView(view, p), accepts, show);

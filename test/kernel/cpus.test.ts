@@ -4,6 +4,7 @@
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
+import type { Actor } from "./drive/actors.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { modes } from "./drive/modes.ts";
 import type { Truth } from "./drive/peer.ts";
@@ -31,6 +32,28 @@ describe.each(modes)("trace --attach %s while a processor goes and comes", (mode
     }
   });
 
+  test("what it has not handed over when it goes off is reported", async () => {
+    const actor = trace.actor("pair-on-go");
+    await bound(actor);
+    // The tracer asks for it only when the processor is gone.
+    trace.tracer.process.kill("SIGSTOP");
+    let opened: Truth[];
+    try {
+      actor.go();
+      opened = await actor.hear<Truth[]>();
+      setCpu1(false);
+    } finally {
+      trace.tracer.process.kill("SIGCONT");
+    }
+    try {
+      for (const truth of opened) await trace.tracer.until(() => seen(trace, truth), truth.opened);
+    } finally {
+      setCpu1(true);
+    }
+    actor.go();
+    for (const truth of await actor.hear<Truth[]>()) await expectConnection(trace.tracer, truth);
+  });
+
   test("connections made while it is off, and after it is back, are reported once", async () => {
     setCpu1(false);
     try {
@@ -52,11 +75,24 @@ function setCpu1(on: boolean): void {
 /** Connections whose every event comes from that CPU: the process that makes both ends is bound to it. */
 async function stormOnCpu1(trace: Traced, count: number): Promise<void> {
   const actor = trace.actor("storm-on-go", count);
+  await bound(actor);
+  actor.go();
+  await reported(trace, actor);
+}
+
+async function bound(actor: Actor): Promise<void> {
   const { pid } = await actor.hear<{ pid: number }>();
   const CPU1_MASK = "2";
   expect(Bun.spawnSync(["taskset", "-p", CPU1_MASK, String(pid)]).exitCode).toBe(0);
-  actor.go();
-  await reported(trace, actor);
+}
+
+function seen({ tracer }: Traced, { opened, local, remote }: Truth): boolean {
+  return tracer.events.some(
+    (event) =>
+      event.event === opened &&
+      event.local.port === local.port &&
+      event.remote.port === remote.port,
+  );
 }
 
 async function reported({ tracer }: Traced, actor: ReturnType<Traced["actor"]>): Promise<void> {

@@ -9,11 +9,14 @@ import { Lines } from "../../src/output/lines.ts";
 import {
   ConnFact,
   ConnMetadata,
+  eventBatchSize,
   eventSize,
   EventKind,
   EventView,
   readEvent,
+  readEventBatch,
   writeEvent,
+  writeEventBatch,
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
@@ -242,6 +245,10 @@ test("each place is where the layout has the member", () => {
   expect([u64At(at.timestamp), u64At(at.duration)]).toEqual([stats.timestamp, stats.duration]);
   expect([values[at.connFlags], values[at.direction]]).toEqual([stats.flags, stats.direction]);
   expect([u32At(at.uid), u64At(at.cgroupId)]).toEqual([event.uid, event.cgroup_id]);
+  const batch = readEventBatch(new DataView(new ArrayBuffer(eventBatchSize)), 0);
+  const written = new DataView(new ArrayBuffer(eventBatchSize));
+  writeEventBatch(written, 0, { ...batch, len: 3 });
+  expect(written.getUint32(at.batchLen, true)).toBe(3);
   expect([values[at.comm], u32At(at.kind), u32At(at.flags)]).toEqual([
     event.comm[0],
     event.kind,

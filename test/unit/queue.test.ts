@@ -13,16 +13,20 @@ function eventAt(n: number, time: number) {
   return event;
 }
 
-/** As the kernel pads them. */
-function drained(times: readonly number[]): Uint8Array {
-  const stride = 8 + ((eventSize + 4 + 7) & ~7);
-  const bytes = new Uint8Array(times.length * stride);
+/** Records of as many events as `sizes` says, over and over; padded as the kernel does it. */
+function drained(times: readonly number[], sizes: readonly number[] = [1]): Uint8Array {
+  const bytes = new Uint8Array(times.length * (eventSize + 16));
   const view = new DataView(bytes.buffer);
-  for (const [n, time] of times.entries()) {
-    view.setUint32(n * stride, eventSize + 4, true);
-    writeEvent(view, n * stride + 8, eventAt(n, time));
+  let used = 0;
+  for (let n = 0, record = 0; n < times.length; record++) {
+    const some = times.slice(n, n + sizes[record % sizes.length]!);
+    view.setUint32(used, some.length * eventSize + 4, true);
+    for (const [i, time] of some.entries())
+      writeEvent(view, used + 8 + i * eventSize, eventAt(n + i, time));
+    used += 8 + some.length * eventSize + 8;
+    n += some.length;
   }
-  return bytes;
+  return bytes.subarray(0, used);
 }
 
 function taken(queue: EventQueue, until = Infinity): number[] {
@@ -31,24 +35,31 @@ function taken(queue: EventQueue, until = Infinity): number[] {
   return seen;
 }
 
-test("any records come in the order of time, those of one time as they came, the young ones later", () => {
+test("any events come in the order of time, however many a record has, those of one time as they came, the young ones later", () => {
   const times = fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 3000 });
+  const sizes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 7 });
   fc.assert(
-    fc.property(times, times, fc.integer({ min: 0, max: 50 }), (first, second, until) => {
-      const queue = queueOf(drained(first));
-      const inOrder = (some: { n: number; time: number }[]) =>
-        some.toSorted((a, b) => a.time - b.time).map(({ n }) => n);
-      const numbered = first.map((time, n) => ({ n, time }));
-      expect(taken(queue, until)).toEqual(inOrder(numbered.filter(({ time }) => time <= until)));
-      const rest = numbered.filter(({ time }) => time > until);
-      for (const [n, time] of second.entries()) queue.push(eventAt(10_000 + n, time));
-      const later = second.map((time, n) => ({ n: 10_000 + n, time }));
-      // What stayed lies before what came after it, in the order of its own time.
-      expect(taken(queue)).toEqual(
-        inOrder([...rest.toSorted((a, b) => a.time - b.time), ...later]),
-      );
-      expect(queue.empty).toBe(true);
-    }),
+    fc.property(
+      times,
+      sizes,
+      times,
+      fc.integer({ min: 0, max: 50 }),
+      (first, packed, second, until) => {
+        const queue = queueOf(drained(first, packed));
+        const inOrder = (some: { n: number; time: number }[]) =>
+          some.toSorted((a, b) => a.time - b.time).map(({ n }) => n);
+        const numbered = first.map((time, n) => ({ n, time }));
+        expect(taken(queue, until)).toEqual(inOrder(numbered.filter(({ time }) => time <= until)));
+        const rest = numbered.filter(({ time }) => time > until);
+        for (const [n, time] of second.entries()) queue.push(eventAt(10_000 + n, time));
+        const later = second.map((time, n) => ({ n: 10_000 + n, time }));
+        // What stayed lies before what came after it, in the order of its own time.
+        expect(taken(queue)).toEqual(
+          inOrder([...rest.toSorted((a, b) => a.time - b.time), ...later]),
+        );
+        expect(queue.empty).toBe(true);
+      },
+    ),
     { numRuns: 50 },
   );
 });

@@ -40,6 +40,14 @@ int sh_map_max_entries(void *object, const char *map, __u32 entries)
 	return found ? bpf_map__set_max_entries(found, entries) : -ENOENT;
 }
 
+/* Of an array map; 5.5 and later. */
+int sh_map_mappable(void *object, const char *map)
+{
+	struct bpf_map *found = bpf_object__find_map_by_name(object, map);
+
+	return found ? bpf_map__set_map_flags(found, BPF_F_MMAPABLE) : -ENOENT;
+}
+
 int sh_load(void *object)
 {
 	return bpf_object__load(object);

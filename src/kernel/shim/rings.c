@@ -26,6 +26,7 @@ struct rings {
 	int map_fd;
 	size_t page_size, size; /* of the data, a power of two */
 	int complete;		/* each CPU had one at the start */
+	struct batches *batches; /* NULL: what is sent goes into them at once */
 	unsigned char online[MAX_CPUS];
 };
 
@@ -206,6 +207,24 @@ __s64 sh_rings_open(int map_fd, int pages)
 	return (__s64)(unsigned long)rings;
 }
 
+/* What is sent waits in a map, by CPU, until there is enough of it: see batches.c. */
+int sh_rings_batches(void *handle, int map_fd, int prog_fd, __u32 len_at)
+{
+	struct rings *rings = handle;
+
+	errno = ENOMEM;
+	rings->batches = batches_open(map_fd, prog_fd, len_at);
+	return rings->batches ? 0 : -errno;
+}
+
+/* To be called before a drain that is to have all that was sent before. */
+int sh_rings_collect(void *handle)
+{
+	const struct rings *rings = handle;
+
+	return batches_send(rings->batches);
+}
+
 int sh_rings_close(void *handle)
 {
 	struct rings *rings = handle;
@@ -216,6 +235,7 @@ int sh_rings_close(void *handle)
 		ring_close(rings, ring);
 		free(ring);
 	}
+	batches_close(rings->batches);
 	free(rings);
 	return 0;
 }
@@ -228,7 +248,7 @@ static int has_data(const struct rings *rings)
 		if (ring->page && __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE) !=
 					  ring->page->data_tail)
 			return 1;
-	return 0;
+	return batches_wait(rings->batches);
 }
 
 #define LOOK_EVERY_MS 100

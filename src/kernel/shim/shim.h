@@ -22,6 +22,7 @@ SH_API __s64 sh_open(const void *elf, __u64 len, const char *name);
 SH_API int sh_autoload(void *object, const char *program, int on);
 SH_API int sh_kernel_version(void *object, __u32 code);
 SH_API int sh_map_max_entries(void *object, const char *map, __u32 entries);
+SH_API int sh_map_mappable(void *object, const char *map);
 SH_API int sh_load(void *object);
 SH_API int sh_close(void *object);
 SH_API int sh_prog_fd(void *object, const char *program);
@@ -60,11 +61,20 @@ SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u3
 
 /* rings.c: one perf ring per online CPU, read by polling. */
 SH_API __s64 sh_rings_open(int map_fd, int pages);
+SH_API int sh_rings_batches(void *rings, int map_fd, int prog_fd, __u32 len_at);
+SH_API int sh_rings_collect(void *rings);
 SH_API int sh_rings_refresh(void *rings);
 SH_API int sh_rings_revive(void *rings, __u32 cpu);
 SH_API int sh_rings_wait(void *rings, int least_ms, int most_ms, int reader_fd);
 SH_API __s64 sh_rings_drain(void *rings, void *dst, __u64 cap, __u64 *lost);
 SH_API int sh_rings_close(void *rings);
+
+/* batches.c: what is on its way into them. */
+struct batches;
+struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at);
+int batches_wait(const struct batches *batches);
+int batches_send(const struct batches *batches);
+void batches_close(struct batches *batches);
 
 /* cpus.c: sets online[cpu] = 1 for each CPU that is online; returns the first, or -errno. */
 #define MAX_CPUS 8192

@@ -218,6 +218,18 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     say(storm(Number(count)));
   },
 
+  /** One connection, whose both ends it keeps until it is told. */
+  "pair-on-go": () => {
+    say(self());
+    awaitGo();
+    const { client, server } = pair();
+    say([client, server].map(({ truth }) => truth));
+    awaitGo();
+    for (const end of [client, server]) end.close();
+    say([client, server].map(({ truth }) => truth));
+    awaitGo();
+  },
+
   /** Connections at a steady rate, for as long as it lives. */
   traffic: (perSecond) => {
     const listener = new Listener("127.0.0.1", 0, 128);

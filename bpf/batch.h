@@ -40,11 +40,9 @@ inline_always void spill_event(struct event *event, u32 cpu)
 		count_loss(LOSS_EVENT_RING_FULL);
 }
 
-/* What the ring does not take stays, for the next poll. */
-inline_always void output_batch(void *ctx, struct event_batch *batch, u64 bytes)
+inline_always int output_batch(void *ctx, struct event_batch *batch, u64 bytes)
 {
-	if (bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &batch->e0, bytes) == 0)
-		batch->len = 0;
+	return bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &batch->e0, bytes);
 }
 
 /* Returns 0 where it has no place: it is full, or busy, which means that what is busy was interrupted by this. */
@@ -65,11 +63,23 @@ inline_always int add_to_batch(void *ctx, const struct event *event, u32 cpu)
 		batch->len++;
 		added = 1;
 	}
-	if (batch->len == BATCH_EVENTS)
-		output_batch(ctx, batch, BATCH_BYTES);
+	/* What the ring does not take is left to send_batch(). */
+	if (batch->len == BATCH_EVENTS && output_batch(ctx, batch, BATCH_BYTES) == 0)
+		batch->len = 0;
 	in_order();
 	batch->busy = 0;
 	return added;
+}
+
+inline_always void spill_batch(struct event_batch *batch, u32 cpu, u64 bytes)
+{
+	spill_event(&batch->e0, cpu);
+	if (bytes > EVENT_BYTES)
+		spill_event(&batch->e1, cpu);
+	if (bytes > 2 * EVENT_BYTES)
+		spill_event(&batch->e2, cpu);
+	if (bytes > 3 * EVENT_BYTES)
+		spill_event(&batch->e3, cpu);
 }
 
 /*
@@ -88,8 +98,9 @@ inline_always int send_batch(void *ctx, u32 cpu)
 	batch->busy = 1;
 	in_order();
 	bytes = batch->len * EVENT_BYTES;
-	if (bytes && bytes <= BATCH_BYTES)
-		output_batch(ctx, batch, bytes);
+	if (bytes && bytes <= BATCH_BYTES && output_batch(ctx, batch, bytes) != 0)
+		spill_batch(batch, cpu, bytes);
+	batch->len = 0;
 	in_order();
 	batch->busy = 0;
 	return 0;

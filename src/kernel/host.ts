@@ -93,8 +93,12 @@ export function textOf(path: string): string | null {
 /** CONFIG_KPROBE_EVENTS: CONFIG_KPROBES alone lets nobody outside of the kernel have any. */
 const hasKprobeEvents = (): boolean => findSymbol("kprobe_dispatcher") !== null;
 
+/** For tests: kernels before 5.10 are out of reach of the lab, but not what is done there. */
+const AS_BEFORE_5_10 = process.env["TRACER_BPF_BEFORE_5_10"] === "1";
+
 /** BPF_PROG_TEST_RUN of raw tracepoint programs, on which the tracepoint mode rests, came with 5.10. */
 function hasTestRun(release: string): boolean {
+  if (AS_BEFORE_5_10) return false;
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return Number(major) > 5 || (Number(major) === 5 && Number(minor) >= 10);
 }

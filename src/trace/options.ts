@@ -15,8 +15,8 @@ export interface TraceOptions {
   self?: boolean;
   /** Connections, UDP flows and UDP sockets that are followed at once, of each so many; default 65,536. */
   maxConnections?: number;
-  /** Whether `sample()` is going to be called. "probe": in the way of kernels before 5.10, for tests. */
-  sampling?: boolean | "probe";
+  /** Whether `sample()` is going to be called. */
+  sampling?: boolean;
   /** What certainly does not match is left out, most of it by the kernel side; see KernelFilter for what is unknown. */
   filter?: KernelFilter;
   /** Whether `kernelTime()` is going to be asked. Measuring takes time itself, so it is done now and then only. */

@@ -144,7 +144,7 @@ function partsOf(of: Found, options: TraceOptions, between: () => void) {
   const { shim } = host;
   const { filter = NO_FILTER, sampling = false, flowTimeouts = DEFAULT_FLOW_TIMEOUTS } = options;
   const accepting = acceptSources(shim, object, tgid, between);
-  const sampler = () => sampleSource(host, object, tgid, sampling === "probe", between);
+  const sampler = () => sampleSource(host, object, tgid, between);
   const flowMaps = flowSource(shim, object, mode, between);
   return {
     accepting,

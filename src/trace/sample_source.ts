@@ -13,15 +13,14 @@ const BATCH = 64;
 const BATCH_OF_PROBE = 2;
 const ASK_SAMPLES = 0x6f70656e;
 
-/** `tgid` is the tool's own, as the kernel numbers it. `between` is called before each batch. `probe`: as on an old kernel, for tests. */
+/** `tgid` is the tool's own, as the kernel numbers it. `between` is called before each batch. */
 export function sampleSource(
   host: Host,
   object: KernelObject,
   tgid: number,
-  probe = false,
   between: () => void = () => {},
 ): SampleSource {
-  if (host.testRun && !probe && object.loaded(sampleByTool)) return byRun(host, object, between);
+  if (host.testRun && object.loaded(sampleByTool)) return byRun(host, object, between);
   if (host.kprobes && object.loaded(sampleKprobe.program))
     return byProbe(host, object, tgid, between);
   throw new Failure("what open connections have moved: this kernel refused the program", {

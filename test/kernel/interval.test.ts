@@ -4,7 +4,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { expectConnection, expectListedClosed } from "./drive/expect.ts";
 import { expectFlows, tracesUdp, Udp } from "./drive/datagrams.ts";
-import { has, lists, modes } from "./drive/modes.ts";
+import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Tracer, type Event } from "./drive/tracer.ts";
 
@@ -234,45 +234,5 @@ describe.each(modes)("sampling with %ss", (attach) => {
     poll("close");
     expect(lost.filter(ofClient)).toEqual([]);
     expect(seen.filter((event) => event.kind === "close" && ofClient(event))).toHaveLength(1);
-  });
-});
-
-describe.skipIf(!has.kprobe)("sampling by a probe, as before Linux 5.10", () => {
-  test("counts the same", async () => {
-    await using trace = await openTrace({
-      attach: "kprobe",
-      self: true,
-      sampling: "probe",
-      debug: false,
-    });
-    const pairs = Array.from({ length: 5 }, () => peer.pair());
-    const ends = pairs.flatMap(({ client, server }) => [client, server]);
-    const seen: TracedEvent[] = [];
-    for (const [i, { client, server }] of pairs.entries()) {
-      peer.transfer(client, server, 1009 + i);
-      peer.transfer(server, client, 2003 + i);
-    }
-    const caught = ({ truth }: peer.Peer) =>
-      seen.some(
-        ({ kind, local, remote, totals }) =>
-          kind === "open" &&
-          local.port === truth.local.port &&
-          remote.port === truth.remote.port &&
-          totals?.bytesSent === BigInt(truth.sent) &&
-          totals.bytesReceived === BigInt(truth.received),
-      );
-    peer.until("lines with all counts", () => {
-      seen.push(...trace.poll());
-      trace.sample();
-      return ends.every(caught);
-    });
-    const before = seen.length;
-    trace.sample();
-    seen.push(...trace.poll(true));
-    const further = seen
-      .slice(before)
-      .filter(({ local }) => ends.some(({ truth }) => truth.local.port === local.port));
-    expect(further).toEqual([]);
-    for (const end of ends) end.close();
   });
 });

@@ -28,6 +28,15 @@ const onOldest: Request = {
 };
 
 /**
+ * The programs and the ways of kernels before 5.10, of which the lab has none: on the one that comes closest. */
+const asBefore510: Request = {
+  kernel: "5.10",
+  files: [...named("trace udp failures races interval open scenarios cpus library processes")],
+  logName: "5.10-as-before",
+  env: { TRACER_BPF_BEFORE_5_10: "1" },
+};
+
+/**
  * Both ends of the range, what most hosts run, one real-time kernel and the other architecture; the longest first. Each
  * has a log of its own.
  */
@@ -44,6 +53,7 @@ function subset(): Request[] {
     { kernel: "5.10", files: kernel },
     { kernel: "6.12", files: tracing },
     { kernel: "6.1", files: tracing },
+    asBefore510,
     onOldest,
   ];
 }

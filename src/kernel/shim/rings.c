@@ -24,8 +24,8 @@ struct ring {
 struct rings {
 	struct ring *first;
 	int map_fd;
-	size_t page_size, size; /* of the data, a power of two */
-	int complete;		/* each CPU had one at the start */
+	size_t page_size, size;	 /* of the data, a power of two */
+	int complete;		 /* each CPU had one at the start */
 	struct batches *batches; /* NULL: what is sent goes into them at once */
 	unsigned char online[MAX_CPUS];
 };

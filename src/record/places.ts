@@ -19,12 +19,14 @@ export const SENT_PACKETS = 88;
 export const RECV_PACKETS = 92;
 export const TIMESTAMP = 96;
 export const DURATION = 104;
+export const COOKIE = 112;
 /** conn_stats.flags, the direction and padding share a word. */
 export const CONN_FLAGS = 120;
 export const DIRECTION = 121;
 export const COMM = 128;
 export const KIND = 144;
 export const FLAGS = 148;
+/** From here to the end: of the process. */
 export const UID = 152;
 export const CGROUP_ID = 160;
 
@@ -49,6 +51,7 @@ export const places = () => ({
   recvPackets: RECV_PACKETS,
   timestamp: TIMESTAMP,
   duration: DURATION,
+  cookie: COOKIE,
   connFlags: CONN_FLAGS,
   direction: DIRECTION,
   comm: COMM,

@@ -2,9 +2,10 @@
  * The tracepoint mode's accepts. No tracepoint fires in accept(2): the end of a handshake is seen, and at each poll
  * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
  */
-import { ConnFact, type Event } from "../record/layout.gen.ts";
-import { ownedBy, ownerOf, type Owner } from "./census.ts";
-import { plainEvent } from "./decode.ts";
+import { ConnFact, EventKind, eventSize, EventView, type Event } from "../record/layout.gen.ts";
+import { COMM, COOKIE, FLAGS, KIND, PID, UID } from "../record/places.ts";
+import { ownedBy, type Owner } from "./census.ts";
+import { asView, plainEvent } from "./decode.ts";
 import { sockAt, sockOf } from "./sock.ts";
 
 /** What the kernel says of a connection whose handshake is done. */
@@ -22,9 +23,9 @@ export interface AcceptSources {
 
 export class Accepts {
   /** By sock: one that is used again was closed in between, told or not. */
-  readonly #pending = new Map<number, Event>();
+  readonly #pending = new Map<number, EventView>();
   /** Gone at the last poll: the close is drained by now, unless it was lost. */
-  #gone = new Set<Event>();
+  #gone = new Set<EventView>();
   #lost = 0n;
   readonly #sources: AcceptSources;
 
@@ -47,7 +48,7 @@ export class Accepts {
     const sock = sockOf(event);
     if (this.#pending.has(sock)) this.#lost++;
     // A record lies where it is only for a moment.
-    this.#pending.set(sock, plainEvent(event));
+    this.#pending.set(sock, copied(event));
   }
 
   /** Whether the close that lies at `p` is one of a connection whose accept was not told yet. */
@@ -59,22 +60,29 @@ export class Accepts {
    * The close of a connection: the accept that was not told yet, if there was one; null when it was told before; and
    * "unaccepted" for a connection that nobody ever accepted, of which nothing is to be shown.
    */
-  closed(close: Event): Event | null | "unaccepted" {
+  closed(close: Event): EventView | null | "unaccepted" {
     if (this.#pending.size === 0) return null;
-    const sock = sockOf(close);
+    const { view, p } = asView(close);
+    return this.closedAt(view, p);
+  }
+
+  /** The same of the close that lies at `p`. */
+  closedAt(view: DataView, p: number): EventView | null | "unaccepted" {
+    const sock = sockAt(view, p);
     const pending = this.#pending.get(sock);
-    if (pending?.conn.conn_stats.cookie !== close.conn.conn_stats.cookie) return null;
+    if (pending?.view.getUint32(COOKIE, true) !== view.getUint32(p + COOKIE, true)) return null;
     this.#pending.delete(sock);
-    if ((close.flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
-    const accept = ownedBy(plainEvent(pending), ownerOf(close));
-    return { ...accept, flags: accept.flags | (close.flags & ConnFact.FACT_FOLLOWED) };
+    const flags = view.getUint32(p + FLAGS, true);
+    if ((flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
+    own(pending, view, p);
+    return pending;
   }
 
   /** Those accepted since the last poll, their owner where one can be named. */
   poll(): Event[] {
     if (this.#pending.size === 0) return [];
     const accepted = new Map<number, Event>();
-    const gone = new Set<Event>();
+    const gone = new Set<EventView>();
     for (const [sock, event] of this.#pending) {
       const answer = this.#sources.ask(event.sk, event.conn.conn_stats.cookie);
       if (answer.state === "gone") {
@@ -95,4 +103,30 @@ export class Accepts {
       return owner ? ownedBy(plainEvent(event), owner) : event;
     });
   }
+}
+
+// --- internal ---
+
+const COMM_BYTES = 16;
+
+function copied(event: Event): EventView {
+  const { view, p } = asView(event);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + p, eventSize).slice();
+  return new EventView(new DataView(bytes.buffer), 0);
+}
+
+/** Makes of a handshake the accept by the process of the close at `p`. */
+function own({ view: to }: EventView, view: DataView, p: number): void {
+  const { FACT_FOLLOWED } = ConnFact;
+  to.setUint32(KIND, EventKind.EVENT_ACCEPT, true);
+  to.setUint32(
+    FLAGS,
+    to.getUint32(FLAGS, true) | (view.getUint32(p + FLAGS, true) & FACT_FOLLOWED),
+    true,
+  );
+  to.setUint32(PID, view.getUint32(p + PID, true), true);
+  const bytes = new Uint8Array(to.buffer);
+  const from = new Uint8Array(view.buffer, view.byteOffset + p, eventSize);
+  bytes.set(from.subarray(COMM, COMM + COMM_BYTES), COMM);
+  bytes.set(from.subarray(UID), UID);
 }

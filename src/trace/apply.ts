@@ -53,6 +53,25 @@ export function applyOne(event: Event, accepts: Concerned["accepts"], show: Show
   show(event, kind);
 }
 
+/** Shows the record at `p` as it is; false: it is of an unusual kind, and nothing was shown. */
+export type ShowRecord = (view: DataView, p: number) => boolean;
+
+/** The same as applyOne for what `record` can show, and false for the rest, which is still to be applied. */
+export function applyRecord(
+  view: DataView,
+  p: number,
+  accepts: Pick<Accepts, "concern" | "closedAt">,
+  record: ShowRecord,
+  show: Show,
+): boolean {
+  if (kindAt(view, p) === EventKind.EVENT_CLOSE && accepts.concern(view, p)) {
+    const accept = accepts.closedAt(view, p);
+    if (accept === "unaccepted") return true;
+    if (accept !== null && !record(accept.view, accept.p)) show(accept, "accept");
+  }
+  return record(view, p);
+}
+
 // --- internal ---
 
 const isOfTcp = (kind: number): boolean =>

@@ -88,6 +88,14 @@ export const pidAt = (view: DataView, p: number): number => view.getUint32(p + P
 export const plainEvent = (event: Event): Event =>
   event instanceof EventView ? readEvent(event.view, event.p) : event;
 
+/** Most events come from a ring and are read there; one that was put together by the tool is laid out the same way. */
+export function asView(event: Event): EventView {
+  if (event instanceof EventView) return event;
+  const view = new DataView(new ArrayBuffer(eventSize));
+  writeEvent(view, 0, event);
+  return new EventView(view, 0);
+}
+
 // --- internal ---
 
 /** An accept can carry the fact too: of a connection that was reset before somebody took it. Its close tells. */
@@ -102,14 +110,6 @@ const ipv6At = recurring((bytes) => addressText(bytes, 6));
 /** The low word holds it. */
 const ipv4At = recurring((bytes) => addressText(bytes.subarray(8), 4));
 
-/** Most events come from a ring and are read there; one that was put together by the tool is laid out the same way. */
-function asView(event: Event): EventView {
-  if (event instanceof EventView) return event;
-  const view = new DataView(new ArrayBuffer(eventSize));
-  writeEvent(view, 0, event);
-  return new EventView(view, 0);
-}
-
 /**
  * bytes_acked counts a SYN that was sent and write_seq a FIN: of a connection older than the trace the one is not
  * known unless its direction is, of one whose close was not seen the other.
@@ -119,16 +119,17 @@ function totalsOf({ conn, flags }: Event, known: KnownTotals): Totals {
   const is = (fact: number) => (flags & fact) !== 0;
   const unseenOpen = is(ConnFact.FACT_UNSEEN_OPEN);
   const undirected = unseenOpen && stats.direction === ConnDirection.DIRECTION_UNKNOWN;
-  const stable = !is(ConnFact.FACT_COUNTERS_UNSTABLE);
+  const told = !is(ConnFact.FACT_TOTALS_LOST);
+  const stable = told && !is(ConnFact.FACT_COUNTERS_UNSTABLE);
   const sent = known.bytesSent && stable && !undirected && !is(ConnFact.FACT_UNSEEN_CLOSE);
   return {
     bytesSent: sent ? plausible(stats.sent_bytes) : null,
     bytesReceived: known.bytesReceived && stable ? plausible(stats.recv_bytes) : null,
-    segsOut: known.segs ? stats.sent_packets : null,
-    segsIn: known.segs ? stats.recv_packets : null,
-    rttUs: known.rtt ? tcp.rtt : null,
-    rttVarUs: known.rttVar ? tcp.rtt_var : null,
-    retransmits: known.retransmits ? tcp.retransmits : null,
+    segsOut: told && known.segs ? stats.sent_packets : null,
+    segsIn: told && known.segs ? stats.recv_packets : null,
+    rttUs: told && known.rtt ? tcp.rtt : null,
+    rttVarUs: told && known.rttVar ? tcp.rtt_var : null,
+    retransmits: told && known.retransmits ? tcp.retransmits : null,
     durationNs: unseenOpen ? null : stats.duration,
   };
 }

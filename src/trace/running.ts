@@ -6,7 +6,7 @@ import type { Host } from "../kernel/host.ts";
 import { EventView, Loss, readEvent } from "../record/layout.gen.ts";
 import { acceptSources } from "./accept_sources.ts";
 import { Accepts } from "./accepts.ts";
-import { applied, applyOne } from "./apply.ts";
+import { applied, applyOne, applyRecord, type ShowRecord } from "./apply.ts";
 import { checkedCommands } from "./args.ts";
 import { closeAttached, type Checked } from "./open_checked.ts";
 import { chosen, showable } from "./show.ts";
@@ -65,7 +65,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const choice = { tgid, self, beganNs: monotonicNs(), filter, descendants, samples };
   const choose = chosen(choice);
   const apply = applied(parts);
-  const isDirect = showable({ tgid, filter, accepts, groups, args: commands !== null });
+  const isDirect = showable({ tgid, filter, groups, args: commands !== null });
   const describe: Describe = (view, p) => {
     const event = new EventView(view, p);
     return toConnEvent(event, kindOf(event)!, known);
@@ -76,12 +76,15 @@ export function running(of: Found, options: TraceOptions): Trace {
     groups.renew();
     commands?.renew();
     descendants?.renew(monotonicNs());
+    const record: ShowRecord | null =
+      sink.record === undefined ? null : (view, p) => sink.record!(view, p, describe);
     const drainedNs = monotonicNs();
     drain.into(queue);
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, known)));
     queue.take(last ? Infinity : Number(drainedNs - SETTLED_NS), (view, p) => {
       if (!apply.isPlain(view, p)) return apply.any(readEvent(view, p), show);
-      if (sink.record !== undefined && isDirect(view, p) && sink.record(view, p, describe)) return;
+      if (record !== null && isDirect(view, p) && applyRecord(view, p, accepts, record, show))
+        return;
       applyOne(new EventView(view, p), accepts, show);
     });
     if (++polls === SETTLED_POLLS) opens.settle();

@@ -1,6 +1,5 @@
 /** Which events are shown, and which of them as the record they came in. Pure. */
 import { EventKind, type Event } from "../record/layout.gen.ts";
-import type { Accepts } from "./accepts.ts";
 import type { Show } from "./apply.ts";
 import { cgroupIdAt, kindAt, pidAt } from "./decode.ts";
 import type { Descendants } from "./descendants.ts";
@@ -45,20 +44,18 @@ export function chosen(choice: Choice): (show: Show) => Show {
 export interface Obstacles {
   tgid: number;
   filter: KernelFilter;
-  accepts: Pick<Accepts, "concern">;
   groups: Pick<Groups, "tells">;
   /** Whether events have command lines. */
   args: boolean;
 }
 
-/** Whether a plain record is shown as it is: it brings no accept along, and has nothing that /proc must be asked for. */
+/** Whether a plain record is shown as it is: it is no mere handshake, and has nothing that /proc must be asked for. */
 export function showable(of: Obstacles): (view: DataView, p: number) => boolean {
-  const { tgid, accepts, groups } = of;
+  const { tgid, groups } = of;
   const each = asksForAll(of.filter) && !of.args;
   return (view, p) =>
     each &&
     kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
-    !accepts.concern(view, p) &&
     pidAt(view, p) !== tgid &&
     groups.tells(cgroupIdAt(view, p));
 }

@@ -41,7 +41,7 @@ test("a close that comes first brings the accept along, or says that there was n
   const accepts = acceptsOf(new Map());
   accepts.established(handshake(1n, 11));
   accepts.established(handshake(2n, 13));
-  expect(accepts.closed(close(1n, 11))).toMatchObject({ kind: EventKind.EVENT_PASSIVE, sk: 1n });
+  expect(accepts.closed(close(1n, 11))).toMatchObject({ kind: EventKind.EVENT_ACCEPT, sk: 1n });
   expect(accepts.closed(close(2n, 13, 0))).toBe("unaccepted");
   expect(accepts.waiting).toBe(false);
   expect(accepts.lost).toBe(0n);

@@ -5,12 +5,19 @@ import {
   ConnMetadata,
   EventKind,
   eventSize,
+  EventView,
   readEvent,
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { Accepts, type AcceptState } from "../../src/trace/accepts.ts";
-import { applied, applyOne, type Concerned, type Show } from "../../src/trace/apply.ts";
+import {
+  applied,
+  applyOne,
+  applyRecord,
+  type Concerned,
+  type Show,
+} from "../../src/trace/apply.ts";
 import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { Opens } from "../../src/trace/opens.ts";
 import { chosen, showable, type Choice, type Obstacles } from "../../src/trace/show.ts";
@@ -139,6 +146,61 @@ describe("a record", () => {
   });
 });
 
+describe("a record that is shown as it is", () => {
+  const close: Of = { kind: EventKind.EVENT_CLOSE, pid: 600 };
+  /** What was shown as a record, and what as an event; `takes`: the kinds that can be a record's line. */
+  function shownAs(of: Of, accepts: Accepts, takes: number[]) {
+    const { texts, show } = gathered();
+    const taken = (view: DataView, p: number) => {
+      const { kind, conn } = new EventView(view, p);
+      if (takes.includes(kind)) texts.push(`record ${kind} of ${conn.tup.pid}`);
+      return takes.includes(kind);
+    };
+    return { done: applyRecord(...record(of), accepts, taken, show), texts };
+  }
+  const waiting = (of: Of = {}) => {
+    const accepts = noAccepts();
+    accepts.established(event({ kind: EventKind.EVENT_PASSIVE, pid: 0, flags: 0, ...of }));
+    return accepts;
+  };
+  const { EVENT_ACCEPT, EVENT_CLOSE } = EventKind;
+  const all = [EVENT_ACCEPT, EVENT_CLOSE];
+
+  test("brings along the accept of its connection, by its own process, once and before itself", () => {
+    const accepts = waiting();
+    expect(shownAs(close, accepts, all)).toEqual({
+      done: true,
+      texts: [`record ${EVENT_ACCEPT} of 600`, `record ${EVENT_CLOSE} of 600`],
+    });
+    expect(shownAs(close, accepts, all).texts).toEqual([`record ${EVENT_CLOSE} of 600`]);
+  });
+
+  test("is not shown where nobody accepted its connection", () => {
+    expect(shownAs({ ...close, flags: 0 }, waiting(), all)).toEqual({ done: true, texts: [] });
+  });
+
+  test("brings along no accept of another connection on the same sock", () => {
+    expect(shownAs(close, waiting({ cookie: 13 }), all).texts).toEqual([
+      `record ${EVENT_CLOSE} of 600`,
+    ]);
+  });
+
+  test("that cannot be shown so is left to be applied, its accept not twice", () => {
+    const accepts = waiting();
+    expect(shownAs(close, accepts, [EVENT_ACCEPT])).toEqual({
+      done: false,
+      texts: [`record ${EVENT_ACCEPT} of 600`],
+    });
+    const { texts, show } = gathered();
+    applyOne(event(close), accepts, show);
+    expect(texts).toEqual(["close of 600"]);
+    expect(shownAs(close, waiting(), [EVENT_CLOSE])).toEqual({
+      done: true,
+      texts: ["accept of 600", `record ${EVENT_CLOSE} of 600`],
+    });
+  });
+});
+
 const TOOL = 42;
 
 /** What is shown of these, by a trace that began at 500 ns. */
@@ -194,7 +256,6 @@ describe("a plain record", () => {
   const clear: Obstacles = {
     tgid: TOOL,
     filter: NO_FILTER,
-    accepts: { concern: () => false },
     groups: { tells: () => true },
     args: false,
   };
@@ -208,7 +269,6 @@ describe("a plain record", () => {
     ["a filter", { filter: { ...NO_FILTER, ports: [443] } }, {}],
     ["a command that is followed", { filter: { ...NO_FILTER, descendants: true } }, {}],
     ["command lines", { args: true }, {}],
-    ["an accept that it brings along", { accepts: { concern: () => true } }, {}],
     ["a handshake, which waits", {}, { kind: EventKind.EVENT_PASSIVE }],
     ["the tool itself", {}, { pid: TOOL }],
     ["a control group not known by its id", { groups: { tells: (id) => id !== 5 } }, {}],

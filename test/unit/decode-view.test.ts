@@ -1,8 +1,14 @@
 /** What is read at a place by its number is what the layout has there. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { eventSize, EventView, readEvent } from "../../src/record/layout.gen.ts";
-import { cgroupIdAt, kindAt, pidAt, plainEvent } from "../../src/trace/decode.ts";
+import {
+  ConnFact,
+  ConnMetadata,
+  eventSize,
+  EventView,
+  readEvent,
+} from "../../src/record/layout.gen.ts";
+import { cgroupIdAt, kindAt, pidAt, plainEvent, toConnEvent } from "../../src/trace/decode.ts";
 import { sockAt, sockOf } from "../../src/trace/sock.ts";
 import { readRecords } from "./drained.ts";
 
@@ -38,4 +44,23 @@ test("the events of a drain lie behind each other, each behind its size", () => 
     view.setBigUint64(n * (12 + size) + 8, BigInt(n + 1), true);
   }
   expect(readRecords(drained).map(({ sk }) => sk)).toEqual([1n, 2n]);
+});
+
+test("totals of a connection that were not read in time are unknown, and its duration is not", () => {
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  const { conn } = event;
+  conn.tup.metadata = ConnMetadata.METADATA_TCP;
+  Object.assign(conn.conn_stats, { sent_bytes: 1n, recv_bytes: 2n, duration: 3n });
+  const known = { bytesSent: true, bytesReceived: true, segs: true };
+  const all = { ...known, rtt: true, rttVar: true, retransmits: true };
+  const totals = (flags: number) =>
+    toConnEvent({ ...event, flags }, "close", {
+      tcp: all,
+      udp: { bytes: true, packets: true },
+      groupOf: () => ({ cgroup: null, container: null }),
+    }).totals!;
+  expect(totals(0)).toMatchObject({ bytesSent: 1n, bytesReceived: 2n, durationNs: 3n });
+  const { durationNs, ...others } = totals(ConnFact.FACT_TOTALS_LOST);
+  expect(durationNs).toBe(3n);
+  expect(new Set(Object.values(others))).toEqual(new Set([null]));
 });

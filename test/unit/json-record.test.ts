@@ -243,6 +243,7 @@ test("each place is where the layout has the member", () => {
     stats.recv_packets,
   ]);
   expect([u64At(at.timestamp), u64At(at.duration)]).toEqual([stats.timestamp, stats.duration]);
+  expect(u32At(at.cookie)).toBe(stats.cookie);
   expect([values[at.connFlags], values[at.direction]]).toEqual([stats.flags, stats.direction]);
   expect([u32At(at.uid), u64At(at.cgroupId)]).toEqual([event.uid, event.cgroup_id]);
   const batch = readEventBatch(new DataView(new ArrayBuffer(eventBatchSize)), 0);

@@ -331,13 +331,6 @@ int on_length_due(void)
 }
 
 SEC("raw_tp/sock_send_length")
-int on_length_due_again(void)
-{
-	becomes_due(bpf_get_current_pid_tgid());
-	return 0;
-}
-
-SEC("raw_tp/sock_send_length")
 int on_sent(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
@@ -360,34 +353,26 @@ int on_received(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-#define ON_SENT_LATER(name)                                                                        \
-	SEC("raw_tp/sock_send_length")                                                             \
-	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
-	{                                                                                          \
-		struct flow fresh;                                                                 \
-                                                                                                   \
-		if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED))                    \
-			udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);                     \
-		return 0;                                                                          \
-	}
+SEC("raw_tp/sock_send_length")
+int on_sent_second(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow fresh;
 
-ON_SENT_LATER(on_sent_second)
-ON_SENT_LATER(on_sent_third)
+	if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED))
+		udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
+	return 0;
+}
 
-#define ON_RECEIVED_LATER(name)                                                                    \
-	SEC("raw_tp/sock_recv_length")                                                             \
-	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
-	{                                                                                          \
-		struct flow fresh;                                                                 \
-                                                                                                   \
-		if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED) &&                  \
-		    !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))                                   \
-			udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);                     \
-		return 0;                                                                          \
-	}
+SEC("raw_tp/sock_recv_length")
+int on_received_second(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow fresh;
 
-ON_RECEIVED_LATER(on_received_second)
-ON_RECEIVED_LATER(on_received_third)
+	if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED) &&
+	    !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
+		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
+	return 0;
+}
 
 /* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task */
 SEC("raw_tp/sched_process_fork")

@@ -82,20 +82,9 @@ const preemptedEnds: TraceProgram[] = [
   "on_end_third",
   "on_end_fourth",
 ];
-const preemptedSends: TraceProgram[] = [
-  "on_length_due",
-  "on_length_due_again",
-  "on_sent",
-  "on_sent_second",
-  "on_sent_third",
-];
-const preemptedReceives: TraceProgram[] = [
-  "on_length_due",
-  "on_length_due_again",
-  "on_received",
-  "on_received_second",
-  "on_received_third",
-];
+/** As few as can be: TCP's sends and receives run them too. */
+const preemptedSends: TraceProgram[] = ["on_length_due", "on_sent", "on_sent_second"];
+const preemptedReceives: TraceProgram[] = ["on_length_due", "on_received", "on_received_second"];
 
 const rows = (name: string, programs: readonly TraceProgram[]): TracepointRow[] =>
   programs.map((program) => ({ program, name }));

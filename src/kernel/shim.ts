@@ -228,10 +228,9 @@ export function openShim() {
     ringsBatches: (rings: PerfRings, mapFd: number, progFd: number, lenAt: number): void => {
       check("event batches", c.sh_rings_batches(at(rings), mapFd, progFd, lenAt));
     },
-    /** Before a drain that is to have all that was sent before. */
-    ringsCollect: (rings: PerfRings): void => {
-      check("event batches", c.sh_rings_collect(at(rings)));
-    },
+    /** Before a drain that is to have all that was sent before. false: nothing was waiting. */
+    ringsCollect: (rings: PerfRings): boolean =>
+      check("event batches", c.sh_rings_collect(at(rings))) > 0,
     /** Follows CPUs that came online; to be called right after a drain. Returns how many. */
     ringsRefresh: (rings: PerfRings): number => check("perf rings", c.sh_rings_refresh(at(rings))),
     /**

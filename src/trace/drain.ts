@@ -25,8 +25,7 @@ export function drainer(shim: Shim, object: KernelObject, rings: PerfRings): Dra
   const takeSpilled = spillReader(shim, object);
   let lost = 0;
   let refreshedAt = performance.now();
-  const into = (queue: EventQueue) => {
-    shim.ringsCollect(rings);
+  const emptyRings = (queue: EventQueue) => {
     for (;;) {
       const room = queue.room(LEAST_ROOM);
       const { bytes, lost: more } = shim.ringsDrain(rings, room);
@@ -35,6 +34,11 @@ export function drainer(shim: Shim, object: KernelObject, rings: PerfRings): Dra
       // Room that was not filled means that the rings were empty.
       if (bytes < room.length - LEAST_ROOM / 2) break;
     }
+  };
+  const into = (queue: EventQueue) => {
+    // Full rings would not take what waits for them.
+    emptyRings(queue);
+    if (shim.ringsCollect(rings)) emptyRings(queue);
     const cpus = takeSpilled(queue);
     for (const cpu of cpus) shim.ringsRevive(rings, cpu);
     if (performance.now() - refreshedAt > REFRESH_EVERY_MS) {

@@ -9,6 +9,7 @@ import { attachTrace } from "../../src/trace/attach.ts";
 import { drainer } from "../../src/trace/drain.ts";
 import { traceConstants } from "../../src/trace/offsets.ts";
 import { acceptPoints } from "../../src/trace/programs.ts";
+import { openRings } from "../../src/trace/rings.ts";
 import { selfCheck } from "../../src/trace/self_check.ts";
 import { modes } from "./drive/modes.ts";
 
@@ -22,7 +23,7 @@ test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
     let rings: PerfRings | null = null;
     const none = { kprobes: [], tracepoints: [] };
     const { object } = attachTrace(host, mode, made, acceptPoints[0]!, none, (loaded) => {
-      rings = host.shim.ringsOpen(loaded.mapFd("events"), 16);
+      rings = openRings(host.shim, loaded).rings;
     });
     try {
       const drain = drainer(host.shim, object, rings!);

@@ -80,10 +80,10 @@ static int run_for(const struct batches *batches, __u32 cpu, __u32 flags)
 /* What was interrupted there goes on at once, so it is asked again at once. */
 #define MOST_TRIES 1000
 
-/* Puts what the batches hold into the rings. */
+/* Puts what the batches hold into the rings. Returns how many held something. */
 int batches_send(const struct batches *batches)
 {
-	int err = 0, tries;
+	int sent = 0, err, tries;
 	__u32 cpu;
 
 	for (cpu = 0; batches && cpu < batches->cpus; cpu++) {
@@ -98,6 +98,7 @@ int batches_send(const struct batches *batches)
 		}
 		if (err < 0)
 			return err;
+		sent++;
 	}
-	return 0;
+	return sent;
 }

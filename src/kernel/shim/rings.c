@@ -217,7 +217,7 @@ int sh_rings_batches(void *handle, int map_fd, int prog_fd, __u32 len_at)
 	return rings->batches ? 0 : -errno;
 }
 
-/* To be called before a drain that is to have all that was sent before. */
+/* To be called before a drain that is to have all that was sent before. 0: nothing was waiting. */
 int sh_rings_collect(void *handle)
 {
 	const struct rings *rings = handle;

@@ -4,12 +4,14 @@ import type { GuessReport } from "../../../src/guess/report.ts";
 import { guessTgid } from "../../../src/guess/task.ts";
 import { openHost } from "../../../src/kernel/host.ts";
 import type { KernelObject } from "../../../src/kernel/object.ts";
+import type { PerfRings } from "../../../src/kernel/shim.ts";
 import { attachTrace, type AttachedTrace } from "../../../src/trace/attach.ts";
 import { drainer, type Drain } from "../../../src/trace/drain.ts";
 import { flowSource } from "../../../src/trace/flow_source.ts";
 import { fillFilter, withFilter, type KernelFilter } from "../../../src/trace/kernel_filter.ts";
 import { traceConstants } from "../../../src/trace/offsets.ts";
 import { acceptPoints } from "../../../src/trace/programs.ts";
+import { openRings } from "../../../src/trace/rings.ts";
 import { NO_UDP, udpPoints } from "../../../src/trace/udp.ts";
 import {
   EventKind,
@@ -22,9 +24,6 @@ import type { Mode } from "./modes.ts";
 import { until } from "./peer.ts";
 
 const reports = new Map<Mode, GuessReport>();
-
-/** Enough for what a test makes and for the rest of the host. */
-const RING_PAGES = 256;
 
 export class Wire implements Disposable {
   readonly events: Event[] = [];
@@ -47,10 +46,10 @@ export class Wire implements Disposable {
         BigInt(guessTgid(host)),
       );
     const udp = filter.protocols.includes("tcp") ? NO_UDP : udpPoints(host, report, mode);
-    let rings: ReturnType<typeof host.shim.ringsOpen>;
+    let rings: PerfRings;
     const accept = acceptPoints[0]!;
     const ready = (object: KernelObject) => {
-      rings = host.shim.ringsOpen(object.mapFd("events"), RING_PAGES);
+      rings = openRings(host.shim, object).rings;
       // Before anything is attached: so not even the rest of the host slips in.
       fillFilter(host.shim, object, filter);
     };

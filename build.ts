@@ -65,7 +65,7 @@ async function main(args: string[]): Promise<void> {
   for (const file of embedded(HOST)) await build(copyStep(file, `dist/embed/${basename(file)}`));
   if (args.includes("--dev")) return;
 
-  await build(copyStep(objectFile(HOST, "trace"), "dist/tracer.bpf.o"));
+  await build(copyStep(objectFile(HOST, "trace_5_10"), "dist/tracer.bpf.o"));
   for (const target of wanted) await build(executableStep(target));
   if (args.includes("--release")) await release();
 }

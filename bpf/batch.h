@@ -40,6 +40,7 @@ inline_always void spill_event(struct event *event, u32 cpu)
 		count_loss(LOSS_EVENT_RING_FULL);
 }
 
+#ifdef LINUX_5_10
 inline_always int output_batch(void *ctx, struct event_batch *batch, u64 bytes)
 {
 	return bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &batch->e0, bytes);
@@ -50,25 +51,25 @@ inline_always int add_to_batch(void *ctx, const struct event *event, u32 cpu)
 {
 	struct event_batch *batch = bpf_map_lookup_elem(&batches, &cpu);
 	u64 at;
-	int added = 0;
 
 	if (!batch || batch->busy)
 		return 0;
 	batch->busy = 1;
 	in_order();
 	at = batch->len * EVENT_BYTES;
-	if (at <= BATCH_BYTES - EVENT_BYTES) {
-		*(struct event *)((char *)batch + at) = *event;
-		in_order();
-		batch->len++;
-		added = 1;
+	if (at > BATCH_BYTES - EVENT_BYTES) {
+		batch->busy = 0;
+		return 0;
 	}
+	*(struct event *)((char *)batch + at) = *event;
+	in_order();
+	batch->len++;
 	/* What the ring does not take is left to send_batch(). */
 	if (batch->len == BATCH_EVENTS && output_batch(ctx, batch, BATCH_BYTES) == 0)
 		batch->len = 0;
 	in_order();
 	batch->busy = 0;
-	return added;
+	return 1;
 }
 
 inline_always void spill_batch(struct event_batch *batch, u32 cpu, u64 bytes)
@@ -83,8 +84,8 @@ inline_always void spill_batch(struct event_batch *batch, u32 cpu, u64 bytes)
 }
 
 /*
- * Asked by the tool for a batch that is not empty: on the batch's CPU, or on any other while that one is off. Returns 1 where
- * it was busy and is to be asked again.
+ * Asked by the tool for a batch that is not empty: on the batch's CPU, or on any other while that one is off (should it come
+ * back in this very moment, an event could be lost or told twice). Returns 1 where it was busy and is to be asked again.
  */
 inline_always int send_batch(void *ctx, u32 cpu)
 {
@@ -105,6 +106,7 @@ inline_always int send_batch(void *ctx, u32 cpu)
 	batch->busy = 0;
 	return 0;
 }
+#endif
 
 inline_always void send_event(void *ctx, struct event *event)
 {

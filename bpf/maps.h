@@ -63,7 +63,7 @@ struct {
 
 /*
  * Events that their ring did not take: it was full, or its CPU has been off since it was opened.
- * Inserted by send_event(); read and deleted by the tool at each poll. Full: LOSS_EVENT_RING_FULL counts the event.
+ * Inserted by send_event() and send_batch(); read and deleted by the tool at each poll. Full: LOSS_EVENT_RING_FULL counts the event.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

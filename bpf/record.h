@@ -310,6 +310,7 @@ struct event_batch {
 	struct event e3;
 	volatile u32 len;  /* 0..4 */
 	volatile u32 busy; /* 1 while something is added or taken */
+	u32 _pad[14];	   /* two CPUs share no cache line */
 };
 
 enum sample_state {
@@ -447,7 +448,7 @@ SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
 SIZE_IS(struct event, 176);
-SIZE_IS(struct event_batch, 712);
+SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct batch, 496);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The tracer's programs: a table of contents. Either the kprobes or the tracepoints are loaded, never both.
- * Keeps to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global data.
+ * The kprobes keep to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global
+ * data.
  */
 #include "follow.h"
 #include "kprobes.h"
@@ -221,6 +222,9 @@ int on_tcp_getsockopt(void *ctx)
 	return 0;
 }
 
+/* From here on what only the tracepoint mode needs, or Linux 5.10 and later. */
+#ifdef LINUX_5_10
+
 /* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. Which of these are attached: see programs.ts. */
 SEC("raw_tp/inet_sock_set_state")
 int on_state_due(struct bpf_raw_tracepoint_args *ctx)
@@ -433,5 +437,6 @@ int list_tcp(struct iter_tcp *ctx)
 	iterated(ctx, &live);
 	return 0;
 }
+#endif
 
 char _license[] SEC("license") = "Dual BSD/GPL";

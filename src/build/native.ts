@@ -14,11 +14,11 @@ import { generateLayout, probeSource } from "./layout.ts";
 import { BuildError, run, type Step } from "./step.ts";
 import { sysrootOf } from "./sysroot.ts";
 
-/** What each is compiled for: -mcpu=v1 is what Linux 4.4 runs, v3 came with 5.1. */
-const CPUS = { trace: "v1", trace_5_10: "v3", guess: "v1" } as const;
+/** What each is compiled for: -mcpu=v1 is what Linux 4.4 runs; v2 came with 4.14, and v3 makes of a sum what takes 5.12. */
+const CPUS = { trace: "v1", trace_5_10: "v2", guess: "v1" } as const;
 export type ObjectName = keyof typeof CPUS;
 export const OBJECTS = Object.keys(CPUS) as ObjectName[];
-/** Those that Linux 4.4 takes; the other has the programs and maps of trace. */
+/** Those that Linux 4.4 takes; the other has all of trace, and more. */
 export const OLDEST = ["trace", "guess"] as const;
 
 export const objectFile = (arch: Arch, name: ObjectName): string =>
@@ -84,8 +84,10 @@ export function layoutOf(arch: Arch): string {
   const out = `${partsOf(arch)}/layout_probe.o`;
   writeFileSync(source, probeSource(readFileSync("bpf/record.h", "utf8")));
   run(clang(arch, source, out));
-  const objects = OLDEST.map((name) => [name, btfOf(objectFile(arch, name))] as const);
-  return generateLayout(btfOf(out), Object.fromEntries(objects));
+  const [trace, guess] = (["trace_5_10", "guess"] as const).map((name) =>
+    btfOf(objectFile(arch, name)),
+  );
+  return generateLayout(btfOf(out), { trace: trace!, guess: guess! });
 }
 
 /** `libelf` is another archive than the package's, or null. */

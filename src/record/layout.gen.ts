@@ -754,7 +754,7 @@ export class EventView implements Event {
   }
 }
 
-export const eventBatchSize = 712;
+export const eventBatchSize = 768;
 export interface EventBatch {
   e0: Event;
   e1: Event;

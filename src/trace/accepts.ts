@@ -51,23 +51,18 @@ export class Accepts {
     this.#pending.set(sock, copied(event));
   }
 
-  /** Whether the close that lies at `p` is one of a connection whose accept was not told yet. */
-  concern(view: DataView, p: number): boolean {
-    return this.#pending.size > 0 && this.#pending.has(sockAt(view, p));
-  }
-
   /**
    * The close of a connection: the accept that was not told yet, if there was one; null when it was told before; and
    * "unaccepted" for a connection that nobody ever accepted, of which nothing is to be shown.
    */
   closed(close: Event): EventView | null | "unaccepted" {
-    if (this.#pending.size === 0) return null;
     const { view, p } = asView(close);
     return this.closedAt(view, p);
   }
 
   /** The same of the close that lies at `p`. */
   closedAt(view: DataView, p: number): EventView | null | "unaccepted" {
+    if (this.#pending.size === 0) return null;
     const sock = sockAt(view, p);
     const pending = this.#pending.get(sock);
     if (pending?.view.getUint32(COOKIE, true) !== view.getUint32(p + COOKIE, true)) return null;

@@ -60,11 +60,11 @@ export type ShowRecord = (view: DataView, p: number) => boolean;
 export function applyRecord(
   view: DataView,
   p: number,
-  accepts: Pick<Accepts, "concern" | "closedAt">,
+  accepts: Pick<Accepts, "closedAt">,
   record: ShowRecord,
   show: Show,
 ): boolean {
-  if (kindAt(view, p) === EventKind.EVENT_CLOSE && accepts.concern(view, p)) {
+  if (kindAt(view, p) === EventKind.EVENT_CLOSE) {
     const accept = accepts.closedAt(view, p);
     if (accept === "unaccepted") return true;
     if (accept !== null && !record(accept.view, accept.p)) show(accept, "accept");

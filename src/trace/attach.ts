@@ -1,18 +1,16 @@
-/** Loads the trace object and attaches it, one way or the other. */
-import { traceObject, traceObject510 } from "../embedded.ts";
+/** Attaches the trace object, one way or the other. */
 import { explained, type AttachMode, type Host } from "../kernel/host.ts";
 import { Failure } from "../errors.ts";
 import { ENOENT } from "../kernel/constants.ts";
-import { possibleCpus } from "../kernel/cpus.ts";
 import { close } from "../kernel/libc.ts";
-import { loadObject, type KernelObject, type ObjectSpec } from "../kernel/object.ts";
+import type { KernelObject } from "../kernel/object.ts";
 import { KernelError } from "../kernel/shim.ts";
-import { Offset, tracePrograms } from "../record/layout.gen.ts";
+import { Offset } from "../record/layout.gen.ts";
+import { firstToLoad, load, waysToLoad, type Made, type WayToLoad } from "./load.ts";
 import { preemptsPrograms } from "./offsets.ts";
 import {
   argsPoints,
   attempts,
-  batchByTool,
   followPoints,
   kprobes,
   listIterator,
@@ -24,9 +22,6 @@ import {
   type KprobePoint,
   type TracePoints,
 } from "./programs.ts";
-
-/** What is filled into the object before it is loaded. */
-export type Made = Pick<ObjectSpec, "constants" | "entries" | "mappable">;
 
 export interface AttachedTrace {
   object: KernelObject;
@@ -63,18 +58,24 @@ export function attachTrace(
         };
   const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);
-  const batched = takesBatches(host, mode);
-  if (batched) needed.push(batchByTool);
   const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];
   // The listing first: without BTF its iterator is what is refused.
   const tried = mode === "kprobe" ? attempts : { kprobes: [], tracepoints: [] };
   const noting = wantsArgs(made) ? argsPoints(mode, udp) : { kprobes: [], tracepoints: [] };
-  const sampled = sampling ? samplePrograms(host, mode) : [];
-  const groups = [listing, programsOf(udp), programsOf(tried), sampled, programsOf(noting)];
-  const asked = groups.filter((group) => group.length > 0);
-  const object = load(host, needed, asked, batched ? withBatches(made) : made);
+  const object = firstToLoad(waysToLoad(host, mode), (way) => {
+    const sampled = sampling ? samplePrograms(way, mode) : [];
+    const groups = [listing, programsOf(udp), programsOf(tried), sampled, programsOf(noting)];
+    const asked = groups.filter((group) => group.length > 0);
+    const loaded = load(host, way, needed, asked, made);
+    try {
+      ready(loaded);
+      return loaded;
+    } catch (error) {
+      loaded[Symbol.dispose]();
+      throw error;
+    }
+  });
   try {
-    ready(object);
     const argsRefused = attachGroup(host, object, noting);
     attachAll(host, object, points);
     return {
@@ -89,24 +90,6 @@ export function attachTrace(
   }
 }
 
-/** Those of `groups` that `load` takes: all, or all but one, or each that it takes alone. */
-export function groupsTaken<T>(
-  groups: readonly T[],
-  load: (groups: readonly T[]) => void,
-): readonly T[] {
-  const takes = (some: readonly T[]): boolean => {
-    try {
-      load(some);
-      return true;
-    } catch (error) {
-      if (error instanceof KernelError) return false;
-      throw error;
-    }
-  };
-  const most = [groups, ...groups.map((without) => groups.filter((group) => group !== without))];
-  return most.find(takes) ?? groups.filter((group) => takes([group]));
-}
-
 // --- internal ---
 
 /** Their offsets are known only where command lines are asked for. */
@@ -116,51 +99,10 @@ const wantsArgs = ({ constants }: Made): boolean =>
 const programsOf = ({ kprobes: probes, tracepoints: raw }: Partial<TracePoints>): string[] =>
   [...(probes ?? []), ...(raw ?? [])].map(({ program }) => program);
 
-const samplePrograms = ({ testRun }: Host, mode: AttachMode): string[] => [
+const samplePrograms = ({ newer }: WayToLoad, mode: AttachMode): string[] => [
   ...(mode === "kprobe" ? [sampleKprobe.program] : []),
-  ...(testRun ? [sampleByTool] : []),
+  ...(newer ? [sampleByTool] : []),
 ];
-
-/** See bpf/batch.h. */
-const takesBatches = ({ testRun, kernel }: Host, mode: AttachMode): boolean =>
-  testRun && !(mode === "tracepoint" && preemptsPrograms(kernel.release));
-
-const withBatches = (made: Made): Made => ({
-  constants: new Map(made.constants).set(Offset.OFFSET_BATCHED, 1n),
-  entries: { ...made.entries, batches: possibleCpus() },
-  mappable: ["batches"],
-});
-
-/** With the groups of programs that the kernel takes. */
-function load(
-  host: Host,
-  needed: readonly string[],
-  groups: readonly (readonly string[])[],
-  made: Made,
-): KernelObject {
-  const spec = {
-    name: "trace",
-    file: host.testRun ? traceObject510 : traceObject,
-    programs: tracePrograms,
-    helpers: host.helpers,
-    ...made,
-  };
-  const opened = (some: readonly (readonly string[])[]) =>
-    loadObject(host.shim, { ...spec, load: [...needed, ...some.flat()] });
-  let tried: { some: readonly (readonly string[])[]; object: KernelObject } | undefined;
-  const taken = groupsTaken(groups, (some) => {
-    tried?.object[Symbol.dispose]();
-    tried = undefined;
-    tried = { some, object: opened(some) };
-  });
-  if (tried?.some === taken) return tried.object;
-  tried?.object[Symbol.dispose]();
-  try {
-    return opened(taken);
-  } catch (error) {
-    throw explained(error, { step: "program", subject: "trace" });
-  }
-}
 
 function attachAll(host: Host, object: KernelObject, points: TracePoints): void {
   for (const point of points.kprobes) attachKprobe(host, object, point);

@@ -10,16 +10,18 @@ import {
   notRescued,
   PROCESS_MISSED,
   ringLoss,
+  settling,
   ACCEPT_MISSED,
   STATE_MISSED,
   type LossCount,
 } from "./losses.ts";
-import { birthPrograms, missedIsLost, udpPrograms } from "./programs.ts";
+import { batchByTool, birthPrograms, missedIsLost, udpPrograms } from "./programs.ts";
 
 export interface LossSource {
   /** The programs' counter of an enum loss. */
   counted(cause: number): bigint;
-  all(): LossCount[];
+  /** `over`: nothing is to come any more. */
+  all(over: boolean): LossCount[];
 }
 
 /** `lostByRings`: records that found no room, as the rings tell. */
@@ -29,6 +31,7 @@ export function lossSource(
   mode: AttachMode,
   lostByRings: () => number,
 ): LossSource {
+  const [changesMissed, lengthsMissed] = [settling(), settling()];
   const value = new BigUint64Array(1);
   const fd = object.mapFd("losses");
   const counted = (cause: number): bigint => {
@@ -41,27 +44,29 @@ export function lossSource(
       .map((program) => shim.progMisses(object.progFd(program)));
   const ofRings = (): bigint => {
     const told = counted(Loss.LOSS_EVENT_RING_FULL);
+    // A batch that was refused is a record to the ring, and is sent again.
+    if (object.loaded(batchByTool)) return told;
     return ringLoss(lostByRings(), told, counted(Loss.LOSS_EVENT_SPILLED));
   };
   return {
     counted,
-    all: () =>
-      countLosses(
+    all(over) {
+      const now = performance.now();
+      const missed = (programs: readonly TraceProgram[], rescued: number) =>
+        notRescued(missedByAny(misses(programs)), counted(rescued));
+      const changes = missed(missedIsLost[mode], Loss.LOSS_STATE_RESCUED);
+      const lengths = missed(udpPrograms, Loss.LOSS_LENGTH_RESCUED);
+      return countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),
         [
           {
             cause: mode === "kprobe" ? ACCEPT_MISSED : STATE_MISSED,
-            count: notRescued(
-              missedByAny(misses(missedIsLost[mode])),
-              counted(Loss.LOSS_STATE_RESCUED),
-            ),
+            count: changesMissed(changes, now, over),
           },
-          {
-            cause: DATAGRAMS_MISSED,
-            count: notRescued(missedByAny(misses(udpPrograms)), counted(Loss.LOSS_LENGTH_RESCUED)),
-          },
+          { cause: DATAGRAMS_MISSED, count: lengthsMissed(lengths, now, over) },
           { cause: PROCESS_MISSED, count: missedByAny(misses(birthPrograms)) },
         ],
-      ),
+      );
+    },
   };
 }

@@ -69,6 +69,25 @@ export function ringLoss(lost: number, told: bigint, spilled: bigint): bigint {
 export const notRescued = (missed: bigint, rescued: bigint): bigint =>
   missed > rescued ? missed - rescued : 0n;
 
+const SETTLE_MS = 1_000;
+
+/**
+ * A twin whose task is preempted before its turn is counted late: what was missed counts once it was for a second that nobody
+ * had seen it, or when nothing is to come any more. Gives the count for each reading.
+ */
+export function settling(): (count: bigint, nowMs: number, over: boolean) => bigint {
+  let settled = 0n;
+  let least = { count: 0n, sinceMs: -Infinity };
+  return (count, nowMs, over) => {
+    if (over) return count;
+    if (count < least.count) least = { ...least, count };
+    if (nowMs - least.sinceMs < SETTLE_MS) return settled;
+    settled = least.count;
+    least = { count, sinceMs: nowMs };
+    return settled;
+  };
+}
+
 /** What each misses, nobody else sees. */
 export const missedByAny = (misses: readonly number[]): bigint =>
   BigInt(misses.reduce((sum, n) => sum + n, 0));

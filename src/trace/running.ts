@@ -27,6 +27,7 @@ import { knownTotals } from "./offsets.ts";
 import { Opens } from "./opens.ts";
 import type { TraceOptions } from "./options.ts";
 import { dropCapabilities } from "./privileges.ts";
+import { batchByTool } from "./programs.ts";
 import { EventQueue } from "./queue.ts";
 import { sampleSource } from "./sample_source.ts";
 import { Samples } from "./samples.ts";
@@ -35,6 +36,9 @@ import type { UdpDirections } from "./udp_directions.ts";
 
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
 export const SETTLED_NS = 1_000_000n;
+
+/** No CPU has this number. */
+const NO_CPU = 0xffff_ffffn;
 
 /** By the second poll all that was drained before the first has been applied, and by the third its races. */
 const SETTLED_POLLS = 3;
@@ -60,6 +64,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const time = options.timed === true ? new TimeWindows(timeSource(host.shim, object)) : null;
   const losses = lossSource(host.shim, object, mode, () => drain.lost());
   let polls = 0;
+  let over = false;
   let closed = false;
   const { filter = NO_FILTER, self = false } = options;
   const choice = { tgid, self, beganNs: monotonicNs(), filter, descendants, samples };
@@ -72,6 +77,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   };
 
   const pollInto = (to: EventSink, last: boolean): void => {
+    over ||= last;
     const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
     groups.renew();
     commands?.renew();
@@ -113,7 +119,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       for (const event of flows?.sample(monotonicNs()) ?? []) queue.push(event);
       return samples.takeLost().map((event) => toConnEvent(event, "open", known));
     },
-    losses: () => [...losses.all(), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
+    losses: () => [...losses.all(over), { cause: ACCEPT_UNKNOWN, count: accepts.lost }],
     kernelTime: () => time?.total(monotonicNs()) ?? null,
     maps: () => object.hashMaps(),
     launch(start) {
@@ -126,6 +132,8 @@ export function running(of: Found, options: TraceOptions): Trace {
       return dropCapabilities(host, mode, () => {
         losses.counted(Loss.LOSS_EVENT_RING_FULL);
         if (mode === "tracepoint") accepting.ask(0n, 0);
+        if (object.loaded(batchByTool))
+          host.shim.testRun(object.progFd(batchByTool), BigUint64Array.of(NO_CPU));
       });
     },
     async [Symbol.asyncDispose]() {

@@ -1,6 +1,6 @@
 // bun test/bench/open_samples.ts [CONNECTIONS]: one look at so many open connections, natively, as root. The entries are
 // synthetic: each points into the memory of the tool's own sockets, which is read like a sock of its own.
-import { traceObject } from "../../src/embedded.ts";
+import { traceObject510 } from "../../src/embedded.ts";
 import { guessOn } from "../../src/guess/run.ts";
 import { openPair, sendBytes } from "../../src/guess/loopback.ts";
 import { openHost } from "../../src/kernel/host.ts";
@@ -27,7 +27,7 @@ const host = openHost("tracepoint");
 const constants = traceConstants(guessOn(host));
 using object = loadObject(host.shim, {
   name: "bench",
-  file: traceObject,
+  file: traceObject510,
   programs: tracePrograms,
   load: [sampleByTool],
   constants,

@@ -1,7 +1,7 @@
 /** Who owned a connection and in which control group, told of processes that are gone when the trace asks. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { traceObject } from "../../src/embedded.ts";
+import { traceObject510 } from "../../src/embedded.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import { loadObject } from "../../src/kernel/object.ts";
 import { Offset, tracePrograms } from "../../src/record/layout.gen.ts";
@@ -189,7 +189,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     const host = openHost(mode);
     const load = mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints(true);
     const constants = new Map(Object.values(Offset).map((id) => [id as number, 0n]));
-    const spec = { name: "trace", file: traceObject, programs: tracePrograms, constants };
+    const spec = { name: "trace", file: traceObject510, programs: tracePrograms, constants };
     for (const helpers of [host.helpers, new Set<number>()]) {
       using object = loadObject(host.shim, {
         ...spec,

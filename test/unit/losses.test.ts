@@ -7,6 +7,7 @@ import {
   missedByAny,
   notRescued,
   ringLoss,
+  settling,
 } from "../../src/trace/losses.ts";
 
 describe("records that found no room in a ring", () => {
@@ -33,6 +34,19 @@ describe("records that found no room in a ring", () => {
 test("what programs missed adds up", () => {
   expect(missedByAny([5, 2, 9])).toBe(16n);
   expect(missedByAny([])).toBe(0n);
+});
+
+test("what was missed counts when nobody had seen it for a second, or when all is over", () => {
+  const settled = settling();
+  expect(settled(0n, 0, false)).toBe(0n);
+  // Rescued half a second later.
+  expect(settled(5n, 1100, false)).toBe(0n);
+  expect(settled(2n, 1600, false)).toBe(0n);
+  expect(settled(2n, 2200, false)).toBe(2n);
+  expect(settled(9n, 2300, false)).toBe(2n);
+  expect(settled(7n, 3300, false)).toBe(2n);
+  expect(settled(7n, 4400, false)).toBe(7n);
+  expect(settled(8n, 4500, true)).toBe(8n);
 });
 
 test("what a twin saw was not missed; it may be counted a moment before the miss is", () => {

@@ -24,7 +24,9 @@ int sh_autoload(void *object, const char *program, int on)
 {
 	struct bpf_program *found = bpf_object__find_program_by_name(object, program);
 
-	return found ? bpf_program__set_autoload(found, on) : -ENOENT;
+	if (!found)
+		return on ? -ENOENT : 0;
+	return bpf_program__set_autoload(found, on);
 }
 
 /* Before 5.0 a kprobe program must carry LINUX_VERSION_CODE. */

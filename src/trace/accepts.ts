@@ -55,12 +55,13 @@ export class Accepts {
    * The close of a connection: the accept that was not told yet, if there was one; null when it was told before; and
    * "unaccepted" for a connection that nobody ever accepted, of which nothing is to be shown.
    */
-  closed(close: Event): EventView | null | "unaccepted" {
+  closed(close: Event): Event | null | "unaccepted" {
     const { view, p } = asView(close);
-    return this.closedAt(view, p);
+    const accept = this.closedAt(view, p);
+    return accept instanceof EventView ? plainEvent(accept) : accept;
   }
 
-  /** The same of the close that lies at `p`. */
+  /** The same of the close that lies at `p`, as a record. */
   closedAt(view: DataView, p: number): EventView | null | "unaccepted" {
     if (this.#pending.size === 0) return null;
     const sock = sockAt(view, p);
@@ -95,7 +96,7 @@ export class Accepts {
     const owners = this.#sources.owners(accepted);
     return [...accepted].map(([ino, event]) => {
       const owner = owners.get(ino);
-      return owner ? ownedBy(plainEvent(event), owner) : event;
+      return owner ? ownedBy(plainEvent(event), owner) : plainEvent(event);
     });
   }
 }

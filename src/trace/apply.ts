@@ -2,7 +2,7 @@
 import type { EventKind as EventKindText } from "../conn/event.ts";
 import { EventKind, type Event } from "../record/layout.gen.ts";
 import type { Accepts } from "./accepts.ts";
-import { kindAt, kindOf } from "./decode.ts";
+import { kindAt, kindOf, plainEvent } from "./decode.ts";
 import type { Flows } from "./flows.ts";
 import type { Opens } from "./opens.ts";
 import type { Samples } from "./samples.ts";
@@ -67,7 +67,7 @@ export function applyRecord(
   if (kindAt(view, p) === EventKind.EVENT_CLOSE) {
     const accept = accepts.closedAt(view, p);
     if (accept === "unaccepted") return true;
-    if (accept !== null && !record(accept.view, accept.p)) show(accept, "accept");
+    if (accept !== null && !record(accept.view, accept.p)) show(plainEvent(accept), "accept");
   }
   return record(view, p);
 }

@@ -31,7 +31,8 @@ test("a handshake is told when somebody has accepted it, once", () => {
   accepts.established(handshake(1n, 11));
   expect(accepts.poll()).toEqual([]);
   states.set(1n, { state: "accepted", ino: 7 });
-  expect(accepts.poll()).toHaveLength(1);
+  // Whoever gets it may spread it, which a view cannot be.
+  expect(accepts.poll().map((event) => ({ ...event }).sk)).toEqual([1n]);
   expect(accepts.poll()).toEqual([]);
   expect(accepts.closed(close(1n, 11))).toBeNull();
   expect(accepts.lost).toBe(0n);
@@ -41,7 +42,8 @@ test("a close that comes first brings the accept along, or says that there was n
   const accepts = acceptsOf(new Map());
   accepts.established(handshake(1n, 11));
   accepts.established(handshake(2n, 13));
-  expect(accepts.closed(close(1n, 11))).toMatchObject({ kind: EventKind.EVENT_ACCEPT, sk: 1n });
+  const told = accepts.closed(close(1n, 11)) as Event;
+  expect({ ...told }).toMatchObject({ kind: EventKind.EVENT_ACCEPT, sk: 1n });
   expect(accepts.closed(close(2n, 13, 0))).toBe("unaccepted");
   expect(accepts.waiting).toBe(false);
   expect(accepts.lost).toBe(0n);

@@ -50,20 +50,22 @@ inline_always int output_batch(void *ctx, struct event_batch *batch, u64 bytes)
 inline_always int add_to_batch(void *ctx, const struct event *event, u32 cpu)
 {
 	struct event_batch *batch = bpf_map_lookup_elem(&batches, &cpu);
-	u64 at;
+	u64 len;
 
 	if (!batch || batch->busy)
 		return 0;
 	batch->busy = 1;
 	in_order();
-	at = batch->len * EVENT_BYTES;
-	if (at > BATCH_BYTES - EVENT_BYTES) {
+	len = batch->len;
+	if (len >= BATCH_EVENTS) {
 		batch->busy = 0;
 		return 0;
 	}
-	*(struct event *)((char *)batch + at) = *event;
+	/* For the verifier, of which some forget what the comparison has shown. */
+	asm volatile("%0 &= 3" : "+r"(len));
+	*(struct event *)((char *)batch + len * EVENT_BYTES) = *event;
 	in_order();
-	batch->len++;
+	batch->len = len + 1;
 	/* What the ring does not take is left to send_batch(). */
 	if (batch->len == BATCH_EVENTS && output_batch(ctx, batch, BATCH_BYTES) == 0)
 		batch->len = 0;
@@ -98,7 +100,7 @@ inline_always int send_batch(void *ctx, u32 cpu)
 		return 1;
 	batch->busy = 1;
 	in_order();
-	bytes = batch->len * EVENT_BYTES;
+	bytes = (u64)batch->len * EVENT_BYTES;
 	if (bytes && bytes <= BATCH_BYTES && output_batch(ctx, batch, bytes) != 0)
 		spill_batch(batch, cpu, bytes);
 	batch->len = 0;

@@ -166,8 +166,8 @@ function missed(measured: readonly Measured[]): string {
 
 const WHY = `Why. \`crr\` is four events and, with kprobes, some thirteen probes per connection. Each costs some 330 instructions
 before its program begins, and the program what "Kernel time per event" tells, half of it in the helpers that read the
-kernel's memory and in the perf ring: together that is more than the target leaves, with or without a tool that reads it. The
+kernel's memory: together that is more than the target leaves, with or without a tool that reads it. The
 rest is the tool's own process: the lines (see "Decoding and printing"), and what its runtime compiles and collects
 meanwhile. \`udprr\`: the four ends of two datagrams per operation, each counted exactly by a probe and its program. \`rr\` with
 tracepoints, Linux 6.3 and later: the one tracepoint that tells a datagram's length is passed by TCP's sends and receives
-too, at some 250 instructions each; with \`--tcp\` it is not attached.\n`;
+too, at some 250 instructions each, and from 7.0 on by two more programs (bpf/twins.h); with \`--tcp\` it is not attached.\n`;

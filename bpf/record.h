@@ -364,6 +364,7 @@ enum loss {
 	LOSS_PROGRAM_MAP_FULL,	  /* no loss of an event: a command line that was not kept */
 	LOSS_STATE_RESCUED, /* no loss: a program was busy, and its twin saw the change of state, or the end of the sock */
 	LOSS_LENGTH_RESCUED, /* no loss: the same of a length that was sent or received */
+	LOSS_BIRTH_RESCUED,  /* no loss: the same of a process that was born */
 	LOSS_MAX,
 };
 

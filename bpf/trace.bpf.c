@@ -378,11 +378,27 @@ int on_received_second(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task */
+/* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task. Alone but where the kernel preempts. */
 SEC("raw_tp/sched_process_fork")
-int on_sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
+int on_fork_due(struct bpf_raw_tracepoint_args *ctx)
 {
+	becomes_due(ctx->args[1]);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_fork")
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	take_due(ctx->args[1]);
 	forked(ctx->args[1]);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_fork")
+int on_fork_second(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (take_over(ctx->args[1], LOSS_BIRTH_RESCUED))
+		forked(ctx->args[1]);
 	return 0;
 }
 

@@ -16,7 +16,8 @@
 #define DUE_BITS 14
 
 /*
- * What is due: the struct sock whose state changes or that is destroyed, or the task (pid_tgid) that has sent or received.
+ * What is due: the struct sock whose state changes or that is destroyed, the task (pid_tgid) that has sent or received, the
+ * task_struct that is new.
  * Each has one such event at a time. By a hash of that number; who finds another one's there takes it for nothing due.
  * Written and read by the programs below alone; nothing is inserted or deleted.
  */

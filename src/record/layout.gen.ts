@@ -877,7 +877,8 @@ export const Loss = {
   LOSS_PROGRAM_MAP_FULL: 9,
   LOSS_STATE_RESCUED: 10,
   LOSS_LENGTH_RESCUED: 11,
-  LOSS_MAX: 12,
+  LOSS_BIRTH_RESCUED: 12,
+  LOSS_MAX: 13,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
@@ -1194,7 +1195,9 @@ export const tracePrograms = [
   "on_received",
   "on_sent_second",
   "on_received_second",
-  "on_sched_process_fork",
+  "on_fork_due",
+  "on_fork",
+  "on_fork_second",
   "on_sched_process_free",
   "run_udp_gone",
   "run_accepted",

@@ -48,13 +48,14 @@ export function attachTrace(
   ready: (object: KernelObject) => void,
   { follow = false, sampling = false }: { follow?: boolean; sampling?: boolean } = {},
 ): AttachedTrace {
-  const more = follow ? followPoints[mode] : { kprobes: [], tracepoints: [] };
+  const preempted = preemptsPrograms(host.kernel.release);
+  const more = follow ? followPoints(mode, preempted) : { kprobes: [], tracepoints: [] };
   const points: TracePoints =
     mode === "kprobe"
       ? { kprobes: [...more.kprobes, ...kprobes, accept], tracepoints: [] }
       : {
           kprobes: [],
-          tracepoints: [...more.tracepoints, ...tracepoints(preemptsPrograms(host.kernel.release))],
+          tracepoints: [...more.tracepoints, ...tracepoints(preempted)],
         };
   const needed = programsOf(points);
   if (mode === "tracepoint") needed.push(...runByTool);

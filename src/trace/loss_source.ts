@@ -31,7 +31,7 @@ export function lossSource(
   mode: AttachMode,
   lostByRings: () => number,
 ): LossSource {
-  const [changesMissed, lengthsMissed] = [settling(), settling()];
+  const settled = { changes: settling(), lengths: settling(), births: settling() };
   const value = new BigUint64Array(1);
   const fd = object.mapFd("losses");
   const counted = (cause: number): bigint => {
@@ -52,19 +52,17 @@ export function lossSource(
     counted,
     all(over) {
       const now = performance.now();
-      const missed = (programs: readonly TraceProgram[], rescued: number) =>
-        notRescued(missedByAny(misses(programs)), counted(rescued));
-      const changes = missed(missedIsLost[mode], Loss.LOSS_STATE_RESCUED);
-      const lengths = missed(udpPrograms, Loss.LOSS_LENGTH_RESCUED);
+      const missed = (of: keyof typeof settled, programs: readonly TraceProgram[], twins: number) =>
+        settled[of](notRescued(missedByAny(misses(programs)), counted(twins)), now, over);
+      const changes = missed("changes", missedIsLost[mode], Loss.LOSS_STATE_RESCUED);
+      const lengths = missed("lengths", udpPrograms, Loss.LOSS_LENGTH_RESCUED);
+      const births = missed("births", birthPrograms, Loss.LOSS_BIRTH_RESCUED);
       return countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),
         [
-          {
-            cause: mode === "kprobe" ? ACCEPT_MISSED : STATE_MISSED,
-            count: changesMissed(changes, now, over),
-          },
-          { cause: DATAGRAMS_MISSED, count: lengthsMissed(lengths, now, over) },
-          { cause: PROCESS_MISSED, count: missedByAny(misses(birthPrograms)) },
+          { cause: mode === "kprobe" ? ACCEPT_MISSED : STATE_MISSED, count: changes },
+          { cause: DATAGRAMS_MISSED, count: lengths },
+          { cause: PROCESS_MISSED, count: births },
         ],
       );
     },

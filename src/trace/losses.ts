@@ -6,7 +6,8 @@ type NoLoss =
   | "LOSS_EVENT_SPILLED"
   | "LOSS_PROGRAM_MAP_FULL"
   | "LOSS_STATE_RESCUED"
-  | "LOSS_LENGTH_RESCUED";
+  | "LOSS_LENGTH_RESCUED"
+  | "LOSS_BIRTH_RESCUED";
 
 /** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
 export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX" | NoLoss>, string> = {

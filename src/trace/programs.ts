@@ -86,6 +86,8 @@ const preemptedEnds: TraceProgram[] = [
 const preemptedSends: TraceProgram[] = ["on_length_due", "on_sent", "on_sent_second"];
 const preemptedReceives: TraceProgram[] = ["on_length_due", "on_received", "on_received_second"];
 
+const preemptedForks: TraceProgram[] = ["on_fork_due", "on_fork", "on_fork_second"];
+
 const rows = (name: string, programs: readonly TraceProgram[]): TracepointRow[] =>
   programs.map((program) => ({ program, name }));
 
@@ -145,29 +147,27 @@ export const runByTool: readonly TraceProgram[] = ["run_accepted", "run_udp_gone
 export const batchByTool: TraceProgram = "run_batch";
 
 /** How processes come and go: attached only to follow a command. The ends first. */
-export const followPoints: Record<AttachMode, TracePoints> = {
-  kprobe: {
-    kprobes: [
-      // Without it the map holds on to those that are over.
-      { program: "on_put_task_struct", symbol: "__put_task_struct", optional: true },
-      { program: "on_wake_up_new_task", symbol: "wake_up_new_task" },
-    ],
-    tracepoints: [],
-  },
-  tracepoint: {
+export function followPoints(mode: AttachMode, preempted: boolean): TracePoints {
+  if (mode === "kprobe")
+    return {
+      kprobes: [
+        // Without it the map holds on to those that are over.
+        { program: "on_put_task_struct", symbol: "__put_task_struct", optional: true },
+        { program: "on_wake_up_new_task", symbol: "wake_up_new_task" },
+      ],
+      tracepoints: [],
+    };
+  return {
     kprobes: [],
     tracepoints: [
       { program: "on_sched_process_free", name: "sched_process_free" },
-      { program: "on_sched_process_fork", name: "sched_process_fork" },
+      ...rows("sched_process_fork", preempted ? preemptedForks : ["on_fork"]),
     ],
-  },
-};
+  };
+}
 
-/** What these miss is a process that is not followed. */
-export const birthPrograms: readonly TraceProgram[] = [
-  "on_wake_up_new_task",
-  "on_sched_process_fork",
-];
+/** What these miss is a process that is not followed; a twin may have seen it. */
+export const birthPrograms: readonly TraceProgram[] = ["on_wake_up_new_task", "on_fork"];
 
 /** Attached only while the tool reads /proc/net/tcp, to list the connections that are open already. */
 export const listKprobes: readonly KprobePoint[] = [
@@ -192,7 +192,7 @@ export const probedSymbols: readonly string[] = [
       ...acceptPoints,
       ...udpPoints.flat(),
       ...udp6Points.flat(),
-      ...followPoints.kprobe.kprobes,
+      ...followPoints("kprobe", false).kprobes,
       ...listKprobes,
       sampleKprobe,
     ].map(({ symbol }) => symbol),

@@ -132,7 +132,7 @@ inline_always int update(u64 sk, struct live *live)
 /* Returns 0 when another CPU has told the end of the connection that recall() gave. */
 inline_always int forget(u64 sk)
 {
-	return bpf_map_delete_elem(&conns, &sk) == 0;
+	return take_out(&conns, &sk);
 }
 
 /* Copies what is known of the sock's connection to the stack. Returns 0 when nothing is. */

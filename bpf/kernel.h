@@ -18,6 +18,7 @@
 #define MSG_PEEK 2
 #define MSG_ERRQUEUE 0x2000
 #define SOL_TCP 6
+#define ENOENT 2
 #define EPIPE 32
 
 #define inline_always static __attribute__((always_inline)) inline

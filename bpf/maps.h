@@ -154,4 +154,19 @@ inline_always void count_loss(u32 cause)
 		__sync_fetch_and_add(count, 1);
 }
 
+/*
+ * Deletes what is to be told as ended. Returns 0 when another CPU was first. Since 6.15 a map's lock may also not be had in
+ * time: what then stays in it is told when the sock is used again, or not at all.
+ */
+inline_always int take_out(void *map, const u64 *sk)
+{
+	s64 err = bpf_map_delete_elem(map, sk);
+
+	if (err && err != -ENOENT)
+		err = bpf_map_delete_elem(map, sk);
+	if (err && err != -ENOENT)
+		count_loss(LOSS_MAP_BUSY);
+	return err == 0;
+}
+
 #endif

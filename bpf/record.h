@@ -355,6 +355,7 @@ enum loss {
 	LOSS_EVENT_RING_FULL, /* bpf_perf_event_output failed, and so did the spill */
 	LOSS_EVENT_SPILLED,   /* no loss: it failed, and the tool found the event in the spill */
 	LOSS_CONNECTION_MAP_FULL, /* a connection could not be remembered */
+	LOSS_MAP_BUSY,		  /* what has ended could not be taken out, so it was not told */
 	LOSS_TUPLE_UNREADABLE,	  /* a sock whose addresses could not be read */
 	LOSS_COUNTERS_UNSTABLE,	  /* the counters kept changing while they were read */
 	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be remembered */

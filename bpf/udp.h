@@ -193,7 +193,7 @@ inline_always void end_socket(void *ctx, u64 sk, struct flow *first, struct flow
 
 	*last = *first;
 	/* Another CPU was first, with the next socket at this address. */
-	if (bpf_map_delete_elem(&udp_socks, &sk) != 0)
+	if (!take_out(&udp_socks, &sk))
 		return;
 	last->event.kind = EVENT_UDP_CLOSE;
 	stats->duration = stats->timestamp - stats->duration;

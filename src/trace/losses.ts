@@ -13,6 +13,7 @@ type NoLoss =
 export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX" | NoLoss>, string> = {
   LOSS_EVENT_RING_FULL: "event ring full",
   LOSS_CONNECTION_MAP_FULL: "connection map full",
+  LOSS_MAP_BUSY: "close not told, its map was busy",
   LOSS_TUPLE_UNREADABLE: "addresses unreadable",
   LOSS_COUNTERS_UNSTABLE: "counters changed while read",
   LOSS_FLOW_MAP_FULL: "UDP flow map full",

@@ -84,10 +84,8 @@ export function layoutOf(arch: Arch): string {
   const out = `${partsOf(arch)}/layout_probe.o`;
   writeFileSync(source, probeSource(readFileSync("bpf/record.h", "utf8")));
   run(clang(arch, source, out));
-  const [trace, guess] = (["trace_5_10", "guess"] as const).map((name) =>
-    btfOf(objectFile(arch, name)),
-  );
-  return generateLayout(btfOf(out), { trace: trace!, guess: guess! });
+  const trace = btfOf(objectFile(arch, "trace_5_10"));
+  return generateLayout(btfOf(out), { trace, guess: btfOf(objectFile(arch, "guess")) });
 }
 
 /** `libelf` is another archive than the package's, or null. */

@@ -10,7 +10,7 @@ import { preemptsPrograms } from "./offsets.ts";
 import { batchByTool } from "./programs.ts";
 
 /** What is filled into the object before it is loaded. */
-export type Made = Pick<ObjectSpec, "constants" | "entries" | "mappable">;
+export type Made = Pick<ObjectSpec, "constants" | "entries">;
 
 /** `newer`: the object for Linux 5.10 and later, whose programs can be run on request. `batched`: see bpf/batch.h. */
 export interface WayToLoad {
@@ -96,7 +96,7 @@ export function groupsTaken<T>(
 
 // --- internal ---
 
-const withBatches = (made: Made): Made => ({
+const withBatches = (made: Made) => ({
   constants: new Map(made.constants).set(Offset.OFFSET_BATCHED, 1n),
   entries: { ...made.entries, batches: possibleCpus() },
   mappable: ["batches"],

@@ -205,14 +205,7 @@ test.skipIf(slow).each(modes)(
   "--attach %s: of what happens while the tracer stands still, the rings' worth is told, the rest is counted",
   async (mode) => {
     const tracer = await Tracer.start(mode);
-    // On one processor, so that one ring gets it all: 4 MiB hold some 25,000 lines, the spill 4,096.
-    const actor = new Actor("storm-on-go", STORM);
-    await actor.hear();
-    expect(Bun.spawnSync(["taskset", "-p", "1", String(actor.pid)]).exitCode).toBe(0);
-    tracer.process.kill("SIGSTOP");
-    actor.go();
-    await actor.hear();
-    tracer.process.kill("SIGCONT");
+    const actor = await stormUnwatched(tracer, STORM);
     await tracer.until(() => /event ring full/.test(tracer.stderr), "word of the loss");
     await flushed(tracer);
     expect(await tracer.stop()).toBe(0);
@@ -236,13 +229,7 @@ test.skipIf(slow).each(modes)(
   "--attach %s: of more than a ring holds what finds room elsewhere is not told to be lost",
   async (mode) => {
     const tracer = await Tracer.start(mode);
-    const actor = new Actor("storm-on-go", BEYOND_RING);
-    await actor.hear();
-    expect(Bun.spawnSync(["taskset", "-p", "1", String(actor.pid)]).exitCode).toBe(0);
-    tracer.process.kill("SIGSTOP");
-    actor.go();
-    await actor.hear();
-    tracer.process.kill("SIGCONT");
+    const actor = await stormUnwatched(tracer, BEYOND_RING);
     const own = () => tracer.events.filter(({ pid }) => pid === actor.pid);
     await tracer.until(() => own().length >= 4 * BEYOND_RING, "all lines");
     expect(await tracer.stop()).toBe(0);
@@ -258,6 +245,21 @@ const STORM = 9973;
 /** 26,400 lines: the ring and half of the spill. */
 const BEYOND_RING = 6_600;
 const OTHERS = 997;
+
+/**
+ * Makes so many connections while the tracer stands still, on one processor, so that one ring gets it all: 4 MiB hold some
+ * 25,000 lines, the spill 4,096.
+ */
+async function stormUnwatched(tracer: Tracer, count: number): Promise<Actor> {
+  const actor = new Actor("storm-on-go", count);
+  await actor.hear();
+  expect(Bun.spawnSync(["taskset", "-p", "1", String(actor.pid)]).exitCode).toBe(0);
+  tracer.process.kill("SIGSTOP");
+  actor.go();
+  await actor.hear();
+  tracer.process.kill("SIGCONT");
+  return actor;
+}
 
 /** As the last line sums it up. */
 function lossOf(stderr: string): number {

@@ -27,8 +27,7 @@ const onOldest: Request = {
   env: { VM_PROCESSOR: "Nehalem" },
 };
 
-/**
- * The programs and the ways of kernels before 5.10, of which the lab has none: on the one that comes closest. */
+/** The programs and the ways of kernels before 5.10, of which the lab has none: on the one that comes closest. */
 const asBefore510: Request = {
   kernel: "5.10",
   files: [...named("trace udp failures races interval open scenarios cpus library processes")],

@@ -25,6 +25,8 @@ export type Machine = {
    * is idle: times then repeat, whatever the host does. One CPU only.
    */
   countInstructions?: boolean;
+  /** Without a source of random numbers, as a fresh host has none: kernels before 5.6 then block getrandom(2). */
+  noEntropy?: boolean;
 };
 
 export type BootResult = {
@@ -88,12 +90,14 @@ const machines: Record<Arch, { qemu: string; machine: string; cpu: string; conso
 
 function qemuCommand({ arch, vmlinuz, initramfs, machine: wanted = {} }: Boot): string[] {
   const { qemu, machine, cpu, console } = machines[arch];
+  const noEntropy = wanted.noEntropy ?? process.env["VM_ENTROPY"] === "0";
   const accelerator = hasKvm(arch) && !wanted.countInstructions ? "kvm" : "tcg";
   // A reboot ends QEMU (-no-reboot), so a panic and an oops end the guest at once.
-  // The processor's own random numbers are trusted, else getrandom blocks a guest without devices.
+  // The processor's own random numbers are trusted (from 4.19 on), else getrandom blocks a guest without devices.
   // tsc=reliable: a busy host makes the guest doubt its clock, and the code patching that follows trips over a race
   // of QEMU's emulation (an int3 nobody owns, in sched_clock_cpu).
-  const append = `console=${console} panic=-1 oops=panic random.trust_cpu=on tsc=reliable ${process.env["VM_APPEND"] ?? ""}`;
+  const trust = noEntropy ? "off" : "on";
+  const append = `console=${console} panic=-1 oops=panic random.trust_cpu=${trust} tsc=reliable ${process.env["VM_APPEND"] ?? ""}`;
   const options = {
     // One thread for all processors: with one each, a processor can still run an int3 that another has just taken away,
     // which no real one can, and kernels that patch their own code (kprobes, static keys) die of it now and then.
@@ -107,6 +111,8 @@ function qemuCommand({ arch, vmlinuz, initramfs, machine: wanted = {} }: Boot): 
     "-kernel": vmlinuz,
     "-initrd": initramfs,
     "-append": append,
+    // Kernels before 4.19 know no other way to trust anything, and have the driver where they are built for a lab.
+    ...(!noEntropy && { "-device": "virtio-rng-pci" }),
     ...(wanted.countInstructions && { "-icount": "shift=2,sleep=off" }),
   };
   return [qemu, "-nodefaults", "-no-user-config", "-no-reboot", ...Object.entries(options).flat()];

@@ -12,9 +12,18 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t debugfs debugfs /sys/kernel/debug
-mount -t tracefs tracefs /sys/kernel/tracing
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount -t bpf bpf /sys/fs/bpf
+# Old kernels lack some of these, and then the place to mount them at too.
+optional() {
+	[ -d "$3" ] && mount -t "$1" "$2" "$3" 2>/dev/null
+}
+optional tracefs tracefs /sys/kernel/tracing
+optional cgroup2 cgroup2 /sys/fs/cgroup || {
+	# Before 4.5 control groups are of version 1, one mount per controller.
+	mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/cpu /sys/fs/cgroup/pids
+	mount -t cgroup -o cpu cgroup /sys/fs/cgroup/cpu
+	mount -t cgroup -o pids cgroup /sys/fs/cgroup/pids
+}
+optional bpf bpf /sys/fs/bpf
 ip link set lo up
 
 # From here the console belongs to the job; kernel messages are read from the log at the end.
@@ -22,6 +31,7 @@ dmesg -n 1
 . /job/env
 # The end of a kprobe waits for RCU several times, a trace has some twenty of them, and a test file starts many traces.
 [ -z "$LAB_HURRY" ] || echo 1 >/sys/kernel/rcu_expedited
+[ -z "$LAB_JIT" ] || echo "$LAB_JIT" >/proc/sys/net/core/bpf_jit_enable
 echo "@@ ready $(cut -d' ' -f1 /proc/uptime) $(uname -r)"
 
 # Nobody may be left to end this machine, should the lab itself be killed.

@@ -14,6 +14,7 @@ import { cacheDirectory } from "./archive.ts";
 import { boot, type BootResult, type Machine } from "./boot.ts";
 import { cpio, file, type Entry } from "./cpio.ts";
 import { type CachedKernel, fetchKernel } from "./fetch.ts";
+import { findImage, type Image } from "./images.ts";
 import {
   architectures,
   packCommon,
@@ -26,7 +27,7 @@ import { type Arch, parseKernelName } from "./kernels.ts";
 import { type GuestReport, readReport } from "./report.ts";
 
 export type Request = {
-  /** As in `6.12-rt`. */
+  /** As in `6.12-rt`, or the path of a kernel image or of its folder. */
   kernel: string;
   /** Test files from the repository's top; without any, all of test/kernel. */
   files?: readonly string[];
@@ -78,26 +79,21 @@ const diedBooting = (result: BootResult): boolean => readReport(result.log).rele
 
 /** Boots one kernel for one job. Only a wrong request throws; a guest that fails is an outcome. */
 export async function runInGuest(request: Request): Promise<Outcome> {
-  const name = parseKernelName(request.kernel);
-  if (!name)
-    throw new Error(
-      `${request.kernel} is no kernel of the lab: try 6.12, 6.12-rt, newest, 6.1-arm64`,
-    );
-  const binary = findBinary(name.arch, request.binary);
-  const kernel = await fetchKernel(name);
+  const { arch, kernel, name } = await findKernel(request.kernel);
   if (!kernel) return absent(request.kernel);
+  const binary = findBinary(arch, request.binary);
   const timeoutSeconds = request.timeoutSeconds ?? defaultTimeoutSeconds;
-  const job = { script: jobScript(request), env: guestEnv(request, name.arch, timeoutSeconds) };
-  const logFile = logPath(request.logName ?? request.kernel);
+  const job = { script: jobScript(request), env: guestEnv(request, name, arch, timeoutSeconds) };
+  const logFile = logPath(request.logName ?? name);
   const initramfs = await writeInitramfs([
-    ...(await common(name.arch, binary)),
+    ...(await common(arch, binary)),
     ...cpio([...(request.extra ?? []), ...moduleOf(kernel)]),
     ...packJob(job),
   ]);
   try {
     const bootOnce = () =>
       boot({
-        arch: name.arch,
+        arch,
         vmlinuz: kernel.vmlinuz,
         initramfs: initramfs.path,
         logFile,
@@ -120,6 +116,19 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   } finally {
     initramfs.remove();
   }
+}
+
+/** A kernel that is not to be had is undefined; a text that names none throws. Images are taken to be amd64. */
+async function findKernel(
+  text: string,
+): Promise<{ name: string; arch: Arch; kernel: CachedKernel | Image | undefined }> {
+  const image = findImage(text);
+  if (image) return { name: image.name, arch: "amd64", kernel: image };
+  const name = parseKernelName(text);
+  if (name) return { name: text, arch: name.arch, kernel: await fetchKernel(name) };
+  throw new Error(
+    `${text} is no kernel of the lab: try 6.12, 6.12-rt, newest, 6.1-arm64, or the path of an image`,
+  );
 }
 
 /** Test files the guests run when none is named. */
@@ -195,18 +204,25 @@ function jobScript(request: Request): string {
 }
 
 /** Where test/kernel/modules.test.ts looks for it. */
-const moduleOf = ({ module }: CachedKernel): Entry[] =>
+const moduleOf = ({ module }: Pick<CachedKernel, "module">): Entry[] =>
   module == null ? [] : [file(`modules/${basename(module)}`, readFileSync(module))];
 
-function guestEnv(request: Request, arch: Arch, timeoutSeconds: number): Record<string, string> {
+function guestEnv(
+  request: Request,
+  name: string,
+  arch: Arch,
+  timeoutSeconds: number,
+): Record<string, string> {
   return {
     TRACER_BPF: "/tracer-bpf",
-    VM_KERNEL: request.kernel,
+    VM_KERNEL: name,
     VM_ARCH: arch,
     PATIENCE_MS: "60000",
     LAB_SECONDS: String(timeoutSeconds + 30),
     LAB_FILE_SECONDS: "600",
     LAB_SECOND_TRY: request.secondTry ? "1" : "",
+    // Off is the default before 5.x, so both are worth a try.
+    LAB_JIT: process.env["VM_JIT"] ?? "",
     // Where time is measured nothing is hurried.
     LAB_HURRY: request.machine?.countInstructions ? "" : "1",
     ...request.env,

@@ -6,6 +6,7 @@ import { installTools } from "./tools.ts";
 const usage = `usage: bun run test:vm KERNEL [FILE...] [options]
 
   KERNEL   6.12, 6.12-rt, 6.12-generic, 6.1-arm64, newest, newest-rt, ...
+           or a path: of a kernel image, or of a folder that holds one
   FILE     a test file; without any, every test/kernel/*.test.ts
 
   -t, --test-name-pattern TEXT   only tests whose names match
@@ -14,7 +15,10 @@ const usage = `usage: bun run test:vm KERNEL [FILE...] [options]
   --binary FILE                  the executable to test (default: the one in dist)
   --keep-log FILE                where to leave a copy of the whole console log
   --timeout SECONDS              for the whole guest (default 900)
-  --verbose                      shows the kernel's boot messages too`;
+  --verbose                      shows the kernel's boot messages too
+
+  VM_CPUS=1, VM_JIT=0|1, VM_ENTROPY=0, VM_APPEND=TEXT in the environment: processors, BPF's compiler,
+  a guest without random numbers, more of the kernel's command line`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

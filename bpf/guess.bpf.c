@@ -6,8 +6,8 @@
  * Who is meant: a system call of the tool's own carries a random cookie as option name (kprobes), or the calling
  * thread is compared with the one that said so (command.pid_tgid). Nothing depends on what /proc says a pid is.
  */
-#include "kernel.h"
-#include "offsets.h"
+#include "lib/kernel.h"
+#include "lib/offsets.h"
 
 #define CHUNK 256
 

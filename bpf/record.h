@@ -350,7 +350,7 @@ struct spill_key {
 	u16 cpu;
 };
 
-/* One slot per cause for which an event or a connection can be lost. To add one, add its text in src/trace/losses.ts. */
+/* One slot per cause for which an event or a connection can be lost. To add one, add its text in src/trace/health/losses.ts. */
 enum loss {
 	LOSS_EVENT_RING_FULL, /* bpf_perf_event_output failed, and so did the spill */
 	LOSS_EVENT_SPILLED,   /* no loss: it failed, and the tool found the event in the spill */
@@ -437,7 +437,7 @@ enum offset {
 	OFFSET_FILTERS,
 	/* Guessed only to follow processes. pid comes right before it. */
 	OFFSET_TASK_TGID,
-	/* Not an offset: 1 where the kernel preempts tracepoint programs (twins.h), so that lengths have twins too. */
+	/* Not an offset: 1 where the kernel preempts tracepoint programs, so that lengths have backup programs too (lib/backup.h). */
 	OFFSET_PREEMPTED,
 	/* Not an offset: 1 where events travel in batches (batch.h). */
 	OFFSET_BATCHED,

@@ -4,14 +4,14 @@
  * The kprobes keep to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global
  * data.
  */
-#include "follow.h"
-#include "kprobes.h"
-#include "open.h"
-#include "sample.h"
-#include "tracepoints.h"
-#include "twins.h"
-#include "udp_kprobes.h"
-#include "udp_tracepoints.h"
+#include "process/follow.h"
+#include "tcp/kprobes.h"
+#include "tcp/open.h"
+#include "tcp/sample.h"
+#include "tcp/tracepoints.h"
+#include "lib/backup.h"
+#include "udp/kprobes.h"
+#include "udp/tracepoints.h"
 
 /* int tcp_v4_connect(struct sock *sk, struct sockaddr *uaddr, int addr_len), and tcp_v6_connect */
 SEC("kprobe/tcp_v4_connect")
@@ -184,7 +184,7 @@ int on_put_task_struct(void *ctx)
 	return 0;
 }
 
-/* Whatever a process calls to open, accept, close, send or receive: see programs.ts */
+/* Whatever a process calls to open, accept, close, send or receive: see src/trace/opening/programs.ts */
 SEC("kprobe/note_args")
 int on_call(void *ctx __attribute__((unused)))
 {
@@ -218,25 +218,25 @@ int on_tcp_getsockopt(void *ctx)
 {
 	struct live live;
 
-	take_few_samples(reg(ctx, REG_ARG3), &live);
+	read_two_samples(reg(ctx, REG_ARG3), &live);
 	return 0;
 }
 
 /* From here on what only the tracepoint mode needs, or Linux 5.10 and later. */
 #ifdef LINUX_5_10
 
-/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. Which of these are attached: see programs.ts. */
+/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. Which of these are attached: see src/trace/opening/programs.ts. */
 SEC("raw_tp/inet_sock_set_state")
-int on_state_due(struct bpf_raw_tracepoint_args *ctx)
+int on_state_pending(struct bpf_raw_tracepoint_args *ctx)
 {
-	becomes_due(ctx->args[0]);
+	note_pending(ctx->args[0]);
 	return 0;
 }
 
 SEC("raw_tp/inet_sock_set_state")
-int on_state_due_again(struct bpf_raw_tracepoint_args *ctx)
+int on_state_pending_again(struct bpf_raw_tracepoint_args *ctx)
 {
-	becomes_due(ctx->args[0]);
+	note_pending(ctx->args[0]);
 	return 0;
 }
 
@@ -245,25 +245,25 @@ int on_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct live live = {};
 
-	take_due(ctx->args[0]);
+	claim_pending(ctx->args[0]);
 	state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);
 	return 0;
 }
 
-#define ON_STATE_LATER(name)                                                                       \
+#define ON_STATE_BACKUP(name)                                                                      \
 	SEC("raw_tp/inet_sock_set_state")                                                          \
 	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
 	{                                                                                          \
 		struct live live = {};                                                             \
                                                                                                    \
-		if (take_over(ctx->args[0], LOSS_STATE_RESCUED))                                   \
+		if (claim_as_backup(ctx->args[0], LOSS_STATE_RESCUED))                             \
 			state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);       \
 		return 0;                                                                          \
 	}
 
-ON_STATE_LATER(on_state_second)
-ON_STATE_LATER(on_state_third)
-ON_STATE_LATER(on_state_fourth)
+ON_STATE_BACKUP(on_state_backup)
+ON_STATE_BACKUP(on_state_backup_2)
+ON_STATE_BACKUP(on_state_backup_3)
 
 /* Those changes of state that are known to happen inside a system call of the owner */
 SEC("raw_tp/inet_sock_set_state")
@@ -288,16 +288,16 @@ int on_length_of_owner(struct bpf_raw_tracepoint_args *ctx)
 
 /* (struct sock *sk), 4.15 and later: in the same way */
 SEC("raw_tp/tcp_destroy_sock")
-int on_end_due(struct bpf_raw_tracepoint_args *ctx)
+int on_end_pending(struct bpf_raw_tracepoint_args *ctx)
 {
-	becomes_due(ctx->args[0]);
+	note_pending(ctx->args[0]);
 	return 0;
 }
 
 SEC("raw_tp/tcp_destroy_sock")
-int on_end_due_again(struct bpf_raw_tracepoint_args *ctx)
+int on_end_pending_again(struct bpf_raw_tracepoint_args *ctx)
 {
-	becomes_due(ctx->args[0]);
+	note_pending(ctx->args[0]);
 	return 0;
 }
 
@@ -306,31 +306,31 @@ int on_end(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct live live = {};
 
-	take_due(ctx->args[0]);
+	claim_pending(ctx->args[0]);
 	destroyed(ctx, ctx->args[0], &live);
 	return 0;
 }
 
-#define ON_END_LATER(name)                                                                         \
+#define ON_END_BACKUP(name)                                                                        \
 	SEC("raw_tp/tcp_destroy_sock")                                                             \
 	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
 	{                                                                                          \
 		struct live live = {};                                                             \
                                                                                                    \
-		if (take_over(ctx->args[0], LOSS_STATE_RESCUED))                                   \
+		if (claim_as_backup(ctx->args[0], LOSS_STATE_RESCUED))                             \
 			destroyed(ctx, ctx->args[0], &live);                                       \
 		return 0;                                                                          \
 	}
 
-ON_END_LATER(on_end_second)
-ON_END_LATER(on_end_third)
-ON_END_LATER(on_end_fourth)
+ON_END_BACKUP(on_end_backup)
+ON_END_BACKUP(on_end_backup_2)
+ON_END_BACKUP(on_end_backup_3)
 
 /* (struct sock *sk, int ret, int flags), 6.3 and later; of every socket of the host. Alone but where the kernel preempts. */
 SEC("raw_tp/sock_send_length")
-int on_length_due(void)
+int on_length_pending(void)
 {
-	becomes_due(bpf_get_current_pid_tgid());
+	note_pending(bpf_get_current_pid_tgid());
 	return 0;
 }
 
@@ -340,7 +340,7 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx)
 	struct flow fresh;
 
 	if (constant(OFFSET_PREEMPTED))
-		take_due(bpf_get_current_pid_tgid());
+		claim_pending(bpf_get_current_pid_tgid());
 	udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
 	return 0;
 }
@@ -351,28 +351,28 @@ int on_received(struct bpf_raw_tracepoint_args *ctx)
 	struct flow fresh;
 
 	if (constant(OFFSET_PREEMPTED))
-		take_due(bpf_get_current_pid_tgid());
+		claim_pending(bpf_get_current_pid_tgid());
 	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
 	return 0;
 }
 
 SEC("raw_tp/sock_send_length")
-int on_sent_second(struct bpf_raw_tracepoint_args *ctx)
+int on_sent_backup(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED))
+	if (claim_as_backup(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
 	return 0;
 }
 
 SEC("raw_tp/sock_recv_length")
-int on_received_second(struct bpf_raw_tracepoint_args *ctx)
+int on_received_backup(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (take_over(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED) &&
+	if (claim_as_backup(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED) &&
 	    !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
 	return 0;
@@ -380,24 +380,24 @@ int on_received_second(struct bpf_raw_tracepoint_args *ctx)
 
 /* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task. Alone but where the kernel preempts. */
 SEC("raw_tp/sched_process_fork")
-int on_fork_due(struct bpf_raw_tracepoint_args *ctx)
+int on_fork_pending(struct bpf_raw_tracepoint_args *ctx)
 {
-	becomes_due(ctx->args[1]);
+	note_pending(ctx->args[1]);
 	return 0;
 }
 
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	take_due(ctx->args[1]);
+	claim_pending(ctx->args[1]);
 	forked(ctx->args[1]);
 	return 0;
 }
 
 SEC("raw_tp/sched_process_fork")
-int on_fork_second(struct bpf_raw_tracepoint_args *ctx)
+int on_fork_backup(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (take_over(ctx->args[1], LOSS_BIRTH_RESCUED))
+	if (claim_as_backup(ctx->args[1], LOSS_BIRTH_RESCUED))
 		forked(ctx->args[1]);
 	return 0;
 }
@@ -440,7 +440,7 @@ int run_samples(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct live live;
 
-	take_samples(ctx->args[0], &live);
+	read_samples(ctx->args[0], &live);
 	return 0;
 }
 

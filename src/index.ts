@@ -22,7 +22,7 @@ export { guessOffsets, type GuessOptions } from "./guess/run.ts";
 export { loadOffsets, saveOffsets } from "./guess/file.ts";
 export type { FieldReport, FieldStatus, GuessReport } from "./guess/report.ts";
 export type { AttachMode } from "./kernel/host.ts";
-export type { LossCount } from "./trace/losses.ts";
+export type { LossCount } from "./trace/health/losses.ts";
 
 // What a trace tells.
 export type { ConnEvent, Direction, Endpoint, EventKind, Protocol, Totals } from "./conn/event.ts";

@@ -1,4 +1,4 @@
-/** What differs between the machines we build for. To add one, add a row, its targets and its registers in bpf/kernel.h. */
+/** What differs between the machines we build for. To add one, add a row, its targets and its registers in bpf/lib/kernel.h. */
 export const ARCHES = {
   x64: {
     debian: "amd64",

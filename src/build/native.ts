@@ -7,6 +7,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { parseBtf, type Btf } from "../kernel/btf.ts";
 import { ARCHES, HOST, partsOf, type Arch } from "./arch.ts";
 import { elfSection } from "./elf_section.ts";
@@ -43,7 +44,7 @@ export function objectStep(arch: Arch, name: ObjectName): Step {
   return {
     name: `clang ${name} ${arch}`,
     // One of the sources includes another.
-    inputs: [source, ...filesIn("bpf", ".c"), ...filesIn("bpf", ".h")],
+    inputs: [source, ...filesBelow("bpf", ".c"), ...filesBelow("bpf", ".h")],
     outputs: [out, withLines],
     recipe: [...clang(arch, source, out, CPUS[name]), ...WITHOUT_LINES].join(" "),
     run() {
@@ -160,7 +161,10 @@ function btfOf(file: string): Btf {
 }
 
 const filesIn = (directory: string, ending: string): string[] =>
-  readdirSync(directory)
+  filesBelow(directory, ending).filter((file) => dirname(file) === directory);
+
+const filesBelow = (directory: string, ending: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(ending))
     .toSorted()
     .map((name) => `${directory}/${name}`);

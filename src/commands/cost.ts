@@ -1,7 +1,7 @@
 /** What a trace has cost, for its summary. Pure. */
 
 import type { OwnCost } from "../kernel/own_cost.ts";
-import type { KernelTime } from "../trace/kernel_time.ts";
+import type { KernelTime } from "../trace/health/kernel_time.ts";
 
 /**
  * "own cost: 0.12 s of CPU (1.4 % of one processor), 58 MB of memory at its peak; in the kernel 410 ns per program run,

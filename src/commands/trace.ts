@@ -7,7 +7,7 @@ import { log, tellError } from "../log.ts";
 import type { Namer } from "../names/named.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
-import { telemetryLosses, type LossCount } from "../trace/losses.ts";
+import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
 import { absent, filterFlags, filterOf } from "./filter_flags.ts";

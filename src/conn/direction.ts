@@ -1,6 +1,6 @@
 /**
  * Who opened a connection that nobody was seen to open, judged by its ports. Pure. For TCP only where the sock's own
- * counters do not tell (bpf/open.h); for UDP it corrects what the first datagram of the trace suggests.
+ * counters do not tell (bpf/tcp/open.h); for UDP it corrects what the first datagram of the trace suggests.
  */
 import type { Direction } from "./event.ts";
 

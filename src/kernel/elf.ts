@@ -1,6 +1,6 @@
 /** Patches constants into a BPF ELF image in memory, before libbpf sees it. Pure. */
 
-/** High word of a placeholder; the low word is the constant's number. See bpf/offsets.h. */
+/** High word of a placeholder; the low word is the constant's number. See bpf/lib/offsets.h. */
 const MAGIC_HIGH = 0x7ef5a5a5;
 const LD_IMM64 = 0x18;
 

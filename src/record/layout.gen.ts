@@ -944,6 +944,25 @@ export const Offset = {
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
+export const programArgsSize = 264;
+export interface ProgramArgs {
+  length: number;
+  copied: number;
+  bytes: Uint8Array;
+}
+export function readProgramArgs(view: DataView, p: number): ProgramArgs {
+  return {
+    length: view.getUint32(p, true),
+    copied: view.getUint32(p + 4, true),
+    bytes: bytesAt(view, p + 8, 256).slice(),
+  };
+}
+export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs): void {
+  view.setUint32(p, value.length, true);
+  view.setUint32(p + 4, value.copied, true);
+  bytesAt(view, p + 8, 256).set(value.bytes);
+}
+
 export const liveSize = 208;
 export interface Live {
   event: Event;
@@ -1075,25 +1094,6 @@ export function writeFlowKey(view: DataView, p: number, value: FlowKey): void {
   view.setUint32(p + 52, value.zero, true);
 }
 
-export const programArgsSize = 264;
-export interface ProgramArgs {
-  length: number;
-  copied: number;
-  bytes: Uint8Array;
-}
-export function readProgramArgs(view: DataView, p: number): ProgramArgs {
-  return {
-    length: view.getUint32(p, true),
-    copied: view.getUint32(p + 4, true),
-    bytes: bytesAt(view, p + 8, 256).slice(),
-  };
-}
-export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs): void {
-  view.setUint32(p, value.length, true);
-  view.setUint32(p + 4, value.copied, true);
-  bytesAt(view, p + 8, 256).set(value.bytes);
-}
-
 export const guessCommandSize = 32;
 export interface GuessCommand {
   address: bigint;
@@ -1177,28 +1177,28 @@ export const tracePrograms = [
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
   "on_tcp_getsockopt",
-  "on_state_due",
-  "on_state_due_again",
+  "on_state_pending",
+  "on_state_pending_again",
   "on_state",
-  "on_state_second",
-  "on_state_third",
-  "on_state_fourth",
+  "on_state_backup",
+  "on_state_backup_2",
+  "on_state_backup_3",
   "on_state_of_owner",
   "on_length_of_owner",
-  "on_end_due",
-  "on_end_due_again",
+  "on_end_pending",
+  "on_end_pending_again",
   "on_end",
-  "on_end_second",
-  "on_end_third",
-  "on_end_fourth",
-  "on_length_due",
+  "on_end_backup",
+  "on_end_backup_2",
+  "on_end_backup_3",
+  "on_length_pending",
   "on_sent",
   "on_received",
-  "on_sent_second",
-  "on_received_second",
-  "on_fork_due",
+  "on_sent_backup",
+  "on_received_backup",
+  "on_fork_pending",
   "on_fork",
-  "on_fork_second",
+  "on_fork_backup",
   "on_sched_process_free",
   "run_udp_gone",
   "run_accepted",
@@ -1208,14 +1208,9 @@ export const tracePrograms = [
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
 export const traceMaps = [
-  "conns",
-  "attempts",
   "events",
   "spill",
   "losses",
-  "accepted_answer",
-  "udp_socks",
-  "udp_flows",
   "filter",
   "filter_pids",
   "filter_ports",
@@ -1223,9 +1218,14 @@ export const traceMaps = [
   "command_tgid",
   "batches",
   "programs",
+  "conns",
+  "attempts",
   "lister",
   "samples",
-  "due",
+  "accepted_answer",
+  "pending",
+  "udp_socks",
+  "udp_flows",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
 

@@ -1,9 +1,9 @@
 /** What an open trace can do, and who gets what it shows. */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { MapFill } from "../kernel/shim.ts";
-import type { Startable } from "./descendants.ts";
-import type { KernelTime } from "./kernel_time.ts";
-import type { LossCount } from "./losses.ts";
+import type { Startable } from "./process/descendants.ts";
+import type { KernelTime } from "./health/kernel_time.ts";
+import type { LossCount } from "./health/losses.ts";
 
 export interface Trace extends AsyncDisposable {
   /** "tracing TCP and UDP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */

@@ -2,12 +2,12 @@
 import { guessTgid } from "../guess/task.ts";
 import { openHost } from "../kernel/host.ts";
 import { Offset, type TraceMap } from "../record/layout.gen.ts";
-import { askForArgs } from "./args.ts";
-import { openChecked } from "./open_checked.ts";
-import { fillFilter, NO_FILTER, wantsProtocol, withFilter } from "./kernel_filter.ts";
-import { listOpen } from "./listing.ts";
-import { missingFields, traceConstants } from "./offsets.ts";
-import { offsetsFor } from "./offsets_source.ts";
+import { askForArgs } from "./process/args.ts";
+import { openChecked } from "./opening/open_checked.ts";
+import { fillFilter, NO_FILTER, wantsProtocol, withFilter } from "./opening/kernel_filter.ts";
+import { listOpen } from "./tcp/listing.ts";
+import { missingFields, traceConstants } from "./opening/offsets.ts";
+import { offsetsFor } from "./opening/offsets_source.ts";
 import type { TraceOptions } from "./options.ts";
 import { running } from "./running.ts";
 import type { Trace } from "./trace.ts";

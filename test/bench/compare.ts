@@ -170,4 +170,4 @@ kernel's memory: together that is more than the target leaves, with or without a
 rest is the tool's own process: the lines (see "Decoding and printing"), and what its runtime compiles and collects
 meanwhile. \`udprr\`: the four ends of two datagrams per operation, each counted exactly by a probe and its program. \`rr\` with
 tracepoints, Linux 6.3 and later: the one tracepoint that tells a datagram's length is passed by TCP's sends and receives
-too, at some 250 instructions each, and from 7.0 on by two more programs (bpf/twins.h); with \`--tcp\` it is not attached.\n`;
+too, at some 250 instructions each, and from 7.0 on by two more programs (bpf/lib/backup.h); with \`--tcp\` it is not attached.\n`;

@@ -12,14 +12,14 @@ import {
   tracePrograms,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
-import { traceConstants } from "../../src/trace/offsets.ts";
-import { sampleByTool } from "../../src/trace/programs.ts";
-import { Samples } from "../../src/trace/samples.ts";
-import { sampleSource } from "../../src/trace/sample_source.ts";
+import { traceConstants } from "../../src/trace/opening/offsets.ts";
+import { sampleByTool } from "../../src/trace/opening/programs.ts";
+import { Samples } from "../../src/trace/tcp/samples.ts";
+import { sampleSource } from "../../src/trace/tcp/sample_source.ts";
 import { openTracepointSampler } from "../../src/guess/sampler.ts";
 
 const connections = Number(process.argv[2] ?? 100_000);
-/** struct live of bpf/maps.h: an event and the counters at the beginning. */
+/** struct live of bpf/tcp/conns.h: an event and the counters at the beginning. */
 const LIVE = eventSize + 32;
 const ROUNDS = 11;
 

@@ -14,8 +14,8 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { lineWriter, readLine } from "../../src/recording/format.ts";
 import { table } from "./table.ts";
-import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
-import { EventQueue, type Each } from "../../src/trace/queue.ts";
+import { kindOf, toConnEvent } from "../../src/trace/event.ts";
+import { EventQueue, type Each } from "../../src/trace/stream/queue.ts";
 
 interface Throughput {
   what: string;

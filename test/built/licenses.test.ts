@@ -60,7 +60,7 @@ test.each(OBJECTS)("the %s object declares a licence that lets it call every hel
     // The kernel's own list of what counts as GPL (include/linux/license.h).
     expect(dump).toMatch(/\b(GPL|GPL v2|Dual BSD\/GPL|Dual MIT\/GPL)$/m);
   }
-  const sources = [...new Bun.Glob("bpf/*.[ch]").scanSync(".")];
+  const sources = [...new Bun.Glob("bpf/**/*.[ch]").scanSync(".")];
   for (const source of sources)
     expect([source, readFileSync(source, "utf8").split("\n")[0]]).toEqual([
       source,

@@ -5,7 +5,7 @@ import { traceObject510 } from "../../src/embedded.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import { loadObject } from "../../src/kernel/object.ts";
 import { Offset, tracePrograms } from "../../src/record/layout.gen.ts";
-import { acceptPoints, kprobes, tracepoints } from "../../src/trace/programs.ts";
+import { acceptPoints, kprobes, tracepoints } from "../../src/trace/opening/programs.ts";
 import {
   expectFlowOpen,
   expectFlowClosed,

@@ -5,12 +5,12 @@ import { guessOn } from "../../src/guess/run.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import type { PerfRings } from "../../src/kernel/shim.ts";
 import { Offset } from "../../src/record/layout.gen.ts";
-import { attachTrace } from "../../src/trace/attach.ts";
-import { drainer } from "../../src/trace/drain.ts";
-import { traceConstants } from "../../src/trace/offsets.ts";
-import { acceptPoints } from "../../src/trace/programs.ts";
-import { openRings } from "../../src/trace/rings.ts";
-import { selfCheck } from "../../src/trace/self_check.ts";
+import { attachTrace } from "../../src/trace/opening/attach.ts";
+import { drainer } from "../../src/trace/stream/drain.ts";
+import { traceConstants } from "../../src/trace/opening/offsets.ts";
+import { acceptPoints } from "../../src/trace/opening/programs.ts";
+import { openRings } from "../../src/trace/stream/rings.ts";
+import { selfCheck } from "../../src/trace/tcp/check.ts";
 import { modes } from "./drive/modes.ts";
 
 test.each(modes)("with %ss, a sock is read right in either way", (mode) => {

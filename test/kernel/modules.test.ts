@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
-import { acceptPoints, attempts, kprobes } from "../../src/trace/programs.ts";
+import { acceptPoints, attempts, kprobes } from "../../src/trace/opening/programs.ts";
 import { expectClosed, expectConnection, expectListed, expectOpened } from "./drive/expect.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { check, pair, type Peer } from "./drive/peer.ts";

@@ -4,10 +4,10 @@ import { guessOn } from "../../src/guess/run.ts";
 import { EPERM } from "../../src/kernel/constants.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
 import { KernelError } from "../../src/kernel/shim.ts";
-import { attachTrace } from "../../src/trace/attach.ts";
-import { traceConstants } from "../../src/trace/offsets.ts";
-import { acceptPoints, udpPrograms } from "../../src/trace/programs.ts";
-import { NO_UDP, udpPoints } from "../../src/trace/udp.ts";
+import { attachTrace } from "../../src/trace/opening/attach.ts";
+import { traceConstants } from "../../src/trace/opening/offsets.ts";
+import { acceptPoints, udpPrograms } from "../../src/trace/opening/programs.ts";
+import { NO_UDP, udpPoints } from "../../src/trace/udp/points.ts";
 import { asBefore510, linuxAtLeast, modes } from "./drive/modes.ts";
 
 setDefaultTimeout(60_000);

@@ -7,7 +7,7 @@ import {
   readEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { Accepts, type AcceptState } from "../../src/trace/accepts.ts";
+import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
 
 function eventOf(kind: number, sk: bigint, cookie: number, flags = 0): Event {
   const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);

@@ -10,17 +10,17 @@ import {
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { Accepts, type AcceptState } from "../../src/trace/accepts.ts";
+import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
 import {
   applied,
   applyOne,
   applyRecord,
   type Concerned,
   type Show,
-} from "../../src/trace/apply.ts";
-import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
-import { Opens } from "../../src/trace/opens.ts";
-import { chosen, showable, type Choice, type Obstacles } from "../../src/trace/show.ts";
+} from "../../src/trace/stream/apply.ts";
+import { NO_FILTER } from "../../src/trace/opening/kernel_filter.ts";
+import { Opens } from "../../src/trace/tcp/opens.ts";
+import { chosen, showable, type Choice, type Obstacles } from "../../src/trace/stream/show.ts";
 
 interface Of {
   kind?: number;

@@ -104,7 +104,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^trace\/(accepts|apply|decode|losses|opens|queue|show)\.|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong)/.test(
+    /^(conn|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -1,7 +1,7 @@
 /** What a kernel refuses of the programs, beside those without which there is no trace. */
 import { describe, expect, test } from "bun:test";
 import { KernelError } from "../../src/kernel/shim.ts";
-import { groupsTaken } from "../../src/trace/load.ts";
+import { groupsTaken } from "../../src/trace/opening/load.ts";
 
 const all = ["listing", "udp", "sampling"];
 

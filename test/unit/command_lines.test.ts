@@ -7,7 +7,7 @@ import {
   type Asked,
   type Noted,
   type Running,
-} from "../../src/trace/command_lines.ts";
+} from "../../src/trace/process/command_lines.ts";
 
 const SECOND = 1_000_000_000n;
 const NOW_NS = 100n * SECOND;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { costText } from "../../src/commands/cost.ts";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { ownCost } from "../../src/kernel/own_cost.ts";
-import { TimeWindows } from "../../src/trace/kernel_time.ts";
+import { TimeWindows } from "../../src/trace/health/kernel_time.ts";
 
 const own = { cpuUs: 123_456, wallUs: 8_600_000, peakBytes: 58_400_000 };
 

@@ -8,8 +8,8 @@ import {
   EventView,
   readEvent,
 } from "../../src/record/layout.gen.ts";
-import { cgroupIdAt, kindAt, pidAt, plainEvent, toConnEvent } from "../../src/trace/decode.ts";
-import { sockAt, sockOf } from "../../src/trace/sock.ts";
+import { cgroupIdAt, kindAt, pidAt, plainEvent, toConnEvent } from "../../src/trace/event.ts";
+import { sockAt, sockOf } from "../../src/trace/tcp/sock.ts";
 import { readRecords } from "./drained.ts";
 
 test("a view gives what a reader gives, member by member", () => {

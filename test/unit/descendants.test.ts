@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import type { Shim } from "../../src/kernel/shim.ts";
 import { ConnFact, eventSize, readEvent, type Event } from "../../src/record/layout.gen.ts";
-import { Descendants } from "../../src/trace/descendants.ts";
+import { Descendants } from "../../src/trace/process/descendants.ts";
 
 const FOLLOWED = 1;
 const COMMAND = 2;

@@ -1,6 +1,6 @@
 /** What a drain gave, as the trace reads it. */
 import { eventSize, EventView, type Event } from "../../src/record/layout.gen.ts";
-import { EventQueue } from "../../src/trace/queue.ts";
+import { EventQueue } from "../../src/trace/stream/queue.ts";
 
 /** Every record of `bytes`, in order of time, each copied. */
 export function readRecords(bytes: Uint8Array): Event[] {

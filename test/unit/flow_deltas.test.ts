@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { ConnectionState, type ConnectionDelta } from "../../src/state/state.ts";
-import { toConnEvent } from "../../src/trace/decode.ts";
-import type { ShownFlow } from "../../src/trace/flows.ts";
+import { toConnEvent } from "../../src/trace/event.ts";
+import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
 
 const known = {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import type { Shim } from "../../src/kernel/shim.ts";
 import { flowKeySize, flowSize, readFlow, writeFlow } from "../../src/record/layout.gen.ts";
-import { flowSource } from "../../src/trace/flow_source.ts";
+import { flowSource } from "../../src/trace/udp/flow_source.ts";
 
 const FLOWS = 1;
 const SOCKS = 2;

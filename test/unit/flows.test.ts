@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ConnFact, EventKind, type Event } from "../../src/record/layout.gen.ts";
-import type { ShownFlow } from "../../src/trace/flows.ts";
+import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
 
 const lines = (shown: ShownFlow[]) =>

@@ -6,7 +6,7 @@ import {
   type GroupSource,
   type Owned,
   type Placed,
-} from "../../src/trace/groups.ts";
+} from "../../src/trace/process/groups.ts";
 
 const TICK = 1n << 24n;
 /** Long after boot: the programs keep only 32 bits of it. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { FieldReport } from "../../src/guess/report.ts";
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../src/guess/snapshot.ts";
 import { solve } from "../../src/guess/solve.ts";
-import { requireFields } from "../../src/trace/offsets.ts";
+import { requireFields } from "../../src/trace/opening/offsets.ts";
 
 const directory = join(import.meta.dir, "../fixtures/guess");
 const kernels = readdirSync(directory)

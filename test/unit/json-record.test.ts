@@ -19,7 +19,7 @@ import {
   writeEventBatch,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { kindOf, toConnEvent } from "../../src/trace/decode.ts";
+import { kindOf, toConnEvent } from "../../src/trace/event.ts";
 
 const all = {
   bytesSent: true,

@@ -8,7 +8,7 @@ import {
   NO_FILTER,
   withFilter,
   type KernelFilter,
-} from "../../src/trace/kernel_filter.ts";
+} from "../../src/trace/opening/kernel_filter.ts";
 import { ConnMetadata, Filter, Offset, type Event } from "../../src/record/layout.gen.ts";
 
 const filter = (some: Partial<KernelFilter>): KernelFilter => ({ ...NO_FILTER, ...some });

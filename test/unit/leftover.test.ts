@@ -1,6 +1,6 @@
 /** Followed processes whose end the kernel side did not see. */
 import { expect, test } from "bun:test";
-import { Leftover } from "../../src/trace/leftover.ts";
+import { Leftover } from "../../src/trace/process/leftover.ts";
 
 const SECOND = 1_000_000_000n;
 

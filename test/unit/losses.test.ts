@@ -8,7 +8,7 @@ import {
   notRescued,
   ringLoss,
   settling,
-} from "../../src/trace/losses.ts";
+} from "../../src/trace/health/losses.ts";
 
 describe("records that found no room in a ring", () => {
   test("are those that the programs told of, where they were told", () => {

@@ -1,6 +1,6 @@
 /** What takes long: how much of the time it may take. */
 import { describe, expect, test } from "bun:test";
-import { rationed } from "../../src/trace/meanwhile.ts";
+import { rationed } from "../../src/trace/stream/meanwhile.ts";
 
 /** Work of a given length, on a clock of its own. */
 function worker(least = 0) {

@@ -8,8 +8,8 @@ import {
   readEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { Census, directed } from "../../src/trace/census.ts";
-import { Opens } from "../../src/trace/opens.ts";
+import { Census, directed } from "../../src/trace/tcp/census.ts";
+import { Opens } from "../../src/trace/tcp/opens.ts";
 
 const { DIRECTION_INCOMING, DIRECTION_OUTGOING, DIRECTION_UNKNOWN } = ConnDirection;
 const UNSEEN = ConnFact.FACT_ESTABLISHED | ConnFact.FACT_UNSEEN_OPEN;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { eventSize, EventView, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
-import { EventQueue } from "../../src/trace/queue.ts";
+import { EventQueue } from "../../src/trace/stream/queue.ts";
 import { queueOf } from "./drained.ts";
 
 /** An event of all zeros but for its sock, which numbers it, and its time. */

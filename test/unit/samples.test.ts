@@ -12,7 +12,7 @@ import {
   writeSample,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { Samples, type SampleSource } from "../../src/trace/samples.ts";
+import { Samples, type SampleSource } from "../../src/trace/tcp/samples.ts";
 
 interface Conn {
   sk: bigint;

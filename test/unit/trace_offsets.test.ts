@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import type { FieldReport, GuessReport } from "../../src/guess/report.ts";
 import { Offset } from "../../src/record/layout.gen.ts";
-import { traceConstants } from "../../src/trace/offsets.ts";
+import { traceConstants } from "../../src/trace/opening/offsets.ts";
 
 const usual: Record<string, number> = {
   skc_daddr: 0,

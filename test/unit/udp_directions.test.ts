@@ -9,7 +9,7 @@ import {
   readConn,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { UdpDirections } from "../../src/trace/udp_directions.ts";
+import { UdpDirections } from "../../src/trace/udp/directions.ts";
 
 const { DIRECTION_INCOMING: IN, DIRECTION_OUTGOING: OUT } = ConnDirection;
 const { FACT_BOUND: BOUND, FACT_FIRST_FLOW: FIRST } = ConnFact;

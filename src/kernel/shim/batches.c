@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The batches in which programs collect events, one per CPU (bpf/batch.h). Seen through a mapping, so that to look costs
+ * The batches in which programs collect events, one per CPU (bpf/lib/batch.h). Seen through a mapping, so that to look costs
  * nothing; sent by a program of theirs that is run on their CPU, so that it meets there only what it interrupts.
  */
 #include <bpf/bpf.h>

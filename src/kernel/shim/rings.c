@@ -93,7 +93,7 @@ static struct ring *ring_of(struct rings *rings, __u32 cpu)
 }
 
 /*
- * Later a CPU may do without, as what finds no ring takes another way (bpf/maps.h, spill): one that went away in between,
+ * Later a CPU may do without, as what finds no ring takes another way (bpf/lib/maps.h, spill): one that went away in between,
  * and one that came when the rights to open its ring were given up.
  */
 static int can_wait(const struct rings *rings, int err)

@@ -5,14 +5,18 @@ import { guessTgid } from "../../../src/guess/task.ts";
 import { openHost } from "../../../src/kernel/host.ts";
 import type { KernelObject } from "../../../src/kernel/object.ts";
 import type { PerfRings } from "../../../src/kernel/shim.ts";
-import { attachTrace, type AttachedTrace } from "../../../src/trace/attach.ts";
-import { drainer, type Drain } from "../../../src/trace/drain.ts";
-import { flowSource } from "../../../src/trace/flow_source.ts";
-import { fillFilter, withFilter, type KernelFilter } from "../../../src/trace/kernel_filter.ts";
-import { traceConstants } from "../../../src/trace/offsets.ts";
-import { acceptPoints } from "../../../src/trace/programs.ts";
-import { openRings } from "../../../src/trace/rings.ts";
-import { NO_UDP, udpPoints } from "../../../src/trace/udp.ts";
+import { attachTrace, type AttachedTrace } from "../../../src/trace/opening/attach.ts";
+import { drainer, type Drain } from "../../../src/trace/stream/drain.ts";
+import { flowSource } from "../../../src/trace/udp/flow_source.ts";
+import {
+  fillFilter,
+  withFilter,
+  type KernelFilter,
+} from "../../../src/trace/opening/kernel_filter.ts";
+import { traceConstants } from "../../../src/trace/opening/offsets.ts";
+import { acceptPoints } from "../../../src/trace/opening/programs.ts";
+import { openRings } from "../../../src/trace/stream/rings.ts";
+import { NO_UDP, udpPoints } from "../../../src/trace/udp/points.ts";
 import {
   EventKind,
   Loss,

@@ -1,4 +1,4 @@
-/** The kernel's side of UDP flows, as bpf/udp.h has it, for tests of what the tool makes of it. */
+/** The kernel's side of UDP flows, as bpf/udp/flow.h has it, for tests of what the tool makes of it. */
 import fc from "fast-check";
 import {
   ConnFact,
@@ -7,7 +7,7 @@ import {
   type Event,
   type Flow,
 } from "../../../src/record/layout.gen.ts";
-import { Flows, type FlowSource, type ShownFlow } from "../../../src/trace/flows.ts";
+import { Flows, type FlowSource, type ShownFlow } from "../../../src/trace/udp/flows.ts";
 
 export const SECOND = 1_000_000_000n;
 const timeouts = { silentNs: 30n * SECOND, assuredNs: 120n * SECOND };

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs use of the kernel without its headers: helpers, registers, constants.
+ * Everything here exists on Linux 4.4.
+ */
+#ifndef LIB_KERNEL_H
+#define LIB_KERNEL_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "record.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_DGRAM 2
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define MSG_PEEK 2
+#define MSG_ERRQUEUE 0x2000
+#define SOL_TCP 6
+#define ENOENT 2
+#define EPIPE 32
+
+#define inline_always static __attribute__((always_inline)) inline
+
+/*
+ * Function arguments at a kprobe. The context is the architecture's struct pt_regs, whose layout is ABI; it is
+ * read as 64-bit words because the uapi headers of another architecture cannot be included in one build.
+ */
+#if defined(__TARGET_ARCH_x86)
+#define REG_ARG1 14   /* di */
+#define REG_ARG2 13   /* si */
+#define REG_ARG3 12   /* dx */
+#define REG_ARG4 11   /* cx */
+#define REG_ARG5 9    /* r8 */
+#define REG_ARG6 8    /* r9 */
+#define REG_RETURN 10 /* ax */
+#define REG_SP 19
+#define STACK_ARGS 8 /* at function entry the return address lies at sp */
+#elif defined(__TARGET_ARCH_arm64)
+#define REG_ARG1 0
+#define REG_ARG2 1
+#define REG_ARG3 2
+#define REG_ARG4 3
+#define REG_ARG5 4
+#define REG_ARG6 5
+#define REG_ARG7 6
+#define REG_ARG8 7
+#define REG_RETURN 0
+#define REG_SP 31
+#define STACK_ARGS 0
+#else
+#error "no register layout for this architecture: add one above"
+#endif
+
+#define reg(ctx, n) (((u64 *)(ctx))[n])
+
+/* bpf_probe_read, not _kernel: the latter is 5.5+. The destination is always the stack: older verifiers want it so. */
+#define read_kernel(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From a struct sock to its ends: addresses, ports, network namespace. */
+#ifndef LIB_TUPLE_H
+#define LIB_TUPLE_H
+
+#include "lib/offsets.h"
+
+#define V4_MAPPED                                                                                  \
+	0xffff0000ULL /* the third and fourth 32-bit word of ::ffff:a.b.c.d, little endian */
+
+inline_always u16 from_be16(u16 value)
+{
+	return value >> 8 | value << 8;
+}
+
+/* Ports, addresses and metadata. Returns 0 when the sock is not a connection (a port or both addresses are missing). */
+inline_always int ends_from(u64 sk, const struct sock_start *start, struct conn_tuple *tup)
+{
+	tup->sport = start->skc_num;
+	if (!tup->sport)
+		tup->sport = from_be16(inet_sport(sk));
+	tup->dport = from_be16(start->skc_dport);
+	tup->metadata = METADATA_TCP;
+	if (start->skc_family == AF_INET6 && !constant(OFFSET_HAS_IPV6))
+		return 0;
+	if (start->skc_family == AF_INET6) {
+		tup->saddr_h = start->skc_v6_rcv_saddr.high;
+		tup->saddr_l = start->skc_v6_rcv_saddr.low;
+		tup->daddr_h = start->skc_v6_daddr.high;
+		tup->daddr_l = start->skc_v6_daddr.low;
+		if (tup->daddr_h == 0 && (u32)tup->daddr_l == V4_MAPPED) {
+			tup->saddr_h = 0;
+			tup->saddr_l >>= 32;
+			tup->daddr_l >>= 32;
+		} else {
+			tup->metadata |= METADATA_IPV6;
+		}
+	} else {
+		tup->saddr_h = 0;
+		tup->daddr_h = 0;
+		tup->saddr_l = start->skc_rcv_saddr;
+		tup->daddr_l = start->skc_daddr;
+	}
+	return tup->sport && tup->dport;
+}
+
+inline_always int read_ends(u64 sk, struct conn_tuple *tup)
+{
+	struct sock_start start = {};
+
+	read_start(sk, &start);
+	return ends_from(sk, &start, tup);
+}
+
+/* The same, with the namespace: all of tup but pid. */
+inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
+{
+	struct sock_start start = {};
+
+	read_start(sk, &start);
+	tup->netns = netns_of(start.skc_net);
+	return ends_from(sk, &start, tup);
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The current process becomes the owner of an event. */
+#ifndef PROCESS_OWNER_H
+#define PROCESS_OWNER_H
+
+#include "lib/filter.h"
+#include "process/program.h"
+
+inline_always void own_by_current(struct event *event)
+{
+	event->conn.tup.pid = bpf_get_current_pid_tgid() >> 32;
+	event->uid = bpf_get_current_uid_gid();
+	event->owned_at = bpf_ktime_get_ns() >> 24;
+	event->program = current_program(0);
+	event->cgroup_id = helper_or_0(BPF_FUNC_get_current_cgroup_id);
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	note_followed(event);
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From a struct sock to a connection: its tuple, its beginning, its end. */
+#ifndef TCP_CONN_H
+#define TCP_CONN_H
+
+#include "lib/batch.h"
+#include "lib/tuple.h"
+#include "process/owner.h"
+#include "tcp/totals.h"
+
+/* All 16 bits where there are 16: the low byte of IPPROTO_MPTCP (262) is IPPROTO_TCP. */
+inline_always int is_tcp(u64 sk)
+{
+	u16 family = skc_family(sk);
+
+	return (family == AF_INET || family == AF_INET6) &&
+	       (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) == IPPROTO_TCP;
+}
+
+inline_always void emit(void *ctx, struct live *live, u32 kind)
+{
+	if (is_unwanted(live))
+		return;
+	live->event.kind = kind;
+	send_event(ctx, &live->event);
+}
+
+/* A connection begins: now, in the direction given, owned by nobody yet. */
+inline_always void begin(u64 sk, struct live *live, u8 direction)
+{
+	struct conn_stats *stats = &live->event.conn.conn_stats;
+
+	live->event.sk = sk;
+	stats->timestamp = bpf_ktime_get_ns();
+	stats->duration = stats->timestamp; /* the start, until finish() turns it into a length */
+	/* bpf_get_prandom_u32 is for sockets only before 4.10. No sock begins two connections in one nanosecond. */
+	stats->cookie = (u32)(sk >> 6) ^ (u32)stats->timestamp;
+	stats->direction = direction;
+}
+
+inline_always void mark_established(struct live *live)
+{
+	live->event.flags |= FACT_ESTABLISHED;
+	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_ESTABLISHED;
+}
+
+/* connect(2) is about to send the SYN. live is zeroed. */
+inline_always void connecting(u64 sk, struct live *live)
+{
+	begin(sk, live, DIRECTION_OUTGOING);
+	live->base_segs_out = segs_out(sk);
+	/* A sock that has sent no segment has counted nothing yet. */
+	if (live->base_segs_out) {
+		live->base_acked = bytes_acked(sk);
+		live->base_received = bytes_received(sk);
+		live->base_segs_in = segs_in(sk);
+		live->base_retrans = total_retrans(sk);
+	}
+	own_by_current(&live->event);
+	read_tuple(sk, &live->event.conn.tup);
+	/* Without skc_num no port has been chosen yet: what the tuple has then is an earlier connection's. */
+	if (!ends_wanted(&live->event.conn.tup, skc_num(sk)) || is_foreign(&live->event))
+		return;
+	judge_owner(&live->event);
+	insert_conn(sk, live);
+}
+
+/*
+ * The handshake of an outgoing connection is done. One whose SYN went out before the trace is taken up here: its
+ * process is not known until it closes. live is zeroed.
+ */
+inline_always void connected(void *ctx, u64 sk, struct live *live)
+{
+	int known = lookup_conn(sk, live);
+
+	if (!known) {
+		if (filters(FILTER_FOLLOWED))
+			return;
+		begin(sk, live, DIRECTION_OUTGOING);
+		live->event.flags = FACT_UNSEEN_OPEN;
+	}
+	if (live->event.flags & FACT_ESTABLISHED)
+		return;
+	mark_established(live);
+	/* closing() may have taken it for cancelled. */
+	live->event.conn.tcp_stats.failure_reason = 0;
+	if (bytes_acked(sk) == live->base_acked)
+		live->event.flags |= FACT_NO_SYN;
+	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
+	if (!read_tuple(sk, &live->event.conn.tup)) {
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
+		return;
+	}
+	/* Its local port is known now. */
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport)) {
+		bpf_map_delete_elem(&conns, &sk);
+		return;
+	}
+	if (known ? update_conn(sk, live) : insert_conn(sk, live))
+		emit(ctx, live, EVENT_CONNECT);
+}
+
+/* An incoming connection is there. live is zeroed but for its owner and flags. */
+inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
+{
+	if (is_foreign(&live->event))
+		return;
+	judge_owner(&live->event);
+	if (!read_tuple(sk, &live->event.conn.tup)) {
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
+		return;
+	}
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return;
+	begin(sk, live, DIRECTION_INCOMING);
+	mark_established(live);
+	/* Told all the same where an accept says so itself; a handshake alone would wait for its accept for ever. */
+	if (insert_conn(sk, live) || kind == EVENT_ACCEPT)
+		emit(ctx, live, kind);
+}
+
+#define STATES_ONCE_ESTABLISHED                                                                    \
+	(1 << TCP_STATE_ESTABLISHED | 1 << TCP_STATE_CLOSE_WAIT | STATES_AFTER_FIN_SENT)
+
+/* CLOSE may come after anything, but rcv_nxt stays 0 until a SYN of the peer was taken. */
+inline_always int was_established(u64 sk, u32 state)
+{
+	if ((1 << state) & STATES_ONCE_ESTABLISHED)
+		return 1;
+	return state == TCP_STATE_CLOSE && rcv_nxt(sk) != 0;
+}
+
+/*
+ * A connection that was open before the trace: whether it sent the SYN or received it is not known. One that was not
+ * remembered because of its ends is still not asked for. live is zeroed.
+ */
+inline_always int begin_unseen(u64 sk, struct live *live, u32 state)
+{
+	if (filters(FILTER_FOLLOWED) || !was_established(sk, state) || !is_tcp(sk) ||
+	    !read_tuple(sk, &live->event.conn.tup) ||
+	    !ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return 0;
+	begin(sk, live, DIRECTION_UNKNOWN);
+	live->event.flags = FACT_ESTABLISHED | FACT_UNSEEN_OPEN;
+	return 1;
+}
+
+inline_always void finish(void *ctx, struct live *live, mono_ns at)
+{
+	struct conn_stats *stats = &live->event.conn.conn_stats;
+
+	stats->timestamp = at;
+	stats->duration = stats->timestamp - stats->duration;
+	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_CLOSE;
+	if (!(live->event.flags & FACT_FAILED))
+		live->event.conn.tcp_stats.failure_reason = 0;
+	emit(ctx, live, EVENT_CLOSE);
+}
+
+#endif

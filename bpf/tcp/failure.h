@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connections that end by an error, and attempts to connect that come to nothing. */
+#ifndef TCP_FAILURE_H
+#define TCP_FAILURE_H
+
+#include "tcp/conn.h"
+
+#define STATES_CONNECTING (1 << TCP_STATE_SYN_SENT | 1 << TCP_STATE_SYN_RECV)
+
+/* The errno the sock has failed with; 0: none, or the application has been told already, or its offset is not known. */
+inline_always u16 failure_of(u64 sk)
+{
+	u32 err;
+
+	if (!constant(OFFSET_SK_ERR))
+		return 0;
+	err = sk_err(sk);
+	/* A reset that comes after the peer's FIN is EPIPE to the kernel. */
+	return err == EPIPE ? FAILURE_RESET : err;
+}
+
+inline_always void note_failure(struct live *live, u16 reason)
+{
+	if (!reason)
+		count_loss_of(live, LOSS_FAILURE_UNKNOWN);
+	live->event.flags |= FACT_FAILED;
+	live->event.conn.tcp_stats.failure_reason = reason;
+}
+
+inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
+{
+	struct conn_stats *stats = &live->event.conn.conn_stats;
+
+	note_failure(live, reason);
+	stats->timestamp = bpf_ktime_get_ns();
+	stats->duration = stats->timestamp - stats->duration;
+	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_CLOSE;
+	emit(ctx, live, EVENT_FAIL);
+}
+
+/*
+ * The sock's attempt to connect has come to nothing. Returns 0 when its end was told meanwhile on another CPU: a close
+ * starts before it waits for the sock's lock.
+ */
+inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
+{
+	if (!delete_conn(sk))
+		return 0;
+	/* Its local port may have been chosen since it began. */
+	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+		return 1;
+	if (!live->event.conn.tup.sport)
+		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
+	tell_failure(ctx, live, reason);
+	return 1;
+}
+
+#endif

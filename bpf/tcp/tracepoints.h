@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Handlers of the tracepoint mode (Linux 5.10 and later). State changes happen in whatever task runs, so a process
+ * is named only where the kernel is known to be inside its system call: connect for SYN_SENT, shutdown or close
+ * for FIN_WAIT1 and LAST_ACK.
+ */
+#ifndef TCP_TRACEPOINTS_H
+#define TCP_TRACEPOINTS_H
+
+#include "tcp/failure.h"
+
+/* SYN_SENT comes before a port is chosen, CLOSE after it was given back. */
+inline_always void read_port(u64 sk, struct conn_tuple *tup)
+{
+	if (!tup->sport)
+		tup->sport = from_be16(inet_sport(sk));
+}
+
+/* The end of the connection that the sock still carries, if any. fresh: its counters may be read again. */
+inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
+{
+	mono_ns at;
+
+	if (!lookup_conn(sk, live))
+		return;
+	if (!(live->event.flags & FACT_ESTABLISHED)) {
+		read_port(sk, &live->event.conn.tup);
+		/* How it failed was missed, and the sock's error may be older or younger. */
+		if (rcv_nxt(sk) == 0) {
+			fail(ctx, sk, live, 0);
+			return;
+		}
+		/* Its handshake was missed; connecting() has left everything but this. */
+		mark_established(live);
+		emit(ctx, live, EVENT_CONNECT);
+	}
+	if (!delete_conn(sk))
+		return;
+	/* A child that nobody accepted is disconnected before it is destroyed, which clears the port. */
+	if (fresh)
+		live->event.flags |= FACT_ACCEPTED;
+	at = bpf_ktime_get_ns();
+	if (fresh)
+		note_totals(sk, live);
+	else if (live->event.flags & FACT_TOTALS_TAKEN)
+		at = live->event.conn.conn_stats.timestamp; /* closed() left it */
+	else
+		live->event.flags |= FACT_TOTALS_LOST;
+	/* No FIN was sent for it, so this is the close(2) of a connection that had been reset. */
+	if (live->event.conn.tup.pid == 0)
+		own_by_current(&live->event);
+	finish(ctx, live, at);
+}
+
+/* The end of what the sock carried before something new. */
+inline_always void end_of_former(void *ctx, u64 sk, struct live *live)
+{
+	end(ctx, sk, live, 0);
+	__builtin_memset(live, 0, sizeof(*live));
+}
+
+/* tcp_disconnect clears the port first and the counters later: then only what CLOSE saw is right. */
+inline_always void destroyed(void *ctx, u64 sk, struct live *live)
+{
+	end(ctx, sk, live, skc_dport(sk) != 0);
+}
+
+/* A sock that is known here has sent a SYN itself, which crossed the peer's; or the end of what it was before was missed. */
+inline_always void passive_established(void *ctx, u64 sk, struct live *live)
+{
+	struct live *known = bpf_map_lookup_elem(&conns, &sk);
+
+	if (known && !(known->event.flags & FACT_ESTABLISHED)) {
+		connected(ctx, sk, live);
+		return;
+	}
+	if (known)
+		end_of_former(ctx, sk, live);
+	incoming(ctx, sk, live, EVENT_PASSIVE);
+}
+
+/* The application's shutdown or close sends the FIN; both are system calls of the owner. */
+inline_always void sending_fin(u64 sk, u32 old, struct live *live)
+{
+	int known = lookup_conn(sk, live);
+
+	if (!known && !begin_unseen(sk, live, old))
+		return;
+	/* Now is the last time at which its counters tell who opened it. */
+	if (live->event.conn.conn_stats.direction == DIRECTION_UNKNOWN)
+		read_totals(sk, live);
+	live->event.flags |= FACT_FIN_SENT;
+	if (sk_socket(sk))
+		live->event.flags |= FACT_ACCEPTED;
+	if (live->event.conn.tup.pid == 0)
+		own_by_current(&live->event);
+	if (known)
+		update_conn(sk, live);
+	else
+		insert_conn(sk, live);
+}
+
+/*
+ * Why an attempt to connect has ended, at the moment it does: a reset, a timeout or an ICMP message has set sk_err.
+ * Nothing has when the application itself gave up; but before 6.10 a waiting process could have taken the error just
+ * before this, so the current process must be the one that called connect. Without a SYN connect(2) itself failed,
+ * and what sk_err holds is older.
+ */
+inline_always u16 attempt_failure(u64 sk, struct live *live)
+{
+	u16 reason = failure_of(sk);
+
+	if (!constant(OFFSET_SK_ERR) || segs_out(sk) == live->base_segs_out)
+		return 0;
+	if (reason || bpf_get_current_pid_tgid() >> 32 != live->event.conn.tup.pid)
+		return reason;
+	return FAILURE_CANCELLED;
+}
+
+/* SYN_SENT or SYN_RECV has become CLOSE. */
+inline_always void failed(void *ctx, u64 sk, struct live *live)
+{
+	if (!lookup_conn(sk, live) || live->event.flags & FACT_ESTABLISHED)
+		return;
+	read_tuple(sk, &live->event.conn.tup);
+	fail(ctx, sk, live, attempt_failure(sk, live));
+}
+
+inline_always void closed(u64 sk, u32 old, struct live *live)
+{
+	u64 socket = sk_socket(sk);
+	int known = lookup_conn(sk, live);
+	u16 reason;
+
+	/* Unseen and without a socket: its owner had closed it before the trace. */
+	if (!known && (!socket || !begin_unseen(sk, live, old)))
+		return;
+	if (socket)
+		live->event.flags |= FACT_ACCEPTED;
+	if ((1 << old) & STATES_AFTER_FIN_SENT)
+		live->event.flags |= FACT_FIN_SENT;
+	reason = failure_of(sk);
+	/* A FIN was sent and the socket is gone: the application was done with it before the error came. */
+	if (reason && (socket || !(live->event.flags & FACT_FIN_SENT)))
+		note_failure(live, reason);
+	note_totals(sk, live);
+	live->event.flags |= FACT_TOTALS_TAKEN;
+	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
+	if (known)
+		update_conn(sk, live);
+	else
+		insert_conn(sk, live);
+}
+
+/* connect(2) on a sock: what it carried before has ended (connect(AF_UNSPEC) leaves no other trace). */
+inline_always void syn_sent(void *ctx, u64 sk, struct live *live)
+{
+	end_of_former(ctx, sk, live);
+	connecting(sk, live);
+}
+
+inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct live *live)
+{
+	u32 was = old & 15; /* so that the verifier sees how far 1 << was can go */
+
+	if (!is_tcp(sk))
+		return;
+	if (state == TCP_STATE_SYN_SENT)
+		syn_sent(ctx, sk, live);
+	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_SENT)
+		connected(ctx, sk, live);
+	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_RECV)
+		passive_established(ctx, sk, live);
+	else if (state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK)
+		sending_fin(sk, was, live);
+	else if (state == TCP_STATE_CLOSE && (1 << was) & STATES_CONNECTING)
+		failed(ctx, sk, live);
+	else if (state == TCP_STATE_CLOSE)
+		closed(sk, was, live);
+}
+
+/* Tracepoint mode: what run_accepted found. socket_ino 0: nobody has accepted yet. */
+struct accepted {
+	u64 sk;
+	u64 socket_ino;
+	u32 cookie;
+	u32 gone; /* 1: the connection has ended, its close is on its way */
+};
+
+/* Written by run_accepted, read by the tool right after each run; one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct accepted);
+} accepted_answer SEC(".maps");
+
+/* Has somebody accepted this connection? Asked by the tool at each poll for those it has not seen accepted. */
+inline_always void answer_accepted(u64 sk, u32 cookie)
+{
+	u32 zero = 0;
+	struct accepted *answer = bpf_map_lookup_elem(&accepted_answer, &zero);
+	struct live *known = bpf_map_lookup_elem(&conns, &sk);
+	u64 socket;
+
+	if (!answer)
+		return;
+	answer->sk = sk;
+	answer->cookie = cookie;
+	answer->gone = !known || known->event.conn.conn_stats.cookie != cookie;
+	answer->socket_ino = 0;
+	if (answer->gone)
+		return;
+	socket = sk_socket(sk);
+	if (!socket)
+		return;
+	answer->socket_ino = socket_ino(socket);
+}
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * UDP flows, counted one datagram at a time: a struct sock has no counters of it. Every send passes ip_send_skb or
+ * ip6_send_skb once, with its headers written, also one that was corked, segmented or came from sendfile.
+ */
+#ifndef UDP_FLOW_H
+#define UDP_FLOW_H
+
+#include "lib/batch.h"
+#include "lib/tuple.h"
+#include "process/owner.h"
+#include "udp/maps.h"
+
+/* One call's worth: a datagram, or the several of a UDP_SEGMENT send or a UDP_GRO receive. */
+struct datagram {
+	struct conn_tuple tup; /* only addresses, ports and metadata */
+	u64 sk;
+	u64 bytes;
+	u64 packets;
+	u64 socket_ino; /* tracepoint mode */
+};
+
+/* IPPROTO_UDP alone is also a raw socket's. */
+inline_always int is_udp(u64 sk)
+{
+	u16 family;
+
+	if ((sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) != IPPROTO_UDP ||
+	    sk_type(sk) != SOCK_DGRAM)
+		return 0;
+	family = skc_family(sk);
+	return family == AF_INET || family == AF_INET6;
+}
+
+inline_always int same_ends(const struct conn_tuple *a, const struct conn_tuple *b)
+{
+	return a->daddr_l == b->daddr_l && a->dport == b->dport && a->saddr_l == b->saddr_l &&
+	       a->sport == b->sport && a->daddr_h == b->daddr_h && a->saddr_h == b->saddr_h &&
+	       a->metadata == b->metadata;
+}
+
+/* As connection tracking does: assured by the first leg after both ends have been heard. */
+inline_always u8 with_leg(u8 flags, int received)
+{
+	if ((flags & (CONN_L_INIT | CONN_R_INIT)) == (CONN_L_INIT | CONN_R_INIT))
+		return flags | CONN_ASSURED;
+	return flags | (received ? CONN_R_INIT : CONN_L_INIT);
+}
+
+/* received: else sent. A constant of each program, here and below. */
+inline_always void add(struct flow *flow, const struct datagram *d, int received)
+{
+	struct conn_stats *stats = &flow->event.conn.conn_stats;
+
+	if (received) {
+		__sync_fetch_and_add(&stats->recv_bytes, d->bytes);
+		__sync_fetch_and_add(&flow->recv_packets, d->packets);
+	} else {
+		__sync_fetch_and_add(&stats->sent_bytes, d->bytes);
+		__sync_fetch_and_add(&flow->sent_packets, d->packets);
+	}
+	stats->timestamp = bpf_ktime_get_ns();
+	if (!(stats->flags & CONN_ASSURED))
+		stats->flags = with_leg(stats->flags, received);
+}
+
+/* bind(2) to a port takes this lock; a port that the kernel chose, for bind(2) or for a first send, leaves it free. */
+#define SOCK_BINDPORT_LOCK 8
+
+inline_always u32 bound_by_program(u64 sk)
+{
+	return (u64)sk_userlocks(sk) >> constant(OFFSET_SK_USERLOCKS_SHIFT) & SOCK_BINDPORT_LOCK
+		       ? FACT_BOUND
+		       : 0;
+}
+
+/* A flow's first datagram: its process owns the flow. */
+inline_always void begin_flow(struct flow *flow, const struct datagram *d, int received)
+{
+	struct event *event = &flow->event;
+	struct conn_stats *stats = &event->conn.conn_stats;
+
+	__builtin_memset(flow, 0, sizeof(*flow));
+	event->sk = d->sk;
+	event->kind = EVENT_UDP_OPEN;
+	event->flags = bound_by_program(d->sk);
+	event->conn.tup = d->tup;
+	event->conn.tup.netns = netns_of(skc_net(d->sk));
+	own_by_current(event);
+	stats->timestamp = bpf_ktime_get_ns();
+	stats->duration = stats->timestamp;
+	stats->direction = received ? DIRECTION_INCOMING : DIRECTION_OUTGOING;
+	stats->flags = with_leg(0, received);
+	if (received) {
+		stats->recv_bytes = d->bytes;
+		flow->recv_packets = d->packets;
+	} else {
+		stats->sent_bytes = d->bytes;
+		flow->sent_packets = d->packets;
+	}
+	flow->socket_ino = d->socket_ino;
+}
+
+/* Returns 0 when the socket is there already (another CPU was first), or when there is no room. */
+inline_always int open_first(void *ctx, struct flow *flow, const struct datagram *d, int received)
+{
+	u64 sk = d->sk;
+
+	begin_flow(flow, d, received);
+	flow->event.flags |= FACT_FIRST_FLOW;
+	/* No sock begins twice in one nanosecond. */
+	flow->event.conn.conn_stats.cookie =
+		(u32)(sk >> 6) ^ (u32)flow->event.conn.conn_stats.timestamp;
+	if (bpf_map_update_elem(&udp_socks, &sk, flow, BPF_NOEXIST) != 0)
+		return 0;
+	send_event(ctx, &flow->event);
+	return 1;
+}
+
+/* Returns 0 like open_first(). */
+inline_always int open_other(void *ctx, struct flow *flow, const struct datagram *d, int received,
+			     struct flow_key *key)
+{
+	begin_flow(flow, d, received);
+	flow->event.conn.conn_stats.cookie = key->cookie;
+	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST) != 0)
+		return 0;
+	send_event(ctx, &flow->event);
+	return 1;
+}
+
+/*
+ * A datagram of a socket that has spoken with somebody else first. Of processes that share a socket, those that are
+ * asked for begin the flow; then the datagrams of all count.
+ */
+inline_always void count_other(void *ctx, struct flow *fresh, const struct datagram *d,
+			       int received, u32 cookie)
+{
+	struct flow_key key = {
+		.sk = d->sk,
+		.saddr_h = d->tup.saddr_h,
+		.saddr_l = d->tup.saddr_l,
+		.daddr_h = d->tup.daddr_h,
+		.daddr_l = d->tup.daddr_l,
+		.sport = d->tup.sport,
+		.dport = d->tup.dport,
+		.cookie = cookie,
+		.metadata = d->tup.metadata,
+	};
+	struct flow *flow = bpf_map_lookup_elem(&udp_flows, &key);
+
+	if (!flow) {
+		if (!current_wanted() || open_other(ctx, fresh, d, received, &key))
+			return;
+		flow = bpf_map_lookup_elem(&udp_flows, &key);
+	}
+	if (flow)
+		add(flow, d, received);
+	else
+		count_loss(LOSS_FLOW_MAP_FULL);
+}
+
+inline_always void count_known(void *ctx, struct flow *first, const struct datagram *d,
+			       int received, struct flow *fresh)
+{
+	if (same_ends(&first->event.conn.tup, &d->tup))
+		add(first, d, received);
+	else
+		count_other(ctx, fresh, d, received, first->event.conn.conn_stats.cookie);
+}
+
+/* Each lookup is followed by its own test: the verifier of 4.4 forgets what a copied pointer is. */
+inline_always void count(void *ctx, const struct datagram *d, int received, struct flow *fresh)
+{
+	u64 sk = d->sk;
+	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+
+	if (first) {
+		count_known(ctx, first, d, received, fresh);
+		return;
+	}
+	/* ICMP and raw sockets pass too. */
+	if (!is_udp(sk) || !current_wanted() || open_first(ctx, fresh, d, received))
+		return;
+	first = bpf_map_lookup_elem(&udp_socks, &sk);
+	if (first)
+		count_known(ctx, first, d, received, fresh);
+	else
+		count_loss(LOSS_FLOW_MAP_FULL);
+}
+
+/* The end of a socket. first is what udp_socks holds of it; last is a copy on the stack. */
+inline_always void end_socket(void *ctx, u64 sk, struct flow *first, struct flow *last)
+{
+	struct conn_stats *stats = &last->event.conn.conn_stats;
+
+	*last = *first;
+	/* Another CPU was first, with the next socket at this address. */
+	if (!delete_entry(&udp_socks, &sk))
+		return;
+	last->event.kind = EVENT_UDP_CLOSE;
+	stats->duration = stats->timestamp - stats->duration;
+	stats->timestamp = bpf_ktime_get_ns();
+	stats->sent_packets = last->sent_packets;
+	stats->recv_packets = last->recv_packets;
+	last->event.conn.tcp_stats.rtt = last->sent_packets >> 32;
+	last->event.conn.tcp_stats.rtt_var = last->recv_packets >> 32;
+	send_event(ctx, &last->event);
+}
+
+#endif

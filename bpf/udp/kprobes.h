@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Handlers of UDP in the kprobe mode: a datagram is what its own headers say. All run inside the system call. */
+#ifndef UDP_KPROBES_H
+#define UDP_KPROBES_H
+
+#include "udp/flow.h"
+
+struct udp_header {
+	u16 source; /* network order, as all here */
+	u16 dest;
+	u16 len; /* with these 8 bytes */
+	u16 check;
+};
+
+/* The end of an IPv4 header without options, and what follows it. */
+struct ipv4_udp {
+	u32 saddr;
+	u32 daddr;
+	struct udp_header udp;
+};
+
+struct ipv6_udp {
+	u32 version_and_flow;
+	u32 length_and_next;
+	struct in6 saddr;
+	struct in6 daddr;
+	struct udp_header udp;
+};
+
+#define IPV4_ADDRESSES 12
+#define IPV4_HEADER 20
+#define IPV6_HEADER 40
+
+/* Where the headers and skb_shared_info are. */
+struct skb_headers {
+	u64 head;
+	u32 end;
+	u16 transport_header;
+	u16 network_header;
+};
+
+/*
+ * network_header follows transport_header since 3.11. mac_header, tail, end and head come next, so that one read gets
+ * all; how far they lie apart is a matter of alignment. Only with CONFIG_KCOV there is something in between.
+ */
+inline_always void read_skb(u64 skb, struct skb_headers *at)
+{
+	u64 distance = constant(OFFSET_SKB_HEAD) - constant(OFFSET_SKB_TRANSPORT_HEADER);
+	u64 words[4] = {};
+	u32 headers = 0;
+
+	read_kernel(words, skb + constant(OFFSET_SKB_HEAD) - 24);
+	at->head = words[3];
+	if (constant(OFFSET_SKB_HEAD) - constant(OFFSET_SKB_END) == 4)
+		at->end = words[2] >> 32;
+	else
+		at->end = words[2];
+	if (distance == 14)
+		headers = words[1] >> 16;
+	else if (distance == 16)
+		headers = words[1];
+	else if (distance == 18)
+		headers = words[0] >> 48 | words[1] << 16;
+	else if (distance == 20)
+		headers = words[0] >> 32;
+	else
+		read_kernel(headers, skb + constant(OFFSET_SKB_TRANSPORT_HEADER));
+	at->transport_header = headers;
+	at->network_header = headers >> 16;
+}
+
+/* Fills in the ends as the local side sees them. Returns the UDP header's length field, 0 if it is none. */
+inline_always u64 read_headers(const struct skb_headers *at, struct datagram *d, int received)
+{
+	struct ipv6_udp ip = {};
+	struct ipv4_udp ip4 = {};
+	struct in6 from = {}, to = {};
+	u64 network = at->head + at->network_header;
+	u32 length = (u32)at->transport_header - at->network_header;
+	struct udp_header *udp = &ip.udp;
+
+	if (length == IPV4_HEADER) {
+		read_kernel(ip4, network + IPV4_ADDRESSES);
+		ip.udp = ip4.udp;
+		from.low = ip4.saddr;
+		to.low = ip4.daddr;
+	} else {
+		read_kernel(ip, network);
+		if (length != IPV6_HEADER)
+			read_kernel(ip.udp, at->head + at->transport_header);
+		if ((ip.version_and_flow & 0xf0) == 0x40) { /* with options */
+			from.low = ip.saddr.high >> 32;
+			to.low = (u32)ip.saddr.low;
+		} else {
+			from = ip.saddr;
+			to = ip.daddr;
+			d->tup.metadata = METADATA_IPV6;
+		}
+	}
+	if (received) {
+		d->tup.saddr_h = to.high;
+		d->tup.saddr_l = to.low;
+		d->tup.daddr_h = from.high;
+		d->tup.daddr_l = from.low;
+		d->tup.sport = from_be16(udp->dest);
+		d->tup.dport = from_be16(udp->source);
+	} else {
+		d->tup.saddr_h = from.high;
+		d->tup.saddr_l = from.low;
+		d->tup.daddr_h = to.high;
+		d->tup.daddr_l = to.low;
+		d->tup.sport = from_be16(udp->source);
+		d->tup.dport = from_be16(udp->dest);
+	}
+	return from_be16(udp->len);
+}
+
+/* gso_segs of struct skb_shared_info, which lies at head + end; 0 where the sk_buff is one datagram. */
+inline_always u64 packets_of(const struct skb_headers *at)
+{
+	u16 segs = 0;
+
+	if (constant(OFFSET_GSO_SEGS))
+		read_kernel(segs, at->head + at->end + constant(OFFSET_GSO_SEGS));
+	return segs ? segs : 1;
+}
+
+/* The IP layer takes a datagram; what becomes of it further down does not count. */
+inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
+{
+	struct skb_headers at = {};
+	struct datagram d = {};
+
+	d.sk = skb_sk(skb);
+	read_skb(skb, &at);
+	d.bytes = read_headers(&at, &d, 0) - sizeof(struct udp_header);
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
+	d.packets = packets_of(&at);
+	count(ctx, &d, 0, fresh);
+}
+
+/* users, the reference count of an sk_buff, follows head, data and truesize. */
+inline_always int skb_is_shared(u64 skb)
+{
+	u32 users = 0;
+
+	read_kernel(users, skb + constant(OFFSET_SKB_HEAD) + 20);
+	return users > 1;
+}
+
+/* recv(2) is done with a datagram. length: what it returns, negative when it peeked (of an empty datagram: 0 as well). */
+inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct flow *fresh)
+{
+	struct skb_headers at = {};
+	struct datagram d = {};
+
+	if (length < 0 || (length == 0 && skb_is_shared(skb)))
+		return;
+	d.sk = sk;
+	read_skb(skb, &at);
+	read_headers(&at, &d, 1);
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
+	d.bytes = (u32)length;
+	d.packets = packets_of(&at);
+	count(ctx, &d, 1, fresh);
+}
+
+/* Before 4.7 the length is not told: it is the datagram's own, also where the buffer was smaller. */
+inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
+{
+	struct skb_headers at = {};
+	struct datagram d = {};
+
+	if (skb_is_shared(skb))
+		return;
+	d.sk = sk;
+	read_skb(skb, &at);
+	d.bytes = read_headers(&at, &d, 1) - sizeof(struct udp_header);
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
+	d.packets = 1;
+	count(ctx, &d, 1, fresh);
+}
+
+/* The last close(2) of a socket: no system call can be inside of it. */
+inline_always void udp_destroying(void *ctx, u64 sk, struct flow *last)
+{
+	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+
+	if (first)
+		end_socket(ctx, sk, first, last);
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Handlers of UDP in the tracepoint mode (Linux 6.3 and later): what a system call returned. The remote end is the
+ * sock's; of a socket that is not connected it is not known. Datagrams are not told apart, so packets are not counted.
+ */
+#ifndef UDP_TRACEPOINTS_H
+#define UDP_TRACEPOINTS_H
+
+#include "udp/flow.h"
+
+inline_always u64 ino_of(u64 sk)
+{
+	u64 socket = sk_socket(sk);
+
+	return socket ? socket_ino(socket) : 0;
+}
+
+/* Runs at each send and receive of the whole host: what is not UDP costs one read. */
+inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
+{
+	struct datagram d = {};
+	struct flow *first;
+
+	if (result <= 0 || (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) != IPPROTO_UDP)
+		return;
+	read_ends(sk, &d.tup);
+	d.tup.metadata &= ~METADATA_TCP;
+	if (!ends_wanted(&d.tup, d.tup.sport))
+		return;
+	d.sk = sk;
+	d.bytes = (u32)result;
+	d.socket_ino = ino_of(sk);
+	first = bpf_map_lookup_elem(&udp_socks, &sk);
+	if (first && first->socket_ino == d.socket_ino) {
+		count_known(ctx, first, &d, received, fresh);
+		return;
+	}
+	/* Nothing tells of the end of a socket: here is the next one at its address. */
+	if (first)
+		end_socket(ctx, sk, first, fresh);
+	count(ctx, &d, received, fresh);
+}
+
+/* Asked by the tool for every socket that it knows: is it still there? */
+inline_always void end_if_gone(void *ctx, u64 sk, u32 cookie, struct flow *last)
+{
+	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+
+	if (first && first->event.conn.conn_stats.cookie == cookie &&
+	    first->socket_ino != ino_of(sk))
+		end_socket(ctx, sk, first, last);
+}
+
+#endif

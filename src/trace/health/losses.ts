@@ -1,0 +1,95 @@
+/** What can be lost, how it is called, and how it is counted. Pure. */
+import { Loss } from "../../record/layout.gen.ts";
+
+/** Counted with the losses, and none. */
+type NoLoss =
+  | "LOSS_EVENT_SPILLED"
+  | "LOSS_PROGRAM_MAP_FULL"
+  | "LOSS_STATE_RESCUED"
+  | "LOSS_LENGTH_RESCUED"
+  | "LOSS_BIRTH_RESCUED";
+
+/** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
+export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX" | NoLoss>, string> = {
+  LOSS_EVENT_RING_FULL: "event ring full",
+  LOSS_CONNECTION_MAP_FULL: "connection map full",
+  LOSS_MAP_BUSY: "close not told, its map was busy",
+  LOSS_TUPLE_UNREADABLE: "addresses unreadable",
+  LOSS_COUNTERS_UNSTABLE: "counters changed while read",
+  LOSS_FLOW_MAP_FULL: "UDP flow map full",
+  LOSS_FAILURE_UNKNOWN: "failure without its reason",
+  LOSS_PROCESS_MAP_FULL: "process not followed, too many at once",
+  LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
+};
+
+/** Tracepoint mode: told neither by an accept nor by a close. */
+export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
+/** Told by the kernel, not by a program: one that was busy cannot count. */
+export const ACCEPT_MISSED = "accept possibly missed, its probe was busy";
+/** The same with tracepoints, where one program sees all that happens to a connection. */
+export const STATE_MISSED = "TCP event possibly missed, its probe was busy";
+/** The same of datagrams. */
+export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
+
+/** The same of births, while a command is followed. */
+export const PROCESS_MISSED = "process possibly not followed, its probe was busy";
+
+/** The part of the telemetry that losses give. */
+export function telemetryLosses(losses: readonly LossCount[]) {
+  const lost = (text: string) => losses.find(({ cause }) => cause === text)?.count ?? 0n;
+  return {
+    unfollowedConnects: lost(lossTexts.LOSS_ATTEMPT_MAP_FULL),
+    unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
+    datagramsMissed: lost(lossTexts.LOSS_FLOW_MAP_FULL) + lost(DATAGRAMS_MISSED),
+  };
+}
+
+export interface LossCount {
+  cause: string;
+  count: bigint;
+}
+
+/** One entry per cause, also those with nothing. `read` gives the kernel's counter of a cause. */
+export function countLosses(read: (cause: number) => bigint, more: LossCount[]): LossCount[] {
+  const counted = Object.entries(lossTexts).map(([name, cause]) => ({
+    cause,
+    count: read(Loss[name as keyof typeof lossTexts]),
+  }));
+  return [...counted, ...more];
+}
+
+/**
+ * Records that found no room in a ring. `lost`: as the rings tell; `told`: as the programs do; `spilled`: those of `lost`
+ * that came all the same, through a map. Before 5.1 a program is not told that the ring was full; then the rings alone know.
+ */
+export function ringLoss(lost: number, told: bigint, spilled: bigint): bigint {
+  const untold = BigInt(lost) - told - spilled;
+  return untold > 0n ? told + untold : told;
+}
+
+/** What a program missed while it was busy, and its twin did not see either. */
+export const notRescued = (missed: bigint, rescued: bigint): bigint =>
+  missed > rescued ? missed - rescued : 0n;
+
+const SETTLE_MS = 1_000;
+
+/**
+ * A twin whose task is preempted before its turn is counted late: what was missed counts once it was for a second that nobody
+ * had seen it, or when nothing is to come any more. Gives the count for each reading.
+ */
+export function settling(): (count: bigint, nowMs: number, over: boolean) => bigint {
+  let settled = 0n;
+  let least = { count: 0n, sinceMs: -Infinity };
+  return (count, nowMs, over) => {
+    if (over) return count;
+    if (count < least.count) least = { ...least, count };
+    if (nowMs - least.sinceMs < SETTLE_MS) return settled;
+    settled = least.count;
+    least = { count, sinceMs: nowMs };
+    return settled;
+  };
+}
+
+/** What each misses, nobody else sees. */
+export const missedByAny = (misses: readonly number[]): bigint =>
+  BigInt(misses.reduce((sum, n) => sum + n, 0));

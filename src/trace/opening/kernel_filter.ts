@@ -1,0 +1,129 @@
+/** What the kernel side leaves out: its share of the user's filters, see bpf/lib/filter.h. Pure but for `fillFilter`. */
+import type { ObjectSpec, KernelObject } from "../../kernel/object.ts";
+import type { Shim } from "../../kernel/shim.ts";
+import {
+  ConnMetadata,
+  Filter,
+  Offset,
+  type Event,
+  type TraceMap,
+} from "../../record/layout.gen.ts";
+
+/**
+ * All of it must match. An empty array does not restrict anything. What of an event is not known (the process of an accept
+ * in tracepoint mode, a local port that was never chosen) matches: whoever shows events has to decide about that.
+ */
+export interface KernelFilter {
+  /** Of the process that connected or accepted, as the host numbers it. */
+  pids: readonly number[];
+  /** At either end, in host order; as the next two. */
+  ports: readonly number[];
+  localPorts: readonly number[];
+  remotePorts: readonly number[];
+  families: readonly (4 | 6)[];
+  protocols: readonly ("tcp" | "udp")[];
+  /** Only of the process that `Trace.launch` starts and of those that this leads to. */
+  descendants?: boolean;
+}
+
+export const NO_FILTER: KernelFilter = {
+  pids: [],
+  ports: [],
+  localPorts: [],
+  remotePorts: [],
+  families: [],
+  protocols: [],
+};
+
+/** Descendants of a command at the same time; 64 bytes of kernel memory each. */
+const PROCESSES_MAX = 32_768;
+
+/** Whether connections of this protocol can match at all. */
+export const wantsProtocol = ({ protocols }: KernelFilter, protocol: "tcp" | "udp"): boolean =>
+  protocols.length === 0 || protocols.includes(protocol);
+
+/** Whether there is nothing that does not match. */
+export const asksForAll = (filter: KernelFilter): boolean =>
+  kindsOf(filter) === 0 && wantsProtocol(filter, "udp");
+
+/** Sets the constant that says what is filtered, and makes room for it in the maps. */
+export function withFilter(
+  made: Pick<ObjectSpec, "constants" | "entries">,
+  filter: KernelFilter,
+): Pick<ObjectSpec, "constants" | "entries"> {
+  const { filter_pids, filter_ports } = filterMaps(filter);
+  const room: Partial<Record<TraceMap, number>> = {
+    filter_pids: Math.max(1, filter_pids.size),
+    filter_ports: Math.max(1, filter_ports.size),
+    followed: filter.descendants === true ? PROCESSES_MAX : 1,
+  };
+  return {
+    constants: new Map(made.constants).set(Offset.OFFSET_FILTERS, BigInt(kindsOf(filter))),
+    entries: { ...made.entries, ...room },
+  };
+}
+
+/** From now on it acts. Not before the self-check: the tool's own connections match no filter. */
+export function fillFilter(shim: Shim, object: KernelObject, filter: KernelFilter): void {
+  if (kindsOf(filter) === 0) return;
+  const put = (map: TraceMap, key: number, value: number) =>
+    shim.mapUpdate(object.mapFd(map), Uint32Array.of(key), Uint32Array.of(value));
+  for (const [map, entries] of Object.entries(filterMaps(filter)))
+    for (const [key, value] of entries) put(map as TraceMap, key, value);
+  put("filter", 0, 1);
+}
+
+/** Bits of enum filter; 0: everything is asked for. */
+export function kindsOf(filter: KernelFilter): number {
+  const [family] = new Set(filter.families).size === 1 ? filter.families : [];
+  const kinds: [boolean, number][] = [
+    [filter.pids.length > 0, Filter.FILTER_PIDS],
+    [filter.ports.length > 0, Filter.FILTER_PORTS],
+    [filter.localPorts.length > 0, Filter.FILTER_LOCAL_PORTS],
+    [filter.remotePorts.length > 0, Filter.FILTER_REMOTE_PORTS],
+    [family === 4, Filter.FILTER_IPV4],
+    [family === 6, Filter.FILTER_IPV6],
+    [!wantsProtocol(filter, "tcp"), Filter.FILTER_NO_TCP],
+    [filter.descendants === true, Filter.FILTER_FOLLOWED],
+  ];
+  return kinds.reduce((bits, [asked, bit]) => (asked ? bits | bit : bits), 0);
+}
+
+/** What is written into the maps. */
+export function filterMaps(filter: KernelFilter) {
+  const filter_ports = new Map<number, number>();
+  const lists = [
+    [filter.ports, Filter.FILTER_PORTS],
+    [filter.localPorts, Filter.FILTER_LOCAL_PORTS],
+    [filter.remotePorts, Filter.FILTER_REMOTE_PORTS],
+  ] as const;
+  for (const [ports, side] of lists)
+    for (const port of ports) filter_ports.set(port, (filter_ports.get(port) ?? 0) | side);
+  return { filter_pids: new Map(filter.pids.map((pid) => [pid, 1])), filter_ports };
+}
+
+/**
+ * The same decision on this side, for what the kernel side told before the filter acted, or could not know: an owner that
+ * /proc told, a port that was chosen later. False: it certainly does not match.
+ */
+export function mayMatch(filter: KernelFilter): (event: Event) => boolean {
+  if (asksForAll(filter)) return () => true;
+  const pids = new Set(filter.pids);
+  const [either, local, remote] = [filter.ports, filter.localPorts, filter.remotePorts].map(
+    (ports) => new Set(ports),
+  );
+  const has = (ports: ReadonlySet<number>, port: number) =>
+    ports.size === 0 || port === 0 || ports.has(port);
+  return ({ conn: { tup } }) => {
+    const family = (tup.metadata & ConnMetadata.METADATA_IPV6) === 0 ? 4 : 6;
+    const protocol = (tup.metadata & ConnMetadata.METADATA_TCP) === 0 ? "udp" : "tcp";
+    return (
+      (pids.size === 0 || tup.pid === 0 || pids.has(tup.pid)) &&
+      (filter.families.length === 0 || filter.families.includes(family)) &&
+      wantsProtocol(filter, protocol) &&
+      has(local!, tup.sport) &&
+      has(remote!, tup.dport) &&
+      (has(either!, tup.sport) || has(either!, tup.dport))
+    );
+  };
+}

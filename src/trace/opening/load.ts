@@ -1,0 +1,103 @@
+/** Loads the trace object: which of the two, and how much of it, this kernel takes. */
+import { traceObject, traceObject510 } from "../../embedded.ts";
+import { Failure } from "../../errors.ts";
+import { possibleCpus } from "../../kernel/cpus.ts";
+import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
+import { loadObject, type KernelObject, type ObjectSpec } from "../../kernel/object.ts";
+import { KernelError } from "../../kernel/shim.ts";
+import { Offset, tracePrograms } from "../../record/layout.gen.ts";
+import { preemptsPrograms } from "./offsets.ts";
+import { batchByTool } from "./programs.ts";
+
+/** What is filled into the object before it is loaded. */
+export type Made = Pick<ObjectSpec, "constants" | "entries">;
+
+/** `newer`: the object for Linux 5.10 and later, whose programs can be run on request. `batched`: see bpf/lib/batch.h. */
+export interface WayToLoad {
+  newer: boolean;
+  batched: boolean;
+}
+
+/** The best first; the last is what there was before the others, for a kernel that refuses these. */
+export function waysToLoad({ testRun, kernel }: Host, mode: AttachMode): readonly WayToLoad[] {
+  const batched = { newer: true, batched: true };
+  const newer = { newer: true, batched: false };
+  const older = { newer: false, batched: false };
+  if (!testRun) return [older];
+  if (mode === "kprobe") return [batched, older];
+  return preemptsPrograms(kernel.release) ? [newer] : [batched, newer];
+}
+
+export function firstToLoad(
+  ways: readonly WayToLoad[],
+  opened: (way: WayToLoad) => KernelObject,
+): KernelObject {
+  for (const [n, way] of ways.entries()) {
+    try {
+      return opened(way);
+    } catch (error) {
+      const refused = error instanceof Failure || error instanceof KernelError;
+      if (!refused || n === ways.length - 1) throw error;
+    }
+  }
+  throw new RangeError("no way to load");
+}
+
+/** With the groups of programs that the kernel takes. */
+export function load(
+  host: Host,
+  { newer, batched }: WayToLoad,
+  needed: readonly string[],
+  groups: readonly (readonly string[])[],
+  made: Made,
+): KernelObject {
+  const spec = {
+    name: "trace",
+    file: newer ? traceObject510 : traceObject,
+    programs: tracePrograms,
+    helpers: host.helpers,
+    ...(batched ? withBatches(made) : made),
+  };
+  const always = batched ? [...needed, batchByTool] : needed;
+  const opened = (some: readonly (readonly string[])[]) =>
+    loadObject(host.shim, { ...spec, load: [...always, ...some.flat()] });
+  let tried: { some: readonly (readonly string[])[]; object: KernelObject } | undefined;
+  const taken = groupsTaken(groups, (some) => {
+    tried?.object[Symbol.dispose]();
+    tried = undefined;
+    tried = { some, object: opened(some) };
+  });
+  if (tried?.some === taken) return tried.object;
+  tried?.object[Symbol.dispose]();
+  try {
+    return opened(taken);
+  } catch (error) {
+    throw explained(error, { step: "program", subject: "trace" });
+  }
+}
+
+/** Those of `groups` that `load` takes: all, or all but one, or each that it takes alone. */
+export function groupsTaken<T>(
+  groups: readonly T[],
+  load: (groups: readonly T[]) => void,
+): readonly T[] {
+  const takes = (some: readonly T[]): boolean => {
+    try {
+      load(some);
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError) return false;
+      throw error;
+    }
+  };
+  const most = [groups, ...groups.map((without) => groups.filter((group) => group !== without))];
+  return most.find(takes) ?? groups.filter((group) => takes([group]));
+}
+
+// --- internal ---
+
+const withBatches = (made: Made) => ({
+  constants: new Map(made.constants).set(Offset.OFFSET_BATCHED, 1n),
+  entries: { ...made.entries, batches: possibleCpus() },
+  mappable: ["batches"],
+});

@@ -1,0 +1,147 @@
+/**
+ * Which control group, and which container, the process of an event was in. The kernel side tells the group's id in the
+ * hierarchy of version 2; where all processes are at its root, because those of version 1 are in use, /proc tells of
+ * processes that are still there. Pure, but for the source.
+ */
+import { containerOf } from "../../conn/container.ts";
+
+export interface Group {
+  cgroup: string | null;
+  container: string | null;
+}
+
+/** How long a process has been there. */
+export interface Life {
+  /** When it began, nanoseconds of CLOCK_MONOTONIC, to 10 ms. */
+  startedNs: bigint;
+  /** On its way out: then hierarchies of version 1, and its memory, have let go of it. */
+  exiting: boolean;
+}
+
+/** A process as it is now. */
+export interface Placed extends Life {
+  /** Its path in the hierarchy of version 2, and that in the most telling one of version 1. */
+  v2: string | null;
+  v1: string | null;
+}
+
+export const LATER = Symbol("later");
+
+export interface GroupSource {
+  /** Whether there are hierarchies of version 1. */
+  readonly mixed: boolean;
+  /**
+   * Path of the group with this id. `null`: it is gone, or not seen from here; `undefined`: this host does not tell;
+   * `LATER`: to find out would take too much time just now.
+   */
+  pathOf(id: bigint): string | null | undefined | typeof LATER;
+  /** `null`: there is no such process any more. */
+  process(pid: number): Placed | null;
+  /** CLOCK_MONOTONIC in nanoseconds. */
+  nowNs(): bigint;
+}
+
+/** What is asked for of an event; times as mono_ticks of bpf/record.h. */
+export interface Owned {
+  readonly owned_at: number;
+  readonly cgroup_id: bigint;
+  readonly cgroup_id_number: number;
+}
+
+const UNKNOWN: Group = { cgroup: null, container: null };
+
+/** As many are remembered of each kind; beyond it they are asked for anew. */
+const REMEMBERED_MAX = 65_536;
+
+export class Groups {
+  readonly #source: GroupSource;
+  /** By id, which is not given again. `null`: /proc is to be asked. */
+  readonly #byId = new Map<number, Group | null>();
+  /** Only for one poll: a process may be moved, and its pid used again. */
+  readonly #byPid = new Map<number, { startedNs: bigint; group: Group } | null>();
+  /** What /proc told, by process and moment: a close has those of its connect, and the process may be gone by then. */
+  readonly #byMoment = new Map<number, Group>();
+
+  #lastTold = -1;
+
+  constructor(source: GroupSource) {
+    this.#source = source;
+  }
+
+  /** What is asked for from now on was drained from now on. */
+  renew(): void {
+    if (this.#byPid.size > 0) this.#byPid.clear();
+  }
+
+  /** Whether the group of whoever has this id follows from it alone, as far as is known by now. */
+  tells(id: number): boolean {
+    // A busy process asks again and again.
+    if (id === this.#lastTold) return true;
+    const group = this.#byId.get(id);
+    if (group === undefined || group === null) return false;
+    this.#lastTold = id;
+    return true;
+  }
+
+  /** Of the process `pid` when it was noted in the event. */
+  of(pid: number | null, event: Owned): Group {
+    if (pid === null) return UNKNOWN;
+    const id = event.cgroup_id_number;
+    let group = id === 0 ? null : this.#byId.get(id);
+    if (group === undefined) group = this.#learn(id, event.cgroup_id);
+    return group ?? this.#ofProcess(pid, event.owned_at);
+  }
+
+  #learn(key: number, id: bigint): Group | null {
+    const path = this.#source.pathOf(id);
+    if (path === LATER) return UNKNOWN;
+    const everybody = this.#source.mixed && path === "/";
+    const group = path === undefined || everybody ? null : groupAt(path);
+    remember(this.#byId, key, group);
+    return group;
+  }
+
+  #ofProcess(pid: number, ownedAt: number): Group {
+    const moment = pid * 2 ** 31 + (ownedAt & 0x7fff_ffff);
+    const known = this.#byMoment.get(moment) ?? this.#look(pid, ownedAt);
+    if (known !== UNKNOWN) remember(this.#byMoment, moment, known);
+    return known;
+  }
+
+  #look(pid: number, ownedAt: number): Group {
+    let found = this.#byPid.get(pid);
+    if (found === undefined) {
+      const placed = this.#source.process(pid);
+      found = placed && {
+        startedNs: placed.startedNs,
+        group: groupAt(pathOf(placed, this.#source.mixed)),
+      };
+      this.#byPid.set(pid, found);
+    }
+    // One that began later has only got its number.
+    return found !== null && found.startedNs <= endOf(ownedAt, this.#source.nowNs())
+      ? found.group
+      : UNKNOWN;
+  }
+}
+
+/** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
+export function endOf(ticks: number, nowNs: bigint): bigint {
+  const age = BigInt.asUintN(32, (nowNs >> 24n) - BigInt(ticks));
+  return (((nowNs >> 24n) - age + 1n) << 24n) - 1n;
+}
+
+// --- internal ---
+
+function remember<T>(known: Map<number, T>, key: number, value: T): void {
+  if (known.size >= REMEMBERED_MAX) known.clear();
+  known.set(key, value);
+}
+
+const groupAt = (cgroup: string | null): Group =>
+  cgroup === null ? UNKNOWN : { cgroup, container: containerOf(cgroup) };
+
+function pathOf({ v2, v1, exiting }: Placed, mixed: boolean): string | null {
+  if (v2 !== null && (v2 !== "/" || !mixed)) return v2;
+  return exiting ? null : (v1 ?? v2);
+}

@@ -1,0 +1,156 @@
+/**
+ * Events between their drain and their turn, as bytes: thousands a second pass through, and none of them becomes an object
+ * for that. Pure.
+ */
+import { RecordError } from "../../record/error.ts";
+import { eventSize, EventView, writeEvent, type Event } from "../../record/layout.gen.ts";
+import { TIMESTAMP } from "../../record/places.ts";
+
+/** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
+const PREFIX = 8;
+const FIRST_BYTES = 1 << 20;
+/** A buffer that a burst has made larger is given back. */
+const KEPT_BYTES = 4 << 20;
+
+/** An event lies at `p` of `view`, and only for the time of the call. */
+export type Each = (view: DataView, p: number) => void;
+
+export class EventQueue {
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_BYTES);
+  #spare: Uint8Array<ArrayBuffer> | null = null;
+  #used = 0;
+  #index = new Index();
+
+  get empty(): boolean {
+    return this.#used === 0;
+  }
+
+  /** Where a drain may write at least `least` bytes; `filled` says how many it has written. */
+  room(least: number): Uint8Array {
+    if (this.#bytes.length - this.#used < least) {
+      const larger = new Uint8Array(2 * (this.#used + least));
+      larger.set(this.#bytes.subarray(0, this.#used));
+      this.#bytes = larger;
+    }
+    return this.#bytes.subarray(this.#used);
+  }
+
+  filled(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  /** One that does not come from a drain, or is kept for later. */
+  push(event: Event): void {
+    if (event instanceof EventView) {
+      const { buffer, byteOffset } = event.view;
+      return this.#keep(new Uint8Array(buffer, byteOffset + event.p, eventSize));
+    }
+    const bytes = new Uint8Array(eventSize);
+    writeEvent(viewOf(bytes), 0, event);
+    this.#keep(bytes);
+  }
+
+  /**
+   * Gives each event that is no younger than `until` (ns, as a number) to `each`, in the order of time, those of equal time
+   * as they came; the others stay. Whatever is added meanwhile waits. Throws a RecordError when a record reaches beyond
+   * what was filled.
+   */
+  take(until: number, each: Each): void {
+    if (this.#used === 0) return;
+    const bytes = this.#bytes;
+    const view = viewOf(bytes);
+    const index = this.#index;
+    index.fill(view, this.#used);
+    // What is added from here on goes to the other buffer.
+    this.#bytes = this.#spare ?? new Uint8Array(FIRST_BYTES);
+    this.#spare = null;
+    this.#used = 0;
+    const ready = index.countUpTo(until);
+    for (let n = ready; n < index.count; n++)
+      this.#keep(bytes.subarray(index.at(n), index.at(n) + eventSize));
+    for (let n = 0; n < ready; n++) each(view, index.at(n));
+    if (bytes.length <= KEPT_BYTES) this.#spare = bytes;
+  }
+
+  #keep(event: Uint8Array): void {
+    const bytes = this.room(PREFIX + eventSize);
+    viewOf(bytes).setUint32(0, eventSize, true);
+    bytes.set(event, PREFIX);
+    this.filled(PREFIX + eventSize);
+  }
+}
+
+/** conn.conn_stats.timestamp of the event at `p`. */
+export const timeAt = (view: DataView, p: number): number =>
+  view.getUint32(p + TIMESTAMP, true) + view.getUint32(p + TIMESTAMP + 4, true) * 2 ** 32;
+
+// --- internal ---
+
+const padded = (size: number): number => (size + 7) & ~7;
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, length);
+
+/** Where the events lie, in the order of time. Its arrays are used again. */
+class Index {
+  count = 0;
+  /** Integers: a place that is a double would make every read slow. */
+  #places = new Int32Array(1024);
+  /** A double holds the nanoseconds of 104 days of uptime exactly; after that those of nearly equal time stay as they came. */
+  #times = new Float64Array(1024);
+
+  fill(view: DataView, used: number): void {
+    this.count = 0;
+    let before = -Infinity;
+    let ordered = true;
+    for (let at = 0; at + PREFIX <= used;) {
+      const size = view.getUint32(at, true);
+      if (at + PREFIX + size > used)
+        throw new RecordError(
+          "the event ring",
+          `a record of ${size} bytes reaches beyond the drain`,
+        );
+      const end = at + PREFIX + size;
+      for (let p = at + PREFIX; p + eventSize <= end; p += eventSize) {
+        const time = timeAt(view, p);
+        ordered &&= time >= before;
+        before = time;
+        this.#add(p, time);
+      }
+      at += PREFIX + padded(size);
+    }
+    // Mostly they are in order already: one CPU writes its ring so.
+    if (!ordered) this.#sort();
+  }
+
+  at(n: number): number {
+    return this.#places[n]!;
+  }
+
+  countUpTo(time: number): number {
+    let n = this.count;
+    while (n > 0 && this.#times[n - 1]! > time) n--;
+    return n;
+  }
+
+  #add(place: number, time: number): void {
+    if (this.count === this.#places.length) {
+      const [places, times] = [this.#places, this.#times];
+      this.#places = new Int32Array(2 * places.length);
+      this.#places.set(places);
+      this.#times = new Float64Array(2 * times.length);
+      this.#times.set(times);
+    }
+    this.#places[this.count] = place;
+    this.#times[this.count++] = time;
+  }
+
+  #sort(): void {
+    const [places, times] = [this.#places.slice(0, this.count), this.#times.slice(0, this.count)];
+    const order = Array.from({ length: this.count }, (_, n) => n);
+    order.sort((a, b) => times[a]! - times[b]!);
+    for (let n = 0; n < order.length; n++) {
+      this.#places[n] = places[order[n]!]!;
+      this.#times[n] = times[order[n]!]!;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** The rings of a trace: as large as a burst wants them, or as the locked memory of this process allows. */
+import { cpus } from "node:os";
+import { EPERM } from "../../kernel/constants.ts";
+import type { KernelObject } from "../../kernel/object.ts";
+import { getpagesize } from "../../kernel/libc.ts";
+import { KernelError, type PerfRings, type Shim } from "../../kernel/shim.ts";
+import { BATCH_LEN } from "../../record/places.ts";
+import { batchByTool } from "../opening/programs.ts";
+
+export interface OpenRings {
+  rings: PerfRings;
+  /** For the user, where they are smaller than they should be. */
+  note: string | null;
+}
+
+/** Throws a KernelError where even small ones are refused. */
+export function openRings(shim: Shim, object: KernelObject): OpenRings {
+  const opened = openLargest(shim, object.mapFd("events"));
+  if (!object.loaded(batchByTool)) return opened;
+  try {
+    const [map, program] = [object.mapFd("batches"), object.progFd(batchByTool)];
+    shim.ringsBatches(opened.rings, map, program, BATCH_LEN);
+    return opened;
+  } catch (error) {
+    shim.ringsClose(opened.rings);
+    throw error;
+  }
+}
+
+// --- internal ---
+
+function openLargest(shim: Shim, mapFd: number): OpenRings {
+  const wanted = ringBytes();
+  for (let bytes = wanted; ; bytes /= 2) {
+    try {
+      const rings = shim.ringsOpen(mapFd, Math.max(1, bytes / getpagesize()));
+      return { rings, note: bytes < wanted ? smallerNote(bytes) : null };
+    } catch (error) {
+      // Without CAP_IPC_LOCK they count against RLIMIT_MEMLOCK, and what is too much reads EPERM.
+      const tooMuch = error instanceof KernelError && error.errno === EPERM;
+      if (!tooMuch || bytes <= LEAST_BYTES) throw error;
+    }
+  }
+}
+
+const LEAST_BYTES = 1 << 16;
+
+/**
+ * 4 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. A burst meets a
+ * runtime that compiles its code only then, and may not drain for a second on a slow machine.
+ */
+function ringBytes(): number {
+  const online = cpus().length;
+  return online <= 16 ? 1 << 22 : online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : LEAST_BYTES;
+}
+
+function smallerNote(bytes: number): string {
+  const size = `${bytes >> 10} KiB per processor`;
+  return `bursts may be lost, because rings have only ${size}: give it CAP_IPC_LOCK, or raise ulimit -l`;
+}

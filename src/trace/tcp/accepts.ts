@@ -1,0 +1,128 @@
+/**
+ * The tracepoint mode's accepts. No tracepoint fires in accept(2): the end of a handshake is seen, and at each poll
+ * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
+ */
+import { ConnFact, EventKind, eventSize, EventView, type Event } from "../../record/layout.gen.ts";
+import { COMM, COOKIE, FLAGS, KIND, PID, UID } from "../../record/places.ts";
+import { ownedBy, type Owner } from "./census.ts";
+import { asView, plainEvent } from "../event.ts";
+import { sockAt, sockOf } from "./sock.ts";
+
+/** What the kernel says of a connection whose handshake is done. */
+export type AcceptState =
+  | { state: "waiting" }
+  /** Closed meanwhile: its close event is on its way. */
+  | { state: "gone" }
+  | { state: "accepted"; ino: number };
+
+export interface AcceptSources {
+  ask(sk: bigint, cookie: number): AcceptState;
+  /** Owners of these socket inodes; `port` and `netns` say where to look first. Missing: not found. */
+  owners(inodes: Map<number, Event>): Map<number, Owner>;
+}
+
+export class Accepts {
+  /** By sock: one that is used again was closed in between, told or not. */
+  readonly #pending = new Map<number, EventView>();
+  /** Gone at the last poll: the close is drained by now, unless it was lost. */
+  #gone = new Set<EventView>();
+  #lost = 0n;
+  readonly #sources: AcceptSources;
+
+  constructor(sources: AcceptSources) {
+    this.#sources = sources;
+  }
+
+  /** Whether the kernel is to be asked at the next poll. */
+  get waiting(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** Connections that ended without a close being drained: whether anybody had accepted them is not known. */
+  get lost(): bigint {
+    return this.#lost;
+  }
+
+  /** A handshake is done: keep it until somebody accepts. */
+  established(event: Event): void {
+    const sock = sockOf(event);
+    if (this.#pending.has(sock)) this.#lost++;
+    // A record lies where it is only for a moment.
+    this.#pending.set(sock, copied(event));
+  }
+
+  /**
+   * The close of a connection: the accept that was not told yet, if there was one; null when it was told before; and
+   * "unaccepted" for a connection that nobody ever accepted, of which nothing is to be shown.
+   */
+  closed(close: Event): Event | null | "unaccepted" {
+    const { view, p } = asView(close);
+    const accept = this.closedAt(view, p);
+    return accept instanceof EventView ? plainEvent(accept) : accept;
+  }
+
+  /** The same of the close that lies at `p`, as a record. */
+  closedAt(view: DataView, p: number): EventView | null | "unaccepted" {
+    if (this.#pending.size === 0) return null;
+    const sock = sockAt(view, p);
+    const pending = this.#pending.get(sock);
+    if (pending?.view.getUint32(COOKIE, true) !== view.getUint32(p + COOKIE, true)) return null;
+    this.#pending.delete(sock);
+    const flags = view.getUint32(p + FLAGS, true);
+    if ((flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
+    own(pending, view, p);
+    return pending;
+  }
+
+  /** Those accepted since the last poll, their owner where one can be named. */
+  poll(): Event[] {
+    if (this.#pending.size === 0) return [];
+    const accepted = new Map<number, Event>();
+    const gone = new Set<EventView>();
+    for (const [sock, event] of this.#pending) {
+      const answer = this.#sources.ask(event.sk, event.conn.conn_stats.cookie);
+      if (answer.state === "gone") {
+        if (this.#gone.has(event)) {
+          this.#pending.delete(sock);
+          this.#lost++;
+        } else gone.add(event);
+      }
+      if (answer.state !== "accepted") continue;
+      accepted.set(answer.ino, event);
+      this.#pending.delete(sock);
+    }
+    this.#gone = gone;
+    if (accepted.size === 0) return [];
+    const owners = this.#sources.owners(accepted);
+    return [...accepted].map(([ino, event]) => {
+      const owner = owners.get(ino);
+      return owner ? ownedBy(plainEvent(event), owner) : plainEvent(event);
+    });
+  }
+}
+
+// --- internal ---
+
+const COMM_BYTES = 16;
+
+function copied(event: Event): EventView {
+  const { view, p } = asView(event);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + p, eventSize).slice();
+  return new EventView(new DataView(bytes.buffer), 0);
+}
+
+/** Makes of a handshake the accept by the process of the close at `p`. */
+function own({ view: to }: EventView, view: DataView, p: number): void {
+  const { FACT_FOLLOWED } = ConnFact;
+  to.setUint32(KIND, EventKind.EVENT_ACCEPT, true);
+  to.setUint32(
+    FLAGS,
+    to.getUint32(FLAGS, true) | (view.getUint32(p + FLAGS, true) & FACT_FOLLOWED),
+    true,
+  );
+  to.setUint32(PID, view.getUint32(p + PID, true), true);
+  const bytes = new Uint8Array(to.buffer);
+  const from = new Uint8Array(view.buffer, view.byteOffset + p, eventSize);
+  bytes.set(from.subarray(COMM, COMM + COMM_BYTES), COMM);
+  bytes.set(from.subarray(UID), UID);
+}

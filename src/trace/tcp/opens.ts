@@ -1,0 +1,126 @@
+/**
+ * The connections that were open before the trace, from their listing to their close. The kernel side does not know
+ * what /proc told of them, and a listing races with the handlers: one connection may be told twice. Pure.
+ */
+import { ConnDirection, ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
+import { directed, ownedBy, ownerOf } from "./census.ts";
+import { sockAt, sockOf } from "./sock.ts";
+
+export class Opens {
+  /** By sock: its address is used again, but not before the close of what it carries. */
+  readonly #open = new Map<number, Event>();
+  /** What has begun or ended in sight, while its listing may still be on its way. */
+  #told: Map<number, Event> | null = new Map();
+  /** Second entries of the kernel side for what has been told already: their closes mean nothing. */
+  readonly #ghosts = new Set<string>();
+
+  /** A record as it is to be shown, in the order of time; `null`: it has been told already. */
+  apply(event: Event): Event | null {
+    switch (event.kind) {
+      case EventKind.EVENT_OPEN:
+        return this.#opened(event);
+      case EventKind.EVENT_ACCEPT:
+      case EventKind.EVENT_PASSIVE:
+      case EventKind.EVENT_CONNECT:
+        return this.#begun(event);
+      case EventKind.EVENT_CLOSE:
+        return this.#ended(event);
+      default:
+        return event;
+    }
+  }
+
+  /** Whether `apply` could do anything with this record but return it. */
+  concern(view: DataView, p: number): boolean {
+    return (
+      this.#told !== null ||
+      this.#ghosts.size > 0 ||
+      (this.#open.size > 0 && this.#open.has(sockAt(view, p)))
+    );
+  }
+
+  /** What the listing found has been applied. */
+  settle(): void {
+    this.#told = null;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  #opened(event: Event): Event | null {
+    if (isSame(this.#open.get(sockOf(event)), event)) return null;
+    // The probes are attached one after the other, so meanwhile the sock may carry another connection.
+    if (isSame(this.#told?.get(sockOf(event)), event)) {
+      // Its close had begun when it was listed: its entry was gone, the sock still there.
+      this.#ghosts.add(keyOf(event));
+      return null;
+    }
+    this.#open.set(sockOf(event), event);
+    return event;
+  }
+
+  /** An accept that was under way when its sock was listed; else another connection on the same sock. */
+  #begun(event: Event): Event | null {
+    const listed = this.#open.get(sockOf(event));
+    if (listed === undefined) {
+      this.#told?.set(sockOf(event), event);
+      return event;
+    }
+    if (!isSame(listed, event)) {
+      this.#open.delete(sockOf(event));
+      return event;
+    }
+    const { direction } = event.conn.conn_stats;
+    const owner = ownerOf(event);
+    const known = directed(listed, direction);
+    this.#open.set(sockOf(event), owner.pid === 0 ? known : ownedBy(known, owner));
+    return null;
+  }
+
+  #ended(event: Event): Event | null {
+    if (this.#ghosts.size > 0 && this.#ghosts.delete(keyOf(event))) return null;
+    const listed = this.#open.get(sockOf(event));
+    if (listed === undefined || !isSame(listed, event)) {
+      this.#told?.set(sockOf(event), event);
+      return event;
+    }
+    this.#open.delete(sockOf(event));
+    // The handler did not find the entry that the listing was just making: that one ends with the sock.
+    if (keyOf(listed) !== keyOf(event)) this.#ghosts.add(keyOf(listed));
+    return joined(listed, event);
+  }
+}
+
+// --- internal ---
+
+const keyOf = ({ sk, conn }: Event): string => `${sk} ${conn.conn_stats.cookie}`;
+
+/** Between the same ends: nothing connects them twice within a start. */
+function isSame(one: Event | undefined, other: Event): boolean {
+  if (one === undefined) return false;
+  const [a, b] = [one.conn.tup, other.conn.tup];
+  return (
+    a.sport === b.sport &&
+    a.dport === b.dport &&
+    a.netns === b.netns &&
+    a.saddr_l === b.saddr_l &&
+    a.daddr_l === b.daddr_l &&
+    a.saddr_h === b.saddr_h &&
+    a.daddr_h === b.daddr_h
+  );
+}
+
+/**
+ * The close with what was known of the connection before, under the cookie by which it has been told. Its duration is not
+ * known: it began before the trace.
+ */
+function joined(listed: Event, raw: Event): Event {
+  const { tup, conn_stats: stats } = listed.conn;
+  const conn_stats = { ...raw.conn.conn_stats, cookie: stats.cookie };
+  const close = { ...raw, conn: { ...raw.conn, conn_stats } };
+  const owned = tup.pid === 0 ? close : ownedBy(close, ownerOf(listed));
+  const older = { ...owned, flags: owned.flags | ConnFact.FACT_UNSEEN_OPEN };
+  if (older.conn.conn_stats.direction !== ConnDirection.DIRECTION_UNKNOWN) return older;
+  return directed(older, stats.direction);
+}

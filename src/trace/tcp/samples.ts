@@ -1,0 +1,228 @@
+/**
+ * How the open connections fare: which there are, from the events; what they have moved, from the kernel side when
+ * asked. Pure but for the source.
+ */
+import {
+  ConnDirection,
+  ConnFact,
+  EventKind,
+  readSample,
+  SampleState,
+  sampleSize,
+  type Event,
+  type Sample,
+} from "../../record/layout.gen.ts";
+
+export interface SampleSource {
+  /** Connections per call. */
+  readonly batch: number;
+  /** Brings the first `count` samples up to date; there is room for a whole batch behind them. */
+  ask(samples: Uint8Array, count: number): void;
+}
+
+/** What was told last of a connection. */
+interface Tracked {
+  /** The event that told of it first: who and where. */
+  event: Event;
+  slot: number;
+  sent: bigint;
+  received: bigint;
+  segsOut: number;
+  segsIn: number;
+  retransmits: number;
+  /** Whether its segments have been told: the lines of connect and accept have no totals. */
+  told: boolean;
+  /** Gone when it was asked for last: its close is drained by now, unless it was lost. */
+  gone: boolean;
+}
+
+export class Samples {
+  readonly #open = new Map<bigint, Tracked>();
+  readonly #source: SampleSource;
+  /** The same by slot: the n-th sample in #bytes is that of the n-th. The kernel side compares with what it wrote there. */
+  readonly #slots: Tracked[] = [];
+  #bytes: Uint8Array;
+  #view: DataView;
+  readonly #lost: Event[] = [];
+
+  constructor(source: SampleSource) {
+    this.#source = source;
+    this.#bytes = new Uint8Array(source.batch * sampleSize);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** An event that is shown, in the order of time. `false`: a sample of a connection whose close was shown before. */
+  shown(event: Event): boolean {
+    switch (event.kind) {
+      case EventKind.EVENT_CONNECT:
+      case EventKind.EVENT_ACCEPT:
+      case EventKind.EVENT_PASSIVE:
+      case EventKind.EVENT_OPEN:
+        this.#remove(event.sk);
+        this.#add(event);
+        return true;
+      case EventKind.EVENT_CLOSE:
+        this.#remove(event.sk);
+        return true;
+      case EventKind.EVENT_SAMPLE:
+        return this.#open.get(event.sk)?.event.conn.conn_stats.cookie === cookieOf(event);
+      default:
+        return true;
+    }
+  }
+
+  /** It began once more for the kernel side, though it has been shown: from now on it has another cookie there. */
+  renewed({ sk, conn }: Event): void {
+    const tracked = this.#open.get(sk);
+    if (tracked === undefined) return;
+    this.#view.setUint32(tracked.slot * sampleSize + COOKIE, conn.conn_stats.cookie, true);
+  }
+
+  /** One event for each connection that has moved something since it was told of last. */
+  take(): Event[] {
+    const { batch } = this.#source;
+    const moved: Event[] = [];
+    const lost: Tracked[] = [];
+    const count = this.#slots.length;
+    for (let first = 0; first < count; first += batch) {
+      const chunk = this.#bytes.subarray(first * sampleSize, (first + batch) * sampleSize);
+      this.#source.ask(chunk, Math.min(batch, count - first));
+    }
+    for (const [slot, tracked] of this.#slots.entries()) {
+      const state = this.#view.getUint32(slot * sampleSize + STATE, true);
+      if (state === SampleState.SAMPLE_GONE && tracked.gone) lost.push(tracked);
+      tracked.gone = state === SampleState.SAMPLE_GONE;
+      if (state !== SampleState.SAMPLE_TAKEN) continue;
+      const event = follow(tracked, readSample(this.#view, slot * sampleSize));
+      if (event !== null) moved.push(event);
+    }
+    for (const { event } of lost) {
+      this.#remove(event.sk);
+      this.#lost.push(event);
+    }
+    return moved;
+  }
+
+  /** What `take` found to be gone since this was asked last, though no close was shown of it. */
+  takeLost(): Event[] {
+    return this.#lost.splice(0);
+  }
+
+  #add(event: Event): void {
+    const slot = this.#slots.length;
+    if ((slot + 1) * sampleSize > this.#bytes.length) this.#grow();
+    const tracked = trackedFrom(event, slot);
+    this.#slots.push(tracked);
+    this.#open.set(event.sk, tracked);
+    const at = slot * sampleSize;
+    this.#bytes.fill(0, at, at + sampleSize);
+    this.#view.setBigUint64(at + SK, event.sk, true);
+    this.#view.setUint32(at + COOKIE, cookieOf(event), true);
+  }
+
+  /** The last one moves into its place. */
+  #remove(sk: bigint): void {
+    const tracked = this.#open.get(sk);
+    if (tracked === undefined) return;
+    this.#open.delete(sk);
+    const last = this.#slots.pop()!;
+    if (last === tracked) return;
+    const from = last.slot * sampleSize;
+    this.#bytes.copyWithin(tracked.slot * sampleSize, from, from + sampleSize);
+    last.slot = tracked.slot;
+    this.#slots[last.slot] = last;
+  }
+
+  #grow(): void {
+    const bytes = new Uint8Array(this.#bytes.length * 2);
+    bytes.set(this.#bytes);
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+}
+
+// --- internal ---
+
+// Where the members stand that are read and written one by one.
+const SK = 0;
+const COOKIE = 32;
+const STATE = 36;
+
+const cookieOf = (event: Event): number => event.conn.conn_stats.cookie;
+
+function trackedFrom(event: Event, slot: number): Tracked {
+  const { conn_stats: stats, tcp_stats: tcp } = event.conn;
+  const told = event.kind === EventKind.EVENT_OPEN;
+  return {
+    event,
+    slot,
+    sent: told ? stats.sent_bytes : 0n,
+    received: told ? stats.recv_bytes : 0n,
+    segsOut: told ? stats.sent_packets : 0,
+    segsIn: told ? stats.recv_packets : 0,
+    retransmits: told ? tcp.retransmits : 0,
+    told,
+    gone: false,
+  };
+}
+
+/** Takes over what has grown; `null` when nothing has. A byte count never goes back: a FIN may be counted too early. */
+function follow(tracked: Tracked, sample: Sample): Event | null {
+  const { event } = tracked;
+  const sent = max(tracked.sent, sentOf(event, sample));
+  const received = max(tracked.received, sample.recv_bytes);
+  const bytes = sent !== tracked.sent || received !== tracked.received;
+  const packets =
+    sample.sent_packets !== tracked.segsOut ||
+    sample.recv_packets !== tracked.segsIn ||
+    sample.retransmits !== tracked.retransmits;
+  const moved = bytes || (packets && (tracked.told || sample.retransmits !== 0));
+  tracked.sent = sent;
+  tracked.received = received;
+  tracked.segsOut = sample.sent_packets;
+  tracked.segsIn = sample.recv_packets;
+  tracked.retransmits = sample.retransmits;
+  tracked.told = true;
+  return moved ? sampled(event, sample, sent, received) : null;
+}
+
+/** The kernel side leaves a SYN in the count while it does not know the direction; /proc may have told it. */
+function sentOf(event: Event, sample: Sample): bigint {
+  const unknown = sample.direction === ConnDirection.DIRECTION_UNKNOWN;
+  const outgoing = event.conn.conn_stats.direction === ConnDirection.DIRECTION_OUTGOING;
+  return unknown && outgoing ? sample.sent_bytes - 1n : sample.sent_bytes;
+}
+
+function sampled(event: Event, sample: Sample, sent: bigint, received: bigint): Event {
+  const { tup, tcp_stats, conn_stats: stats } = event.conn;
+  const older = (event.flags & ConnFact.FACT_UNSEEN_OPEN) !== 0;
+  return {
+    ...event,
+    kind: EventKind.EVENT_SAMPLE,
+    conn: {
+      tup,
+      tcp_stats: {
+        ...tcp_stats,
+        rtt: sample.rtt,
+        rtt_var: sample.rtt_var,
+        retransmits: sample.retransmits,
+      },
+      conn_stats: {
+        ...stats,
+        sent_bytes: sent,
+        recv_bytes: received,
+        sent_packets: sample.sent_packets,
+        recv_packets: sample.recv_packets,
+        timestamp: sample.timestamp,
+        // Of an open connection it is the time at which it began.
+        duration: older ? 0n : sample.timestamp - stats.duration,
+      },
+    },
+  };
+}
+
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);

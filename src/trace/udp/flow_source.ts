@@ -1,0 +1,85 @@
+/** The kernel's side of UDP flows: its two maps. */
+import type { AttachMode } from "../../kernel/host.ts";
+import { mapDumper, type Dumped } from "../../kernel/map_dump.ts";
+import type { KernelObject } from "../../kernel/object.ts";
+import type { Shim } from "../../kernel/shim.ts";
+import {
+  flowKeySize,
+  flowSize,
+  readFlow,
+  writeFlowKey,
+  type Event,
+  type Flow,
+} from "../../record/layout.gen.ts";
+import type { FlowSource } from "./flows.ts";
+import { timeAt } from "../stream/queue.ts";
+
+/** `between` is called all the time: ten thousands of flows take longer than the rings have room for. */
+export function flowSource(
+  shim: Shim,
+  object: KernelObject,
+  mode: AttachMode,
+  between: () => void = () => {},
+): FlowSource {
+  const socks = mapReader(shim, object.mapFd("udp_socks"), 8);
+  const flows = mapReader(shim, object.mapFd("udp_flows"), flowKeySize);
+  const flowsFd = object.mapFd("udp_flows");
+  const key = new Uint8Array(flowKeySize);
+  const value = new Uint8Array(flowSize);
+
+  return {
+    // In this order: a flow whose socket is missing belongs to one that has ended.
+    *dump(sinceNs = 0n) {
+      for (const read of [flows, socks]) {
+        for (const flow of read(Number(sinceNs))) {
+          between();
+          if (flow !== null) yield flow;
+        }
+      }
+    },
+    take(flow) {
+      between();
+      writeKey(key, flow);
+      return shim.mapTake(flowsFd, key, value) ? readFlow(new DataView(value.buffer), 0) : null;
+    },
+    lookAfter(firsts) {
+      // Only the kprobes see the end of a socket themselves.
+      if (mode === "kprobe") return;
+      const program = object.progFd("run_udp_gone");
+      const args = new BigUint64Array(2);
+      for (const { sk, conn } of firsts) {
+        between();
+        args[0] = sk;
+        args[1] = BigInt(conn.conn_stats.cookie);
+        shim.testRun(program, args);
+      }
+    },
+  };
+}
+
+// --- internal ---
+
+function writeKey(key: Uint8Array, { sk, conn: { tup, conn_stats } }: Event): void {
+  const { saddr_h, saddr_l, daddr_h, daddr_l, sport, dport, metadata } = tup;
+  const ends = { saddr_h, saddr_l, daddr_h, daddr_l, sport, dport, metadata };
+  writeFlowKey(new DataView(key.buffer), 0, { ...ends, sk, cookie: conn_stats.cookie, zero: 0 });
+}
+
+/** A flow whose last datagram is older than asked for is not read: null stands for it. */
+function mapReader(
+  shim: Shim,
+  fd: number,
+  keySize: number,
+): (sinceNs: number) => Iterable<Flow | null> {
+  const entrySize = keySize + flowSize;
+  const dump = mapDumper(shim, fd, keySize, flowSize);
+  return (sinceNs) => read(dump(), sinceNs);
+
+  function* read({ count, view }: Dumped, sinceNs: number): Iterable<Flow | null> {
+    for (let i = 0; i < count; i++) {
+      const at = i * entrySize + keySize;
+      const old = sinceNs > 0 && timeAt(view, at) < sinceNs;
+      yield old ? null : readFlow(view, at);
+    }
+  }
+}

@@ -1,0 +1,276 @@
+/**
+ * What the tool knows of UDP flows. The kernel counts them (bpf/udp/flow.h); here is decided when one has begun and when it
+ * is over. Pure: the kernel's maps come as FlowSource. However events, reads of the maps and losses interleave, what is
+ * shown of a flow adds up to what the kernel counted.
+ */
+import { ConnFlags, EventKind, type Event, type Flow } from "../../record/layout.gen.ts";
+import {
+  at,
+  begunAs,
+  closeOf,
+  type Counts,
+  countsOf,
+  countsOfFlow,
+  flowOf,
+  isFirst,
+  lostOf,
+  minus,
+  NOTHING,
+  openOf,
+  same,
+  sampleOf,
+  sockOf,
+  timeOf,
+} from "./flow_events.ts";
+import { UdpDirections } from "./directions.ts";
+
+export interface FlowSource {
+  /**
+   * Every flow that the kernel has, or only those with a datagram at `sinceNs` or later: first those of udp_flows, then
+   * those of udp_socks.
+   */
+  dump(sinceNs?: bigint): Iterable<Flow>;
+  /** Reads and deletes a flow of udp_flows; null: it is not there. */
+  take(flow: Event): Flow | null;
+  /** Has the kernel look whether these sockets are still there; their ends come as events. */
+  lookAfter(socks: Iterable<Event>): void;
+}
+
+export interface FlowTimeouts {
+  /** A flow that is silent for so long is over. */
+  silentNs: bigint;
+  /** The same for one in which both ends have been heard, and one of them again. */
+  assuredNs: bigint;
+}
+
+export const DEFAULT_FLOW_TIMEOUTS: FlowTimeouts = {
+  silentNs: 30_000_000_000n,
+  assuredNs: 120_000_000_000n,
+};
+
+export interface ShownFlow {
+  event: Event;
+  kind: "open" | "close";
+}
+
+export class Flows {
+  readonly #source: FlowSource;
+  readonly #timeouts: FlowTimeouts;
+  readonly #directions: UdpDirections;
+  readonly #socks = new Map<string, Sock>();
+  #nextTickNs = 0n;
+  /** No flow that has been sampled since has moved before. */
+  #sampledNs = 0n;
+
+  constructor(source: FlowSource, timeouts: FlowTimeouts, directions = new UdpDirections()) {
+    this.#source = source;
+    this.#timeouts = timeouts;
+    this.#directions = directions;
+  }
+
+  /** One event of the ring or of `sample`, in order of time. null: it is none of UDP's. */
+  event(event: Event): ShownFlow[] | null {
+    switch (event.kind) {
+      case EventKind.EVENT_UDP_OPEN:
+        return this.#open(event);
+      case EventKind.EVENT_UDP_CLOSE:
+        return this.#close(event);
+      case EventKind.EVENT_UDP_SAMPLE:
+        return this.#follow(event);
+      default:
+        return null;
+    }
+  }
+
+  /** Until the next tick has something to do. */
+  dueMs(nowNs: bigint): number {
+    return Number((this.#nextTickNs - nowNs) / NS_PER_MS);
+  }
+
+  /** To be called at each poll, after its events: ends what is silent, finds what no event told. */
+  tick(nowNs: bigint): ShownFlow[] {
+    if (nowNs < this.#nextTickNs) return [];
+    this.#source.lookAfter([...this.#socks.values()].flatMap(({ first }) => first?.opened ?? []));
+    const shown: ShownFlow[] = [];
+    const seen = new Set<string>();
+    const alive = new Set<string>();
+    for (const flow of this.#source.dump()) {
+      const id = sockOf(flow.event);
+      const key = flowOf(flow.event, id);
+      // A map that changes while it is read may give an entry twice.
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (isFirst(flow.event)) alive.add(id);
+      if (!this.#known(flow.event, id, key)) shown.push(...this.#open(openOf(flow.event)));
+      shown.push(...this.#look(flow, this.#socks.get(id)!, key, nowNs));
+    }
+    for (const [id, sock] of this.#socks) {
+      // The event of its end may still lie in a ring: wait for the next drain.
+      sock.missed = alive.has(id) ? 0 : sock.missed + 1;
+      if (sock.missed <= 1) continue;
+      for (const one of this.#vanished(id, sock, nowNs)) shown.push(one);
+    }
+    this.#nextTickNs = nowNs + this.#pauseNs(seen.size);
+    return shown;
+  }
+
+  /** One event for each flow that has moved something since it was told of last, for `event` when its time has come. */
+  sample(nowNs: bigint): Event[] {
+    const moved: Event[] = [];
+    // To find two large maps empty takes long.
+    if (this.#socks.size === 0) return moved;
+    // A datagram is counted first and its time written then: what a dump fell in between is found by the next one.
+    let next = nowNs;
+    for (const flow of this.#source.dump(this.#sampledNs - PAUSE_NS)) {
+      const id = sockOf(flow.event);
+      const known = this.#known(flow.event, id, flowOf(flow.event, id));
+      if (known === undefined || known.over) {
+        // Its beginning is on its way, or it wakes at the next tick.
+        if (timeOf(flow.event) < next) next = timeOf(flow.event);
+        continue;
+      }
+      const counts = countsOfFlow(flow);
+      if (same(counts, known.sampled)) continue;
+      known.sampled = counts;
+      moved.push(sampleOf(flow, known.opened, known.told, nowNs));
+    }
+    this.#sampledNs = next;
+    return moved;
+  }
+
+  // --- internal ---
+
+  #known(event: Event, id: string, key: string): Known | undefined {
+    const sock = this.#socks.get(id);
+    return isFirst(event) ? (sock?.first ?? undefined) : sock?.others.get(key);
+  }
+
+  /** A flow is told once, by its event or, where that was lost, by the map. */
+  #open(seen: Event): ShownFlow[] {
+    const id = sockOf(seen);
+    const key = flowOf(seen, id);
+    if (this.#known(seen, id, key)) return [];
+    const soon = timeOf(seen) + PAUSE_NS;
+    if (this.#socks.size === 0 && this.#nextTickNs > soon) this.#nextTickNs = soon;
+    const sock = this.#socks.get(id) ?? { first: null, others: new Map(), missed: 0 };
+    this.#socks.set(id, sock);
+    const event = this.#directions.begun(seen);
+    const known = { opened: event, told: NOTHING, sampled: NOTHING, over: false };
+    if (isFirst(event)) sock.first = known;
+    else sock.others.set(key, known);
+    return [{ event, kind: "open" }];
+  }
+
+  /** The end of a socket and so of all its flows; the event holds the totals of the first. */
+  #close(event: Event): ShownFlow[] {
+    const id = sockOf(event);
+    const sock = this.#socks.get(id);
+    // Its beginning was lost, and it ended before a look at the maps.
+    const opened = sock?.first?.opened ?? this.#directions.begun(event);
+    const close = begunAs(opened, event);
+    const first: ShownFlow[] = sock?.first
+      ? endFirst(sock.first, close)
+      : [{ event: close, kind: "close" }];
+    this.#forget(id, opened);
+    return [...first, ...this.#closeOthers(sock, timeOf(event))];
+  }
+
+  /** What was seen of a flow when it was sampled. Its end may have been told since, which says more. */
+  #follow(event: Event): ShownFlow[] {
+    const id = sockOf(event);
+    const known = this.#known(event, id, flowOf(event, id));
+    return known && !known.over ? [{ event, kind: "open" }] : [];
+  }
+
+  #closeOthers(sock: Sock | undefined, atNs: bigint): ShownFlow[] {
+    return [...(sock?.others.values() ?? [])].map(({ opened }) => {
+      const flow = this.#source.take(opened);
+      return { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
+    });
+  }
+
+  /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
+  #look(flow: Flow, sock: Sock, key: string, nowNs: bigint): ShownFlow[] {
+    const { event } = flow;
+    const silent = nowNs - timeOf(event) > this.#timeoutOf(event);
+    if (isFirst(event)) {
+      const first = sock.first!;
+      const woken = wake(first, countsOfFlow(flow), timeOf(event));
+      if (!silent || first.over) return woken;
+      // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
+      const close = minus(closeOf(flow, first.opened, nowNs), first.told);
+      first.told = countsOfFlow(flow);
+      first.over = true;
+      return [...woken, { event: close, kind: "close" }];
+    }
+    if (!silent) return [];
+    const taken = this.#source.take(event);
+    const { opened } = sock.others.get(key)!;
+    sock.others.delete(key);
+    return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
+  }
+
+  /** A look costs some microseconds per flow, so that many flows are looked at more rarely. */
+  #pauseNs(flows: number): bigint {
+    const { silentNs, assuredNs } = this.#timeouts;
+    const shortest = silentNs < assuredNs ? silentNs : assuredNs;
+    // To find two large maps empty takes long: where no event tells of a flow, that is only for events that were lost.
+    if (this.#socks.size === 0) return shortest / 2n;
+    const usual = shortest / 8n < PAUSE_NS ? shortest / 8n : PAUSE_NS;
+    const busy = BigInt(flows) * PAUSE_PER_FLOW_NS;
+    return usual > busy ? usual : busy;
+  }
+
+  #timeoutOf({ conn }: Event): bigint {
+    const assured = (conn.conn_stats.flags & ConnFlags.CONN_ASSURED) !== 0;
+    return assured ? this.#timeouts.assuredNs : this.#timeouts.silentNs;
+  }
+
+  /** A socket that is in no map any more, and whose end no event told. */
+  #vanished(id: string, sock: Sock, nowNs: bigint): ShownFlow[] {
+    this.#forget(id, sock.first?.opened);
+    const shown: ShownFlow[] = [];
+    if (sock.first && !sock.first.over)
+      shown.push({ event: lostOf(sock.first.opened, nowNs), kind: "close" });
+    return [...shown, ...this.#closeOthers(sock, nowNs)];
+  }
+
+  #forget(id: string, opened: Event | undefined): void {
+    this.#socks.delete(id);
+    if (opened) this.#directions.ended(opened);
+  }
+}
+
+const NS_PER_MS = 1_000_000n;
+const PAUSE_NS = 1_000_000_000n;
+const PAUSE_PER_FLOW_NS = 50_000n;
+
+interface Known {
+  /** Its first event, with its direction. */
+  opened: Event;
+  /** What its earlier closes told. Only a socket's first flow goes on after one. */
+  told: Counts;
+  /** What it had when it was sampled last. */
+  sampled: Counts;
+  /** Closed for its silence. */
+  over: boolean;
+}
+
+interface Sock {
+  first: Known | null;
+  others: Map<string, Known>;
+  /** Looks at the maps in a row that did not find it. */
+  missed: number;
+}
+
+function endFirst(first: Known, close: Event): ShownFlow[] {
+  const woken = wake(first, countsOf(close), timeOf(close));
+  return first.over ? [] : [...woken, { event: minus(close, first.told), kind: "close" }];
+}
+
+/** Closed for its silence, and then there were datagrams again: that is another record, of the same owner. */
+function wake(first: Known, counts: Counts, atNs: bigint): ShownFlow[] {
+  if (!first.over || same(counts, first.told)) return [];
+  first.over = false;
+  return [{ event: at(first.opened, atNs), kind: "open" }];
+}

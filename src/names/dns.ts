@@ -1,5 +1,6 @@
 /** Names of addresses, from /etc/hosts and by DNS. The only place that sends anything beyond this host. */
 import { Resolver } from "node:dns/promises";
+import { hostName } from "./host_name.ts";
 import { nameInHosts } from "./hosts.ts";
 import { PATIENCE_MS } from "./names.ts";
 
@@ -15,11 +16,11 @@ export function reverseDns(servers?: readonly string[]): Reverse {
     async lookup(address) {
       // By itself: of what the resolver finds there it gives only the aliases.
       const known = nameInHosts(address);
-      if (known !== null) return usable(known);
+      if (known !== null) return hostName(known);
       const patience = timer(PATIENCE_MS);
       try {
         const names = await Promise.race([resolver.reverse(address), patience.over]);
-        return usable(names[0]);
+        return hostName(names[0]);
       } finally {
         patience.stop();
       }
@@ -29,15 +30,6 @@ export function reverseDns(servers?: readonly string[]): Reverse {
 }
 
 // --- internal ---
-
-/** A name that is no longer than DNS allows, and does not pretend to be an address: its owner chooses it. */
-function usable(name: string | undefined): string | null {
-  if (name === undefined || name === "" || name.length > NAME_MAX) return null;
-  // Not imported: every trace would load it, the most of them for nothing.
-  return process.getBuiltinModule("node:net").isIP(name) === 0 ? name : null;
-}
-
-const NAME_MAX = 255;
 
 /** Does not keep the process alive. */
 function timer(ms: number): { over: Promise<never[]>; stop(): void } {

@@ -1,6 +1,7 @@
 /** Names are asked for in the background: whoever asks never waits, and nothing grows without bound. */
 import { describe, expect, test } from "bun:test";
 import { reverseDns } from "../../src/names/dns.ts";
+import { hostName } from "../../src/names/host_name.ts";
 import { nameInHosts, parseHosts } from "../../src/names/hosts.ts";
 import { Names } from "../../src/names/names.ts";
 import { userNames } from "../../src/names/users.ts";
@@ -102,6 +103,9 @@ describe("the DNS", () => {
     ["2001:db8::7", ["web", "example"], "web.example"],
     // Who owns an address must not make it look like another one.
     ["192.0.2.7", ["10", "0", "0", "1"], null],
+    ["192.0.2.7", ["127", "1"], null],
+    ["192.0.2.7", ["0x7f000001"], null],
+    ["192.0.2.7", ["two words", "example"], null],
   ])("names %s after %j: %p", async (address, labels, name) => {
     using dns = await nameServer(labels);
     using reverse = reverseDns([dns.at]);
@@ -113,6 +117,47 @@ describe("the DNS", () => {
     using reverse = reverseDns([dns.at]);
     expect(await reverse.lookup("192.0.2.7").catch(() => null)).toBeNull();
   });
+});
+
+describe("a host name", () => {
+  test.each([
+    ["web.example", "web.example"],
+    ["web.example.", "web.example"],
+    ["1-2-3-4.dyn.example", "1-2-3-4.dyn.example"],
+    ["_sip.example", "_sip.example"],
+    ["xn--bcher-kva.example", "xn--bcher-kva.example"],
+    ["7.example7", "7.example7"],
+  ])("can be %p", (text, name) => expect(hostName(text)).toBe(name));
+
+  test.each([
+    ...[
+      "127.1",
+      "127.0.0.1",
+      "2130706433",
+      "0x7f000001",
+      "0x7f.1",
+      "0X7F",
+      "017700000001",
+      "1.2.3.0x4",
+      "1.2.3.0x",
+    ],
+    ...[
+      "::1",
+      "fe80::1%lo",
+      "a b",
+      "a\tb",
+      "a..b",
+      ".a",
+      "-a",
+      "a-",
+      "",
+      ".",
+      "\u001b[2J",
+      "b\u00fccher.example",
+    ],
+    `${"a".repeat(64)}.example`,
+    Array(64).fill("abc").join("."),
+  ])("is never %p", (text) => expect(hostName(text)).toBeNull());
 });
 
 test("the file of hosts gives the first name of an address, however that is written", () => {

@@ -28,6 +28,15 @@ test("nothing in it is known to stop the tracer", () => {
   expect(value("SystemCallFilter")).toMatch(/\bbpf\b.*\bperf_event_open\b/);
 });
 
+test("it leaves the tracer each capability that a running trace keeps", () => {
+  const source = readFileSync(join(import.meta.dir, "../../src/trace/privileges.ts"), "utf8");
+  const kept = [...new Set(source.match(/\bCAP_[A-Z_]+\b/g))];
+  expect(kept).toContain("CAP_SYS_NICE");
+  expect(value("CapabilityBoundingSet")!.split(" ")).toEqual(expect.arrayContaining(kept));
+  // SCHED_FIFO is what CAP_SYS_NICE is for.
+  expect(value("RestrictRealtime")).toBeUndefined();
+});
+
 const ANALYZE = "/usr/bin/systemd-analyze";
 
 // Debian has it wherever systemd is installed, running or not.

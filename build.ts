@@ -21,6 +21,7 @@ import {
   packStep,
   RELEASE,
   releaseName,
+  SIZES_PAGE,
   withSizes,
   writeSums,
 } from "./src/build/release.ts";
@@ -75,7 +76,7 @@ async function release(): Promise<void> {
   for (const target of targets) await build(packStep(executableOf(target), releaseName(target)));
   for (const [from, name] of PLAIN) copyFileSync(from, join(RELEASE, name));
   writeSums([...names.flatMap(packedNames), ...PLAIN.map(([, name]) => name)]);
-  writeFileSync("README.md", withSizes(readFileSync("README.md", "utf8"), names));
+  writeFileSync(SIZES_PAGE, withSizes(readFileSync(SIZES_PAGE, "utf8"), names));
 }
 
 function libelfOf(args: string[]): string | null {

@@ -57,15 +57,18 @@ export const packedNames = (name: string): string[] => [
   ...PACKERS.map(({ suffix }) => name + suffix),
 ];
 
+/** The document that holds the table of sizes. */
+export const SIZES_PAGE = "packaging/README.md";
+
 const BEGIN = "<!-- sizes, by `npm run release` -->";
 const END = "<!-- end of sizes -->";
 
-/** The README with its table of sizes as the files are now. */
-export function withSizes(readme: string, names: readonly string[], directory = RELEASE): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new BuildError(`README.md: no ${BEGIN} ... ${END}`);
-  return `${readme.slice(0, begin)}${BEGIN}\n\n${sizesTable(names, directory)}\n${readme.slice(end)}`;
+/** The page of packaging/ with its table of sizes as the files are now. */
+export function withSizes(page: string, names: readonly string[], directory = RELEASE): string {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) throw new BuildError(`${SIZES_PAGE}: no ${BEGIN} ... ${END}`);
+  return `${page.slice(0, begin)}${BEGIN}\n\n${sizesTable(names, directory)}\n${page.slice(end)}`;
 }
 
 function sizesTable(names: readonly string[], directory: string): string {

@@ -2,12 +2,15 @@
 
 import { runCommand, type ArgDef, type ArgsDef, type CommandDef, type ParsedArgs } from "citty";
 import { exitCodes } from "../errors.ts";
+import type { Legend } from "../output/legend.ts";
 
 export interface Command {
   description: string;
   /** Each a whole command line. */
   examples: readonly string[];
   flags: ArgsDef;
+  /** Terms of the output and their meanings, for the help. */
+  legends: readonly Legend[];
   /** A command has these or `run`. */
   subCommands: Readonly<Record<string, Command>>;
   run: ((args: readonly string[]) => Promise<number>) | null;
@@ -18,6 +21,7 @@ export function command<const T extends ArgsDef>(definition: {
   description: string;
   examples?: readonly string[];
   flags: T;
+  legends?: readonly Legend[];
   run(args: ParsedArgs<T>): Promise<number | void> | number | void;
 }): Command {
   const citty: CommandDef<T> = {
@@ -28,6 +32,7 @@ export function command<const T extends ArgsDef>(definition: {
     description: definition.description,
     examples: definition.examples ?? [],
     flags: definition.flags,
+    legends: definition.legends ?? [],
     subCommands: {},
     run: async (rawArgs) => {
       const { result } = await runCommand(citty, { rawArgs: [...rawArgs] });
@@ -42,7 +47,7 @@ export function group(
   subCommands: Readonly<Record<string, Command>>,
   examples: readonly string[] = [],
 ): Command {
-  return { description, examples, flags: {}, subCommands, run: null };
+  return { description, examples, flags: {}, legends: [], subCommands, run: null };
 }
 
 /**

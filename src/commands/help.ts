@@ -27,6 +27,7 @@ export function renderHelp(path: string, command: Command): string {
       ...flagsOf(command).map(([name, def]) => [spell(name, def), describe(def)]),
       ...builtins.map(({ short, long, description }) => [`-${short}, --${long}`, description]),
     ]),
+    ...command.legends.map(({ title, rows }) => section(title, rows)),
     section(
       "examples",
       command.examples.map((example) => [example]),

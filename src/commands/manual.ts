@@ -9,6 +9,7 @@ import {
   type Command,
 } from "./command.ts";
 import { exitTexts, exitCodes } from "../errors.ts";
+import type { Legend } from "../output/legend.ts";
 import { argumentsOf, describe, usageOf } from "./help.ts";
 
 export function manualPage(name: string, version: string, root: Command): string {
@@ -31,6 +32,11 @@ export function manualPage(name: string, version: string, root: Command): string
     ...builtins.flatMap(({ short, long, description }) =>
       item(`\\fB\\-${short}\\fR, \\fB\\-\\-${long}\\fR`, description),
     ),
+    ".SH OUTPUT",
+    ...legendsOf(leaves.map(({ command }) => command)).flatMap(({ title, rows }) => [
+      `.SS ${roff(title.charAt(0).toUpperCase() + title.slice(1))}`,
+      ...rows.flatMap(([term, meaning]) => item(`\\fB${roff(term)}\\fR`, meaning)),
+    ]),
     ".SH EXIT STATUS",
     ...Object.entries(exitCodes).flatMap(([key, code]) =>
       item(`\\fB${code}\\fR`, exitTexts[key as keyof typeof exitCodes]),
@@ -72,6 +78,11 @@ function commandSection(path: string, command: Command): string[] {
     }),
   ];
 }
+
+/** Each once, though several commands have it. */
+export const legendsOf = (commands: readonly Command[]): Legend[] => [
+  ...new Set(commands.flatMap(({ legends }) => legends)),
+];
 
 /** A term, which is roff already, and plain text. */
 const item = (term: string, text: string): string[] => [".TP", term, roff(text)];

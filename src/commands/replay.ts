@@ -1,6 +1,7 @@
 import { exitCodes, UsageError } from "../errors.ts";
 import { sieve } from "../filter/filter.ts";
 import { log } from "../log.ts";
+import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
 import { openRecording } from "../recording/read.ts";
 import type { Damage } from "../recording/parse.ts";
@@ -17,6 +18,7 @@ const path = "tracer-bpf replay";
 export const replayCommand = command({
   description: "print what trace --record saved, with the same filters and formats",
   examples: [`${path} FILE`, `${path} FILE --wide --port 443`, `${path} FILE --json | jq .`],
+  legends: [columnLegend, failureLegend, signLegend],
   flags: {
     file: {
       type: "positional",

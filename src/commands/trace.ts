@@ -5,6 +5,7 @@ import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
 import { log, tellError } from "../log.ts";
 import type { Namer } from "../names/named.ts";
+import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
@@ -46,6 +47,7 @@ export const traceCommand = command({
     `${path} --offsets saved.json`,
     `${path} --json -- curl -s http://localhost/`,
   ],
+  legends: [columnLegend, failureLegend, signLegend],
   flags: {
     ...outputFlags,
     ...filterFlags,

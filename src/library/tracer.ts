@@ -49,7 +49,7 @@ export interface Tracer extends Disposable, AsyncDisposable {
   /** What will be missing or unknown on this host, one sentence each. */
   readonly notes: readonly string[];
   /**
-   * Every event from now on, in order of time (but see README, "Two ways to attach"), for each reader. It ends when the
+   * Every event from now on, in order of time (but see docs/kernels.md, "Two ways to attach"), for each reader. It ends when the
    * tracer is closed or `signal` is aborted, and keeps the process alive until then.
    */
   events(options?: ReaderOptions): AsyncIterableIterator<TracedEvent>;

@@ -5,6 +5,7 @@ import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { endpointText, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import { escapeText } from "./escape.ts";
+import { failureWords } from "./failure_words.ts";
 import { briefBytes, briefDuration, durationText, secondsText } from "./numbers.ts";
 
 const unknown = "-";
@@ -125,21 +126,9 @@ function failureText({ failure }: ConnEvent): string | null {
   return failure === null ? unknown : errnoText(failure);
 }
 
-/** The errors that connections end with, short enough for their column; others by their names. */
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "refused",
-  ECONNRESET: "reset",
-  ECONNABORTED: "aborted",
-  ETIMEDOUT: "timeout",
-  ENETUNREACH: "no-net",
-  EHOSTUNREACH: "no-host",
-  EADDRNOTAVAIL: "no-addr",
-  ECANCELED: "cancel",
-};
-
 function errorWord(errno: number): string {
   const name = errnoText(errno);
-  return words[name] ?? name;
+  return failureWords[name]?.word ?? name;
 }
 
 function took({ kind, totals }: ConnEvent): string | null {

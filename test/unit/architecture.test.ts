@@ -57,6 +57,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "output/escape": [],
   // Runs before there is a program: reads the objects that were just compiled.
   build: ["kernel/btf", "kernel/elf"],
+  // Writes the documents that the command tree and the tables of the output make.
+  "build/documents": ["commands"],
 };
 
 const within = (file: string, part: string) => file === part || file.startsWith(`${part}/`);
@@ -104,7 +106,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong)/.test(
+    /^(conn|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

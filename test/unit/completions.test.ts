@@ -310,6 +310,7 @@ describe("the manual page", () => {
       "DESCRIPTION",
       "COMMANDS",
       "FLAGS OF EVERY COMMAND",
+      "OUTPUT",
       "EXIT STATUS",
       "ENVIRONMENT",
       "EXAMPLES",

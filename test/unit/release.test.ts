@@ -7,6 +7,7 @@ import {
   packedNames,
   packStep,
   releaseName,
+  SIZES_PAGE,
   withSizes,
   writeSums,
 } from "../../src/build/release.ts";
@@ -51,18 +52,18 @@ test("a file that is not of this release is not passed over", () => {
 });
 
 test("the table of sizes replaces the one before, and what stands around it stays", () => {
-  const readme = "above\n<!-- sizes, by `npm run release` -->\nold\n<!-- end of sizes -->\nbelow\n";
-  const once = withSizes(readme, [name], release);
+  const page = "above\n<!-- sizes, by `npm run release` -->\nold\n<!-- end of sizes -->\nbelow\n";
+  const once = withSizes(page, [name], release);
   expect(once).toStartWith("above\n");
   expect(once).toEndWith("\nbelow\n");
   expect(once).not.toContain("old");
   expect(once).toContain(`| \`${name}\` | 0.3 MB |`);
   expect(withSizes(once, [name], release)).toBe(once);
-  expect(() => withSizes("no marks", [name], release)).toThrow("README.md");
+  expect(() => withSizes("no marks", [name], release)).toThrow(SIZES_PAGE);
 });
 
-test("the README has a row of sizes for every executable", () => {
-  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+test("the page of sizes has a row for every executable", () => {
+  const page = readFileSync(join(import.meta.dir, "../..", SIZES_PAGE), "utf8");
   for (const target of targets)
-    expect(readme).toMatch(new RegExp(`\\| \`${releaseName(target)}\` (\\| \\d+\\.\\d MB ){3}\\|`));
+    expect(page).toMatch(new RegExp(`\\| \`${releaseName(target)}\` (\\| \\d+\\.\\d MB ){3}\\|`));
 });

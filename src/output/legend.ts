@@ -1,0 +1,63 @@
+/** The meaning of the table's columns and failure words, for `--help`, the manual page and docs/reference.md. Pure. */
+
+import { failureWords } from "./failure_words.ts";
+
+/** A title and rows of two cells: the term and its meaning. */
+export interface Legend {
+  title: string;
+  rows: readonly (readonly [term: string, meaning: string])[];
+}
+
+/** By the column's title. To add a column to the table, add its meaning here. */
+const columns: Readonly<Record<string, string>> = {
+  TIME: "local time of day, with milliseconds",
+  "TIME(s)": "seconds since the trace began; below 0 for what began before it",
+  KIND: "connect: a process here established a connection; accept: a process here took one from its listener; close: it is over; fail: connect(2) came to nothing; open: it was open before the trace, or --interval shows what it has moved; of UDP: the first datagram",
+  PRO: "protocol",
+  PROTO: "protocol",
+  PID: "process that connected or accepted, as the host numbers it",
+  UID: "real user id of that process at that moment, as the host numbers it; with --resolve the user's name",
+  COMM: "name of the thread that connected or accepted; most programs leave it as their own",
+  CONTAINER:
+    "container of that process, by the first 12 digits of its id; - also where it is in none",
+  LPORT: "local port",
+  "->": "-> this end opened the connection, <- the other end did, -- not known; of UDP: the end that sent first",
+  LOCAL: "address and port of this end",
+  REMOTE: "address and port of the other end; with --resolve its name",
+  DIR: "out: this end opened the connection; in: the other end did",
+  NETNS: "inode of the network namespace, as ls -l /proc/PID/ns/net shows it",
+  SENT: "bytes the local application wrote, without headers; K is 1024; of a fail: the reason",
+  RECV: "bytes the local application read; unread bytes do not count",
+  RTT: "smoothed round-trip time at the end",
+  RETRANS: "segments sent again",
+  DURATION: "from connect(2) or accept to the close; of UDP from the first datagram to the last",
+  "DUR|ERR": "the duration, or the word for the failure",
+  FAILURE: "the error by which the connection ended",
+  ARGS: "command line of the process; it ends in ... where more is not known",
+};
+
+export const columnLegend: Legend = {
+  title: "columns",
+  rows: Object.entries(columns),
+};
+
+export const failureLegend: Legend = {
+  title: "failures",
+  rows: Object.entries(failureWords).map(([errno, { word, meaning }]) => [
+    word,
+    `${meaning} (${errno})`,
+  ]),
+};
+
+/** The signs that stand in place of a value. */
+export const signLegend: Legend = {
+  title: "signs",
+  rows: [
+    ["-", "not known; a number that is shown is right"],
+    [
+      "(nothing)",
+      "this line has no such value: SENT and the columns after it belong to close and open",
+    ],
+    ["+", "the name is longer than its column"],
+  ],
+};

@@ -1,0 +1,76 @@
+/** Documents that are generated are current, and links in all documents lead somewhere. */
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { documents } from "../../src/build/documents.ts";
+import { failureWords } from "../../src/output/failure_words.ts";
+import { formatOf } from "../../src/output/index.ts";
+import { columnLegend } from "../../src/output/legend.ts";
+
+const top = join(import.meta.dir, "../..");
+const textOf = (path: string) => readFileSync(join(top, path), "utf8");
+const pages = [
+  ...["README.md", "KNOWN_ISSUES.md", "CONTRIBUTING.md", "CHANGELOG.md", "packaging/README.md"],
+  ...readdirSync(join(top, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+test.each(Object.keys(documents))("%s is what `bun run docs` writes", (path) => {
+  expect(textOf(path)).toBe(documents[path]!());
+});
+
+test("the README has at most 150 lines", () => {
+  expect(textOf("README.md").split("\n").length).toBeLessThanOrEqual(151);
+});
+
+test.each(pages)("every link in %s leads to a file, and to a heading of it", (page) => {
+  const links = Array.from(withoutCode(textOf(page)).matchAll(/\]\(([^)]+)\)/g), ([, to]) => to!);
+  for (const link of links.filter((to) => !/^https?:/.test(to))) {
+    const [path, heading] = link.split("#");
+    const target = path === "" ? page : join(dirname(page), path!);
+    expect([link, existsSync(join(top, target))]).toEqual([link, true]);
+    if (heading !== undefined) expect(anchorsOf(textOf(target))).toContain(heading);
+  }
+});
+
+/** Both name files that are being moved. */
+const moving = ["CONTRIBUTING.md", "docs/architecture.md"];
+
+test.each(pages.filter((page) => !moving.includes(page)))(
+  "every file that %s names is there",
+  (page) => {
+    const named = Array.from(
+      textOf(page).matchAll(/`((?:src|bpf|test|docs|packaging)\/[\w./-]*\w)`/g),
+      ([, path]) => path!,
+    );
+    expect(named.filter((path) => !existsSync(join(top, path)))).toEqual([]);
+  },
+);
+
+test("each column of each table is explained, and nothing else", () => {
+  const base = { wide: false, time: false, uid: false, args: false, sinceNs: null, color: false };
+  const titles = [
+    formatOf("table", { ...base, sinceNs: 0n, time: true, uid: true, args: true }),
+    formatOf("table", { ...base, wide: true }),
+  ].flatMap(({ header }) => header!.trim().split(/\s+/));
+  expect(new Set(titles)).toEqual(new Set(columnLegend.rows.map(([title]) => title)));
+});
+
+test("a failure word fits its column", () => {
+  for (const { word } of Object.values(failureWords)) expect(word.length).toBeLessThanOrEqual(7);
+});
+
+const withoutCode = (text: string) =>
+  text.replace(/^```[^]*?^```$/gm, "").replace(/`[^`\n]*`/g, "");
+
+/** As the usual Markdown renderers make them. */
+const anchorsOf = (text: string): string[] =>
+  Array.from(withoutFences(text).matchAll(/^#+ (.*)$/gm), ([, title]) =>
+    title!
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+
+const withoutFences = (text: string) => text.replace(/^```[^]*?^```$/gm, "");

@@ -8,50 +8,7 @@
  */
 #include "lib/kernel.h"
 #include "lib/offsets.h"
-
-#define CHUNK 256
-
-/* Where the chunks of one snapshot lie in `window`; src/guess/window.ts has the same numbers. */
-#define WINDOW_SOCK 0 /* 16 chunks: 4,096 bytes of a struct sock; a peek fills the first 4 */
-#define SOCK_CHUNKS 16
-#define PEEK_CHUNKS 4
-#define WINDOW_ARGS 18	  /* 8 chunks: behind each register argument */
-#define WINDOW_STACKED 26 /* 8 chunks: behind each of the first 8 stack arguments */
-#define WINDOW_SKB 34	  /* 1 chunk: a struct sk_buff */
-#define WINDOW_BEHIND 35  /* 32 chunks: behind each 8-byte word of that sk_buff */
-#define WINDOW_CHUNKS 67
-
-/* guess_command.armed: which of the calls inside the tool's own send is to be copied. */
-#define ARMED_CALL 1 /* ip_make_skb, ip6_make_skb: what lies behind the arguments */
-#define ARMED_SKB 2  /* ip_send_skb: the sk_buff */
-#define ARMED_TASK                                                                                 \
-	3 /* wake_up_new_task, sched_process_fork: a thread of the tool's own that is being born */
-
-/* Low four bits of the option name; the rest is the cookie. */
-#define ASK_SOCK 1 /* copy the sock of this system call */
-#define ASK_PEEK 2 /* copy what lies behind command.address */
-
-/* The cookie is patched in like an offset, see offsets.h. */
-#define COOKIE_MAGIC 0x7EF5A5A5000000FFULL
-
-struct guess_command {
-	u64 address;
-	u64 pid_tgid;
-	u64 armed; /* 0 unless the tool is inside a send that is to be copied */
-	u64 floor; /* words below it are no kernel addresses; x86 before 6.x warns when a non-canonical one is read */
-};
-
-struct guess_answer {
-	u64 sequence; /* counts finished snapshots: the tool sees whether its call was heard */
-	u64 pid_tgid;
-	u64 sk;
-	u64 valid[2]; /* bit n: chunk n could be read */
-	u64 task; /* the struct task_struct of the calling thread; 0: not asked for, or before 4.8 */
-};
-
-struct chunk {
-	u8 bytes[CHUNK];
-};
+#include "guess.h"
 
 /* Written by the tool before a system call, read by the programs; one entry, never deleted. */
 struct {
@@ -76,14 +33,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct chunk);
 } window SEC(".maps");
-
-inline_always u64 cookie(void)
-{
-	u64 value;
-
-	asm volatile("%0 = %1 ll" : "=r"(value) : "i"(COOKIE_MAGIC));
-	return value;
-}
 
 inline_always struct guess_command *read_command(void)
 {
@@ -190,7 +139,8 @@ inline_always int asked(void *ctx, u32 *ask)
 	u32 optname = (u32)reg(ctx, REG_ARG3);
 
 	*ask = optname & 15;
-	return (u32)reg(ctx, REG_ARG2) == SOL_TCP && (optname & ~15U) == (u32)cookie();
+	return (u32)reg(ctx, REG_ARG2) == SOL_TCP &&
+	       (optname & ~15U) == (u32)constant(CONSTANT_COOKIE);
 }
 
 /* int tcp_getsockopt(struct sock *sk, int level, int optname, ...): an operation of tcp_prot, so never inlined */

@@ -271,7 +271,7 @@ enum conn_fact {
 	FACT_BOUND = 8192,
 };
 
-/* What OFFSET_FILTERS asks for, a bit set; the three of ports are also the values of filter_ports. */
+/* What CONSTANT_FILTERS asks for, a bit set; the three of ports are also the values of filter_ports. */
 enum filter {
 	FILTER_PIDS = 1,
 	FILTER_PORTS = 2, /* at either end */
@@ -352,26 +352,32 @@ struct spill_key {
 
 /* One slot per cause for which an event or a connection can be lost. To add one, add its text in src/trace/health/losses.ts. */
 enum loss {
-	LOSS_EVENT_RING_FULL, /* bpf_perf_event_output failed, and so did the spill */
-	LOSS_EVENT_SPILLED,   /* no loss: it failed, and the tool found the event in the spill */
-	LOSS_CONNECTION_MAP_FULL, /* a connection could not be remembered */
-	LOSS_MAP_BUSY,		  /* what has ended could not be taken out, so it was not told */
+	LOSS_EVENT_RING_FULL,	  /* bpf_perf_event_output failed, and so did the spill */
+	LOSS_CONNECTION_MAP_FULL, /* a connection could not be inserted */
+	LOSS_MAP_BUSY,		  /* an ended connection could not be deleted, so it was not told */
 	LOSS_TUPLE_UNREADABLE,	  /* a sock whose addresses could not be read */
 	LOSS_COUNTERS_UNSTABLE,	  /* the counters kept changing while they were read */
-	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be remembered */
+	LOSS_FLOW_MAP_FULL,	  /* a datagram of a UDP flow that could not be inserted */
 	LOSS_FAILURE_UNKNOWN,	  /* a failure whose errno could not be read */
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
 	LOSS_PROCESS_MAP_FULL,	  /* a process that could not be followed */
-	LOSS_PROGRAM_MAP_FULL,	  /* no loss of an event: a command line that was not kept */
-	LOSS_STATE_RESCUED, /* no loss: a program was busy, and its twin saw the change of state, or the end of the sock */
-	LOSS_LENGTH_RESCUED, /* no loss: the same of a length that was sent or received */
-	LOSS_BIRTH_RESCUED,  /* no loss: the same of a process that was born */
 	LOSS_MAX,
 };
 
+/* Counters that stand behind the losses in the same map and count no loss of an event. */
+enum counter {
+	COUNTER_EVENT_SPILLED =
+		LOSS_MAX,	  /* the ring was full, and the tool found the event in the spill */
+	COUNTER_PROGRAM_MAP_FULL, /* a command line that was not kept */
+	COUNTER_STATE_RESCUED, /* a program was busy, and its backup saw the change of state, or the end of the sock */
+	COUNTER_LENGTH_RESCUED, /* the same of a length that was sent or received */
+	COUNTER_BIRTH_RESCUED,	/* the same of a process that was born */
+	COUNTER_MAX,
+};
+
 /*
- * The kernel's struct fields the programs need, by their own names. Each is a constant patched into the
- * programs before they are loaded (offsets.h). To add one: a line here, an accessor in offsets.h, a row in
+ * The kernel's struct fields the programs read, by their own names. Each is a constant patched into the
+ * programs before they are loaded (lib/offsets.h). To add one: a line here, an accessor in lib/offsets.h, a row in
  * src/guess/fields.ts.
  */
 enum offset {
@@ -392,8 +398,6 @@ enum offset {
 	OFFSET_SK_TYPE,
 	OFFSET_SK_SOCKET,
 	OFFSET_SK_USERLOCKS,
-	/* By how many bits they are shifted in their byte: 4 as a bit field, 0 in a byte of their own. */
-	OFFSET_SK_USERLOCKS_SHIFT,
 	OFFSET_SRTT_US,
 	OFFSET_MDEV_US,
 	OFFSET_TOTAL_RETRANS,
@@ -406,42 +410,42 @@ enum offset {
 	OFFSET_WRITE_SEQ,
 	OFFSET_RCV_NXT,
 	OFFSET_COPIED_SEQ,
-	OFFSET_SOCKET_SK,
 	OFFSET_SOCKET_INO,
-	OFFSET_FL4_SADDR,
-	OFFSET_FL4_DADDR,
-	OFFSET_FL4_SPORT,
-	OFFSET_FL4_DPORT,
-	OFFSET_FL6_ARGUMENT,
-	OFFSET_FL6_SADDR,
-	OFFSET_FL6_DADDR,
-	OFFSET_FL6_SPORT,
-	OFFSET_FL6_DPORT,
 	OFFSET_SKB_SK,
 	OFFSET_SKB_HEAD,
 	OFFSET_SKB_TRANSPORT_HEADER,
 	OFFSET_SKB_NETWORK_HEADER,
-	/* Not offsets but patched the same way: 1 where sockets can be IPv6; 0xff before 5.6, where sk_protocol has 8 bits. */
-	OFFSET_HAS_IPV6,
-	OFFSET_PROTOCOL_MASK,
-	/* In struct sk_buff, between the headers and head. */
+	/* In struct sk_buff, between the headers and head: reckoned from both. */
 	OFFSET_SKB_END,
+	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT, so a packet is a datagram. */
+	OFFSET_GSO_SEGS,
 	/* Of task_struct and mm_struct, found only where command lines are asked for: see src/guess/program.ts. */
 	OFFSET_TASK_MM,
 	OFFSET_MM_ARG_START,
-	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT (before 4.18), so a packet is a datagram. */
-	OFFSET_GSO_SEGS,
-	/* Not an offset: 1 where struct sock_common begins as struct sock_start (offsets.h) does. */
-	OFFSET_USUAL_SOCK,
-	/* Bits of enum filter. */
-	OFFSET_FILTERS,
 	/* Guessed only to follow processes. pid comes right before it. */
 	OFFSET_TASK_TGID,
-	/* Not an offset: 1 where the kernel preempts tracepoint programs, so that lengths have backup programs too (lib/backup.h). */
-	OFFSET_PREEMPTED,
-	/* Not an offset: 1 where events travel in batches (batch.h). */
-	OFFSET_BATCHED,
 	OFFSET_MAX,
+};
+
+/* Constants that are no offsets and are patched in the same way; their numbers go on from those of enum offset. */
+enum constant {
+	/* 1 where sockets can be IPv6. */
+	CONSTANT_HAS_IPV6 = OFFSET_MAX,
+	/* 0xff where sk_protocol has 8 bits, else 0xffff. */
+	CONSTANT_PROTOCOL_MASK,
+	/* By how many bits sk_userlocks is shifted in its byte: 4 as a bit field, 0 in a byte of its own. */
+	CONSTANT_SK_USERLOCKS_SHIFT,
+	/* 1 where struct sock_common begins as struct sock_start (lib/offsets.h) does. */
+	CONSTANT_USUAL_SOCK,
+	/* Bits of enum filter. */
+	CONSTANT_FILTERS,
+	/* 1 where the kernel preempts tracepoint programs (lib/backup.h), so that lengths have backup programs too. */
+	CONSTANT_PREEMPTED,
+	/* 1 where events travel in batches (lib/batch.h). */
+	CONSTANT_BATCHED,
+	/* The guess: what tells the tool's own system calls from all others. */
+	CONSTANT_COOKIE,
+	CONSTANT_MAX,
 };
 
 #define SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type " must be " #size " bytes")

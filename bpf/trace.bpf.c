@@ -256,7 +256,7 @@ int on_state(struct bpf_raw_tracepoint_args *ctx)
 	{                                                                                          \
 		struct live live = {};                                                             \
                                                                                                    \
-		if (claim_as_backup(ctx->args[0], LOSS_STATE_RESCUED))                             \
+		if (claim_as_backup(ctx->args[0], COUNTER_STATE_RESCUED))                          \
 			state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);       \
 		return 0;                                                                          \
 	}
@@ -281,7 +281,7 @@ int on_state_of_owner(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sock_send_length")
 int on_length_of_owner(struct bpf_raw_tracepoint_args *ctx)
 {
-	if ((sk_protocol(ctx->args[0]) & constant(OFFSET_PROTOCOL_MASK)) == IPPROTO_UDP)
+	if ((sk_protocol(ctx->args[0]) & constant(CONSTANT_PROTOCOL_MASK)) == IPPROTO_UDP)
 		note_program();
 	return 0;
 }
@@ -317,7 +317,7 @@ int on_end(struct bpf_raw_tracepoint_args *ctx)
 	{                                                                                          \
 		struct live live = {};                                                             \
                                                                                                    \
-		if (claim_as_backup(ctx->args[0], LOSS_STATE_RESCUED))                             \
+		if (claim_as_backup(ctx->args[0], COUNTER_STATE_RESCUED))                          \
 			destroyed(ctx, ctx->args[0], &live);                                       \
 		return 0;                                                                          \
 	}
@@ -339,7 +339,7 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (constant(OFFSET_PREEMPTED))
+	if (constant(CONSTANT_PREEMPTED))
 		claim_pending(bpf_get_current_pid_tgid());
 	udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
 	return 0;
@@ -350,7 +350,7 @@ int on_received(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (constant(OFFSET_PREEMPTED))
+	if (constant(CONSTANT_PREEMPTED))
 		claim_pending(bpf_get_current_pid_tgid());
 	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
@@ -362,7 +362,7 @@ int on_sent_backup(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (claim_as_backup(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED))
+	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
 	return 0;
 }
@@ -372,7 +372,7 @@ int on_received_backup(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (claim_as_backup(bpf_get_current_pid_tgid(), LOSS_LENGTH_RESCUED) &&
+	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED) &&
 	    !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
 		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
 	return 0;
@@ -397,7 +397,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sched_process_fork")
 int on_fork_backup(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (claim_as_backup(ctx->args[1], LOSS_BIRTH_RESCUED))
+	if (claim_as_backup(ctx->args[1], COUNTER_BIRTH_RESCUED))
 		forked(ctx->args[1]);
 	return 0;
 }

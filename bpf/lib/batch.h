@@ -35,7 +35,7 @@ inline_always void spill_event(struct event *event, u32 cpu)
 	key.kind = event->kind;
 	key.cpu = cpu;
 	if (bpf_map_update_elem(&spill, &key, event, BPF_ANY) == 0)
-		count_loss(LOSS_EVENT_SPILLED);
+		count_loss(COUNTER_EVENT_SPILLED);
 	else
 		count_loss(LOSS_EVENT_RING_FULL);
 }
@@ -116,7 +116,7 @@ inline_always void send_event(void *ctx, struct event *event)
 	u32 cpu = bpf_get_smp_processor_id();
 
 #ifdef LINUX_5_10
-	if (constant(OFFSET_BATCHED) && add_to_batch(ctx, event, cpu))
+	if (constant(CONSTANT_BATCHED) && add_to_batch(ctx, event, cpu))
 		return;
 #endif
 	if (bpf_perf_event_output(ctx, &events, cpu, event, sizeof(*event)) != 0)

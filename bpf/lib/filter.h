@@ -2,7 +2,7 @@
 /*
  * What the user asked for, as far as the kernel side can tell. Only what certainly is something else is left out: a pid or
  * a port that is not known passes, and user space decides. Decided once, when a connection or a flow begins, so that
- * nothing is half told. OFFSET_FILTERS says what is asked for; without a filter it is 0, and none of this is run.
+ * nothing is half told. CONSTANT_FILTERS says what is asked for; without a filter it is 0, and none of this is run.
  */
 #ifndef LIB_FILTER_H
 #define LIB_FILTER_H
@@ -58,7 +58,7 @@ inline_always int filters(u32 kinds)
 	u32 zero = 0;
 	u32 *on;
 
-	if (!(constant(OFFSET_FILTERS) & kinds))
+	if (!(constant(CONSTANT_FILTERS) & kinds))
 		return 0;
 	on = bpf_map_lookup_elem(&filter, &zero);
 	return on && *on;
@@ -75,13 +75,13 @@ inline_always int port_wanted(u32 port, u32 side)
 /* sport is given apart because a sock may still have the one of an earlier connection. 0: not known, as dport. */
 inline_always int ports_wanted(u32 sport, u32 dport)
 {
-	if (constant(OFFSET_FILTERS) & FILTER_LOCAL_PORTS && sport &&
+	if (constant(CONSTANT_FILTERS) & FILTER_LOCAL_PORTS && sport &&
 	    !port_wanted(sport, FILTER_LOCAL_PORTS))
 		return 0;
-	if (constant(OFFSET_FILTERS) & FILTER_REMOTE_PORTS && dport &&
+	if (constant(CONSTANT_FILTERS) & FILTER_REMOTE_PORTS && dport &&
 	    !port_wanted(dport, FILTER_REMOTE_PORTS))
 		return 0;
-	if (!(constant(OFFSET_FILTERS) & FILTER_PORTS) || !sport || !dport)
+	if (!(constant(CONSTANT_FILTERS) & FILTER_PORTS) || !sport || !dport)
 		return 1;
 	return port_wanted(sport, FILTER_PORTS) || port_wanted(dport, FILTER_PORTS);
 }
@@ -91,11 +91,11 @@ inline_always int ends_wanted(const struct conn_tuple *tup, u32 sport)
 {
 	if (!filters(FILTERS_OF_ENDS))
 		return 1;
-	if (constant(OFFSET_FILTERS) & FILTER_NO_TCP && tup->metadata & METADATA_TCP)
+	if (constant(CONSTANT_FILTERS) & FILTER_NO_TCP && tup->metadata & METADATA_TCP)
 		return 0;
-	if (constant(OFFSET_FILTERS) & FILTER_IPV4 && tup->metadata & METADATA_IPV6)
+	if (constant(CONSTANT_FILTERS) & FILTER_IPV4 && tup->metadata & METADATA_IPV6)
 		return 0;
-	if (constant(OFFSET_FILTERS) & FILTER_IPV6 && !(tup->metadata & METADATA_IPV6))
+	if (constant(CONSTANT_FILTERS) & FILTER_IPV6 && !(tup->metadata & METADATA_IPV6))
 		return 0;
 	return ports_wanted(sport, tup->dport);
 }
@@ -126,7 +126,7 @@ inline_always int current_wanted(void)
 /* The current process has just become its owner. */
 inline_always void note_followed(struct event *event)
 {
-	if (constant(OFFSET_FILTERS) & FILTER_FOLLOWED && is_followed(event->conn.tup.pid))
+	if (constant(CONSTANT_FILTERS) & FILTER_FOLLOWED && is_followed(event->conn.tup.pid))
 		event->flags |= FACT_FOLLOWED;
 }
 

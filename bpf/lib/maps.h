@@ -23,10 +23,10 @@ struct {
 	__type(value, struct event);
 } spill SEC(".maps");
 
-/* Counters of what was lost, by enum loss. Added to by the handlers, read by the tool, never deleted. */
+/* Counters by enum loss, then by enum counter. Added to by the handlers, read by the tool, never deleted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LOSS_MAX);
+	__uint(max_entries, COUNTER_MAX);
 	__type(key, u32);
 	__type(value, u64);
 } losses SEC(".maps");

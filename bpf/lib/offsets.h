@@ -136,7 +136,7 @@ inline_always void skc_v6_rcv_saddr(u64 sk, struct in6 *address)
 /* Of what does not belong to the sock's family nothing is promised. */
 inline_always void read_start(u64 sk, struct sock_start *start)
 {
-	if (constant(OFFSET_USUAL_SOCK)) {
+	if (constant(CONSTANT_USUAL_SOCK)) {
 		read_kernel(*start, sk);
 		return;
 	}
@@ -146,7 +146,7 @@ inline_always void read_start(u64 sk, struct sock_start *start)
 	start->skc_net = skc_net(sk);
 	start->skc_daddr = skc_daddr(sk);
 	start->skc_rcv_saddr = skc_rcv_saddr(sk);
-	if (!constant(OFFSET_HAS_IPV6))
+	if (!constant(CONSTANT_HAS_IPV6))
 		return;
 	skc_v6_daddr(sk, &start->skc_v6_daddr);
 	skc_v6_rcv_saddr(sk, &start->skc_v6_rcv_saddr);

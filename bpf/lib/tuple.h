@@ -21,7 +21,7 @@ inline_always int ends_from(u64 sk, const struct sock_start *start, struct conn_
 		tup->sport = from_be16(inet_sport(sk));
 	tup->dport = from_be16(start->skc_dport);
 	tup->metadata = METADATA_TCP;
-	if (start->skc_family == AF_INET6 && !constant(OFFSET_HAS_IPV6))
+	if (start->skc_family == AF_INET6 && !constant(CONSTANT_HAS_IPV6))
 		return 0;
 	if (start->skc_family == AF_INET6) {
 		tup->saddr_h = start->skc_v6_rcv_saddr.high;

@@ -22,7 +22,7 @@ struct program_args {
 /*
  * Command lines by struct event's `program`.
  * Inserted when a process that runs a program is first seen at one of its calls. Read by the tool for events of a program
- * that it does not know yet. Taken out by the tool, all of them, when one had no room: LOSS_PROGRAM_MAP_FULL counts it,
+ * that it does not know yet. Taken out by the tool, all of them, when one had no room: COUNTER_PROGRAM_MAP_FULL counts it,
  * and its process is met again. So it cannot leak.
  */
 struct {
@@ -92,7 +92,7 @@ inline_always void note_program(void)
 	copy_args(&args, range.start);
 	/* What was paged out is tried again next time. */
 	if (args.copied && bpf_map_update_elem(&programs, &program, &args, BPF_ANY) != 0)
-		count_loss(LOSS_PROGRAM_MAP_FULL);
+		count_loss(COUNTER_PROGRAM_MAP_FULL);
 }
 
 #endif

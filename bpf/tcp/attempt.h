@@ -56,7 +56,7 @@ inline_always void read_attempt_v6(const struct attempt *attempt, struct conn_tu
 	tup->metadata |= METADATA_IPV6;
 	tup->daddr_h = address.high;
 	tup->daddr_l = address.low;
-	if (!constant(OFFSET_HAS_IPV6))
+	if (!constant(CONSTANT_HAS_IPV6))
 		return;
 	skc_v6_rcv_saddr(attempt->sk, &address);
 	tup->saddr_h = address.high;

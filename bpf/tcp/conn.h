@@ -14,7 +14,7 @@ inline_always int is_tcp(u64 sk)
 	u16 family = skc_family(sk);
 
 	return (family == AF_INET || family == AF_INET6) &&
-	       (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) == IPPROTO_TCP;
+	       (sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) == IPPROTO_TCP;
 }
 
 inline_always void emit(void *ctx, struct live *live, u32 kind)

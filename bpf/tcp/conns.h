@@ -37,7 +37,7 @@ struct {
 
 inline_always int is_unwanted(const struct live *live)
 {
-	return constant(OFFSET_FILTERS) && live->event.flags & FACT_UNWANTED;
+	return constant(CONSTANT_FILTERS) && live->event.flags & FACT_UNWANTED;
 }
 
 /* Nobody misses what nobody asked for. */

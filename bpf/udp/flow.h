@@ -25,7 +25,7 @@ inline_always int is_udp(u64 sk)
 {
 	u16 family;
 
-	if ((sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) != IPPROTO_UDP ||
+	if ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP ||
 	    sk_type(sk) != SOCK_DGRAM)
 		return 0;
 	family = skc_family(sk);
@@ -69,7 +69,7 @@ inline_always void add(struct flow *flow, const struct datagram *d, int received
 
 inline_always u32 bound_by_program(u64 sk)
 {
-	return (u64)sk_userlocks(sk) >> constant(OFFSET_SK_USERLOCKS_SHIFT) & SOCK_BINDPORT_LOCK
+	return (u64)sk_userlocks(sk) >> constant(CONSTANT_SK_USERLOCKS_SHIFT) & SOCK_BINDPORT_LOCK
 		       ? FACT_BOUND
 		       : 0;
 }

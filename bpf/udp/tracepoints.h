@@ -21,7 +21,7 @@ inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct
 	struct datagram d = {};
 	struct flow *first;
 
-	if (result <= 0 || (sk_protocol(sk) & constant(OFFSET_PROTOCOL_MASK)) != IPPROTO_UDP)
+	if (result <= 0 || (sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
 		return;
 	read_ends(sk, &d.tup);
 	d.tup.metadata &= ~METADATA_TCP;

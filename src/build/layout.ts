@@ -1,7 +1,7 @@
 /**
  * Writes src/record/layout.gen.ts from BTF: a reader and a writer for every struct that crosses
- * between the kernel programs and TypeScript, every enum of bpf/record.h, and the names of each
- * object's programs and maps.
+ * between the kernel programs and TypeScript, every enum of the shared headers, and the names of each
+ * object's programs and maps, with the maps' sizes.
  */
 import {
   arrayOf,
@@ -18,11 +18,14 @@ import {
   type Member,
 } from "../kernel/btf.ts";
 
-/** C source whose BTF holds every struct and enum that `header` defines: clang drops unused types. */
-export function probeSource(header: string): string {
-  const types = header.matchAll(/^(struct|enum) (\w+) \{/gm);
-  const uses = Array.from(types, ([, kind, name]) => `${kind} ${name} use_${name};\n`);
-  return `#include "record.h"\n${uses.join("")}`;
+/** C source whose BTF holds every struct and enum that the headers define: clang drops unused types. */
+export function probeSource(headers: Readonly<Record<string, string>>): string {
+  const types = Object.values(headers).flatMap((text) => [
+    ...text.matchAll(/^(struct|enum) (\w+) \{/gm),
+  ]);
+  const uses = types.map(([, kind, name]) => `${kind} ${name} use_${name};\n`);
+  const includes = Object.keys(headers).map((name) => `#include "${name}"\n`);
+  return [...includes, ...uses].join("");
 }
 
 /** `probe` is the BTF of probeSource; `objects` that of each BPF object, by its name in code. */
@@ -51,7 +54,7 @@ function bytesAt(view: DataView, p: number, length: number): Uint8Array {
 
 type Typed = [Btf, number];
 
-/** What record.h defines, and every struct that is a key or a value of a map. */
+/** What the headers define, and every struct that is a key or a value of a map. */
 function crossingTypes(probe: Btf, objects: Btf[]): Typed[] {
   const types: Typed[] = [];
   for (const id of typeIds(probe))
@@ -199,11 +202,21 @@ function namesSource(object: string, btf: Btf): string {
   const programs = typeIds(btf).filter(
     (id) => kindOf(btf, id) === "func" && (btf.words[btf.at[id]! + 1]! & 0xffff) === GLOBAL,
   );
-  const maps = variablesOf(btf, ".maps").map((map) => map.name);
+  const maps = variablesOf(btf, ".maps");
+  const entries = maps.flatMap(({ name, type }) => {
+    const member = membersOf(btf, type).find((one) => one.name === "max_entries");
+    // __uint(max_entries, N) is a pointer to an array of N.
+    return member === undefined
+      ? []
+      : [`  ${name}: ${arrayOf(btf, referredBy(btf, member.type)).length},\n`];
+  });
   return `export const ${object}Programs = ${list(programs.map((id) => nameOf(btf, id)))};
 export type ${camel(object)}Program = (typeof ${object}Programs)[number];
-export const ${object}Maps = ${list(maps)};
+export const ${object}Maps = ${list(maps.map((map) => map.name))};
 export type ${camel(object)}Map = (typeof ${object}Maps)[number];
+/** max_entries of each, as long as nobody sets another. */
+export const ${object}Entries = {
+${entries.join("")}} as const;
 `;
 }
 

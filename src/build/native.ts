@@ -29,6 +29,8 @@ export const objectFileWithLines = (arch: Arch, name: ObjectName): string =>
   `${partsOf(arch)}/${name}.lines.bpf.o`;
 export const shimFile = (arch: Arch): string => `${partsOf(arch)}/shim.so`;
 export const LAYOUT = "src/record/layout.gen.ts";
+/** The headers that hold what C and TypeScript share; LAYOUT is generated from them. */
+const SHARED = ["record.h", "guess.h"];
 
 const WITHOUT_LINES = [
   "--strip-unneeded",
@@ -62,7 +64,7 @@ export function layoutStep(arches: readonly Arch[]): Step {
   return {
     name: "layout.gen.ts",
     inputs: [
-      "bpf/record.h",
+      ...SHARED.map((name) => `bpf/${name}`),
       "src/build/layout.ts",
       "src/kernel/btf.ts",
       ...arches.flatMap((arch) => OBJECTS.map((name) => objectFile(arch, name))),
@@ -83,7 +85,8 @@ export function layoutStep(arches: readonly Arch[]): Step {
 export function layoutOf(arch: Arch): string {
   const source = `${partsOf(arch)}/layout_probe.c`;
   const out = `${partsOf(arch)}/layout_probe.o`;
-  writeFileSync(source, probeSource(readFileSync("bpf/record.h", "utf8")));
+  const texts = SHARED.map((name) => [name, readFileSync(`bpf/${name}`, "utf8")]);
+  writeFileSync(source, probeSource(Object.fromEntries(texts)));
   run(clang(arch, source, out));
   const trace = btfOf(objectFile(arch, "trace_5_10"));
   return generateLayout(btfOf(out), { trace, guess: btfOf(objectFile(arch, "guess")) });

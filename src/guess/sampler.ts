@@ -5,28 +5,26 @@ import type { KprobeAttacher } from "../kernel/kprobes.ts";
 import { close, getsockopt, socket } from "../kernel/libc.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
 import type { Shim } from "../kernel/shim.ts";
-import { guessPrograms, type GuessProgram } from "../record/layout.gen.ts";
 import {
-  ARMED_CALL,
-  ARMED_SKB,
-  ARMED_TASK,
-  ASK_PEEK,
-  ASK_SOCK,
-  CHUNK,
-  kernelFloor,
-  PEEK_CHUNKS,
-  REGISTER_ARGUMENTS,
-  SOCK_CHUNKS,
-  WINDOW_ARGS,
-  WINDOW_BEHIND,
-  WINDOW_CHUNKS,
-  WINDOW_SKB,
-  WINDOW_SOCK,
-  WINDOW_STACKED,
-} from "./window.ts";
+  Constant,
+  guessAnswerSize,
+  GuessArmed,
+  GuessAsk,
+  guessCommandSize,
+  guessPrograms,
+  GuessSize,
+  GuessWindow,
+  readGuessAnswer,
+  writeGuessCommand,
+  type GuessAnswer,
+  type GuessProgram,
+} from "../record/layout.gen.ts";
+import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
-/** The constant that bpf/guess.bpf.c calls COOKIE_MAGIC. */
-const COOKIE_CONSTANT = 0xff;
+const { ARMED_CALL, ARMED_SKB, ARMED_TASK } = GuessArmed;
+const { ASK_PEEK, ASK_SOCK } = GuessAsk;
+const { BEHIND_CHUNKS, CHUNK, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
+const { WINDOW_ARGS, WINDOW_BEHIND, WINDOW_SKB, WINDOW_SOCK, WINDOW_STACKED } = GuessWindow;
 
 export interface Sampler extends Disposable {
   readonly attach: "kprobe" | "tracepoint";
@@ -112,13 +110,13 @@ export function openKprobeSampler(
       const registers = Array.from({ length: REGISTER_ARGUMENTS }, (_, i) =>
         chunk(WINDOW_ARGS + i),
       );
-      const stacked = Array.from({ length: 8 }, (_, i) => chunk(WINDOW_STACKED + i));
+      const stacked = Array.from({ length: STACKED_CHUNKS }, (_, i) => chunk(WINDOW_STACKED + i));
       return { sk: maps.answer().sk, arguments: [...registers, ...stacked] };
     },
     skb(send) {
       if (!inside(ARMED_SKB, send)) return null;
-      const behind = Array.from({ length: CHUNK / 8 }, (_, i) => maps.chunk(WINDOW_BEHIND + i));
-      return { bytes: maps.read(WINDOW_SKB, 1), behind };
+      const behind = Array.from({ length: BEHIND_CHUNKS }, (_, i) => maps.chunk(WINDOW_BEHIND + i));
+      return { bytes: maps.read(WINDOW_SKB, SKB_CHUNKS), behind };
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };
@@ -239,7 +237,7 @@ function load(
     file: guessObject,
     programs: guessPrograms,
     load: programs,
-    constants: new Map([[COOKIE_CONSTANT, cookie]]),
+    constants: new Map([[Constant.CONSTANT_COOKIE, cookie]]),
     helpers,
   });
 }
@@ -247,24 +245,28 @@ function load(
 function openMaps(shim: Shim, object: KernelObject) {
   const zero = new Uint32Array(1);
   const [command, answer, window] = ["command", "answer", "window"].map((m) => object.mapFd(m));
-  const words = new BigUint64Array(6); // struct guess_answer
-  const read = (): { sequence: bigint; pid_tgid: bigint; sk: bigint; task: bigint } => {
-    shim.mapLookup(answer!, zero, words);
-    return { sequence: words[0]!, pid_tgid: words[1]!, sk: words[2]!, task: words[5]! };
+  const answered = new Uint8Array(guessAnswerSize);
+  const asked = new Uint8Array(guessCommandSize);
+  let valid: bigint[] = [];
+  const read = (): GuessAnswer => {
+    shim.mapLookup(answer!, zero, answered);
+    const all = readGuessAnswer(new DataView(answered.buffer), 0);
+    valid = all.valid;
+    return all;
   };
-  const valid = (index: number) => ((words[3 + (index >> 6)]! >> BigInt(index & 63)) & 1n) === 1n;
+  const isValid = (index: number) => ((valid[index >> 6]! >> BigInt(index & 63)) & 1n) === 1n;
   const chunk = (index: number): Uint8Array | null => {
-    if (!valid(index)) return null;
+    if (!isValid(index)) return null;
     const bytes = new Uint8Array(CHUNK);
     shim.mapLookup(window!, Uint32Array.of(index), bytes);
     return bytes;
   };
-  if (WINDOW_BEHIND + CHUNK / 8 !== WINDOW_CHUNKS) throw new RangeError("window layout");
   return {
     answer: read,
     chunk,
     command({ address = 0n, pid_tgid = 0n, armed = 0n, floor = 0n }) {
-      shim.mapUpdate(command!, zero, BigUint64Array.of(address, pid_tgid, armed, floor));
+      writeGuessCommand(new DataView(asked.buffer), 0, { address, pid_tgid, armed, floor });
+      shim.mapUpdate(command!, zero, asked);
     },
     /** Runs `call` and makes sure that a program answered. */
     heard(call: () => void, via: string): void {

@@ -866,22 +866,27 @@ export function writeSpillKey(view: DataView, p: number, value: SpillKey): void 
 
 export const Loss = {
   LOSS_EVENT_RING_FULL: 0,
-  LOSS_EVENT_SPILLED: 1,
-  LOSS_CONNECTION_MAP_FULL: 2,
-  LOSS_MAP_BUSY: 3,
-  LOSS_TUPLE_UNREADABLE: 4,
-  LOSS_COUNTERS_UNSTABLE: 5,
-  LOSS_FLOW_MAP_FULL: 6,
-  LOSS_FAILURE_UNKNOWN: 7,
-  LOSS_ATTEMPT_MAP_FULL: 8,
-  LOSS_PROCESS_MAP_FULL: 9,
-  LOSS_PROGRAM_MAP_FULL: 10,
-  LOSS_STATE_RESCUED: 11,
-  LOSS_LENGTH_RESCUED: 12,
-  LOSS_BIRTH_RESCUED: 13,
-  LOSS_MAX: 14,
+  LOSS_CONNECTION_MAP_FULL: 1,
+  LOSS_MAP_BUSY: 2,
+  LOSS_TUPLE_UNREADABLE: 3,
+  LOSS_COUNTERS_UNSTABLE: 4,
+  LOSS_FLOW_MAP_FULL: 5,
+  LOSS_FAILURE_UNKNOWN: 6,
+  LOSS_ATTEMPT_MAP_FULL: 7,
+  LOSS_PROCESS_MAP_FULL: 8,
+  LOSS_MAX: 9,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
+
+export const Counter = {
+  COUNTER_EVENT_SPILLED: 9,
+  COUNTER_PROGRAM_MAP_FULL: 10,
+  COUNTER_STATE_RESCUED: 11,
+  COUNTER_LENGTH_RESCUED: 12,
+  COUNTER_BIRTH_RESCUED: 13,
+  COUNTER_MAX: 14,
+} as const;
+export type Counter = (typeof Counter)[keyof typeof Counter];
 
 export const Offset = {
   OFFSET_SKC_DADDR: 0,
@@ -901,48 +906,138 @@ export const Offset = {
   OFFSET_SK_TYPE: 14,
   OFFSET_SK_SOCKET: 15,
   OFFSET_SK_USERLOCKS: 16,
-  OFFSET_SK_USERLOCKS_SHIFT: 17,
-  OFFSET_SRTT_US: 18,
-  OFFSET_MDEV_US: 19,
-  OFFSET_TOTAL_RETRANS: 20,
-  OFFSET_BYTES_ACKED: 21,
-  OFFSET_BYTES_RECEIVED: 22,
-  OFFSET_BYTES_SENT: 23,
-  OFFSET_SEGS_IN: 24,
-  OFFSET_SEGS_OUT: 25,
-  OFFSET_SND_UNA: 26,
-  OFFSET_WRITE_SEQ: 27,
-  OFFSET_RCV_NXT: 28,
-  OFFSET_COPIED_SEQ: 29,
-  OFFSET_SOCKET_SK: 30,
-  OFFSET_SOCKET_INO: 31,
-  OFFSET_FL4_SADDR: 32,
-  OFFSET_FL4_DADDR: 33,
-  OFFSET_FL4_SPORT: 34,
-  OFFSET_FL4_DPORT: 35,
-  OFFSET_FL6_ARGUMENT: 36,
-  OFFSET_FL6_SADDR: 37,
-  OFFSET_FL6_DADDR: 38,
-  OFFSET_FL6_SPORT: 39,
-  OFFSET_FL6_DPORT: 40,
-  OFFSET_SKB_SK: 41,
-  OFFSET_SKB_HEAD: 42,
-  OFFSET_SKB_TRANSPORT_HEADER: 43,
-  OFFSET_SKB_NETWORK_HEADER: 44,
-  OFFSET_HAS_IPV6: 45,
-  OFFSET_PROTOCOL_MASK: 46,
-  OFFSET_SKB_END: 47,
-  OFFSET_TASK_MM: 48,
-  OFFSET_MM_ARG_START: 49,
-  OFFSET_GSO_SEGS: 50,
-  OFFSET_USUAL_SOCK: 51,
-  OFFSET_FILTERS: 52,
-  OFFSET_TASK_TGID: 53,
-  OFFSET_PREEMPTED: 54,
-  OFFSET_BATCHED: 55,
-  OFFSET_MAX: 56,
+  OFFSET_SRTT_US: 17,
+  OFFSET_MDEV_US: 18,
+  OFFSET_TOTAL_RETRANS: 19,
+  OFFSET_BYTES_ACKED: 20,
+  OFFSET_BYTES_RECEIVED: 21,
+  OFFSET_BYTES_SENT: 22,
+  OFFSET_SEGS_IN: 23,
+  OFFSET_SEGS_OUT: 24,
+  OFFSET_SND_UNA: 25,
+  OFFSET_WRITE_SEQ: 26,
+  OFFSET_RCV_NXT: 27,
+  OFFSET_COPIED_SEQ: 28,
+  OFFSET_SOCKET_INO: 29,
+  OFFSET_SKB_SK: 30,
+  OFFSET_SKB_HEAD: 31,
+  OFFSET_SKB_TRANSPORT_HEADER: 32,
+  OFFSET_SKB_NETWORK_HEADER: 33,
+  OFFSET_SKB_END: 34,
+  OFFSET_GSO_SEGS: 35,
+  OFFSET_TASK_MM: 36,
+  OFFSET_MM_ARG_START: 37,
+  OFFSET_TASK_TGID: 38,
+  OFFSET_MAX: 39,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
+
+export const Constant = {
+  CONSTANT_HAS_IPV6: 39,
+  CONSTANT_PROTOCOL_MASK: 40,
+  CONSTANT_SK_USERLOCKS_SHIFT: 41,
+  CONSTANT_USUAL_SOCK: 42,
+  CONSTANT_FILTERS: 43,
+  CONSTANT_PREEMPTED: 44,
+  CONSTANT_BATCHED: 45,
+  CONSTANT_COOKIE: 46,
+  CONSTANT_MAX: 47,
+} as const;
+export type Constant = (typeof Constant)[keyof typeof Constant];
+
+export const GuessSize = {
+  CHUNK: 256,
+  SOCK_CHUNKS: 16,
+  PEEK_CHUNKS: 4,
+  ARGS_CHUNKS: 8,
+  STACKED_CHUNKS: 8,
+  SKB_CHUNKS: 1,
+  BEHIND_CHUNKS: 32,
+} as const;
+export type GuessSize = (typeof GuessSize)[keyof typeof GuessSize];
+
+export const GuessWindow = {
+  WINDOW_SOCK: 0,
+  WINDOW_ARGS: 16,
+  WINDOW_STACKED: 24,
+  WINDOW_SKB: 32,
+  WINDOW_BEHIND: 33,
+  WINDOW_CHUNKS: 65,
+} as const;
+export type GuessWindow = (typeof GuessWindow)[keyof typeof GuessWindow];
+
+export const GuessArmed = {
+  ARMED_CALL: 1,
+  ARMED_SKB: 2,
+  ARMED_TASK: 3,
+} as const;
+export type GuessArmed = (typeof GuessArmed)[keyof typeof GuessArmed];
+
+export const GuessAsk = {
+  ASK_SOCK: 1,
+  ASK_PEEK: 2,
+} as const;
+export type GuessAsk = (typeof GuessAsk)[keyof typeof GuessAsk];
+
+export const guessCommandSize = 32;
+export interface GuessCommand {
+  address: bigint;
+  pid_tgid: bigint;
+  armed: bigint;
+  floor: bigint;
+}
+export function readGuessCommand(view: DataView, p: number): GuessCommand {
+  return {
+    address: view.getBigUint64(p, true),
+    pid_tgid: view.getBigUint64(p + 8, true),
+    armed: view.getBigUint64(p + 16, true),
+    floor: view.getBigUint64(p + 24, true),
+  };
+}
+export function writeGuessCommand(view: DataView, p: number, value: GuessCommand): void {
+  view.setBigUint64(p, value.address, true);
+  view.setBigUint64(p + 8, value.pid_tgid, true);
+  view.setBigUint64(p + 16, value.armed, true);
+  view.setBigUint64(p + 24, value.floor, true);
+}
+
+export const guessAnswerSize = 48;
+export interface GuessAnswer {
+  sequence: bigint;
+  pid_tgid: bigint;
+  sk: bigint;
+  valid: bigint[];
+  task: bigint;
+}
+export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
+  return {
+    sequence: view.getBigUint64(p, true),
+    pid_tgid: view.getBigUint64(p + 8, true),
+    sk: view.getBigUint64(p + 16, true),
+    valid: Array.from({ length: 2 }, (_, i) => view.getBigUint64(p + 24 + i * 8, true)),
+    task: view.getBigUint64(p + 40, true),
+  };
+}
+export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer): void {
+  view.setBigUint64(p, value.sequence, true);
+  view.setBigUint64(p + 8, value.pid_tgid, true);
+  view.setBigUint64(p + 16, value.sk, true);
+  value.valid.forEach((item, i) => view.setBigUint64(p + 24 + i * 8, item, true));
+  view.setBigUint64(p + 40, value.task, true);
+}
+
+export const chunkSize = 256;
+export interface Chunk {
+  bytes: Uint8Array;
+}
+export function readChunk(view: DataView, p: number): Chunk {
+  return {
+    bytes: bytesAt(view, p, 256).slice(),
+  };
+}
+export function writeChunk(view: DataView, p: number, value: Chunk): void {
+  bytesAt(view, p, 256).set(value.bytes);
+}
 
 export const programArgsSize = 264;
 export interface ProgramArgs {
@@ -1094,66 +1189,6 @@ export function writeFlowKey(view: DataView, p: number, value: FlowKey): void {
   view.setUint32(p + 52, value.zero, true);
 }
 
-export const guessCommandSize = 32;
-export interface GuessCommand {
-  address: bigint;
-  pid_tgid: bigint;
-  armed: bigint;
-  floor: bigint;
-}
-export function readGuessCommand(view: DataView, p: number): GuessCommand {
-  return {
-    address: view.getBigUint64(p, true),
-    pid_tgid: view.getBigUint64(p + 8, true),
-    armed: view.getBigUint64(p + 16, true),
-    floor: view.getBigUint64(p + 24, true),
-  };
-}
-export function writeGuessCommand(view: DataView, p: number, value: GuessCommand): void {
-  view.setBigUint64(p, value.address, true);
-  view.setBigUint64(p + 8, value.pid_tgid, true);
-  view.setBigUint64(p + 16, value.armed, true);
-  view.setBigUint64(p + 24, value.floor, true);
-}
-
-export const guessAnswerSize = 48;
-export interface GuessAnswer {
-  sequence: bigint;
-  pid_tgid: bigint;
-  sk: bigint;
-  valid: bigint[];
-  task: bigint;
-}
-export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
-  return {
-    sequence: view.getBigUint64(p, true),
-    pid_tgid: view.getBigUint64(p + 8, true),
-    sk: view.getBigUint64(p + 16, true),
-    valid: Array.from({ length: 2 }, (_, i) => view.getBigUint64(p + 24 + i * 8, true)),
-    task: view.getBigUint64(p + 40, true),
-  };
-}
-export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer): void {
-  view.setBigUint64(p, value.sequence, true);
-  view.setBigUint64(p + 8, value.pid_tgid, true);
-  view.setBigUint64(p + 16, value.sk, true);
-  value.valid.forEach((item, i) => view.setBigUint64(p + 24 + i * 8, item, true));
-  view.setBigUint64(p + 40, value.task, true);
-}
-
-export const chunkSize = 256;
-export interface Chunk {
-  bytes: Uint8Array;
-}
-export function readChunk(view: DataView, p: number): Chunk {
-  return {
-    bytes: bytesAt(view, p, 256).slice(),
-  };
-}
-export function writeChunk(view: DataView, p: number, value: Chunk): void {
-  bytesAt(view, p, 256).set(value.bytes);
-}
-
 export const tracePrograms = [
   "on_connect",
   "on_connect_return",
@@ -1228,6 +1263,26 @@ export const traceMaps = [
   "udp_flows",
 ] as const;
 export type TraceMap = (typeof traceMaps)[number];
+/** max_entries of each, as long as nobody sets another. */
+export const traceEntries = {
+  spill: 4096,
+  losses: 14,
+  filter: 1,
+  filter_pids: 1,
+  filter_ports: 1,
+  followed: 1,
+  command_tgid: 1,
+  batches: 1,
+  programs: 1,
+  conns: 65536,
+  attempts: 4096,
+  lister: 1,
+  samples: 1,
+  accepted_answer: 1,
+  pending: 16384,
+  udp_socks: 65536,
+  udp_flows: 65536,
+} as const;
 
 export const guessPrograms = [
   "on_tcp_getsockopt",
@@ -1247,3 +1302,9 @@ export const guessMaps = [
   "window",
 ] as const;
 export type GuessMap = (typeof guessMaps)[number];
+/** max_entries of each, as long as nobody sets another. */
+export const guessEntries = {
+  command: 1,
+  answer: 1,
+  window: 65,
+} as const;

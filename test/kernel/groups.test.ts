@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { traceObject510 } from "../../src/embedded.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import { loadObject } from "../../src/kernel/object.ts";
-import { Offset, tracePrograms } from "../../src/record/layout.gen.ts";
+import { Constant, Offset, tracePrograms } from "../../src/record/layout.gen.ts";
 import { acceptPoints, kprobes, tracepoints } from "../../src/trace/opening/programs.ts";
 import {
   expectFlowOpen,
@@ -188,7 +188,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test("the programs load as well where the kernel has no helper for the group", () => {
     const host = openHost(mode);
     const load = mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints(true);
-    const constants = new Map(Object.values(Offset).map((id) => [id as number, 0n]));
+    const constants = new Map(
+      [...Object.values(Offset), ...Object.values(Constant)].map((id) => [id as number, 0n]),
+    );
     const spec = { name: "trace", file: traceObject510, programs: tracePrograms, constants };
     for (const helpers of [host.helpers, new Set<number>()]) {
       using object = loadObject(host.shim, {

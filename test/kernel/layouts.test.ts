@@ -4,7 +4,7 @@ import { withLoopback } from "../../src/guess/netns.ts";
 import { guessOn } from "../../src/guess/run.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import type { PerfRings } from "../../src/kernel/shim.ts";
-import { Offset } from "../../src/record/layout.gen.ts";
+import { Constant } from "../../src/record/layout.gen.ts";
 import { attachTrace } from "../../src/trace/opening/attach.ts";
 import { drainer } from "../../src/trace/stream/drain.ts";
 import { traceConstants } from "../../src/trace/opening/offsets.ts";
@@ -17,9 +17,9 @@ test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
   const host = openHost(mode);
   const constants = traceConstants(guessOn(host));
   // Else one of the two ways is not tried.
-  expect(constants.get(Offset.OFFSET_USUAL_SOCK)).toBe(1n);
+  expect(constants.get(Constant.CONSTANT_USUAL_SOCK)).toBe(1n);
   for (const usual of [1n, 0n]) {
-    const made = { constants: new Map(constants).set(Offset.OFFSET_USUAL_SOCK, usual) };
+    const made = { constants: new Map(constants).set(Constant.CONSTANT_USUAL_SOCK, usual) };
     let rings: PerfRings | null = null;
     const none = { kprobes: [], tracepoints: [] };
     const { object } = attachTrace(host, mode, made, acceptPoints[0]!, none, (loaded) => {

@@ -282,7 +282,7 @@ describe("objects", () => {
 
   test("patched: only placeholders change, and one without a value is refused", () => {
     const values = new Map(
-      Array.from({ length: layout.Offset.OFFSET_MAX }, (_, n) => [n, 0x1234_5678_9abc_def0n]),
+      Array.from({ length: layout.Constant.CONSTANT_MAX }, (_, n) => [n, 0x1234_5678_9abc_def0n]),
     );
     const trace = object("trace");
     const patch = (bytes: Uint8Array) => {

@@ -9,7 +9,7 @@ import {
   withFilter,
   type KernelFilter,
 } from "../../src/trace/opening/kernel_filter.ts";
-import { ConnMetadata, Filter, Offset, type Event } from "../../src/record/layout.gen.ts";
+import { Constant, ConnMetadata, Filter, type Event } from "../../src/record/layout.gen.ts";
 
 const filter = (some: Partial<KernelFilter>): KernelFilter => ({ ...NO_FILTER, ...some });
 
@@ -26,7 +26,7 @@ describe("without a filter", () => {
     expect(made.constants).toEqual(
       new Map([
         [1, 2n],
-        [Offset.OFFSET_FILTERS, 0n],
+        [Constant.CONSTANT_FILTERS, 0n],
       ]),
     );
     expect(made.entries).toEqual({ conns: 7, filter_pids: 1, filter_ports: 1, followed: 1 });
@@ -61,7 +61,7 @@ describe("what is written into the maps", () => {
   test("there is room for processes only if they are followed", () => {
     const asked = withFilter({ constants: new Map() }, filter({ descendants: true }));
     expect(asked.entries?.["followed"]).toBe(32_768);
-    expect(asked.constants.get(Offset.OFFSET_FILTERS)).toBe(BigInt(Filter.FILTER_FOLLOWED));
+    expect(asked.constants.get(Constant.CONSTANT_FILTERS)).toBe(BigInt(Filter.FILTER_FOLLOWED));
   });
 
   test("the maps have room for all of it", () => {

@@ -1,7 +1,7 @@
 /** From a guess to the constants of the programs. */
 import { expect, test } from "bun:test";
 import type { FieldReport, GuessReport } from "../../src/guess/report.ts";
-import { Offset } from "../../src/record/layout.gen.ts";
+import { Constant } from "../../src/record/layout.gen.ts";
 import { traceConstants } from "../../src/trace/opening/offsets.ts";
 
 const usual: Record<string, number> = {
@@ -21,7 +21,7 @@ function inOneRead(offsets: Record<string, number | null>): boolean {
     ([field, offset]) => ({ field, offset }) as FieldReport,
   );
   const report = { kernel: { release: "6.12.0" }, fields } as GuessReport;
-  return traceConstants(report).get(Offset.OFFSET_USUAL_SOCK) === 1n;
+  return traceConstants(report).get(Constant.CONSTANT_USUAL_SOCK) === 1n;
 }
 
 test("a sock is taken in one read where it begins as usual", () => {

@@ -2,7 +2,7 @@
 import type { AttachMode } from "../../kernel/host.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
-import { Loss, type TraceProgram } from "../../record/layout.gen.ts";
+import { Counter, Loss, type TraceProgram } from "../../record/layout.gen.ts";
 import {
   countLosses,
   DATAGRAMS_MISSED,
@@ -46,7 +46,7 @@ export function lossSource(
     const told = counted(Loss.LOSS_EVENT_RING_FULL);
     // A batch that was refused is a record to the ring, and is sent again.
     if (object.loaded(batchByTool)) return told;
-    return ringLoss(lostByRings(), told, counted(Loss.LOSS_EVENT_SPILLED));
+    return ringLoss(lostByRings(), told, counted(Counter.COUNTER_EVENT_SPILLED));
   };
   return {
     counted,
@@ -54,9 +54,9 @@ export function lossSource(
       const now = performance.now();
       const missed = (of: keyof typeof settled, programs: readonly TraceProgram[], twins: number) =>
         settled[of](notRescued(missedByAny(misses(programs)), counted(twins)), now, over);
-      const changes = missed("changes", missedIsLost[mode], Loss.LOSS_STATE_RESCUED);
-      const lengths = missed("lengths", udpPrograms, Loss.LOSS_LENGTH_RESCUED);
-      const births = missed("births", birthPrograms, Loss.LOSS_BIRTH_RESCUED);
+      const changes = missed("changes", missedIsLost[mode], Counter.COUNTER_STATE_RESCUED);
+      const lengths = missed("lengths", udpPrograms, Counter.COUNTER_LENGTH_RESCUED);
+      const births = missed("births", birthPrograms, Counter.COUNTER_BIRTH_RESCUED);
       return countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),
         [

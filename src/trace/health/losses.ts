@@ -1,16 +1,8 @@
 /** What can be lost, how it is called, and how it is counted. Pure. */
 import { Loss } from "../../record/layout.gen.ts";
 
-/** Counted with the losses, and none. */
-type NoLoss =
-  | "LOSS_EVENT_SPILLED"
-  | "LOSS_PROGRAM_MAP_FULL"
-  | "LOSS_STATE_RESCUED"
-  | "LOSS_LENGTH_RESCUED"
-  | "LOSS_BIRTH_RESCUED";
-
-/** By enum loss, but for what is none. To add one: a line in bpf/record.h and its text here. */
-export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX" | NoLoss>, string> = {
+/** By enum loss. To add one: a line in bpf/record.h and its text here. */
+export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX">, string> = {
   LOSS_EVENT_RING_FULL: "event ring full",
   LOSS_CONNECTION_MAP_FULL: "connection map full",
   LOSS_MAP_BUSY: "close not told, its map was busy",

@@ -4,7 +4,7 @@ import type { Shim } from "../../kernel/shim.ts";
 import {
   ConnMetadata,
   Filter,
-  Offset,
+  Constant,
   type Event,
   type TraceMap,
 } from "../../record/layout.gen.ts";
@@ -58,7 +58,7 @@ export function withFilter(
     followed: filter.descendants === true ? PROCESSES_MAX : 1,
   };
   return {
-    constants: new Map(made.constants).set(Offset.OFFSET_FILTERS, BigInt(kindsOf(filter))),
+    constants: new Map(made.constants).set(Constant.CONSTANT_FILTERS, BigInt(kindsOf(filter))),
     entries: { ...made.entries, ...room },
   };
 }

@@ -5,7 +5,7 @@ import { possibleCpus } from "../../kernel/cpus.ts";
 import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
-import { Offset, tracePrograms } from "../../record/layout.gen.ts";
+import { Constant, tracePrograms } from "../../record/layout.gen.ts";
 import { preemptsPrograms } from "./offsets.ts";
 import { batchByTool } from "./programs.ts";
 
@@ -97,7 +97,7 @@ export function groupsTaken<T>(
 // --- internal ---
 
 const withBatches = (made: Made) => ({
-  constants: new Map(made.constants).set(Offset.OFFSET_BATCHED, 1n),
+  constants: new Map(made.constants).set(Constant.CONSTANT_BATCHED, 1n),
   entries: { ...made.entries, batches: possibleCpus() },
   mappable: ["batches"],
 });

@@ -2,7 +2,7 @@
 import { isAtLeast } from "../../explain.ts";
 import { GuessError } from "../../errors.ts";
 import type { AttachMode } from "../../kernel/host.ts";
-import { Offset } from "../../record/layout.gen.ts";
+import { Constant, Offset } from "../../record/layout.gen.ts";
 import type { FieldReport, GuessReport } from "../../guess/report.ts";
 
 /** Which totals are known. A false one is shown as unknown, never as what stands at a wrong offset. */
@@ -91,20 +91,23 @@ export function missingForUdp(report: GuessReport, mode: AttachMode): string | n
   return network === transport! + 2 ? null : "skb_network_header";
 }
 
-/** Every constant of enum offset; a field that is not known stands as 0 and is not shown. */
+/** A value for every member of enum offset and enum constant; a field that is not known stands as 0 and is not shown. */
 export function traceConstants(report: GuessReport): Map<number, bigint> {
   const byName = index(report);
-  const constants = new Map<number, bigint>();
+  const constants = new Map<number, bigint>(Object.values(Constant).map((id) => [id, 0n]));
   for (const [name, id] of Object.entries(Offset)) {
     const field = byName.get(name.replace(/^OFFSET_/, "").toLowerCase());
     constants.set(id, BigInt(field?.offset ?? 0));
   }
-  constants.set(Offset.OFFSET_HAS_IPV6, byName.get("skc_v6_daddr")?.offset == null ? 0n : 1n);
+  constants.set(Constant.CONSTANT_HAS_IPV6, byName.get("skc_v6_daddr")?.offset == null ? 0n : 1n);
   const [protocol, type] = ["sk_protocol", "sk_type"].map((name) => byName.get(name)?.offset ?? 0);
-  constants.set(Offset.OFFSET_PROTOCOL_MASK, Math.abs(type! - protocol!) === 1 ? 0xffn : 0xffffn);
+  constants.set(
+    Constant.CONSTANT_PROTOCOL_MASK,
+    Math.abs(type! - protocol!) === 1 ? 0xffn : 0xffffn,
+  );
   // Where they are not known no bit of that byte is left: nobody seems to have chosen a port.
   const locks = byName.get("sk_userlocks_shift")?.offset ?? 8;
-  constants.set(Offset.OFFSET_SK_USERLOCKS_SHIFT, BigInt(locks));
+  constants.set(Constant.CONSTANT_SK_USERLOCKS_SHIFT, BigInt(locks));
   const [transport, head] = ["skb_transport_header", "skb_head"].map(
     (name) => byName.get(name)?.offset ?? 0,
   );
@@ -112,8 +115,8 @@ export function traceConstants(report: GuessReport): Map<number, bigint> {
   const usual = Object.entries(USUAL_SOCK).every(
     ([name, offset]) => (byName.get(name)?.offset ?? offset) === offset,
   );
-  constants.set(Offset.OFFSET_USUAL_SOCK, usual ? 1n : 0n);
-  constants.set(Offset.OFFSET_PREEMPTED, preemptsPrograms(report.kernel.release) ? 1n : 0n);
+  constants.set(Constant.CONSTANT_USUAL_SOCK, usual ? 1n : 0n);
+  constants.set(Constant.CONSTANT_PREEMPTED, preemptsPrograms(report.kernel.release) ? 1n : 0n);
   constants.set(Offset.OFFSET_GSO_SEGS, hasUdpSegment(report.kernel.release) ? GSO_SEGS : 0n);
   return constants;
 }

@@ -3,7 +3,7 @@ import { monotonicNs } from "../../kernel/clock.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { commandLineOf, commOf, lifeOf } from "../../kernel/process.ts";
 import type { Shim } from "../../kernel/shim.ts";
-import { Loss, programArgsSize, readProgramArgs } from "../../record/layout.gen.ts";
+import { Counter, programArgsSize, readProgramArgs } from "../../record/layout.gen.ts";
 import type { CommandSource, Noted } from "./command_lines.ts";
 
 /** Programs that the kernel side remembers; each takes some 330 bytes of its memory. */
@@ -25,7 +25,7 @@ export function commandSource(
   let taken = new Map<bigint, Noted>();
 
   const isFull = (): boolean => {
-    shim.mapLookup(lossesFd, Uint32Array.of(Loss.LOSS_PROGRAM_MAP_FULL), count);
+    shim.mapLookup(lossesFd, Uint32Array.of(Counter.COUNTER_PROGRAM_MAP_FULL), count);
     const news = count[0] !== refused;
     refused = count[0]!;
     return news;

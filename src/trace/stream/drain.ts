@@ -2,12 +2,13 @@
 import type { KernelObject } from "../../kernel/object.ts";
 import type { PerfRings, Shim } from "../../kernel/shim.ts";
 import {
+  Counter,
   eventSize,
   EventView,
-  Loss,
   readEvent,
   readSpillKey,
   spillKeySize,
+  traceEntries,
   type Event,
 } from "../../record/layout.gen.ts";
 import { EventQueue } from "./queue.ts";
@@ -62,8 +63,6 @@ export function drainer(shim: Shim, object: KernelObject, rings: PerfRings): Dra
 const LEAST_ROOM = 64 << 10;
 /** How often to look for CPUs that came online: it reads a file of sysfs. */
 const REFRESH_EVERY_MS = 1000;
-/** As in bpf/lib/maps.h. */
-const SPILL_ENTRIES = 4096;
 
 /**
  * Adds the events that are in the spill, takes them out of it, and returns the CPUs they come from. To find an empty map
@@ -71,7 +70,7 @@ const SPILL_ENTRIES = 4096;
  */
 function spillReader(shim: Shim, object: KernelObject): (queue: EventQueue) => Set<number> {
   const [fd, lossesFd] = [object.mapFd("spill"), object.mapFd("losses")];
-  const cause = Uint32Array.of(Loss.LOSS_EVENT_SPILLED);
+  const cause = Uint32Array.of(Counter.COUNTER_EVENT_SPILLED);
   const spilled = new BigUint64Array(1);
   let taken = 0n;
   const key = new Uint8Array(spillKeySize);
@@ -82,7 +81,7 @@ function spillReader(shim: Shim, object: KernelObject): (queue: EventQueue) => S
     const now = spilled[0]!;
     if (now === taken) return cpus;
     // No more than it holds: others may fill it as fast as it is read.
-    let left = SPILL_ENTRIES;
+    let left: number = traceEntries.spill;
     for (; left > 0 && shim.mapNextKey(fd, null, key); left--) {
       const value = new Uint8Array(eventSize);
       if (shim.mapLookup(fd, key, value)) queue.push(new EventView(new DataView(value.buffer), 0));

@@ -29,7 +29,10 @@ test("nothing in it is known to stop the tracer", () => {
 });
 
 test("it leaves the tracer each capability that a running trace keeps", () => {
-  const source = readFileSync(join(import.meta.dir, "../../src/trace/privileges.ts"), "utf8");
+  const source = readFileSync(
+    join(import.meta.dir, "../../src/trace/opening/privileges.ts"),
+    "utf8",
+  );
   const kept = [...new Set(source.match(/\bCAP_[A-Z_]+\b/g))];
   expect(kept).toContain("CAP_SYS_NICE");
   expect(value("CapabilityBoundingSet")!.split(" ")).toEqual(expect.arrayContaining(kept));

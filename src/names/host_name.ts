@@ -1,4 +1,4 @@
-/** Which texts are host names. The owner of an address chooses its name, so a name must not be able to pass for an address. */
+/** Tells host names from other texts. The owner of an address chooses its name, so a name must not be able to pass for an address. */
 
 /** RFC 1035: 255 octets on the wire, which are 253 characters without the dot at the end. */
 const NAME_MAX = 253;

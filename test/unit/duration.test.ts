@@ -10,6 +10,7 @@ import {
   microseconds,
   secondsText,
 } from "../../src/output/numbers.ts";
+import { runs } from "./drive/random.ts";
 
 describe("--duration", () => {
   test.each([
@@ -178,6 +179,6 @@ test("whole microseconds of any nanoseconds that a double holds are those of a b
     expect(microseconds(ns)).toBe(right(ns));
   fc.assert(
     fc.property(fc.maxSafeNat(), (ns) => expect(microseconds(ns)).toBe(right(ns))),
-    { numRuns: 1000 },
+    runs(1000),
   );
 });

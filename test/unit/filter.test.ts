@@ -5,6 +5,7 @@ import type { ConnEvent } from "../../src/conn/event.ts";
 import { parseCidr, within, type Cidr } from "../../src/filter/cidr.ts";
 import { matcher, noFilter, sieve, type Filter } from "../../src/filter/filter.ts";
 import { addressText, parseAddress } from "../../src/record/address.ts";
+import { runs } from "./drive/random.ts";
 
 const close: ConnEvent = {
   kind: "close",
@@ -205,7 +206,7 @@ describe("a network", () => {
           const expected = bitsOf(base, bits) === bitsOf(other, bits);
           expect(within(networks(`${network.address}/${bits}`), address.address)).toBe(expected);
         }),
-        { numRuns: 2000 },
+        runs(2000),
       );
     },
   );
@@ -292,7 +293,7 @@ test("flags are met all together, the values of one flag each by itself", () => 
         }
       },
     ),
-    { numRuns: 2000 },
+    runs(2000),
   );
   expect(outcomes.size).toBe(2);
 });
@@ -320,7 +321,7 @@ test("unsure is what no flag refuses and some flag cannot tell", () => {
         if (expected === "unsure") seen++;
       },
     ),
-    { numRuns: 2000 },
+    runs(2000),
   );
   expect(seen).toBeGreaterThan(20);
 });

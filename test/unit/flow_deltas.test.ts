@@ -6,6 +6,7 @@ import { ConnectionState, type ConnectionDelta } from "../../src/state/state.ts"
 import { toConnEvent } from "../../src/trace/event.ts";
 import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
+import { runs } from "./drive/random.ts";
 
 const known = {
   tcp: {
@@ -78,6 +79,6 @@ test("any interleaving of datagrams, closes, waits, polls and samples tells each
       }
       expect(state.counts()).toMatchObject({ underflows: 0n, repeatedCloses: 0n, open: 0 });
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { ConnFact, EventKind, type Event } from "../../src/record/layout.gen.ts";
 import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
+import { runs } from "./drive/random.ts";
 
 const lines = (shown: ShownFlow[]) =>
   shown.map(({ kind, event: { conn } }) => ({
@@ -257,7 +258,7 @@ test("any interleaving of datagrams, closes, waits, polls and samples is shown w
       expect(kernel.others.size).toBe(0);
       expectAlternation(shown);
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 
@@ -284,7 +285,7 @@ test("whatever is lost, every flow that was opened is closed, and the maps are e
       const closes = shown.filter(({ kind }) => kind === "close");
       expect(closes.length).toBeGreaterThanOrEqual(begun.length);
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 

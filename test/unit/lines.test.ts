@@ -6,6 +6,7 @@ import type { ConnEvent } from "../../src/conn/event.ts";
 import { jsonLine } from "../../src/output/json.ts";
 import { appendJson } from "../../src/output/json_fast.ts";
 import { Lines, segment } from "../../src/output/lines.ts";
+import { runs } from "./drive/random.ts";
 
 const textOf = (lines: Lines): string => Buffer.from(lines.take(true).bytes).toString();
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
@@ -116,7 +117,7 @@ describe("the fast JSON line is that of json.ts", () => {
         appendJson(lines, one, clocks);
         expect(textOf(lines)).toBe(`${jsonLine(one, wallTime(one.atNs, clocks))}\n`);
       }),
-      { numRuns: 3000 },
+      runs(3000),
     );
   });
 

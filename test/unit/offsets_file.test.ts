@@ -17,6 +17,7 @@ import { writePrivate } from "../../src/file.ts";
 import { loadOffsets, matchesKernel, saveOffsets } from "../../src/guess/file.ts";
 import { decodeReport, encodeReport } from "../../src/guess/file_format.ts";
 import type { FieldReport, GuessReport } from "../../src/guess/report.ts";
+import { STRIDE } from "./drive/random.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "offsets-file-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -243,7 +244,7 @@ describe("a damaged file", () => {
 
   test("with any one bit flipped is refused, or says the same as before", () => {
     let refused = 0;
-    for (let bit = 0; bit < bytes.length * 8; bit++) {
+    for (let bit = 0; bit < bytes.length * 8; bit += STRIDE) {
       const damaged = Uint8Array.from(bytes);
       damaged[bit >> 3]! ^= 1 << (bit & 7);
       const found = read(damaged);
@@ -251,7 +252,7 @@ describe("a damaged file", () => {
       // White space between members, for instance.
       else expect(found).toEqual(report);
     }
-    expect(refused).toBeGreaterThan(bytes.length * 4);
+    expect(refused).toBeGreaterThan((bytes.length * 4) / STRIDE);
   });
 
   test("cut off anywhere is refused", () => {

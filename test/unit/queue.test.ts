@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { eventSize, EventView, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
 import { EventQueue } from "../../src/trace/stream/queue.ts";
 import { queueOf } from "./drained.ts";
+import { runs } from "./drive/random.ts";
 
 /** An event of all zeros but for its sock, which numbers it, and its time. */
 function eventAt(n: number, time: number) {
@@ -60,7 +61,7 @@ test("any events come in the order of time, however many a record has, those of 
         expect(queue.empty).toBe(true);
       },
     ),
-    { numRuns: 50 },
+    runs(50),
   );
 });
 

@@ -13,6 +13,7 @@ import {
 } from "../../src/record/constants.ts";
 import { RecordError } from "../../src/record/error.ts";
 import * as records from "../../src/record/records.ts";
+import { runs } from "./drive/random.ts";
 
 const { recordSizes, toBatch, toBytes, toConn, toConnStats, toConnTuple, toTCPStats } = records;
 const names = Object.keys(recordSizes) as records.RecordName[];
@@ -72,7 +73,7 @@ describe.each(names)("the decoder of %s", (name) => {
         // Only padding may differ.
         expect(toBytes(name, decode(written) as typeof value)).toEqual(written);
       }),
-      { numRuns: 30 },
+      runs(30),
     );
   });
 

@@ -8,6 +8,7 @@ import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { formats } from "../../src/output/index.ts";
 import { eventKinds, lostMembers, members, protocols } from "../../src/output/members.ts";
 import { eventSchema } from "../../src/output/schema.ts";
+import { anyText, runs } from "./drive/random.ts";
 
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
 const published = ajv.compile(eventSchema());
@@ -37,10 +38,10 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
     protocol: fc.constantFrom(...protocols),
     atNs: fc.bigInt({ min: 0n, max: 2n ** 63n }),
     pid: u32,
-    comm: orNull(fc.string({ unit: "binary", maxLength: 15 })),
+    comm: orNull(anyText({ maxLength: 15 })),
     uid: u32,
-    cgroup: orNull(fc.string({ unit: "binary", maxLength: 15 })),
-    container: orNull(fc.string({ unit: "binary", maxLength: 15 })),
+    cgroup: orNull(anyText({ maxLength: 15 })),
+    container: orNull(anyText({ maxLength: 15 })),
     family: fc.constantFrom(4, 6),
     direction: fc.constantFrom("outgoing", "incoming", "unknown"),
     netns: u32,
@@ -50,9 +51,9 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
   .chain((event) =>
     fc.record({
       event: fc.constant(event),
-      user: fc.option(orNull(fc.string({ unit: "binary" })), { nil: undefined }),
-      name: fc.option(orNull(fc.string({ unit: "binary" })), { nil: undefined }),
-      args: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
+      user: fc.option(orNull(anyText()), { nil: undefined }),
+      name: fc.option(orNull(anyText()), { nil: undefined }),
+      args: fc.option(anyText(), { nil: undefined }),
       failure: orNull(fc.constantFrom(111, 110, 113, 4095)),
       totals,
       more: fc.boolean(),
@@ -81,7 +82,7 @@ describe("the schema", () => {
             errors: [],
           });
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 

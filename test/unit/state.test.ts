@@ -5,6 +5,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { aggregate } from "../../src/state/aggregate.ts";
 import type { Counters } from "../../src/state/counters.ts";
 import { ConnectionState, type ConnectionDelta, type Deltas } from "../../src/state/state.ts";
+import { runs } from "./drive/random.ts";
 
 const nothing: Totals = {
   bytesSent: 0n,
@@ -524,6 +525,6 @@ test("any interleaving of samples, ends and polls gives every client the same to
         expect(ends[client]).toEqual(truth.map(({ closed }) => (closed ? 1 : 0)));
       }
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });

@@ -1,7 +1,7 @@
-/** What tests with random inputs share. */
+/** Random inputs of the tests: how many, and text of any characters. */
 import fc from "fast-check";
 
-/** A tenth in `bun run check`; 1 in `npm test`. A longer search: RUNS=50 bun test ./test/unit/fuzz.test.ts --timeout 600000 */
+/** The share of the usual number: a tenth in `bun run check`, 1 in `npm test`. A longer search: RUNS=50 bun test ./test/unit/fuzz.test.ts --timeout 600000 */
 const SHARE = Number(process.env["RUNS"] || 1);
 if (!(SHARE > 0)) throw new Error("RUNS: how often to try random inputs, 1 being as usual");
 

@@ -1,11 +1,19 @@
 /** Documents that are generated are current, and links in all documents lead somewhere. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { documents } from "../../src/build/documents.ts";
 import { failureWords } from "../../src/output/failure_words.ts";
 import { formatOf } from "../../src/output/index.ts";
 import { columnLegend } from "../../src/output/legend.ts";
+import {
+  ACCEPT_MISSED,
+  ACCEPT_UNKNOWN,
+  DATAGRAMS_MISSED,
+  lossTexts,
+  PROCESS_MISSED,
+  STATE_MISSED,
+} from "../../src/trace/health/losses.ts";
 
 const top = join(import.meta.dir, "../..");
 const textOf = (path: string) => readFileSync(join(top, path), "utf8");
@@ -47,6 +55,24 @@ test.each(pages.filter((page) => !moving.includes(page)))(
     expect(named.filter((path) => !existsSync(join(top, path)))).toEqual([]);
   },
 );
+
+describe("an entry of KNOWN_ISSUES.md", () => {
+  const text = textOf("KNOWN_ISSUES.md");
+  const entries = text.split(/\n\n+/).filter((paragraph) => paragraph.startsWith("**"));
+
+  test("has three lines: what you see, why, what to do", () => {
+    expect(entries.length).toBeGreaterThan(50);
+    for (const entry of entries) expect(entry.trim()).toMatch(/^\*\*.+\*\*\\\nWhy: .+\\\nDo: .+$/);
+  });
+
+  test.each([
+    ...Object.values(lossTexts),
+    ...[ACCEPT_UNKNOWN, ACCEPT_MISSED, STATE_MISSED, DATAGRAMS_MISSED, PROCESS_MISSED],
+    "output read too slowly",
+  ])("tells of the loss: %s", (cause) => {
+    expect(entries.filter((entry) => entry.split("\n")[0]!.includes(cause))).not.toEqual([]);
+  });
+});
 
 test("each column of each table is explained, and nothing else", () => {
   const base = { wide: false, time: false, uid: false, args: false, sinceNs: null, color: false };

@@ -27,7 +27,7 @@ import {
 } from "./src/build/release.ts";
 import { build, BuildError } from "./src/build/step.ts";
 
-/** What is handed out beside the executables. */
+/** Files of the release beside the executables. */
 const PLAIN = [
   [noticeFile("x64"), "NOTICE"],
   ["packaging/tracer-bpf.service", "tracer-bpf.service"],

@@ -1,4 +1,4 @@
-/** What differs between the machines we build for. To add one, add a row, its targets and its registers in bpf/lib/kernel.h. */
+/** The machines we build for. To add one, add a row, its targets, and its registers in bpf/lib/kernel.h. */
 export const ARCHES = {
   x64: {
     debian: "amd64",
@@ -17,7 +17,7 @@ export type Arch = keyof typeof ARCHES;
 
 export const HOST: Arch = process.arch === "arm64" ? "arm64" : "x64";
 
-/** Each executable: a machine and the libc that its Bun wants. What we compile ourselves serves both libcs. */
+/** Each executable: a machine and the libc that its Bun wants. Code that we compile ourselves serves both libcs. */
 export const TARGETS = {
   x64: { arch: "x64", libc: "glibc", bun: "linux-x64" },
   arm64: { arch: "arm64", libc: "glibc", bun: "linux-aarch64" },

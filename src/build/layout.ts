@@ -54,7 +54,7 @@ function bytesAt(view: DataView, p: number, length: number): Uint8Array {
 
 type Typed = [Btf, number];
 
-/** What the headers define, and every struct that is a key or a value of a map. */
+/** The types of the headers, and every struct that is a key or a value of a map. */
 function crossingTypes(probe: Btf, objects: Btf[]): Typed[] {
   const types: Typed[] = [];
   for (const id of typeIds(probe))

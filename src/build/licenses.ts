@@ -75,7 +75,7 @@ function programs(arch: Arch): Part {
   };
 }
 
-/** What the shim links. */
+/** The libraries that the shim links. */
 function libraries(arch: Arch, libelf: string | null): Part[] {
   const root = sysrootOf(arch).replace(/\/$/, "");
   const versionOf = (library: string): string => {
@@ -111,7 +111,7 @@ function libraries(arch: Arch, libelf: string | null): Part[] {
   ];
 }
 
-/** What the command depends on, with what that depends on. */
+/** The packages that the command depends on, directly or not. */
 function packages(): Part[] {
   const found = new Map<string, Part>();
   const add = (packageName: string): void => {

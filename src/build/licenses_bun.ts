@@ -1,4 +1,4 @@
-/** What Bun links statically, as far as process.versions names its revision; Bun's own LICENSE.md has the rest. */
+/** Libraries that Bun links statically, if process.versions names their revision; Bun's LICENSE.md has the rest. */
 export const INSIDE_BUN: readonly {
   /** In process.versions. */
   key: string;

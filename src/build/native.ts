@@ -15,11 +15,14 @@ import { generateLayout, probeSource } from "./layout.ts";
 import { BuildError, run, type Step } from "./step.ts";
 import { sysrootOf } from "./sysroot.ts";
 
-/** What each is compiled for: -mcpu=v1 is what Linux 4.4 runs; v2 came with 4.14, and v3 makes of a sum what takes 5.12. */
+/**
+ * The instruction set of each object. Linux 4.4 runs -mcpu=v1. v2 came with 4.14. v3 compiles an atomic sum to an
+ * instruction of 5.12.
+ */
 const CPUS = { trace: "v1", trace_5_10: "v2", guess: "v1" } as const;
 export type ObjectName = keyof typeof CPUS;
 export const OBJECTS = Object.keys(CPUS) as ObjectName[];
-/** Those that Linux 4.4 takes; the other has all of trace, and more. */
+/** The objects that Linux 4.4 takes. The other object has all of trace, and more. */
 export const OLDEST = ["trace", "guess"] as const;
 
 export const objectFile = (arch: Arch, name: ObjectName): string =>
@@ -81,7 +84,7 @@ export function layoutStep(arches: readonly Arch[]): Step {
   };
 }
 
-/** What layout.gen.ts should hold, from the built objects. */
+/** The text of layout.gen.ts, from the built objects. */
 export function layoutOf(arch: Arch): string {
   const source = `${partsOf(arch)}/layout_probe.c`;
   const out = `${partsOf(arch)}/layout_probe.o`;

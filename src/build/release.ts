@@ -1,4 +1,4 @@
-/** What is handed out: every executable under its full name, packed twice, with checksums and a table of sizes. */
+/** The release: every executable under its full name, packed twice, with checksums and a table of sizes. */
 import {
   copyFileSync,
   mkdirSync,

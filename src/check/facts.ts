@@ -1,4 +1,4 @@
-/** What `check` looks at, as it was found. Pure types. */
+/** The facts of a host that `check` judges. Pure types. */
 
 import type { AttachMode } from "../kernel/host.ts";
 
@@ -13,7 +13,7 @@ export interface HostFacts {
   lockdown: string | null;
   /** securityfs, which the text is in, is mounted. */
   securityfs: boolean;
-  /** What bpf(2) answered to a map of one entry: 0, or a positive errno. */
+  /** The answer of bpf(2) to a map of one entry: 0, or a positive errno. */
   bpf: number;
   /** How kprobes can be had. */
   kprobes: "pmu" | "tracefs" | null;
@@ -30,7 +30,7 @@ export interface HostFacts {
   ipv6: "on" | "off" | "none";
   cgroup: CgroupVersion;
   namespaces: Namespaces;
-  /** What looks like a container around this process: its kind. */
+  /** The kind of container that this process seems to run in. */
   container: string | null;
   /** A seccomp filter is at work. */
   seccomp: boolean;
@@ -45,7 +45,7 @@ export interface Namespaces {
   net: boolean | null;
 }
 
-/** What came of opening a trace for real, and closing it at once. */
+/** The result of opening a trace and closing it at once. */
 export type Trial =
   | { opened: true; attach: AttachMode; description: string; notes: readonly string[] }
   | { opened: false; what: string; why: string | null; hint: string | null };

@@ -11,7 +11,7 @@ export interface Finding {
   name: string;
   status: Status;
   found: string;
-  /** What to do about it; `null` where nothing is to be done. */
+  /** The remedy; `null` where nothing is to be done. */
   fix: string | null;
 }
 
@@ -25,7 +25,7 @@ export interface Verdict {
 export function judge(facts: HostFacts, trial: Trial): Verdict {
   const findings = Object.entries(rules).map(([name, rule]): Finding => {
     const { status, found, fix = null } = rule(facts);
-    // What the trial did without was no problem after all.
+    // The trial opened all the same, so the missing thing is no problem.
     return { name, status: trial.opened && status === "problem" ? "note" : status, found, fix };
   });
   const explained = findings.some(({ status }) => status === "problem");

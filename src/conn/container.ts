@@ -1,4 +1,4 @@
-/** Which container a control group belongs to, told by its path. Pure. */
+/** Reads the container's id from the path of a control group. Pure. */
 
 /** Engines name a container by 32 random bytes. */
 const ID = "[0-9a-f]{64}";

@@ -1,6 +1,6 @@
 /**
- * Who opened a connection that nobody was seen to open, judged by its ports. Pure. For TCP only where the sock's own
- * counters do not tell (bpf/tcp/open.h); for UDP it corrects what the first datagram of the trace suggests.
+ * Guesses the direction of an older connection by its ports. Pure. TCP needs it only where the sock's own counters do
+ * not tell (bpf/tcp/open.h). For UDP it corrects the direction of the first datagram that was seen.
  */
 import type { Direction } from "./event.ts";
 
@@ -10,7 +10,7 @@ export interface PortRange {
   last: number;
 }
 
-/** What net.ipv4.ip_local_port_range holds unless somebody changed it. */
+/** The default of net.ipv4.ip_local_port_range. */
 export const DEFAULT_EPHEMERAL: PortRange = { first: 32768, last: 60999 };
 
 export const isEphemeral = (port: number, { first, last }: PortRange): boolean =>
@@ -54,12 +54,12 @@ export interface UdpEnds {
 /** Below it are the ports of well-known services. */
 const WELL_KNOWN = 1024;
 
-/** What hosts other than Linux let clients choose from (RFC 6335). */
+/** The ports that clients on other systems than Linux use (RFC 6335). */
 const DYNAMIC: PortRange = { first: 49152, last: 65535 };
 
 /**
- * A flow whose first datagram may have gone unseen can seem to run the other way: a client's socket seems to be asked by
- * the server that answers it, a server's to ask the client that it answers. Whose answer it was, the ports tell.
+ * The first datagram of a flow may have gone unseen. Then the answer is taken for the question: a client's socket seems
+ * to be asked by its server, a server's socket seems to ask its client. The ports tell which of the two it is.
  */
 export function correctUdpDirection(
   direction: Direction,

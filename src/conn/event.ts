@@ -1,4 +1,4 @@
-/** What the rest of the program speaks: one thing that happened to one connection. Pure types. */
+/** An event: one thing that happened to one connection. Everything after src/trace speaks of events. Pure types. */
 
 export type Protocol = "tcp" | "udp";
 /**

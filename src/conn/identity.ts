@@ -1,4 +1,4 @@
-/** Which connection an event is of. Pure. */
+/** The identity of an event's connection. Pure. */
 import type { ConnEvent } from "./event.ts";
 
 /**

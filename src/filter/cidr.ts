@@ -4,7 +4,7 @@ import { addressText, parseAddress } from "../record/address.ts";
 
 export interface Cidr {
   family: 4 | 6;
-  /** 16 bytes in network order, IPv4 in the first 4. Those behind the prefix may be anything. */
+  /** 16 bytes in network order, IPv4 in the first 4. The bits behind the prefix may be anything. */
   bytes: Uint8Array;
   /** From 0 to 32 or 128. */
   bits: number;

@@ -1,4 +1,4 @@
-/** What somebody expects to see: conditions on the members of JSON lines, and which of them events have met. Pure. */
+/** Expectations: conditions on the members of JSON lines, and the record of those that events have met. Pure. */
 
 import type { ConnEvent } from "../conn/event.ts";
 import type { Member } from "../output/members.ts";
@@ -19,7 +19,7 @@ export interface Expectation {
   conditions: readonly Condition[];
 }
 
-/** What is not known meets nothing but `==null`. Numbers are compared exactly. */
+/** An unknown value meets nothing but `==null`. Numbers are compared exactly. */
 export function meets(condition: Condition, event: ConnEvent, wallNs: bigint): boolean {
   const { operator, value } = condition;
   const actual = valueOf(condition, event, wallNs);
@@ -33,7 +33,7 @@ export interface Unmet {
   /** The most conditions that one event has met, and how many events have met as many. */
   met: number;
   events: number;
-  /** What stood in their way, `remote.port 80`; a few different ones. Raw text: to be escaped. */
+  /** The values of the event that did not meet a condition, `remote.port 80`; a few different ones. Raw text: to be escaped. */
   instead: readonly string[];
 }
 

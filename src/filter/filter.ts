@@ -1,4 +1,4 @@
-/** Which events somebody wants to see. Pure. */
+/** A filter: decides which events are shown. Pure. */
 
 import type { ConnEvent, EventKind, Protocol } from "../conn/event.ts";
 import { isUnspecified } from "../record/address.ts";
@@ -85,7 +85,7 @@ export function sieve(filter: Filter): Sieve {
 /** `null`: it cannot be told, because what is asked for is not known of this event. */
 type Test = (event: ConnEvent) => boolean | null;
 
-/** What a filter asks, or `null` where it asks nothing. To add a filter, add a row, and one in commands/filter_flags.ts. */
+/** One test per filter, or `null` where it is not set. To add a filter, add a row, and one in commands/filter_flags.ts. */
 const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ pids }) => oneOf(pids, ({ pid }) => pid),
   ({ comms }) => oneOf(comms.map(asKept), ({ comm }) => comm),

@@ -13,7 +13,7 @@ export function boundedPattern(text: string): RegExp | string {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-  // What is escaped or in a class repeats nothing.
+  // An escaped character, or one in a class, repeats nothing.
   const bare = text.replace(/\\[^]|\[(?:\\[^]|[^\]\\])*\]/g, (token) =>
     /^\\[1-9k]/.test(token) ? "\\" : "x",
   );

@@ -144,7 +144,7 @@ export function kindOf(btf: Btf, id: number): Kind {
 export const nameOf = (btf: Btf, id: number): string =>
   id === 0 ? "void" : stringAt(btf, word(btf, id, 0));
 
-/** What a pointer, typedef, qualifier or variable refers to. */
+/** The type that a pointer, typedef, qualifier or variable refers to. */
 export const referredBy = (btf: Btf, id: number): number => word(btf, id, 2);
 
 export const arrayOf = (btf: Btf, id: number): { element: number; length: number } => ({

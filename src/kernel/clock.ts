@@ -37,7 +37,7 @@ function readOnce(): Required<ClockPair> {
   return { monoNs: before + withinNs / 2n, wallNs, withinNs };
 }
 
-/** What bpf_ktime_get_ns returns. */
+/** The clock of bpf_ktime_get_ns. */
 export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC);
 
 /** The same as the programs keep it in 32 bits: mono_ticks of bpf/record.h. */

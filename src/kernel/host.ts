@@ -22,7 +22,7 @@ export interface Host {
   modes: AttachMode[];
   /** Whether programs can be run on request (BPF_PROG_TEST_RUN of raw tracepoint programs). */
   testRun: boolean;
-  /** Those of the programs' optional helpers that this kernel has, by number in enum bpf_func_id. */
+  /** The optional helpers of the programs that this kernel has, by number in enum bpf_func_id. */
   helpers: ReadonlySet<number>;
   /** null where `modes` has no "kprobe". */
   kprobes: KprobeAttacher | null;
@@ -49,7 +49,7 @@ export function openHost(wanted: AttachMode | "auto"): Host {
   return { shim, kernel, modes, testRun, helpers: helpersOf(shim), kprobes };
 }
 
-/** What openHost would find, without refusing anything and without a change to the host. */
+/** Finds the same as openHost, but refuses nothing and changes nothing on the host. */
 export function offeredBy(shim: Shim, release: string) {
   const kprobes = kprobeWay();
   return {
@@ -62,7 +62,7 @@ export function offeredBy(shim: Shim, release: string) {
   };
 }
 
-/** What a KernelError means on this host; other errors come back as they are. */
+/** The explanation of a KernelError on this host; other errors come back as they are. */
 export function explained(
   error: unknown,
   about: Pick<LoadFailure, "step" | "subject" | "symbol"> = {},
@@ -103,7 +103,7 @@ function hasTestRun(release: string): boolean {
   return Number(major) > 5 || (Number(major) === 5 && Number(minor) >= 10);
 }
 
-/** Those the programs have placeholders for, with the version they came with. To add one, add a row. */
+/** The helpers that the programs have placeholders for, each with its release. To add one, add a row. */
 const OPTIONAL_HELPERS = {
   /** 4.8 */
   get_current_task: 35,
@@ -116,7 +116,7 @@ function helpersOf(shim: Shim): ReadonlySet<number> {
   const helpers = new Set<number>();
   for (const helper of Object.values(OPTIONAL_HELPERS))
     if (shim.hasHelper(helper)) helpers.add(helper);
-  // What a refusal looks like has changed since, so that it may not be recognised.
+  // The text of a refusal has changed since, so the refusal may not be recognised.
   if (textOf("/proc/self/cgroup") === null) helpers.delete(OPTIONAL_HELPERS.get_current_cgroup_id);
   return helpers;
 }

@@ -1,4 +1,4 @@
-/** What people call users, network namespaces and control groups. */
+/** Names of users, network namespaces and control groups, as people write them. */
 import {
   closeSync,
   existsSync,

@@ -1,7 +1,7 @@
-/** Which names functions have in the running kernel: /proc/kallsyms, five to ten megabytes, never as a whole in memory. */
+/** The names of functions in the running kernel: /proc/kallsyms, five to ten megabytes, never as a whole in memory. */
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** What has been looked for; null: this kernel does not have it. */
+/** Answers of earlier searches; null: this kernel does not have the function. */
 const known = new Map<string, string | null>();
 
 /**
@@ -30,7 +30,7 @@ export class SymbolSearch {
     this.#names = names;
   }
 
-  /** Those found so far: the name itself, or else the first clone. */
+  /** The symbols found so far: the name itself, or else its first clone. */
   get found(): ReadonlyMap<string, string> {
     return this.#found;
   }

@@ -21,13 +21,13 @@ export interface KprobeTarget {
 }
 
 export interface KprobeAttacher {
-  /** Which way: shown to the user. */
+  /** The way to attach, as the user is told. */
   readonly via: "pmu" | "tracefs";
   /** Throws a KernelError: errno ENOENT when this kernel has no such symbol, also under a compiler's clone name. */
   attach(progFd: number, target: KprobeTarget): Disposable;
 }
 
-/** Which way there is, without taking it; null: this kernel, or what is mounted of it, offers neither. */
+/** The way to attach that exists, without taking it; null: no kprobe PMU, and tracefs is missing or not mounted. */
 export function kprobeWay(): KprobeAttacher["via"] | null {
   if (readPmu()) return "pmu";
   return findTracefs() ? "tracefs" : null;

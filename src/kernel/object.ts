@@ -14,7 +14,7 @@ export interface ObjectSpec {
   programs: readonly string[];
   load: readonly string[];
   constants: ReadonlyMap<number, bigint>;
-  /** Those of the helpers with a placeholder that this kernel has, by number; without it none. */
+  /** The helpers with a placeholder that this kernel has, by number; without it none. */
   helpers?: ReadonlySet<number>;
   /** Sizes of maps that differ from what the ELF image says. */
   entries?: Readonly<Record<string, number>>;

@@ -1,4 +1,4 @@
-/** What this process has cost its host so far, as the kernel counts it. */
+/** The cost of this process to its host so far, as the kernel counts it. */
 
 import { textOf } from "./host.ts";
 

@@ -1,4 +1,4 @@
-/** Which process holds a socket: looked up in /proc, for the tracepoint mode, where no probe sees accept(2). */
+/** Finds in /proc the process that holds a socket: for tracepoint mode, where no probe sees accept(2). */
 import { readdirSync, readlinkSync } from "node:fs";
 import { monotonicTicks } from "./clock.ts";
 import { cgroupIdOf, commOf, lifeOf, uidOf } from "./process.ts";

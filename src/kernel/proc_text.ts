@@ -1,6 +1,6 @@
 /**
- * What files of /proc tell of processes and control groups. Names in them are in no promised encoding: the texts are read
- * as latin1, which keeps every byte apart. Pure.
+ * Parses the files of /proc about processes and control groups. Names in them are in no promised encoding: the texts are
+ * read as latin1, which keeps every byte apart. Pure.
  */
 
 export interface Hierarchies {

@@ -1,4 +1,4 @@
-/** What /proc tells of one process. Each throws where the process is gone, unless it says otherwise. */
+/** Facts of one process, from /proc. Each function throws where the process is gone, unless it says otherwise. */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { cgroupIdAt } from "./cgroups.ts";
 import { parseProcessGroups, parseStat, parseUid, type ProcessGroups } from "./proc_text.ts";

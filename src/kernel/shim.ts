@@ -91,7 +91,7 @@ export function openShim() {
   const lost = new BigUint64Array(1);
   const nsAndRuns = new BigUint64Array(2);
 
-  /** What libbpf said since the last time. */
+  /** The messages of libbpf since the last call. */
   const log = (): string => logBytes.toString("utf8", 0, c.sh_log(logBytes, LOG_BYTES));
 
   const check = (op: string, result: number | bigint): number => {
@@ -188,7 +188,7 @@ export function openShim() {
     /** false: there was no such key. */
     mapDelete: (fd: number, key: NodeJS.TypedArray): boolean =>
       found("map delete", c.sh_map_delete(fd, key)),
-    /** Reads and deletes an entry. false: no such key. What a program adds in between is lost before 5.14. */
+    /** Reads and deletes an entry. false: no such key. Before 5.14 an update between the read and the deletion is lost. */
     mapTake: (fd: number, key: NodeJS.TypedArray, value: NodeJS.TypedArray): boolean =>
       found("map take", c.sh_map_take(fd, key, value)),
     /** `key` null asks for the first; false: there is no further key. */
@@ -224,7 +224,7 @@ export function openShim() {
     /** One ring of `pages` (a power of two) per online CPU, for a PERF_EVENT_ARRAY map. */
     ringsOpen: (mapFd: number, pages: number): PerfRings =>
       check("perf rings", c.sh_rings_open(mapFd, pages)) as PerfRings,
-    /** What goes into them waits in a map by CPU, at `lenAt` how much; the program puts it there. */
+    /** Records wait in a map by CPU before they go into the rings; the program puts them there, and their length at `lenAt`. */
     ringsBatches: (rings: PerfRings, mapFd: number, progFd: number, lenAt: number): void => {
       check("event batches", c.sh_rings_batches(at(rings), mapFd, progFd, lenAt));
     },
@@ -249,7 +249,7 @@ export function openShim() {
       c.sh_rings_wait(at(rings), leastMs, mostMs, readerFd) !== -EINTR,
     /**
      * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
-     * kernel to 8n+4), the next at a multiple of 8. What does not fit stays for the next call.
+     * kernel to 8n+4), the next at a multiple of 8. Records that do not fit stay for the next call.
      */
     ringsDrain: (rings: PerfRings, dst: Uint8Array): { bytes: number; lost: number } => {
       lost[0] = 0n;

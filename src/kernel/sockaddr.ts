@@ -40,7 +40,7 @@ export function sockaddrIn6(address: Uint8Array, port: number): Uint8Array {
   return bytes;
 }
 
-/** What getsockname filled in; `null` for another family or too few bytes. A v4-mapped address stays family 6. */
+/** Reads the bytes of getsockname; `null` for another family or too few bytes. A v4-mapped address stays family 6. */
 export function readSockaddr(bytes: Uint8Array): Address | null {
   if (bytes.length < 8) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

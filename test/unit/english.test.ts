@@ -22,16 +22,10 @@ const files = ["src", "bpf", "test", "build.ts"]
 
 /** The sentences that still begin so, by folder. A number may only become smaller; a folder at 0 has no row. */
 const remaining: Readonly<Record<string, number>> = {
-  "": 1,
-  bpf: 30,
+  bpf: 27,
   src: 9,
-  "src/build": 10,
-  "src/check": 6,
   "src/commands": 25,
-  "src/conn": 7,
-  "src/filter": 7,
-  "src/guess": 19,
-  "src/kernel": 29,
+  "src/guess": 18,
   "src/library": 5,
   "src/output": 20,
   "src/record": 4,

@@ -77,7 +77,7 @@ static int run_for(const struct batches *batches, __u32 cpu, __u32 flags)
 	return err < 0 ? err : (int)opts.retval;
 }
 
-/* What was interrupted there goes on at once, so it is asked again at once. */
+/* A program that was interrupted there goes on at once, so the CPU is asked again at once. */
 #define MOST_TRIES 1000
 
 /* Puts what the batches hold into the rings. Returns how many held something. */

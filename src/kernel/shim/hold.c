@@ -19,7 +19,8 @@ static int set_policy(int policy, int priority)
 	return syscall(SYS_sched_setscheduler, 0, policy, &param);
 }
 
-/* What the thread has otherwise; -1: it is left alone, being a real-time one already, or not allowed to be. */
+/* The thread's scheduling policy without a hold; -1: the thread is left alone, because it is a real-time thread already
+ * or may not become one. */
 static int usual(void)
 {
 	static int known, policy;

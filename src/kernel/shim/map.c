@@ -111,7 +111,7 @@ static char *dump_slot(struct dump *d)
 	return d->dst + (size_t)d->count * (d->key_size + d->value_size);
 }
 
-/* What a kernel without the command, or without it for this kind of map, answers: without batches, before 5.6. */
+/* The answer of a kernel that lacks the command, or lacks it for this kind of map: there are no batches before 5.6. */
 static int no_batch(int err)
 {
 	return err == -EINVAL || err == -524 /* ENOTSUPP */ || err == -EOPNOTSUPP;

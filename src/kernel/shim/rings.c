@@ -30,7 +30,7 @@ struct rings {
 	unsigned char online[MAX_CPUS];
 };
 
-/* What precedes each payload in the caller's buffer; the next one starts at a multiple of 8. */
+/* Stands before each payload in the caller's buffer; the next prefix starts at a multiple of 8. */
 struct prefix {
 	__u32 size, cpu;
 };
@@ -207,7 +207,7 @@ __s64 sh_rings_open(int map_fd, int pages)
 	return (__s64)(unsigned long)rings;
 }
 
-/* What is sent waits in a map, by CPU, until there is enough of it: see batches.c. */
+/* Records wait in a map, by CPU, until there are enough of them: see batches.c. */
 int sh_rings_batches(void *handle, int map_fd, int prog_fd, __u32 len_at)
 {
 	struct rings *rings = handle;
@@ -338,8 +338,8 @@ static int drain_ring(struct rings *rings, struct ring *ring, struct drain *out)
 
 /*
  * Copies what the rings hold to dst, each payload behind a struct prefix, and returns the bytes
- * used. What does not fit stays for the next call. A payload's size is the kernel's: 8n+4, so up
- * to 7 bytes of padding may follow the record. Adds what the kernel dropped to *lost.
+ * used. Payloads that do not fit stay for the next call. A payload's size is the kernel's: 8n+4, so up
+ * to 7 bytes of padding may follow the record. Adds the number of records that the kernel dropped to *lost.
  */
 __s64 sh_rings_drain(void *handle, void *dst, __u64 cap, __u64 *lost)
 {

@@ -283,21 +283,59 @@ enum filter {
 	FILTER_FOLLOWED = 128, /* of processes that are followed: see follow.h */
 };
 
+/* Both ends of a connection or a flow. Addresses, ports and metadata are written as in struct conn_tuple. */
+struct ends {
+	u64 saddr_h;
+	u64 saddr_l;
+	u64 daddr_h;
+	u64 daddr_l;
+	u16 sport;
+	u16 dport;
+	u32 metadata;
+};
+
 /*
- * Of a UDP flow, tcp_stats.rtt and rtt_var hold the high words of sent_packets and recv_packets. Its cookie is its
- * sock's: with sk it says which socket the flow belongs to.
+ * The process behind a connection, as it was at one moment. pid 0: no process is known, and the rest means nothing.
+ * Copied as one, so that no copy can lack a member. To add one that the kernel side tells: a line here, a line in
+ * own_by_current() (process/owner.h), a row in src/members/table.ts.
+ */
+struct owner {
+	u32 pid; /* its tgid, in the initial pid namespace */
+	u32 uid; /* its real user id, in the initial user namespace */
+	mono_ticks owned_at;
+	u32 _pad;
+	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
+	u64 program; /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
+	char comm[16];
+};
+
+/*
+ * One thing that happened to one connection or flow. The public records (struct conn and its parts) have sizes that
+ * stay, 32 bits for packets, one `duration` and no room for an owner: so an event has members of its own.
  */
 struct event {
 	u64 sk; /* address of the struct sock: with the cookie, the connection's identity */
-	struct conn conn;
-	char comm[16];
-	u32 kind;  /* enum event_kind */
-	u32 flags; /* enum conn_fact */
-	/* Of the process that pid and comm name, at the same moment; they mean nothing where pid is 0. */
-	u32 uid; /* its real user id, in the initial user namespace */
-	mono_ticks owned_at;
-	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
-	u64 program; /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
+	struct ends ends;
+	struct owner owner;
+	u64 sent_bytes;
+	u64 recv_bytes;
+	u64 sent_packets; /* TCP: segments, modulo 2^32; UDP: datagrams */
+	u64 recv_packets;
+	mono_ns timestamp;  /* when this event happened */
+	mono_ns started_at; /* the connect or accept; UDP: the first datagram */
+	mono_ns ended_at;   /* the close or failure, 0 until then; UDP: the last datagram so far */
+	u32 netns;
+	u32 cookie;  /* UDP: of the sock, so with sk it says which socket the flow belongs to */
+	u32 flags;   /* enum conn_fact */
+	u32 rtt;     /* us: srtt_us >> 3; this and the next two: TCP only */
+	u32 rtt_var; /* us: mdev_us >> 2 */
+	u32 retransmits;
+	u16 state_transitions; /* bit n: TCP state n was entered */
+	u16 failure_reason;    /* errno, 0 = none */
+	u8 kind;	       /* enum event_kind */
+	u8 direction;	       /* enum conn_direction */
+	u8 legs;	       /* UDP: enum conn_flags */
+	u8 _pad;
 };
 
 #define BATCH_EVENTS 4
@@ -310,7 +348,7 @@ struct event_batch {
 	struct event e3;
 	volatile u32 len;  /* 0..4 */
 	volatile u32 busy; /* 1 while something is added or taken */
-	u32 _pad[14];	   /* two CPUs share no cache line */
+	u32 _pad[6];	   /* two CPUs share no cache line */
 };
 
 enum sample_state {
@@ -453,7 +491,9 @@ SIZE_IS(struct conn_tuple, 48);
 SIZE_IS(struct tcp_stats, 16);
 SIZE_IS(struct conn_stats, 56);
 SIZE_IS(struct conn, 120);
-SIZE_IS(struct event, 176);
+SIZE_IS(struct ends, 40);
+SIZE_IS(struct owner, 48);
+SIZE_IS(struct event, 184);
 SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);

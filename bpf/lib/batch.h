@@ -31,7 +31,7 @@ inline_always void spill_event(struct event *event, u32 cpu)
 	struct spill_key key = {};
 
 	key.sk = event->sk;
-	key.cookie = event->conn.conn_stats.cookie;
+	key.cookie = event->cookie;
 	key.kind = event->kind;
 	key.cpu = cpu;
 	if (bpf_map_update_elem(&spill, &key, event, BPF_ANY) == 0)

@@ -87,17 +87,17 @@ inline_always int ports_wanted(u32 sport, u32 dport)
 }
 
 /* By protocol, family and ports, of which the latter may be 0. Returns 0 when it certainly is not asked for. */
-inline_always int ends_wanted(const struct conn_tuple *tup, u32 sport)
+inline_always int ends_wanted(const struct ends *ends, u32 sport)
 {
 	if (!filters(FILTERS_OF_ENDS))
 		return 1;
-	if (constant(CONSTANT_FILTERS) & FILTER_NO_TCP && tup->metadata & METADATA_TCP)
+	if (constant(CONSTANT_FILTERS) & FILTER_NO_TCP && ends->metadata & METADATA_TCP)
 		return 0;
-	if (constant(CONSTANT_FILTERS) & FILTER_IPV4 && tup->metadata & METADATA_IPV6)
+	if (constant(CONSTANT_FILTERS) & FILTER_IPV4 && ends->metadata & METADATA_IPV6)
 		return 0;
-	if (constant(CONSTANT_FILTERS) & FILTER_IPV6 && !(tup->metadata & METADATA_IPV6))
+	if (constant(CONSTANT_FILTERS) & FILTER_IPV6 && !(ends->metadata & METADATA_IPV6))
 		return 0;
-	return ports_wanted(sport, tup->dport);
+	return ports_wanted(sport, ends->dport);
 }
 
 /* By owner; 0 is nobody that is known. */
@@ -126,7 +126,7 @@ inline_always int current_wanted(void)
 /* The current process has just become its owner. */
 inline_always void note_followed(struct event *event)
 {
-	if (constant(CONSTANT_FILTERS) & FILTER_FOLLOWED && is_followed(event->conn.tup.pid))
+	if (constant(CONSTANT_FILTERS) & FILTER_FOLLOWED && is_followed(event->owner.pid))
 		event->flags |= FACT_FOLLOWED;
 }
 
@@ -136,7 +136,7 @@ inline_always void note_followed(struct event *event)
  */
 inline_always int is_foreign(const struct event *event)
 {
-	return event->conn.tup.pid && !(event->flags & FACT_FOLLOWED) && filters(FILTER_FOLLOWED);
+	return event->owner.pid && !(event->flags & FACT_FOLLOWED) && filters(FILTER_FOLLOWED);
 }
 
 /*
@@ -145,7 +145,7 @@ inline_always int is_foreign(const struct event *event)
  */
 inline_always void judge_owner(struct event *event)
 {
-	if (!owner_wanted(event->conn.tup.pid))
+	if (!owner_wanted(event->owner.pid))
 		event->flags |= FACT_UNWANTED;
 }
 

@@ -14,52 +14,52 @@ inline_always u16 from_be16(u16 value)
 }
 
 /* Ports, addresses and metadata. Returns 0 when the sock is not a connection (a port or both addresses are missing). */
-inline_always int ends_from(u64 sk, const struct sock_start *start, struct conn_tuple *tup)
+inline_always int ends_from(u64 sk, const struct sock_start *start, struct ends *ends)
 {
-	tup->sport = start->skc_num;
-	if (!tup->sport)
-		tup->sport = from_be16(inet_sport(sk));
-	tup->dport = from_be16(start->skc_dport);
-	tup->metadata = METADATA_TCP;
+	ends->sport = start->skc_num;
+	if (!ends->sport)
+		ends->sport = from_be16(inet_sport(sk));
+	ends->dport = from_be16(start->skc_dport);
+	ends->metadata = METADATA_TCP;
 	if (start->skc_family == AF_INET6 && !constant(CONSTANT_HAS_IPV6))
 		return 0;
 	if (start->skc_family == AF_INET6) {
-		tup->saddr_h = start->skc_v6_rcv_saddr.high;
-		tup->saddr_l = start->skc_v6_rcv_saddr.low;
-		tup->daddr_h = start->skc_v6_daddr.high;
-		tup->daddr_l = start->skc_v6_daddr.low;
-		if (tup->daddr_h == 0 && (u32)tup->daddr_l == V4_MAPPED) {
-			tup->saddr_h = 0;
-			tup->saddr_l >>= 32;
-			tup->daddr_l >>= 32;
+		ends->saddr_h = start->skc_v6_rcv_saddr.high;
+		ends->saddr_l = start->skc_v6_rcv_saddr.low;
+		ends->daddr_h = start->skc_v6_daddr.high;
+		ends->daddr_l = start->skc_v6_daddr.low;
+		if (ends->daddr_h == 0 && (u32)ends->daddr_l == V4_MAPPED) {
+			ends->saddr_h = 0;
+			ends->saddr_l >>= 32;
+			ends->daddr_l >>= 32;
 		} else {
-			tup->metadata |= METADATA_IPV6;
+			ends->metadata |= METADATA_IPV6;
 		}
 	} else {
-		tup->saddr_h = 0;
-		tup->daddr_h = 0;
-		tup->saddr_l = start->skc_rcv_saddr;
-		tup->daddr_l = start->skc_daddr;
+		ends->saddr_h = 0;
+		ends->daddr_h = 0;
+		ends->saddr_l = start->skc_rcv_saddr;
+		ends->daddr_l = start->skc_daddr;
 	}
-	return tup->sport && tup->dport;
+	return ends->sport && ends->dport;
 }
 
-inline_always int read_ends(u64 sk, struct conn_tuple *tup)
+inline_always int read_ends(u64 sk, struct ends *ends)
 {
 	struct sock_start start = {};
 
 	read_start(sk, &start);
-	return ends_from(sk, &start, tup);
+	return ends_from(sk, &start, ends);
 }
 
-/* The same, with the namespace: all of tup but pid. */
-inline_always int read_tuple(u64 sk, struct conn_tuple *tup)
+/* The same, with the namespace. */
+inline_always int read_tuple(u64 sk, struct event *event)
 {
 	struct sock_start start = {};
 
 	read_start(sk, &start);
-	tup->netns = netns_of(start.skc_net);
-	return ends_from(sk, &start, tup);
+	event->netns = netns_of(start.skc_net);
+	return ends_from(sk, &start, &event->ends);
 }
 
 #endif

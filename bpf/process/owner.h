@@ -8,12 +8,14 @@
 
 inline_always void own_by_current(struct event *event)
 {
-	event->conn.tup.pid = bpf_get_current_pid_tgid() >> 32;
-	event->uid = bpf_get_current_uid_gid();
-	event->owned_at = bpf_ktime_get_ns() >> 24;
-	event->program = current_program(0);
-	event->cgroup_id = helper_or_0(BPF_FUNC_get_current_cgroup_id);
-	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	struct owner *owner = &event->owner;
+
+	owner->pid = bpf_get_current_pid_tgid() >> 32;
+	owner->uid = bpf_get_current_uid_gid();
+	owner->owned_at = bpf_ktime_get_ns() >> 24;
+	owner->program = current_program(0);
+	owner->cgroup_id = helper_or_0(BPF_FUNC_get_current_cgroup_id);
+	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
 	note_followed(event);
 }
 

@@ -43,50 +43,51 @@ inline_always void attempting(u64 sk, u64 address, u32 length)
 		count_loss(LOSS_ATTEMPT_MAP_FULL);
 }
 
-inline_always void read_attempt_v6(const struct attempt *attempt, struct conn_tuple *tup)
+inline_always void read_attempt_v6(const struct attempt *attempt, struct ends *ends)
 {
 	struct in6 address = {};
 
 	read_kernel(address, attempt->address + 8);
 	if (address.high == 0 && (u32)address.low == V4_MAPPED) {
-		tup->daddr_l = address.low >> 32;
-		tup->saddr_l = skc_rcv_saddr(attempt->sk);
+		ends->daddr_l = address.low >> 32;
+		ends->saddr_l = skc_rcv_saddr(attempt->sk);
 		return;
 	}
-	tup->metadata |= METADATA_IPV6;
-	tup->daddr_h = address.high;
-	tup->daddr_l = address.low;
+	ends->metadata |= METADATA_IPV6;
+	ends->daddr_h = address.high;
+	ends->daddr_l = address.low;
 	if (!constant(CONSTANT_HAS_IPV6))
 		return;
 	skc_v6_rcv_saddr(attempt->sk, &address);
-	tup->saddr_h = address.high;
-	tup->saddr_l = address.low;
+	ends->saddr_h = address.high;
+	ends->saddr_l = address.low;
 }
 
 /*
- * The remote end from the caller's address, which is still there; of the local end what the socket was bound to. tup
+ * The remote end from the caller's address, which is still there; of the local end what the socket was bound to. event
  * is zeroed. Returns 0 when connect(2) was not given an address.
  */
-inline_always int read_attempt(const struct attempt *attempt, struct conn_tuple *tup)
+inline_always int read_attempt(const struct attempt *attempt, struct event *event)
 {
+	struct ends *ends = &event->ends;
 	u16 family = 0, port = 0;
 	u32 address = 0;
 
 	read_kernel(family, attempt->address);
 	read_kernel(port, attempt->address + 2);
-	tup->dport = from_be16(port);
-	tup->sport = skc_num(attempt->sk);
-	tup->metadata = METADATA_TCP;
-	tup->netns = netns_of(skc_net(attempt->sk));
+	ends->dport = from_be16(port);
+	ends->sport = skc_num(attempt->sk);
+	ends->metadata = METADATA_TCP;
+	event->netns = netns_of(skc_net(attempt->sk));
 	if (family == AF_INET6 && attempt->length >= SOCKADDR_IN6_SIZE) {
-		read_attempt_v6(attempt, tup);
+		read_attempt_v6(attempt, ends);
 		return 1;
 	}
 	if (family != AF_INET || attempt->length < SOCKADDR_IN_SIZE)
 		return 0;
 	read_kernel(address, attempt->address + 4);
-	tup->daddr_l = address;
-	tup->saddr_l = skc_rcv_saddr(attempt->sk);
+	ends->daddr_l = address;
+	ends->saddr_l = skc_rcv_saddr(attempt->sk);
 	return 1;
 }
 
@@ -111,9 +112,9 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 			fail(ctx, attempt.sk, live, -result);
 		return;
 	}
-	if (!read_attempt(&attempt, &live->event.conn.tup))
+	if (!read_attempt(&attempt, &live->event))
 		return;
-	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+	if (!ends_wanted(&live->event.ends, live->event.ends.sport))
 		return;
 	begin(attempt.sk, live, DIRECTION_OUTGOING);
 	own_by_current(&live->event);

@@ -28,20 +28,20 @@ inline_always void emit(void *ctx, struct live *live, u32 kind)
 /* A connection begins: now, in the direction given, owned by nobody yet. */
 inline_always void begin(u64 sk, struct live *live, u8 direction)
 {
-	struct conn_stats *stats = &live->event.conn.conn_stats;
+	struct event *event = &live->event;
 
-	live->event.sk = sk;
-	stats->timestamp = bpf_ktime_get_ns();
-	stats->duration = stats->timestamp; /* the start, until finish() turns it into a length */
+	event->sk = sk;
+	event->timestamp = bpf_ktime_get_ns();
+	event->started_at = event->timestamp;
 	/* bpf_get_prandom_u32 is for sockets only before 4.10. No sock begins two connections in one nanosecond. */
-	stats->cookie = (u32)(sk >> 6) ^ (u32)stats->timestamp;
-	stats->direction = direction;
+	event->cookie = (u32)(sk >> 6) ^ (u32)event->timestamp;
+	event->direction = direction;
 }
 
 inline_always void mark_established(struct live *live)
 {
 	live->event.flags |= FACT_ESTABLISHED;
-	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_ESTABLISHED;
+	live->event.state_transitions |= 1 << TCP_STATE_ESTABLISHED;
 }
 
 /* connect(2) is about to send the SYN. live is zeroed. */
@@ -57,9 +57,9 @@ inline_always void connecting(u64 sk, struct live *live)
 		live->base_retrans = total_retrans(sk);
 	}
 	own_by_current(&live->event);
-	read_tuple(sk, &live->event.conn.tup);
+	read_tuple(sk, &live->event);
 	/* Without skc_num no port has been chosen yet: what the tuple has then is an earlier connection's. */
-	if (!ends_wanted(&live->event.conn.tup, skc_num(sk)) || is_foreign(&live->event))
+	if (!ends_wanted(&live->event.ends, skc_num(sk)) || is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
 	insert_conn(sk, live);
@@ -83,16 +83,16 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 		return;
 	mark_established(live);
 	/* closing() may have taken it for cancelled. */
-	live->event.conn.tcp_stats.failure_reason = 0;
+	live->event.failure_reason = 0;
 	if (bytes_acked(sk) == live->base_acked)
 		live->event.flags |= FACT_NO_SYN;
-	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
-	if (!read_tuple(sk, &live->event.conn.tup)) {
+	live->event.timestamp = bpf_ktime_get_ns();
+	if (!read_tuple(sk, &live->event)) {
 		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
 		return;
 	}
 	/* Its local port is known now. */
-	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport)) {
+	if (!ends_wanted(&live->event.ends, live->event.ends.sport)) {
 		bpf_map_delete_elem(&conns, &sk);
 		return;
 	}
@@ -106,11 +106,11 @@ inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 	if (is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
-	if (!read_tuple(sk, &live->event.conn.tup)) {
+	if (!read_tuple(sk, &live->event)) {
 		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
 		return;
 	}
-	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+	if (!ends_wanted(&live->event.ends, live->event.ends.sport))
 		return;
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);
@@ -137,8 +137,8 @@ inline_always int was_established(u64 sk, u32 state)
 inline_always int begin_unseen(u64 sk, struct live *live, u32 state)
 {
 	if (filters(FILTER_FOLLOWED) || !was_established(sk, state) || !is_tcp(sk) ||
-	    !read_tuple(sk, &live->event.conn.tup) ||
-	    !ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+	    !read_tuple(sk, &live->event) ||
+	    !ends_wanted(&live->event.ends, live->event.ends.sport))
 		return 0;
 	begin(sk, live, DIRECTION_UNKNOWN);
 	live->event.flags = FACT_ESTABLISHED | FACT_UNSEEN_OPEN;
@@ -147,13 +147,11 @@ inline_always int begin_unseen(u64 sk, struct live *live, u32 state)
 
 inline_always void finish(void *ctx, struct live *live, mono_ns at)
 {
-	struct conn_stats *stats = &live->event.conn.conn_stats;
-
-	stats->timestamp = at;
-	stats->duration = stats->timestamp - stats->duration;
-	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_CLOSE;
+	live->event.timestamp = at;
+	live->event.ended_at = at;
+	live->event.state_transitions |= 1 << TCP_STATE_CLOSE;
 	if (!(live->event.flags & FACT_FAILED))
-		live->event.conn.tcp_stats.failure_reason = 0;
+		live->event.failure_reason = 0;
 	emit(ctx, live, EVENT_CLOSE);
 }
 

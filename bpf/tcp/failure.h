@@ -24,17 +24,15 @@ inline_always void note_failure(struct live *live, u16 reason)
 	if (!reason)
 		count_loss_of(live, LOSS_FAILURE_UNKNOWN);
 	live->event.flags |= FACT_FAILED;
-	live->event.conn.tcp_stats.failure_reason = reason;
+	live->event.failure_reason = reason;
 }
 
 inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
 {
-	struct conn_stats *stats = &live->event.conn.conn_stats;
-
 	note_failure(live, reason);
-	stats->timestamp = bpf_ktime_get_ns();
-	stats->duration = stats->timestamp - stats->duration;
-	live->event.conn.tcp_stats.state_transitions |= 1 << TCP_STATE_CLOSE;
+	live->event.timestamp = bpf_ktime_get_ns();
+	live->event.ended_at = live->event.timestamp;
+	live->event.state_transitions |= 1 << TCP_STATE_CLOSE;
 	emit(ctx, live, EVENT_FAIL);
 }
 
@@ -47,9 +45,9 @@ inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
 	if (!delete_conn(sk))
 		return 0;
 	/* Its local port may have been chosen since it began. */
-	if (!ends_wanted(&live->event.conn.tup, live->event.conn.tup.sport))
+	if (!ends_wanted(&live->event.ends, live->event.ends.sport))
 		return 1;
-	if (!live->event.conn.tup.sport)
+	if (!live->event.ends.sport)
 		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
 	tell_failure(ctx, live, reason);
 	return 1;

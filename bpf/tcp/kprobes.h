@@ -18,8 +18,8 @@ inline_always void accepted(void *ctx, u64 sk, struct live *live)
 	own_by_current(&live->event);
 	live->event.flags |= FACT_ACCEPTED;
 	/* Reset while it waited to be accepted. */
-	live->event.conn.tcp_stats.failure_reason = failure_of(sk);
-	if (live->event.conn.tcp_stats.failure_reason)
+	live->event.failure_reason = failure_of(sk);
+	if (live->event.failure_reason)
 		live->event.flags |= FACT_FAILED;
 	incoming(ctx, sk, live, EVENT_ACCEPT);
 }
@@ -53,7 +53,7 @@ inline_always void done(void *ctx, u64 sk, struct live *live)
 	if (known->event.flags & FACT_ESTABLISHED || state & STATES_ONCE_ESTABLISHED) {
 		if (!reason)
 			return;
-		known->event.conn.tcp_stats.failure_reason = reason;
+		known->event.failure_reason = reason;
 		known->event.flags |= FACT_FAILED;
 		return;
 	}
@@ -88,7 +88,7 @@ inline_always void cancelling(u64 sk, u32 state)
 	struct live *known = bpf_map_lookup_elem(&conns, &sk);
 
 	if (known && (1 << state) & STATES_CONNECTING)
-		known->event.conn.tcp_stats.failure_reason = FAILURE_CANCELLED;
+		known->event.failure_reason = FAILURE_CANCELLED;
 }
 
 /* An attempt to connect, as far as is known; its handshake may have been missed (two SYNs that crossed). */
@@ -117,7 +117,7 @@ inline_always void closing(void *ctx, u64 sk, struct live *live)
 	} else if (!begin_unseen(sk, live, state)) {
 		return;
 	}
-	if (live->event.conn.tup.pid == 0)
+	if (live->event.owner.pid == 0)
 		own_by_current(&live->event);
 	if (!(live->event.flags & FACT_ESTABLISHED)) {
 		mark_established(live);
@@ -158,7 +158,7 @@ inline_always void destroying(void *ctx, u64 sk, struct live *live)
 
 	if (!lookup_conn(sk, live))
 		return;
-	cancelled = live->event.conn.tcp_stats.failure_reason;
+	cancelled = live->event.failure_reason;
 	if (!(live->event.flags & FACT_ESTABLISHED)) {
 		if (live->event.flags & FACT_FAILED) {
 			bpf_map_delete_elem(&conns, &sk);

@@ -64,7 +64,7 @@ inline_always int adopt_waiting(u64 sk, struct live *live)
 	    !begin_unseen(sk, live, state))
 		return 0;
 	live->event.kind = EVENT_PASSIVE;
-	live->event.conn.conn_stats.direction = DIRECTION_INCOMING;
+	live->event.direction = DIRECTION_INCOMING;
 	return insert_once(sk, live);
 }
 
@@ -75,8 +75,7 @@ inline_always int adopt_waiting(u64 sk, struct live *live)
 inline_always void adopt_connecting(u64 sk, struct live *live)
 {
 	if (filters(FILTER_FOLLOWED) || (skc_state(sk) & 15) != TCP_STATE_SYN_SENT || !is_tcp(sk) ||
-	    !read_tuple(sk, &live->event.conn.tup) ||
-	    !ends_wanted(&live->event.conn.tup, skc_num(sk)))
+	    !read_tuple(sk, &live->event) || !ends_wanted(&live->event.ends, skc_num(sk)))
 		return;
 	begin(sk, live, DIRECTION_OUTGOING);
 	live->event.flags = FACT_UNSEEN_OPEN;

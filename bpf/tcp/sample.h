@@ -24,7 +24,7 @@ struct {
 
 inline_always int is_other(struct live *known, u32 cookie)
 {
-	return known->event.conn.conn_stats.cookie != cookie;
+	return known->event.cookie != cookie;
 }
 
 /*
@@ -45,7 +45,6 @@ inline_always int stands_still(u64 sk, struct sample *sample, struct live *known
  */
 inline_always void read_sample(struct sample *sample, struct live *live)
 {
-	struct conn_stats *stats = &live->event.conn.conn_stats;
 	u64 sk = sample->sk;
 	u32 cookie = sample->cookie;
 	struct live *known = bpf_map_lookup_elem(&conns, &sk);
@@ -81,14 +80,14 @@ inline_always void read_sample(struct sample *sample, struct live *live)
 	}
 	sample->state = stable ? SAMPLE_TAKEN : SAMPLE_UNSTABLE;
 	sample->timestamp = at;
-	sample->sent_bytes = stats->sent_bytes;
-	sample->recv_bytes = stats->recv_bytes;
-	sample->sent_packets = stats->sent_packets;
-	sample->recv_packets = stats->recv_packets;
-	sample->rtt = live->event.conn.tcp_stats.rtt;
-	sample->rtt_var = live->event.conn.tcp_stats.rtt_var;
-	sample->retransmits = live->event.conn.tcp_stats.retransmits;
-	sample->direction = stats->direction;
+	sample->sent_bytes = live->event.sent_bytes;
+	sample->recv_bytes = live->event.recv_bytes;
+	sample->sent_packets = live->event.sent_packets;
+	sample->recv_packets = live->event.recv_packets;
+	sample->rtt = live->event.rtt;
+	sample->rtt_var = live->event.rtt_var;
+	sample->retransmits = live->event.retransmits;
+	sample->direction = live->event.direction;
 	sample->write_seq = wrote;
 	sample->copied_seq = copied;
 }

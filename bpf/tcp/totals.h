@@ -67,31 +67,30 @@ inline_always u8 opened_by(u64 sk, struct live *live, struct counters *c)
 /* Returns 0 when the counters kept changing. */
 inline_always int read_totals(u64 sk, struct live *live)
 {
-	struct conn_stats *stats = &live->event.conn.conn_stats;
-	struct tcp_stats *tcp = &live->event.conn.tcp_stats;
+	struct event *event = &live->event;
 	struct counters c = {};
 	u32 unread;
 	int stable = read_counters(sk, &c) || read_counters(sk, &c) || read_counters(sk, &c);
 
-	if (stable && stats->direction == DIRECTION_UNKNOWN)
-		stats->direction = opened_by(sk, live, &c);
+	if (stable && event->direction == DIRECTION_UNKNOWN)
+		event->direction = opened_by(sk, live, &c);
 
-	stats->sent_bytes = c.acked - live->base_acked + (u32)(c.write_seq - c.snd_una);
-	if (stats->direction == DIRECTION_OUTGOING && !(live->event.flags & FACT_NO_SYN))
-		stats->sent_bytes--;
+	event->sent_bytes = c.acked - live->base_acked + (u32)(c.write_seq - c.snd_una);
+	if (event->direction == DIRECTION_OUTGOING && !(live->event.flags & FACT_NO_SYN))
+		event->sent_bytes--;
 	if (live->event.flags & FACT_FIN_SENT)
-		stats->sent_bytes--;
+		event->sent_bytes--;
 
 	unread = c.rcv_nxt - c.copied_seq;
-	stats->recv_bytes = c.received - live->base_received - unread;
+	event->recv_bytes = c.received - live->base_received - unread;
 	if (unread == 0 && sk_flags(sk) & (1 << SOCK_DONE))
-		stats->recv_bytes--;
+		event->recv_bytes--;
 
-	stats->sent_packets = segs_out(sk) - live->base_segs_out;
-	stats->recv_packets = segs_in(sk) - live->base_segs_in;
-	tcp->rtt = srtt_us(sk) >> 3;
-	tcp->rtt_var = mdev_us(sk) >> 2;
-	tcp->retransmits = total_retrans(sk) - live->base_retrans;
+	event->sent_packets = segs_out(sk) - live->base_segs_out;
+	event->recv_packets = segs_in(sk) - live->base_segs_in;
+	event->rtt = srtt_us(sk) >> 3;
+	event->rtt_var = mdev_us(sk) >> 2;
+	event->retransmits = total_retrans(sk) - live->base_retrans;
 	return stable;
 }
 

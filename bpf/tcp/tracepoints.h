@@ -10,10 +10,10 @@
 #include "tcp/failure.h"
 
 /* SYN_SENT comes before a port is chosen, CLOSE after it was given back. */
-inline_always void read_port(u64 sk, struct conn_tuple *tup)
+inline_always void read_port(u64 sk, struct ends *ends)
 {
-	if (!tup->sport)
-		tup->sport = from_be16(inet_sport(sk));
+	if (!ends->sport)
+		ends->sport = from_be16(inet_sport(sk));
 }
 
 /* The end of the connection that the sock still carries, if any. fresh: its counters may be read again. */
@@ -24,7 +24,7 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 	if (!lookup_conn(sk, live))
 		return;
 	if (!(live->event.flags & FACT_ESTABLISHED)) {
-		read_port(sk, &live->event.conn.tup);
+		read_port(sk, &live->event.ends);
 		/* How it failed was missed, and the sock's error may be older or younger. */
 		if (rcv_nxt(sk) == 0) {
 			fail(ctx, sk, live, 0);
@@ -43,11 +43,11 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 	if (fresh)
 		note_totals(sk, live);
 	else if (live->event.flags & FACT_TOTALS_TAKEN)
-		at = live->event.conn.conn_stats.timestamp; /* closed() left it */
+		at = live->event.timestamp; /* closed() left it */
 	else
 		live->event.flags |= FACT_TOTALS_LOST;
 	/* No FIN was sent for it, so this is the close(2) of a connection that had been reset. */
-	if (live->event.conn.tup.pid == 0)
+	if (live->event.owner.pid == 0)
 		own_by_current(&live->event);
 	finish(ctx, live, at);
 }
@@ -87,12 +87,12 @@ inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 	if (!known && !begin_unseen(sk, live, old))
 		return;
 	/* Now is the last time at which its counters tell who opened it. */
-	if (live->event.conn.conn_stats.direction == DIRECTION_UNKNOWN)
+	if (live->event.direction == DIRECTION_UNKNOWN)
 		read_totals(sk, live);
 	live->event.flags |= FACT_FIN_SENT;
 	if (sk_socket(sk))
 		live->event.flags |= FACT_ACCEPTED;
-	if (live->event.conn.tup.pid == 0)
+	if (live->event.owner.pid == 0)
 		own_by_current(&live->event);
 	if (known)
 		update_conn(sk, live);
@@ -112,7 +112,7 @@ inline_always u16 attempt_failure(u64 sk, struct live *live)
 
 	if (!constant(OFFSET_SK_ERR) || segs_out(sk) == live->base_segs_out)
 		return 0;
-	if (reason || bpf_get_current_pid_tgid() >> 32 != live->event.conn.tup.pid)
+	if (reason || bpf_get_current_pid_tgid() >> 32 != live->event.owner.pid)
 		return reason;
 	return FAILURE_CANCELLED;
 }
@@ -122,7 +122,7 @@ inline_always void failed(void *ctx, u64 sk, struct live *live)
 {
 	if (!lookup_conn(sk, live) || live->event.flags & FACT_ESTABLISHED)
 		return;
-	read_tuple(sk, &live->event.conn.tup);
+	read_tuple(sk, &live->event);
 	fail(ctx, sk, live, attempt_failure(sk, live));
 }
 
@@ -145,7 +145,7 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 		note_failure(live, reason);
 	note_totals(sk, live);
 	live->event.flags |= FACT_TOTALS_TAKEN;
-	live->event.conn.conn_stats.timestamp = bpf_ktime_get_ns();
+	live->event.timestamp = bpf_ktime_get_ns();
 	if (known)
 		update_conn(sk, live);
 	else
@@ -207,7 +207,7 @@ inline_always void answer_accepted(u64 sk, u32 cookie)
 		return;
 	answer->sk = sk;
 	answer->cookie = cookie;
-	answer->gone = !known || known->event.conn.conn_stats.cookie != cookie;
+	answer->gone = !known || known->event.cookie != cookie;
 	answer->socket_ino = 0;
 	if (answer->gone)
 		return;

@@ -13,7 +13,7 @@
 
 /* One call's worth: a datagram, or the several of a UDP_SEGMENT send or a UDP_GRO receive. */
 struct datagram {
-	struct conn_tuple tup; /* only addresses, ports and metadata */
+	struct ends ends; /* only addresses, ports and metadata */
 	u64 sk;
 	u64 bytes;
 	u64 packets;
@@ -32,7 +32,7 @@ inline_always int is_udp(u64 sk)
 	return family == AF_INET || family == AF_INET6;
 }
 
-inline_always int same_ends(const struct conn_tuple *a, const struct conn_tuple *b)
+inline_always int same_ends(const struct ends *a, const struct ends *b)
 {
 	return a->daddr_l == b->daddr_l && a->dport == b->dport && a->saddr_l == b->saddr_l &&
 	       a->sport == b->sport && a->daddr_h == b->daddr_h && a->saddr_h == b->saddr_h &&
@@ -50,18 +50,18 @@ inline_always u8 with_leg(u8 flags, int received)
 /* received: else sent. A constant of each program, here and below. */
 inline_always void add(struct flow *flow, const struct datagram *d, int received)
 {
-	struct conn_stats *stats = &flow->event.conn.conn_stats;
+	struct event *event = &flow->event;
 
 	if (received) {
-		__sync_fetch_and_add(&stats->recv_bytes, d->bytes);
-		__sync_fetch_and_add(&flow->recv_packets, d->packets);
+		__sync_fetch_and_add(&event->recv_bytes, d->bytes);
+		__sync_fetch_and_add(&event->recv_packets, d->packets);
 	} else {
-		__sync_fetch_and_add(&stats->sent_bytes, d->bytes);
-		__sync_fetch_and_add(&flow->sent_packets, d->packets);
+		__sync_fetch_and_add(&event->sent_bytes, d->bytes);
+		__sync_fetch_and_add(&event->sent_packets, d->packets);
 	}
-	stats->timestamp = bpf_ktime_get_ns();
-	if (!(stats->flags & CONN_ASSURED))
-		stats->flags = with_leg(stats->flags, received);
+	event->ended_at = bpf_ktime_get_ns();
+	if (!(event->legs & CONN_ASSURED))
+		event->legs = with_leg(event->legs, received);
 }
 
 /* bind(2) to a port takes this lock; a port that the kernel chose, for bind(2) or for a first send, leaves it free. */
@@ -78,25 +78,25 @@ inline_always u32 bound_by_program(u64 sk)
 inline_always void begin_flow(struct flow *flow, const struct datagram *d, int received)
 {
 	struct event *event = &flow->event;
-	struct conn_stats *stats = &event->conn.conn_stats;
 
 	__builtin_memset(flow, 0, sizeof(*flow));
 	event->sk = d->sk;
 	event->kind = EVENT_UDP_OPEN;
 	event->flags = bound_by_program(d->sk);
-	event->conn.tup = d->tup;
-	event->conn.tup.netns = netns_of(skc_net(d->sk));
+	event->ends = d->ends;
+	event->netns = netns_of(skc_net(d->sk));
 	own_by_current(event);
-	stats->timestamp = bpf_ktime_get_ns();
-	stats->duration = stats->timestamp;
-	stats->direction = received ? DIRECTION_INCOMING : DIRECTION_OUTGOING;
-	stats->flags = with_leg(0, received);
+	event->timestamp = bpf_ktime_get_ns();
+	event->started_at = event->timestamp;
+	event->ended_at = event->timestamp;
+	event->direction = received ? DIRECTION_INCOMING : DIRECTION_OUTGOING;
+	event->legs = with_leg(0, received);
 	if (received) {
-		stats->recv_bytes = d->bytes;
-		flow->recv_packets = d->packets;
+		event->recv_bytes = d->bytes;
+		event->recv_packets = d->packets;
 	} else {
-		stats->sent_bytes = d->bytes;
-		flow->sent_packets = d->packets;
+		event->sent_bytes = d->bytes;
+		event->sent_packets = d->packets;
 	}
 	flow->socket_ino = d->socket_ino;
 }
@@ -109,8 +109,7 @@ inline_always int open_first(void *ctx, struct flow *flow, const struct datagram
 	begin_flow(flow, d, received);
 	flow->event.flags |= FACT_FIRST_FLOW;
 	/* No sock begins twice in one nanosecond. */
-	flow->event.conn.conn_stats.cookie =
-		(u32)(sk >> 6) ^ (u32)flow->event.conn.conn_stats.timestamp;
+	flow->event.cookie = (u32)(sk >> 6) ^ (u32)flow->event.timestamp;
 	if (bpf_map_update_elem(&udp_socks, &sk, flow, BPF_NOEXIST) != 0)
 		return 0;
 	send_event(ctx, &flow->event);
@@ -122,7 +121,7 @@ inline_always int open_other(void *ctx, struct flow *flow, const struct datagram
 			     struct flow_key *key)
 {
 	begin_flow(flow, d, received);
-	flow->event.conn.conn_stats.cookie = key->cookie;
+	flow->event.cookie = key->cookie;
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST) != 0)
 		return 0;
 	send_event(ctx, &flow->event);
@@ -138,14 +137,14 @@ inline_always void count_other(void *ctx, struct flow *fresh, const struct datag
 {
 	struct flow_key key = {
 		.sk = d->sk,
-		.saddr_h = d->tup.saddr_h,
-		.saddr_l = d->tup.saddr_l,
-		.daddr_h = d->tup.daddr_h,
-		.daddr_l = d->tup.daddr_l,
-		.sport = d->tup.sport,
-		.dport = d->tup.dport,
+		.saddr_h = d->ends.saddr_h,
+		.saddr_l = d->ends.saddr_l,
+		.daddr_h = d->ends.daddr_h,
+		.daddr_l = d->ends.daddr_l,
+		.sport = d->ends.sport,
+		.dport = d->ends.dport,
 		.cookie = cookie,
-		.metadata = d->tup.metadata,
+		.metadata = d->ends.metadata,
 	};
 	struct flow *flow = bpf_map_lookup_elem(&udp_flows, &key);
 
@@ -163,10 +162,10 @@ inline_always void count_other(void *ctx, struct flow *fresh, const struct datag
 inline_always void count_known(void *ctx, struct flow *first, const struct datagram *d,
 			       int received, struct flow *fresh)
 {
-	if (same_ends(&first->event.conn.tup, &d->tup))
+	if (same_ends(&first->event.ends, &d->ends))
 		add(first, d, received);
 	else
-		count_other(ctx, fresh, d, received, first->event.conn.conn_stats.cookie);
+		count_other(ctx, fresh, d, received, first->event.cookie);
 }
 
 /* Each lookup is followed by its own test: the verifier of 4.4 forgets what a copied pointer is. */
@@ -192,19 +191,12 @@ inline_always void count(void *ctx, const struct datagram *d, int received, stru
 /* The end of a socket. first is what udp_socks holds of it; last is a copy on the stack. */
 inline_always void end_socket(void *ctx, u64 sk, struct flow *first, struct flow *last)
 {
-	struct conn_stats *stats = &last->event.conn.conn_stats;
-
 	*last = *first;
 	/* Another CPU was first, with the next socket at this address. */
 	if (!delete_entry(&udp_socks, &sk))
 		return;
 	last->event.kind = EVENT_UDP_CLOSE;
-	stats->duration = stats->timestamp - stats->duration;
-	stats->timestamp = bpf_ktime_get_ns();
-	stats->sent_packets = last->sent_packets;
-	stats->recv_packets = last->recv_packets;
-	last->event.conn.tcp_stats.rtt = last->sent_packets >> 32;
-	last->event.conn.tcp_stats.rtt_var = last->recv_packets >> 32;
+	last->event.timestamp = bpf_ktime_get_ns();
 	send_event(ctx, &last->event);
 }
 

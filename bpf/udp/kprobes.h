@@ -94,23 +94,23 @@ inline_always u64 read_headers(const struct skb_headers *at, struct datagram *d,
 		} else {
 			from = ip.saddr;
 			to = ip.daddr;
-			d->tup.metadata = METADATA_IPV6;
+			d->ends.metadata = METADATA_IPV6;
 		}
 	}
 	if (received) {
-		d->tup.saddr_h = to.high;
-		d->tup.saddr_l = to.low;
-		d->tup.daddr_h = from.high;
-		d->tup.daddr_l = from.low;
-		d->tup.sport = from_be16(udp->dest);
-		d->tup.dport = from_be16(udp->source);
+		d->ends.saddr_h = to.high;
+		d->ends.saddr_l = to.low;
+		d->ends.daddr_h = from.high;
+		d->ends.daddr_l = from.low;
+		d->ends.sport = from_be16(udp->dest);
+		d->ends.dport = from_be16(udp->source);
 	} else {
-		d->tup.saddr_h = from.high;
-		d->tup.saddr_l = from.low;
-		d->tup.daddr_h = to.high;
-		d->tup.daddr_l = to.low;
-		d->tup.sport = from_be16(udp->source);
-		d->tup.dport = from_be16(udp->dest);
+		d->ends.saddr_h = from.high;
+		d->ends.saddr_l = from.low;
+		d->ends.daddr_h = to.high;
+		d->ends.daddr_l = to.low;
+		d->ends.sport = from_be16(udp->source);
+		d->ends.dport = from_be16(udp->dest);
 	}
 	return from_be16(udp->len);
 }
@@ -134,7 +134,7 @@ inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 	d.sk = skb_sk(skb);
 	read_skb(skb, &at);
 	d.bytes = read_headers(&at, &d, 0) - sizeof(struct udp_header);
-	if (!ends_wanted(&d.tup, d.tup.sport))
+	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.packets = packets_of(&at);
 	count(ctx, &d, 0, fresh);
@@ -160,7 +160,7 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 	d.sk = sk;
 	read_skb(skb, &at);
 	read_headers(&at, &d, 1);
-	if (!ends_wanted(&d.tup, d.tup.sport))
+	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.bytes = (u32)length;
 	d.packets = packets_of(&at);
@@ -178,7 +178,7 @@ inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
 	d.sk = sk;
 	read_skb(skb, &at);
 	d.bytes = read_headers(&at, &d, 1) - sizeof(struct udp_header);
-	if (!ends_wanted(&d.tup, d.tup.sport))
+	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.packets = 1;
 	count(ctx, &d, 1, fresh);

@@ -6,13 +6,11 @@
 #include "lib/maps.h"
 
 /*
- * A UDP flow: what one socket exchanged with one remote end, kept as the event it will end with. conn_stats.timestamp
- * is its last datagram, conn_stats.duration its first.
+ * A UDP flow: what one socket exchanged with one remote end, kept as the event it will end with. timestamp and
+ * started_at are its first datagram, ended_at its last so far.
  */
 struct flow {
 	struct event event;
-	u64 sent_packets;
-	u64 recv_packets;
 	u64 socket_ino; /* tracepoint mode: tells a sock from the next one at its address */
 };
 

@@ -23,9 +23,9 @@ inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct
 
 	if (result <= 0 || (sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
 		return;
-	read_ends(sk, &d.tup);
-	d.tup.metadata &= ~METADATA_TCP;
-	if (!ends_wanted(&d.tup, d.tup.sport))
+	read_ends(sk, &d.ends);
+	d.ends.metadata &= ~METADATA_TCP;
+	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.sk = sk;
 	d.bytes = (u32)result;
@@ -46,8 +46,7 @@ inline_always void end_if_gone(void *ctx, u64 sk, u32 cookie, struct flow *last)
 {
 	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
 
-	if (first && first->event.conn.conn_stats.cookie == cookie &&
-	    first->socket_ino != ino_of(sk))
+	if (first && first->event.cookie == cookie && first->socket_ino != ino_of(sk))
 		end_socket(ctx, sk, first, last);
 }
 

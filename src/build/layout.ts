@@ -87,18 +87,14 @@ ${each((member, field) => `    ${member.name}: ${field.read},`)}
 export function write${name}(view: DataView, p: number, value: ${name}): void {
 ${each((member, field) => `  ${field.write(`value.${member.name}`)};`)}
 }
-${VIEWED.has(nameOf(btf, id)) ? viewSource(btf, name, members) : ""}`;
+${VIEWED.has(nameOf(btf, id)) ? viewSource(btf, name, members) : ""}${PLACED.has(nameOf(btf, id)) ? placesSource(btf, id) : ""}`;
 }
 
 /** Structs that come by the thousand, of which most members are never asked for. */
-const VIEWED: ReadonlySet<string> = new Set([
-  "event",
-  "conn",
-  "conn_tuple",
-  "tcp_stats",
-  "conn_stats",
-  "protocol_stack",
-]);
+const VIEWED: ReadonlySet<string> = new Set(["event", "ends", "owner"]);
+
+/** Structs that are also read and written without any object: where each member lies, as constants. */
+const PLACED: ReadonlySet<string> = new Set(["event", "event_batch", "sample"]);
 
 function viewSource(btf: Btf, name: string, members: readonly Member[]): string {
   return `/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
@@ -112,6 +108,29 @@ export class ${name}View implements ${name} {
 ${members.map((member) => viewGetters(btf, member)).join("\n")}
 }
 `;
+}
+
+/** Constants of their own, because a member of an object is looked up each time. */
+function placesSource(btf: Btf, id: number): string {
+  const places = placesOf(btf, id, nameOf(btf, id), 0);
+  return places.map(({ name, at }) => `export const ${name.toUpperCase()} = ${at};\n`).join("");
+}
+
+/** Of the members, and of the members of those that are structs: `event_owner`, `event_owner_uid`. */
+function placesOf(
+  btf: Btf,
+  id: number,
+  outer: string,
+  from: number,
+): { name: string; at: number }[] {
+  return membersOf(btf, id)
+    .filter((member) => !member.name.startsWith("_pad"))
+    .flatMap((member) => {
+      const type = skipNames(btf, member.type);
+      const place = { name: `${outer}_${member.name}`, at: from + member.bitOffset / 8 };
+      const inside = kindOf(btf, type) === "struct" && !PLACED.has(nameOf(btf, type));
+      return inside ? [place, ...placesOf(btf, type, place.name, place.at)] : [place];
+    });
 }
 
 function viewGetters(btf: Btf, member: Member): string {

@@ -8,19 +8,18 @@ import { jsonLine } from "./json.ts";
 import { segment, type Segment } from "./lines.ts";
 import { VERSION } from "./members.ts";
 import {
-  SADDR,
-  NETNS,
-  PID,
-  METADATA,
-  TIMESTAMP,
-  CONN_FLAGS,
-  DIRECTION,
-  COMM,
-  KIND,
-  FLAGS,
-  UID,
-  CGROUP_ID,
-} from "../record/places.ts";
+  EVENT_DIRECTION,
+  EVENT_ENDS_METADATA,
+  EVENT_ENDS_SADDR_H,
+  EVENT_FLAGS,
+  EVENT_KIND,
+  EVENT_NETNS,
+  EVENT_OWNER_CGROUP_ID,
+  EVENT_OWNER_COMM,
+  EVENT_OWNER_PID,
+  EVENT_OWNER_UID,
+  EVENT_TIMESTAMP,
+} from "../record/layout.gen.ts";
 
 /**
  * What the record at `p` of `view` says; called where a line is not like one before. So it must follow from the record
@@ -37,11 +36,11 @@ export const held = { clocks: null as ClockPair | null, low: 0, high: 0, text: s
 
 /** Sets `held` to the record's second. The two halves of the clock are subtracted apart: as a number it grows inexact. */
 export function microsOfSecond(view: DataView, p: number, clocks: ClockPair): number {
-  const low = view.getUint32(p + TIMESTAMP, true);
-  const high = view.getUint32(p + TIMESTAMP + 4, true);
+  const low = view.getUint32(p + EVENT_TIMESTAMP, true);
+  const high = view.getUint32(p + EVENT_TIMESTAMP + 4, true);
   let ns = (high - held.high) * 2 ** 32 + (low - held.low);
   if (held.clocks !== clocks || ns < 0 || ns >= NS_PER_SECOND) {
-    const atNs = view.getBigUint64(p + TIMESTAMP, true);
+    const atNs = view.getBigUint64(p + EVENT_TIMESTAMP, true);
     const wallNs = wallTime(atNs, clocks);
     const inSecond = wallNs % BigInt(NS_PER_SECOND);
     const begins = BigInt.asUintN(64, atNs - inSecond);
@@ -63,29 +62,28 @@ export function beginningOf(
   clocks: ClockPair,
   describe: Describe,
 ): Segment | null {
-  const mixed = view.getInt32(p + PID, true) * 4 + view.getInt32(p + KIND, true);
-  const slot = (mixed + view.getUint8(p + DIRECTION) * 64) & (SLOTS - 1);
+  const mixed = view.getInt32(p + EVENT_OWNER_PID, true) * 4 + view.getUint8(p + EVENT_KIND);
+  const slot = (mixed + view.getUint8(p + EVENT_DIRECTION) * 64) & (SLOTS - 1);
   const known = beginnings[slot];
   if (known !== undefined && isOf(known, view, p)) return known.text;
   const text = cutBeginning(describe(view, p), clocks);
   beginnings[slot] = {
-    pid: view.getInt32(p + PID, true),
-    kind: view.getInt32(p + KIND, true),
-    flags: view.getInt32(p + FLAGS, true),
-    netns: view.getInt32(p + NETNS, true),
-    metadata: view.getInt32(p + METADATA, true),
-    connFlags: view.getInt32(p + CONN_FLAGS, true),
-    saddr0: view.getInt32(p + SADDR, true),
-    saddr1: view.getInt32(p + SADDR + 4, true),
-    saddr2: view.getInt32(p + SADDR + 8, true),
-    saddr3: view.getInt32(p + SADDR + 12, true),
-    comm0: view.getInt32(p + COMM, true),
-    comm1: view.getInt32(p + COMM + 4, true),
-    comm2: view.getInt32(p + COMM + 8, true),
-    comm3: view.getInt32(p + COMM + 12, true),
-    uid: view.getInt32(p + UID, true),
-    cgroup0: view.getInt32(p + CGROUP_ID, true),
-    cgroup1: view.getInt32(p + CGROUP_ID + 4, true),
+    pid: view.getInt32(p + EVENT_OWNER_PID, true),
+    kind: view.getInt32(p + EVENT_KIND, true),
+    flags: view.getInt32(p + EVENT_FLAGS, true),
+    netns: view.getInt32(p + EVENT_NETNS, true),
+    metadata: view.getInt32(p + EVENT_ENDS_METADATA, true),
+    saddr0: view.getInt32(p + EVENT_ENDS_SADDR_H, true),
+    saddr1: view.getInt32(p + EVENT_ENDS_SADDR_H + 4, true),
+    saddr2: view.getInt32(p + EVENT_ENDS_SADDR_H + 8, true),
+    saddr3: view.getInt32(p + EVENT_ENDS_SADDR_H + 12, true),
+    comm0: view.getInt32(p + EVENT_OWNER_COMM, true),
+    comm1: view.getInt32(p + EVENT_OWNER_COMM + 4, true),
+    comm2: view.getInt32(p + EVENT_OWNER_COMM + 8, true),
+    comm3: view.getInt32(p + EVENT_OWNER_COMM + 12, true),
+    uid: view.getInt32(p + EVENT_OWNER_UID, true),
+    cgroup0: view.getInt32(p + EVENT_OWNER_CGROUP_ID, true),
+    cgroup1: view.getInt32(p + EVENT_OWNER_CGROUP_ID + 4, true),
     text,
   };
   return text;
@@ -121,11 +119,11 @@ const FIRST = `{"v":${VERSION},"time":"`;
 /** The text of lines up to the local port, and the words of a record that it depends on. */
 interface Beginning {
   pid: number;
+  /** With the direction, the legs and padding. */
   kind: number;
   flags: number;
   netns: number;
   metadata: number;
-  connFlags: number;
   saddr0: number;
   saddr1: number;
   saddr2: number;
@@ -147,23 +145,22 @@ const beginnings: (Beginning | undefined)[] = Array.from({ length: SLOTS });
 
 function isOf(of: Beginning, view: DataView, p: number): boolean {
   return (
-    of.pid === view.getInt32(p + PID, true) &&
-    of.kind === view.getInt32(p + KIND, true) &&
-    of.flags === view.getInt32(p + FLAGS, true) &&
-    of.netns === view.getInt32(p + NETNS, true) &&
-    of.metadata === view.getInt32(p + METADATA, true) &&
-    of.connFlags === view.getInt32(p + CONN_FLAGS, true) &&
-    of.saddr0 === view.getInt32(p + SADDR, true) &&
-    of.saddr1 === view.getInt32(p + SADDR + 4, true) &&
-    of.saddr2 === view.getInt32(p + SADDR + 8, true) &&
-    of.saddr3 === view.getInt32(p + SADDR + 12, true) &&
-    of.comm0 === view.getInt32(p + COMM, true) &&
-    of.comm1 === view.getInt32(p + COMM + 4, true) &&
-    of.comm2 === view.getInt32(p + COMM + 8, true) &&
-    of.comm3 === view.getInt32(p + COMM + 12, true) &&
-    of.uid === view.getInt32(p + UID, true) &&
-    of.cgroup0 === view.getInt32(p + CGROUP_ID, true) &&
-    of.cgroup1 === view.getInt32(p + CGROUP_ID + 4, true)
+    of.pid === view.getInt32(p + EVENT_OWNER_PID, true) &&
+    of.kind === view.getInt32(p + EVENT_KIND, true) &&
+    of.flags === view.getInt32(p + EVENT_FLAGS, true) &&
+    of.netns === view.getInt32(p + EVENT_NETNS, true) &&
+    of.metadata === view.getInt32(p + EVENT_ENDS_METADATA, true) &&
+    of.saddr0 === view.getInt32(p + EVENT_ENDS_SADDR_H, true) &&
+    of.saddr1 === view.getInt32(p + EVENT_ENDS_SADDR_H + 4, true) &&
+    of.saddr2 === view.getInt32(p + EVENT_ENDS_SADDR_H + 8, true) &&
+    of.saddr3 === view.getInt32(p + EVENT_ENDS_SADDR_H + 12, true) &&
+    of.comm0 === view.getInt32(p + EVENT_OWNER_COMM, true) &&
+    of.comm1 === view.getInt32(p + EVENT_OWNER_COMM + 4, true) &&
+    of.comm2 === view.getInt32(p + EVENT_OWNER_COMM + 8, true) &&
+    of.comm3 === view.getInt32(p + EVENT_OWNER_COMM + 12, true) &&
+    of.uid === view.getInt32(p + EVENT_OWNER_UID, true) &&
+    of.cgroup0 === view.getInt32(p + EVENT_OWNER_CGROUP_ID, true) &&
+    of.cgroup1 === view.getInt32(p + EVENT_OWNER_CGROUP_ID + 4, true)
   );
 }
 

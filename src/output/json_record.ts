@@ -5,7 +5,24 @@
  */
 import type { ClockPair } from "../conn/clock.ts";
 import { addressText } from "../record/address.ts";
-import { ConnMetadata, EventKind } from "../record/layout.gen.ts";
+import {
+  ConnMetadata,
+  EVENT_ENDED_AT,
+  EVENT_ENDS_DADDR_H,
+  EVENT_ENDS_DPORT,
+  EVENT_ENDS_METADATA,
+  EVENT_ENDS_SPORT,
+  EVENT_KIND,
+  EVENT_RECV_BYTES,
+  EVENT_RECV_PACKETS,
+  EVENT_RETRANSMITS,
+  EVENT_RTT,
+  EVENT_RTT_VAR,
+  EVENT_SENT_BYTES,
+  EVENT_SENT_PACKETS,
+  EVENT_STARTED_AT,
+  EventKind,
+} from "../record/layout.gen.ts";
 import { recurring } from "../record/recurring.ts";
 import {
   beginningOf,
@@ -25,21 +42,6 @@ import {
   type Lines,
 } from "./lines.ts";
 import { microseconds } from "./numbers.ts";
-import {
-  DADDR,
-  SPORT,
-  DPORT,
-  METADATA,
-  RTT,
-  RTT_VAR,
-  RETRANSMITS,
-  SENT_BYTES,
-  RECV_BYTES,
-  SENT_PACKETS,
-  RECV_PACKETS,
-  DURATION,
-  KIND,
-} from "../record/places.ts";
 
 /** Writes the record's line. `false`: it is of an unusual kind, and nothing was written. */
 export function appendRecordJson(
@@ -49,21 +51,21 @@ export function appendRecordJson(
   clocks: ClockPair,
   describe: Describe,
 ): boolean {
-  const localPort = view.getUint16(p + SPORT, true);
-  const remotePort = view.getUint16(p + DPORT, true);
+  const localPort = view.getUint16(p + EVENT_ENDS_SPORT, true);
+  const remotePort = view.getUint16(p + EVENT_ENDS_DPORT, true);
   if (localPort === 0 || remotePort === 0 || !hasRemote(view, p)) return false;
-  const isClose = view.getUint32(p + KIND, true) === EventKind.EVENT_CLOSE;
+  const isClose = view.getUint8(p + EVENT_KIND) === EventKind.EVENT_CLOSE;
   if (isClose && !isExact(view, p)) return false;
   const us = microsOfSecond(view, p, clocks);
   const beginning = beginningOf(view, p, clocks, describe);
   if (beginning === null) return false;
-  const v6 = (view.getUint32(p + METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
+  const v6 = (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
   const out = lines.reserve(beginning.length + REST_BYTES);
   let to = putSegment(out, lines.used, held.text);
   to = putSixDigits(out, to, us);
   to = putSegment(out, to, beginning);
   to = putInteger(out, to, localPort);
-  to = putSegment(out, to, (v6 ? remoteV6 : remoteV4)(view, p + DADDR));
+  to = putSegment(out, to, (v6 ? remoteV6 : remoteV4)(view, p + EVENT_ENDS_DADDR_H));
   to = putInteger(out, to, remotePort);
   lines.putLine(isClose ? putTotals(out, to, view, p) : putShort(out, to, END));
   return true;
@@ -90,33 +92,43 @@ const number64 = (view: DataView, p: number): number =>
 
 /** A double holds these exactly. */
 const isExact = (view: DataView, p: number): boolean =>
-  view.getUint32(p + SENT_BYTES + 4, true) < 1 << 21 &&
-  view.getUint32(p + RECV_BYTES + 4, true) < 1 << 21 &&
-  view.getUint32(p + DURATION + 4, true) < 1 << 21;
+  view.getUint32(p + EVENT_SENT_BYTES + 4, true) < 1 << 21 &&
+  view.getUint32(p + EVENT_RECV_BYTES + 4, true) < 1 << 21 &&
+  view.getUint32(p + EVENT_SENT_PACKETS + 4, true) < 1 << 21 &&
+  view.getUint32(p + EVENT_RECV_PACKETS + 4, true) < 1 << 21 &&
+  isNumber(lastedAt(view, p));
+
+const isNumber = (value: number): boolean => value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+
+/** The two halves of the clock are subtracted apart: as a number it grows inexact. */
+const lastedAt = (view: DataView, p: number): number =>
+  (view.getUint32(p + EVENT_ENDED_AT + 4, true) - view.getUint32(p + EVENT_STARTED_AT + 4, true)) *
+    2 ** 32 +
+  (view.getUint32(p + EVENT_ENDED_AT, true) - view.getUint32(p + EVENT_STARTED_AT, true));
 
 const hasRemote = (view: DataView, p: number): boolean =>
-  view.getUint32(p + DADDR, true) !== 0 ||
-  view.getUint32(p + DADDR + 4, true) !== 0 ||
-  view.getUint32(p + DADDR + 8, true) !== 0 ||
-  view.getUint32(p + DADDR + 12, true) !== 0;
+  view.getUint32(p + EVENT_ENDS_DADDR_H, true) !== 0 ||
+  view.getUint32(p + EVENT_ENDS_DADDR_H + 4, true) !== 0 ||
+  view.getUint32(p + EVENT_ENDS_DADDR_H + 8, true) !== 0 ||
+  view.getUint32(p + EVENT_ENDS_DADDR_H + 12, true) !== 0;
 
 function putTotals(out: DataView, at: number, view: DataView, p: number): number {
   let to = putSegment(out, at, SENT);
-  to = putInteger(out, to, number64(view, p + SENT_BYTES));
+  to = putInteger(out, to, number64(view, p + EVENT_SENT_BYTES));
   to = putSegment(out, to, RECEIVED);
-  to = putInteger(out, to, number64(view, p + RECV_BYTES));
+  to = putInteger(out, to, number64(view, p + EVENT_RECV_BYTES));
   to = putShort(out, to, SEGS_OUT);
-  to = putInteger(out, to, view.getUint32(p + SENT_PACKETS, true));
+  to = putInteger(out, to, number64(view, p + EVENT_SENT_PACKETS));
   to = putShort(out, to, SEGS_IN);
-  to = putInteger(out, to, view.getUint32(p + RECV_PACKETS, true));
+  to = putInteger(out, to, number64(view, p + EVENT_RECV_PACKETS));
   to = putShort(out, to, RTT_US);
-  to = putInteger(out, to, view.getUint32(p + RTT, true));
+  to = putInteger(out, to, view.getUint32(p + EVENT_RTT, true));
   to = putShort(out, to, RTT_VAR_US);
-  to = putInteger(out, to, view.getUint32(p + RTT_VAR, true));
+  to = putInteger(out, to, view.getUint32(p + EVENT_RTT_VAR, true));
   to = putShort(out, to, RETRANS);
-  to = putInteger(out, to, view.getUint32(p + RETRANSMITS, true));
+  to = putInteger(out, to, view.getUint32(p + EVENT_RETRANSMITS, true));
   to = putShort(out, to, DURATION_US);
-  to = putInteger(out, to, microseconds(number64(view, p + DURATION)));
+  to = putInteger(out, to, microseconds(lastedAt(view, p)));
   return putShort(out, to, END_OF_TOTALS);
 }
 

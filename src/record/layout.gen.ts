@@ -101,54 +101,6 @@ export function writeConnTuple(view: DataView, p: number, value: ConnTuple): voi
   view.setUint32(p + 40, value.pid, true);
   view.setUint32(p + 44, value.metadata, true);
 }
-/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
-export class ConnTupleView implements ConnTuple {
-  readonly view: DataView;
-  readonly p: number;
-  constructor(view: DataView, p: number) {
-    this.view = view;
-    this.p = p;
-  }
-  get saddr_h() {
-    return this.view.getBigUint64(this.p, true);
-  }
-  get saddr_h_number() {
-    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
-  }
-  get saddr_l() {
-    return this.view.getBigUint64(this.p + 8, true);
-  }
-  get saddr_l_number() {
-    return this.view.getUint32(this.p + 8, true) + this.view.getUint32(this.p + 12, true) * 4294967296;
-  }
-  get daddr_h() {
-    return this.view.getBigUint64(this.p + 16, true);
-  }
-  get daddr_h_number() {
-    return this.view.getUint32(this.p + 16, true) + this.view.getUint32(this.p + 20, true) * 4294967296;
-  }
-  get daddr_l() {
-    return this.view.getBigUint64(this.p + 24, true);
-  }
-  get daddr_l_number() {
-    return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
-  }
-  get sport() {
-    return this.view.getUint16(this.p + 32, true);
-  }
-  get dport() {
-    return this.view.getUint16(this.p + 34, true);
-  }
-  get netns() {
-    return this.view.getUint32(this.p + 36, true);
-  }
-  get pid() {
-    return this.view.getUint32(this.p + 40, true);
-  }
-  get metadata() {
-    return this.view.getUint32(this.p + 44, true);
-  }
-}
 
 export const tcpStatsSize = 16;
 export interface TcpStats {
@@ -174,30 +126,6 @@ export function writeTcpStats(view: DataView, p: number, value: TcpStats): void 
   view.setUint16(p + 12, value.state_transitions, true);
   view.setUint16(p + 14, value.failure_reason, true);
 }
-/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
-export class TcpStatsView implements TcpStats {
-  readonly view: DataView;
-  readonly p: number;
-  constructor(view: DataView, p: number) {
-    this.view = view;
-    this.p = p;
-  }
-  get rtt() {
-    return this.view.getUint32(this.p, true);
-  }
-  get rtt_var() {
-    return this.view.getUint32(this.p + 4, true);
-  }
-  get retransmits() {
-    return this.view.getUint32(this.p + 8, true);
-  }
-  get state_transitions() {
-    return this.view.getUint16(this.p + 12, true);
-  }
-  get failure_reason() {
-    return this.view.getUint16(this.p + 14, true);
-  }
-}
 
 export const protocolStackSize = 4;
 export interface ProtocolStack {
@@ -219,27 +147,6 @@ export function writeProtocolStack(view: DataView, p: number, value: ProtocolSta
   view.setUint8(p + 1, value.application);
   view.setUint8(p + 2, value.encryption);
   view.setUint8(p + 3, value.flags);
-}
-/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
-export class ProtocolStackView implements ProtocolStack {
-  readonly view: DataView;
-  readonly p: number;
-  constructor(view: DataView, p: number) {
-    this.view = view;
-    this.p = p;
-  }
-  get api() {
-    return this.view.getUint8(this.p);
-  }
-  get application() {
-    return this.view.getUint8(this.p + 1);
-  }
-  get encryption() {
-    return this.view.getUint8(this.p + 2);
-  }
-  get flags() {
-    return this.view.getUint8(this.p + 3);
-  }
 }
 
 export const connStatsSize = 56;
@@ -281,57 +188,6 @@ export function writeConnStats(view: DataView, p: number, value: ConnStats): voi
   view.setUint8(p + 48, value.flags);
   view.setUint8(p + 49, value.direction);
 }
-/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
-export class ConnStatsView implements ConnStats {
-  readonly view: DataView;
-  readonly p: number;
-  constructor(view: DataView, p: number) {
-    this.view = view;
-    this.p = p;
-  }
-  get sent_bytes() {
-    return this.view.getBigUint64(this.p, true);
-  }
-  get sent_bytes_number() {
-    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
-  }
-  get recv_bytes() {
-    return this.view.getBigUint64(this.p + 8, true);
-  }
-  get recv_bytes_number() {
-    return this.view.getUint32(this.p + 8, true) + this.view.getUint32(this.p + 12, true) * 4294967296;
-  }
-  get sent_packets() {
-    return this.view.getUint32(this.p + 16, true);
-  }
-  get recv_packets() {
-    return this.view.getUint32(this.p + 20, true);
-  }
-  get timestamp() {
-    return this.view.getBigUint64(this.p + 24, true);
-  }
-  get timestamp_number() {
-    return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
-  }
-  get duration() {
-    return this.view.getBigUint64(this.p + 32, true);
-  }
-  get duration_number() {
-    return this.view.getUint32(this.p + 32, true) + this.view.getUint32(this.p + 36, true) * 4294967296;
-  }
-  get cookie() {
-    return this.view.getUint32(this.p + 40, true);
-  }
-  get protocol_stack() {
-    return new ProtocolStackView(this.view, this.p + 44);
-  }
-  get flags() {
-    return this.view.getUint8(this.p + 48);
-  }
-  get direction() {
-    return this.view.getUint8(this.p + 49);
-  }
-}
 
 export const connSize = 120;
 export interface Conn {
@@ -350,24 +206,6 @@ export function writeConn(view: DataView, p: number, value: Conn): void {
   writeConnTuple(view, p, value.tup);
   writeTcpStats(view, p + 48, value.tcp_stats);
   writeConnStats(view, p + 64, value.conn_stats);
-}
-/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
-export class ConnView implements Conn {
-  readonly view: DataView;
-  readonly p: number;
-  constructor(view: DataView, p: number) {
-    this.view = view;
-    this.p = p;
-  }
-  get tup() {
-    return new ConnTupleView(this.view, this.p);
-  }
-  get tcp_stats() {
-    return new TcpStatsView(this.view, this.p + 48);
-  }
-  get conn_stats() {
-    return new ConnStatsView(this.view, this.p + 64);
-  }
 }
 
 export const batchSize = 496;
@@ -672,41 +510,211 @@ export const Filter = {
 } as const;
 export type Filter = (typeof Filter)[keyof typeof Filter];
 
-export const eventSize = 176;
-export interface Event {
-  sk: bigint;
-  conn: Conn;
-  comm: Uint8Array;
-  kind: number;
-  flags: number;
+export const endsSize = 40;
+export interface Ends {
+  saddr_h: bigint;
+  saddr_l: bigint;
+  daddr_h: bigint;
+  daddr_l: bigint;
+  sport: number;
+  dport: number;
+  metadata: number;
+}
+export function readEnds(view: DataView, p: number): Ends {
+  return {
+    saddr_h: view.getBigUint64(p, true),
+    saddr_l: view.getBigUint64(p + 8, true),
+    daddr_h: view.getBigUint64(p + 16, true),
+    daddr_l: view.getBigUint64(p + 24, true),
+    sport: view.getUint16(p + 32, true),
+    dport: view.getUint16(p + 34, true),
+    metadata: view.getUint32(p + 36, true),
+  };
+}
+export function writeEnds(view: DataView, p: number, value: Ends): void {
+  view.setBigUint64(p, value.saddr_h, true);
+  view.setBigUint64(p + 8, value.saddr_l, true);
+  view.setBigUint64(p + 16, value.daddr_h, true);
+  view.setBigUint64(p + 24, value.daddr_l, true);
+  view.setUint16(p + 32, value.sport, true);
+  view.setUint16(p + 34, value.dport, true);
+  view.setUint32(p + 36, value.metadata, true);
+}
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class EndsView implements Ends {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get saddr_h() {
+    return this.view.getBigUint64(this.p, true);
+  }
+  get saddr_h_number() {
+    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
+  }
+  get saddr_l() {
+    return this.view.getBigUint64(this.p + 8, true);
+  }
+  get saddr_l_number() {
+    return this.view.getUint32(this.p + 8, true) + this.view.getUint32(this.p + 12, true) * 4294967296;
+  }
+  get daddr_h() {
+    return this.view.getBigUint64(this.p + 16, true);
+  }
+  get daddr_h_number() {
+    return this.view.getUint32(this.p + 16, true) + this.view.getUint32(this.p + 20, true) * 4294967296;
+  }
+  get daddr_l() {
+    return this.view.getBigUint64(this.p + 24, true);
+  }
+  get daddr_l_number() {
+    return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
+  }
+  get sport() {
+    return this.view.getUint16(this.p + 32, true);
+  }
+  get dport() {
+    return this.view.getUint16(this.p + 34, true);
+  }
+  get metadata() {
+    return this.view.getUint32(this.p + 36, true);
+  }
+}
+
+export const ownerSize = 48;
+export interface Owner {
+  pid: number;
   uid: number;
   owned_at: number;
   cgroup_id: bigint;
   program: bigint;
+  comm: Uint8Array;
+}
+export function readOwner(view: DataView, p: number): Owner {
+  return {
+    pid: view.getUint32(p, true),
+    uid: view.getUint32(p + 4, true),
+    owned_at: view.getUint32(p + 8, true),
+    cgroup_id: view.getBigUint64(p + 16, true),
+    program: view.getBigUint64(p + 24, true),
+    comm: bytesAt(view, p + 32, 16).slice(),
+  };
+}
+export function writeOwner(view: DataView, p: number, value: Owner): void {
+  view.setUint32(p, value.pid, true);
+  view.setUint32(p + 4, value.uid, true);
+  view.setUint32(p + 8, value.owned_at, true);
+  view.setBigUint64(p + 16, value.cgroup_id, true);
+  view.setBigUint64(p + 24, value.program, true);
+  bytesAt(view, p + 32, 16).set(value.comm);
+}
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class OwnerView implements Owner {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get pid() {
+    return this.view.getUint32(this.p, true);
+  }
+  get uid() {
+    return this.view.getUint32(this.p + 4, true);
+  }
+  get owned_at() {
+    return this.view.getUint32(this.p + 8, true);
+  }
+  get cgroup_id() {
+    return this.view.getBigUint64(this.p + 16, true);
+  }
+  get cgroup_id_number() {
+    return this.view.getUint32(this.p + 16, true) + this.view.getUint32(this.p + 20, true) * 4294967296;
+  }
+  get program() {
+    return this.view.getBigUint64(this.p + 24, true);
+  }
+  get program_number() {
+    return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
+  }
+  get comm() {
+    return bytesAt(this.view, this.p + 32, 16).slice();
+  }
+}
+
+export const eventSize = 184;
+export interface Event {
+  sk: bigint;
+  ends: Ends;
+  owner: Owner;
+  sent_bytes: bigint;
+  recv_bytes: bigint;
+  sent_packets: bigint;
+  recv_packets: bigint;
+  timestamp: bigint;
+  started_at: bigint;
+  ended_at: bigint;
+  netns: number;
+  cookie: number;
+  flags: number;
+  rtt: number;
+  rtt_var: number;
+  retransmits: number;
+  state_transitions: number;
+  failure_reason: number;
+  kind: number;
+  direction: number;
+  legs: number;
 }
 export function readEvent(view: DataView, p: number): Event {
   return {
     sk: view.getBigUint64(p, true),
-    conn: readConn(view, p + 8),
-    comm: bytesAt(view, p + 128, 16).slice(),
-    kind: view.getUint32(p + 144, true),
-    flags: view.getUint32(p + 148, true),
-    uid: view.getUint32(p + 152, true),
-    owned_at: view.getUint32(p + 156, true),
-    cgroup_id: view.getBigUint64(p + 160, true),
-    program: view.getBigUint64(p + 168, true),
+    ends: readEnds(view, p + 8),
+    owner: readOwner(view, p + 48),
+    sent_bytes: view.getBigUint64(p + 96, true),
+    recv_bytes: view.getBigUint64(p + 104, true),
+    sent_packets: view.getBigUint64(p + 112, true),
+    recv_packets: view.getBigUint64(p + 120, true),
+    timestamp: view.getBigUint64(p + 128, true),
+    started_at: view.getBigUint64(p + 136, true),
+    ended_at: view.getBigUint64(p + 144, true),
+    netns: view.getUint32(p + 152, true),
+    cookie: view.getUint32(p + 156, true),
+    flags: view.getUint32(p + 160, true),
+    rtt: view.getUint32(p + 164, true),
+    rtt_var: view.getUint32(p + 168, true),
+    retransmits: view.getUint32(p + 172, true),
+    state_transitions: view.getUint16(p + 176, true),
+    failure_reason: view.getUint16(p + 178, true),
+    kind: view.getUint8(p + 180),
+    direction: view.getUint8(p + 181),
+    legs: view.getUint8(p + 182),
   };
 }
 export function writeEvent(view: DataView, p: number, value: Event): void {
   view.setBigUint64(p, value.sk, true);
-  writeConn(view, p + 8, value.conn);
-  bytesAt(view, p + 128, 16).set(value.comm);
-  view.setUint32(p + 144, value.kind, true);
-  view.setUint32(p + 148, value.flags, true);
-  view.setUint32(p + 152, value.uid, true);
-  view.setUint32(p + 156, value.owned_at, true);
-  view.setBigUint64(p + 160, value.cgroup_id, true);
-  view.setBigUint64(p + 168, value.program, true);
+  writeEnds(view, p + 8, value.ends);
+  writeOwner(view, p + 48, value.owner);
+  view.setBigUint64(p + 96, value.sent_bytes, true);
+  view.setBigUint64(p + 104, value.recv_bytes, true);
+  view.setBigUint64(p + 112, value.sent_packets, true);
+  view.setBigUint64(p + 120, value.recv_packets, true);
+  view.setBigUint64(p + 128, value.timestamp, true);
+  view.setBigUint64(p + 136, value.started_at, true);
+  view.setBigUint64(p + 144, value.ended_at, true);
+  view.setUint32(p + 152, value.netns, true);
+  view.setUint32(p + 156, value.cookie, true);
+  view.setUint32(p + 160, value.flags, true);
+  view.setUint32(p + 164, value.rtt, true);
+  view.setUint32(p + 168, value.rtt_var, true);
+  view.setUint32(p + 172, value.retransmits, true);
+  view.setUint16(p + 176, value.state_transitions, true);
+  view.setUint16(p + 178, value.failure_reason, true);
+  view.setUint8(p + 180, value.kind);
+  view.setUint8(p + 181, value.direction);
+  view.setUint8(p + 182, value.legs);
 }
 /** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
 export class EventView implements Event {
@@ -722,37 +730,122 @@ export class EventView implements Event {
   get sk_number() {
     return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
   }
-  get conn() {
-    return new ConnView(this.view, this.p + 8);
+  get ends() {
+    return new EndsView(this.view, this.p + 8);
   }
-  get comm() {
-    return bytesAt(this.view, this.p + 128, 16).slice();
+  get owner() {
+    return new OwnerView(this.view, this.p + 48);
   }
-  get kind() {
-    return this.view.getUint32(this.p + 144, true);
+  get sent_bytes() {
+    return this.view.getBigUint64(this.p + 96, true);
   }
-  get flags() {
-    return this.view.getUint32(this.p + 148, true);
+  get sent_bytes_number() {
+    return this.view.getUint32(this.p + 96, true) + this.view.getUint32(this.p + 100, true) * 4294967296;
   }
-  get uid() {
+  get recv_bytes() {
+    return this.view.getBigUint64(this.p + 104, true);
+  }
+  get recv_bytes_number() {
+    return this.view.getUint32(this.p + 104, true) + this.view.getUint32(this.p + 108, true) * 4294967296;
+  }
+  get sent_packets() {
+    return this.view.getBigUint64(this.p + 112, true);
+  }
+  get sent_packets_number() {
+    return this.view.getUint32(this.p + 112, true) + this.view.getUint32(this.p + 116, true) * 4294967296;
+  }
+  get recv_packets() {
+    return this.view.getBigUint64(this.p + 120, true);
+  }
+  get recv_packets_number() {
+    return this.view.getUint32(this.p + 120, true) + this.view.getUint32(this.p + 124, true) * 4294967296;
+  }
+  get timestamp() {
+    return this.view.getBigUint64(this.p + 128, true);
+  }
+  get timestamp_number() {
+    return this.view.getUint32(this.p + 128, true) + this.view.getUint32(this.p + 132, true) * 4294967296;
+  }
+  get started_at() {
+    return this.view.getBigUint64(this.p + 136, true);
+  }
+  get started_at_number() {
+    return this.view.getUint32(this.p + 136, true) + this.view.getUint32(this.p + 140, true) * 4294967296;
+  }
+  get ended_at() {
+    return this.view.getBigUint64(this.p + 144, true);
+  }
+  get ended_at_number() {
+    return this.view.getUint32(this.p + 144, true) + this.view.getUint32(this.p + 148, true) * 4294967296;
+  }
+  get netns() {
     return this.view.getUint32(this.p + 152, true);
   }
-  get owned_at() {
+  get cookie() {
     return this.view.getUint32(this.p + 156, true);
   }
-  get cgroup_id() {
-    return this.view.getBigUint64(this.p + 160, true);
+  get flags() {
+    return this.view.getUint32(this.p + 160, true);
   }
-  get cgroup_id_number() {
-    return this.view.getUint32(this.p + 160, true) + this.view.getUint32(this.p + 164, true) * 4294967296;
+  get rtt() {
+    return this.view.getUint32(this.p + 164, true);
   }
-  get program() {
-    return this.view.getBigUint64(this.p + 168, true);
+  get rtt_var() {
+    return this.view.getUint32(this.p + 168, true);
   }
-  get program_number() {
-    return this.view.getUint32(this.p + 168, true) + this.view.getUint32(this.p + 172, true) * 4294967296;
+  get retransmits() {
+    return this.view.getUint32(this.p + 172, true);
+  }
+  get state_transitions() {
+    return this.view.getUint16(this.p + 176, true);
+  }
+  get failure_reason() {
+    return this.view.getUint16(this.p + 178, true);
+  }
+  get kind() {
+    return this.view.getUint8(this.p + 180);
+  }
+  get direction() {
+    return this.view.getUint8(this.p + 181);
+  }
+  get legs() {
+    return this.view.getUint8(this.p + 182);
   }
 }
+export const EVENT_SK = 0;
+export const EVENT_ENDS = 8;
+export const EVENT_ENDS_SADDR_H = 8;
+export const EVENT_ENDS_SADDR_L = 16;
+export const EVENT_ENDS_DADDR_H = 24;
+export const EVENT_ENDS_DADDR_L = 32;
+export const EVENT_ENDS_SPORT = 40;
+export const EVENT_ENDS_DPORT = 42;
+export const EVENT_ENDS_METADATA = 44;
+export const EVENT_OWNER = 48;
+export const EVENT_OWNER_PID = 48;
+export const EVENT_OWNER_UID = 52;
+export const EVENT_OWNER_OWNED_AT = 56;
+export const EVENT_OWNER_CGROUP_ID = 64;
+export const EVENT_OWNER_PROGRAM = 72;
+export const EVENT_OWNER_COMM = 80;
+export const EVENT_SENT_BYTES = 96;
+export const EVENT_RECV_BYTES = 104;
+export const EVENT_SENT_PACKETS = 112;
+export const EVENT_RECV_PACKETS = 120;
+export const EVENT_TIMESTAMP = 128;
+export const EVENT_STARTED_AT = 136;
+export const EVENT_ENDED_AT = 144;
+export const EVENT_NETNS = 152;
+export const EVENT_COOKIE = 156;
+export const EVENT_FLAGS = 160;
+export const EVENT_RTT = 164;
+export const EVENT_RTT_VAR = 168;
+export const EVENT_RETRANSMITS = 172;
+export const EVENT_STATE_TRANSITIONS = 176;
+export const EVENT_FAILURE_REASON = 178;
+export const EVENT_KIND = 180;
+export const EVENT_DIRECTION = 181;
+export const EVENT_LEGS = 182;
 
 export const eventBatchSize = 768;
 export interface EventBatch {
@@ -766,21 +859,27 @@ export interface EventBatch {
 export function readEventBatch(view: DataView, p: number): EventBatch {
   return {
     e0: readEvent(view, p),
-    e1: readEvent(view, p + 176),
-    e2: readEvent(view, p + 352),
-    e3: readEvent(view, p + 528),
-    len: view.getUint32(p + 704, true),
-    busy: view.getUint32(p + 708, true),
+    e1: readEvent(view, p + 184),
+    e2: readEvent(view, p + 368),
+    e3: readEvent(view, p + 552),
+    len: view.getUint32(p + 736, true),
+    busy: view.getUint32(p + 740, true),
   };
 }
 export function writeEventBatch(view: DataView, p: number, value: EventBatch): void {
   writeEvent(view, p, value.e0);
-  writeEvent(view, p + 176, value.e1);
-  writeEvent(view, p + 352, value.e2);
-  writeEvent(view, p + 528, value.e3);
-  view.setUint32(p + 704, value.len, true);
-  view.setUint32(p + 708, value.busy, true);
+  writeEvent(view, p + 184, value.e1);
+  writeEvent(view, p + 368, value.e2);
+  writeEvent(view, p + 552, value.e3);
+  view.setUint32(p + 736, value.len, true);
+  view.setUint32(p + 740, value.busy, true);
 }
+export const EVENT_BATCH_E0 = 0;
+export const EVENT_BATCH_E1 = 184;
+export const EVENT_BATCH_E2 = 368;
+export const EVENT_BATCH_E3 = 552;
+export const EVENT_BATCH_LEN = 736;
+export const EVENT_BATCH_BUSY = 740;
 
 export const SampleState = {
   SAMPLE_GONE: 0,
@@ -841,6 +940,20 @@ export function writeSample(view: DataView, p: number, value: Sample): void {
   view.setUint32(p + 64, value.write_seq, true);
   view.setUint32(p + 68, value.copied_seq, true);
 }
+export const SAMPLE_SK = 0;
+export const SAMPLE_SENT_BYTES = 8;
+export const SAMPLE_RECV_BYTES = 16;
+export const SAMPLE_TIMESTAMP = 24;
+export const SAMPLE_COOKIE = 32;
+export const SAMPLE_STATE = 36;
+export const SAMPLE_SENT_PACKETS = 40;
+export const SAMPLE_RECV_PACKETS = 44;
+export const SAMPLE_RTT = 48;
+export const SAMPLE_RTT_VAR = 52;
+export const SAMPLE_RETRANSMITS = 56;
+export const SAMPLE_DIRECTION = 60;
+export const SAMPLE_WRITE_SEQ = 64;
+export const SAMPLE_COPIED_SEQ = 68;
 
 export const spillKeySize = 16;
 export interface SpillKey {
@@ -1058,7 +1171,7 @@ export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs):
   bytesAt(view, p + 8, 256).set(value.bytes);
 }
 
-export const liveSize = 208;
+export const liveSize = 216;
 export interface Live {
   event: Event;
   base_acked: bigint;
@@ -1070,20 +1183,20 @@ export interface Live {
 export function readLive(view: DataView, p: number): Live {
   return {
     event: readEvent(view, p),
-    base_acked: view.getBigUint64(p + 176, true),
-    base_received: view.getBigUint64(p + 184, true),
-    base_segs_in: view.getUint32(p + 192, true),
-    base_segs_out: view.getUint32(p + 196, true),
-    base_retrans: view.getUint32(p + 200, true),
+    base_acked: view.getBigUint64(p + 184, true),
+    base_received: view.getBigUint64(p + 192, true),
+    base_segs_in: view.getUint32(p + 200, true),
+    base_segs_out: view.getUint32(p + 204, true),
+    base_retrans: view.getUint32(p + 208, true),
   };
 }
 export function writeLive(view: DataView, p: number, value: Live): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 176, value.base_acked, true);
-  view.setBigUint64(p + 184, value.base_received, true);
-  view.setUint32(p + 192, value.base_segs_in, true);
-  view.setUint32(p + 196, value.base_segs_out, true);
-  view.setUint32(p + 200, value.base_retrans, true);
+  view.setBigUint64(p + 184, value.base_acked, true);
+  view.setBigUint64(p + 192, value.base_received, true);
+  view.setUint32(p + 200, value.base_segs_in, true);
+  view.setUint32(p + 204, value.base_segs_out, true);
+  view.setUint32(p + 208, value.base_retrans, true);
 }
 
 export const attemptSize = 24;
@@ -1127,26 +1240,20 @@ export function writeAccepted(view: DataView, p: number, value: Accepted): void 
   view.setUint32(p + 20, value.gone, true);
 }
 
-export const flowSize = 200;
+export const flowSize = 192;
 export interface Flow {
   event: Event;
-  sent_packets: bigint;
-  recv_packets: bigint;
   socket_ino: bigint;
 }
 export function readFlow(view: DataView, p: number): Flow {
   return {
     event: readEvent(view, p),
-    sent_packets: view.getBigUint64(p + 176, true),
-    recv_packets: view.getBigUint64(p + 184, true),
-    socket_ino: view.getBigUint64(p + 192, true),
+    socket_ino: view.getBigUint64(p + 184, true),
   };
 }
 export function writeFlow(view: DataView, p: number, value: Flow): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 176, value.sent_packets, true);
-  view.setBigUint64(p + 184, value.recv_packets, true);
-  view.setBigUint64(p + 192, value.socket_ino, true);
+  view.setBigUint64(p + 184, value.socket_ino, true);
 }
 
 export const flowKeySize = 56;

@@ -7,6 +7,12 @@ import {
   ConnDirection,
   ConnFact,
   ConnMetadata,
+  EVENT_ENDS_DADDR_H,
+  EVENT_ENDS_SADDR_H,
+  EVENT_KIND,
+  EVENT_OWNER_CGROUP_ID,
+  EVENT_OWNER_COMM,
+  EVENT_OWNER_PID,
   eventSize,
   EventKind as Kind,
   EventView,
@@ -14,7 +20,6 @@ import {
   writeEvent,
   type Event,
 } from "../record/layout.gen.ts";
-import { CGROUP_ID, COMM, DADDR, KIND, PID, SADDR } from "../record/places.ts";
 import { recurring } from "../record/recurring.ts";
 import type { Asked } from "./process/command_lines.ts";
 import type { Group, Owned } from "./process/groups.ts";
@@ -24,39 +29,39 @@ export interface Known {
   tcp: KnownTotals;
   udp: KnownFlowTotals;
   /** Where the process of an event was: see process/groups.ts. */
-  groupOf(pid: number | null, event: Owned): Group;
+  groupOf(pid: number | null, owner: Owned): Group;
   /** Its command line, where they are asked for: see process/command_lines.ts. */
-  argsOf?(pid: number | null, event: Asked): string | null;
+  argsOf?(pid: number | null, owner: Asked): string | null;
 }
 
 export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEvent {
   const event = asView(of);
-  const { tup, conn_stats: stats } = event.conn;
-  const { metadata, netns } = tup;
-  const pid = tup.pid || null;
+  const { ends, owner, netns, view, p } = event;
+  const { metadata } = ends;
+  const pid = owner.pid || null;
   const tcp = (metadata & ConnMetadata.METADATA_TCP) !== 0;
   const addressAt = (metadata & ConnMetadata.METADATA_IPV6) !== 0 ? ipv6At : ipv4At;
-  const local = addressAt(tup.view, tup.p);
-  const remote = addressAt(tup.view, tup.p + REMOTE);
-  const group = known.groupOf(pid, event);
+  const local = addressAt(view, p + EVENT_ENDS_SADDR_H);
+  const remote = addressAt(view, p + EVENT_ENDS_DADDR_H);
+  const group = known.groupOf(pid, owner);
   const shown: TracedEvent = {
     kind,
-    cookie: stats.cookie,
+    cookie: event.cookie,
     protocol: tcp ? "tcp" : "udp",
-    atNs: stats.timestamp,
+    atNs: event.timestamp,
     pid,
-    comm: pid === null ? null : commAt(event.view, event.p + COMM),
-    uid: pid === null ? null : event.uid,
+    comm: pid === null ? null : commAt(view, p + EVENT_OWNER_COMM),
+    uid: pid === null ? null : owner.uid,
     cgroup: group.cgroup,
     container: group.container,
     family: local.family,
-    direction: directionOf(stats.direction),
+    direction: directionOf(event.direction),
     netns: netns === 0 ? null : netns,
-    local: { address: local.address, port: tup.sport },
-    remote: { address: remote.address, port: tup.dport },
+    local: { address: local.address, port: ends.sport },
+    remote: { address: remote.address, port: ends.dport },
   };
-  if (known.argsOf !== undefined) shown.args = known.argsOf(pid, event);
-  if (hasFailed(event, kind)) shown.failure = event.conn.tcp_stats.failure_reason || null;
+  if (known.argsOf !== undefined) shown.args = known.argsOf(pid, owner);
+  if (hasFailed(event, kind)) shown.failure = event.failure_reason || null;
   if (kind === "close" || openWithTotals(event.kind))
     shown.totals = tcp ? totalsOf(event, known.tcp) : flowTotalsOf(event, known.udp);
   return shown;
@@ -79,10 +84,12 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;
 
 /** Of the struct event at `p`, without a view of it. */
-export const kindAt = (view: DataView, p: number): number => view.getUint32(p + KIND, true);
+export const kindAt = (view: DataView, p: number): number => view.getUint8(p + EVENT_KIND);
 export const cgroupIdAt = (view: DataView, p: number): number =>
-  view.getUint32(p + CGROUP_ID, true) + view.getUint32(p + CGROUP_ID + 4, true) * 2 ** 32;
-export const pidAt = (view: DataView, p: number): number => view.getUint32(p + PID, true);
+  view.getUint32(p + EVENT_OWNER_CGROUP_ID, true) +
+  view.getUint32(p + EVENT_OWNER_CGROUP_ID + 4, true) * 2 ** 32;
+export const pidAt = (view: DataView, p: number): number =>
+  view.getUint32(p + EVENT_OWNER_PID, true);
 
 /** With members that can be spread into another event, which those of a view cannot. */
 export const plainEvent = (event: Event): Event =>
@@ -102,9 +109,6 @@ export function asView(event: Event): EventView {
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
   (kind === "fail" || kind === "close") && (flags & ConnFact.FACT_FAILED) !== 0;
 
-/** Where the remote address lies in a tuple. */
-const REMOTE = DADDR - SADDR;
-
 const commAt = recurring(readComm);
 const ipv6At = recurring((bytes) => addressText(bytes, 6));
 /** The low word holds it. */
@@ -114,42 +118,42 @@ const ipv4At = recurring((bytes) => addressText(bytes.subarray(8), 4));
  * bytes_acked counts a SYN that was sent and write_seq a FIN: of a connection older than the trace the one is not
  * known unless its direction is, of one whose close was not seen the other.
  */
-function totalsOf({ conn, flags }: Event, known: KnownTotals): Totals {
-  const { conn_stats: stats, tcp_stats: tcp } = conn;
-  const is = (fact: number) => (flags & fact) !== 0;
+function totalsOf(event: Event, known: KnownTotals): Totals {
+  const is = (fact: number) => (event.flags & fact) !== 0;
   const unseenOpen = is(ConnFact.FACT_UNSEEN_OPEN);
-  const undirected = unseenOpen && stats.direction === ConnDirection.DIRECTION_UNKNOWN;
+  const undirected = unseenOpen && event.direction === ConnDirection.DIRECTION_UNKNOWN;
   const told = !is(ConnFact.FACT_TOTALS_LOST);
   const stable = told && !is(ConnFact.FACT_COUNTERS_UNSTABLE);
   const sent = known.bytesSent && stable && !undirected && !is(ConnFact.FACT_UNSEEN_CLOSE);
   return {
-    bytesSent: sent ? plausible(stats.sent_bytes) : null,
-    bytesReceived: known.bytesReceived && stable ? plausible(stats.recv_bytes) : null,
-    segsOut: told && known.segs ? stats.sent_packets : null,
-    segsIn: told && known.segs ? stats.recv_packets : null,
-    rttUs: told && known.rtt ? tcp.rtt : null,
-    rttVarUs: told && known.rttVar ? tcp.rtt_var : null,
-    retransmits: told && known.retransmits ? tcp.retransmits : null,
-    durationNs: unseenOpen ? null : stats.duration,
+    bytesSent: sent ? plausible(event.sent_bytes) : null,
+    bytesReceived: known.bytesReceived && stable ? plausible(event.recv_bytes) : null,
+    segsOut: told && known.segs ? Number(event.sent_packets) : null,
+    segsIn: told && known.segs ? Number(event.recv_packets) : null,
+    rttUs: told && known.rtt ? event.rtt : null,
+    rttVarUs: told && known.rttVar ? event.rtt_var : null,
+    retransmits: told && known.retransmits ? event.retransmits : null,
+    durationNs: unseenOpen ? null : lastedNs(event),
   };
 }
 
-/** Of a UDP flow. The high words of its packets are where TCP has its round-trip time: see struct event. */
-function flowTotalsOf({ conn, flags }: Event, known: KnownFlowTotals): Totals {
-  const { conn_stats: stats, tcp_stats: high } = conn;
-  const told = (flags & ConnFact.FACT_TOTALS_LOST) === 0;
-  const packets = (low: number, word: number) => low + word * 2 ** 32;
+/** Of a UDP flow. */
+function flowTotalsOf(event: Event, known: KnownFlowTotals): Totals {
+  const told = (event.flags & ConnFact.FACT_TOTALS_LOST) === 0;
   return {
-    bytesSent: told && known.bytes ? stats.sent_bytes : null,
-    bytesReceived: told && known.bytes ? stats.recv_bytes : null,
-    segsOut: told && known.packets ? packets(stats.sent_packets, high.rtt) : null,
-    segsIn: told && known.packets ? packets(stats.recv_packets, high.rtt_var) : null,
+    bytesSent: told && known.bytes ? event.sent_bytes : null,
+    bytesReceived: told && known.bytes ? event.recv_bytes : null,
+    segsOut: told && known.packets ? Number(event.sent_packets) : null,
+    segsIn: told && known.packets ? Number(event.recv_packets) : null,
     rttUs: null,
     rttVarUs: null,
     retransmits: null,
-    durationNs: told && (flags & ConnFact.FACT_UNSEEN_OPEN) === 0 ? stats.duration : null,
+    durationNs: told && (event.flags & ConnFact.FACT_UNSEEN_OPEN) === 0 ? lastedNs(event) : null,
   };
 }
+
+const lastedNs = ({ started_at, ended_at }: Event): bigint =>
+  BigInt.asUintN(64, ended_at - started_at);
 
 /** No connection moves 2^63 bytes: a count beyond came of something we do not know, so it is not known. */
 const plausible = (bytes: bigint): bigint | null => (bytes < IMPLAUSIBLE ? bytes : null);

@@ -46,7 +46,7 @@ for (let i = 0; i < connections; i++) {
   const event = readEvent(view, 0);
   event.sk = keys[0] = sk + BigInt(i) * 8n;
   event.kind = EventKind.EVENT_CONNECT;
-  event.conn.conn_stats.cookie = i + 1;
+  event.cookie = i + 1;
   writeEvent(view, 0, event);
   host.shim.mapUpdate(object.mapFd("conns"), keys, live);
   samples.shown(event);

@@ -282,10 +282,10 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     const child = new Actor("storm", STORM);
     await child.hear();
     expect(on.isFollowed(child.pid)).toBe(true);
-    const outgoing = ({ conn: { tup, conn_stats } }: (typeof on.events)[number]) =>
-      conn_stats.direction === 2 && [other.pid, child.pid].includes(tup.pid);
+    const outgoing = ({ owner, direction }: (typeof on.events)[number]) =>
+      direction === 2 && [other.pid, child.pid].includes(owner.pid);
     const told = on.await(2 * STORM, outgoing);
-    expect(told.map(({ conn: { tup } }) => tup.pid)).toEqual(told.map(() => child.pid));
+    expect(told.map(({ owner }) => owner.pid)).toEqual(told.map(() => child.pid));
     expect(told.length).toBe(2 * STORM);
     await Promise.all([other.end(), child.end()]);
   });
@@ -294,8 +294,8 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     using on = new Wire(mode, { ...NO_FILTER, descendants: true });
     const other = new Actor("datagram-storm", STORM);
     const { port } = await other.hear<{ port: number }>();
-    const ours = ({ conn: { tup } }: (typeof on.events)[number]) =>
-      tup.sport === port || tup.dport === port;
+    const ours = ({ ends }: (typeof on.events)[number]) =>
+      ends.sport === port || ends.dport === port;
     expect(on.await(0, ours)).toEqual([]);
     expect(on.entries("udp_socks")).toBe(0);
     await other.end();
@@ -305,7 +305,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     using on = new Wire(mode, { ...NO_FILTER, descendants: true });
     const other = new peer.Listener("127.0.0.1");
     const open = [peer.dial("127.0.0.1", other.port), other.accept()];
-    const ours = ({ conn: { tup } }: (typeof on.events)[number]) => tup.dport === other.port;
+    const ours = ({ ends }: (typeof on.events)[number]) => ends.dport === other.port;
     expect(on.await(0, ours)).toEqual([]);
     if (mode === "kprobe") expect(on.entries("conns")).toBe(0);
     for (const end of [...open, other]) end.close();

@@ -36,13 +36,12 @@ function connections(count: number, address: string, listener: peer.Listener): v
   }
 }
 
-const isTcp = ({ conn: { tup } }: Event) => (tup.metadata & ConnMetadata.METADATA_TCP) !== 0;
-const local = (port: number) => (event: Event) => event.conn.tup.sport === port;
-const remote = (port: number) => (event: Event) => event.conn.tup.dport === port;
+const isTcp = ({ ends }: Event) => (ends.metadata & ConnMetadata.METADATA_TCP) !== 0;
+const local = (port: number) => (event: Event) => event.ends.sport === port;
+const remote = (port: number) => (event: Event) => event.ends.dport === port;
 const touches = (port: number) => (event: Event) => local(port)(event) || remote(port)(event);
-const isIncoming = ({ conn }: Event) =>
-  conn.conn_stats.direction === ConnDirection.DIRECTION_INCOMING;
-const ofPid = (pid: number) => (event: Event) => event.conn.tup.pid === pid;
+const isIncoming = ({ direction }: Event) => direction === ConnDirection.DIRECTION_INCOMING;
+const ofPid = (pid: number) => (event: Event) => event.owner.pid === pid;
 
 function counts(events: Event[]) {
   const of = (...kinds: number[]) => events.filter(({ kind }) => kinds.includes(kind)).length;
@@ -238,9 +237,7 @@ describe.each(modes)("%s", (mode) => {
       const actor = new Actor("no-route");
       const { pid } = await actor.hear<{ pid: number }>();
       const told = on.await(3, ofPid(pid));
-      expect(new Set(told.map(({ conn: { tup } }) => tup.dport))).toEqual(
-        new Set([7001, 7002, 7003]),
-      );
+      expect(new Set(told.map(({ ends }) => ends.dport))).toEqual(new Set([7001, 7002, 7003]));
       await actor.end();
     },
   );
@@ -295,9 +292,9 @@ describe.each(modes)("%s", (mode) => {
       const { port } = await storm.hear<{ port: number }>();
       const open = clients(ASKED, asked);
       expect(on.await(ASKED, remote(asked.local.port)).length).toBe(ASKED);
-      expect(
-        on.events.filter(({ conn: { tup } }) => tup.sport === port || tup.dport === port),
-      ).toEqual([]);
+      expect(on.events.filter(({ ends }) => ends.sport === port || ends.dport === port)).toEqual(
+        [],
+      );
       expect(on.entries("udp_socks")).toBe(ASKED + 1);
       for (const client of open) client.close();
       await storm.end();

@@ -11,7 +11,7 @@ import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
 
 function eventOf(kind: number, sk: bigint, cookie: number, flags = 0): Event {
   const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
-  event.conn.conn_stats.cookie = cookie;
+  event.cookie = cookie;
   return { ...event, kind, sk, flags };
 }
 const handshake = (sk: bigint, cookie: number) => eventOf(EventKind.EVENT_PASSIVE, sk, cookie);

@@ -36,15 +36,18 @@ interface Of {
 /** Of TCP, by a process that is not the tool. */
 function event({ kind = EventKind.EVENT_CONNECT, at = 1000n, pid = 500, ...of }: Of = {}): Event {
   const blank = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
-  const { tup, conn_stats } = blank.conn;
-  tup.pid = pid;
-  tup.metadata = ConnMetadata.METADATA_TCP;
-  tup.sport = of.port ?? 40_000;
-  tup.dport = 443;
-  conn_stats.timestamp = at;
-  conn_stats.cookie = of.cookie ?? 11;
-  const { sk = 1n, flags = ConnFact.FACT_ACCEPTED, group = 5n } = of;
-  return { ...blank, kind, sk, flags, cgroup_id: group };
+  const { sk = 1n, flags = ConnFact.FACT_ACCEPTED, group = 5n, cookie = 11, port = 40_000 } = of;
+  const metadata = ConnMetadata.METADATA_TCP;
+  return {
+    ...blank,
+    kind,
+    sk,
+    flags,
+    cookie,
+    timestamp: at,
+    ends: { ...blank.ends, metadata, sport: port, dport: 443 },
+    owner: { ...blank.owner, pid, cgroup_id: group },
+  };
 }
 
 function record(of: Of = {}): [view: DataView, p: number] {
@@ -58,7 +61,7 @@ function gathered(): { texts: string[]; show: Show } {
   const texts: string[] = [];
   return {
     texts,
-    show: ({ conn }, kind) => void texts.push(`${kind} of ${conn.tup.pid}`),
+    show: ({ owner }, kind) => void texts.push(`${kind} of ${owner.pid}`),
   };
 }
 
@@ -152,8 +155,8 @@ describe("a record that is shown as it is", () => {
   function shownAs(of: Of, accepts: Accepts, takes: number[]) {
     const { texts, show } = gathered();
     const taken = (view: DataView, p: number) => {
-      const { kind, conn } = new EventView(view, p);
-      if (takes.includes(kind)) texts.push(`record ${kind} of ${conn.tup.pid}`);
+      const { kind, owner } = new EventView(view, p);
+      if (takes.includes(kind)) texts.push(`record ${kind} of ${owner.pid}`);
       return takes.includes(kind);
     };
     return { done: applyRecord(...record(of), accepts, taken, show), texts };
@@ -225,7 +228,7 @@ describe("an event", () => {
 
   test("that does not match is not shown; the samples hear of its close, and of nothing else", () => {
     const heard: number[] = [];
-    const samples = { shown: ({ conn }: Event) => heard.push(conn.tup.pid) > 0 };
+    const samples = { shown: ({ owner }: Event) => heard.push(owner.pid) > 0 };
     const filter = { ...NO_FILTER, pids: [600] };
     const events: [Event, Parameters<Show>[1]][] = [
       [event({ pid: 500 }), "connect"],
@@ -243,8 +246,8 @@ describe("an event", () => {
   test("of a process that is not followed is not shown, and a close brings the accept of one that is", () => {
     const accept = event({ pid: 700 });
     const descendants = {
-      own: ({ conn }: Event) => conn.tup.pid === 700,
-      acceptOf: ({ conn }: Event) => (conn.tup.pid === 701 ? accept : null),
+      own: ({ owner }: Event) => owner.pid === 700,
+      acceptOf: ({ owner }: Event) => (owner.pid === 701 ? accept : null),
     };
     expect(shownOf([[event({ pid: 702 }), "connect"]], { descendants })).toEqual([]);
     expect(shownOf([[event({ pid: 701 }), "close"]], { descendants })).toEqual(["accept of 700"]);

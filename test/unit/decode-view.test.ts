@@ -19,17 +19,16 @@ test("a view gives what a reader gives, member by member", () => {
       const view = new DataView(some.buffer, some.byteOffset, some.byteLength);
       const event = new EventView(view, 0);
       const plain = readEvent(view, 0);
-      const { tup, tcp_stats: tcp, conn_stats: stats } = event.conn;
-      for (const [name, value] of Object.entries(plain.conn.tup))
-        expect(tup[name as keyof typeof tup]).toBe(value);
-      for (const [name, value] of Object.entries(plain.conn.tcp_stats))
-        expect(tcp[name as keyof typeof tcp]).toBe(value);
-      expect(stats.sent_bytes).toBe(plain.conn.conn_stats.sent_bytes);
-      expect(stats.direction).toBe(plain.conn.conn_stats.direction);
-      expect([event.sk, event.kind, event.flags]).toEqual([plain.sk, plain.kind, plain.flags]);
+      const { ends, owner, ...rest } = plain;
+      for (const [name, value] of Object.entries(rest))
+        expect(event[name as keyof typeof rest]).toBe(value);
+      for (const [name, value] of Object.entries(ends))
+        expect(event.ends[name as keyof typeof ends]).toBe(value);
+      for (const [name, value] of Object.entries(owner))
+        expect(event.owner[name as keyof typeof owner]).toEqual(value);
       expect(plainEvent(event)).toEqual(plain);
-      expect([kindAt(view, 0), pidAt(view, 0)]).toEqual([plain.kind, plain.conn.tup.pid]);
-      expect(cgroupIdAt(view, 0)).toBe(Number(plain.cgroup_id));
+      expect([kindAt(view, 0), pidAt(view, 0)]).toEqual([plain.kind, plain.owner.pid]);
+      expect(cgroupIdAt(view, 0)).toBe(Number(plain.owner.cgroup_id));
       expect(sockAt(view, 0)).toBe(sockOf(plain));
     }),
   );
@@ -48,9 +47,8 @@ test("the events of a drain lie behind each other, each behind its size", () => 
 
 test("totals of a connection that were not read in time are unknown, and its duration is not", () => {
   const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
-  const { conn } = event;
-  conn.tup.metadata = ConnMetadata.METADATA_TCP;
-  Object.assign(conn.conn_stats, { sent_bytes: 1n, recv_bytes: 2n, duration: 3n });
+  event.ends.metadata = ConnMetadata.METADATA_TCP;
+  Object.assign(event, { sent_bytes: 1n, recv_bytes: 2n, started_at: 4n, ended_at: 7n });
   const known = { bytesSent: true, bytesReceived: true, segs: true };
   const all = { ...known, rtt: true, rttVar: true, retransmits: true };
   const totals = (flags: number) =>

@@ -29,8 +29,8 @@ function descendantsOf(tgid: number, followed: Set<number>, born = 0) {
 
 function eventOf({ pid = 0, flags = 0, sk = 1n, cookie = 11 }): Event {
   const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
-  event.conn.tup.pid = pid;
-  event.conn.conn_stats.cookie = cookie;
+  event.owner.pid = pid;
+  event.cookie = cookie;
   return { ...event, sk, flags };
 }
 
@@ -55,7 +55,7 @@ describe("an accept without an owner", () => {
     expect(descendants.own(eventOf({}), "accept")).toBe(false);
     const close = eventOf({ pid: 7, flags: FACT_FOLLOWED });
     expect(descendants.acceptOf(close)).toMatchObject({
-      conn: { tup: { pid: 7 } },
+      owner: { pid: 7 },
       flags: FACT_FOLLOWED,
     });
     expect(descendants.acceptOf(close)).toBeNull();

@@ -40,14 +40,13 @@ test("a dump of what has moved since has the flows with a datagram then or later
     const view = new DataView(dst.buffer);
     const flow = readFlow(new DataView(new ArrayBuffer(flowSize)), 0);
     for (const [i, timestamp] of times.entries()) {
-      flow.event.conn.conn_stats.timestamp = timestamp;
+      flow.event.ended_at = timestamp;
       writeFlow(view, i * (keySize + valueSize) + keySize, flow);
     }
     return times.length;
   };
   const source = flowSource({ mapDump } as unknown as Shim, object, "kprobe");
-  const dumped = (since?: bigint) =>
-    [...source.dump(since)].map(({ event }) => event.conn.conn_stats.timestamp);
+  const dumped = (since?: bigint) => [...source.dump(since)].map(({ event }) => event.ended_at);
   expect(dumped(now)).toEqual([...times.slice(1), ...times.slice(1)]);
   expect(dumped()).toEqual([...times, ...times]);
 });

@@ -9,15 +9,29 @@ import {
   withFilter,
   type KernelFilter,
 } from "../../src/trace/opening/kernel_filter.ts";
-import { Constant, ConnMetadata, Filter, type Event } from "../../src/record/layout.gen.ts";
+import {
+  Constant,
+  ConnMetadata,
+  eventSize,
+  Filter,
+  readEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
 
 const filter = (some: Partial<KernelFilter>): KernelFilter => ({ ...NO_FILTER, ...some });
 
 const { METADATA_TCP, METADATA_IPV6 } = ConnMetadata;
-function event(tup: { pid?: number; sport?: number; dport?: number; metadata?: number }): Event {
-  const zero = { saddr_h: 0n, saddr_l: 0n, daddr_h: 0n, daddr_l: 0n, netns: 1 };
-  const given = { pid: 11, sport: 40_000, dport: 443, metadata: METADATA_TCP as number, ...tup };
-  return { conn: { tup: { ...zero, ...given } } } as unknown as Event;
+interface Of {
+  pid?: number;
+  sport?: number;
+  dport?: number;
+  metadata?: number;
+}
+function event({ pid = 11, sport = 40_000, dport = 443, metadata = METADATA_TCP }: Of): Event {
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  Object.assign(event.ends, { sport, dport, metadata });
+  event.owner.pid = pid;
+  return event;
 }
 
 describe("without a filter", () => {

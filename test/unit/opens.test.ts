@@ -32,24 +32,19 @@ function event(kind: keyof typeof EventKind, of: Of = {}): Event {
   const empty = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
   const [sport, dport] = of.ports ?? [40_000, 80];
   const loopback = 0x0100_007fn;
-  const tup = { ...empty.conn.tup, saddr_l: loopback, daddr_l: loopback, sport, dport };
-  const stats = {
-    ...empty.conn.conn_stats,
-    cookie: of.cookie ?? 1,
-    timestamp: BigInt(of.at ?? 0),
-    direction: of.direction ?? DIRECTION_UNKNOWN,
-    sent_bytes: BigInt(of.sent ?? 0),
-  };
+  const ends = { ...empty.ends, saddr_l: loopback, daddr_l: loopback, sport, dport };
   return {
     ...empty,
     sk: of.sk ?? 0xffff_8880_0000_1000n,
     kind: EventKind[kind],
     flags: of.flags ?? UNSEEN,
-    conn: {
-      ...empty.conn,
-      tup: { ...tup, netns: of.netns ?? NETNS, pid: of.pid ?? 0, metadata: 1 },
-      conn_stats: stats,
-    },
+    ends: { ...ends, metadata: 1 },
+    owner: { ...empty.owner, pid: of.pid ?? 0 },
+    netns: of.netns ?? NETNS,
+    cookie: of.cookie ?? 1,
+    timestamp: BigInt(of.at ?? 0),
+    direction: of.direction ?? DIRECTION_UNKNOWN,
+    sent_bytes: BigInt(of.sent ?? 0),
   };
 }
 
@@ -59,8 +54,8 @@ describe("a connection older than the trace", () => {
     const open = event("EVENT_OPEN", { pid: 7, direction: DIRECTION_OUTGOING, sent: 10 });
     expect(opens.apply(open)).toBe(open);
     const close = opens.apply(event("EVENT_CLOSE", { pid: 8, sent: 31 }))!;
-    expect(close.conn.tup.pid).toBe(7);
-    expect(close.conn.conn_stats).toMatchObject({ direction: DIRECTION_OUTGOING, sent_bytes: 30n });
+    expect(close.owner.pid).toBe(7);
+    expect(close).toMatchObject({ direction: DIRECTION_OUTGOING, sent_bytes: 30n });
     expect(opens.size).toBe(0);
   });
 
@@ -68,20 +63,20 @@ describe("a connection older than the trace", () => {
     const opens = new Opens();
     opens.apply(event("EVENT_OPEN", { cookie: 1 }));
     expect(opens.apply(event("EVENT_ACCEPT", { cookie: 2 }))).toBeNull();
-    expect(opens.apply(event("EVENT_CLOSE", { cookie: 2 }))!.conn.conn_stats.cookie).toBe(1);
+    expect(opens.apply(event("EVENT_CLOSE", { cookie: 2 }))!.cookie).toBe(1);
   });
 
   test("keeps the process that closes it where /proc told none", () => {
     const opens = new Opens();
     opens.apply(event("EVENT_OPEN"));
-    expect(opens.apply(event("EVENT_CLOSE", { pid: 8 }))!.conn.tup.pid).toBe(8);
+    expect(opens.apply(event("EVENT_CLOSE", { pid: 8 }))!.owner.pid).toBe(8);
   });
 
   test("is believed its counters more than its ports", () => {
     const opens = new Opens();
     opens.apply(event("EVENT_OPEN", { direction: DIRECTION_OUTGOING }));
     const close = event("EVENT_CLOSE", { direction: DIRECTION_INCOMING, sent: 5 });
-    expect(opens.apply(close)!.conn.conn_stats).toMatchObject({
+    expect(opens.apply(close)!).toMatchObject({
       direction: DIRECTION_INCOMING,
       sent_bytes: 5n,
     });
@@ -111,7 +106,7 @@ describe("a connection older than the trace", () => {
     const later = [
       event("EVENT_OPEN", { cookie: 4, at: open! }),
       event("EVENT_CLOSE", { ...seen, at: close! }),
-    ].sort((a, b) => Number(a.conn.conn_stats.timestamp - b.conn.conn_stats.timestamp));
+    ].sort((a, b) => Number(a.timestamp - b.timestamp));
     const told = later.flatMap((each) => opens.apply(each) ?? []);
     expect(told.map(({ kind }) => kind)).toEqual([EventKind.EVENT_CLOSE]);
     expect(opens.apply(event("EVENT_CLOSE", { cookie: 4, at: 9 }))).toBeNull();
@@ -130,8 +125,8 @@ describe("a connection older than the trace", () => {
     const accept = { cookie: 3, pid: 9, direction: DIRECTION_INCOMING, flags: 5 };
     expect(opens.apply(event("EVENT_ACCEPT", accept))).toBeNull();
     const close = opens.apply(event("EVENT_CLOSE", { ...accept, sent: 5 }))!;
-    expect(close.conn.tup.pid).toBe(9);
-    expect(close.conn.conn_stats).toMatchObject({
+    expect(close.owner.pid).toBe(9);
+    expect(close).toMatchObject({
       direction: DIRECTION_INCOMING,
       sent_bytes: 5n,
     });
@@ -154,9 +149,9 @@ describe("a connection older than the trace", () => {
 test("a SYN that was sent is no byte, and none is taken off twice", () => {
   const close = event("EVENT_CLOSE", { sent: 11 });
   const outgoing = directed(close, DIRECTION_OUTGOING);
-  expect(outgoing.conn.conn_stats.sent_bytes).toBe(10n);
+  expect(outgoing.sent_bytes).toBe(10n);
   expect(directed(outgoing, DIRECTION_OUTGOING)).toBe(outgoing);
-  expect(directed(close, DIRECTION_INCOMING).conn.conn_stats.sent_bytes).toBe(11n);
+  expect(directed(close, DIRECTION_INCOMING).sent_bytes).toBe(11n);
 });
 
 describe("what /proc/net/tcp tells", () => {
@@ -217,17 +212,17 @@ describe("what /proc/net/tcp tells", () => {
       ]),
     );
     const server = census.describe(event("EVENT_OPEN", { ports: [40_000, 40_001], sent: 5 }));
-    expect(server.conn.conn_stats).toMatchObject({
+    expect(server).toMatchObject({
       direction: DIRECTION_INCOMING,
       sent_bytes: 5n,
     });
-    expect(server.conn.tup.pid).toBe(22);
+    expect(server.owner.pid).toBe(22);
     const client = census.describe(event("EVENT_OPEN", { ports: [40_001, 40_000], sent: 5 }));
-    expect(client.conn.conn_stats).toMatchObject({
+    expect(client).toMatchObject({
       direction: DIRECTION_OUTGOING,
       sent_bytes: 4n,
     });
-    expect(client.conn.tup.pid).toBe(0);
+    expect(client.owner.pid).toBe(0);
   });
 
   test("a port is listened on in its own network namespace only", () => {
@@ -236,10 +231,10 @@ describe("what /proc/net/tcp tells", () => {
     census.add(5, []);
     const of = { ports: [8080, 700] as [number, number] };
     const here = census.describe(event("EVENT_OPEN", of));
-    expect(here.conn.conn_stats.direction).toBe(DIRECTION_INCOMING);
+    expect(here.direction).toBe(DIRECTION_INCOMING);
     const there = census.describe(event("EVENT_OPEN", { ...of, netns: 5 }));
-    expect(there.conn.conn_stats.direction).toBe(DIRECTION_UNKNOWN);
+    expect(there.direction).toBe(DIRECTION_UNKNOWN);
     const nowhere = census.describe(event("EVENT_OPEN", { ...of, netns: 6 }));
-    expect(nowhere.conn.conn_stats.direction).toBe(DIRECTION_UNKNOWN);
+    expect(nowhere.direction).toBe(DIRECTION_UNKNOWN);
   });
 });

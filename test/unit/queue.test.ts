@@ -10,7 +10,7 @@ import { runs } from "./drive/random.ts";
 function eventAt(n: number, time: number) {
   const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
   event.sk = BigInt(n);
-  event.conn.conn_stats.timestamp = BigInt(time);
+  event.timestamp = BigInt(time);
   return event;
 }
 

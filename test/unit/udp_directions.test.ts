@@ -4,9 +4,9 @@ import type { Row } from "../../src/kernel/proc_net.ts";
 import {
   ConnDirection,
   ConnFact,
-  connSize,
+  eventSize,
   EventKind,
-  readConn,
+  readEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { UdpDirections } from "../../src/trace/udp/directions.ts";
@@ -36,11 +36,9 @@ interface Flow {
 }
 
 function flow({ direction, sport, dport, daddr_l = LOOPBACK, flags = FIRST, netns = NETNS }: Flow) {
-  const conn = readConn(new DataView(new ArrayBuffer(connSize)), 0);
-  Object.assign(conn.tup, { sport, dport, daddr_l, saddr_l: LOOPBACK, netns });
-  conn.conn_stats.direction = direction;
-  const owner = { comm: new Uint8Array(16), uid: 0, owned_at: 0, cgroup_id: 0n, program: 0n };
-  return { sk: 1n, conn, ...owner, kind: EventKind.EVENT_UDP_OPEN, flags };
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  Object.assign(event.ends, { sport, dport, daddr_l, saddr_l: LOOPBACK });
+  return { ...event, sk: 1n, netns, direction, kind: EventKind.EVENT_UDP_OPEN, flags };
 }
 
 const sent = (sport: number, dport: number, more: Partial<Flow> = {}) =>
@@ -53,8 +51,7 @@ function directions(...ports: number[]): UdpDirections {
   made.add(NETNS, ports.map(used));
   return made;
 }
-const begun = (of: UdpDirections, event: Event): number =>
-  of.begun(event).conn.conn_stats.direction;
+const begun = (of: UdpDirections, event: Event): number => of.begun(event).direction;
 
 describe("of a socket that was there when the trace began", () => {
   test.each([

@@ -78,7 +78,7 @@ export class TimeWindows implements Disposable {
     if (sink.record !== undefined)
       counted.record = (view, p, describe) => {
         if (!sink.record!(view, p, describe)) return false;
-        this.#happened(new EventView(view, p).conn.conn_stats.timestamp);
+        this.#happened(new EventView(view, p).timestamp);
         return true;
       };
     return counted;

@@ -114,16 +114,16 @@ export function mayMatch(filter: KernelFilter): (event: Event) => boolean {
   );
   const has = (ports: ReadonlySet<number>, port: number) =>
     ports.size === 0 || port === 0 || ports.has(port);
-  return ({ conn: { tup } }) => {
-    const family = (tup.metadata & ConnMetadata.METADATA_IPV6) === 0 ? 4 : 6;
-    const protocol = (tup.metadata & ConnMetadata.METADATA_TCP) === 0 ? "udp" : "tcp";
+  return ({ ends, owner }) => {
+    const family = (ends.metadata & ConnMetadata.METADATA_IPV6) === 0 ? 4 : 6;
+    const protocol = (ends.metadata & ConnMetadata.METADATA_TCP) === 0 ? "udp" : "tcp";
     return (
-      (pids.size === 0 || tup.pid === 0 || pids.has(tup.pid)) &&
+      (pids.size === 0 || owner.pid === 0 || pids.has(owner.pid)) &&
       (filter.families.length === 0 || filter.families.includes(family)) &&
       wantsProtocol(filter, protocol) &&
-      has(local!, tup.sport) &&
-      has(remote!, tup.dport) &&
-      (has(either!, tup.sport) || has(either!, tup.dport))
+      has(local!, ends.sport) &&
+      has(remote!, ends.dport) &&
+      (has(either!, ends.sport) || has(either!, ends.dport))
     );
   };
 }

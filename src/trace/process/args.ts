@@ -33,8 +33,8 @@ export function checkedCommands(
   tgid: number,
   notes: string[],
 ): CommandSource {
-  const own = early.find(({ conn, program }) => conn.tup.pid === tgid && program !== 0n);
-  const noted = own && source.noted(own.program);
+  const own = early.find(({ owner }) => owner.pid === tgid && owner.program !== 0n);
+  const noted = own && source.noted(own.owner.program);
   if (noted === undefined) return source; // not asked for, as was said
   const truth = commandLineOf(process.pid);
   const bytes = noted?.bytes.subarray(0, noted.length) ?? new Uint8Array();

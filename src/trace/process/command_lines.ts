@@ -4,6 +4,7 @@
  * for the source.
  */
 import { readText } from "../../record/comm.ts";
+import type { OwnerView } from "../../record/layout.gen.ts";
 import { endOf, type Life } from "./groups.ts";
 
 /** What the kernel side has of a program. */
@@ -30,13 +31,8 @@ export interface CommandSource {
   nowNs(): bigint;
 }
 
-/** What is asked for of an event. */
-export interface Asked {
-  readonly owned_at: number;
-  readonly comm: Uint8Array;
-  readonly program: bigint;
-  readonly program_number: number;
-}
+/** What is asked for of an owner. */
+export type Asked = Pick<OwnerView, "owned_at" | "comm" | "program" | "program_number">;
 
 /** Programs that are remembered; beyond it they are asked for anew. */
 const REMEMBERED_MAX = 65_536;
@@ -56,15 +52,15 @@ export class CommandLines {
     if (this.#byPid.size > 0) this.#byPid.clear();
   }
 
-  /** Of the process `pid` when it was noted in the event; `null`: not known. */
-  of(pid: number | null, event: Asked): string | null {
+  /** Of the process `pid` when it was noted; `null`: not known. */
+  of(pid: number | null, owner: Asked): string | null {
     if (pid === null) return null;
-    const key = event.program_number;
-    if (key === 0) return this.#ofProcess(pid, event);
+    const key = owner.program_number;
+    if (key === 0) return this.#ofProcess(pid, owner);
     const known = this.#byProgram.get(key);
     if (known !== undefined) return known;
-    const noted = this.#source.noted(event.program);
-    if (noted === null) return this.#ofProcess(pid, event);
+    const noted = this.#source.noted(owner.program);
+    if (noted === null) return this.#ofProcess(pid, owner);
     const line = this.#whole(pid, noted);
     if (this.#byProgram.size >= REMEMBERED_MAX) this.#byProgram.clear();
     this.#byProgram.set(key, line);

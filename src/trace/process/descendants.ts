@@ -6,7 +6,6 @@ import { mapDumper } from "../../kernel/map_dump.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import { ConnFact, type Event } from "../../record/layout.gen.ts";
-import { ownedBy, ownerOf } from "../tcp/census.ts";
 import { plainEvent } from "../event.ts";
 import { Leftover, type FollowedSource } from "./leftover.ts";
 
@@ -76,7 +75,7 @@ export class Descendants {
   own(event: Event, kind: EventKind): boolean {
     if (isFollowed(event)) return true;
     if (kind !== "accept") return false;
-    const { pid } = event.conn.tup;
+    const { pid } = event.owner;
     if (pid === 0 && this.#unowned.size < UNOWNED_MAX)
       this.#unowned.set(event.sk, plainEvent(event));
     return pid !== 0 && this.#has(pid);
@@ -87,10 +86,8 @@ export class Descendants {
     const accept = this.#unowned.get(close.sk);
     if (accept === undefined) return null;
     this.#unowned.delete(close.sk);
-    if (!isFollowed(close) || accept.conn.conn_stats.cookie !== close.conn.conn_stats.cookie)
-      return null;
-    const owned = ownedBy(accept, ownerOf(close));
-    return { ...owned, flags: owned.flags | ConnFact.FACT_FOLLOWED };
+    if (!isFollowed(close) || accept.cookie !== close.cookie) return null;
+    return { ...accept, owner: close.owner, flags: accept.flags | ConnFact.FACT_FOLLOWED };
   }
 
   /** Also for a moment after its end. */

@@ -4,6 +4,7 @@
  * processes that are still there. Pure, but for the source.
  */
 import { containerOf } from "../../conn/container.ts";
+import type { OwnerView } from "../../record/layout.gen.ts";
 
 export interface Group {
   cgroup: string | null;
@@ -41,12 +42,8 @@ export interface GroupSource {
   nowNs(): bigint;
 }
 
-/** What is asked for of an event; times as mono_ticks of bpf/record.h. */
-export interface Owned {
-  readonly owned_at: number;
-  readonly cgroup_id: bigint;
-  readonly cgroup_id_number: number;
-}
+/** What is asked for of an owner. */
+export type Owned = Pick<OwnerView, "owned_at" | "cgroup_id" | "cgroup_id_number">;
 
 const UNKNOWN: Group = { cgroup: null, container: null };
 
@@ -83,13 +80,13 @@ export class Groups {
     return true;
   }
 
-  /** Of the process `pid` when it was noted in the event. */
-  of(pid: number | null, event: Owned): Group {
+  /** Of the process `pid` when it was noted. */
+  of(pid: number | null, owner: Owned): Group {
     if (pid === null) return UNKNOWN;
-    const id = event.cgroup_id_number;
+    const id = owner.cgroup_id_number;
     let group = id === 0 ? null : this.#byId.get(id);
-    if (group === undefined) group = this.#learn(id, event.cgroup_id);
-    return group ?? this.#ofProcess(pid, event.owned_at);
+    if (group === undefined) group = this.#learn(id, owner.cgroup_id);
+    return group ?? this.#ofProcess(pid, owner.owned_at);
   }
 
   #learn(key: number, id: bigint): Group | null {

@@ -3,8 +3,13 @@
  * for that. Pure.
  */
 import { RecordError } from "../../record/error.ts";
-import { eventSize, EventView, writeEvent, type Event } from "../../record/layout.gen.ts";
-import { TIMESTAMP } from "../../record/places.ts";
+import {
+  EVENT_TIMESTAMP,
+  eventSize,
+  EventView,
+  writeEvent,
+  type Event,
+} from "../../record/layout.gen.ts";
 
 /** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
 const PREFIX = 8;
@@ -80,9 +85,10 @@ export class EventQueue {
   }
 }
 
-/** conn.conn_stats.timestamp of the event at `p`. */
+/** `timestamp` of the event at `p`. */
 export const timeAt = (view: DataView, p: number): number =>
-  view.getUint32(p + TIMESTAMP, true) + view.getUint32(p + TIMESTAMP + 4, true) * 2 ** 32;
+  view.getUint32(p + EVENT_TIMESTAMP, true) +
+  view.getUint32(p + EVENT_TIMESTAMP + 4, true) * 2 ** 32;
 
 // --- internal ---
 

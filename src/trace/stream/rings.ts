@@ -4,7 +4,7 @@ import { EPERM } from "../../kernel/constants.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { getpagesize } from "../../kernel/libc.ts";
 import { KernelError, type PerfRings, type Shim } from "../../kernel/shim.ts";
-import { BATCH_LEN } from "../../record/places.ts";
+import { EVENT_BATCH_LEN } from "../../record/layout.gen.ts";
 import { batchByTool } from "../opening/programs.ts";
 
 export interface OpenRings {
@@ -19,7 +19,7 @@ export function openRings(shim: Shim, object: KernelObject): OpenRings {
   if (!object.loaded(batchByTool)) return opened;
   try {
     const [map, program] = [object.mapFd("batches"), object.progFd(batchByTool)];
-    shim.ringsBatches(opened.rings, map, program, BATCH_LEN);
+    shim.ringsBatches(opened.rings, map, program, EVENT_BATCH_LEN);
     return opened;
   } catch (error) {
     shim.ringsClose(opened.rings);

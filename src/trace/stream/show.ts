@@ -23,9 +23,8 @@ export interface Choice {
 export function chosen(choice: Choice): (show: Show) => Show {
   const { tgid, self, beganNs, descendants, samples } = choice;
   const matches = mayMatch(choice.filter);
-  const isOwn = ({ kind, conn }: Event) =>
-    conn.tup.pid === tgid &&
-    !(self && (conn.conn_stats.timestamp >= beganNs || kind === EventKind.EVENT_OPEN));
+  const isOwn = ({ kind, owner, timestamp }: Event) =>
+    owner.pid === tgid && !(self && (timestamp >= beganNs || kind === EventKind.EVENT_OPEN));
   return (show) => {
     const choose: Show = (event, kind) => {
       const accept = kind === "close" ? descendants?.acceptOf(event) : null;

@@ -63,7 +63,7 @@ export function acceptSources(
       for (const [ino, owner] of found) {
         const event = accepted.get(ino)!;
         // Born after the handshake: the acceptor's child, or somebody it was passed to.
-        if (owner.startedNs > event.conn.conn_stats.timestamp) found.delete(ino);
+        if (owner.startedNs > event.timestamp) found.delete(ino);
         else remember(event, owner);
       }
       return found;
@@ -73,4 +73,4 @@ export function acceptSources(
 
 // --- internal ---
 
-const serverOf = ({ conn: { tup } }: Event): string => `${tup.netns} ${tup.sport}`;
+const serverOf = ({ netns, ends }: Event): string => `${netns} ${ends.sport}`;

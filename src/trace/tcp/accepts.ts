@@ -2,9 +2,19 @@
  * The tracepoint mode's accepts. No tracepoint fires in accept(2): the end of a handshake is seen, and at each poll
  * the kernel is asked whether the socket has an owner by now. A connection that ends before tells so itself.
  */
-import { ConnFact, EventKind, eventSize, EventView, type Event } from "../../record/layout.gen.ts";
-import { COMM, COOKIE, FLAGS, KIND, PID, UID } from "../../record/places.ts";
-import { ownedBy, type Owner } from "./census.ts";
+import {
+  ConnFact,
+  EVENT_COOKIE,
+  EVENT_FLAGS,
+  EVENT_KIND,
+  EVENT_OWNER,
+  EventKind,
+  eventSize,
+  EventView,
+  ownerSize,
+  type Event,
+  type Owner,
+} from "../../record/layout.gen.ts";
 import { asView, plainEvent } from "../event.ts";
 import { sockAt, sockOf } from "./sock.ts";
 
@@ -66,9 +76,10 @@ export class Accepts {
     if (this.#pending.size === 0) return null;
     const sock = sockAt(view, p);
     const pending = this.#pending.get(sock);
-    if (pending?.view.getUint32(COOKIE, true) !== view.getUint32(p + COOKIE, true)) return null;
+    if (pending?.view.getUint32(EVENT_COOKIE, true) !== view.getUint32(p + EVENT_COOKIE, true))
+      return null;
     this.#pending.delete(sock);
-    const flags = view.getUint32(p + FLAGS, true);
+    const flags = view.getUint32(p + EVENT_FLAGS, true);
     if ((flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
     own(pending, view, p);
     return pending;
@@ -80,7 +91,7 @@ export class Accepts {
     const accepted = new Map<number, Event>();
     const gone = new Set<EventView>();
     for (const [sock, event] of this.#pending) {
-      const answer = this.#sources.ask(event.sk, event.conn.conn_stats.cookie);
+      const answer = this.#sources.ask(event.sk, event.cookie);
       if (answer.state === "gone") {
         if (this.#gone.has(event)) {
           this.#pending.delete(sock);
@@ -96,14 +107,12 @@ export class Accepts {
     const owners = this.#sources.owners(accepted);
     return [...accepted].map(([ino, event]) => {
       const owner = owners.get(ino);
-      return owner ? ownedBy(plainEvent(event), owner) : plainEvent(event);
+      return owner ? { ...plainEvent(event), owner } : plainEvent(event);
     });
   }
 }
 
 // --- internal ---
-
-const COMM_BYTES = 16;
 
 function copied(event: Event): EventView {
   const { view, p } = asView(event);
@@ -113,16 +122,9 @@ function copied(event: Event): EventView {
 
 /** Makes of a handshake the accept by the process of the close at `p`. */
 function own({ view: to }: EventView, view: DataView, p: number): void {
-  const { FACT_FOLLOWED } = ConnFact;
-  to.setUint32(KIND, EventKind.EVENT_ACCEPT, true);
-  to.setUint32(
-    FLAGS,
-    to.getUint32(FLAGS, true) | (view.getUint32(p + FLAGS, true) & FACT_FOLLOWED),
-    true,
-  );
-  to.setUint32(PID, view.getUint32(p + PID, true), true);
-  const bytes = new Uint8Array(to.buffer);
-  const from = new Uint8Array(view.buffer, view.byteOffset + p, eventSize);
-  bytes.set(from.subarray(COMM, COMM + COMM_BYTES), COMM);
-  bytes.set(from.subarray(UID), UID);
+  const followed = view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_FOLLOWED;
+  to.setUint8(EVENT_KIND, EventKind.EVENT_ACCEPT);
+  to.setUint32(EVENT_FLAGS, to.getUint32(EVENT_FLAGS, true) | followed, true);
+  const owner = new Uint8Array(view.buffer, view.byteOffset + p + EVENT_OWNER, ownerSize);
+  new Uint8Array(to.buffer).set(owner, EVENT_OWNER);
 }

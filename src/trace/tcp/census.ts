@@ -4,16 +4,12 @@ import type { Row } from "../../kernel/proc_net.ts";
 import {
   ConnDirection,
   ConnMetadata,
-  type ConnTuple,
+  type Ends,
   type Event,
+  type Owner,
 } from "../../record/layout.gen.ts";
 
 const TCP_LISTEN = 10;
-
-/** The process of an event, and what is known of it. */
-export interface Owner extends Pick<Event, "comm" | "uid" | "cgroup_id" | "owned_at" | "program"> {
-  pid: number;
-}
 
 /** What one network namespace held when the trace began. */
 interface Place {
@@ -37,8 +33,8 @@ export class Census {
   }
 
   /** Inode of the socket that carries the connection; 0: not known. */
-  inodeOf({ conn: { tup } }: Event): number {
-    return this.#places.get(tup.netns)?.inodes.get(endsOf(tup)) ?? 0;
+  inodeOf({ netns, ends }: Event): number {
+    return this.#places.get(netns)?.inodes.get(endsOf(ends)) ?? 0;
   }
 
   /** By socket inode. */
@@ -48,54 +44,40 @@ export class Census {
 
   /** The event with what is known besides: an owner where it has none, a direction where its counters told none. */
   describe(event: Event): Event {
-    const { tup, conn_stats: stats } = event.conn;
-    const owner = tup.pid === 0 ? this.#owners.get(this.inodeOf(event)) : undefined;
-    const owned = owner === undefined ? event : ownedBy(event, owner);
-    if (stats.direction !== ConnDirection.DIRECTION_UNKNOWN) return owned;
-    return directed(owned, this.#directionOf(tup));
+    const owner = event.owner.pid === 0 ? this.#owners.get(this.inodeOf(event)) : undefined;
+    const owned = owner === undefined ? event : { ...event, owner };
+    if (event.direction !== ConnDirection.DIRECTION_UNKNOWN) return owned;
+    return directed(owned, this.#directionOf(event));
   }
 
-  #directionOf(tup: ConnTuple): number {
-    const place = this.#places.get(tup.netns);
+  #directionOf({ netns, ends: of }: Event): number {
+    const place = this.#places.get(netns);
     if (place === undefined) return ConnDirection.DIRECTION_UNKNOWN;
     const ends = {
-      localPort: tup.sport,
-      remotePort: tup.dport,
-      localListens: place.listening.has(tup.sport),
-      remoteListens: this.#remotePlace(tup, place)?.listening.has(tup.dport) ?? false,
+      localPort: of.sport,
+      remotePort: of.dport,
+      localListens: place.listening.has(of.sport),
+      remoteListens: this.#remotePlace(of, place)?.listening.has(of.dport) ?? false,
     };
     return numbers[tcpDirection(ends, place.ephemeral)];
   }
 
   /** Where the other end is, if it is on this host. */
-  #remotePlace(tup: ConnTuple, own: Place): Place | undefined {
-    const other = otherEndOf(tup);
+  #remotePlace(ends: Ends, own: Place): Place | undefined {
+    const other = otherEndOf(ends);
     // Loopback does not leave its namespace; equal addresses elsewhere mean another connection.
-    if (isLoopback(tup) || own.inodes.has(other)) return own;
+    if (isLoopback(ends) || own.inodes.has(other)) return own;
     return [...this.#places.values()].find(({ inodes }) => inodes.has(other));
   }
-}
-
-export function ownedBy(event: Event, owner: Owner): Event {
-  const { pid, comm, uid, cgroup_id, owned_at, program } = owner;
-  const conn = { ...event.conn, tup: { ...event.conn.tup, pid } };
-  return { ...event, comm, uid, cgroup_id, owned_at, program, conn };
-}
-
-export function ownerOf(event: Event): Owner {
-  const { comm, uid, cgroup_id, owned_at, program } = event;
-  return { pid: event.conn.tup.pid, comm, uid, cgroup_id, owned_at, program };
 }
 
 /**
  * An event whose direction the kernel side did not know, with one. A SYN that was sent has been counted like a byte.
  */
 export function directed(event: Event, direction: number): Event {
-  const { conn_stats: stats } = event.conn;
-  if (stats.direction === direction) return event;
+  if (event.direction === direction) return event;
   const syn = direction === ConnDirection.DIRECTION_OUTGOING ? 1n : 0n;
-  const sent_bytes = BigInt.asUintN(64, stats.sent_bytes - syn);
-  return { ...event, conn: { ...event.conn, conn_stats: { ...stats, direction, sent_bytes } } };
+  return { ...event, direction, sent_bytes: BigInt.asUintN(64, event.sent_bytes - syn) };
 }
 
 // --- internal ---
@@ -109,21 +91,21 @@ const numbers = {
 const endsOfRow = ({ local, localPort, remote, remotePort }: Row): string =>
   `${local}:${localPort} ${remote}:${remotePort}`;
 
-function endsOf(tup: ConnTuple): string {
-  const [local, remote] = addressesOf(tup);
-  return `${local}:${tup.sport} ${remote}:${tup.dport}`;
+function endsOf(ends: Ends): string {
+  const [local, remote] = addressesOf(ends);
+  return `${local}:${ends.sport} ${remote}:${ends.dport}`;
 }
 
-function otherEndOf(tup: ConnTuple): string {
-  const [local, remote] = addressesOf(tup);
-  return `${remote}:${tup.dport} ${local}:${tup.sport}`;
+function otherEndOf(ends: Ends): string {
+  const [local, remote] = addressesOf(ends);
+  return `${remote}:${ends.dport} ${local}:${ends.sport}`;
 }
 
-function addressesOf(tup: ConnTuple): [local: string, remote: string] {
-  if ((tup.metadata & ConnMetadata.METADATA_IPV6) === 0) {
-    return [word(tup.saddr_l), word(tup.daddr_l)];
+function addressesOf(ends: Ends): [local: string, remote: string] {
+  if ((ends.metadata & ConnMetadata.METADATA_IPV6) === 0) {
+    return [word(ends.saddr_l), word(ends.daddr_l)];
   }
-  return [words(tup.saddr_h) + words(tup.saddr_l), words(tup.daddr_h) + words(tup.daddr_l)];
+  return [words(ends.saddr_h) + words(ends.saddr_l), words(ends.daddr_h) + words(ends.daddr_l)];
 }
 
 /** As the kernel prints it: a 32-bit word of the address, as the machine reads it. */
@@ -132,7 +114,7 @@ const word = (value: bigint): string =>
 const words = (value: bigint): string => word(value) + word(value >> 32n);
 
 /** 127.0.0.0/8 and ::1. */
-function isLoopback(tup: ConnTuple): boolean {
-  if ((tup.metadata & ConnMetadata.METADATA_IPV6) === 0) return (tup.daddr_l & 0xffn) === 127n;
-  return tup.daddr_h === 0n && tup.daddr_l === 1n << 56n;
+function isLoopback(ends: Ends): boolean {
+  if ((ends.metadata & ConnMetadata.METADATA_IPV6) === 0) return (ends.daddr_l & 0xffn) === 127n;
+  return ends.daddr_h === 0n && ends.daddr_l === 1n << 56n;
 }

@@ -71,16 +71,16 @@ function checkOne(
   if (!connect) throw wrong("its connect was not seen");
   const close = find(EventKind.EVENT_CLOSE, local, remote);
   if (!close) throw wrong("its close was not seen");
-  const { tup, conn_stats: stats } = close.conn;
-  if (tup.netns !== place.netns) throw wrong(`network namespace ${tup.netns}, not ${place.netns}`);
-  if (connect.conn.tup.pid !== tup.pid) throw wrong("connect and close name two processes");
-  if (totals && stats.sent_bytes !== BigInt(SENT))
-    throw wrong(`${stats.sent_bytes} bytes sent, not ${SENT}`);
-  if (totals && stats.recv_bytes !== BigInt(RECEIVED))
-    throw wrong(`${stats.recv_bytes} bytes received, not ${RECEIVED}`);
+  if (close.netns !== place.netns)
+    throw wrong(`network namespace ${close.netns}, not ${place.netns}`);
+  if (connect.owner.pid !== close.owner.pid) throw wrong("connect and close name two processes");
+  if (totals && close.sent_bytes !== BigInt(SENT))
+    throw wrong(`${close.sent_bytes} bytes sent, not ${SENT}`);
+  if (totals && close.recv_bytes !== BigInt(RECEIVED))
+    throw wrong(`${close.recv_bytes} bytes received, not ${RECEIVED}`);
   const accepted = [EventKind.EVENT_ACCEPT, EventKind.EVENT_PASSIVE] as number[];
   const sawAccept = seen.some((e) => accepted.includes(e.kind) && connects(e, remote, local));
-  return { tgid: tup.pid, sawAccept };
+  return { tgid: close.owner.pid, sawAccept };
 }
 
 function exchange({ client, server }: Pair): void {
@@ -91,11 +91,11 @@ function exchange({ client, server }: Pair): void {
 }
 
 /** Both kinds of check are IPv4 on the wire, so the low word holds the address. */
-function connects({ conn: { tup } }: Event, from: End, to: End): boolean {
+function connects({ ends }: Event, from: End, to: End): boolean {
   return (
-    tup.sport === from.port &&
-    tup.dport === to.port &&
-    addressOfWords(0n, tup.saddr_l, 4).address === from.address &&
-    addressOfWords(0n, tup.daddr_l, 4).address === to.address
+    ends.sport === from.port &&
+    ends.dport === to.port &&
+    addressOfWords(0n, ends.saddr_l, 4).address === from.address &&
+    addressOfWords(0n, ends.daddr_l, 4).address === to.address
   );
 }

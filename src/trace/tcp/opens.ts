@@ -3,7 +3,7 @@
  * what /proc told of them, and a listing races with the handlers: one connection may be told twice. Pure.
  */
 import { ConnDirection, ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
-import { directed, ownedBy, ownerOf } from "./census.ts";
+import { directed } from "./census.ts";
 import { sockAt, sockOf } from "./sock.ts";
 
 export class Opens {
@@ -71,10 +71,9 @@ export class Opens {
       this.#open.delete(sockOf(event));
       return event;
     }
-    const { direction } = event.conn.conn_stats;
-    const owner = ownerOf(event);
+    const { direction, owner } = event;
     const known = directed(listed, direction);
-    this.#open.set(sockOf(event), owner.pid === 0 ? known : ownedBy(known, owner));
+    this.#open.set(sockOf(event), owner.pid === 0 ? known : { ...known, owner });
     return null;
   }
 
@@ -94,16 +93,16 @@ export class Opens {
 
 // --- internal ---
 
-const keyOf = ({ sk, conn }: Event): string => `${sk} ${conn.conn_stats.cookie}`;
+const keyOf = ({ sk, cookie }: Event): string => `${sk} ${cookie}`;
 
 /** Between the same ends: nothing connects them twice within a start. */
 function isSame(one: Event | undefined, other: Event): boolean {
   if (one === undefined) return false;
-  const [a, b] = [one.conn.tup, other.conn.tup];
+  const [a, b] = [one.ends, other.ends];
   return (
     a.sport === b.sport &&
     a.dport === b.dport &&
-    a.netns === b.netns &&
+    one.netns === other.netns &&
     a.saddr_l === b.saddr_l &&
     a.daddr_l === b.daddr_l &&
     a.saddr_h === b.saddr_h &&
@@ -116,11 +115,12 @@ function isSame(one: Event | undefined, other: Event): boolean {
  * known: it began before the trace.
  */
 function joined(listed: Event, raw: Event): Event {
-  const { tup, conn_stats: stats } = listed.conn;
-  const conn_stats = { ...raw.conn.conn_stats, cookie: stats.cookie };
-  const close = { ...raw, conn: { ...raw.conn, conn_stats } };
-  const owned = tup.pid === 0 ? close : ownedBy(close, ownerOf(listed));
-  const older = { ...owned, flags: owned.flags | ConnFact.FACT_UNSEEN_OPEN };
-  if (older.conn.conn_stats.direction !== ConnDirection.DIRECTION_UNKNOWN) return older;
-  return directed(older, stats.direction);
+  const older = {
+    ...raw,
+    cookie: listed.cookie,
+    owner: listed.owner.pid === 0 ? raw.owner : listed.owner,
+    flags: raw.flags | ConnFact.FACT_UNSEEN_OPEN,
+  };
+  if (older.direction !== ConnDirection.DIRECTION_UNKNOWN) return older;
+  return directed(older, listed.direction);
 }

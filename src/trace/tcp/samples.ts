@@ -4,9 +4,11 @@
  */
 import {
   ConnDirection,
-  ConnFact,
   EventKind,
   readSample,
+  SAMPLE_COOKIE,
+  SAMPLE_SK,
+  SAMPLE_STATE,
   SampleState,
   sampleSize,
   type Event,
@@ -69,17 +71,17 @@ export class Samples {
         this.#remove(event.sk);
         return true;
       case EventKind.EVENT_SAMPLE:
-        return this.#open.get(event.sk)?.event.conn.conn_stats.cookie === cookieOf(event);
+        return this.#open.get(event.sk)?.event.cookie === cookieOf(event);
       default:
         return true;
     }
   }
 
   /** It began once more for the kernel side, though it has been shown: from now on it has another cookie there. */
-  renewed({ sk, conn }: Event): void {
+  renewed({ sk, cookie }: Event): void {
     const tracked = this.#open.get(sk);
     if (tracked === undefined) return;
-    this.#view.setUint32(tracked.slot * sampleSize + COOKIE, conn.conn_stats.cookie, true);
+    this.#view.setUint32(tracked.slot * sampleSize + SAMPLE_COOKIE, cookie, true);
   }
 
   /** One event for each connection that has moved something since it was told of last. */
@@ -93,7 +95,7 @@ export class Samples {
       this.#source.ask(chunk, Math.min(batch, count - first));
     }
     for (const [slot, tracked] of this.#slots.entries()) {
-      const state = this.#view.getUint32(slot * sampleSize + STATE, true);
+      const state = this.#view.getUint32(slot * sampleSize + SAMPLE_STATE, true);
       if (state === SampleState.SAMPLE_GONE && tracked.gone) lost.push(tracked);
       tracked.gone = state === SampleState.SAMPLE_GONE;
       if (state !== SampleState.SAMPLE_TAKEN) continue;
@@ -120,8 +122,8 @@ export class Samples {
     this.#open.set(event.sk, tracked);
     const at = slot * sampleSize;
     this.#bytes.fill(0, at, at + sampleSize);
-    this.#view.setBigUint64(at + SK, event.sk, true);
-    this.#view.setUint32(at + COOKIE, cookieOf(event), true);
+    this.#view.setBigUint64(at + SAMPLE_SK, event.sk, true);
+    this.#view.setUint32(at + SAMPLE_COOKIE, cookieOf(event), true);
   }
 
   /** The last one moves into its place. */
@@ -147,24 +149,18 @@ export class Samples {
 
 // --- internal ---
 
-// Where the members stand that are read and written one by one.
-const SK = 0;
-const COOKIE = 32;
-const STATE = 36;
-
-const cookieOf = (event: Event): number => event.conn.conn_stats.cookie;
+const cookieOf = (event: Event): number => event.cookie;
 
 function trackedFrom(event: Event, slot: number): Tracked {
-  const { conn_stats: stats, tcp_stats: tcp } = event.conn;
   const told = event.kind === EventKind.EVENT_OPEN;
   return {
     event,
     slot,
-    sent: told ? stats.sent_bytes : 0n,
-    received: told ? stats.recv_bytes : 0n,
-    segsOut: told ? stats.sent_packets : 0,
-    segsIn: told ? stats.recv_packets : 0,
-    retransmits: told ? tcp.retransmits : 0,
+    sent: told ? event.sent_bytes : 0n,
+    received: told ? event.recv_bytes : 0n,
+    segsOut: told ? Number(event.sent_packets) : 0,
+    segsIn: told ? Number(event.recv_packets) : 0,
+    retransmits: told ? event.retransmits : 0,
     told,
     gone: false,
   };
@@ -193,35 +189,23 @@ function follow(tracked: Tracked, sample: Sample): Event | null {
 /** The kernel side leaves a SYN in the count while it does not know the direction; /proc may have told it. */
 function sentOf(event: Event, sample: Sample): bigint {
   const unknown = sample.direction === ConnDirection.DIRECTION_UNKNOWN;
-  const outgoing = event.conn.conn_stats.direction === ConnDirection.DIRECTION_OUTGOING;
+  const outgoing = event.direction === ConnDirection.DIRECTION_OUTGOING;
   return unknown && outgoing ? sample.sent_bytes - 1n : sample.sent_bytes;
 }
 
 function sampled(event: Event, sample: Sample, sent: bigint, received: bigint): Event {
-  const { tup, tcp_stats, conn_stats: stats } = event.conn;
-  const older = (event.flags & ConnFact.FACT_UNSEEN_OPEN) !== 0;
   return {
     ...event,
     kind: EventKind.EVENT_SAMPLE,
-    conn: {
-      tup,
-      tcp_stats: {
-        ...tcp_stats,
-        rtt: sample.rtt,
-        rtt_var: sample.rtt_var,
-        retransmits: sample.retransmits,
-      },
-      conn_stats: {
-        ...stats,
-        sent_bytes: sent,
-        recv_bytes: received,
-        sent_packets: sample.sent_packets,
-        recv_packets: sample.recv_packets,
-        timestamp: sample.timestamp,
-        // Of an open connection it is the time at which it began.
-        duration: older ? 0n : sample.timestamp - stats.duration,
-      },
-    },
+    rtt: sample.rtt,
+    rtt_var: sample.rtt_var,
+    retransmits: sample.retransmits,
+    sent_bytes: sent,
+    recv_bytes: received,
+    sent_packets: BigInt(sample.sent_packets),
+    recv_packets: BigInt(sample.recv_packets),
+    timestamp: sample.timestamp,
+    ended_at: sample.timestamp,
   };
 }
 

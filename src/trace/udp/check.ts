@@ -32,9 +32,8 @@ export function udpCheck(
     for (const [i, end] of ends.entries()) {
       const close = closes[i];
       if (!close) return null;
-      const { conn_stats: stats } = close.conn;
-      const bytes = [Number(stats.sent_bytes), Number(stats.recv_bytes)];
-      const packets = [stats.sent_packets, stats.recv_packets];
+      const bytes = [Number(close.sent_bytes), Number(close.recv_bytes)];
+      const packets = [close.sent_packets, close.recv_packets];
       if (String(bytes) !== String(end.bytes)) {
         known.bytes = false;
         wrong.push(`${address}: ${bytes.join(" and ")} bytes, not ${end.bytes.join(" and ")}`);
@@ -111,8 +110,8 @@ function closesOf(
   const deadline = performance.now() + PATIENCE_MS;
   const find = (kind: number, { port }: End) =>
     seen.find(
-      ({ kind: k, conn: { tup } }) =>
-        k === kind && tup.sport === port && (tup.metadata & ConnMetadata.METADATA_TCP) === 0,
+      ({ kind: k, ends }) =>
+        k === kind && ends.sport === port && (ends.metadata & ConnMetadata.METADATA_TCP) === 0,
     );
   for (;;) {
     seen.push(...drain());

@@ -14,7 +14,7 @@ import {
   ConnDirection,
   ConnFact,
   ConnMetadata,
-  type ConnTuple,
+  type Ends,
   type Event,
 } from "../../record/layout.gen.ts";
 
@@ -30,19 +30,19 @@ export class UdpDirections {
 
   /** The first event of a flow, with the direction of its beginning. Of each flow once, in order of time. */
   begun(event: Event): Event {
-    const { tup, conn_stats } = event.conn;
-    const { used, ephemeral } = this.#places.get(tup.netns) ?? YOUNG;
+    const { ends: flow, netns, direction } = event;
+    const { used, ephemeral } = this.#places.get(netns) ?? YOUNG;
     const others = this.#others(event);
-    const incoming = conn_stats.direction === ConnDirection.DIRECTION_INCOMING;
-    const older = used.has(tup.sport);
+    const incoming = direction === ConnDirection.DIRECTION_INCOMING;
+    const older = used.has(flow.sport);
     // Port 0: the remote end is not known.
-    if (tup.dport === 0 || !(older || (others > 0 && !incoming))) return event;
+    if (flow.dport === 0 || !(older || (others > 0 && !incoming))) return event;
     const ends = {
-      localPort: tup.sport,
-      remotePort: tup.dport,
-      intraHost: isIntraHost(tup),
+      localPort: flow.sport,
+      remotePort: flow.dport,
+      intraHost: isIntraHost(flow),
       // The kernel chooses from its range alone, also where the sock could not be asked.
-      bound: (event.flags & ConnFact.FACT_BOUND) !== 0 || !isEphemeral(tup.sport, ephemeral),
+      bound: (event.flags & ConnFact.FACT_BOUND) !== 0 || !isEphemeral(flow.sport, ephemeral),
     };
     const right = correctUdpDirection(incoming ? "incoming" : "outgoing", ends, ephemeral);
     return withDirection(event, numbers[right]);
@@ -89,16 +89,14 @@ const numbers = {
   outgoing: ConnDirection.DIRECTION_OUTGOING,
 } as const;
 
-const keyOf = ({ conn: { tup } }: Event): number => tup.netns * 0x1_0000 + tup.sport;
+const keyOf = ({ netns, ends }: Event): number => netns * 0x1_0000 + ends.sport;
 
-function isIntraHost(tup: ConnTuple): boolean {
-  if (tup.saddr_l === tup.daddr_l && tup.saddr_h === tup.daddr_h) return true;
+function isIntraHost(flow: Ends): boolean {
+  if (flow.saddr_l === flow.daddr_l && flow.saddr_h === flow.daddr_h) return true;
   // 127.0.0.0/8, in network order.
-  return (tup.metadata & ConnMetadata.METADATA_IPV6) === 0 && (tup.daddr_l & 0xffn) === 127n;
+  return (flow.metadata & ConnMetadata.METADATA_IPV6) === 0 && (flow.daddr_l & 0xffn) === 127n;
 }
 
 function withDirection(event: Event, direction: number): Event {
-  const { conn_stats } = event.conn;
-  if (conn_stats.direction === direction) return event;
-  return { ...event, conn: { ...event.conn, conn_stats: { ...conn_stats, direction } } };
+  return event.direction === direction ? event : { ...event, direction };
 }

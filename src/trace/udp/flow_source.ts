@@ -4,6 +4,7 @@ import { mapDumper, type Dumped } from "../../kernel/map_dump.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
+  EVENT_ENDED_AT,
   flowKeySize,
   flowSize,
   readFlow,
@@ -12,7 +13,6 @@ import {
   type Flow,
 } from "../../record/layout.gen.ts";
 import type { FlowSource } from "./flows.ts";
-import { timeAt } from "../stream/queue.ts";
 
 /** `between` is called all the time: ten thousands of flows take longer than the rings have room for. */
 export function flowSource(
@@ -47,10 +47,10 @@ export function flowSource(
       if (mode === "kprobe") return;
       const program = object.progFd("run_udp_gone");
       const args = new BigUint64Array(2);
-      for (const { sk, conn } of firsts) {
+      for (const { sk, cookie } of firsts) {
         between();
         args[0] = sk;
-        args[1] = BigInt(conn.conn_stats.cookie);
+        args[1] = BigInt(cookie);
         shim.testRun(program, args);
       }
     },
@@ -59,10 +59,13 @@ export function flowSource(
 
 // --- internal ---
 
-function writeKey(key: Uint8Array, { sk, conn: { tup, conn_stats } }: Event): void {
-  const { saddr_h, saddr_l, daddr_h, daddr_l, sport, dport, metadata } = tup;
-  const ends = { saddr_h, saddr_l, daddr_h, daddr_l, sport, dport, metadata };
-  writeFlowKey(new DataView(key.buffer), 0, { ...ends, sk, cookie: conn_stats.cookie, zero: 0 });
+/** The last datagram of the flow at `at`, as a number. */
+const lastAt = (view: DataView, at: number): number =>
+  view.getUint32(at + EVENT_ENDED_AT, true) +
+  view.getUint32(at + EVENT_ENDED_AT + 4, true) * 2 ** 32;
+
+function writeKey(key: Uint8Array, { sk, cookie, ends }: Event): void {
+  writeFlowKey(new DataView(key.buffer), 0, { ...ends, sk, cookie, zero: 0 });
 }
 
 /** A flow whose last datagram is older than asked for is not read: null stands for it. */
@@ -78,7 +81,7 @@ function mapReader(
   function* read({ count, view }: Dumped, sinceNs: number): Iterable<Flow | null> {
     for (let i = 0; i < count; i++) {
       const at = i * entrySize + keySize;
-      const old = sinceNs > 0 && timeAt(view, at) < sinceNs;
+      const old = sinceNs > 0 && lastAt(view, at) < sinceNs;
       yield old ? null : readFlow(view, at);
     }
   }

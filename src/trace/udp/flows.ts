@@ -10,13 +10,12 @@ import {
   closeOf,
   type Counts,
   countsOf,
-  countsOfFlow,
   flowOf,
   isFirst,
+  lastOf,
   lostOf,
   minus,
   NOTHING,
-  openOf,
   same,
   sampleOf,
   sockOf,
@@ -101,7 +100,7 @@ export class Flows {
       if (seen.has(key)) continue;
       seen.add(key);
       if (isFirst(flow.event)) alive.add(id);
-      if (!this.#known(flow.event, id, key)) shown.push(...this.#open(openOf(flow.event)));
+      if (!this.#known(flow.event, id, key)) shown.push(...this.#open(flow.event));
       shown.push(...this.#look(flow, this.#socks.get(id)!, key, nowNs));
     }
     for (const [id, sock] of this.#socks) {
@@ -126,10 +125,10 @@ export class Flows {
       const known = this.#known(flow.event, id, flowOf(flow.event, id));
       if (known === undefined || known.over) {
         // Its beginning is on its way, or it wakes at the next tick.
-        if (timeOf(flow.event) < next) next = timeOf(flow.event);
+        if (lastOf(flow.event) < next) next = lastOf(flow.event);
         continue;
       }
-      const counts = countsOfFlow(flow);
+      const counts = countsOf(flow.event);
       if (same(counts, known.sampled)) continue;
       known.sampled = counts;
       moved.push(sampleOf(flow, known.opened, known.told, nowNs));
@@ -192,14 +191,14 @@ export class Flows {
   /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
   #look(flow: Flow, sock: Sock, key: string, nowNs: bigint): ShownFlow[] {
     const { event } = flow;
-    const silent = nowNs - timeOf(event) > this.#timeoutOf(event);
+    const silent = nowNs - lastOf(event) > this.#timeoutOf(event);
     if (isFirst(event)) {
       const first = sock.first!;
-      const woken = wake(first, countsOfFlow(flow), timeOf(event));
+      const woken = wake(first, countsOf(event), lastOf(event));
       if (!silent || first.over) return woken;
       // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
       const close = minus(closeOf(flow, first.opened, nowNs), first.told);
-      first.told = countsOfFlow(flow);
+      first.told = countsOf(event);
       first.over = true;
       return [...woken, { event: close, kind: "close" }];
     }
@@ -221,8 +220,8 @@ export class Flows {
     return usual > busy ? usual : busy;
   }
 
-  #timeoutOf({ conn }: Event): bigint {
-    const assured = (conn.conn_stats.flags & ConnFlags.CONN_ASSURED) !== 0;
+  #timeoutOf({ legs }: Event): bigint {
+    const assured = (legs & ConnFlags.CONN_ASSURED) !== 0;
     return assured ? this.#timeouts.assuredNs : this.#timeouts.silentNs;
   }
 

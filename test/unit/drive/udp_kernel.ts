@@ -4,6 +4,8 @@ import {
   ConnFact,
   ConnFlags,
   EventKind,
+  readEvent,
+  eventSize,
   type Event,
   type Flow,
 } from "../../../src/record/layout.gen.ts";
@@ -26,7 +28,7 @@ export class Kernel implements FlowSource {
     this.now += 1n;
     const first = this.socks.get(sk);
     const flow =
-      first?.event.conn.tup.dport === dport ? first : first && this.others.get(keyOf(first, dport));
+      first?.event.ends.dport === dport ? first : first && this.others.get(keyOf(first, dport));
     if (flow) this.#add(flow, bytes, received);
     else this.#begin(sk, dport, bytes, received, first);
     this.counted[received ? "received" : "sent"] += bytes;
@@ -39,24 +41,18 @@ export class Kernel implements FlowSource {
     this.now += 1n;
     this.socks.delete(sk);
     const close = structuredClone(first.event);
-    const stats = close.conn.conn_stats;
     close.kind = EventKind.EVENT_UDP_CLOSE;
-    stats.duration = stats.timestamp - stats.duration;
-    stats.timestamp = this.now;
-    stats.sent_packets = Number(first.sent_packets & 0xffff_ffffn);
-    stats.recv_packets = Number(first.recv_packets & 0xffff_ffffn);
-    close.conn.tcp_stats.rtt = Number(first.sent_packets >> 32n);
-    close.conn.tcp_stats.rtt_var = Number(first.recv_packets >> 32n);
+    close.timestamp = this.now;
     this.events.push(close);
   }
 
   dump = (sinceNs = 0n): Flow[] =>
     structuredClone([...this.others.values(), ...this.socks.values()]).filter(
-      ({ event }) => event.conn.conn_stats.timestamp >= sinceNs,
+      ({ event }) => event.ended_at >= sinceNs,
     );
 
   take = (event: Event): Flow | null => {
-    const key = `${event.sk} ${event.conn.conn_stats.cookie} ${event.conn.tup.dport}`;
+    const key = `${event.sk} ${event.cookie} ${event.ends.dport}`;
     const flow = this.others.get(key) ?? null;
     this.others.delete(key);
     return flow;
@@ -67,63 +63,47 @@ export class Kernel implements FlowSource {
   drain = (): Event[] => this.events.splice(0);
 
   #begin(sk: bigint, dport: number, bytes: bigint, received: boolean, first?: Flow): void {
-    const cookie = first?.event.conn.conn_stats.cookie ?? ++this.#cookie;
+    const cookie = first?.event.cookie ?? ++this.#cookie;
     const flow = flowOf(sk, cookie, dport, this.now, first === undefined);
-    flow.event.conn.conn_stats.direction = received ? 1 : 2;
+    flow.event.direction = received ? 1 : 2;
     this.#add(flow, bytes, received);
     if (first) this.others.set(keyOf(first, dport), flow);
     else this.socks.set(sk, flow);
     this.events.push(structuredClone(flow.event));
   }
 
-  #add(flow: Flow, bytes: bigint, received: boolean): void {
-    const stats = flow.event.conn.conn_stats;
+  #add({ event }: Flow, bytes: bigint, received: boolean): void {
     const both = ConnFlags.CONN_L_INIT | ConnFlags.CONN_R_INIT;
-    if ((stats.flags & both) === both) stats.flags |= ConnFlags.CONN_ASSURED;
-    stats.flags |= received ? ConnFlags.CONN_R_INIT : ConnFlags.CONN_L_INIT;
-    stats.timestamp = this.now;
+    if ((event.legs & both) === both) event.legs |= ConnFlags.CONN_ASSURED;
+    event.legs |= received ? ConnFlags.CONN_R_INIT : ConnFlags.CONN_L_INIT;
+    event.ended_at = this.now;
     if (received) {
-      stats.recv_bytes += bytes;
-      flow.recv_packets += 1n;
+      event.recv_bytes += bytes;
+      event.recv_packets += 1n;
     } else {
-      stats.sent_bytes += bytes;
-      flow.sent_packets += 1n;
+      event.sent_bytes += bytes;
+      event.sent_packets += 1n;
     }
   }
 }
 
-const keyOf = ({ event }: Flow, dport: number) =>
-  `${event.sk} ${event.conn.conn_stats.cookie} ${dport}`;
+const keyOf = ({ event }: Flow, dport: number) => `${event.sk} ${event.cookie} ${dport}`;
 
 function flowOf(sk: bigint, cookie: number, dport: number, now: bigint, first: boolean): Flow {
-  const tup = { saddr_h: 0n, saddr_l: 1n, daddr_h: 0n, daddr_l: 2n, sport: Number(sk), dport };
-  const event: Event = {
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  Object.assign(event, {
     sk,
-    conn: {
-      tup: { ...tup, netns: 1, pid: 7, metadata: 0 },
-      tcp_stats: { rtt: 0, rtt_var: 0, retransmits: 0, state_transitions: 0, failure_reason: 0 },
-      conn_stats: {
-        sent_bytes: 0n,
-        recv_bytes: 0n,
-        sent_packets: 0,
-        recv_packets: 0,
-        timestamp: now,
-        duration: now,
-        cookie,
-        protocol_stack: { api: 0, application: 0, encryption: 0, flags: 0 },
-        flags: 0,
-        direction: 0,
-      },
-    },
-    comm: new Uint8Array(16),
+    cookie,
     kind: EventKind.EVENT_UDP_OPEN,
     flags: first ? ConnFact.FACT_FIRST_FLOW : 0,
-    uid: 0,
-    owned_at: 0,
-    cgroup_id: 0n,
-    program: 0n,
-  };
-  return { event, sent_packets: 0n, recv_packets: 0n, socket_ino: 0n };
+    netns: 1,
+    timestamp: now,
+    started_at: now,
+    ended_at: now,
+  });
+  Object.assign(event.ends, { saddr_l: 1n, daddr_l: 2n, sport: Number(sk), dport });
+  event.owner.pid = 7;
+  return { event, socket_ino: 0n };
 }
 
 export interface Rig {
@@ -147,7 +127,7 @@ export function rig(): Rig {
   const sample = (lose = false) => {
     // As in src/trace/running.ts: what it gives is put among the events, in order of time.
     const events = [...flows.sample(kernel.now), ...drained(lose)];
-    const timeOf = ({ conn }: Event) => Number(conn.conn_stats.timestamp);
+    const timeOf = ({ timestamp }: Event) => Number(timestamp);
     return polled(events.sort((a, b) => timeOf(a) - timeOf(b)));
   };
   return { kernel, flows, poll, sample };

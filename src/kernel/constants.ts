@@ -154,6 +154,7 @@ export const CLONE_NEWNET = 0x40000000;
 
 /** <linux/capability.h>; CAP_PERFMON and CAP_BPF came with 5.8. */
 export const CAP_DAC_READ_SEARCH = 2;
+export const CAP_NET_ADMIN = 12;
 export const CAP_IPC_LOCK = 14;
 export const CAP_SYS_PTRACE = 19;
 export const CAP_SYS_ADMIN = 21;

@@ -1,5 +1,5 @@
 /**
- * What `npm start` shows: this machine's TCP connections for 10 seconds, while a small client makes a few of its own.
+ * `npm start`: shows this machine's TCP connections for 10 seconds, while a small client makes a few of its own.
  * Ends 0 when the trace did and the client's connections were among the lines.
  */
 import { fileURLToPath } from "node:url";

@@ -45,7 +45,7 @@ export interface Block {
 
 /** Peers do not tell when they are attached. Waiting is free: an idle guest's clock jumps. */
 const ATTACH_MS = 30_000;
-/** What a tracer does once after its start is over by then. */
+/** A tracer's start is over after this time. */
 const SETTLE_MS = 60_000;
 /** TIME_WAIT is over after this: every block begins with a clean table. */
 const QUIET_MS = 61_000;
@@ -202,7 +202,7 @@ function whatItSaw(tracer: Tracer, load: Load, out: string, err: string): Partia
   return { reported, ...bytesOf(load, lines, "tcp") };
 }
 
-/** What the closes of tracer-bpf add up to: each end has sent what the other has received. */
+/** The sums of the closes of tracer-bpf: each end has sent the bytes that the other has received. */
 function bytesOf(load: Load, lines: readonly string[], protocol: string): Partial<Block> {
   const closes = lines.filter(
     (line) => line.includes('"event":"close"') && line.includes(`"protocol":"${protocol}"`),

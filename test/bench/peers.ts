@@ -1,6 +1,6 @@
 /**
  * The other tracers, from Debian's archive: fetched with all their libraries, unpacked, and reduced to what they load.
- * What cannot be had is told, and the results say so.
+ * A tracer that cannot be fetched is told, and the results say so.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

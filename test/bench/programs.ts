@@ -1,4 +1,4 @@
-/** What each program costs per run, as the kernel itself counts it. */
+/** The cost of each program per run, as the kernel itself counts it. */
 import { countProgramTime, programStats, type ProgramStats } from "./bpf_stats.ts";
 import { measureInGuest } from "./lab.ts";
 import { prepare, run, trace } from "./native.ts";

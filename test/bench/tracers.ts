@@ -1,10 +1,10 @@
 /** The tracers that are compared: how each is started in a guest, and how its output is counted. Pure. */
 
-/** What a tracer has reported of `crr`: what it was to report is in `expected`. */
+/** The report of a tracer on `crr`; `expected` has the connections that it should report. */
 export interface Reported {
   seen: number;
   expected: number;
-  /** What the tracer itself says it lost. */
+  /** The losses that the tracer itself reports. */
   lost: string;
 }
 

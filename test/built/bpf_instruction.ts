@@ -12,11 +12,11 @@ export interface BpfMap {
   type: number;
   key_size: number;
   value_size: number;
-  /** What its definition says beyond type, sizes and max_entries, like map_flags. */
+  /** Members of its definition beyond type, sizes and max_entries, like map_flags. */
   extras: string[];
 }
 
-/** What a relocation puts into an instruction; a string names anything that is not a map. */
+/** The value that a relocation puts into an instruction; a string names anything that is not a map. */
 export type Target = BpfMap | string;
 
 export interface Instruction {

@@ -34,7 +34,7 @@ function version(uid: number) {
   return JSON.parse(stdout.toString()) as { exitCode: number; out: string; err: string };
 }
 
-/** What `setcap cap_bpf,cap_perfmon=ep` does: struct vfs_cap_data, VFS_CAP_REVISION_2, effective. */
+/** Does the same as `setcap cap_bpf,cap_perfmon=ep`: struct vfs_cap_data, VFS_CAP_REVISION_2, effective. */
 function giveCapabilities(file: string): void {
   const { symbols } = dlopen("libc.so.6", {
     setxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
@@ -87,7 +87,7 @@ test("of a plain copy check finds nothing to do", () => {
   expect(executableFinding()).toMatchObject({ status: "ok", fix: null });
 });
 
-/** What root is told by `check` of the file it runs. */
+/** The finding of `check` about the file it runs, as root. */
 function executableFinding(): unknown {
   const { stdout } = Bun.spawnSync([copy, "check", "--json"], { cwd: "/", env: {} });
   const { findings } = JSON.parse(stdout.toString()) as { findings: { name: string }[] };

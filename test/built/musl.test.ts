@@ -70,7 +70,7 @@ const symbols = (file: string, which: "--defined-only" | "--undefined-only"): st
     .map((name) => name.replace(/@.*/, ""))
     .filter((name) => name !== "");
 
-/** Whatever the executable lacks and musl has not is taken from libstdc++. */
+/** The symbols that neither the executable nor musl has are taken from libstdc++. */
 function linkStandIn(out: string): void {
   const has = new Set(symbols(loaderOf(root), "--defined-only"));
   const copied = run(["readelf", "--relocs", "--wide", executableOf(ours)])

@@ -1,4 +1,4 @@
-/** What the output flags make of real events; test/unit/output.test.ts has the details of each format. */
+/** The output flags, on real events; test/unit/output.test.ts has the details of each format. */
 import Ajv2020 from "ajv/dist/2020.js";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -91,7 +91,7 @@ function everyKind(): void {
   libc.close(udp);
 }
 
-/** What the tool prints of itself, as a function. */
+/** The schema that the tool prints, as a function that validates. */
 function schemaOf(tool: string) {
   const printed = Bun.spawnSync([tool, "schema"], { env: plainEnvironment() });
   return new Ajv2020({ allErrors: true, strictTypes: false }).compile(

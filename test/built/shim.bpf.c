@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What the shim's own test drives: a program that emits records on demand, and maps of two kinds. */
+/* For the shim's own test: a program that emits records on demand, and maps of two kinds. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

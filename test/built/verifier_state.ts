@@ -1,4 +1,4 @@
-/** What Linux 4.4's verifier knows at one point of a path, and when it takes two points for equal. */
+/** The state of Linux 4.4's verifier at one point of a path, and its rule for two points that are equal. */
 import type { BpfMap } from "./bpf_instruction.ts";
 
 export const STACK_SIZE = 512;

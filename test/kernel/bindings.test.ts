@@ -1,6 +1,6 @@
 /**
- * Which end began a UDP flow whose first datagram this socket did not get: it is older than the trace, or it shares its
- * port with the socket that got it. The truth is which end sent first.
+ * The direction of a UDP flow whose first datagram this socket did not get: the socket is older than the trace, or it
+ * shares its port with the socket that got the datagram. The truth: the end that sent first.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomInt } from "node:crypto";

@@ -1,4 +1,4 @@
-/** What a trace says it has cost, against what the kernel counted of it. */
+/** The cost that a trace reports equals the cost that the kernel counted. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { programStats } from "../bench/bpf_stats.ts";

@@ -77,7 +77,7 @@ test("the second SIGINT ends it at once, though its command does not heed the fi
 });
 
 test("started by nohup, it outlives its terminal", async () => {
-  // What nohup(1) does, without its words about where the output goes.
+  // The same as nohup(1), without its message about the output.
   const tracer = await start(mode, [], ["sh", "-c", `trap "" HUP; exec "$@"`, "sh"]);
   tracer.process.kill("SIGHUP");
   const { client, server } = pair();

@@ -1,6 +1,6 @@
 /**
  * Connections that fail, each exactly once: with its whole tuple, and the process that called connect or accept,
- * wherever in the kernel it fails. What is left over when the trace ends was shown once too often (drive/traced.ts).
+ * wherever in the kernel it fails. A line that is left over when the trace ends was shown once too often (drive/traced.ts).
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";

@@ -24,7 +24,7 @@ interface Stranger {
   netns: number;
 }
 
-/** What all tests of a mode connect to. The second IPv4 address sets a connection apart by its network. */
+/** The listeners that all tests of a mode connect to. The second IPv4 address sets a connection apart by its network. */
 interface Stage {
   ipv4: peer.Listener;
   second: peer.Listener;
@@ -37,7 +37,7 @@ interface Stage {
 
 interface Row {
   args(stage: Stage): (string | number)[];
-  /** What the filter is meant to let through. */
+  /** True for the events that the filter must let through. */
   picks(event: Event, stage: Stage): boolean;
   /** In tracepoint mode the process of an accept is looked up, and one of the two traces may come too late. */
   byProcess?: true;

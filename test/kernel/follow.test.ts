@@ -41,7 +41,7 @@ class Following {
     ]);
   }
 
-  /** What the command, or the tracer, says on stderr. */
+  /** Waits until the command, or the tracer, says this on stderr. */
   async heard(what: RegExp): Promise<RegExpExecArray> {
     for (const deadline = performance.now() + 3 * PATIENCE_MS; ;) {
       const match = what.exec(this.stderr);

@@ -1,4 +1,4 @@
-/** Who owned a connection and in which control group, told of processes that are gone when the trace asks. */
+/** The owner of a connection and its control group are right for processes that are gone when the trace asks. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { traceObject510 } from "../../src/embedded.ts";

@@ -53,7 +53,7 @@ function counts(events: Event[]) {
   };
 }
 
-/** What so many connections come to, with these of their ends. */
+/** The events of so many connections, if these of their ends are traced. */
 const ends = (count: number, clients: boolean, servers: boolean) => ({
   connects: clients ? count : 0,
   accepts: servers ? count : 0,
@@ -67,7 +67,7 @@ interface Ports {
 }
 type Row = [name: string, filter: (ports: Ports) => Partial<KernelFilter>, boolean, boolean];
 
-/** Which ends of a connection to the port that is asked for match. */
+/** A filter, and the ends that match it of a connection to the port that is asked for. */
 const rows: Row[] = [
   ["a port at either end", ({ asked }) => ({ ports: [1, asked] }), true, true],
   ["a local port", ({ asked }) => ({ localPorts: [asked, 2] }), false, true],

@@ -295,7 +295,7 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(Number(lost()?.count)).toBeGreaterThanOrEqual(seen.length - 2);
     const [first, second] = [await slow.next(), await slow.next()];
     expect([first.value, second.value]).toEqual(seen.slice(0, 2));
-    // Those are gone from its room, and it goes on.
+    // The two events that were read take no room any more, so the reader goes on.
     traffic(5, 7);
     expect((await slow.next()).done).toBe(false);
     await slow.return!();

@@ -19,8 +19,8 @@ import { unitCapabilities } from "./drive/unit.ts";
 setDefaultTimeout(180_000);
 
 /**
- * To add one, add a row here and what it does in drive/place.ts. Those that may matter to how the tracer attaches, or to
- * where it finds processes, run in each mode; the others once, since each start costs seconds in a guest.
+ * To add one, add a row here and its function in drive/place.ts. `each`: the place may matter to how the tracer attaches
+ * or finds processes, so it runs in each mode. The others run once, since each start costs seconds in a guest.
  */
 const places = [
   { name: "no-tracefs", each: true },
@@ -71,7 +71,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 });
 
-// What follows is the same in every mode.
+// The places below are the same in every mode.
 describe.each(modes.slice(0, 1))("trace --attach %s", (mode) => {
   // Less than its programs alone need. Root may raise the limit, unless a sandbox took that from it.
   test("descriptors 24: both ends of a connection where the limit can be raised, else how to", async () => {

@@ -1,4 +1,4 @@
-/** What a running trace has left of root's powers, in every thread, and that it does its work with that. */
+/** The capabilities of a running trace, in every thread: the ones it needs and no other; it does its work with them. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as k from "../../src/kernel/constants.ts";

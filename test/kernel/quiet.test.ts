@@ -1,4 +1,4 @@
-/** What the tracer does not do: listen, write files, talk to others. */
+/** The tracer does not listen, write files or talk to others. */
 import { dlopen, ptr } from "bun:ffi";
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -50,7 +50,7 @@ test("the inodes of sockets are found where they are", () => {
   expect(unixListeners(process.pid).filter((inode) => all.has(inode))).not.toBeEmpty();
 });
 
-// Whatever is sent elsewhere than over loopback finds no route there, and is counted.
+// A packet that does not go over loopback finds no route in this namespace, and is counted.
 test.each(modes)("--attach %s: it sends nothing but over loopback", async (mode) => {
   const tracer = await Tracer.start(mode, ["--interval", "50ms"], aloneWithLoopback);
   expect(unrouted(tracer.pid)).toEqual({ ipv4: 0, ipv6: 0 });
@@ -86,7 +86,7 @@ interface Unrouted {
   ipv6: number;
 }
 
-/** What a network namespace could send nowhere, since it is there. */
+/** The number of packets without a route in a network namespace, since it was made. */
 const unrouted = (pid: number): Unrouted =>
   unroutedIn(textOf(`/proc/${pid}/net/snmp`), textOf(`/proc/${pid}/net/snmp6`));
 
@@ -136,7 +136,7 @@ function inodesIn(table: string): number[] {
   return (textOf(table).match(/\b\d+\b/g) ?? []).map(Number);
 }
 
-/** Those that others can connect to. */
+/** The UNIX sockets that others can connect to. */
 function unixListeners(pid: number): number[] {
   const ACCEPTS = 0x10000;
   const rows = textOf(`/proc/${pid}/net/unix`).split("\n").slice(1, -1);
@@ -177,7 +177,7 @@ function watchWrites(): Writes {
     const path = Buffer.from(`${at}\0`);
     symbols.fanotify_mark(fd, FAN_MARK_ADD_MOUNT, FAN_MODIFY_CLOSE_WRITE, AT_FDCWD, ptr(path));
   };
-  // Those that cannot be watched, like /proc, hold no files.
+  // File systems that cannot be watched, like /proc, hold no files.
   for (const [, at] of textOf("/proc/self/mounts").matchAll(/^\S+ (\S+) /gm)) mark(at!);
   const buffer = new DataView(new ArrayBuffer(170 * EVENT_BYTES));
   const paths = new Map<number, Set<string>>();

@@ -1,6 +1,6 @@
 /**
  * Both ends of a connection are ended at the same moment, each by a thread on a processor of its own: the reset or the FIN
- * of one meets the close(2) of the other. Whoever comes first, each end has one close, and nothing is left over.
+ * of one meets the close(2) of the other. In either order each end has one close, and nothing is left over.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpus } from "node:os";

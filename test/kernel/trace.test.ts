@@ -1,6 +1,6 @@
 /**
- * What `trace` must print of connections that the test itself makes, in every attach mode this kernel has. The truth
- * is what the two ends counted (drive/peer.ts); byte counts must equal it exactly.
+ * `trace` prints the connections that the test makes, in every attach mode this kernel has. The truth: the counts of the
+ * two ends (drive/peer.ts). Byte counts must equal them exactly.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as k from "../../src/kernel/constants.ts";

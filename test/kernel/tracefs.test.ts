@@ -69,7 +69,7 @@ describe.skipIf(!inGuest || !has.kprobe)("without the kprobe PMU", () => {
   });
 });
 
-/** What our processes have defined in kprobe_events. */
+/** The lines of kprobe_events that our processes have written. */
 function ourLines(): string {
   const lines = readFileSync(`${TRACEFS}/kprobe_events`, "latin1").split("\n");
   return lines.filter((line) => line.includes("tracer_bpf/")).join("\n");

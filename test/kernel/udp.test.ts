@@ -1,6 +1,6 @@
 /**
- * What `trace` must print of UDP. The truth is what the sockets' own system calls returned (drive/datagrams.ts); bytes
- * and packets must equal it exactly.
+ * `trace` prints UDP flows. The truth: the return values of the sockets' system calls (drive/datagrams.ts). Bytes and
+ * packets must equal them exactly.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";

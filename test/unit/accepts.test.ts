@@ -31,7 +31,7 @@ test("a handshake is told when somebody has accepted it, once", () => {
   accepts.established(handshake(1n, 11));
   expect(accepts.poll()).toEqual([]);
   states.set(1n, { state: "accepted", ino: 7 });
-  // Whoever gets it may spread it, which a view cannot be.
+  // A reader may copy the event with spread syntax; a view cannot be copied so.
   expect(accepts.poll().map((event) => ({ ...event }).sk)).toEqual([1n]);
   expect(accepts.poll()).toEqual([]);
   expect(accepts.closed(close(1n, 11))).toBeNull();

@@ -1,4 +1,4 @@
-/** What a record comes to, and which events of it are shown. */
+/** Records become events, and the right ones of them are shown. */
 import { describe, expect, test } from "bun:test";
 import {
   ConnFact,
@@ -56,7 +56,7 @@ function record(of: Of = {}): [view: DataView, p: number] {
   return [view, 0];
 }
 
-/** What it is given, in order. */
+/** A `show` that keeps the events it is given, in order. */
 function gathered(): { texts: string[]; show: Show } {
   const texts: string[] = [];
   return {
@@ -151,7 +151,7 @@ describe("a record", () => {
 
 describe("a record that is shown as it is", () => {
   const close: Of = { kind: EventKind.EVENT_CLOSE, pid: 600 };
-  /** What was shown as a record, and what as an event; `takes`: the kinds that can be a record's line. */
+  /** Tells for each line whether it was shown as a record or as an event; `takes`: the kinds that can be a record's line. */
   function shownAs(of: Of, accepts: Accepts, takes: number[]) {
     const { texts, show } = gathered();
     const taken = (view: DataView, p: number) => {
@@ -206,7 +206,7 @@ describe("a record that is shown as it is", () => {
 
 const TOOL = 42;
 
-/** What is shown of these, by a trace that began at 500 ns. */
+/** The events of these that a trace shows which began at 500 ns. */
 function shownOf(events: [Event, Parameters<Show>[1]][], of: Partial<Choice> = {}): string[] {
   const none = { tgid: TOOL, self: false, beganNs: 500n, filter: NO_FILTER };
   const { texts, show } = gathered();

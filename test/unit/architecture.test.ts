@@ -14,7 +14,7 @@ const transpiler = new Bun.Transpiler({ loader: "ts" });
 const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ path }) => path);
 
 /**
- * What each part may import of ours: a folder, or a file by its path without `.ts`. A file's own row goes before its
+ * The imports that each room may have: a folder, or a file by its path without `.ts`. A file's own row goes before its
  * folder's. To add a part, add a row; an arrow upwards (kernel to guess, conn to output) means that something
  * stands in the wrong place.
  */

@@ -1,4 +1,4 @@
-/** What a kernel refuses of the programs, beside those without which there is no trace. */
+/** A kernel that refuses some programs is traced without them, unless no trace is possible without them. */
 import { describe, expect, test } from "bun:test";
 import { KernelError } from "../../src/kernel/shim.ts";
 import { groupsTaken } from "../../src/trace/opening/load.ts";

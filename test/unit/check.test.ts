@@ -1,4 +1,4 @@
-/** What `check` makes of hosts that this one is not. */
+/** Findings of `check` for hosts that differ from this one. */
 import { describe, expect, test } from "bun:test";
 import type { HostFacts, Trial } from "../../src/check/facts.ts";
 import { judge, type Status } from "../../src/check/findings.ts";

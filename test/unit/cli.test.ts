@@ -18,7 +18,7 @@ import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { version } from "../../package.json";
 
-/** What citty hands to the command after the strict wrapper let the line through. */
+/** The arguments that citty hands to the command after the strict wrapper let the line through. */
 async function seen(...argv: string[]): Promise<Record<string, unknown>> {
   return (await resolved(...argv)).args;
 }

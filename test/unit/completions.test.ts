@@ -35,7 +35,7 @@ const made = group("made up", {
   }),
 });
 
-/** What bash offers for a command line; the last word is the one under the cursor. */
+/** The words that bash offers for a command line; the last word is the one under the cursor. */
 function bash(line: readonly string[], tree = root, cwd = import.meta.dir): string[] {
   // Bash gives --flag=value as three words.
   const words = line.flatMap((word) =>
@@ -193,7 +193,7 @@ describe("zsh", () => {
       for (const [name, def] of flagsOf(here)) {
         const valued = def.type !== "boolean";
         const all = [...aliasesOf(def).map((alias) => `-${alias}`), `--${name}`];
-        // What may be repeated excludes nothing, not even itself.
+        // A flag that may be repeated excludes nothing, not even itself.
         const excluded = repeatOf(def) === null ? `(${all.join(" ")})` : "*";
         for (const spelling of all) {
           const form = valued && spelling.startsWith("--") ? `${spelling}=` : spelling;

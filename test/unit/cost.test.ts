@@ -63,7 +63,7 @@ describe("the time in the kernel", () => {
         expect(handle).toBe(42);
         state.measured -= 1;
       },
-      // What ran before the first window was measured for somebody else.
+      // Runs before the first window were measured for another program.
       read: () => ({ ns: 1_000n + state.runs * 100n, runs: state.runs }),
     });
     const poll = (seconds: number, ...events: bigint[]) => {

@@ -1,4 +1,4 @@
-/** What is read at a place by its number is what the layout has there. */
+/** A member read at its place by number equals the member that the layout reads. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {

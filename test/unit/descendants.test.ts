@@ -1,4 +1,4 @@
-/** Whose an event is while a command is followed. The kernel's maps are stood in for by plain ones. */
+/** Decides whether an event belongs to the followed command. Plain maps stand in for the kernel's. */
 import { describe, expect, test } from "bun:test";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import type { Shim } from "../../src/kernel/shim.ts";

@@ -1,4 +1,4 @@
-/** What a drain gave, as the trace reads it. */
+/** Records as a drain gives them, read as the trace reads them. */
 import { eventSize, EventView, type Event } from "../../src/record/layout.gen.ts";
 import { EventQueue } from "../../src/trace/stream/queue.ts";
 

@@ -208,7 +208,7 @@ describe("refused:", () => {
     expect(refused.why).toMatch(why);
     expect(refused.suggestion).toBe(suggestion === null ? null : `--expect '${suggestion}'`);
     expect(refused.hint).toContain("t go --help");
-    // What is suggested is accepted.
+    // A suggestion must be accepted when it is typed.
     if (suggestion !== null) parseExpectation(suggestion, "t");
   });
 });

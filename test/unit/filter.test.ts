@@ -1,4 +1,4 @@
-/** Which events a filter lets through: each row alone, then all of them together against a plain reading of the rules. */
+/** A filter lets the right events through: each row alone, then all together against a plain reading of the rules. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ConnEvent } from "../../src/conn/event.ts";

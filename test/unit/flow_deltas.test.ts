@@ -1,4 +1,4 @@
-/** What the clients of the library are told of UDP flows: every byte once, however often they ask. */
+/** Clients of the library are told every byte of a UDP flow once, however often they ask. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";

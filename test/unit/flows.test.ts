@@ -1,4 +1,4 @@
-/** What is shown of UDP flows adds up to what the kernel counted, in whatever order things happen and whatever is lost. */
+/** The shown counts of UDP flows add up to the kernel's, in any order of events and with any loss. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ConnFact, EventKind, type Event } from "../../src/record/layout.gen.ts";

@@ -324,7 +324,7 @@ describe("losses", () => {
       { cause: "ring full", count: 1n },
       { cause: "not recorded", count: 2n },
     ]);
-    // What is missing in the recording is not missing here.
+    // The line that is missing in the recording is not missing here.
     expect(lines().filter((line) => line.startsWith("lost"))).toEqual(["lost ring full 1 at 0"]);
   });
 

@@ -68,7 +68,7 @@ function damaged(sample: Uint8Array): fc.Arbitrary<Uint8Array> {
 
 type ErrorClass = abstract new (...parameters: never[]) => Error;
 
-/** What `read` makes of the bytes; an error must be of one of the classes. */
+/** The result of `read` for the bytes; an error must be of one of the classes. */
 function outcome(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array, errors: ErrorClass[]) {
   try {
     return read(bytes);
@@ -260,7 +260,7 @@ describe("objects", () => {
 
   test("read by the section", () => {
     for (const name of [".BTF", ".maps", "absent"]) {
-      // What matters stands at both ends: the header, and the headers of the sections.
+      // Both ends of the file matter: the header, and the headers of the sections.
       const read = (bytes: Uint8Array) => elfSection(bytes, name)?.slice();
       holds(read, damaged(image.subarray(0, 64)), BuildError);
       fc.assert(

@@ -33,7 +33,7 @@ const groupOf = (pid: number | null, { cgroup_id: id }: { cgroup_id: bigint }) =
     ? { cgroup: null, container: null }
     : { cgroup: `/${id}${id % 7n === 0n ? "\u202e" : ""}`, container: id % 2n ? `${id}` : null };
 
-/** What was made of the record, or null: it was not taken. */
+/** The line of the record; null: the record was not taken. */
 function lineOf(event: Event, clocks: { monoNs: bigint; wallNs: bigint }, known = all) {
   const view = new DataView(new ArrayBuffer(eventSize + 8));
   writeEvent(view, 8, event);
@@ -144,7 +144,7 @@ describe("a record's line", () => {
     const never = { ...all, rtt: false };
     fc.assert(
       fc.property(fc.array(events, { minLength: 1, maxLength: 20 }), fc.boolean(), (many, rtt) => {
-        // What is known does not change within a trace.
+        // Facts about a process do not change within a trace.
         const own = { ...clocks };
         for (const event of many) {
           const { text, right } = lineOf(event, own, rtt ? all : never);

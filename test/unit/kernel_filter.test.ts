@@ -1,4 +1,4 @@
-/** What of the user's filters goes to the kernel side, and the same decision on this side. */
+/** The part of the user's filters that goes to the kernel side, and the same decision in user space. */
 import { describe, expect, test } from "bun:test";
 import {
   asksForAll,

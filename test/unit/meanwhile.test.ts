@@ -1,4 +1,4 @@
-/** What takes long: how much of the time it may take. */
+/** A long task gets only its share of the time. */
 import { describe, expect, test } from "bun:test";
 import { rationed } from "../../src/trace/stream/meanwhile.ts";
 

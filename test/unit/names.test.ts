@@ -101,7 +101,7 @@ describe("the DNS", () => {
   test.each([
     ["192.0.2.7", ["web", "example"], "web.example"],
     ["2001:db8::7", ["web", "example"], "web.example"],
-    // Who owns an address must not make it look like another one.
+    // The owner of an address must not make it look like another one.
     ["192.0.2.7", ["10", "0", "0", "1"], null],
     ["192.0.2.7", ["127", "1"], null],
     ["192.0.2.7", ["0x7f000001"], null],

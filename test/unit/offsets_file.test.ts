@@ -232,7 +232,7 @@ describe("the format", () => {
 describe("a damaged file", () => {
   const bytes = Buffer.from(encodeReport(report));
 
-  /** What becomes of a file; the reason where it is refused. */
+  /** The report that a file holds, or the reason why the file is refused. */
   function read(damaged: Uint8Array): GuessReport | string {
     try {
       return decodeReport("F", new TextDecoder().decode(damaged));

@@ -78,7 +78,7 @@ const allUnknown: ConnEvent = {
 
 const withComm = (comm: string | null): ConnEvent => ({ ...opened, comm });
 
-/** Whatever could move a cursor, break a line or turn the reading direction. */
+/** Characters that could move a cursor, break a line or turn the reading direction. */
 const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 describe("JSON", () => {

@@ -12,7 +12,7 @@ const filler = (count: number, from = 1n) =>
   Array.from({ length: count }, (_, n) => from + BigInt(n));
 const mmStruct = words(...filler(40), ...marks, ...filler(20, 500n));
 
-/** What lies behind each address; nothing behind others. */
+/** A memory with these bytes behind each address, and nothing behind others. */
 const memory = (of: Record<string, Uint8Array>) => (address: bigint) =>
   of[String(address)] ?? new Uint8Array();
 

@@ -54,7 +54,7 @@ test("any events come in the order of time, however many a record has, those of 
         const rest = numbered.filter(({ time }) => time > until);
         for (const [n, time] of second.entries()) queue.push(eventAt(10_000 + n, time));
         const later = second.map((time, n) => ({ n: 10_000 + n, time }));
-        // What stayed lies before what came after it, in the order of its own time.
+        // Records that stayed lie before those that came later, in the order of their own times.
         expect(taken(queue)).toEqual(
           inOrder([...rest.toSorted((a, b) => a.time - b.time), ...later]),
         );

@@ -10,7 +10,7 @@ import { exitCodes } from "../../src/errors.ts";
 const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
 const commands = /^## Commands$([^]*?)^## /m.exec(readme)![1]!;
 
-/** What stands between backquotes. */
+/** Texts between backquotes. */
 const typed = Array.from(commands.matchAll(/`([^`]+)`/g), ([, text]) => text!);
 
 test("every command", () => {

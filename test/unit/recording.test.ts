@@ -96,7 +96,7 @@ function lineOf(event: ConnEvent, at = clocks): string {
 }
 const some: readonly ConnEvent[] = fc.sample(anyEvent, { numRuns: 4, seed: 7 });
 
-/** What a recorder writes of these events. */
+/** The bytes that a recorder writes for these events. */
 async function recorded(events: readonly ConnEvent[]): Promise<Buffer> {
   const written: Uint8Array[] = [];
   const recorder = recordTo(

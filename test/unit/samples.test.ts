@@ -17,7 +17,7 @@ import { Samples, type SampleSource } from "../../src/trace/tcp/samples.ts";
 interface Conn {
   sk: bigint;
   cookie: number;
-  /** What the application has written and read so far, and when it was looked at last. */
+  /** Bytes that the application has written and read so far, and the time of the last sample. */
   sent: bigint;
   received: bigint;
   direction?: number;

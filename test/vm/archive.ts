@@ -57,7 +57,7 @@ const userlandNames = ["libc6", "busybox-static"];
 const dayMs = 24 * 60 * 60 * 1000;
 let reading: Promise<Index> | undefined;
 
-/** What the archive has: from the cache if it is younger than a day or the archive is unreachable. */
+/** The index of the archive: from the cache if it is younger than a day or the archive is unreachable. */
 export function readIndex(): Promise<Index> {
   reading ??= readOrRefresh();
   return reading;

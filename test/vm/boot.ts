@@ -14,7 +14,7 @@ export type Boot = {
   machine?: Machine | undefined;
 };
 
-/** What differs from the usual guest. */
+/** Differences from the usual guest. */
 export type Machine = {
   /** As QEMU calls it. */
   processor?: string;

@@ -81,7 +81,7 @@ function fetchOnce(key: string, fetch: () => Promise<void>): Promise<void> {
   return running;
 }
 
-/** What kernel.json holds. The newest's hash tells a later run whether the archive has moved on. */
+/** The content of kernel.json. The newest's hash tells a later run whether the archive has moved on. */
 type Cached = KernelPackage & { newestSha256: string; note?: string; module?: string | null };
 
 function readCached(directory: string): (CachedKernel & Cached) | undefined {

@@ -53,7 +53,7 @@ export function describe(outcome: Outcome): string {
   return [line, ...remarks, ...(troubled ? failures(outcome) : [])].join("\n");
 }
 
-// What bun printed from the guest's first mark on is what a reader needs of a failed run.
+// A reader of a failed run needs bun's output from the guest's first mark on.
 const shownLines = 150;
 
 function failures({ log, logFile }: Outcome): string[] {

@@ -17,7 +17,7 @@ import type { Arch } from "./kernels.ts";
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What the guest is to do: shell lines that init.sh reads, and the variables it exports. */
+/** The guest's task: shell lines that init.sh reads, and the variables it exports. */
 export type Job = { script: string; env: Record<string, string> };
 
 type Architecture = {
@@ -25,7 +25,7 @@ type Architecture = {
   libraries: string;
   /** Where programs look for their loader. */
   loader: string;
-  /** What dist/ calls it. */
+  /** Its name in dist/. */
   dist: string;
   /** e_machine of its executables. */
   elfMachine: number;
@@ -52,7 +52,7 @@ export const architectures: Record<Arch, Architecture> = {
 
 const libraries = ["libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"];
 
-// What the guest's tests may import. To add one, write its path from the repository's top.
+// Files that the guest's tests may import. To add one, write its path from the repository's top.
 const sources = [
   "package.json",
   "tsconfig.json",

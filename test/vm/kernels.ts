@@ -3,7 +3,7 @@ import { compareVersions } from "./version.ts";
 export type Arch = "amd64" | "arm64";
 export type Flavour = "cloud" | "generic" | "rt";
 
-/** What a user asks for: `6.12`, `6.12-rt`, `6.1-arm64`, `newest-generic`. */
+/** The name of a kernel, as a user types it: `6.12`, `6.12-rt`, `6.1-arm64`, `newest-generic`. */
 export type KernelName = { series: string; flavour: Flavour; arch: Arch };
 
 /** One package of Debian's archive that holds a bootable kernel. */
@@ -13,7 +13,7 @@ export type KernelPackage = {
   arch: Arch;
   series: string;
   flavour: Flavour;
-  /** What `uname -r` says in it. */
+  /** The output of `uname -r` in it. */
   release: string;
   url: string;
   sha256: string;

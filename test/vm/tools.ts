@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 
-// What the lab runs. To add one, write the file that proves it is there and Debian's package of it.
+// Programs that the lab runs. To add one, write the file that proves it is there, and its Debian package.
 const tools = [
   { file: "/usr/bin/qemu-system-x86_64", package: "qemu-system-x86" },
   { file: "/usr/bin/qemu-system-aarch64", package: "qemu-system-arm" },

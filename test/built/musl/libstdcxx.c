@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What Debian's libstdc++ wants of glibc and musl does not have: enough to start Bun's musl build, whose C++ runtime
+ * Functions of glibc that Debian's libstdc++ needs and musl lacks: enough to start Bun's musl build, whose C++ runtime
  * Alpine has as a package and Debian does not have at all. For the test only.
  */
 #include <stddef.h>

@@ -42,7 +42,7 @@ export class Attempt {
     };
   }
 
-  /** What connect(2) returns. The first attempt has the port of bind, a later one another. */
+  /** Returns the result of connect(2). The first attempt has the port of bind, a later one another. */
   connect(): number {
     const result = libc.connect(this.fd, this.to);
     this.truth.local.port = nameOf(libc.getsockname, this.fd).port;
@@ -60,7 +60,7 @@ export class Attempt {
     return libc.getsockoptInt(this.fd, k.SOL_SOCKET, k.SO_ERROR);
   }
 
-  /** What is to be shown of the attempt made last. */
+  /** The truth about the last attempt, for the tracer's line. */
   failedWith(failure: string): Truth {
     return { ...this.truth, local: { ...this.truth.local }, failure };
   }

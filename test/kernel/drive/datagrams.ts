@@ -20,7 +20,7 @@ import type { Event, Tracer } from "./tracer.ts";
 /** Tracepoints that see UDP came with 6.3. */
 export const tracesUdp = (mode: Mode): boolean => mode === "kprobe" || linuxAtLeast(6, 3);
 
-/** What one end of a flow is known to have done. Plain data: it also travels out of other processes as JSON. */
+/** The truth about one end of a flow. Plain data: it also travels out of other processes as JSON. */
 export interface FlowTruth {
   pid: number;
   comm: string;

@@ -1,4 +1,4 @@
-/** What a tracer must have printed of one end of a connection, compared with what that end knows of itself. */
+/** Compares the tracer's lines about one end of a connection with the end's own counts. */
 import { expect } from "bun:test";
 import type { Peer, Truth } from "./peer.ts";
 import type { Event, Tracer } from "./tracer.ts";
@@ -51,7 +51,7 @@ export async function expectClosed(tracer: Tracer, truth: Truth): Promise<Event>
 }
 
 /**
- * What the trace must show of a connection that was open before it: the end's counts so far. `sure` is false where
+ * The line that the trace must show of an older connection: the end's counts so far. `sure` is false where
  * neither the counters nor the ports tell who opened it: then the direction and the bytes sent may be unknown.
  */
 export async function expectListed(

@@ -1,9 +1,9 @@
-/** What a process of ours has in the kernel, and whether it is still there once the process is gone. */
+/** Objects that a process of ours has in the kernel, and whether they are still there once the process is gone. */
 import { readdirSync, readFileSync } from "node:fs";
 import * as libc from "../../../src/kernel/libc.ts";
 import { PATIENCE_MS } from "./tracer.ts";
 
-/** What has an id: how /proc/PID/fdinfo calls it, and the command of bpf(2) that finds it by it. */
+/** The kinds of objects that have an id: the name in /proc/PID/fdinfo, and the command of bpf(2) that finds one by its id. */
 const kinds = { prog_id: 13, map_id: 14, link_id: 30 } as const;
 
 export interface Holding {
@@ -42,7 +42,7 @@ export function exists({ kind, id }: Holding): boolean {
   return fd >= 0;
 }
 
-/** Those that are left: the kernel frees them some time after their last user is gone. */
+/** The objects that are left. The kernel frees an object some time after its last user is gone. */
 export async function leftOf(holdings: readonly Holding[]): Promise<Holding[]> {
   const deadline = performance.now() + PATIENCE_MS;
   while (holdings.some(exists) && performance.now() < deadline) await Bun.sleep(10);

@@ -1,4 +1,4 @@
-/** Which attach modes this kernel has, by facts that do not come from the tracer. */
+/** The attach modes of this kernel, by facts that do not come from the tracer. */
 import { existsSync, readFileSync } from "node:fs";
 import { uname } from "../../../src/kernel/libc.ts";
 
@@ -7,7 +7,7 @@ export type Mode = "kprobe" | "tracepoint";
 /** CONFIG_KPROBE_EVENTS puts kprobe_dispatcher into the symbol table. */
 const hasKprobes = / kprobe_dispatcher$/m.test(readFileSync("/proc/kallsyms", "latin1"));
 
-/** What is tested does as on older kernels, whatever this one is. */
+/** The tested executable acts as on a kernel before 5.10, whatever this kernel is. */
 export const asBefore510 = process.env["TRACER_BPF_BEFORE_5_10"] === "1";
 
 /** BPF_PROG_TEST_RUN of raw tracepoints came with 5.10; the tracepoints themselves are older. */

@@ -19,7 +19,7 @@ export interface Endpoint {
   port: number;
 }
 
-/** What one end of a connection is known to have done. Plain data: it also travels out of other processes as JSON. */
+/** The truth about one end of a connection. Plain data: it also travels out of other processes as JSON. */
 export interface Truth {
   opened: "connect" | "accept";
   pid: number;
@@ -222,7 +222,7 @@ export function transfer(from: Peer, to: Peer, bytes: number): void {
   }
 }
 
-/** Who this process is to a tracer. */
+/** The identity of this process, as a tracer must show it. */
 export function self(): { pid: number; comm: string; netns: number | null } {
   return {
     pid: libc.getpid(),

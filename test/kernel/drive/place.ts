@@ -1,6 +1,6 @@
 /**
- * Runs a command in a place that is not as usual: `bun place.ts NAME COMMAND ARGUMENTS`. What it changes is seen by that
- * command alone, and each place makes sure that it is what it says. To add one: a name and a function in the table; then
+ * Runs a command in a place that is not as usual: `bun place.ts NAME COMMAND ARGUMENTS`. Only that command sees the
+ * changes, and each place makes sure that the change is there. To add one: a name and a function in the table; then
  * a row in places.test.ts.
  */
 import { dlopen, ptr } from "bun:ffi";
@@ -39,7 +39,7 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become([moved, ...args], { TMPDIR: "/tmp" });
   },
 
-  /** What an image made from nothing has: no /tmp, no /dev, no /etc, no shell. */
+  /** An image made from nothing: no /tmp, no /dev, no /etc, no shell. */
   "bare-root": ([executable = "", ...args]) => {
     ownMounts();
     const root = emptyMount();
@@ -238,7 +238,7 @@ function emptyMount(): string {
   return at;
 }
 
-/** What stands at `path`, there below `root` too, with links as links. */
+/** Shows the file or folder at `path` below `root` too, with links as links. */
 function borrow(path: string, root: string): void {
   if (!existsSync(path)) return;
   const to = join(root, path);

@@ -5,7 +5,7 @@
 import { SHUT_WR, SOL_SOCKET, SO_LINGER } from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 
-/** What one end does. To add a way to end, add a row. */
+/** Ways to end a connection, for one end. To add one, add a row. */
 export const ends = {
   closes: (fd) => libc.close(fd),
   "resets it": (fd) => {

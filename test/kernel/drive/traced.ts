@@ -33,7 +33,7 @@ export function traced(mode: Mode, before: () => Promise<void> = async () => {})
     const exitCode = await tracer.stop("SIGINT");
     expect(tracer.stderr).toMatch(/none lost/);
     expect(exitCode).toBe(0);
-    // Whatever is left was reported twice, or never happened.
+    // An event that is left was reported twice, or never happened.
     expect(tracer.unclaimed(({ pid }) => pid !== null && pids.has(pid))).toEqual([]);
   });
 

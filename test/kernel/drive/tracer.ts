@@ -138,7 +138,7 @@ export class Tracer {
     }, `${kind} ${what}`);
   }
 
-  /** What the tracer showed of the connections selected, without being expected by anybody. */
+  /** The events of the selected connections that no expectation has claimed. */
   unclaimed(select: (event: Event) => boolean): Event[] {
     return this.events.filter((event) => !this.claimed.has(event) && select(event));
   }
@@ -210,7 +210,7 @@ export async function run(
   return { exitCode, stdout, stderr, ms: performance.now() - start };
 }
 
-/** What runs a command in one of place.ts's places. */
+/** The command line that runs a command in one of place.ts's places. */
 export const place = (words: string): string[] => [
   "env",
   "BUN_BE_BUN=1",

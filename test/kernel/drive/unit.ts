@@ -1,4 +1,4 @@
-/** What packaging/tracer-bpf.service leaves the tracer. */
+/** The rights that packaging/tracer-bpf.service leaves to the tracer. */
 import { readFileSync } from "node:fs";
 import * as constants from "../../../src/kernel/constants.ts";
 

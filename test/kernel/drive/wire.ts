@@ -1,4 +1,4 @@
-/** What the kernel side sends, before anything in user space looks at it. */
+/** The records of the kernel side, before anything in user space looks at them. */
 import { guessOn } from "../../../src/guess/run.ts";
 import type { GuessReport } from "../../../src/guess/report.ts";
 import { guessTgid } from "../../../src/guess/task.ts";

@@ -20,7 +20,7 @@ export class Kernel implements FlowSource {
   readonly events: Event[] = [];
   readonly socks = new Map<bigint, Flow>();
   readonly others = new Map<string, Flow>();
-  /** What every datagram has added, by direction. */
+  /** Sums over all datagrams, by direction. */
   readonly counted = { sent: 0n, received: 0n, packetsSent: 0n, packetsReceived: 0n };
   #cookie = 0;
 
@@ -133,7 +133,7 @@ export function rig(): Rig {
   return { kernel, flows, poll, sample };
 }
 
-/** What can happen: the sockets are 1 to 3, their remote ports 1 to 4. */
+/** One thing that can happen: the sockets are 1 to 3, their remote ports 1 to 4. */
 export const step = fc.oneof(
   {
     weight: 6,

@@ -4,6 +4,8 @@
  */
 
 import { getSystemErrorName } from "node:util";
+import type { FeatureName } from "./kernel/feature_table.ts";
+import type { Features } from "./kernel/features.ts";
 import {
   ElevationError,
   Failure,
@@ -22,6 +24,8 @@ export interface LoadFailure {
   euid: number;
   /** uname's release. */
   kernel: string;
+  /** Abilities of the kernel. Where they are not given it counts as new: old kernels' explanations stay out of the way. */
+  features?: Pick<Features, "has">;
   /** What was being done. */
   step?: "map" | "program" | "attach";
   /** The program, map or probe it was being done to. */
@@ -192,7 +196,7 @@ const causes: readonly Cause[] = [
   {
     // Up to 5.10 maps are charged against RLIMIT_MEMLOCK, and exceeding it reads EPERM; later cgroups account for them.
     fits: (facts, errno) =>
-      !isAtLeast(facts.kernel, 5, 11) &&
+      lacks(facts, "memcg_accounting") &&
       ((errno === "EPERM" && facts.step === "map") ||
         (errno === "ENOMEM" && facts.step !== "program")),
     explain: (facts, errno) =>
@@ -250,11 +254,13 @@ const CAP_BPF = 39n;
 const CAP_PERFMON = 38n;
 
 /** CAP_SYS_ADMIN allows everything; from 5.8 on CAP_BPF and CAP_PERFMON together do as well. */
-export function missingCapabilities(facts: Pick<LoadFailure, "capabilities" | "kernel">): string[] {
+export function missingCapabilities(
+  facts: Pick<LoadFailure, "capabilities" | "features">,
+): string[] {
   const held = facts.capabilities;
   const has = (bit: bigint) => held === undefined || ((held >> bit) & 1n) === 1n;
   if (has(CAP_SYS_ADMIN)) return [];
-  if (!isAtLeast(facts.kernel, 5, 8)) return ["CAP_SYS_ADMIN"];
+  if (lacks(facts, "cap_bpf")) return ["CAP_SYS_ADMIN"];
   return [...(has(CAP_BPF) ? [] : ["CAP_BPF"]), ...(has(CAP_PERFMON) ? [] : ["CAP_PERFMON"])];
 }
 
@@ -262,12 +268,8 @@ function isRefusal(errno: string): boolean {
   return errno === "EPERM" || errno === "EACCES";
 }
 
-/** An unreadable release counts as new: then the old kernels' explanations stay out of the way. */
-export function isAtLeast(release: string, major: number, minor: number): boolean {
-  const [, a, b] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  if (a === undefined || b === undefined) return true;
-  return Number(a) > major || (Number(a) === major && Number(b) >= minor);
-}
+const lacks = ({ features }: Pick<LoadFailure, "features">, name: FeatureName): boolean =>
+  features?.has(name) === false;
 
 /** A log that is more than libbpf's complaint about the errno. */
 function hasVerdict(log: string): boolean {

@@ -19,6 +19,9 @@ export function showDebug(): void {
   log.level = LogLevels.debug;
 }
 
+/** Whether debug messages are shown: some cost something to make. */
+export const showsDebug = (): boolean => log.level >= LogLevels.debug;
+
 export type ColorMode = "auto" | "always" | "never";
 let colorMode: ColorMode = "auto";
 

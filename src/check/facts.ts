@@ -1,5 +1,6 @@
 /** The facts of a host that `check` judges. Pure types. */
 
+import type { FeatureName } from "../kernel/feature_table.ts";
 import type { AttachMode } from "../kernel/host.ts";
 
 export interface HostFacts {
@@ -20,6 +21,8 @@ export interface HostFacts {
   /** The kernel has kprobes, whether or not they can be had. */
   hasKprobes: boolean;
   tracepoints: boolean;
+  /** Features that the kernel was asked for and lacks. */
+  missing: readonly FeatureName[];
   /** Where tracefs is mounted. */
   tracefs: string | null;
   btf: boolean;

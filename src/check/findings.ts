@@ -1,6 +1,8 @@
 /** From facts of a host to what they mean for tracing, each with what to do about it. Pure. */
 
-import { isAtLeast, lockdownMode, missingCapabilities } from "../explain.ts";
+import { lockdownMode, missingCapabilities } from "../explain.ts";
+import { features, type FeatureName } from "../kernel/feature_table.ts";
+import { isAtLeast } from "../kernel/release.ts";
 import { errnoText } from "../record/errno.ts";
 import type { HostFacts, Trial } from "./facts.ts";
 
@@ -67,11 +69,20 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     const found = `Linux ${release} ${machine}`;
     if (machine !== "x86_64" && machine !== "aarch64")
       return problem(found, "a machine with x86-64 or arm64; there is no executable for others");
-    return isAtLeast(release, 4, 4) ? ok(found) : problem(found, "Linux 4.4 or later");
+    return isAtLeast(release, "4.4") ? ok(found) : problem(found, "Linux 4.4 or later");
   },
 
-  privilege({ euid, capabilities, kernel }) {
-    const missing = missingCapabilities({ capabilities, kernel: kernel.release });
+  features({ missing }) {
+    if (missing.length === 0) return ok("all that tracing makes use of");
+    const texts = missing.map((name) => {
+      const { since, without } = features[name];
+      return `${name} (Linux ${since}): ${without}`;
+    });
+    return ok(`all but ${texts.join("; ")}`);
+  },
+
+  privilege({ euid, capabilities, missing: lacks }) {
+    const missing = missingCapabilities({ capabilities, features: hasAllBut(lacks) });
     const who = euid === 0 ? "root" : `uid ${euid}`;
     if (missing.length === 0) return ok(`${who} with ${heldText(capabilities)}`);
     const fix =
@@ -172,9 +183,10 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
       ? ok("/sys/kernel/btf/vmlinux, which tracing does not need")
       : ok("none, which tracing does not need; offsets verify has nothing to compare with"),
 
-  memlock({ memlock, kernel, capabilities }) {
+  memlock({ memlock, missing, capabilities }) {
     const limit = memlock === null ? "unlimited" : `${memlock / 1024n} KiB`;
-    if (isAtLeast(kernel.release, 5, 11)) return ok(`${limit}, which BPF does not count against`);
+    if (!missing.includes("memcg_accounting"))
+      return ok(`${limit}, which BPF does not count against`);
     if (memlock === null || has(capabilities, CAP_SYS_RESOURCE))
       return ok(memlock === null ? limit : `${limit}, which is raised at start`);
     return problem(
@@ -238,6 +250,10 @@ function trialResult(trial: Trial, explained: boolean): Omit<Finding, "name"> {
   const found = trial.why === null ? trial.what : `${trial.what}: ${trial.why}`;
   return { status: "problem", found, fix: explained ? "see the problems above" : trial.hint };
 }
+
+const hasAllBut = (missing: readonly FeatureName[]) => ({
+  has: (name: FeatureName) => !missing.includes(name),
+});
 
 const has = (capabilities: bigint, bit: bigint): boolean => ((capabilities >> bit) & 1n) === 1n;
 

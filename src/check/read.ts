@@ -8,9 +8,10 @@ import {
   SOCK_CLOEXEC,
   SOCK_STREAM,
 } from "../kernel/constants.ts";
-import { capabilities, lockdownText, offeredBy, textOf } from "../kernel/host.ts";
+import { capabilities, lockdownText, offeredBy } from "../kernel/host.ts";
 import * as libc from "../kernel/libc.ts";
 import { openShim } from "../kernel/shim.ts";
+import { textOf } from "../kernel/text_file.ts";
 import type { HostFacts } from "./facts.ts";
 import { cgroupVersionIn, containerOf, mountsIn, namespacesOf, tracefsIn } from "./parse.ts";
 

@@ -14,7 +14,7 @@ import { solveProgram, type ProgramOffsets } from "./solve_program.ts";
 
 /** Returns why they were not found, as a text that ends a sentence. */
 export function guessProgram(host: Host, mode: AttachMode): ProgramOffsets | string {
-  if (!host.helpers.has(GET_CURRENT_TASK)) return "that takes Linux 4.17";
+  if (!host.features.has("current_task")) return "that takes Linux 4.17";
   const marks = parseMemoryMarks(readFileSync("/proc/self/stat", "latin1"));
   if (marks === null) return "/proc/self/stat does not tell where the own arguments are";
   const fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -22,8 +22,8 @@ export function guessProgram(host: Host, mode: AttachMode): ProgramOffsets | str
   try {
     using sampler =
       mode === "kprobe"
-        ? openKprobeSampler(host.shim, host.kprobes!, host.helpers)
-        : openTracepointSampler(host.shim, host.helpers);
+        ? openKprobeSampler(host.shim, host.kprobes!, host.features.helpers())
+        : openTracepointSampler(host.shim, host.features.helpers());
     const task = sampler.task(fd);
     const found = solveProgram(copyTask(sampler, fd, task), marks, (address) =>
       sampler.peek(fd, address),
@@ -38,9 +38,6 @@ export function guessProgram(host: Host, mode: AttachMode): ProgramOffsets | str
 }
 
 // --- internal ---
-
-/** Its number in enum bpf_func_id. */
-const GET_CURRENT_TASK = 35;
 
 /** A task_struct is up to some ten KiB. */
 const TASK_MAX = 1 << 14;

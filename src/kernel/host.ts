@@ -1,5 +1,4 @@
 /** The running host: what its kernel offers, and facts for messages when it refuses. */
-import { readFileSync } from "node:fs";
 import {
   attachModeMissing,
   explainLoadFailure,
@@ -8,10 +7,12 @@ import {
   type LoadFailure,
 } from "../explain.ts";
 import { makeRoomForDescriptors } from "./descriptors.ts";
+import { askFeatures, type Features } from "./features.ts";
 import { findSymbol } from "./kallsyms.ts";
 import { kprobeWay, openKprobes, type KprobeAttacher } from "./kprobes.ts";
 import { uname } from "./libc.ts";
 import { KernelError, openShim, type Shim } from "./shim.ts";
+import { textOf } from "./text_file.ts";
 
 export type AttachMode = "kprobe" | "tracepoint";
 
@@ -20,10 +21,7 @@ export interface Host {
   kernel: { release: string; version: string; machine: string };
   /** Ways to attach that are to be tried, the first first. Never empty. */
   modes: AttachMode[];
-  /** Whether programs can be run on request (BPF_PROG_TEST_RUN of raw tracepoint programs). */
-  testRun: boolean;
-  /** The optional helpers of the programs that this kernel has, by number in enum bpf_func_id. */
-  helpers: ReadonlySet<number>;
+  features: Features;
   /** null where `modes` has no "kprobe". */
   kprobes: KprobeAttacher | null;
 }
@@ -39,26 +37,28 @@ export function openHost(wanted: AttachMode | "auto"): Host {
   const kprobes = wanted === "tracepoint" ? null : openKprobes(shim);
   const modes: AttachMode[] = [];
   if (kprobes) modes.push("kprobe");
-  const testRun = hasTestRun(release);
-  if (wanted !== "kprobe" && testRun) modes.push("tracepoint");
+  const features = askFeatures(shim, release);
+  if (wanted !== "kprobe" && features.has("test_run")) modes.push("tracepoint");
   if (modes.length === 0) {
     if (wanted !== "tracepoint" && hasKprobeEvents()) throw tracefsMissing(release);
     throw wanted === "auto" ? noWayToAttach(release) : attachModeMissing(wanted, release);
   }
   const kernel = { release, version, machine };
-  return { shim, kernel, modes, testRun, helpers: helpersOf(shim), kprobes };
+  return { shim, kernel, modes, features, kprobes };
 }
 
 /** Finds the same as openHost, but refuses nothing and changes nothing on the host. */
 export function offeredBy(shim: Shim, release: string) {
   const kprobes = kprobeWay();
+  const features = askFeatures(shim, release);
   return {
     /** 0, or the errno of bpf(2). */
     bpf: shim.kernelBpf(),
     kprobes,
     /** The kernel has them, even if what they are reached by is missing. */
     hasKprobes: kprobes !== null || hasKprobeEvents(),
-    tracepoints: hasTestRun(release),
+    tracepoints: features.has("test_run"),
+    missing: features.missing(),
   };
 }
 
@@ -79,54 +79,19 @@ export function capabilities(): bigint | null {
 
 export const lockdownText = (): string | null => textOf("/sys/kernel/security/lockdown");
 
-/** null: not there, or not for us to read. */
-export function textOf(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return null;
-  }
-}
-
 // --- internal ---
 
 /** CONFIG_KPROBE_EVENTS: CONFIG_KPROBES alone lets nobody outside of the kernel have any. */
 const hasKprobeEvents = (): boolean => findSymbol("kprobe_dispatcher") !== null;
 
-/** For tests: kernels before 5.10 are out of reach of the lab, but not what is done there. */
-const AS_BEFORE_5_10 = process.env["TRACER_BPF_BEFORE_5_10"] === "1";
-
-/** BPF_PROG_TEST_RUN of raw tracepoint programs, on which the tracepoint mode rests, came with 5.10. */
-function hasTestRun(release: string): boolean {
-  if (AS_BEFORE_5_10) return false;
-  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(major) > 5 || (Number(major) === 5 && Number(minor) >= 10);
-}
-
-/** The helpers that the programs have placeholders for, each with its release. To add one, add a row. */
-const OPTIONAL_HELPERS = {
-  /** 4.8 */
-  get_current_task: 35,
-  /** 4.18, with control groups */
-  get_current_cgroup_id: 80,
-} as const;
-
-/** Kernels before 4.17 cannot be asked, and count as having none: their command lines come from /proc. */
-function helpersOf(shim: Shim): ReadonlySet<number> {
-  const helpers = new Set<number>();
-  for (const helper of Object.values(OPTIONAL_HELPERS))
-    if (shim.hasHelper(helper)) helpers.add(helper);
-  // The text of a refusal has changed since, so the refusal may not be recognised.
-  if (textOf("/proc/self/cgroup") === null) helpers.delete(OPTIONAL_HELPERS.get_current_cgroup_id);
-  return helpers;
-}
-
 function hostFacts(): Omit<LoadFailure, "errno" | "log"> {
   const held = capabilities();
+  const { release } = uname();
   return {
     lockdown: lockdownText(),
     euid: process.geteuid?.() ?? 0,
-    kernel: uname().release,
+    kernel: release,
+    features: askFeatures(openShim(), release),
     ...(held === null ? {} : { capabilities: held }),
   };
 }

@@ -1,6 +1,6 @@
 /** The cost of this process to its host so far, as the kernel counts it. */
 
-import { textOf } from "./host.ts";
+import { textOf } from "./text_file.ts";
 
 export interface OwnCost {
   /** User and system time of all threads. */

@@ -51,6 +51,7 @@ const SYMBOLS = {
   sh_prog_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_map_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
+  sh_has_test_run: { args: [], returns: "i32" },
   sh_kernel_bpf: { args: [], returns: "i32" },
   sh_has_helper: { args: ["u32"], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
@@ -139,6 +140,11 @@ export function openShim() {
     /** Runs a raw tracepoint program once on an argument array; returns its u32 result. */
     testRun: (progFd: number, ctx: NodeJS.TypedArray): number =>
       check("test run", c.sh_test_run(progFd, ctx, ctx.byteLength)),
+    /** Whether raw tracepoint programs can be run on request; null: none can even be loaded. */
+    hasTestRun: (): boolean | null => {
+      const answer = c.sh_has_test_run();
+      return answer < 0 ? null : answer === 1;
+    },
     /** How often it was not run because it was running on that CPU already; before 5.12 always 0. */
     progMisses: (progFd: number): number => check("program info", c.sh_prog_misses(progFd)),
     /** How long it ran and how often, while somebody had the kernel measure that; before 5.1 always 0. */

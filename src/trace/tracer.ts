@@ -1,6 +1,7 @@
 /** The pipeline: guess, load, attach, check, list what is open; what follows is in running.ts. */
 import { guessTgid } from "../guess/task.ts";
 import { openHost } from "../kernel/host.ts";
+import { log, showsDebug } from "../log.ts";
 import { Offset, type TraceMap } from "../record/layout.gen.ts";
 import { askForArgs } from "./process/args.ts";
 import { openChecked } from "./opening/open_checked.ts";
@@ -15,13 +16,17 @@ import type { Trace } from "./trace.ts";
 /** Throws a Failure that says why this host cannot be traced. */
 export async function openTrace(options: TraceOptions): Promise<Trace> {
   const host = openHost(options.attach);
+  if (showsDebug()) log.debug(`the kernel has not: ${host.features.missing().join(", ")}`);
   const notes: string[] = [];
   const { report, how } = await offsetsFor(host, options, notes);
   for (const { field, how: why } of missingFields(report)) {
     notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
   }
   const { filter = NO_FILTER, sampling = false } = options;
-  const all = { constants: traceConstants(report), entries: mapSizes(options.maxConnections) };
+  const all = {
+    constants: traceConstants(report, host.features),
+    entries: mapSizes(options.maxConnections),
+  };
   if (options.args) askForArgs(host, report.attach, all, notes);
   if (filter.descendants === true)
     all.constants.set(Offset.OFFSET_TASK_TGID, BigInt(guessTgid(host)));

@@ -24,7 +24,7 @@ const LIVE = eventSize + 32;
 const ROUNDS = 11;
 
 const host = openHost("tracepoint");
-const constants = traceConstants(guessOn(host));
+const constants = traceConstants(guessOn(host), host.features);
 using object = loadObject(host.shim, {
   name: "bench",
   file: traceObject510,

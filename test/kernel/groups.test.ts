@@ -192,7 +192,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       [...Object.values(Offset), ...Object.values(Constant)].map((id) => [id as number, 0n]),
     );
     const spec = { name: "trace", file: traceObject510, programs: tracePrograms, constants };
-    for (const helpers of [host.helpers, new Set<number>()]) {
+    for (const helpers of [host.features.helpers(), new Set<number>()]) {
       using object = loadObject(host.shim, {
         ...spec,
         helpers,
@@ -200,7 +200,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       });
       expect(object.loaded(load[0]!.program)).toBe(true);
     }
-    expect([...host.helpers]).toEqual([35, 80]);
+    expect([...host.features.helpers()]).toEqual([35, 80]);
   });
 });
 

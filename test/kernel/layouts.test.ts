@@ -15,7 +15,7 @@ import { modes } from "./drive/modes.ts";
 
 test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
   const host = openHost(mode);
-  const constants = traceConstants(guessOn(host));
+  const constants = traceConstants(guessOn(host), host.features);
   // Else one of the two ways is not tried.
   expect(constants.get(Constant.CONSTANT_USUAL_SOCK)).toBe(1n);
   for (const usual of [1n, 0n]) {

@@ -15,7 +15,7 @@ setDefaultTimeout(60_000);
 describe.each(modes)("with %ss", (mode) => {
   const host = openHost(mode);
   const report = guessOn(host);
-  const made = { constants: traceConstants(report) };
+  const made = { constants: traceConstants(report, host.features) };
   const none = NO_UDP.points;
   const attach = (udp = none, on: Host = host, more = {}) =>
     attachTrace(on, mode, made, acceptPoints[0]!, udp, () => {}, more);

@@ -25,6 +25,7 @@ const good: HostFacts = {
   kprobes: "pmu",
   hasKprobes: true,
   tracepoints: true,
+  missing: [],
   tracefs: "/sys/kernel/tracing",
   btf: true,
   memlock: 8n << 20n,
@@ -43,7 +44,10 @@ const opened: Trial = {
 };
 const refused: Trial = { opened: false, what: "tracing needs root", why: "uid 1", hint: "sudo" };
 
-const old = { release: "4.19.0", machine: "x86_64" };
+const old: Partial<HostFacts> = {
+  kernel: { release: "4.19.0", machine: "x86_64" },
+  missing: ["memcg_accounting", "cap_bpf"],
+};
 
 test("of a host with everything nothing is noted, and nothing is to be done", () => {
   const verdict = judge(good, opened);
@@ -80,7 +84,7 @@ describe("a finding", () => {
     ],
     [
       "an ordinary user of an old kernel",
-      { euid: 1000, capabilities: 0n, kernel: old },
+      { euid: 1000, capabilities: 0n, ...old },
       "privilege",
       "problem",
       /without CAP_SYS_ADMIN/,
@@ -231,7 +235,7 @@ describe("a finding", () => {
     ["no BTF", { btf: false }, "btf", "ok", /does not need/, null],
     [
       "little memory to lock, before 5.11, of root",
-      { memlock: 65536n, kernel: old },
+      { memlock: 65536n, ...old },
       "memlock",
       "ok",
       /64 KiB, which is raised/,
@@ -239,7 +243,7 @@ describe("a finding", () => {
     ],
     [
       "the same of a user",
-      { memlock: 65536n, kernel: old, capabilities: 1n << 21n },
+      { memlock: 65536n, ...old, capabilities: 1n << 21n },
       "memlock",
       "problem",
       /64 KiB/,
@@ -253,7 +257,7 @@ describe("a finding", () => {
       /does not count/,
       null,
     ],
-    ["no limit", { memlock: null, kernel: old }, "memlock", "ok", /unlimited/, null],
+    ["no limit", { memlock: null, ...old }, "memlock", "ok", /unlimited/, null],
     [
       "Debian's perf_event_paranoid, for capabilities",
       { paranoid: 3, capabilities: 1n << 38n },

@@ -32,7 +32,7 @@ const asBefore510: Request = {
   kernel: "5.10",
   files: [...named("trace udp failures races interval open scenarios cpus library processes")],
   logName: "5.10-as-before",
-  env: { TRACER_BPF_BEFORE_5_10: "1" },
+  env: { TRACER_BPF_WITHOUT: "test_run" },
 };
 
 /**

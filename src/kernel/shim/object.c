@@ -86,6 +86,29 @@ __s64 sh_test_run(int prog_fd, const void *ctx, __u32 ctx_len)
 	return err < 0 ? err : (__s64)opts.retval;
 }
 
+/*
+ * 1: raw tracepoint programs can be run on request, 0: they cannot. -errno: not even loaded, so that nothing is known of
+ * what the kernel can do with such programs.
+ */
+int sh_has_test_run(void)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	__u64 ctx[1] = { 0 };
+	int fd;
+	__s64 result;
+
+	log_capture();
+	fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "Dual BSD/GPL", nothing, 2, NULL);
+	if (fd < 0)
+		return fd;
+	result = sh_test_run(fd, ctx, sizeof(ctx));
+	close(fd);
+	return result >= 0;
+}
+
 /* -ENOSYS: built without bpf(2); -EPERM: not allowed to use it. */
 int sh_kernel_bpf(void)
 {

@@ -7,7 +7,6 @@ import type { KernelObject } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { Offset } from "../../record/layout.gen.ts";
 import { firstToLoad, load, waysToLoad, type Made, type WayToLoad } from "./load.ts";
-import { preemptsPrograms } from "./offsets.ts";
 import {
   argsPoints,
   attempts,
@@ -48,7 +47,7 @@ export function attachTrace(
   ready: (object: KernelObject) => void,
   { follow = false, sampling = false }: { follow?: boolean; sampling?: boolean } = {},
 ): AttachedTrace {
-  const preempted = preemptsPrograms(host.kernel.release);
+  const preempted = host.features.has("preemptible_tracepoints");
   const more = follow ? followPoints(mode, preempted) : { kprobes: [], tracepoints: [] };
   const points: TracePoints =
     mode === "kprobe"

@@ -6,7 +6,6 @@ import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { Constant, tracePrograms } from "../../record/layout.gen.ts";
-import { preemptsPrograms } from "./offsets.ts";
 import { batchByTool } from "./programs.ts";
 
 /** What is filled into the object before it is loaded. */
@@ -19,13 +18,13 @@ export interface WayToLoad {
 }
 
 /** The best first; the last is what there was before the others, for a kernel that refuses these. */
-export function waysToLoad({ testRun, kernel }: Host, mode: AttachMode): readonly WayToLoad[] {
+export function waysToLoad({ features }: Host, mode: AttachMode): readonly WayToLoad[] {
   const batched = { newer: true, batched: true };
   const newer = { newer: true, batched: false };
   const older = { newer: false, batched: false };
-  if (!testRun) return [older];
+  if (!features.has("test_run")) return [older];
   if (mode === "kprobe") return [batched, older];
-  return preemptsPrograms(kernel.release) ? [newer] : [batched, newer];
+  return features.has("preemptible_tracepoints") ? [newer] : [batched, newer];
 }
 
 export function firstToLoad(
@@ -55,7 +54,7 @@ export function load(
     name: "trace",
     file: newer ? traceObject510 : traceObject,
     programs: tracePrograms,
-    helpers: host.helpers,
+    helpers: host.features.helpers(),
     ...(batched ? withBatches(made) : made),
   };
   const always = batched ? [...needed, batchByTool] : needed;

@@ -1,6 +1,6 @@
 /** From a guess to the constants of the trace object, and to what may be shown. Pure. */
-import { isAtLeast } from "../../explain.ts";
 import { GuessError } from "../../errors.ts";
+import type { Features } from "../../kernel/features.ts";
 import type { AttachMode } from "../../kernel/host.ts";
 import { Constant, Offset } from "../../record/layout.gen.ts";
 import type { FieldReport, GuessReport } from "../../guess/report.ts";
@@ -92,7 +92,10 @@ export function missingForUdp(report: GuessReport, mode: AttachMode): string | n
 }
 
 /** A value for every member of enum offset and enum constant; a field that is not known stands as 0 and is not shown. */
-export function traceConstants(report: GuessReport): Map<number, bigint> {
+export function traceConstants(
+  report: GuessReport,
+  features: Pick<Features, "has">,
+): Map<number, bigint> {
   const byName = index(report);
   const constants = new Map<number, bigint>(Object.values(Constant).map((id) => [id, 0n]));
   for (const [name, id] of Object.entries(Offset)) {
@@ -116,13 +119,10 @@ export function traceConstants(report: GuessReport): Map<number, bigint> {
     ([name, offset]) => (byName.get(name)?.offset ?? offset) === offset,
   );
   constants.set(Constant.CONSTANT_USUAL_SOCK, usual ? 1n : 0n);
-  constants.set(Constant.CONSTANT_PREEMPTED, preemptsPrograms(report.kernel.release) ? 1n : 0n);
-  constants.set(Offset.OFFSET_GSO_SEGS, hasUdpSegment(report.kernel.release) ? GSO_SEGS : 0n);
+  constants.set(Constant.CONSTANT_PREEMPTED, features.has("preemptible_tracepoints") ? 1n : 0n);
+  constants.set(Offset.OFFSET_GSO_SEGS, features.has("udp_segment") ? GSO_SEGS : 0n);
   return constants;
 }
-
-/** Since 7.0 a task can be preempted within a tracepoint's program; a kernel that has it earlier counts what it misses. */
-export const preemptsPrograms = (release: string): boolean => isAtLeast(release, 7, 0);
 
 export function knownTotals(report: GuessReport): KnownTotals {
   const byName = index(report);
@@ -164,8 +164,5 @@ function skbEnd(transport: number, head: number): number {
   const tail = Math.ceil((transport + 6) / 4) * 4;
   return Math.ceil((tail + 8) / 8) * 8 === head ? tail + 4 : head - 4;
 }
-
-/** UDP_SEGMENT came with 4.18. */
-const hasUdpSegment = (release: string): boolean => isAtLeast(release, 4, 18);
 
 const index = (report: GuessReport) => new Map(report.fields.map((field) => [field.field, field]));

@@ -20,7 +20,8 @@ export function sampleSource(
   tgid: number,
   between: () => void = () => {},
 ): SampleSource {
-  if (host.testRun && object.loaded(sampleByTool)) return byRun(host, object, between);
+  if (host.features.has("test_run") && object.loaded(sampleByTool))
+    return byRun(host, object, between);
   if (host.kprobes && object.loaded(sampleKprobe.program))
     return byProbe(host, object, tgid, between);
   throw new Failure("what open connections have moved: this kernel refused the program", {

@@ -1,12 +1,13 @@
 /** What UDP needs of a host, and what the user is told where it is not there. */
 import { withLoopback } from "../../guess/netns.ts";
 import type { GuessReport } from "../../guess/report.ts";
+import { features } from "../../kernel/feature_table.ts";
 import type { AttachMode, Host } from "../../kernel/host.ts";
 import { findSymbols } from "../../kernel/kallsyms.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Event } from "../../record/layout.gen.ts";
 import { flowSource } from "./flow_source.ts";
-import { missingForUdp, preemptsPrograms, type KnownFlowTotals } from "../opening/offsets.ts";
+import { missingForUdp, type KnownFlowTotals } from "../opening/offsets.ts";
 import {
   probedSymbols,
   udpKprobes,
@@ -33,9 +34,12 @@ export function udpPoints(host: Host, report: GuessReport, mode: AttachMode): Ud
   const field = missingForUdp(report, mode);
   if (field !== null) return { points: NONE, missing: `the field ${field} is not known` };
   if (mode === "tracepoint") {
-    const tracepoints = udpTracepoints(preemptsPrograms(host.kernel.release));
-    if (!tracepoints.every(({ name }) => host.shim.hasTracepoint(name)))
-      return { points: NONE, missing: "its tracepoints came with Linux 6.3" };
+    const tracepoints = udpTracepoints(host.features.has("preemptible_tracepoints"));
+    if (!host.features.has("udp_lengths"))
+      return {
+        points: NONE,
+        missing: `its tracepoints came with Linux ${features.udp_lengths.since}`,
+      };
     return { points: { ...NONE, tracepoints }, missing: null };
   }
   const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");

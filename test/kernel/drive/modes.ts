@@ -8,7 +8,8 @@ export type Mode = "kprobe" | "tracepoint";
 const hasKprobes = / kprobe_dispatcher$/m.test(readFileSync("/proc/kallsyms", "latin1"));
 
 /** The tested executable acts as on a kernel before 5.10, whatever this kernel is. */
-export const asBefore510 = process.env["TRACER_BPF_BEFORE_5_10"] === "1";
+export const asBefore510 =
+  process.env["TRACER_BPF_WITHOUT"]?.split(",").includes("test_run") === true;
 
 /** BPF_PROG_TEST_RUN of raw tracepoints came with 5.10; the tracepoints themselves are older. */
 const hasTracepoints = !asBefore510 && linuxAtLeast(5, 10);

@@ -42,7 +42,7 @@ export class Wire implements Disposable {
     const host = openHost(mode);
     const report = reports.get(mode) ?? guessOn(host);
     reports.set(mode, report);
-    const made = withFilter({ constants: traceConstants(report) }, filter);
+    const made = withFilter({ constants: traceConstants(report, host.features) }, filter);
     const follow = filter.descendants === true;
     if (follow)
       made.constants = new Map(made.constants).set(

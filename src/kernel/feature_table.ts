@@ -1,0 +1,233 @@
+/**
+ * In what kernels differ for the tracer, one row each. Read by loading, attaching, `check`, `--debug` and the table of
+ * docs/kernels.md. Distributions bring features back to old release numbers, so a row asks for the ability itself. To
+ * add a difference, add a row.
+ */
+import {
+  IPPROTO_UDP,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  AF_INET,
+  SOL_UDP,
+  UDP_SEGMENT,
+} from "./constants.ts";
+import { kprobeWay } from "./kprobes.ts";
+import { close, getsockopt, socket } from "./libc.ts";
+import { textOf } from "./text_file.ts";
+import type { Shim } from "./shim.ts";
+
+export interface Feature {
+  /** The mainline release that brought it. */
+  since: string;
+  /** The kernel's change that brought it. */
+  change: string;
+  /** How a kernel is asked. */
+  asked: string;
+  /** The tracer's way where it is not there. */
+  without: string;
+  /** The number in enum bpf_func_id, where the feature is a helper that programs have a placeholder for. */
+  helper?: number;
+  /** `null`: this host cannot be asked, and the release decides. Rows with neither are answered where they are used. */
+  ask?: (shim: Shim) => boolean | null;
+}
+
+const table = {
+  kprobe_pmu: {
+    since: "4.17",
+    change: "perf/core: Implement the 'perf_kprobe' PMU",
+    asked: "/sys/bus/event_source/devices/kprobe is there",
+    without:
+      "kprobes are created in tracefs; lines that a killed process leaves are swept at the next start",
+    ask: () => kprobeWay() === "pmu",
+  },
+  pending_returns: {
+    since: "4.12",
+    change: "tracing/kprobes: expose maxactive for kretprobe in kprobe_events",
+    asked: "a line of kprobe_events that sets it; only where there is no kprobe PMU",
+    without: "the kernel's own number of pending returns: more are missed, and counted",
+  },
+  no_version_code: {
+    since: "5.0",
+    change: "bpf: remove useless version check for prog load",
+    asked: "not at all: each program is given the version code, where the vDSO tells it",
+    without: "kprobe programs carry the version code",
+  },
+  test_run: {
+    since: "5.10",
+    change: "bpf: Enable BPF_PROG_TEST_RUN for raw_tracepoint",
+    asked: "a raw tracepoint program of two instructions is run",
+    without:
+      "no tracepoint mode, no batches of events; samples are asked for two at a time through a kprobe",
+    ask: (shim) => shim.hasTestRun(),
+  },
+  preemptible_tracepoints: {
+    since: "7.0",
+    change: "tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast",
+    asked: "by the release: no kernel tells",
+    without:
+      "one program for each tracepoint of lengths and births is enough, and events travel in batches",
+    ask: () => null,
+  },
+  udp_lengths: {
+    since: "6.3",
+    change: "sock: add tracepoint for send recv length",
+    asked:
+      "attaching to sock_send_length and sock_recv_length is refused, but not because they are not there",
+    without: "no UDP with tracepoints",
+    ask: (shim) =>
+      ["sock_send_length", "sock_recv_length"].every((name) => shim.hasTracepoint(name)),
+  },
+  udp_segment: {
+    since: "4.18",
+    change: "udp: generate gso with UDP_SEGMENT",
+    asked: "getsockopt(UDP_SEGMENT) of a UDP socket",
+    without: "a packet is one datagram; gso_segs is not read",
+    ask: () => hasUdpSegment(),
+  },
+  udp_consume: {
+    since: "4.10",
+    change: "udp: be less conservative with sock rmem accounting",
+    asked: "kallsyms has skb_consume_udp",
+    without:
+      "__skb_free_datagram_locked (4.7) or skb_free_datagram_locked is probed; with the latter a datagram cut short counts whole",
+  },
+  current_task: {
+    since: "4.8",
+    change: "bpf: Add bpf_get_current_task",
+    asked:
+      "a raw tracepoint program that calls the helper is loaded; before 4.17 it counts as missing",
+    without: "command lines come from /proc",
+    helper: 35,
+  },
+  current_cgroup_id: {
+    since: "4.18",
+    change: "bpf: implement bpf_get_current_cgroup_id() helper",
+    asked:
+      "a raw tracepoint program that calls the helper is loaded; a kernel without /proc/self/cgroup has none",
+    without: "control groups come from /proc",
+    helper: 80,
+    // The text of a refusal has changed since, so that it may not be recognised.
+    ask: () => textOf("/proc/self/cgroup") !== null,
+  },
+  memcg_accounting: {
+    since: "5.11",
+    change: "bpf: Eliminate rlimit-based memory accounting",
+    asked: "a program that calls bpf_ktime_get_coarse_ns, of the same release, is loaded",
+    without:
+      "maps and rings count against RLIMIT_MEMLOCK: it is raised, and named where they are refused",
+    // A host that loads no program says nothing about helpers.
+    ask: (shim) => (shim.hasTestRun() === null ? null : shim.hasHelper(KTIME_GET_COARSE_NS)),
+  },
+  cap_bpf: {
+    since: "5.8",
+    change: "capability: introduce CAP_PERFMON; bpf: Implement CAP_BPF",
+    asked: "/proc/sys/kernel/cap_last_cap is 39 or more",
+    without: "CAP_SYS_ADMIN is needed",
+    ask: () => knowsCapability(CAP_BPF),
+  },
+  mappable_arrays: {
+    since: "5.5",
+    change: "bpf: Add mmap() support for BPF_MAP_TYPE_ARRAY",
+    asked: "the map is created so; a refusal loads the object without batches",
+    without: "each event is a record of its own",
+  },
+  bounded_loops: {
+    since: "5.3",
+    change: "bpf: introduce bounded loops",
+    asked: "the object for newer kernels is loaded; a refusal loads the older one",
+    without: "loops are unrolled, and samples are asked for two at a time",
+  },
+  tcp_iterator: {
+    since: "5.9",
+    change: "net: bpf: Implement bpf iterator for tcp",
+    asked: "its program is loaded with the others; a refusal leaves it out",
+    without: "with tracepoints, connections older than the trace have no `open` line",
+  },
+  map_batches: {
+    since: "5.6",
+    change: "bpf: Add generic support for lookup batch op",
+    asked: "the command is tried",
+    without: "maps are dumped key by key",
+  },
+  take_from_hash: {
+    since: "5.14",
+    change: "bpf: Add lookup_and_delete_elem support to hashtab",
+    asked: "the command is tried",
+    without: "an entry is read, then deleted: what a program adds in between is lost",
+  },
+  first_key: {
+    since: "4.12",
+    change: "bpf: map_get_next_key to return first key on NULL",
+    asked: "the command is tried with NULL; EFAULT is the answer of an older kernel",
+    without: "the key after one that is not there is asked for",
+  },
+  run_time_stats: {
+    since: "5.8",
+    change: "bpf: Sharing bpf runtime stats with BPF_ENABLE_STATS",
+    asked: "the command is tried",
+    without: "`own cost` has no share of the programs",
+  },
+  recursion_misses: {
+    since: "5.12",
+    change: "bpf: Count the number of times recursion was prevented",
+    asked: "the program's information holds the count; it stays 0 before (for kprobes before 6.7)",
+    without: "programs that were skipped are not counted",
+  },
+  bytes_sent: {
+    since: "4.19",
+    change: "tcp: add data bytes sent stats",
+    asked: "the guess finds the field or not",
+    without: "the direction of an older connection comes from its ports and listeners",
+  },
+  wide_protocol: {
+    since: "5.6",
+    change: "sock: Make sk_protocol a 16-bit value",
+    asked: "the guess: sk_type stands one or two bytes from sk_protocol",
+    without: "sk_protocol is read as 8 bits",
+  },
+  patient_map_locks: {
+    since: "6.15",
+    change: "bpf: Convert hashtab.c to rqspinlock",
+    asked: "not at all: a deletion that fails for another reason than ENOENT is counted",
+    without: "a map's lock is always had in the end",
+  },
+} as const satisfies Record<string, Feature>;
+
+export type FeatureName = keyof typeof table;
+export const features: Readonly<Record<FeatureName, Feature>> = table;
+export const featureNames = Object.keys(table) as FeatureName[];
+
+/** The table as Markdown. */
+export function featureTable(): string {
+  const rows = featureNames.map((name) => {
+    const { since, change, asked, without } = features[name];
+    return `| \`${name}\` | ${since}: ${change} | ${asked} | ${without} |`;
+  });
+  return [
+    "| feature | Linux, and its change | how it is asked | without it |",
+    "|---|---|---|---|",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
+// --- internal ---
+
+/** In enum bpf_func_id. */
+const KTIME_GET_COARSE_NS = 160;
+const CAP_BPF = 39;
+
+function knowsCapability(capability: number): boolean | null {
+  const last = textOf("/proc/sys/kernel/cap_last_cap");
+  return last === null ? null : Number(last) >= capability;
+}
+
+function hasUdpSegment(): boolean | null {
+  const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+  if (fd < 0) return null;
+  try {
+    return getsockopt(fd, SOL_UDP, UDP_SEGMENT, new Uint8Array(4)) >= 0;
+  } finally {
+    close(fd);
+  }
+}

@@ -119,7 +119,7 @@ test("without CAP_NET_ADMIN both check and trace say so, with exit code 3", asyn
 });
 
 // A host may well be without kprobes; nothing of a host is hidden.
-describe.skipIf(!inGuest)("without a way to attach kprobes", () => {
+describe.skipIf(!inGuest || !has.tracepoint)("without a way to attach kprobes", () => {
   test("it says how to mount one, and takes the tracepoints", async () => {
     const hidden = [
       "/sys/bus/event_source/devices",

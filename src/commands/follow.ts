@@ -18,8 +18,8 @@ export interface FollowOptions {
     pollInto?(sink: EventSink, last: boolean): void;
     sample(): void;
     losses(): Loss[];
-    /** Blocks for `leastMs`, and while there is nothing to do and a reader for `mostMs`; false: a signal came. */
-    rest?(leastMs: number, mostMs: number, readerFd?: number): boolean;
+    /** See Trace; left out: after `leastMs`. */
+    wait?(leastMs: number, mostMs: number, readerFd?: number): Promise<void>;
   };
   format: Format;
   writer: LineWriter;
@@ -40,8 +40,6 @@ export interface FollowOptions {
   shows?(event: ConnEvent): boolean;
   /** Watches what is shown, and ends the trace once nothing is left to wait for. */
   expected?: { see(event: ConnEvent, wallNs: bigint): void; readonly met: boolean };
-  /** Whether somebody else waits for what only the event loop brings. */
-  awaited?(): boolean;
   /** Aborted by the signals that end a trace. */
   stop: AbortSignal;
   warn(line: string): void;
@@ -59,8 +57,6 @@ const HANDED_BYTES = 1 << 20;
 const POLL_MS = 100;
 /** How long a poll may wait where nothing happens. */
 const REST_MS = 5_000;
-/** How long the event loop may stand still: a turn costs as much as a hundred lines. */
-const TURN_MS = 500;
 /** After a signal, how long a reader that stands still may take for what is pending. */
 const GRACE_MS = 2_000;
 
@@ -99,21 +95,14 @@ export async function follow(options: FollowOptions): Promise<Summary> {
       if (lines.used >= HANDED_BYTES) handOn();
       return appendRecord(lines, view, p, clocks, describe);
     };
-  let turnedAt = performance.now();
-  /** The event loop gets its turn now and then, and when a signal has come: only there it is noticed. */
-  const untilNext = async (leastMs: number, mostMs: number): Promise<void> => {
-    const awaited = options.awaited?.() === true;
-    if (trace.rest === undefined || awaited || writer.pending > 0 || (recorder?.pending ?? 0) > 0)
-      await pause(leastMs, stop);
-    else if (
-      trace.rest(leastMs, mostMs, options.readerFd) &&
-      performance.now() - turnedAt < TURN_MS
-    )
-      return;
-    else await pause(0, stop);
-    turnedAt = performance.now();
+  const untilNext = (leastMs: number, mostMs: number): Promise<void> => {
+    if (trace.wait === undefined) return pause(leastMs, stop);
+    // What is being written is told of soon.
+    const writing = writer.pending > 0 || (recorder?.pending ?? 0) > 0;
+    return orAborted(trace.wait(leastMs, writing ? leastMs : mostMs, options.readerFd), stop);
   };
   if (format.header !== null) writer.pushAside(format.header);
+  using _alive = keptAlive();
   for (;;) {
     // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
     const last = stop.aborted || performance.now() >= deadline;
@@ -159,9 +148,30 @@ export async function settle(writer: LineWriter, stop: AbortSignal): Promise<voi
   await Promise.race([settled, impatience]);
 }
 
+/** A wait for the kernel alone would not keep the process from ending. */
+function keptAlive(): Disposable {
+  const timer = setInterval(() => {}, LONGEST_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** Also over, without an error, when `signal` is aborted. */
+function orAborted(wait: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    signal.addEventListener("abort", end);
+    wait.then(end, reject);
+  });
+}
+
+/** Of timers. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** Ends early, without an error, when `signal` is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const longest = 2 ** 31 - 1;
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const end = () => {
@@ -169,7 +179,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener("abort", end);
       resolve();
     };
-    const timer = setTimeout(end, Math.min(ms, longest));
+    const timer = setTimeout(end, Math.min(ms, LONGEST_MS));
     signal.addEventListener("abort", end);
   });
 }

@@ -49,7 +49,7 @@ function spawn(words: readonly string[]) {
 
 /** A trace that knows how many of the connections it has told of are still open. */
 export interface Watched {
-  trace: Pick<Trace, "poll" | "sample" | "losses" | "rest">;
+  trace: Pick<Trace, "poll" | "sample" | "losses" | "wait">;
   /**
    * Resolves when nothing more is to come of processes that are over: all that was told of is closed, or `LINGER_MS` are
    * over. Says how many are still open: they are those of processes that live on.
@@ -80,11 +80,7 @@ export function watched(trace: Watched["trace"]): Watched {
       poll,
       sample: () => trace.sample(),
       losses: () => trace.losses(),
-      rest(leastMs, mostMs) {
-        trace.rest(Math.min(leastMs, REST_MS), Math.min(mostMs, REST_MS));
-        // As if a signal had come: the event loop, which notices the end, gets its turn.
-        return false;
-      },
+      wait: (leastMs, mostMs) => trace.wait(Math.min(leastMs, REST_MS), Math.min(mostMs, REST_MS)),
     },
     async drained() {
       const deadline = performance.now() + LINGER_MS;

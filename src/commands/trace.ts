@@ -177,7 +177,6 @@ export const traceCommand = command({
       intervalMs,
       ...((wanted.asks || namer !== null) && { shows: named(wanted.shows, namer) }),
       ...(wish === null ? {} : { expected }),
-      ...(namer === null ? {} : { awaited: () => namer.asking }),
       stop: stop.signal,
       warn: (line) => log.warn(line),
     });
@@ -206,7 +205,7 @@ function counted(trace: Watched["trace"], counts: TelemetryCounts): Watched["tra
   return {
     sample: () => trace.sample(),
     losses: () => trace.losses(),
-    rest: (leastMs, mostMs, readerFd) => trace.rest(leastMs, mostMs, readerFd),
+    wait: (leastMs, mostMs, readerFd) => trace.wait(leastMs, mostMs, readerFd),
     poll(last) {
       const events = trace.poll(last);
       for (const event of events) counts.observe(event);

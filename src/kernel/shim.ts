@@ -2,6 +2,7 @@
 import { FFIType, type Pointer } from "bun:ffi";
 import { shimLibrary } from "../embedded.ts";
 import { dlopenFromMemory } from "./memfd.ts";
+import { startThread, type Thread } from "./threads.ts";
 
 /** A call that failed. `log` is what libbpf said meanwhile: often the verifier's words. */
 export class KernelError extends Error {
@@ -22,6 +23,7 @@ export class KernelError extends Error {
 /** Handles into the shim. Their owner closes them; using one afterwards is a crash. */
 export type BpfObject = number & { readonly kind: "bpf object" };
 export type PerfRings = number & { readonly kind: "perf rings" };
+export type RingWaiter = number & { readonly kind: "ring waiter" };
 
 export interface MapFill {
   name: string;
@@ -76,13 +78,15 @@ const SYMBOLS = {
   sh_rings_collect: { args: ["ptr"], returns: "i32" },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
   sh_rings_revive: { args: ["ptr", "u32"], returns: "i32" },
-  sh_rings_wait: { args: ["ptr", "i32", "i32", "i32"], returns: "i32" },
   sh_rings_drain: { args: ["ptr", "ptr", SIZE, "ptr"], returns: LONG },
   sh_rings_close: { args: ["ptr"], returns: "i32" },
+  sh_waiter_open: { args: ["ptr", "ptr"], returns: LONG },
+  sh_waiter_run: { args: ["ptr"], returns: "ptr" },
+  sh_waiter_stop: { args: ["ptr"], returns: "i32" },
+  sh_waiter_close: { args: ["ptr"], returns: "i32" },
 } as const;
 
 const ENOENT = 2;
-const EINTR = 4;
 const ENODEV = 19;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
@@ -91,6 +95,7 @@ export function openShim() {
   const logBytes = Buffer.alloc(LOG_BYTES);
   const lost = new BigUint64Array(1);
   const nsAndRuns = new BigUint64Array(2);
+  const runWaiter = (c.sh_waiter_run as unknown as { ptr: Pointer }).ptr;
 
   /** The messages of libbpf since the last call. */
   const log = (): string => logBytes.toString("utf8", 0, c.sh_log(logBytes, LOG_BYTES));
@@ -248,12 +253,6 @@ export function openShim() {
       return opened !== -ENODEV && check("perf rings", opened) > 0;
     },
     /**
-     * Blocks the thread for `leastMs`, and on until there is something to drain, the reader of `readerFd` has left (-1: it
-     * has none) or `mostMs` are over. `false`: a signal came.
-     */
-    ringsWait: (rings: PerfRings, leastMs: number, mostMs: number, readerFd = -1): boolean =>
-      c.sh_rings_wait(at(rings), leastMs, mostMs, readerFd) !== -EINTR,
-    /**
      * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
      * kernel to 8n+4), the next at a multiple of 8. Records that do not fit stay for the next call.
      */
@@ -267,6 +266,22 @@ export function openShim() {
     },
     ringsClose: (rings: PerfRings): void => {
       c.sh_rings_close(at(rings));
+    },
+
+    /** `loopEnd` is the caller's: requests go into it, and a byte comes out when a wait is over. See waiter.ts. */
+    waiterOpen: (rings: PerfRings): { waiter: RingWaiter; loopEnd: number } => {
+      const loopEnd = new Int32Array(1);
+      const waiter = check("ring waiter", c.sh_waiter_open(at(rings), loopEnd)) as RingWaiter;
+      return { waiter, loopEnd: loopEnd[0]! };
+    },
+    /** For the thread that is going to wait: it ends after `waiterStop`. */
+    waiterThread: (waiter: RingWaiter): Thread | number => startThread(runWaiter, at(waiter)),
+    waiterStop: (waiter: RingWaiter): void => {
+      c.sh_waiter_stop(at(waiter));
+    },
+    /** Once its thread has ended, or if there was none. */
+    waiterClose: (waiter: RingWaiter): void => {
+      c.sh_waiter_close(at(waiter));
     },
   };
 }

@@ -1,21 +1,30 @@
-/** A thread of this process that only says who it is, and ends. */
+/** Threads of this process that run C alone, so the JavaScript runtime never learns of them. */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 
 /** gettid(2). */
 const SYS_GETTID = process.arch === "arm64" ? 178 : 186;
 
-/**
- * Starts one and waits for its end: returns its id as this process's pid namespace numbers it, or -errno. It runs
- * nothing but libc's `syscall`, so the JavaScript runtime never learns of it.
- */
-export function briefThread(): number {
+/** As pthread_create(3) gives it; to be joined. */
+export type Thread = bigint & { readonly kind: "thread" };
+
+/** Calls the C function `run` in a thread of its own. Returns it, or -errno. */
+export function startThread(run: Pointer, argument: Pointer | null): Thread | number {
   const thread = new BigUint64Array(1);
+  const failed = open().pthread_create(ptr(thread), null, run, argument);
+  return failed ? -failed : (thread[0]! as Thread);
+}
+
+/** Blocks until it has ended, and returns what its function did. */
+export function joinThread(thread: Thread): bigint {
   const result = new BigInt64Array(1);
-  const { pthread_create, pthread_join, syscall } = open();
-  const failed =
-    pthread_create(ptr(thread), null, syscall, SYS_GETTID as Pointer) ||
-    pthread_join(thread[0]!, ptr(result));
-  return failed ? -failed : Number(result[0]!);
+  open().pthread_join(thread, ptr(result));
+  return result[0]!;
+}
+
+/** Starts one that only says who it is: its id as this process's pid namespace numbers it, or -errno. */
+export function briefThread(): number {
+  const thread = startThread(open().syscall, SYS_GETTID as Pointer);
+  return typeof thread === "number" ? thread : Number(joinThread(thread));
 }
 
 // --- internal ---
@@ -23,7 +32,7 @@ export function briefThread(): number {
 type Library = ReturnType<typeof load>;
 let library: Library | undefined;
 
-/** Only when it is asked for: hardly anybody does. */
+/** Only when it is asked for. */
 const open = (): Library => (library ??= load());
 
 /** In glibc a library of its own until 2.34, and a name that opens after that; musl takes it for itself. */

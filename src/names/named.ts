@@ -8,8 +8,6 @@ import { userNames } from "./users.ts";
 export interface Namer extends Disposable {
   /** Fills in what is known by now; the rest is asked for, and known another time. */
   name(event: ConnEvent): void;
-  /** Whether an answer is still to come: only the event loop brings it. */
-  readonly asking: boolean;
 }
 
 export function openNamer(): Namer {
@@ -21,9 +19,6 @@ export function openNamer(): Namer {
       const { remote, uid } = event;
       remote.name = isUnspecified(remote.address) ? null : hosts.of(remote.address);
       event.user = typeof uid === "number" ? userOf(uid) : null;
-    },
-    get asking() {
-      return hosts.asking;
     },
     [Symbol.dispose]: () => dns[Symbol.dispose](),
   };

@@ -3,6 +3,7 @@ import type { TracedEvent } from "../conn/identity.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { monotonicNs } from "../kernel/clock.ts";
 import type { Host } from "../kernel/host.ts";
+import { openWaiter } from "../kernel/waiter.ts";
 import { EventView, Loss, readEvent } from "../record/layout.gen.ts";
 import { acceptSources } from "./tcp/accept_sources.ts";
 import { Accepts } from "./tcp/accepts.ts";
@@ -63,6 +64,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const known = knownOf(of, parts);
   const time = options.timed === true ? new TimeWindows(timeSource(host.shim, object)) : null;
   const losses = lossSource(host.shim, object, mode, () => drain.lost());
+  const waiter = openWaiter(host.shim, rings);
   let polls = 0;
   let over = false;
   let closed = false;
@@ -108,10 +110,10 @@ export function running(of: Found, options: TraceOptions): Trace {
       pollInto({ event: (event) => void events.push(event) }, last);
       return events;
     },
-    rest(leastMs, mostMs, readerFd) {
+    wait(leastMs, mostMs, readerFd) {
       const waits = !queue.empty || accepts.waiting || polls <= SETTLED_POLLS;
       const untilMs = waits ? leastMs : Math.min(mostMs, flows?.dueMs(monotonicNs()) ?? Infinity);
-      return host.shim.ringsWait(rings, leastMs, Math.max(leastMs, untilMs), readerFd);
+      return waiter.wait(leastMs, untilMs, readerFd);
     },
     sample() {
       if (samples === null) throw new RangeError("the trace was opened without `sampling`");
@@ -140,6 +142,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       if (closed) return;
       closed = true;
       time?.[Symbol.dispose]();
+      waiter[Symbol.dispose]();
       closeAttached(host, of);
     },
   };

@@ -15,10 +15,10 @@ export interface Trace extends AsyncDisposable {
   /** The same, without a list, for those who can do with the records of the kernel. */
   pollInto(sink: EventSink, last: boolean): void;
   /**
-   * Blocks the thread, and the event loop with it, for `leastMs`; where nothing waits for the next poll, on until something
-   * happens in the kernel, nobody reads what is written to `readerFd` any more, or `mostMs` are over. `false`: a signal came.
+   * Resolves after `leastMs`; where nothing waits for the next poll, not before something happens in the kernel, nobody
+   * reads what is written to `readerFd` any more, or `mostMs` are over. It does not keep the process alive.
    */
-  rest(leastMs: number, mostMs: number, readerFd?: number): boolean;
+  wait(leastMs: number, mostMs: number, readerFd?: number): Promise<void>;
   /**
    * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives an "open" with totals
    * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.

@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
 import { close, pipe2 } from "../../src/kernel/libc.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
+import { openWaiter } from "../../src/kernel/waiter.ts";
 
 const shim = openShim();
 let object: BpfObject;
@@ -235,24 +236,72 @@ test("a buffer that cannot hold one record is an error, not an endless loop", ()
   }
 });
 
-test("a wait without an end is over when there is a record, and when the reader of the output has left", () => {
-  const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
-  const [reads, writes] = pipe2(0) as [number, number];
+const waitingThreads = (): string[] =>
+  readdirSync("/proc/self/task")
+    .map((tid) => readFileSync(`/proc/self/task/${tid}/comm`, "latin1").trim())
+    .filter((name) => name === "RingWait");
+const openFiles = (): number => readdirSync("/proc/self/fd").length;
+
+describe("a wait for the rings", () => {
   const FOREVER_MS = 2 ** 31 - 1;
-  try {
-    emit(100, 1, 1);
-    expect(shim.ringsWait(rings, 0, FOREVER_MS, writes)).toBe(true);
-    shim.ringsDrain(rings, new Uint8Array(256));
-    close(reads);
-    expect(shim.ringsWait(rings, 0, FOREVER_MS, writes)).toBe(true);
-    // Nobody turns in circles for that.
-    const begun = performance.now();
-    shim.ringsWait(rings, 50, FOREVER_MS, writes);
-    expect(performance.now() - begun).toBeGreaterThan(49);
-  } finally {
-    close(writes);
+
+  test("without an end is over when there is a record, and when the reader of the output has left", async () => {
+    const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
+    const [reads, writes] = pipe2(0) as [number, number];
+    const waiter = openWaiter(shim, rings);
+    try {
+      emit(100, 1, 1);
+      await waiter.wait(0, FOREVER_MS, writes);
+      shim.ringsDrain(rings, new Uint8Array(256));
+      const waiting = waiter.wait(0, FOREVER_MS, writes);
+      emit(100, 1, 1);
+      await waiting;
+      shim.ringsDrain(rings, new Uint8Array(256));
+      const left = waiter.wait(0, FOREVER_MS, writes);
+      close(reads);
+      await left;
+      // Nobody turns in circles for that.
+      const begun = performance.now();
+      await waiter.wait(50, FOREVER_MS, writes);
+      expect(performance.now() - begun).toBeGreaterThan(49);
+    } finally {
+      close(writes);
+      waiter[Symbol.dispose]();
+      shim.ringsClose(rings);
+    }
+  });
+
+  test("leaves the event loop free, and is over when the waiter is disposed of, whose thread and socket are gone then", async () => {
+    const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
+    const files = openFiles();
+    const waiter = openWaiter(shim, rings);
+    const waiting = waiter.wait(0, FOREVER_MS);
+    for (let turns = 0; turns < 3; turns++) await Bun.sleep(1);
+    expect([waitingThreads().length, openFiles()]).toEqual([1, files + 2]);
+    waiter[Symbol.dispose]();
+    await waiting;
+    expect([waitingThreads().length, openFiles()]).toEqual([0, files]);
+    // Nobody looks at the rings any more.
     shim.ringsClose(rings);
-  }
+    await waiter.wait(0, FOREVER_MS);
+  });
+
+  test("ends at its time where nothing happens, also while others refresh and drain the rings", async () => {
+    const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
+    const waiter = openWaiter(shim, rings);
+    const begun = performance.now();
+    let over = false;
+    const waiting = waiter.wait(10, 200).then(() => (over = true));
+    while (!over) {
+      shim.ringsRefresh(rings);
+      shim.ringsDrain(rings, new Uint8Array(256));
+      await Bun.sleep(0);
+    }
+    await waiting;
+    expect(performance.now() - begun).toBeGreaterThan(195);
+    waiter[Symbol.dispose]();
+    shim.ringsClose(rings);
+  });
 });
 
 test("with every CPU's ring in place a refresh opens none; an odd size is refused", () => {

@@ -84,23 +84,23 @@ describe("a trace ends", () => {
   test("and waits between two polls for a tenth of a second at least, events or not, shown or not", async () => {
     const stop = new AbortController();
     const { trace } = traceOf([1], [], [2]);
-    const rests: number[][] = [];
-    const rest = (...ms: number[]) => {
-      rests.push(ms);
+    const waits: number[][] = [];
+    const wait = (...ms: number[]) => {
+      waits.push(ms);
       if (trace.polls === 4) stop.abort();
-      // As a signal makes it do: the event loop has its turn then.
-      return trace.polls !== 4;
+      return Bun.sleep(1);
     };
-    const resting = Object.assign(trace, { rest });
+    const waiting = Object.assign(trace, { wait });
     const { full } = setup({
-      trace: resting,
+      trace: waiting,
       readerFd: 7,
       shows: (event) => event.pid === 1,
       stop: stop.signal,
     });
     expect((await follow(full)).shown).toBe(1);
-    // The first line was pending then, and the event loop had to write it.
-    expect(rests).toEqual([
+    // The first line was pending then, and what becomes of it is told of soon.
+    expect(waits).toEqual([
+      [100, 100, 7],
       [100, 5000, 7],
       [100, 5000, 7],
       [100, 5000, 7],
@@ -334,10 +334,10 @@ describe("losses", () => {
   });
 });
 
-test("the thread does not rest while a recorder has something to write", async () => {
+test("what a recorder has to write is told of soon, however quiet the kernel is", async () => {
   const { trace } = traceOf();
   const pendings = [2, 2, 1, 0];
-  const rested: number[] = [];
+  const longest: number[] = [];
   const recorder: FollowOptions["recorder"] = {
     take() {},
     tell() {},
@@ -349,17 +349,26 @@ test("the thread does not rest while a recorder has something to write", async (
     end: async () => {},
   };
   const stop = new AbortController();
-  const resting = {
+  const waiting = {
     ...trace,
     poll: (last: boolean) => trace.poll(last),
-    rest() {
-      rested.push(trace.polls);
-      stop.abort();
-      return true;
+    wait(_: number, mostMs: number) {
+      longest.push(mostMs);
+      if (trace.polls === 4) stop.abort();
+      return Bun.sleep(1);
     },
   };
-  await follow(setup({ trace: resting, recorder, stop: stop.signal }).full);
-  expect(rested).toEqual([4]);
+  await follow(setup({ trace: waiting, recorder, stop: stop.signal }).full);
+  expect(longest).toEqual([100, 100, 100, 5000]);
+});
+
+test("a signal ends the trace at once, however long it would have waited", async () => {
+  const { trace } = traceOf();
+  const stop = new AbortController();
+  const waiting = Object.assign(trace, { wait: () => new Promise<void>(() => {}) });
+  setTimeout(() => stop.abort(), 1);
+  await follow(setup({ trace: waiting, stop: stop.signal }).full);
+  expect(trace.last).toEqual([false, true]);
 });
 
 describe("open connections", () => {
@@ -380,22 +389,4 @@ describe("open connections", () => {
     await follow(setup({ trace, durationMs: 120 }).full);
     expect(trace.samples).toBe(0);
   });
-});
-
-test("the thread does not rest while a name is being asked for, which only the event loop brings", async () => {
-  const { trace } = traceOf();
-  const stop = new AbortController();
-  let asking = true;
-  // It comes from the event loop, so it never comes while the thread rests.
-  setTimeout(() => (asking = false), 1);
-  const asked: boolean[] = [];
-  const resting = Object.assign(trace, {
-    rest() {
-      asked.push(asking);
-      stop.abort();
-      return true;
-    },
-  });
-  await follow(setup({ trace: resting, awaited: () => asking, stop: stop.signal }).full);
-  expect(asked).toEqual([false]);
 });

@@ -68,7 +68,7 @@ describe("what it has done is told", () => {
       poll: () => polls.shift() ?? [],
       sample: () => [],
       losses: () => [],
-      rest: () => true,
+      wait: async () => {},
     });
     const timer = setInterval(() => given.trace.poll(), 1);
     return { given, [Symbol.dispose]: () => clearInterval(timer) };
@@ -96,7 +96,7 @@ describe("what it has done is told", () => {
       poll: () => [],
       sample: () => [],
       losses: () => [],
-      rest: () => true,
+      wait: async () => {},
     });
     let over = false;
     const drained = given.drained().then(() => (over = true));

@@ -3,7 +3,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,6 +28,8 @@ struct rings {
 	int complete;		 /* each CPU had one at the start */
 	struct batches *batches; /* NULL: what is sent goes into them at once */
 	unsigned char online[MAX_CPUS];
+	/* Of the list and what is mapped: the thread of waiter.c looks there while others work. */
+	pthread_mutex_t lock;
 };
 
 /* Stands before each payload in the caller's buffer; the next prefix starts at a multiple of 8. */
@@ -137,9 +139,8 @@ static int ring_revive(struct rings *rings, struct ring *ring)
  * Follows CPUs that came or went since the last call; returns how many rings it opened. To be
  * called right after a drain: what a returning CPU's old ring still holds is dropped.
  */
-int sh_rings_refresh(void *handle)
+static int refresh(struct rings *rings)
 {
-	struct rings *rings = handle;
 	int opened = 0, err = cpus_online(rings->online);
 	struct ring *ring;
 	__u32 cpu;
@@ -163,14 +164,24 @@ int sh_rings_refresh(void *handle)
 	return opened;
 }
 
+int sh_rings_refresh(void *handle)
+{
+	struct rings *rings = handle;
+	int opened;
+
+	pthread_mutex_lock(&rings->lock);
+	opened = refresh(rings);
+	pthread_mutex_unlock(&rings->lock);
+	return opened;
+}
+
 /*
  * To be called after each drain for a CPU whose events found no room. A living ring that was drained takes some before
  * it is full again; one that took none since the last call is dead, because its CPU was off and on again between two
  * refreshes. Returns 1 if it was opened anew.
  */
-int sh_rings_revive(void *handle, __u32 cpu)
+static int revive(struct rings *rings, __u32 cpu)
 {
-	struct rings *rings = handle;
 	struct ring *ring = ring_of(rings, cpu);
 	__u64 head;
 
@@ -184,6 +195,17 @@ int sh_rings_revive(void *handle, __u32 cpu)
 	return 0;
 }
 
+int sh_rings_revive(void *handle, __u32 cpu)
+{
+	struct rings *rings = handle;
+	int opened;
+
+	pthread_mutex_lock(&rings->lock);
+	opened = revive(rings, cpu);
+	pthread_mutex_unlock(&rings->lock);
+	return opened;
+}
+
 /* pages: of data per CPU, a power of two. */
 __s64 sh_rings_open(int map_fd, int pages)
 {
@@ -195,6 +217,7 @@ __s64 sh_rings_open(int map_fd, int pages)
 	rings = calloc(1, sizeof(*rings));
 	if (!rings)
 		return -ENOMEM;
+	pthread_mutex_init(&rings->lock, NULL);
 	rings->map_fd = map_fd;
 	rings->page_size = sysconf(_SC_PAGESIZE);
 	rings->size = rings->page_size * pages;
@@ -251,33 +274,15 @@ static int has_data(const struct rings *rings)
 	return batches_wait(rings->batches);
 }
 
-#define LOOK_EVERY_MS 100
-
-/*
- * Blocks for least_ms, and on until there is something to drain, nobody reads what is written to reader_fd any more (-1:
- * nobody is to), or most_ms are over; -EINTR when a signal came. A look costs a thousandth of what the runtime needs to
- * wake up: this is how an idle tool idles.
- */
-int sh_rings_wait(void *handle, int least_ms, int most_ms, int reader_fd)
+/* By any thread: whether a drain would find something. */
+int rings_have_data(struct rings *rings)
 {
-	/* Asked for nothing, poll(2) tells of errors and hang-ups alone; of a file there are none. */
-	struct pollfd reader = { .fd = reader_fd };
-	int slept, step, left;
+	int have;
 
-	for (slept = 0; slept < most_ms; slept += step) {
-		if (slept >= least_ms && has_data(handle))
-			break;
-		step = slept < least_ms ? least_ms - slept : most_ms - slept;
-		if (step > LOOK_EVERY_MS)
-			step = LOOK_EVERY_MS;
-		/* Not before least_ms: one whose reader has left must not turn in circles. */
-		left = poll(&reader, slept >= least_ms, step);
-		if (left < 0)
-			return -EINTR;
-		if (left > 0)
-			break;
-	}
-	return 0;
+	pthread_mutex_lock(&rings->lock);
+	have = has_data(rings);
+	pthread_mutex_unlock(&rings->lock);
+	return have;
 }
 
 /* Copies len bytes at position `at`, which only ever grows; they may wrap around the end. */
@@ -336,6 +341,31 @@ static int drain_ring(struct rings *rings, struct ring *ring, struct drain *out)
 	return room;
 }
 
+/* Returns 0 when dst is full and records are left, else 1. */
+static int drain_all(struct rings *rings, struct drain *out)
+{
+	struct ring *ring, **link = &rings->first;
+	int room = 1;
+
+	while (room && *link) {
+		ring = *link;
+		if (ring->page)
+			room = drain_ring(rings, ring, out);
+		link = &ring->next;
+	}
+	/* A busy first ring must not starve the rest: go on behind the ring that stopped us. */
+	if (!room && out->used && *link) {
+		struct ring *start = *link, *last = start;
+
+		*link = NULL;
+		while (last->next)
+			last = last->next;
+		last->next = rings->first;
+		rings->first = start;
+	}
+	return room;
+}
+
 /*
  * Copies what the rings hold to dst, each payload behind a struct prefix, and returns the bytes
  * used. Payloads that do not fit stay for the next call. A payload's size is the kernel's: 8n+4, so up
@@ -345,27 +375,11 @@ __s64 sh_rings_drain(void *handle, void *dst, __u64 cap, __u64 *lost)
 {
 	struct rings *rings = handle;
 	struct drain out = { .dst = dst, .cap = cap };
-	struct ring *ring, **link = &rings->first;
-	int room = 1;
+	int room;
 
-	while (room && *link) {
-		ring = *link;
-		if (ring->page)
-			room = drain_ring(rings, ring, &out);
-		link = &ring->next;
-	}
+	pthread_mutex_lock(&rings->lock);
+	room = drain_all(rings, &out);
+	pthread_mutex_unlock(&rings->lock);
 	*lost += out.lost;
-	if (!room && !out.used)
-		return -E2BIG;
-	/* A busy first ring must not starve the rest: go on behind the ring that stopped us. */
-	if (!room && *link) {
-		struct ring *start = *link, *last = start;
-
-		*link = NULL;
-		while (last->next)
-			last = last->next;
-		last->next = rings->first;
-		rings->first = start;
-	}
-	return out.used;
+	return !room && !out.used ? -E2BIG : (__s64)out.used;
 }

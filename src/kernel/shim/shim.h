@@ -66,9 +66,16 @@ SH_API int sh_rings_batches(void *rings, int map_fd, int prog_fd, __u32 len_at);
 SH_API int sh_rings_collect(void *rings);
 SH_API int sh_rings_refresh(void *rings);
 SH_API int sh_rings_revive(void *rings, __u32 cpu);
-SH_API int sh_rings_wait(void *rings, int least_ms, int most_ms, int reader_fd);
 SH_API __s64 sh_rings_drain(void *rings, void *dst, __u64 cap, __u64 *lost);
 SH_API int sh_rings_close(void *rings);
+struct rings;
+int rings_have_data(struct rings *rings);
+
+/* waiter.c: a thread that waits for them. */
+SH_API __s64 sh_waiter_open(void *rings, int *loop_end);
+SH_API void *sh_waiter_run(void *waiter);
+SH_API int sh_waiter_stop(void *waiter);
+SH_API int sh_waiter_close(void *waiter);
 
 /* batches.c: what is on its way into them. */
 struct batches;

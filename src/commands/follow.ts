@@ -97,7 +97,7 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     };
   const untilNext = (leastMs: number, mostMs: number): Promise<void> => {
     if (trace.wait === undefined) return pause(leastMs, stop);
-    // What is being written is told of soon.
+    // Lines that are being written are told of soon.
     const writing = writer.pending > 0 || (recorder?.pending ?? 0) > 0;
     return orAborted(trace.wait(leastMs, writing ? leastMs : mostMs, options.readerFd), stop);
   };

@@ -110,7 +110,7 @@ static int wait_for(const struct waiter *waiter, const struct request *request)
 	return 1;
 }
 
-/* What the thread runs; of the type that pthread_create(3) wants. */
+/* The thread runs this; of the type that pthread_create(3) wants. */
 void *sh_waiter_run(void *handle)
 {
 	const struct waiter *waiter = handle;

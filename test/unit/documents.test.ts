@@ -56,6 +56,22 @@ test.each(pages.filter((page) => !moving.includes(page)))(
   },
 );
 
+test("the picture of docs/architecture.md has every room, and no other", () => {
+  const picture = /<!-- rooms -->([^]*?)<!-- end of rooms -->/.exec(
+    textOf("docs/architecture.md"),
+  )![1]!;
+  const drawn = picture.match(/\b(?:src|bpf)\/[\w/]*\//g)!.map((path) => path.slice(0, -1));
+  const foldersOf = (path: string) =>
+    readdirSync(join(top, path), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `${path}/${name}`);
+  // src/trace is drawn by its own rooms.
+  const rooms = ["bpf", "src/trace", "src"]
+    .flatMap(foldersOf)
+    .filter((path) => path !== "src/trace");
+  expect(drawn.toSorted()).toEqual(rooms.toSorted());
+});
+
 describe("an entry of KNOWN_ISSUES.md", () => {
   const text = textOf("KNOWN_ISSUES.md");
   const entries = text.split(/\n\n+/).filter((paragraph) => paragraph.startsWith("**"));

@@ -1,6 +1,6 @@
 /**
- * What can go wrong, each as a class whose typed fields make its message, and the one printer. Every message says
- * what (its subject first), why and what to do. Whatever is thrown that is none of these is a bug of ours.
+ * The errors: each kind is a class whose typed fields make its message; and the one printer. Every message says what
+ * happened (its subject first), why, and what to do. Any other error that is thrown is a bug of ours.
  */
 
 import { escapeLines, escapeText } from "./output/escape.ts";
@@ -164,7 +164,7 @@ export function summarizeVerifierLog(log: string): string {
   return `${shown.join(" / ")}${tail}`;
 }
 
-// What stands after the reason: the verifier's counters and libbpf's frame around the log.
+// Lines after the reason: the verifier's counters and libbpf's frame around the log.
 const isStatistics =
   /^(processed \d+ insns|verification time|stack depth|peak_states|max_states|-- (BEGIN|END) PROG LOAD LOG|libbpf: )/;
 const isInstruction = /^\d+: \([0-9a-f]{2}\)/;

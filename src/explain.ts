@@ -17,7 +17,7 @@ import {
 export interface LoadFailure {
   /** The errno of the call that failed; its sign does not matter. */
   errno: number;
-  /** What the verifier or libbpf had to say; may be empty. */
+  /** The log of the verifier or of libbpf; may be empty. */
   log: string;
   /** The text of /sys/kernel/security/lockdown, `null` where there is none. */
   lockdown: string | null;
@@ -26,7 +26,7 @@ export interface LoadFailure {
   kernel: string;
   /** Abilities of the kernel. Where they are not given it counts as new: old kernels' explanations stay out of the way. */
   features?: Pick<Features, "has">;
-  /** What was being done. */
+  /** The step that failed. */
   step?: "map" | "program" | "attach";
   /** The program, map or probe it was being done to. */
   subject?: string;

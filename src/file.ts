@@ -5,7 +5,7 @@ import { lstat, open, rename, rm, stat, type FileHandle } from "node:fs/promises
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./errors.ts";
 
-/** What a file should have been, and how to get one that is. */
+/** The kind of file that was expected, and the way to get one. */
 export interface Expected {
   /** "no offsets file" */
   what: string;

@@ -24,7 +24,7 @@ export type { FieldReport, FieldStatus, GuessReport } from "./guess/report.ts";
 export type { AttachMode } from "./kernel/host.ts";
 export type { LossCount } from "./trace/health/losses.ts";
 
-// What a trace tells.
+// The events of a trace.
 export type { ConnEvent, Direction, Endpoint, EventKind, Protocol, Totals } from "./conn/event.ts";
 export type { TracedEvent } from "./conn/identity.ts";
 export type { Counters } from "./state/counters.ts";

@@ -46,7 +46,7 @@ const isTerminal = (fd: number): boolean => {
   }
 };
 
-/** What went wrong, with its first word in color. */
+/** Prints an error, with its first word in color. */
 export function tellError(text: string): void {
   tell(text.replace(/^error:/, paint("error")));
 }

@@ -51,7 +51,7 @@ export function group(
 }
 
 /**
- * What citty has no word for, as a property beside its own:
+ * A property for which citty has no word, beside its own:
  * `repeat: "values"`: may be given several times; `repeat: "list"`: each time also several values with commas between.
  * The command gets them all in one string, which `itemsOf` takes apart.
  */
@@ -92,11 +92,11 @@ const isWord = ([, { type }]: Named): boolean => type === "positional";
 export const behindOf = (command: Command): Named | null =>
   Object.entries(command.flags).find(([, def]) => isBehind(def)) ?? null;
 
-/** What is given by its place. */
+/** The arguments that are given by their place. */
 export const wordsOf = (command: Command): Named[] =>
   Object.entries(command.flags).filter((word) => isWord(word) && !isBehind(word[1]));
 
-/** What begins with a dash, those of every command included. */
+/** The arguments that begin with a dash; the flags of every command are among them. */
 export const flagsOf = (command: Command): Named[] => [
   ...Object.entries(command.flags).filter((flag) => !isWord(flag)),
   ...(command.run === null ? [] : Object.entries(commonFlags)),
@@ -131,7 +131,7 @@ export function everyCommand(
   ];
 }
 
-/** What completion can offer for a value: some words, files, or nothing. */
+/** The offer of a completion for a value: some words, files, or nothing. */
 export function offerOf(def: ArgDef): readonly string[] | "files" | null {
   return optionsOf(def) ?? (def.valueHint === "FILE" ? "files" : null);
 }

@@ -1,11 +1,11 @@
-/** What a trace has cost, for its summary. Pure. */
+/** The cost of a trace, for its summary. Pure. */
 
 import type { OwnCost } from "../kernel/own_cost.ts";
 import type { KernelTime } from "../trace/health/kernel_time.ts";
 
 /**
  * "own cost: 0.12 s of CPU (1.4 % of one processor), 58 MB of memory at its peak; in the kernel 410 ns per program run,
- * 1,640 ns per event". What is not known is left out.
+ * 1,640 ns per event". A part that is not known is left out.
  */
 export function costText(own: OwnCost, kernel: KernelTime | null): string {
   const share = (100 * own.cpuUs) / own.wallUs;

@@ -57,7 +57,7 @@ export function expectationsOf(
   return { expectations, withinMs: withinMs ?? durationMs ?? DEFAULT_MS };
 }
 
-/** What to say of each expectation that was not met, ending in a newline. `lost`: what was lost meanwhile, if anything. */
+/** One message for each expectation that was not met, ending in a newline. `lost`: the losses meanwhile, if any. */
 export function unmetTexts({ seen, unmet }: Expected, ms: number, lost: string | null): string[] {
   const when = `${seen} event${seen === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s`;
   return unmet.map((one) => {

@@ -38,7 +38,7 @@ const names = members.map(({ name }) => name);
 
 const operators: readonly Operator[] = ["==", "!=", "<=", ">=", "<", ">", "~"];
 
-/** What others write for them. */
+/** Operators that other languages write for the same. */
 const misspelt: Readonly<Record<string, Operator>> = {
   "=": "==",
   "=~": "~",

@@ -161,7 +161,7 @@ export function filterOf(
   return filter;
 }
 
-/** What is asked for and is not there now, for the user: a misspelt name, or a process that has been started anew. */
+/** Messages about values of filters that do not exist now: a misspelt name, or a process that has been started anew. */
 export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {
   const told = (flag: string, what: string, missing: readonly (string | number)[]) =>
     missing.length === 0 ? [] : [`--${flag} ${some(missing)}: no such ${what} is to be seen now`];

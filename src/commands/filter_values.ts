@@ -11,7 +11,7 @@ import {
 import { nearest } from "./nearest.ts";
 import { Wrong } from "./wrong.ts";
 
-/** What this host calls its users, namespaces and control groups. */
+/** The names of this host's users, namespaces and control groups. */
 export interface HostNames {
   cgroupMounts: typeof cgroupMounts;
   localUsers: typeof localUsers;

@@ -36,7 +36,7 @@ export interface FollowOptions {
   count: number | null;
   /** How often open connections are shown; `null` = never. */
   intervalMs: number | null;
-  /** Which events become lines; left out: all. Only those count. */
+  /** True for events that become lines; left out: all. Only these events count. */
   shows?(event: ConnEvent): boolean;
   /** Watches what is shown, and ends the trace once nothing is left to wait for. */
   expected?: { see(event: ConnEvent, wallNs: bigint): void; readonly met: boolean };

@@ -11,7 +11,7 @@ import { schemaCommand } from "./schema.ts";
 import { traceCommand } from "./trace.ts";
 import { versionCommand } from "./version.ts";
 
-/** What people type; completions and the manual page name it. */
+/** The name that people type; completions and the manual page name it. */
 export const programName = "tracer-bpf";
 
 export const root: Command = group(

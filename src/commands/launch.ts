@@ -26,8 +26,8 @@ export interface Launched {
 }
 
 /**
- * Starts the command with our environment and directory. What it prints goes to our stderr: stdout carries the trace's lines
- * alone, so that a pipe gets nothing else. Throws a LaunchError.
+ * Starts the command with our environment and directory. The command's output goes to our stderr: stdout carries the
+ * trace's lines alone, so that a pipe gets nothing else. Throws a LaunchError.
  */
 export function launch(trace: Pick<Trace, "launch">, words: readonly string[]): Launched {
   const child = trace.launch(() => spawn(words));
@@ -84,7 +84,7 @@ export function watched(trace: Watched["trace"]): Watched {
     },
     async drained() {
       const deadline = performance.now() + LINGER_MS;
-      // What is told of within a millisecond before a poll waits for the next one.
+      // An event within a millisecond before a poll waits for the next poll.
       const seen = polls + SETTLED_POLLS;
       while ((polls < seen || open.size > 0) && performance.now() < deadline)
         await Bun.sleep(REST_MS);

@@ -1,4 +1,4 @@
-/** What was lost, told while it happens: on stderr, among the lines of stdout, in the recording. */
+/** Tells of losses while they happen: on stderr, among the lines of stdout, in the recording. */
 
 import { wallTime, type ClockPair } from "../conn/clock.ts";
 import { Told, type Loss } from "../output/losses.ts";
@@ -61,7 +61,7 @@ export function lossText(losses: readonly Loss[]): string {
   return `${total} event${total === 1n ? "" : "s"}: ${causes}`;
 }
 
-/** What a summary says is not among the lines. `unsure`: what the filter asks for is not known of so many events. */
+/** The part of a summary about events that are not among the lines. `unsure`: number of events with an unknown value. */
 export function missingText(losses: readonly Loss[], unsure: number): string {
   const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
   if (unsure === 0) return lost;

@@ -47,10 +47,10 @@ export async function replay(options: ReplayOptions): Promise<Summary> {
 
 // --- internal ---
 
-/** The text of a file must not look like a message of ours. Whoever prints it escapes the rest. */
+/** The text of a file must not look like a message of ours. The printer escapes the rest. */
 const oneLine = (text: string): string => text.replaceAll("\n", " ");
 
-/** Whatever a session's lines have in common, made once per session. */
+/** Values that the lines of a session have in common, made once per session. */
 interface Session {
   startNs: bigint;
   format: Format;

@@ -13,7 +13,7 @@ export const stopSignal = (): AbortSignal => stopper().signal;
  */
 export function stopper() {
   const controller = new AbortController();
-  // Whoever has us started by nohup(1) wants the trace to outlive the terminal.
+  // A trace that nohup(1) started must outlive the terminal.
   const hangup = ignoresSignal(constants.signals.SIGHUP) ? [] : (["SIGHUP"] as const);
   const signals = ["SIGINT", "SIGTERM", ...hangup] as const;
   let command: Launched | null = null;

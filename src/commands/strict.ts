@@ -106,7 +106,7 @@ function checkArgs(path: string, command: Command, given: readonly string[]) {
   };
 }
 
-/** What stands behind `--`. */
+/** The command behind `--`. */
 function commandIn(path: string, words: string[]): string[] {
   if (words.length > 0 && words[0] !== "") return words;
   throw new UsageError("the command behind -- is missing", {
@@ -154,7 +154,7 @@ function itemsIn(
   value: string,
   apart: boolean,
 ): readonly string[] {
-  // What begins with `-` is far more often the next flag than a value; `--flag=-x` says otherwise.
+  // A word that begins with `-` is far more often the next flag than a value; `--flag=-x` says otherwise.
   if (value === "" || (apart && value.startsWith("-") && value !== "-")) {
     throw new UsageError(`flag --${flag} needs a value`, {
       command: path,
@@ -177,7 +177,7 @@ function itemsIn(
   return items;
 }
 
-/** What the flag was given before, if it may be repeated. */
+/** The values given to the flag before, if it may be repeated. */
 function earlier(
   path: string,
   flag: string,

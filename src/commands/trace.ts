@@ -136,7 +136,7 @@ export const traceCommand = command({
       attach: attachMode(args.attach),
       debug: args.debug === true,
       sampling: intervalMs !== null,
-      // What of it can act in the kernel; the sieve below keeps to all of it.
+      // A part of the filter acts in the kernel; the sieve below decides by all of it.
       filter: { ...filter, descendants: command.length > 0 },
       timed: true,
       args: args.args === true,

@@ -46,7 +46,7 @@ export interface ReaderOptions {
 export interface Tracer extends Disposable, AsyncDisposable {
   /** "tracing TCP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
   readonly description: string;
-  /** What will be missing or unknown on this host, one sentence each. */
+  /** Values that will be missing or unknown on this host, one sentence each. */
   readonly notes: readonly string[];
   /**
    * Every event from now on, in order of time (but see docs/kernels.md, "Two ways to attach"), for each reader. It ends when the
@@ -60,12 +60,12 @@ export interface Tracer extends Disposable, AsyncDisposable {
   /** False: there was no such client. */
   removeClient(id: string): boolean;
   /**
-   * What has moved since this client last asked, open connections and UDP flows as they are now. Takes 3 ms, and some more
+   * The bytes moved since this client last asked, by open connections and UDP flows as they are now. Takes 3 ms, and some more
    * per thousand connections; readers of `events()` get an "open" for each that has moved. Throws a Failure when the client
    * is not registered.
    */
   connections(id: string): Deltas;
-  /** What was lost, by cause, since the tracer was opened; causes with nothing stand there with 0. */
+  /** Losses by cause since the tracer was opened; a cause without losses has 0. */
   losses(): LossCount[];
   /** The 17 counters, see src/state/telemetry.ts. */
   telemetry(): Telemetry;
@@ -106,7 +106,7 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   const state = new ConnectionState(options);
   const seen = new TelemetryCounts();
   const readers = new Set<Reader<TracedEvent>>();
-  /** What readers that are gone had dropped. */
+  /** The number of events that readers dropped which are gone. */
   let dropped = 0n;
   let failure: unknown = null;
   let lossesAtEnd: LossCount[] | null = null;
@@ -180,7 +180,7 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     },
     registerClient(id) {
       mustRun();
-      // What has happened before is not for this client.
+      // Events before this moment are not for this client.
       pump();
       state.register(id, performance.now());
     },

@@ -1,4 +1,4 @@
-/** What one connection has done: the records of its counters, and a batch of them. */
+/** The public records of a connection's counters, and a batch of them. */
 import { ConnTuple } from "./conn_tuple.ts";
 import { ConnDirection, ConnFlags, type TCPState } from "./constants.ts";
 import { RecordError } from "./error.ts";

@@ -1,4 +1,4 @@
-/** Who is connected with whom: the 48 bytes that name a connection, with their meaning. */
+/** The tuple of a connection: the 48 bytes that name its two ends, with their meaning. */
 import { addressOfWords, endpointText, parseAddress } from "./address.ts";
 import { ConnFamily, ConnType } from "./constants.ts";
 import { RecordError, unsigned } from "./error.ts";

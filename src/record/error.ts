@@ -1,4 +1,4 @@
-/** What the decoders and setters of the records throw. */
+/** The error that the decoders and setters of the records throw. */
 
 /** Bytes that are no record, or a value that a record cannot hold. `record` names which, `why` says what is wrong. */
 export class RecordError extends RangeError {

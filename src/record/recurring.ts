@@ -1,4 +1,4 @@
-/** What is made of 16 bytes that come again and again: command names, addresses. Pure, but for remembering. */
+/** A cache of texts made of 16 bytes that recur: command names, addresses. Pure, but for the cache. */
 
 /** A power of two; what falls into the same slot takes its place, so it never grows. */
 const SLOTS = 1024;

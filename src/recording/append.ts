@@ -35,7 +35,7 @@ export async function openToAppend(path: string): Promise<FileHandle> {
 
 // --- internal ---
 
-/** Whoever may write into a folder can put a file or a link of his own there. */
+/** A user who may write into a folder can put a file or a link of his own there. */
 function refuse(path: string, stats: Stats): void {
   const us = process.geteuid?.();
   const why = !stats.isFile()

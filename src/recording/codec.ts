@@ -69,11 +69,11 @@ export const texts: Codec<string[]> = {
     Array.isArray(json) && json.every((value) => typeof value === "string") ? json : undefined,
 };
 
-/** What may be left out of an object of this type. */
+/** The optional members of an object of this type. */
 type OptionalOf<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
 
 export interface ObjectCodec<T> extends Codec<T> {
-  /** What stands between the braces. */
+  /** Writes the members, without the braces around them. */
   members(lines: Lines, value: T): void;
 }
 
@@ -124,7 +124,7 @@ export function object<T extends object>(
   };
 }
 
-/** What is written, as text: for what is written seldom. */
+/** The written lines as a text: for lines that are written seldom. */
 export function textOf(write: (lines: Lines) => void): string {
   const lines = new Lines();
   write(lines);

@@ -60,7 +60,7 @@ const totals = object<Totals>({
   durationNs: count64,
 });
 
-/** What the events of one process have in common: written once for many. */
+/** Members that the events of one process have in common: their text is made once for many events. */
 type Common = Pick<
   ConnEvent,
   | ("kind" | "protocol" | "pid" | "comm" | "family" | "direction" | "netns")

@@ -1,6 +1,6 @@
 /**
  * The lines of a recording. Each stands for itself: `CRC JSON`, where CRC is the CRC-32 of the JSON text in eight hex
- * digits and JSON an object whose first member says what it is. What else of the file is damaged does not matter to it:
+ * digits and JSON an object whose first member says what it is. Damage elsewhere in the file does not matter to a line:
  *
  *     bd161ee1 {"session":{"format":"tracer-bpf recording","version":1,...},"startNs":"...","wallMinusMonoNs":"..."}
  *     fabff037 {"event":{"kind":"close",...},"startNs":"...","wallMinusMonoNs":"..."}
@@ -19,7 +19,7 @@ import { eventCodec } from "./event.ts";
 export const FORMAT = "tracer-bpf recording";
 /** Raised when a line changes its meaning; new members and new kinds of line do not raise it. */
 export const VERSION = 1;
-/** Far more than any event takes. What has no end until then is no line of ours. */
+/** Far more than any event takes. A longer line was not written by a recorder. */
 export const MAX_LINE_BYTES = 1 << 20;
 
 /** One run of the tracer. */
@@ -29,7 +29,7 @@ export interface Session {
   /** Of the tracer. */
   tool: string;
   kernel: string;
-  /** What the trace said of itself at its start. */
+  /** The description of the trace, as printed at its start. */
   description: string;
   notes: string[];
 }
@@ -48,7 +48,7 @@ interface End {
   lines: bigint;
 }
 
-/** What every line says, so that none depends on another. */
+/** Members of every line, so that no line depends on another. */
 interface When {
   /** When the session began, on the events' clock: tells sessions apart. */
   startNs: bigint;

@@ -3,7 +3,7 @@
 import { Failure } from "../errors.ts";
 import { MAX_LINE_BYTES, readLine, VERSION, type Line } from "./format.ts";
 
-/** What a file holds besides its whole lines. */
+/** The damage of a file: everything in it that is no whole line. */
 export interface Damage {
   /** Lines cut off or damaged, each skipped. */
   damaged: number;
@@ -121,7 +121,7 @@ export class Parser implements Damage {
   }
 }
 
-/** What is said of a file that is none. */
+/** The error about a file that is no recording. */
 export const noRecording = {
   what: "no recording",
   hint: "make one with: tracer-bpf trace --record FILE",

@@ -7,7 +7,7 @@ import { noRecording, Parser, type Damage } from "./parse.ts";
 export interface Recording extends AsyncDisposable {
   /** The whole lines, as many at a time as come along. Throws a Failure: no recording, or a file that cannot be read. */
   lines(): AsyncGenerator<Line[]>;
-  /** What has been found so far. */
+  /** The damage that has been found so far. */
   readonly damage: Damage;
 }
 

@@ -20,7 +20,7 @@ export interface Recorder extends AsyncDisposable {
   unsaved(): Loss;
   /** Events that are being written. */
   readonly pending: number;
-  /** What made writing impossible: from then on events are only counted. */
+  /** The error that made writing impossible: from then on events are only counted. */
   readonly failure: Failure | null;
   /** Writes what is left, and that this is all. */
   end(atNs: bigint, clocks: ClockPair): Promise<void>;

@@ -2,7 +2,7 @@
 import { add } from "./counters.ts";
 import type { ConnectionDelta } from "./state.ts";
 
-/** What several connections come to. `cookie`, `state` and what else is one connection's own are the newest one's. */
+/** The sum of several connections. `cookie`, `state` and other members that cannot be added are the newest connection's. */
 export interface Aggregate extends ConnectionDelta {
   /** How many there were. */
   connections: number;

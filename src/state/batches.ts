@@ -1,4 +1,4 @@
-/** What of a batch is new: the same one may be seen part full at a poll, and full later. Pure. */
+/** Finds the new records of a batch: the same batch may be seen part full at one poll, and full later. Pure. */
 import { BATCH_ROOM, type Batch, type Conn } from "../record/conn.ts";
 
 /** A batch that nothing was heard of for so long is forgotten. */

@@ -1,4 +1,4 @@
-/** What each client has been told, and what waits for it. Pure. */
+/** Keeps for each client the counts it has been told, and the ended connections that wait for it. Pure. */
 import type { Connection } from "./connections.ts";
 import { isEmpty, movedNothing, NOTHING, since, told, type Counters } from "./counters.ts";
 
@@ -11,14 +11,14 @@ export interface ClientCounts {
 }
 
 export class Client {
-  /** What was last told of a connection. */
+  /** The counts that the client was last told of a connection. */
   readonly #told = new Map<Connection, Counters>();
-  /** Ended connections to tell. Those that moved nothing are the first to go. */
+  /** Ended connections to tell. Where room is short, connections that moved nothing are dropped first. */
   readonly #ended = new Set<Connection>();
   readonly #endedEmpty = new Set<Connection>();
   readonly #counts: ClientCounts;
   readonly #most: number;
-  /** What ended before is not for this client. */
+  /** A connection that ended before this time is not told to this client. */
   readonly #since: number;
   askedMs: number;
 
@@ -54,7 +54,7 @@ export class Client {
 
   /** The connection will not be heard of again. */
   forget(connection: Connection): void {
-    // What still waits is told later, against what was told before.
+    // A connection that still waits is told later, and its delta needs the counts that were told before.
     if (!this.#ended.has(connection) && !this.#endedEmpty.has(connection))
       this.#told.delete(connection);
   }
@@ -67,7 +67,7 @@ export class Client {
     return waiting.flatMap((connection) => this.#tell(connection));
   }
 
-  /** What is open and has moved since. */
+  /** The open connections that have moved something since the client last asked. */
   takeOpen(open: Iterable<Connection>): { connection: Connection; delta: Counters }[] {
     const news: { connection: Connection; delta: Counters }[] = [];
     for (const connection of open) {

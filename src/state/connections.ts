@@ -32,10 +32,10 @@ export interface ConnectionCounts {
 }
 
 export class Connections {
-  /** Those that share a key hang together by `next`. */
+  /** Connections that share a key are linked by `next`. */
   readonly #index = new Map<Key, Connection>();
   readonly #open = new Set<Connection>();
-  /** What is over, the oldest first, and when it ended: an end told twice, or a late sample, must find it. */
+  /** Ended connections, the oldest first, with the time of their end: an end told twice, or a late sample, must find them. */
   readonly #over = new Map<Connection, number>();
   readonly #keep: { ms: number; most: number };
   readonly #forgotten: (connection: Connection) => void;

@@ -1,4 +1,4 @@
-/** What only grows while a connection lives, and how far it grew. Pure. */
+/** Counters that only grow while a connection lives, and their differences. Pure. */
 import type { Totals } from "../conn/event.ts";
 
 /** `null` = not known. */
@@ -33,7 +33,7 @@ const keys = Object.keys(NOTHING) as (keyof Counters)[];
 const measured = ["bytesSent", "bytesReceived", "segsOut", "segsIn", "retransmits"] as const;
 type Measured = Pick<Totals, (typeof measured)[number]>;
 
-/** What is counted of a connection. */
+/** The counts of one connection. */
 export interface Counted {
   /** The largest seen of everything; the same object as long as nothing grows. */
   known: Counters;
@@ -72,7 +72,7 @@ export function merge(
   return { known, shown: without(known, seen ?? before.shown), underflows };
 }
 
-/** What the client is told when `shown` is: what is unknown now stays as it was told before. */
+/** The counts that the client has been told once `shown` is told: an unknown count stays as it was told before. */
 export function told({ known, shown }: Counted, before: Counters): Counters {
   if (shown === known) return known;
   const result = { ...known };
@@ -80,7 +80,7 @@ export function told({ known, shown }: Counted, before: Counters): Counters {
   return result;
 }
 
-/** What came since `before` was reported; `null` where it is not known now. Never negative. */
+/** The difference to `before`, which was reported; `null` where the count is not known now. Never negative. */
 export function since(shown: Counters, before: Counters): Counters {
   const delta = { ...shown };
   for (const key of keys) {

@@ -1,5 +1,5 @@
 /**
- * What several clients are told of the same connections: each gets every byte exactly once, whenever it asks. Pure: time
+ * Tells several clients of the same connections: each gets every byte exactly once, whenever it asks. Pure: time
  * comes in as a parameter, milliseconds of any clock that does not go backwards.
  */
 import type { ConnEvent } from "../conn/event.ts";
@@ -53,7 +53,7 @@ export interface StateCounts extends ConnectionCounts, ClientCounts {
   clients: number;
   /** Connections that are open. */
   open: number;
-  /** What clients were told, over all clients and connections that can still be heard of. */
+  /** Number of counts that are kept because a client was told them, over all clients and connections. */
   remembered: number;
 }
 
@@ -108,7 +108,7 @@ export class ConnectionState {
     for (const event of events) this.#connections.drop(event, nowMs);
   }
 
-  /** What is new for this client. Throws a Failure when it is not registered. */
+  /** The news for this client. Throws a Failure when the client is not registered. */
   take(id: string, nowMs: number): Deltas {
     this.#expireClients(nowMs);
     const client = this.#clients.get(id);

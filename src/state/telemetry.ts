@@ -1,12 +1,12 @@
 /**
- * The 17 counters that tracers of this family have, in their order, filled from what this design counts. Those that
- * cannot happen here stay 0; each says why. Pure.
+ * The 17 counters that tracers of this family have, in their order, filled from the counts of this design. A counter of
+ * something that cannot happen here stays 0; its comment says why. Pure.
  */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { Telemetry } from "../record/layout.gen.ts";
 import { TCPFailure } from "../record/constants.ts";
 
-/** What the losses of the kernel side give to it. */
+/** The counts that come from the losses of the kernel side. */
 export interface TelemetrySources {
   /** Socks whose addresses could not be read when a connection was established or accepted. */
   unreadableTuples: bigint;

@@ -23,15 +23,10 @@ const files = ["src", "bpf", "test", "build.ts"]
 /** The sentences that still begin so, by folder. A number may only become smaller; a folder at 0 has no row. */
 const remaining: Readonly<Record<string, number>> = {
   bpf: 27,
-  src: 9,
-  "src/commands": 25,
+  src: 1,
   "src/guess": 18,
-  "src/library": 5,
   "src/output": 20,
-  "src/record": 4,
-  "src/recording": 13,
-  "src/state": 19,
-  "src/trace": 73,
+  "src/trace": 72,
   test: 1,
   "test/unit": 3,
 };

@@ -81,7 +81,7 @@ complete -F _tracer_bpf ${name}
 
 // --- internal ---
 
-/** What can stand where no value of a flag is expected. */
+/** Words that can stand where no value of a flag is expected. */
 function offersOf(command: Command): string {
   const flags = [
     ...flagsOf(command).flatMap(([flag, def]) => [
@@ -98,7 +98,7 @@ function offersOf(command: Command): string {
   return `flags="${flags.join(" ")}" words="${words.join(" ")}"${behind}`;
 }
 
-/** What a flag's value can be; a value that is anything has no offer, rather than the wrong one. */
+/** The values of a flag; a flag that takes any value has no offer, rather than the wrong one. */
 function valuesOf(path: string, command: Command): string[] {
   return flagsOf(command)
     .filter(([, { type }]) => type !== "boolean")

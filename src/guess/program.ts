@@ -22,7 +22,7 @@ export function guessProgram(host: Host, mode: AttachMode): ProgramOffsets | str
   try {
     using sampler =
       mode === "kprobe"
-        ? openKprobeSampler(host.shim, host.kprobes!, host.features.helpers())
+        ? openKprobeSampler(host.shim, host.kprobes!, { helpers: host.features.helpers() })
         : openTracepointSampler(host.shim, host.features.helpers());
     const task = sampler.task(fd);
     const found = solveProgram(copyTask(sampler, fd, task), marks, (address) =>

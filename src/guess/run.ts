@@ -32,18 +32,22 @@ const ROUNDS = 6;
 export async function guessOffsets(
   options: GuessOptions = { attach: "auto" },
 ): Promise<GuessReport> {
-  return guessOn(openHost(options.attach));
+  return guessOn(openHost(options.attach), undefined, "all");
 }
 
 /** The raw copies of one guess, for a bug report: a file that the search can be run on anywhere. */
 export async function takeSnapshot(options: GuessOptions): Promise<Uint8Array> {
-  return encodeSnapshot(sample(openHost(options.attach)).snapshot);
+  return encodeSnapshot(sample(openHost(options.attach), undefined, "all").snapshot);
 }
 
 /** `refused` is told why each way to attach that was tried before did not do. */
-export function guessOn(host: Host, refused: Refused = () => {}): GuessReport {
+export function guessOn(
+  host: Host,
+  refused: Refused = () => {},
+  extent: Extent = "trace",
+): GuessReport {
   const begun = performance.now();
-  const { snapshot, fields } = sample(host, refused);
+  const { snapshot, fields } = sample(host, refused, extent);
   const ms = performance.now() - begun;
   return { kernel: host.kernel, attach: snapshot.attach, ms, fields };
 }
@@ -71,17 +75,20 @@ export function asFailure(error: unknown): unknown {
 
 type Refused = (mode: AttachMode, why: Failure) => void;
 
+/** "trace": the fields that a trace reads. "all": also flowi4 and flowi6, which take a probe and sends of their own. */
+type Extent = "trace" | "all";
+
 interface Sampled {
   snapshot: Snapshot;
   fields: FieldReport[];
 }
 
 /** Tries the host's ways to attach in turn: kprobes can be compiled in and yet switched off. */
-function sample(host: Host, refused: Refused = () => {}): Sampled {
+function sample(host: Host, refused: Refused = () => {}, extent: Extent): Sampled {
   let first: unknown;
   for (const mode of host.modes) {
     try {
-      return withLoopback((place) => sampleBy(host, mode, place));
+      return withLoopback((place) => sampleBy(host, mode, place, extent === "all"));
     } catch (error) {
       first ??= error;
       if (!(error instanceof KernelError) && !(error instanceof SamplerDeaf)) break;
@@ -91,10 +98,10 @@ function sample(host: Host, refused: Refused = () => {}): Sampled {
   throw asFailure(first);
 }
 
-function sampleBy(host: Host, mode: AttachMode, place: Place): Sampled {
+function sampleBy(host: Host, mode: AttachMode, place: Place, flows: boolean): Sampled {
   using sampler =
     mode === "kprobe"
-      ? openKprobeSampler(host.shim, host.kprobes!)
+      ? openKprobeSampler(host.shim, host.kprobes!, { flows })
       : openTracepointSampler(host.shim);
   const ipv6 = place.no_ipv6 === null;
   let snapshot = empty(host, mode, place);
@@ -102,8 +109,8 @@ function sampleBy(host: Host, mode: AttachMode, place: Place): Sampled {
   for (let round = 0; round < ROUNDS; round++) {
     if (fields.some((field) => field.status === "failed")) snapshot = empty(host, mode, place);
     snapshot.socks.push(...stimulate(sampler, place.netns, ipv6));
-    if (isArgumentSampler(sampler)) addSends(snapshot, sampler, ipv6);
-    fields = solve(snapshot);
+    if (isArgumentSampler(sampler)) addSends(snapshot, sampler, flows && ipv6);
+    fields = solve(snapshot, flows);
     if (!fields.some(({ status }) => status === "ambiguous" || status === "failed")) break;
   }
   return { snapshot, fields };

@@ -54,15 +54,19 @@ const KPROBES = {
 const OPTIONAL = new Set<string>(["on_ip_make_skb", "on_ip6_make_skb", "on_ip_send_skb"]);
 const TRACEPOINTS = ["on_set_state", "run_copy_sock", "run_peek"] as const;
 
-/** `helpers`: those of the kernel, for those who ask for `task`. */
+/** `helpers` of the kernel, for a caller that asks for `task`. `flows`: ip6_make_skb is probed too. */
 export function openKprobeSampler(
   shim: Shim,
   kprobes: KprobeAttacher,
-  helpers: ReadonlySet<number> = new Set(),
+  { helpers = new Set(), flows = false }: { helpers?: ReadonlySet<number>; flows?: boolean } = {},
 ): ArgumentSampler {
   const cookie = newCookie();
-  const object = load(shim, Object.keys(KPROBES), BigInt(cookie), helpers);
-  for (const [program, symbol] of Object.entries(KPROBES)) {
+  const points = Object.entries(KPROBES).filter(
+    ([program]) => flows || program !== "on_ip6_make_skb",
+  );
+  const programs = points.map(([program]) => program);
+  const object = load(shim, programs, BigInt(cookie), helpers);
+  for (const [program, symbol] of points) {
     try {
       object.own(kprobes.attach(object.progFd(program), { symbol, retprobe: false }));
     } catch (error) {

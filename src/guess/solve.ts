@@ -9,8 +9,8 @@ import { solveUserlocks } from "./solve_userlocks.ts";
 import type { FieldReport } from "./report.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** One report per field of enum offset that is guessed. Never throws: a field without an offset says why. */
-export function solve(snapshot: Snapshot): FieldReport[] {
+/** One report per field that is guessed. Never throws: a field without an offset says why. `flows`: flowi4 and flowi6 too. */
+export function solve(snapshot: Snapshot, flows = true): FieldReport[] {
   const placed = new Placed();
   const socks = snapshot.socks;
   const reports: FieldReport[] = [];
@@ -20,7 +20,7 @@ export function solve(snapshot: Snapshot): FieldReport[] {
   reports.push(...solveProtocol(socks, snapshot.contrast, placed));
   reports.push(...solveBehind(socks, placed));
   reports.push(...solveUserlocks(socks, placed));
-  reports.push(...solveFlows(snapshot));
+  if (flows) reports.push(...solveFlows(snapshot));
   reports.push(...solveSkb(snapshot));
   return reports;
 }

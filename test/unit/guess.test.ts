@@ -35,6 +35,14 @@ describe.each(kernels)("a snapshot of %s", (kernel) => {
     expect(offsetsOf(solve(reversed))).toEqual(btfOf(kernel));
   });
 
+  test("leads to the same others without the route keys, as a trace guesses", () => {
+    const snapshot = snapshotOf(kernel);
+    const isRouteKey = ({ struct }: FieldReport) => struct.startsWith("flowi");
+    const others = solve(snapshot).filter((field) => !isRouteKey(field));
+    expect(others.length).toBeGreaterThan(30);
+    expect(solve({ ...snapshot, sends6: [] }, false)).toEqual(others);
+  });
+
   test("survives being written and read", () => {
     const snapshot = snapshotOf(kernel);
     expect(decodeSnapshot(encodeSnapshot(snapshot))).toEqual(snapshot);

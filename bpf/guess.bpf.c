@@ -3,8 +3,8 @@
  * Snapshots for the guess: copies windows of kernel memory that belong to the tool's own sockets. Knows no field
  * names and draws no conclusion; src/guess/solve.ts does that.
  *
- * Who is meant: a system call of the tool's own carries a random cookie as option name (kprobes), or the calling
- * thread is compared with the one that said so (command.pid_tgid). Nothing depends on what /proc says a pid is.
+ * The programs recognise the tool in two ways: a system call of the tool's own carries a random cookie as option name
+ * (kprobes), or the calling thread is the one in command.pid_tgid. Nothing depends on the pids that /proc shows.
  */
 #include "lib/kernel.h"
 #include "lib/offsets.h"
@@ -79,7 +79,7 @@ inline_always void peek(struct snapshot *snapshot, u64 address)
 		copy_chunk(snapshot, WINDOW_SOCK + i, address + i * CHUNK);
 }
 
-/* What peek() leaves of a whole sock. */
+/* Copies the part of a sock that peek() left out. */
 inline_always void copy_rest(struct snapshot *snapshot, u64 sk)
 {
 #pragma unroll
@@ -87,7 +87,8 @@ inline_always void copy_rest(struct snapshot *snapshot, u64 sk)
 		copy_chunk(snapshot, WINDOW_SOCK + i, sk + i * CHUNK);
 }
 
-/* What lies behind a word, if it can be an object's address: above the floor, no small negative number, aligned. */
+/* Copies the memory that a word points to, if it can be an object's address: above the floor, no small negative number,
+ * aligned. */
 inline_always void copy_behind(struct snapshot *snapshot, u32 index, u64 word, u64 floor)
 {
 	if (word >= floor && word < -4096ULL && word % 8 == 0)

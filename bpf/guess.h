@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the guess's programs and src/guess share. src/record/layout.gen.ts is generated from this file's BTF. */
+/* The structs that the guess's programs and src/guess share. src/record/layout.gen.ts is generated from this file's BTF. */
 #ifndef GUESS_H
 #define GUESS_H
 

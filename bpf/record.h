@@ -201,7 +201,8 @@ struct conntrack_telemetry {
 	u64 registers;
 };
 
-/* What upstream counts, in its order. What cannot happen in this design stays 0: see src/state/telemetry.ts. */
+/* Counters of other tracers of this family, in their order. A counter of something that cannot happen here stays 0: see
+ * src/state/telemetry.ts. */
 struct telemetry {
 	u64 tcp_failed_connect;
 	u64 tcp_sent_miscounts;
@@ -238,7 +239,7 @@ enum event_kind {
 	EVENT_UDP_OPEN = 8,
 	/* A UDP socket is gone, with all its flows. Holds the totals of the one that was its first: see udp_socks in maps.h. */
 	EVENT_UDP_CLOSE = 9,
-	/* What a UDP flow that goes on has moved. Made by the tool from what it reads of the maps. */
+	/* The counts so far of a UDP flow that goes on. The tool makes this event from the maps. */
 	EVENT_UDP_SAMPLE = 10,
 };
 
@@ -271,7 +272,7 @@ enum conn_fact {
 	FACT_BOUND = 8192,
 };
 
-/* What CONSTANT_FILTERS asks for, a bit set; the three of ports are also the values of filter_ports. */
+/* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */
 enum filter {
 	FILTER_PIDS = 1,
 	FILTER_PORTS = 2, /* at either end */
@@ -305,7 +306,7 @@ struct owner {
 	mono_ticks owned_at;
 	u32 _pad;
 	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
-	u64 program; /* what it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
+	u64 program; /* the program it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 	char comm[16];
 };
 
@@ -361,7 +362,7 @@ enum sample_state {
 	SAMPLE_SAME,
 };
 
-/* What an open connection has moved so far. The tool writes sk and cookie, a program the rest, again and again. */
+/* The counts so far of an open connection. The tool writes sk and cookie, a program the rest, again and again. */
 struct sample {
 	u64 sk;
 	u64 sent_bytes;

@@ -184,7 +184,7 @@ int on_put_task_struct(void *ctx)
 	return 0;
 }
 
-/* Whatever a process calls to open, accept, close, send or receive: see src/trace/opening/programs.ts */
+/* The functions by which a process opens, accepts, closes, sends and receives: see src/trace/opening/programs.ts */
 SEC("kprobe/note_args")
 int on_call(void *ctx __attribute__((unused)))
 {
@@ -222,10 +222,10 @@ int on_tcp_getsockopt(void *ctx)
 	return 0;
 }
 
-/* From here on what only the tracepoint mode needs, or Linux 5.10 and later. */
+/* From here on: programs for tracepoint mode, or for Linux 5.10 and later. */
 #ifdef LINUX_5_10
 
-/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. Which of these are attached: see src/trace/opening/programs.ts. */
+/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. src/trace/opening/programs.ts chooses the ones that are attached. */
 SEC("raw_tp/inet_sock_set_state")
 int on_state_pending(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -265,7 +265,7 @@ ON_STATE_BACKUP(on_state_backup)
 ON_STATE_BACKUP(on_state_backup_2)
 ON_STATE_BACKUP(on_state_backup_3)
 
-/* Those changes of state that are known to happen inside a system call of the owner */
+/* Only the changes of state that happen inside a system call of the owner */
 SEC("raw_tp/inet_sock_set_state")
 int on_state_of_owner(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -434,7 +434,7 @@ int run_batch(struct bpf_raw_tracepoint_args *ctx)
 	return send_batch(ctx, ctx->args[0]);
 }
 
-/* The same with how many. */
+/* The same, with the number of samples as argument. */
 SEC("raw_tp/run_samples")
 int run_samples(struct bpf_raw_tracepoint_args *ctx)
 {

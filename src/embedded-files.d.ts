@@ -1,4 +1,4 @@
-/** What an import `with { type: "file" }` yields: a path that can be read. */
+/** An import `with { type: "file" }` yields a path that can be read. */
 declare module "*.o" {
   const path: string;
   export default path;

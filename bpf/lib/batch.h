@@ -66,7 +66,7 @@ inline_always int add_to_batch(void *ctx, const struct event *event, u32 cpu)
 	*(struct event *)((char *)batch + len * EVENT_BYTES) = *event;
 	in_order();
 	batch->len = len + 1;
-	/* What the ring does not take is left to send_batch(). */
+	/* If the ring is full, the batch is left to send_batch(). */
 	if (batch->len == BATCH_EVENTS && output_batch(ctx, batch, BATCH_BYTES) == 0)
 		batch->len = 0;
 	in_order();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the user asked for, as far as the kernel side can tell. Only what certainly is something else is left out: a pid or
- * a port that is not known passes, and user space decides. Decided once, when a connection or a flow begins, so that
- * nothing is half told. CONSTANT_FILTERS says what is asked for; without a filter it is 0, and none of this is run.
+ * The kernel's part of the user's filters. It leaves out only connections that certainly do not match: an unknown pid or
+ * port passes, and user space decides. The decision falls once, when a connection or a flow begins, so that nothing is
+ * half told. CONSTANT_FILTERS holds the filters that are set; without a filter it is 0, and none of this is run.
  */
 #ifndef LIB_FILTER_H
 #define LIB_FILTER_H
@@ -113,7 +113,7 @@ inline_always int is_followed(u32 tgid)
 	return bpf_map_lookup_elem(&followed, &tgid) != 0;
 }
 
-/* What the current process begins. */
+/* True if the user asked for connections that the current process begins. */
 inline_always int current_wanted(void)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -131,8 +131,8 @@ inline_always void note_followed(struct event *event)
 }
 
 /*
- * Its owner is known, and not followed. What a followed process opens or accepts is seen from the beginning: so what
- * is not known later is somebody else's, and nothing of those need be remembered.
+ * True if the owner is known and not followed. A connection that a followed process opens or accepts is seen from its
+ * beginning. So a connection that is not known later belongs to another process, and needs no entry.
  */
 inline_always int is_foreign(const struct event *event)
 {

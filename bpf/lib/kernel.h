@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the programs use of the kernel without its headers: helpers, registers, constants.
+ * The kernel's helpers, registers and constants, without its headers.
  * Everything here exists on Linux 4.4.
  */
 #ifndef LIB_KERNEL_H

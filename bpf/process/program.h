@@ -90,7 +90,7 @@ inline_always void note_program(void)
 		return;
 	args.length = range.end - range.start;
 	copy_args(&args, range.start);
-	/* What was paged out is tried again next time. */
+	/* If the memory was paged out, the copy is tried again next time. */
 	if (args.copied && bpf_map_update_elem(&programs, &program, &args, BPF_ANY) != 0)
 		count_loss(COUNTER_PROGRAM_MAP_FULL);
 }

@@ -23,9 +23,10 @@ struct live {
 /*
  * Open connections by address of their struct sock.
  * Inserted by connect and accept (tracepoints: by SYN_SENT and by the end of an incoming handshake).
- * Deleted by what ends the connection: a connect that fails, tcp_close, tcp_disconnect; and at the latest when the
- * sock is destroyed, which every sock is (tracepoints: by a connect that fails, else by that alone): it cannot leak.
- * Whoever deletes an entry tells its end. Two CPUs may see an end each, but only one of them deletes.
+ * Deleted by the end of the connection: a connect that fails, tcp_close, tcp_disconnect; and at the latest when the sock
+ * is destroyed (tracepoints: by a connect that fails, or when the sock is destroyed). Every sock is destroyed, so no
+ * entry stays.
+ * The program that deletes an entry tells its end. Two CPUs may see an end each, but only one of them deletes.
  * Read by all handlers in between. Full: the connection is not traced and LOSS_CONNECTION_MAP_FULL counts it.
  */
 struct {
@@ -40,7 +41,7 @@ inline_always int is_unwanted(const struct live *live)
 	return constant(CONSTANT_FILTERS) && live->event.flags & FACT_UNWANTED;
 }
 
-/* Nobody misses what nobody asked for. */
+/* A connection that the user did not ask for is no loss. */
 inline_always void count_loss_of(const struct live *live, u32 cause)
 {
 	if (!is_unwanted(live))

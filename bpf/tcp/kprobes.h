@@ -64,8 +64,8 @@ inline_always void done(void *ctx, u64 sk, struct live *live)
 }
 
 /*
- * Of a connection that was seen established. One that is found in CLOSE was ended by an error, unless it has sent a FIN
- * before; of those older than the trace that is not known.
+ * For a connection that was seen established. A connection found in CLOSE was ended by an error, unless it has sent a FIN
+ * before. Of a connection older than the trace nobody knows whether it has sent one.
  */
 inline_always void settle_failure(u64 sk, struct live *live, u32 state)
 {
@@ -81,7 +81,7 @@ inline_always void settle_failure(u64 sk, struct live *live, u32 state)
 
 /*
  * The application lets go of a sock that has not connected. The SYN may be answered before tcp_close has the sock's
- * lock; if not, destroying() tells. What failed without being seen is told there as well.
+ * lock; if not, destroying() tells. A failure that no program saw is told there as well.
  */
 inline_always void cancelling(u64 sk, u32 state)
 {
@@ -148,9 +148,9 @@ inline_always void disconnecting(void *ctx, u64 sk, struct live *live)
 }
 
 /*
- * The last of a sock. Only those are still known that end without tcp_close (subflows of MPTCP), or whose tcp_close or
- * tcp_done was missed (a kprobe does not nest), and those that were closed while connecting. So no entry outlives its
- * sock.
+ * The sock is destroyed. It still has an entry in three cases: it ends without tcp_close (a subflow of MPTCP), its
+ * tcp_close or tcp_done was missed (a kprobe does not nest), or it was closed while connecting. So no entry outlives
+ * its sock.
  */
 inline_always void destroying(void *ctx, u64 sk, struct live *live)
 {

@@ -5,7 +5,7 @@
 
 #include "tcp/conn.h"
 
-#define SEQ_START_TOKEN 1 /* what seq_show gets for the line with the titles */
+#define SEQ_START_TOKEN 1 /* the argument of seq_show for the line with the titles */
 
 #define STATES_LISTED                                                                              \
 	(STATES_ONCE_ESTABLISHED & ~(1 << TCP_STATE_TIME_WAIT)) /* that one is no struct sock */
@@ -95,15 +95,15 @@ inline_always void listed(void *ctx, u64 sk, struct live *live)
 	adopt_connecting(sk, live);
 }
 
-/* What a BPF iterator gets, by ABI: struct bpf_iter__tcp. */
+/* The context of a BPF iterator, by ABI: struct bpf_iter__tcp. */
 struct iter_tcp {
 	void **meta; /* its first member is the struct seq_file */
 	u64 sk_common;
 };
 
 /*
- * The kernel's own walk over the socks of a namespace. What is written here the tool reads from the iterator; what
- * does not fit is shown once more. live is zeroed.
+ * The kernel's own walk over the socks of a namespace. The tool reads from the iterator the bytes that are written here.
+ * If a record does not fit, the kernel shows the sock once more. live is zeroed.
  */
 inline_always void iterated(struct iter_tcp *ctx, struct live *live)
 {

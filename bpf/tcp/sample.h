@@ -28,7 +28,7 @@ inline_always int is_other(struct live *known, u32 cookie)
 }
 
 /*
- * Most connections stand still: four fields tell. What is written moves write_seq, what is read copied_seq, and the rest
+ * Most connections stand still: four fields tell. A write moves write_seq, a read moves copied_seq, and any other change
  * takes a segment.
  */
 inline_always int stands_still(u64 sk, struct sample *sample, struct live *known)

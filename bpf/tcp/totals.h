@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a TCP connection has moved, read from its tcp_sock. No probe on the send and receive path.
+ * The totals of a TCP connection, read from its tcp_sock. No probe is on the send and receive path.
  *
  * Written by the application: bytes_acked + (write_seq - snd_una), less one for the SYN of an active open (it
  * is acknowledged like a byte; the SYN of a passive open never shows) and one for a FIN.
@@ -45,8 +45,8 @@ inline_always int read_counters(u64 sk, struct counters *c)
 }
 
 /*
- * Who opened a connection that was there before the trace: its SYN was acknowledged like a byte, but not counted as
- * sent. Exact while nothing is under way and nothing was ever retransmitted; else, and before 4.19, unknown.
+ * The direction of a connection older than the trace: the SYN of the end that opened it was acknowledged like a byte, but
+ * not counted as sent. Exact while nothing is under way and nothing was ever retransmitted; else, and before 4.19, unknown.
  */
 inline_always u8 opened_by(u64 sk, struct live *live, struct counters *c)
 {

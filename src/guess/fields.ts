@@ -1,5 +1,6 @@
 /**
- * What is searched in the copies of struct sock, in the order of placing: a later field cannot lie on an earlier one.
+ * The fields that are searched in the copies of struct sock, in the order of placing: a later field cannot lie on an
+ * earlier one.
  * To guess another offset: a line in enum offset (bpf/record.h), a row here, and a stimulus in stimulate.ts only if
  * no connection shows the value yet.
  */
@@ -20,7 +21,7 @@ export interface SockField {
   below?: number;
   /** Why the lowest of several offsets is the right one: the others are copies. Without it several are ambiguous. */
   lowest?: string;
-  /** What shows the value, where a host may refuse it: for the message when no connection did. */
+  /** The thing that shows the value, where a host may refuse it: for the message when no connection showed it. */
   shownBy?: string;
   /** Where it is not: a kernel that has no such field, so that none found is no failure. */
   optional?: string;
@@ -36,7 +37,7 @@ const be16 = (port: number | undefined) =>
 
 const REPAIR = "TCP_REPAIR, which needs CAP_NET_ADMIN";
 
-/** What was acknowledged but for the SYN, where all was acknowledged, nothing was sent twice and no FIN was. */
+/** The acknowledged bytes without the SYN; known only if all bytes were acknowledged, none was sent twice, and no FIN was sent. */
 function bytesSent(t: SockTruth): bigint | undefined {
   const settled = t.state === TCP_ESTABLISHED && t.total_retrans === 0 && t.snd_una === t.write_seq;
   return settled && t.snd_una !== undefined && t.bytes_acked !== undefined

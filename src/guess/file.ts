@@ -7,7 +7,7 @@ import { fileFailure, openToRead, writePrivate } from "../file.ts";
 import type { GuessReport, Kernel } from "./report.ts";
 import { decodeReport, encodeReport } from "./file_format.ts";
 
-/** A report is about 10 KB. Whatever is larger is something else. */
+/** A report is about 10 KB. A larger file is no report. */
 const LIMIT_BYTES = 1 << 20;
 
 export async function saveOffsets(path: string, report: GuessReport): Promise<void> {

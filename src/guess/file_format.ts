@@ -30,7 +30,7 @@ export function decodeReport(path: string, text: string): GuessReport {
   }
 }
 
-/** What is wrong with the text, for the `because:` line. */
+/** The fault of the text, for the `because:` line. */
 class Refusal extends Error {}
 
 type Json = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** What is true of a socket, measured on both sides of the copy: only if nothing moved in between does it count. */
+/** The truth about a socket, measured before and after the copy. It counts only if both measurements are equal. */
 import { readlinkSync } from "node:fs";
 import {
   AF_INET,

@@ -1,4 +1,4 @@
-/** What a guess found, as it is printed, saved, loaded and compared. Pure types. */
+/** The result of a guess, as it is printed, saved, loaded and compared. Pure types. */
 
 export type FieldStatus = "found" | "not-applicable" | "ambiguous" | "failed" | "kprobe-only";
 

@@ -52,7 +52,7 @@ export function guessOn(
   return { kernel: host.kernel, attach: snapshot.attach, ms, fields };
 }
 
-/** What an error of the loopback, the probes or the kernel means to the user; others come back as they are. */
+/** Turns an error of the loopback, the probes or the kernel into one for the user; others come back as they are. */
 export function asFailure(error: unknown): unknown {
   if (error instanceof LoopbackError) {
     return new Failure("loopback: the connections of the tool itself do not work", {

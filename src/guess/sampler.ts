@@ -38,7 +38,7 @@ export interface Sampler extends Disposable {
   task(fd: number): bigint;
 }
 
-/** What only kprobes can see: the arguments of a function while the tool is inside it. */
+/** Copies of a function's arguments while the tool is inside the function. Only kprobes can see them. */
 export interface ArgumentSampler extends Sampler {
   arguments(send: () => void): { sk: bigint; arguments: (Uint8Array | null)[] } | null;
   skb(send: () => void): { bytes: Uint8Array; behind: (Uint8Array | null)[] } | null;
@@ -167,7 +167,7 @@ export function openTracepointSampler(
   };
 }
 
-/** What is copied of a thread that is being born. */
+/** Copies of a thread that is being born. */
 export interface TaskSampler extends Disposable {
   /** The process of the tool, as the kernel numbers it. */
   readonly tgid: number;

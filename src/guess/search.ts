@@ -1,4 +1,4 @@
-/** What all searches share: the pass over the copies, what is placed already, and the verdict. Pure. */
+/** Shared by all searches: the pass over the copies, the fields placed already, and the verdict. Pure. */
 import type { SockField } from "./fields.ts";
 import type { FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";

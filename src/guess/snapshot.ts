@@ -1,8 +1,8 @@
-/** What the guess searches: copies of kernel memory, each with what is known to be true of it. Pure. */
+/** Snapshots, which the guess searches: copies of kernel memory, each with the values that are known to be in it. Pure. */
 import { Failure } from "../errors.ts";
 import { checkSnapshot } from "./snapshot_format.ts";
 
-/** What the tool knows of one of its TCP connections at the moment of the copy. A missing member is not known. */
+/** The known values of one of the tool's TCP connections at the moment of the copy. A missing member is not known. */
 export interface SockTruth {
   family: number;
   state: number;
@@ -119,7 +119,7 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
     checkSnapshot(value);
     return value as Snapshot;
   } catch (error) {
-    // Whatever gunzip, JSON and BigInt find wrong is wrong with the bytes.
+    // Any fault that gunzip, JSON or BigInt finds is a fault of the bytes.
     throw new Failure("the snapshot: not usable", { cause: error });
   }
 }

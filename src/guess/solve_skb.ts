@@ -73,7 +73,7 @@ function isOurs(bytes: Uint8Array, transport: number, { truth }: SkbSample): boo
   );
 }
 
-/** What stands in every list. */
+/** The items that are in every list. */
 function common<T>(lists: T[][], key: (item: T) => string): T[] {
   const [head = [], ...rest] = lists;
   return head.filter((item) =>

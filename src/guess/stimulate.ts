@@ -113,8 +113,8 @@ function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null 
 }
 
 /**
- * What lies behind each word that looks like an address of kernel memory, in the part that holds such pointers. Where
- * structs are laid out at random, ns.inum can stand anywhere in a struct net, so more of it is looked at.
+ * Copies the memory behind each word that looks like a kernel address, in the part that holds such pointers. Where
+ * structs are laid out at random, ns.inum can stand anywhere in a struct net, so more of it is copied.
  */
 function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array, netns: number) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -208,8 +208,9 @@ function unacknowledged({ client, server }: Pair): Partial<SockTruth> {
 }
 
 /**
- * What came last (rack.end_seq) lies beyond snd_una, as what stands between them was lost, and is when it is repeated.
- * Otherwise only a segment that is repeated alone shows it, and a timer repeats several as one.
+ * rack.end_seq is the end of the segment that was delivered last. Here it lies beyond snd_una: the segment before it is
+ * lost, and is lost again when it is repeated. Otherwise only a segment that is repeated alone shows the difference, and
+ * a timer repeats several segments as one.
  */
 function sacked({ client, server }: Pair): Partial<SockTruth> {
   dropArriving(server);

@@ -10,7 +10,7 @@ import { asFailure } from "./run.ts";
 import { openTaskSampler, SamplerDeaf } from "./sampler.ts";
 import { tgidOffsets, type TaskSample } from "./solve_task.ts";
 
-/** What two have in common by chance, four have not. */
+/** Two threads may have a value in common by chance; four have not. */
 const THREADS = 4;
 
 /** Throws a Failure where it cannot be found; nothing about processes can be told then. */

@@ -22,9 +22,6 @@ const files = ["src", "bpf", "test", "build.ts"]
 
 /** The sentences that still begin so, by folder. A number may only become smaller; a folder at 0 has no row. */
 const remaining: Readonly<Record<string, number>> = {
-  bpf: 27,
-  src: 1,
-  "src/guess": 18,
   "src/output": 20,
   "src/trace": 72,
   test: 1,

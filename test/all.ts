@@ -54,8 +54,8 @@ async function orFailed(count: Promise<Count>): Promise<Count> {
 }
 
 /**
- * Each file in a process of its own. What other programs of this machine do can make one fail, as it can in a guest: a
- * file that fails is run once more, which is told, and only that counts.
+ * Each file in a process of its own. Other programs of this machine can make a file fail, as they can in a guest: a file
+ * that fails is run once more. The second run is told, and only its result counts.
  */
 async function eachFile(folder: string): Promise<Count> {
   const sum: Count = { passed: 0, failed: 0 };

@@ -110,13 +110,13 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
       (missing === "CAP_DAC_READ_SEARCH" && has(capabilities, CAP_DAC_OVERRIDE))
       ? ok("the owners of sockets can be read from /proc")
       : note(
-          `no ${missing}: of other users' processes the owners of sockets are not known`,
+          `no ${missing}: the processes that hold other users' sockets are not known`,
           grant(missing, euid),
         );
   },
 
   executable({ file: { path, setid, capabilities } }) {
-    if (!setid && !capabilities) return ok("gives no rights to whoever starts it");
+    if (!setid && !capabilities) return ok("gives no rights to the user who starts it");
     const what = setid ? "the setuid or setgid bit" : "file capabilities";
     return note(
       `${path} has ${what}: any user could run any code with its rights`,
@@ -130,7 +130,11 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     const mode = lockdownMode(lockdown);
     if (mode !== "confidentiality")
       return ok(
-        lockdown === null ? "none" : mode === "none" ? "off" : `${mode}, which does not matter`,
+        lockdown === null
+          ? "none"
+          : mode === "none"
+            ? "off"
+            : `${mode}, which does not stop the tracer`,
       );
     return problem(
       "confidentiality: BPF may not read kernel memory",
@@ -198,7 +202,7 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
   perf({ paranoid, capabilities }) {
     if (paranoid === null) return ok("not restricted");
     const found = `perf_event_paranoid ${paranoid}`;
-    if (has(capabilities, CAP_SYS_ADMIN)) return ok(`${found}, which does not bind root`);
+    if (has(capabilities, CAP_SYS_ADMIN)) return ok(`${found}, which does not restrict root`);
     if (paranoid < 3) return ok(found);
     return note(
       `${found} may refuse perf events to all but CAP_SYS_ADMIN`,
@@ -223,10 +227,10 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     ];
     const what = `own ${own.join(", ")} namespace${own.length > 1 ? "s" : ""}`;
     if (user === false)
-      return problem(`${what}: rights inside do not count for BPF`, `${OUTSIDE}, as its root`);
+      return problem(`${what}: rights inside it do not count for BPF`, `${OUTSIDE}, as its root`);
     if (pid === false)
       return note(
-        `${what}: processes have the host's ids, and who accepted is not known with tracepoints`,
+        `${what}: process ids are the host's, and with tracepoints the process of an accept is not known`,
         "a container started with --pid=host",
       );
     // Every network namespace is traced, whichever this is.

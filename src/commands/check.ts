@@ -8,7 +8,7 @@ import { command } from "./command.ts";
 import { debugFlag } from "./flags.ts";
 
 export const checkCommand = command({
-  description: "say what this host offers and lacks, how it would be traced, and what to do",
+  description: "say whether and how this host can be traced, what it lacks, and what to do",
   examples: ["sudo tracer-bpf check", "sudo tracer-bpf check --json"],
   flags: {
     json: { type: "boolean", description: "print JSON" },

@@ -18,7 +18,7 @@ export const expectFlags = {
   within: {
     type: "string",
     valueHint: "TIME",
-    description: "how long to wait for what is expected (--duration, or 10s, if not given)",
+    description: "how long to wait for the expected events (--duration, or 10s, if not given)",
   },
 } as const;
 

@@ -31,13 +31,13 @@ export const filterFlags = {
     alias: "p",
     valueHint: "PID",
     repeat: "list",
-    description: "only of these processes",
+    description: "only events of these processes",
   },
   comm: {
     type: "string",
     valueHint: "NAME",
     repeat: "list",
-    description: "only of processes with this command name, of which 15 bytes count",
+    description: "only events of processes with this command name; its first 15 bytes count",
   },
   port: {
     type: "string",
@@ -81,20 +81,22 @@ export const filterFlags = {
     alias: "N",
     valueHint: "NETNS",
     repeat: "list",
-    description: "only in this network namespace: a name of `ip netns`, a path, an inode, pid:N",
+    description:
+      "only events in this network namespace: a name of `ip netns`, a path, an inode, pid:N",
   },
   cgroup: {
     type: "string",
     valueHint: "PATH",
     repeat: "list",
-    description: "only in this control group and those below it: /system.slice/nginx.service",
+    description:
+      "only events of this control group and the groups below it: /system.slice/nginx.service",
   },
   uid: {
     type: "string",
     alias: "u",
     valueHint: "USER",
     repeat: "list",
-    description: "only of this user: a number, or a name in /etc/passwd",
+    description: "only events of this user: a number, or a name in /etc/passwd",
   },
   events: {
     type: "string",
@@ -164,7 +166,7 @@ export function filterOf(
 /** Messages about values of filters that do not exist now: a misspelt name, or a process that has been started anew. */
 export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {
   const told = (flag: string, what: string, missing: readonly (string | number)[]) =>
-    missing.length === 0 ? [] : [`--${flag} ${some(missing)}: no such ${what} is to be seen now`];
+    missing.length === 0 ? [] : [`--${flag} ${some(missing)}: no such ${what} exists now`];
   return [
     ...told(
       "pid",

@@ -4,7 +4,7 @@ import { print } from "../output/writer.ts";
 import { command } from "./command.ts";
 
 export const licensesCommand = command({
-  description: "print what the executable consists of, with the licences",
+  description: "print the components of the executable, with their licences",
   examples: ["tracer-bpf licenses | less"],
   flags: {},
   run: () => print(readFileSync(notice, "utf8")),

@@ -65,7 +65,7 @@ export function lossText(losses: readonly Loss[]): string {
 export function missingText(losses: readonly Loss[], unsure: number): string {
   const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
   if (unsure === 0) return lost;
-  return `${lost}; ${unsure} not shown, because what the filter asks for is not known of them`;
+  return `${lost}; ${unsure} not shown, because their value for the filter is not known`;
 }
 
 // --- internal ---

@@ -10,7 +10,7 @@ import { namedFile } from "./flags.ts";
 export const recordFlag = {
   type: "string",
   valueHint: "FILE",
-  description: "also save the events in FILE, behind what it holds, for tracer-bpf replay",
+  description: "also append the events to FILE, for tracer-bpf replay",
 } as const;
 
 /** Checked before anything is opened; `null`: no recording is wanted. */

@@ -16,14 +16,14 @@ import { stopSignal } from "./stop.ts";
 const path = "tracer-bpf replay";
 
 export const replayCommand = command({
-  description: "print what trace --record saved, with the same filters and formats",
+  description: "print a recording of trace --record, with the same filters and formats",
   examples: [`${path} FILE`, `${path} FILE --wide --port 443`, `${path} FILE --json | jq .`],
   legends: [columnLegend, failureLegend, signLegend],
   flags: {
     file: {
       type: "positional",
       valueHint: "FILE",
-      description: "what trace --record wrote",
+      description: "a recording that trace --record wrote",
       required: true,
     },
     ...outputFlags,

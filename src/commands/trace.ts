@@ -68,14 +68,14 @@ export const traceCommand = command({
       alias: "i",
       valueHint: "TIME",
       description:
-        "also show open connections and flows that have moved something, so often: 1s, 50ms",
+        "also show, each time this has passed, the open connections and flows that have moved something: 1s, 50ms",
     },
     ...expectFlags,
     args: { type: "boolean", description: "also show the command line of each process" },
     resolve: {
       type: "boolean",
       alias: "r",
-      description: "names for remote addresses (asks the DNS) and for users",
+      description: "show names of remote addresses (asks the DNS) and of users",
     },
     attach: attachFlag,
     offsets: {
@@ -87,25 +87,25 @@ export const traceCommand = command({
       type: "string",
       valueHint: "TIME",
       default: "30s",
-      description: "a UDP flow that is silent for so long is over",
+      description: "end a UDP flow after this time of silence",
     },
     "udp-stream-timeout": {
       type: "string",
       valueHint: "TIME",
       default: "120s",
-      description: "the same where both ends have been heard",
+      description: "the same for a flow in which both ends have sent",
     },
     "max-connections": {
       type: "string",
       valueHint: "N",
-      description: "follow at most so many at once, of TCP and of UDP (default 65536)",
+      description: "follow at most N TCP connections and N UDP flows at once (default 65536)",
     },
     cmd: {
       type: "positional",
       required: false,
       behind: true,
       description:
-        "run this command and trace only it and the processes it leads to, until it ends; its output goes to stderr, its exit status (128 and the signal, 126 or 127 if it cannot be started) becomes ours",
+        "run this command, and trace only the processes it leads to, until the command ends; its output goes to stderr; the tracer ends with its exit status (128 and the signal; 126 or 127 if it cannot be started)",
     } as ArgDef,
     record: recordFlag,
     strict: { type: "boolean", description: "end with exit code 4 if events were lost" },

@@ -20,7 +20,7 @@ export async function openTrace(options: TraceOptions): Promise<Trace> {
   const notes: string[] = [];
   const { report, how } = await offsetsFor(host, options, notes);
   for (const { field, how: why } of missingFields(report)) {
-    notes.push(`${field} is not known (${why}): what depends on it is shown as unknown`);
+    notes.push(`${field} is not known (${why}): numbers that depend on it are shown as unknown`);
   }
   const { filter = NO_FILTER, sampling = false } = options;
   const all = {

@@ -197,7 +197,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     expect(await tracer.stop()).toBe(0);
     expect(tracer.events).toHaveLength(1);
     expect(tracer.stderr).toMatch(
-      /^1 event in .*, none lost; 1 not shown, because what the filter asks for is not known of them$/m,
+      /^1 event in .*, none lost; 1 not shown, because their value for the filter is not known$/m,
     );
     holder.kill();
     await holder.exited;
@@ -212,8 +212,8 @@ test("a process and a control group that are not there are told at the start", a
   const asked = ["-p", "4194304,1", "--cgroup", "/none/such"];
   const { exitCode, stderr } = await run(["trace", ...asked, "--duration", "1ms"]);
   expect(exitCode).toBe(0);
-  expect(stderr).toContain("warning: --pid 4194304: no such process is to be seen now\n");
-  expect(stderr).toContain("--cgroup /none/such: no such control group is to be seen now\n");
+  expect(stderr).toContain("warning: --pid 4194304: no such process exists now\n");
+  expect(stderr).toContain("--cgroup /none/such: no such control group exists now\n");
   expect(stderr).not.toContain("--pid 1:");
 });
 

@@ -167,7 +167,7 @@ describe("a finding", () => {
       { lockdown: "none [integrity] confidentiality\n" },
       "lockdown",
       "ok",
-      /integrity, which does not matter/,
+      /integrity, which does not stop the tracer/,
       null,
     ],
     [
@@ -266,7 +266,7 @@ describe("a finding", () => {
       /3 may refuse/,
       /sysctl/,
     ],
-    ["the same for root", { paranoid: 3 }, "perf", "ok", /does not bind root/, null],
+    ["the same for root", { paranoid: 3 }, "perf", "ok", /does not restrict root/, null],
     ["IPv6 switched off", { ipv6: "off" }, "ipv6", "ok", /switched off/, null],
     ["no IPv6", { ipv6: "none" }, "ipv6", "ok", /not in this kernel/, null],
     ["cgroup v1", { cgroup: "v1" }, "cgroup", "ok", /^v1$/, null],

@@ -18,14 +18,14 @@ const files = ["src", "bpf", "test", "build.ts"]
           (file) => `${path}/${file}`,
         ),
   )
-  .filter((path) => /\.(ts|[ch])$/.test(path) && !path.endsWith(".gen.ts"));
+  .filter((path) => /\.(ts|[ch])$/.test(path) && !path.endsWith(".gen.ts"))
+  // Has such sentences as examples.
+  .filter((path) => path !== "test/unit/english.test.ts");
 
 /** The sentences that still begin so, by folder. A number may only become smaller; a folder at 0 has no row. */
 const remaining: Readonly<Record<string, number>> = {
   "src/output": 20,
   "src/trace": 72,
-  test: 1,
-  "test/unit": 3,
 };
 
 test("comments begin with their noun", () => {

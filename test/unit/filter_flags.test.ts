@@ -203,12 +203,12 @@ describe("on this host", () => {
     const { pid } = process;
     const filter = { ...noFilter, pids: [1, pid, 4_194_304], cgroups: ["/none/such", "/"] };
     expect(absent(filter)).toEqual([
-      "--pid 4194304: no such process is to be seen now",
-      "--cgroup /none/such: no such control group is to be seen now",
+      "--pid 4194304: no such process exists now",
+      "--cgroup /none/such: no such control group exists now",
     ]);
     const many = { ...noFilter, pids: Array.from({ length: 99 }, (_, n) => n + 1) };
     expect(absent(many, { hasProcess: () => false, hasCgroup: () => true })).toEqual([
-      "--pid 1, 2, 3, 4, 5, 6, 7, 8 and 91 more: no such process is to be seen now",
+      "--pid 1, 2, 3, 4, 5, 6, 7, 8 and 91 more: no such process exists now",
     ]);
     const dir = mkdtempSync(join(tmpdir(), "filter-test-"));
     try {

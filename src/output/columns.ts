@@ -103,7 +103,7 @@ export const wide: readonly Column[] = [
 const directions = { outgoing: "out", incoming: "in", unknown } as const;
 const arrows = { outgoing: "->", incoming: "<-", unknown: "--" } as const;
 
-/** What is missing of a number is unknown, but an event without totals has none to show. */
+/** A missing number is unknown; an event without totals has nothing to show. */
 function total(
   title: string,
   width: number,
@@ -140,7 +140,7 @@ const brief = (bytes: bigint | null) => (bytes === null ? null : briefBytes(byte
 
 const portText = (port: number): string => (port === 0 ? unknown : port.toString());
 
-/** What was never chosen is unknown: a connect that fails may have had no local end yet. */
+/** An address or port that was never chosen is unknown: a connect that fails may have had no local end yet. */
 function endText({ address, port, name }: Endpoint): string {
   if (name) return `${escapeText(name)}:${port === 0 ? unknown : port}`;
   if (isUnspecified(address)) return port === 0 ? unknown : `${unknown}:${port}`;

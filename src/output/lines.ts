@@ -36,7 +36,7 @@ export function segment(text: string): Segment {
 
 const NULL = segment("null");
 
-/** What putSegment, putShort and putInteger may write beyond what they put; something follows there, or nothing is read. */
+/** Number of bytes that putSegment, putShort and putInteger may write behind their text. These bytes are overwritten or never read. */
 const SLACK = 16;
 /** Of the longest integer, in fours. */
 const INTEGER_BYTES = 20;
@@ -124,7 +124,7 @@ export class Lines {
     return at;
   }
 
-  /** What was written since, not to be held: the room is written on. */
+  /** The bytes written since `at`. They must not be kept: the room is written again. */
   since(at: number): Uint8Array {
     return new Uint8Array(this.#room.buffer, this.#room.byteOffset + at, this.#used - at);
   }
@@ -151,7 +151,7 @@ export class Lines {
     return this.#used;
   }
 
-  /** What lies up to `used` is a line, but for its line break. */
+  /** Ends the line that lies before `used`, by its line break. */
   putLine(used: number): void {
     this.#room[used] = LINE_FEED;
     this.#used = used + 1;
@@ -179,7 +179,7 @@ export class Lines {
     this.#used = putSixDigits(this.#view, this.#used, value);
   }
 
-  /** What is there, and begins anew. To be held for long it is copied, without the room behind it. */
+  /** Returns all bytes and begins anew. `forLong`: a copy without the free room behind it, to be kept. */
   take(forLong = false): Taken {
     const room = this.#room;
     const bytes = room.subarray(0, this.#used);

@@ -1,4 +1,4 @@
-/** What a guess found, as a table, and its comparison with BTF. Pure. Every text ends in a newline. */
+/** The result of a guess as a table, and its comparison with BTF. Pure. Every text ends in a newline. */
 
 import type { FieldStatus, GuessReport, VerifyReport } from "../guess/report.ts";
 import { escapeText, jsonString } from "./escape.ts";

@@ -16,8 +16,8 @@ export interface Schema {
 }
 
 /**
- * Members that are not named are allowed: newer versions add some without raising `v`. Which members an event has
- * depends on its kind and its protocol.
+ * Members that are not named are allowed: newer versions add some without raising `v`. The kind and the protocol of an
+ * event decide which members it has.
  */
 export function eventSchema(): Schema {
   return {
@@ -74,7 +74,7 @@ function valueOf({ description, type, values, nullable }: Described): Schema {
   };
 }
 
-/** What an event of this kind must have, and what it never has, of the members that not every event has. */
+/** The members that an event of this kind must have, or never has. Members that every event has are left out. */
 function restOf(kind: EventKind, protocol: Protocol): Schema {
   const varying = members.flatMap(({ name, on, protocol: only = protocol }) =>
     on === undefined ? [] : [{ name, on: only === protocol ? on : NEVER }],

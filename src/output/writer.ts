@@ -22,7 +22,7 @@ export interface LineWriter {
   readonly pending: number;
   /** The reader is gone (`trace | head`): no error, but no reason to go on. */
   readonly closed: boolean;
-  /** What made writing impossible, for instance a full disk. */
+  /** The error that made writing impossible, for instance a full disk. */
   readonly failure: Failure | null;
 }
 
@@ -30,13 +30,13 @@ export interface LineWriter {
 export type WriteSome = (bytes: Uint8Array) => number | Promise<number>;
 
 /**
- * A reader this far behind has stopped reading; about 100,000 events. What the kernel's rings hold at once, after the
- * tracer itself stood still, fits: no reader can take anything while that is drained.
+ * A reader this far behind has stopped reading; about 100,000 events. The content of all rings fits, which comes at once
+ * after the tracer itself stood still: no reader can take anything while the rings are drained.
  */
 const LIMIT_BYTES = 32 << 20;
 /** How long to wait for a non-blocking stdout that is full. */
 const RETRY_MS = 10;
-/** What a pipe holds. A write that blocks tells only at its end what it delivered, so a larger one would tell less. */
+/** The size of a pipe. A write that blocks tells only at its end how much it delivered, so a larger write would tell less. */
 const CHUNK_BYTES = 64 << 10;
 const LINE_FEED = 10;
 
@@ -162,7 +162,7 @@ function writeOnce(bytes: Uint8Array, writeSome: WriteSome): number | Promise<nu
   }
 }
 
-/** What a full pipe that does not block has taken: nothing, after a while. */
+/** After a wait: a full pipe that does not block has taken 0 bytes. */
 async function later(error: unknown): Promise<number> {
   if (codeOf(error) !== "EAGAIN") throw error;
   await Bun.sleep(RETRY_MS);

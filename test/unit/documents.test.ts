@@ -52,7 +52,9 @@ test.each(pages.filter((page) => !moving.includes(page)))(
       textOf(page).matchAll(/`((?:src|bpf|test|docs|packaging)\/[\w./-]*\w)`/g),
       ([, path]) => path!,
     );
-    expect(named.filter((path) => !existsSync(join(top, path)))).toEqual([]);
+    // NAME stands for any name.
+    const missing = named.filter((path) => !path.includes("NAME") && !existsSync(join(top, path)));
+    expect(missing).toEqual([]);
   },
 );
 

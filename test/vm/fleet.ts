@@ -1,6 +1,6 @@
 // Several kernels, a few at a time.
 import { availableParallelism } from "node:os";
-import { defaultTimeoutSeconds, type Outcome, type Request, runInGuest } from "./lab.ts";
+import { type Outcome, type Request, runInGuest } from "./lab.ts";
 
 /** Two guests on two processors: more only slow each other down until their timeouts. */
 const guestsAtATime = Number(process.env["VM_GUESTS"] || 0) || Math.min(2, availableParallelism());
@@ -13,14 +13,8 @@ export function runOnEach(
   return runAll(kernels.map((kernel) => ({ ...request, kernel })));
 }
 
-/**
- * Outcomes come in the requests' order. Never throws. A guest still running when `secondsInAll` are over is ended.
- */
-export async function runAll(
-  requests: readonly Request[],
-  secondsInAll = Infinity,
-): Promise<Outcome[]> {
-  const deadlineMs = performance.now() + secondsInAll * 1000;
+/** Outcomes come in the requests' order. Never throws. */
+export async function runAll(requests: readonly Request[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const waiting = requests.entries();
   const worker = async () => {
@@ -28,11 +22,7 @@ export async function runAll(
     for (const [place, request] of waiting) {
       const { kernel } = request;
       console.error(`vm: ${kernel}: starting`);
-      const left = Math.max(1, Math.round((deadlineMs - performance.now()) / 1000));
-      const timeoutSeconds = Math.min(left, request.timeoutSeconds ?? defaultTimeoutSeconds);
-      const outcome = await runInGuest({ ...request, timeoutSeconds }).catch((error: Error) =>
-        failedToRun(kernel, error),
-      );
+      const outcome = await runInGuest(request).catch((error: Error) => failedToRun(kernel, error));
       outcomes[place] = outcome;
       console.error(`vm: ${describe(outcome)}`);
     }

@@ -66,14 +66,14 @@ export type Outcome = {
   log: string;
 };
 
-/** For one guest with every kernel test, on a busy machine. */
-export const defaultTimeoutSeconds = 2100;
-
 /**
  * How often a guest may die or hang before its init: QEMU's emulation sometimes loses the race with a kernel that
  * patches its own code (an int3 nobody owns, in sched_clock_cpu). Nothing of ours runs by then; it is told all the same.
  */
 const BOOT_DEATHS = 3;
+
+/** A guest whose lab is gone ends itself. No run of all tests takes so long. */
+const ORPHANED_SECONDS = 3 * 3600;
 
 const diedBooting = (result: BootResult): boolean => readReport(result.log).release === undefined;
 
@@ -82,7 +82,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   const { arch, kernel, name } = await findKernel(request.kernel);
   if (!kernel) return absent(request.kernel);
   const binary = findBinary(arch, request.binary);
-  const timeoutSeconds = request.timeoutSeconds ?? defaultTimeoutSeconds;
+  const { timeoutSeconds } = request;
   const job = { script: jobScript(request), env: guestEnv(request, name, arch, timeoutSeconds) };
   const logFile = logPath(request.logName ?? name);
   const initramfs = await writeInitramfs([
@@ -170,8 +170,8 @@ function judge(
 
 function whyNotDone(result: BootResult, report: GuestReport): string {
   const stage = report.release === undefined ? "before init was ready" : "before the job was done";
-  const how = result.timedOut
-    ? `out of time after ${Math.round(result.seconds)} s`
+  const how = result.ended
+    ? `${result.ended} (ended after ${Math.round(result.seconds)} s)`
     : `the guest ended (QEMU's status ${result.qemuStatus})`;
   return `${how}, ${stage}; the log ends:\n${result.log.split("\n").slice(-15).join("\n")}`;
 }
@@ -211,15 +211,15 @@ function guestEnv(
   request: Request,
   name: string,
   arch: Arch,
-  timeoutSeconds: number,
+  timeoutSeconds: number | undefined,
 ): Record<string, string> {
   return {
     TRACER_BPF: "/tracer-bpf",
     VM_KERNEL: name,
     VM_ARCH: arch,
     PATIENCE_MS: "60000",
-    LAB_SECONDS: String(timeoutSeconds + 30),
-    LAB_FILE_SECONDS: "600",
+    LAB_SECONDS: String((timeoutSeconds ?? ORPHANED_SECONDS) + 30),
+    LAB_FILE_SECONDS: "1800",
     LAB_SECOND_TRY: request.secondTry ? "1" : "",
     // Off is the default before 5.x, so both are worth a try.
     LAB_JIT: process.env["VM_JIT"] ?? "",

@@ -24,10 +24,9 @@ export async function writePrivate(path: string, bytes: Uint8Array): Promise<voi
       hint: "give --save the name of a file that does not exist yet",
     });
   }
-  const temporary = join(
-    dirname(path),
-    `.${basename(path)}.${crypto.getRandomValues(new Uint8Array(6)).toHex()}`,
-  );
+  // O_EXCL guards it, so that the name need not be a secret: those of `crypto` may have to wait for entropy.
+  const unlikely = Math.random().toString(36).slice(2);
+  const temporary = join(dirname(path), `.${basename(path)}.${unlikely}`);
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch(
     fails(path),

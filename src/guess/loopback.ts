@@ -16,6 +16,7 @@ import {
   TCP_NODELAY,
 } from "../kernel/constants.ts";
 import * as libc from "../kernel/libc.ts";
+import { randomBytes } from "../kernel/random.ts";
 import { parseIPv4, parseIPv6, readSockaddr, sockaddr } from "../kernel/sockaddr.ts";
 
 /** How the client's socket names its addresses. */
@@ -130,7 +131,7 @@ export function check(result: number, what: string): number {
 }
 
 export function randomLoopback(): string {
-  const random = crypto.getRandomValues(new Uint8Array(3));
+  const random = randomBytes(3);
   return `127.${Array.from(random, (byte) => 1 + (byte % 254)).join(".")}`;
 }
 

@@ -8,7 +8,7 @@ import {
   SOCK_STREAM,
 } from "../kernel/constants.ts";
 import * as libc from "../kernel/libc.ts";
-import { OWN_NETNS, ownNetns } from "../kernel/namespaces.ts";
+import { ownNetns, ownNetnsPath } from "../kernel/namespaces.ts";
 import { check, LoopbackError, openPair } from "./loopback.ts";
 
 export interface Place {
@@ -26,7 +26,7 @@ export function withLoopback<T>(work: (place: Place) => T): T {
   const broken = tryLoopback();
   if (broken === null) return work(here());
   if (ownNetns() === 0) throw broken;
-  const home = openSync(OWN_NETNS, "r");
+  const home = openSync(ownNetnsPath(), "r");
   try {
     if (libc.unshare(CLONE_NEWNET) < 0) throw broken;
     try {

@@ -4,6 +4,7 @@ import { AF_INET, SOCK_STREAM, SOL_TCP } from "../kernel/constants.ts";
 import type { KprobeAttacher } from "../kernel/kprobes.ts";
 import { close, getsockopt, socket } from "../kernel/libc.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
+import { randomU32 } from "../kernel/random.ts";
 import type { Shim } from "../kernel/shim.ts";
 import {
   Constant,
@@ -221,8 +222,7 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
 // --- internal ---
 
 /** Bit 30 set, low 4 bits free for the question: no option anybody else could ask for. */
-const newCookie = (): number =>
-  ((crypto.getRandomValues(new Uint32Array(1))[0]! & 0x3fff_fff0) | 0x4000_0000) >>> 0;
+const newCookie = (): number => ((randomU32() & 0x3fff_fff0) | 0x4000_0000) >>> 0;
 
 /** Any socket of TCP carries a question. */
 function tcpSocket(): Disposable & { fd: number } {

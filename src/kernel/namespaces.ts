@@ -3,6 +3,7 @@ import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:f
 import { CLONE_NEWNET } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { allPids } from "./owners.ts";
+import { ofOwnThread } from "./own_thread.ts";
 
 export interface Namespace {
   /** Its inode, as the kernel's ns.inum; 0 on a kernel without them, where all sockets are in one place. */
@@ -11,19 +12,21 @@ export interface Namespace {
   path: string;
 }
 
-/** The calling thread's: /proc/self would be the first thread's. A kernel without CONFIG_NET_NS has no such file. */
-export const OWN_NETNS = "/proc/thread-self/ns/net";
 /** Where `ip netns` keeps namespaces alive that may hold no process. */
 const NAMED = "/run/netns";
 
+/** The calling thread's. A kernel without CONFIG_NET_NS has no such file. */
+export const ownNetnsPath = (): string => ofOwnThread("ns/net");
+
 /** Its inode, or 0. */
-export const ownNetns = (): number => statSync(OWN_NETNS, { throwIfNoEntry: false })?.ino ?? 0;
+export const ownNetns = (): number => statSync(ownNetnsPath(), { throwIfNoEntry: false })?.ino ?? 0;
 
 /** The calling thread's first. One that is only kept by a file descriptor or a socket cannot be found. */
 export function networkNamespaces(): Namespace[] {
-  const own = statSync(OWN_NETNS, { throwIfNoEntry: false });
-  if (own === undefined) return [{ netns: 0, path: OWN_NETNS }];
-  const found = new Map<number, string>([[own.ino, OWN_NETNS]]);
+  const ownPath = ownNetnsPath();
+  const own = statSync(ownPath, { throwIfNoEntry: false });
+  if (own === undefined) return [{ netns: 0, path: ownPath }];
+  const found = new Map<number, string>([[own.ino, ownPath]]);
   const paths = [
     ...allPids().map((pid) => `/proc/${pid}/ns/net`),
     ...namesIn(NAMED).map((name) => `${NAMED}/${name}`),
@@ -42,8 +45,9 @@ export function networkNamespaces(): Namespace[] {
 
 /** Moves only the calling thread, for the time of `work`. `null`: the namespace has gone, or must not be entered. */
 export function inNamespace<T>({ path }: Namespace, work: () => T): T | null {
-  if (path === OWN_NETNS) return work();
-  const home = openSync(OWN_NETNS, "r");
+  const ownPath = ownNetnsPath();
+  if (path === ownPath) return work();
+  const home = openSync(ownPath, "r");
   try {
     if (!enter(path)) return null;
     try {

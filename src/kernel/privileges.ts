@@ -1,6 +1,7 @@
 /** The capabilities of this process: of each of its threads, since the kernel has them per thread. */
 import { readdirSync, readFileSync } from "node:fs";
 import { errnoName } from "./libc.ts";
+import { ofOwnThread } from "./own_thread.ts";
 import { KernelError, type Shim } from "./shim.ts";
 
 /** Bit N stands for capability N of <linux/capability.h>. */
@@ -11,7 +12,7 @@ export const capability = (...numbers: number[]): Capabilities =>
 
 /** Permitted to the main thread. */
 export function permitted(): Capabilities {
-  return permittedTo(readFileSync("/proc/thread-self/status", "latin1"));
+  return permittedTo(readFileSync(ofOwnThread("status"), "latin1"));
 }
 
 /** Whether `work` goes well with these alone: a KernelError says no. Throws one where it cannot be tried. */

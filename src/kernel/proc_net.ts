@@ -1,6 +1,7 @@
 /** /proc/net/tcp, tcp6, udp and udp6 of the calling thread's network namespace. */
 import { O_CLOEXEC, O_RDONLY, TCP_LISTEN } from "./constants.ts";
 import * as libc from "./libc.ts";
+import { ofOwnThread } from "./own_thread.ts";
 
 export interface Row {
   /** As the kernel prints them, each 32-bit word in hex; an IPv4-mapped address as IPv4. */
@@ -28,7 +29,7 @@ export function readRows(
   file: "tcp" | "tcp6" | "udp" | "udp6",
   afterPage: () => void = () => {},
 ): Row[] {
-  const fd = libc.open(`/proc/thread-self/net/${file}`, O_RDONLY | O_CLOEXEC);
+  const fd = libc.open(ofOwnThread(`net/${file}`), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return [];
   const page = new Uint8Array(PAGE);
   const decoder = new TextDecoder("latin1");

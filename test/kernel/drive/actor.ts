@@ -5,6 +5,7 @@
 import { writeFileSync, writeSync } from "node:fs";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
+import { ofOwnThread } from "../../../src/kernel/own_thread.ts";
 import { sockaddr } from "../../../src/kernel/sockaddr.ts";
 import { Attempt, refusing } from "./attempt.ts";
 import { Udp } from "./datagrams.ts";
@@ -268,7 +269,7 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
 
   /** By another name, in the caller's network namespace (`shared`) or one of its own: a connection each time it is told to go. */
   stranger: (name, namespace) => {
-    writeFileSync("/proc/thread-self/comm", name!);
+    writeFileSync(ofOwnThread("comm"), name!);
     if (namespace !== "shared") enterNetns();
     say(self());
     while (awaitGo()) {

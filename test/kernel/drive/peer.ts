@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
+import { ofOwnThread } from "../../../src/kernel/own_thread.ts";
 import {
   type Address,
   isV4Mapped,
@@ -226,16 +227,13 @@ export function transfer(from: Peer, to: Peer, bytes: number): void {
 export function self(): { pid: number; comm: string; netns: number | null } {
   return {
     pid: libc.getpid(),
-    comm: readFileSync("/proc/thread-self/comm", "latin1").replace(/\n$/, ""),
-    netns: netnsOf("thread-self"),
+    comm: readFileSync(ofOwnThread("comm"), "latin1").replace(/\n$/, ""),
+    netns: netnsIn(ofOwnThread("ns/net")),
   };
 }
 
 /** null: a kernel without network namespaces. */
-export function netnsOf(pid: number | "thread-self"): number | null {
-  if (!existsSync("/proc/thread-self/ns/net")) return null;
-  return Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/net`))![0]);
-}
+export const netnsOf = (pid: number): number | null => netnsIn(`/proc/${pid}/ns/net`);
 
 /** Throws what a system call of a driver must not return. */
 export function check(result: number, what: string): number {
@@ -267,6 +265,10 @@ export function payload(bytes: number): Uint8Array {
 }
 
 // --- internal ---
+
+function netnsIn(path: string): number | null {
+  return existsSync(path) ? Number(/\d+/.exec(readlinkSync(path))![0]) : null;
+}
 
 // Made once: filling megabytes takes long in an emulated guest.
 const pattern = Uint8Array.from({ length: 1 << 17 }, (_, i) => i % 251);

@@ -52,6 +52,15 @@ export function staleEvents(kprobe_events: string, alive: (pid: number) => boole
   return stale;
 }
 
+/**
+ * The line of kprobe_events that makes an event. How many returns may be pending is settable from 4.12 on, which tracefs's
+ * README tells. Before, the number is no error: the event gets another name than was asked for. Pure.
+ */
+export function definition(kind: "p" | "r", event: string, symbol: string, readme: string): string {
+  const pending = kind === "r" && readme.includes("r[maxactive]") ? String(MAXACTIVE) : "";
+  return `${kind}${pending}:${event} ${symbol}`;
+}
+
 // --- internal ---
 
 type Attach = (progFd: number, target: KprobeTarget) => Disposable;
@@ -120,15 +129,19 @@ function attachTracefs(
   }
 }
 
-/** How many returns may be pending is settable from 4.12 on; before, writing it is EINVAL. */
 function define(tracefs: string, kind: "p" | "r", event: string, symbol: string): void {
-  const kinds = kind === "r" ? [`r${MAXACTIVE}`, "r"] : ["p"];
-  let errno = 0;
-  for (const k of kinds) {
-    errno = edit(tracefs, `${k}:${event} ${symbol}`);
-    if (errno === 0) return;
+  const readme = kind === "r" ? readmeOf(tracefs) : "";
+  const errno = edit(tracefs, definition(kind, event, symbol, readme));
+  if (errno !== 0) throw new KernelError(`kprobe ${symbol}`, errno);
+}
+
+/** Without it the number is left out, which every kernel takes. */
+function readmeOf(tracefs: string): string {
+  try {
+    return readFileSync(`${tracefs}/README`, "latin1");
+  } catch {
+    return "";
   }
-  throw new KernelError(`kprobe ${symbol}`, errno);
 }
 
 /** Appends one line to kprobe_events; returns 0 or the errno. A removal may be EBUSY: the next start sweeps it. */

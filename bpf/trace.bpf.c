@@ -138,13 +138,25 @@ int on_ip6_send_skb(void *ctx)
 	return 0;
 }
 
-/* void skb_consume_udp(struct sock *sk, struct sk_buff *skb, int len), 4.10 and later; before, __skb_free_datagram_locked */
+/* void skb_consume_udp(struct sock *sk, struct sk_buff *skb, int len), 4.10 and later */
 SEC("kprobe/skb_consume_udp")
 int on_skb_consume_udp(void *ctx)
 {
 	struct flow fresh;
+	u64 skb = reg(ctx, REG_ARG2);
 
-	udp_received(ctx, reg(ctx, REG_ARG1), reg(ctx, REG_ARG2), reg(ctx, REG_ARG3), &fresh);
+	if (!udp_peeked(skb, reg(ctx, REG_ARG3)))
+		udp_received(ctx, reg(ctx, REG_ARG1), skb, reg(ctx, REG_ARG3), &fresh);
+	return 0;
+}
+
+/* void __skb_free_datagram_locked(struct sock *sk, struct sk_buff *skb, int len), 4.7 to 4.9 */
+SEC("kprobe/__skb_free_datagram_locked")
+int on_skb_free_datagram_length(void *ctx)
+{
+	struct flow fresh;
+
+	udp_freed_length(ctx, reg(ctx, REG_ARG1), reg(ctx, REG_ARG2), reg(ctx, REG_ARG3), &fresh);
 	return 0;
 }
 

@@ -149,14 +149,29 @@ inline_always int skb_is_shared(u64 skb)
 	return users > 1;
 }
 
-/* recv(2) is done with a datagram. length: what it returns, negative when it peeked (of an empty datagram: 0 as well). */
+/* next is the first member of every struct sk_buff, as it is of struct sk_buff_head; NULL while it is in no queue. */
+inline_always int skb_is_queued(u64 skb)
+{
+	u64 next = 0;
+
+	read_kernel(next, skb);
+	return next != 0;
+}
+
+/*
+ * recv(2) is done with a datagram. length: what it returns, from 4.14 on negative when it peeked (of an empty datagram: 0
+ * as well). A datagram that was peeked at stays in the queue, which holds it too.
+ */
+inline_always int udp_peeked(u64 skb, s32 length)
+{
+	return length < 0 || (skb_is_shared(skb) && skb_is_queued(skb));
+}
+
 inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct flow *fresh)
 {
 	struct skb_headers at = {};
 	struct datagram d = {};
 
-	if (length < 0 || (length == 0 && skb_is_shared(skb)))
-		return;
 	d.sk = sk;
 	read_skb(skb, &at);
 	read_headers(&at, &d, 1);
@@ -165,6 +180,16 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 	d.bytes = (u32)length;
 	d.packets = packets_of(&at);
 	count(ctx, &d, 1, fresh);
+}
+
+/*
+ * Before 4.10 the reference count alone tells whether it was peeked at. The last to let go of a datagram counts it, should
+ * another peek at it while it is received.
+ */
+inline_always void udp_freed_length(void *ctx, u64 sk, u64 skb, s32 length, struct flow *fresh)
+{
+	if (!skb_is_shared(skb))
+		udp_received(ctx, sk, skb, length < 0 ? -length : length, fresh);
 }
 
 /* Before 4.7 the length is not told: it is the datagram's own, also where the buffer was smaller. */

@@ -1311,6 +1311,7 @@ export const tracePrograms = [
   "on_ip_send_skb",
   "on_ip6_send_skb",
   "on_skb_consume_udp",
+  "on_skb_free_datagram_length",
   "on_skb_free_datagram_locked",
   "on_udp_destroy_sock",
   "on_wake_up_new_task",

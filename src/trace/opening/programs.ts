@@ -101,7 +101,7 @@ const udpPoints: readonly (readonly KprobePoint[])[] = [
   [
     // Since 4.10, since 4.7, and before.
     { program: "on_skb_consume_udp", symbol: "skb_consume_udp" },
-    { program: "on_skb_consume_udp", symbol: "__skb_free_datagram_locked" },
+    { program: "on_skb_free_datagram_length", symbol: "__skb_free_datagram_locked" },
     { program: "on_skb_free_datagram_locked", symbol: "skb_free_datagram_locked" },
   ],
   [{ program: "on_udp_destroy_sock", symbol: "udp_destroy_sock" }],

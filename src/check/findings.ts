@@ -65,11 +65,14 @@ const CAP_SYS_RESOURCE = 24n;
 
 /** In the order in which they are shown. To add a finding, add a row. */
 const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
-  kernel({ kernel: { release, machine } }) {
+  // The release decides nothing: distributions bring later features back. The findings below ask the kernel itself.
+  kernel({ kernel: { release, machine }, bpf }) {
     const found = `Linux ${release} ${machine}`;
     if (machine !== "x86_64" && machine !== "aarch64")
       return problem(found, "a machine with x86-64 or arm64; there is no executable for others");
-    return isAtLeast(release, "4.4") ? ok(found) : problem(found, "Linux 4.4 or later");
+    return errnoText(bpf) === "ENOSYS" && !isAtLeast(release, "4.4")
+      ? problem(`${found}, which has no BPF`, "Linux 4.4 or later, or RHEL or CentOS 7.6 or later")
+      : ok(found);
   },
 
   features({ missing }) {

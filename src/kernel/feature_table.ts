@@ -43,7 +43,7 @@ const table = {
   pending_returns: {
     since: "4.12",
     change: "tracing/kprobes: expose maxactive for kretprobe in kprobe_events",
-    asked: "a line of kprobe_events that sets it; only where there is no kprobe PMU",
+    asked: "tracefs's README names it; only where there is no kprobe PMU",
     without: "the kernel's own number of pending returns: more are missed, and counted",
   },
   no_version_code: {
@@ -89,25 +89,21 @@ const table = {
     change: "udp: be less conservative with sock rmem accounting",
     asked: "kallsyms has skb_consume_udp",
     without:
-      "__skb_free_datagram_locked (4.7) or skb_free_datagram_locked is probed; with the latter a datagram cut short counts whole",
+      "__skb_free_datagram_locked (4.7) is probed, where a peek is told by the reference count; or skb_free_datagram_locked, with which a datagram cut short counts whole",
   },
   current_task: {
     since: "4.8",
     change: "bpf: Add bpf_get_current_task",
-    asked:
-      "a raw tracepoint program that calls the helper is loaded; before 4.17 it counts as missing",
+    asked: "a kprobe program that calls the helper is loaded",
     without: "command lines come from /proc",
     helper: 35,
   },
   current_cgroup_id: {
     since: "4.18",
     change: "bpf: implement bpf_get_current_cgroup_id() helper",
-    asked:
-      "a raw tracepoint program that calls the helper is loaded; a kernel without /proc/self/cgroup has none",
+    asked: "a kprobe program that calls the helper is loaded",
     without: "control groups come from /proc",
     helper: 80,
-    // The text of a refusal has changed since, so that it may not be recognised.
-    ask: () => textOf("/proc/self/cgroup") !== null,
   },
   memcg_accounting: {
     since: "5.11",
@@ -115,8 +111,7 @@ const table = {
     asked: "a program that calls bpf_ktime_get_coarse_ns, of the same release, is loaded",
     without:
       "maps and rings count against RLIMIT_MEMLOCK: it is raised, and named where they are refused",
-    // A host that loads no program says nothing about helpers.
-    ask: (shim) => (shim.hasTestRun() === null ? null : shim.hasHelper(KTIME_GET_COARSE_NS)),
+    ask: (shim) => shim.hasHelper(KTIME_GET_COARSE_NS),
   },
   cap_bpf: {
     since: "5.8",
@@ -148,6 +143,25 @@ const table = {
     change: "bpf: Add generic support for lookup batch op",
     asked: "the command is tried",
     without: "maps are dumped key by key",
+  },
+  program_info: {
+    since: "4.13",
+    change: "bpf: Add BPF_OBJ_GET_INFO_BY_FD",
+    asked: "the command is tried; an older kernel answers EINVAL",
+    without: "programs that were skipped are not counted",
+  },
+  quiet_repair: {
+    since: "4.20",
+    change: "tcp: add window probe switch to TCP_REPAIR",
+    asked: "TCP_REPAIR is left with TCP_REPAIR_OFF_NO_WP; an older kernel answers EINVAL",
+    without:
+      "leaving TCP_REPAIR sends a window probe, so sequence numbers are read after the copy, not before",
+  },
+  thread_self: {
+    since: "3.17",
+    change: "proc: Implement /proc/thread-self to point at the directory of the current thread",
+    asked: "the path is looked up",
+    without: "the thread is found by its id under /proc/self/task",
   },
   take_from_hash: {
     since: "5.14",

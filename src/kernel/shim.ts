@@ -2,6 +2,7 @@
 import { FFIType, type Pointer } from "bun:ffi";
 import { shimLibrary } from "../embedded.ts";
 import { dlopenFromMemory } from "./memfd.ts";
+import { kernelVersionCode } from "./version_code.ts";
 import { startThread, type Thread } from "./threads.ts";
 
 /** A call that failed. `log` is what libbpf said meanwhile: often the verifier's words. */
@@ -55,7 +56,7 @@ const SYMBOLS = {
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
   sh_has_test_run: { args: [], returns: "i32" },
   sh_kernel_bpf: { args: [], returns: "i32" },
-  sh_has_helper: { args: ["u32"], returns: "i32" },
+  sh_has_helper: { args: ["u32", "u32"], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
@@ -88,6 +89,7 @@ const SYMBOLS = {
 
 const ENOENT = 2;
 const ENODEV = 19;
+const ENODATA = 61;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
 export function openShim() {
@@ -150,11 +152,16 @@ export function openShim() {
       const answer = c.sh_has_test_run();
       return answer < 0 ? null : answer === 1;
     },
-    /** How often it was not run because it was running on that CPU already; before 5.12 always 0. */
-    progMisses: (progFd: number): number => check("program info", c.sh_prog_misses(progFd)),
-    /** How long it ran and how often, while somebody had the kernel measure that; before 5.1 always 0. */
-    progTime: (progFd: number): { ns: bigint; runs: bigint } => {
-      check("program info", c.sh_prog_time(progFd, nsAndRuns));
+    /** How often it was not run because it was running on that CPU already; null: this kernel does not tell (before 5.12). */
+    progMisses: (progFd: number): number | null => {
+      const misses = c.sh_prog_misses(progFd);
+      return misses === -ENODATA ? null : check("program info", misses);
+    },
+    /** How long it ran and how often, while somebody had the kernel measure that; null: it does not tell (before 5.1). */
+    progTime: (progFd: number): { ns: bigint; runs: bigint } | null => {
+      const told = c.sh_prog_time(progFd, nsAndRuns);
+      if (told === -ENODATA) return null;
+      check("program info", told);
       return { ns: nsAndRuns[0]!, runs: nsAndRuns[1]! };
     },
     /** Until the returned fd is closed the kernel measures every program of the host; null: this one cannot, or not for us. */
@@ -165,8 +172,11 @@ export function openShim() {
     /** 0 when bpf(2) works, else a positive errno: 38 ENOSYS, 1 EPERM. */
     kernelBpf: (): number => Math.abs(c.sh_kernel_bpf()),
 
-    /** Whether programs that trace may call the helper of this number; false also where that cannot be told. */
-    hasHelper: (helper: number): boolean => c.sh_has_helper(helper) === 1,
+    /** Whether programs that trace may call the helper of this number, which must take no arguments; null: cannot be told. */
+    hasHelper: (helper: number): boolean | null => {
+      const answer = c.sh_has_helper(helper, kernelVersionCode() ?? 0);
+      return answer < 0 ? null : answer === 1;
+    },
 
     // Each returns an fd of the caller's; closing it detaches.
     rawTracepoint: (progFd: number, name: string): number =>

@@ -155,9 +155,9 @@ test("how long a program ran and how often is counted while somebody asks for it
   const fd = shim.progFd(object, "emit");
   const measuring = shim.timePrograms();
   expect(measuring).not.toBeNull();
-  const before = shim.progTime(fd);
+  const before = shim.progTime(fd)!;
   for (let n = 0; n < 100; n++) emit(0, 0, 0);
-  const { ns, runs } = shim.progTime(fd);
+  const { ns, runs } = shim.progTime(fd)!;
   expect(runs - before.runs).toBe(100n);
   expect(ns).toBeGreaterThan(before.ns);
   close(measuring!);

@@ -59,12 +59,20 @@ describe("a finding", () => {
   /** To add a case, add a row: what is different on this host, the finding, its status, its text, its fix. */
   const cases: [string, Partial<HostFacts>, string, Status, RegExp, RegExp | null][] = [
     [
-      "Linux 3.10",
-      { kernel: { release: "3.10.0-1160.el7", machine: "x86_64" } },
+      "a kernel from before BPF",
+      { kernel: { release: "3.10.0-862.el7", machine: "x86_64" }, bpf: 38 },
       "kernel",
       "problem",
+      /3\.10.*no BPF/,
+      /4\.4.*7\.6/,
+    ],
+    [
+      "an old release into which BPF was brought back",
+      { kernel: { release: "3.10.0-1160.el7", machine: "x86_64" } },
+      "kernel",
+      "ok",
       /3\.10/,
-      /4\.4/,
+      null,
     ],
     [
       "another machine",

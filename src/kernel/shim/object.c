@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -122,29 +123,60 @@ int sh_kernel_bpf(void)
 	return 0;
 }
 
-/* 1: programs that trace may call the helper. Asked of the type that needs no LINUX_VERSION_CODE (4.17 and later). */
-int sh_has_helper(__u32 helper)
+/*
+ * 1: programs that trace may call the helper, which must do without arguments; 0: they may not. -errno: cannot be told.
+ * Asked by loading one that does nothing else: the text of a refusal differs from kernel to kernel. Before 4.17 there is no
+ * other type that traces; version: LINUX_VERSION_CODE, which that type must name before 5.0.
+ */
+int sh_has_helper(__u32 helper, __u32 version)
 {
+	const struct bpf_insn calls[] = {
+		{ .code = BPF_JMP | BPF_CALL, .imm = helper },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .kern_version = version);
+	int fd;
+
 	log_capture();
-	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, helper, NULL);
+	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "Dual BSD/GPL", calls, 3, &opts);
+	if (fd < 0)
+		return fd == -EINVAL || fd == -EACCES ? 0 : fd;
+	close(fd);
+	return 1;
 }
 
-/* How often the program was not run because it was running on that CPU already; 0 before 5.12, which does not count. */
+/*
+ * The kernel's information about a program. -ENODATA where it does not tell a member that ends at `end`: it has no such command
+ * (before 4.13), or its struct is shorter.
+ */
+static int prog_info(int prog_fd, struct bpf_prog_info *info, size_t end)
+{
+	__u32 size = sizeof(*info);
+	int err = bpf_obj_get_info_by_fd(prog_fd, info, &size);
+
+	if (err < 0)
+		return err == -EINVAL ? -ENODATA : err;
+	return size < end ? -ENODATA : 0;
+}
+
+#define INFO_END(member)                                                                           \
+	(offsetof(struct bpf_prog_info, member) + sizeof(((struct bpf_prog_info *)0)->member))
+
+/* How often the program was not run because it was running on that CPU already. -ENODATA before 5.12, which does not count. */
 __s64 sh_prog_misses(int prog_fd)
 {
 	struct bpf_prog_info info = {};
-	__u32 size = sizeof(info);
-	int err = bpf_obj_get_info_by_fd(prog_fd, &info, &size);
+	int err = prog_info(prog_fd, &info, INFO_END(recursion_misses));
 
 	return err < 0 ? err : (__s64)info.recursion_misses;
 }
 
-/* How long it ran and how often, while somebody had the kernel measure that; 0 before 5.1. */
+/* How long it ran and how often, while somebody had the kernel measure that; -ENODATA before 5.1. */
 int sh_prog_time(int prog_fd, __u64 ns_and_runs[2])
 {
 	struct bpf_prog_info info = {};
-	__u32 size = sizeof(info);
-	int err = bpf_obj_get_info_by_fd(prog_fd, &info, &size);
+	int err = prog_info(prog_fd, &info, INFO_END(run_cnt));
 
 	ns_and_runs[0] = info.run_time_ns;
 	ns_and_runs[1] = info.run_cnt;

@@ -33,7 +33,8 @@ export function timeSource(shim: Shim, object: KernelObject): TimeSource {
     start: () => shim.timePrograms(),
     stop: (fd) => void close(fd),
     read() {
-      const times = programs.map((program) => shim.progTime(object.progFd(program)));
+      const nothing = { ns: 0n, runs: 0n };
+      const times = programs.map((p) => shim.progTime(object.progFd(p)) ?? nothing);
       return times.reduce((sum, { ns, runs }) => ({ ns: sum.ns + ns, runs: sum.runs + runs }));
     },
   };

@@ -41,7 +41,7 @@ export function lossSource(
   const misses = (programs: readonly TraceProgram[]): number[] =>
     programs
       .filter((program) => object.loaded(program))
-      .map((program) => shim.progMisses(object.progFd(program)));
+      .map((program) => shim.progMisses(object.progFd(program)) ?? 0);
   const ofRings = (): bigint => {
     const told = counted(Loss.LOSS_EVENT_RING_FULL);
     // A batch that was refused is a record to the ring, and is sent again.

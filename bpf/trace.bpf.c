@@ -160,7 +160,7 @@ int on_skb_free_datagram_length(void *ctx)
 	return 0;
 }
 
-/* void skb_free_datagram_locked(struct sock *sk, struct sk_buff *skb), before 4.7 */
+/* void skb_free_datagram_locked(struct sock *sk, struct sk_buff *skb), before 4.7; on RHEL 7 skb_consume_udp */
 SEC("kprobe/skb_free_datagram_locked")
 int on_skb_free_datagram_locked(void *ctx)
 {

@@ -192,7 +192,7 @@ inline_always void udp_freed_length(void *ctx, u64 sk, u64 skb, s32 length, stru
 		udp_received(ctx, sk, skb, length < 0 ? -length : length, fresh);
 }
 
-/* Before 4.7 the length is not told: it is the datagram's own, also where the buffer was smaller. */
+/* Before 4.7, and on RHEL 7, the length is not told: it is the datagram's own, also where the buffer was smaller. */
 inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
 {
 	struct skb_headers at = {};

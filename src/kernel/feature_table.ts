@@ -91,6 +91,14 @@ const table = {
     without:
       "__skb_free_datagram_locked (4.7) is probed, where a peek is told by the reference count; or skb_free_datagram_locked, with which a datagram cut short counts whole",
   },
+  datagram_lengths: {
+    since: "4.7",
+    change: "udp: enable MSG_PEEK at non-zero offset",
+    asked:
+      "by the release: RHEL 7 has the later function, but passes it no length; the self-check tells whether that is right",
+    without: "a datagram cut short counts whole",
+    ask: () => null,
+  },
   current_task: {
     since: "4.8",
     change: "bpf: Add bpf_get_current_task",

@@ -95,30 +95,42 @@ const preemptedForks: TraceProgram[] = ["on_fork_pending", "on_fork", "on_fork_b
 const rows = (name: string, programs: readonly TraceProgram[]): TracepointRow[] =>
   programs.map((program) => ({ program, name }));
 
+/** `lengths`: of kernels that tell the function how much a receive returns. */
+interface UdpPoint extends KprobePoint {
+  lengths?: boolean;
+}
+
 /** Alternatives: the first function that this kernel has is probed. To follow a kernel that renames one, add it. */
-const udpPoints: readonly (readonly KprobePoint[])[] = [
+const udpPoints: readonly (readonly UdpPoint[])[] = [
   [{ program: "on_ip_send_skb", symbol: "ip_send_skb" }],
   [
-    // Since 4.10, since 4.7, and before.
-    { program: "on_skb_consume_udp", symbol: "skb_consume_udp" },
-    { program: "on_skb_free_datagram_length", symbol: "__skb_free_datagram_locked" },
-    { program: "on_skb_free_datagram_locked", symbol: "skb_free_datagram_locked" },
+    // Since 4.10, since 4.7, of RHEL 7, and before.
+    { program: "on_skb_consume_udp", symbol: "skb_consume_udp", lengths: true },
+    { program: "on_skb_free_datagram_length", symbol: "__skb_free_datagram_locked", lengths: true },
+    { program: "on_skb_free_datagram_locked", symbol: "skb_consume_udp", lengths: false },
+    { program: "on_skb_free_datagram_locked", symbol: "skb_free_datagram_locked", lengths: false },
   ],
   [{ program: "on_udp_destroy_sock", symbol: "udp_destroy_sock" }],
 ];
-const udp6Points: readonly (readonly KprobePoint[])[] = [
+const udp6Points: readonly (readonly UdpPoint[])[] = [
   [{ program: "on_ip6_send_skb", symbol: "ip6_send_skb" }],
   [{ program: "on_udp_destroy_sock", symbol: "udpv6_destroy_sock" }],
 ];
 
-/** Where UDP is seen, or the function that this kernel lacks. `has` finds a function; `ipv6`: there are such sockets. */
+/**
+ * Where UDP is seen, or the function that this kernel lacks. `has` finds a function; `ipv6`: there are such sockets;
+ * `lengths`: the kernel has the feature datagram_lengths.
+ */
 export function udpKprobes(
   has: (symbol: string) => boolean,
   ipv6: boolean,
+  lengths: boolean,
 ): { points: readonly KprobePoint[] } | { missing: string } {
   const points: KprobePoint[] = [];
   for (const alternatives of [...udpPoints, ...(ipv6 ? udp6Points : [])]) {
-    const point = alternatives.find(({ symbol }) => has(symbol));
+    const point = alternatives.find(
+      (point) => (point.lengths ?? lengths) === lengths && has(point.symbol),
+    );
     if (!point) return { missing: alternatives[0]!.symbol };
     points.push(point);
   }

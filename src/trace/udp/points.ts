@@ -44,7 +44,11 @@ export function udpPoints(host: Host, report: GuessReport, mode: AttachMode): Ud
   }
   const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");
   const known = findSymbols(probedSymbols);
-  const found = udpKprobes((symbol) => known.has(symbol), ipv6);
+  const found = udpKprobes(
+    (symbol) => known.has(symbol),
+    ipv6,
+    host.features.has("datagram_lengths"),
+  );
   return "missing" in found
     ? { points: NONE, missing: `this kernel has no function ${found.missing}` }
     : { points: { ...NONE, kprobes: found.points }, missing: null };

@@ -1,0 +1,32 @@
+/** The function in which a received UDP datagram is seen, on kernels of different times. */
+import { expect, test } from "bun:test";
+import { udpKprobes } from "../../src/trace/opening/programs.ts";
+
+const always = ["ip_send_skb", "udp_destroy_sock"];
+
+function receiving(symbols: string[], lengths: boolean) {
+  const has = (symbol: string) => [...always, ...symbols].includes(symbol);
+  const found = udpKprobes(has, false, lengths);
+  return "missing" in found
+    ? found
+    : { program: found.points[1]!.program, at: found.points[1]!.symbol };
+}
+
+const [freed, length, consumed] = [
+  "skb_free_datagram_locked",
+  "__skb_free_datagram_locked",
+  "skb_consume_udp",
+];
+
+test.each([
+  ["Linux 4.4", [freed], false, "on_skb_free_datagram_locked", freed],
+  ["Linux 4.9", [freed, length], true, "on_skb_free_datagram_length", length],
+  ["Linux 4.14", [freed, length, consumed], true, "on_skb_consume_udp", consumed],
+  ["RHEL 7", [freed, consumed], false, "on_skb_free_datagram_locked", consumed],
+])("%s", (_, symbols, lengths, program, at) => {
+  expect(receiving(symbols, lengths) as unknown).toEqual({ program, at });
+});
+
+test("a kernel without any of them is told by the newest name", () => {
+  expect(receiving([], true)).toEqual({ missing: consumed });
+});

@@ -1,6 +1,7 @@
 /** `trace -- CMD`: the command, and a trace that ends with it. */
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
+import type { Sink } from "../sinks/sink.ts";
 import type { Trace } from "../trace/trace.ts";
 
 /** A command that cannot be started ends as in a shell: 127 if it is not there, 126 if it is no program one may run. */
@@ -47,9 +48,9 @@ function spawn(words: readonly string[]) {
   }
 }
 
-/** A trace that knows how many of the connections it has told of are still open. */
+/** A sink that knows how many of the connections it was told of are still open. */
 export interface Watched {
-  trace: Pick<Trace, "poll" | "sample" | "losses" | "wait">;
+  sink: Sink;
   /**
    * Resolves when nothing more is to come of processes that are over: all that was told of is closed, or `LINGER_MS` are
    * over. Says how many are still open: they are those of processes that live on.
@@ -59,35 +60,27 @@ export interface Watched {
 
 /** With tracepoints a close comes when the peer has acknowledged it, and the end of a UDP socket is asked for each second. */
 const LINGER_MS = 2000;
-/** How late the end of the command may be noticed. */
-const REST_MS = 50;
+/** A poll so often, so that the end of the command is followed by some soon. */
+const POLL_MS = 50;
 
-export function watched(trace: Watched["trace"]): Watched {
+export function watched(): Watched {
   const open = new Set<string>();
   let polls = 0;
-  const poll = (last?: boolean): TracedEvent[] => {
-    const events = trace.poll(last);
-    for (const event of events) {
-      if (event.kind === "close") open.delete(keyOf(event));
-      else if (event.kind !== "fail") open.add(keyOf(event));
-    }
-    polls++;
-    return events;
-  };
   return {
-    // Not pollInto, which would show records that nobody has looked at.
-    trace: {
-      poll,
-      sample: () => trace.sample(),
-      losses: () => trace.losses(),
-      wait: (leastMs, mostMs) => trace.wait(Math.min(leastMs, REST_MS), Math.min(mostMs, REST_MS)),
+    sink: {
+      event(event) {
+        if (event.kind === "close") open.delete(keyOf(event));
+        else if (event.kind !== "fail") open.add(keyOf(event));
+      },
+      tick: () => void polls++,
+      dueMs: POLL_MS,
     },
     async drained() {
       const deadline = performance.now() + LINGER_MS;
-      // An event within a millisecond before a poll waits for the next poll.
+      // What is told of within a millisecond before a poll waits for the next one.
       const seen = polls + SETTLED_POLLS;
       while ((polls < seen || open.size > 0) && performance.now() < deadline)
-        await Bun.sleep(REST_MS);
+        await Bun.sleep(POLL_MS);
       return open.size;
     },
   };

@@ -7,6 +7,7 @@ import { log, tellError } from "../log.ts";
 import type { Namer } from "../names/named.ts";
 import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
+import { telemetrySink } from "../sinks/telemetry.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command } from "./command.ts";
@@ -21,7 +22,7 @@ import {
   parseInterval,
   parseConnections,
 } from "./flags.ts";
-import { launch, watched, type Watched } from "./launch.ts";
+import { launch, watched } from "./launch.ts";
 import { costText } from "./cost.ts";
 import { follow, type Summary } from "./follow.ts";
 import { lossText, missingText } from "./losses.ts";
@@ -146,9 +147,8 @@ export const traceCommand = command({
     });
     using namer = args.resolve === true ? (await import("../names/named.ts")).openNamer() : null;
     const launched = command.length === 0 || stop.signal.aborted ? null : launch(trace, command);
-    const running = launched && watched(trace);
+    const running = launched && watched();
     if (launched && running) stop.endWith(launched, running.drained);
-    const source = running?.trace ?? trace;
     const clocks = readClocks();
     const format = formatSince(clocks.monoNs);
     await using recorder = await recordTrace(record, trace, clocks);
@@ -165,7 +165,11 @@ export const traceCommand = command({
     const wanted = sieve(filter);
     const expected = new Expected(wish?.expectations ?? []);
     const summary = await follow({
-      trace: args.debug === true ? counted(source, counts) : source,
+      trace,
+      watching: [
+        ...(args.debug === true ? [telemetrySink(counts)] : []),
+        ...(running === null ? [] : [running.sink]),
+      ],
       format,
       writer: createWriter(),
       readerFd: STDOUT,
@@ -198,21 +202,6 @@ export const traceCommand = command({
     return args.strict === true && lost !== null ? exitCodes.lost : exitCodes.done;
   },
 });
-
-/** The same trace, what it gives counted. */
-function counted(trace: Watched["trace"], counts: TelemetryCounts): Watched["trace"] {
-  // Not pollInto, which would show records that nobody has counted.
-  return {
-    sample: () => trace.sample(),
-    losses: () => trace.losses(),
-    wait: (leastMs, mostMs, readerFd) => trace.wait(leastMs, mostMs, readerFd),
-    poll(last) {
-      const events = trace.poll(last);
-      for (const event of events) counts.observe(event);
-      return events;
-    },
-  };
-}
 
 /** Names are asked for only of what is shown. */
 function named(shows: (event: ConnEvent) => boolean, namer: Namer | null) {

@@ -78,27 +78,34 @@ export function running(of: Found, options: TraceOptions): Trace {
     return toConnEvent(event, kindOf(event)!, known);
   };
 
-  const pollInto = (to: EventSink, last: boolean): void => {
+  /** The time up to which the poll that is under way takes events. */
+  let until = 0;
+  const beginPoll = (last: boolean): void => {
     over ||= last;
-    const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
     groups.renew();
     commands?.renew();
     descendants?.renew(monotonicNs());
+    until = last ? Infinity : Number(monotonicNs() - SETTLED_NS);
+    drain.into(queue);
+  };
+  const pollInto = (to: EventSink, last: boolean, enough?: () => boolean): boolean => {
+    const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
+    if (!queue.underWay) beginPoll(last);
     const record: ShowRecord | null =
       sink.record === undefined ? null : (view, p) => sink.record!(view, p, describe);
-    const drainedNs = monotonicNs();
-    drain.into(queue);
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, known)));
-    queue.take(last ? Infinity : Number(drainedNs - SETTLED_NS), (view, p) => {
+    const each = (view: DataView, p: number): void => {
       if (!apply.isPlain(view, p)) return apply.any(readEvent(view, p), show);
       if (record !== null && isDirect(view, p) && applyRecord(view, p, accepts, record, show))
         return;
       applyOne(new EventView(view, p), accepts, show);
-    });
+    };
+    if (!queue.take(until, each, enough)) return false;
     if (++polls === SETTLED_POLLS) opens.settle();
     for (const event of accepts.poll()) show(event, "accept");
     for (const one of flows?.tick(monotonicNs()) ?? []) show(one.event, one.kind);
     time?.polled(monotonicNs());
+    return true;
   };
 
   return {

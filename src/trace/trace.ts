@@ -12,8 +12,11 @@ export interface Trace extends AsyncDisposable {
   readonly notes: string[];
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
   poll(last?: boolean): TracedEvent[];
-  /** The same, without a list, for those who can do with the records of the kernel. */
-  pollInto(sink: EventSink, last: boolean): void;
+  /**
+   * The same, without a list, for those who can do with the records of the kernel. `enough` is asked now and then: once it
+   * says so, the rest of the poll is left to the next call, and `false` is returned.
+   */
+  pollInto(sink: EventSink, last: boolean, enough?: () => boolean): boolean;
   /**
    * Resolves after `leastMs`; where nothing waits for the next poll, not before something happens in the kernel, nobody
    * reads what is written to `readerFd` any more, or `mostMs` are over. It does not keep the process alive.

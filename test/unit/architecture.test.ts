@@ -20,7 +20,7 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   index: ["library", "state", "guess", "record", "output", "errors"],
-  library: ["trace", "state", "guess", "kernel", "conn", "record", "errors"],
+  library: ["trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["commands", "kernel/elevation", "errors", "explain", "log", "output"],
   commands: [
     "embedded",
@@ -33,11 +33,14 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "conn",
     "recording",
     "names",
+    "sinks",
     "output",
     "file",
     "errors",
     "log",
   ],
+  // The sinks of a trace's events, and the loop that feeds them.
+  sinks: ["trace", "recording", "filter", "state", "output", "conn", "record", "errors"],
   names: ["conn", "kernel/host_names", "record"],
   trace: ["guess", "kernel", "conn", "record", "embedded", "errors", "explain", "log"],
   check: ["kernel", "record", "explain", "output/escape"],

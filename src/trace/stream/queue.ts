@@ -17,6 +17,9 @@ const FIRST_BYTES = 1 << 20;
 /** A buffer that a burst has made larger is given back. */
 const KEPT_BYTES = 4 << 20;
 
+/** Events that each take some microseconds: a clock that is asked after so many is not asked too often. */
+const ASKED_EVERY = 64;
+
 /** An event lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;
 
@@ -25,9 +28,10 @@ export class EventQueue {
   #spare: Uint8Array<ArrayBuffer> | null = null;
   #used = 0;
   #index = new Index();
+  #turn: Turn | null = null;
 
   get empty(): boolean {
-    return this.#used === 0;
+    return this.#used === 0 && this.#turn === null;
   }
 
   /** Where a drain may write at least `least` bytes; `filled` says how many it has written. */
@@ -55,13 +59,35 @@ export class EventQueue {
     this.#keep(bytes);
   }
 
+  /** Whether a `take` had enough and left some events to the next one. */
+  get underWay(): boolean {
+    return this.#turn !== null;
+  }
+
   /**
    * Gives each event that is no younger than `until` (ns, as a number) to `each`, in the order of time, those of equal time
-   * as they came; the others stay. Whatever is added meanwhile waits. Throws a RecordError when a record reaches beyond
+   * as they came; the others stay. Whatever is added meanwhile waits. `enough` is asked now and then; `false` says that it
+   * had enough, and that the next call goes on, whatever its `until`. Throws a RecordError when a record reaches beyond
    * what was filled.
    */
-  take(until: number, each: Each): void {
-    if (this.#used === 0) return;
+  take(until: number, each: Each, enough?: () => boolean): boolean {
+    const turn = (this.#turn ??= this.#begin(until));
+    if (turn === null) return true;
+    const { view, ready } = turn;
+    const index = this.#index;
+    for (let n = turn.next; n < ready; n++) {
+      turn.next = n + 1;
+      each(view, index.at(n));
+      if (n % ASKED_EVERY === 0 && enough?.() === true) return false;
+    }
+    this.#turn = null;
+    if (turn.bytes.length <= KEPT_BYTES) this.#spare = turn.bytes;
+    return true;
+  }
+
+  /** null: nothing is there. */
+  #begin(until: number): Turn | null {
+    if (this.#used === 0) return null;
     const bytes = this.#bytes;
     const view = viewOf(bytes);
     const index = this.#index;
@@ -73,8 +99,7 @@ export class EventQueue {
     const ready = index.countUpTo(until);
     for (let n = ready; n < index.count; n++)
       this.#keep(bytes.subarray(index.at(n), index.at(n) + eventSize));
-    for (let n = 0; n < ready; n++) each(view, index.at(n));
-    if (bytes.length <= KEPT_BYTES) this.#spare = bytes;
+    return { bytes, view, ready, next: 0 };
   }
 
   #keep(event: Uint8Array): void {
@@ -91,6 +116,15 @@ export const timeAt = (view: DataView, p: number): number =>
   view.getUint32(p + EVENT_TIMESTAMP + 4, true) * 2 ** 32;
 
 // --- internal ---
+
+/** The events of one take. */
+interface Turn {
+  bytes: Uint8Array<ArrayBuffer>;
+  view: DataView;
+  /** So many of the index are due, and the next one is this. */
+  ready: number;
+  next: number;
+}
 
 const padded = (size: number): number => (size + 7) & ~7;
 const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>

@@ -1,0 +1,90 @@
+/** Several sinks as one. Pure. */
+import type { TracedEvent } from "../conn/identity.ts";
+import type { Sink } from "./sink.ts";
+
+/** Each gets everything, in the order of the list, in which they end as well. */
+export function together(sinks: readonly Sink[]): Sink {
+  const limits = sinks.filter((sink) => "full" in sink);
+  const isFull = (): boolean => limits.some((sink) => sink.full === true);
+  const ofEvents = sinks.filter((sink) => sink.event !== undefined);
+  const telling = sinks.filter((sink) => sink.lost !== undefined);
+  const record = recordFor(sinks, isFull);
+  return {
+    event(event, clocks) {
+      if (isFull()) return;
+      for (const sink of ofEvents) sink.event!(event, clocks);
+    },
+    ...(record === null ? {} : { record }),
+    tick() {
+      for (const sink of sinks) sink.tick?.();
+    },
+    ...(telling.length > 0 && {
+      lost(losses, now) {
+        for (const sink of telling) sink.lost!(losses, now);
+      },
+    }),
+    async end(losses, now) {
+      let failed: { error: unknown } | null = null;
+      for (const sink of sinks)
+        try {
+          await sink.end?.(losses, now);
+        } catch (error) {
+          failed ??= { error };
+        }
+      if (failed !== null) throw failed.error;
+    },
+    losses: () => sinks.flatMap((sink) => sink.losses?.() ?? []),
+    get full() {
+      return isFull();
+    },
+    get done() {
+      return sinks.some((sink) => sink.done === true);
+    },
+    get dueMs() {
+      return Math.min(...sinks.map((sink) => sink.dueMs ?? Infinity));
+    },
+  };
+}
+
+/** The same sink for some events only; `full` counts among those. */
+export function sieved(shows: (event: TracedEvent) => boolean, sink: Sink): Sink {
+  return {
+    ...withoutRecord(sink),
+    event(event, clocks) {
+      if (sink.full !== true && shows(event)) sink.event?.(event, clocks);
+    },
+    get done() {
+      return sink.done === true;
+    },
+    get dueMs() {
+      return sink.dueMs ?? Infinity;
+    },
+  };
+}
+
+// --- internal ---
+
+/** The first sink that can do with records decides; those that cannot get the event of one. null: none can. */
+function recordFor(sinks: readonly Sink[], isFull: () => boolean): Sink["record"] | null {
+  const first = sinks.find((sink) => sink.record !== undefined);
+  if (first === undefined) return null;
+  const rest = sinks.filter((sink) => sink !== first && (sink.record ?? sink.event) !== undefined);
+  if (rest.length === 0 && !sinks.some((sink) => "full" in sink))
+    return (view, p, clocks, describe) => first.record!(view, p, clocks, describe);
+  return (view, p, clocks, describe) => {
+    if (isFull()) return true;
+    if (!first.record!(view, p, clocks, describe)) return false;
+    let event: TracedEvent | null = null;
+    for (const sink of rest)
+      if (sink.record?.(view, p, clocks, describe) !== true)
+        sink.event?.((event ??= describe(view, p)), clocks);
+    return true;
+  };
+}
+
+const withoutRecord = ({ tick, lost, end, losses }: Sink): Sink => ({
+  ...(tick && { tick }),
+  ...(lost && { lost }),
+  ...(end && { end }),
+  ...(losses && { losses }),
+});

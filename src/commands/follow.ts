@@ -1,6 +1,5 @@
-/** What is shown of a trace, and where it goes: the sinks of the command. Impure only through its parameters. */
+/** The sinks of the command: lines, a recording, expectations. Impure only through its parameters. */
 
-import type { ClockPair } from "../conn/clock.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import type { Expected } from "../filter/expect.ts";
 import type { Format } from "../output/index.ts";
@@ -28,7 +27,7 @@ export interface FollowOptions extends Pick<
   recorder?: Omit<Recorder, keyof AsyncDisposable> | null;
   /** How many lines there may be; `null` = no limit. */
   count: number | null;
-  /** Which events are shown; left out: all. Only those count. */
+  /** True for events that are shown; left out: all. Only these events count. */
   shows?(event: TracedEvent): boolean;
   /** Waits for some of the events that are shown. */
   expected?: Pick<Expected, "see" | "met">;

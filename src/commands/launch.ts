@@ -77,7 +77,7 @@ export function watched(): Watched {
     },
     async drained() {
       const deadline = performance.now() + LINGER_MS;
-      // What is told of within a millisecond before a poll waits for the next one.
+      // An event within a millisecond before a poll waits for the next poll.
       const seen = polls + SETTLED_POLLS;
       while ((polls < seen || open.size > 0) && performance.now() < deadline)
         await Bun.sleep(POLL_MS);

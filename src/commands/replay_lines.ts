@@ -8,7 +8,8 @@ import type { Loss } from "../output/losses.ts";
 import type { LineWriter } from "../output/writer.ts";
 import type { Line } from "../recording/format.ts";
 import type { Recording } from "../recording/read.ts";
-import { settle, type Summary } from "./follow.ts";
+import { settle } from "../sinks/pause.ts";
+import type { Summary } from "./follow.ts";
 
 export interface ReplayOptions {
   recording: Pick<Recording, "lines" | "damage">;

@@ -6,6 +6,11 @@ import type { GuessReport } from "../guess/report.ts";
 import { readClocks } from "../kernel/clock.ts";
 import type { AttachMode } from "../kernel/host.ts";
 import type { Telemetry } from "../record/layout.gen.ts";
+import { batchSink } from "../sinks/batch.ts";
+import { openLoop } from "../sinks/loop.ts";
+import type { Sink } from "../sinks/sink.ts";
+import { telemetrySink } from "../sinks/telemetry.ts";
+import { together } from "../sinks/together.ts";
 import {
   ConnectionState,
   type Deltas,
@@ -110,34 +115,38 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   let dropped = 0n;
   let failure: unknown = null;
   let lossesAtEnd: LossCount[] | null = null;
+  let newest: TracedEvent[] = [];
+  const stop = new AbortController();
+  /** To add a sink, add a row. Each gets every event, in this order. */
+  const sinks: readonly Sink[] = [
+    telemetrySink(seen),
+    batchSink((events) => state.observe(events, performance.now())),
+    batchSink((events) => readers.forEach((reader) => reader.push(events))),
+    batchSink((events) => void (newest = events)),
+  ];
+  const loop = openLoop({
+    trace,
+    sink: together(sinks),
+    clocks: readClocks,
+    stop: stop.signal,
+    pollMs,
+  });
+  // Only somebody who reads waits for events.
+  loop.unref();
+  // The first events are for a reader that is made right after the opening.
+  setTimeout(() => void loop.run().catch(fail), pollMs).unref();
 
-  const pump = (last = false): TracedEvent[] => {
-    const events = trace.poll(last);
-    for (const event of events) seen.observe(event);
-    state.observe(events, performance.now());
-    for (const reader of readers) reader.push(events);
-    return events;
-  };
   /** A poll gives what is settled by then, hence the waits: what is open now is sampled, and the samples are told. */
   const sample = () => {
     settle();
-    pump();
+    loop.poll();
     state.drop(trace.sample(), performance.now());
     settle();
-    pump();
+    loop.poll();
   };
-  const timer = setInterval(() => {
-    try {
-      pump();
-    } catch (error) {
-      fail(error);
-    }
-  }, pollMs);
-  // Only somebody who reads waits for events.
-  timer.unref();
-
   const finish = (...error: [] | [unknown]) => {
-    clearInterval(timer);
+    loop.cancel();
+    stop.abort();
     lossesAtEnd = trace.losses();
     void trace[Symbol.asyncDispose]();
     for (const reader of [...readers]) reader.end(...error);
@@ -161,27 +170,28 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     notes: trace.notes,
     events({ signal, maxWaiting = MAX_WAITING } = {}) {
       mustRun();
-      const stop = () => reader.end();
+      const end = () => reader.end();
       const reader = createReader<TracedEvent>(maxWaiting, () => {
-        signal?.removeEventListener("abort", stop);
+        signal?.removeEventListener("abort", end);
         dropped += reader.dropped;
         readers.delete(reader);
-        if (readers.size === 0) timer.unref();
+        if (readers.size === 0) loop.unref();
       });
       readers.add(reader);
-      timer.ref();
-      signal?.addEventListener("abort", stop);
-      if (signal?.aborted) stop();
+      loop.ref();
+      signal?.addEventListener("abort", end);
+      if (signal?.aborted) end();
       return reader;
     },
     poll() {
       mustRun();
-      return pump();
+      loop.poll();
+      return newest;
     },
     registerClient(id) {
       mustRun();
       // Events before this moment are not for this client.
-      pump();
+      loop.poll();
       state.register(id, performance.now());
     },
     removeClient(id) {
@@ -200,7 +210,7 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     close() {
       if (lossesAtEnd !== null) return;
       try {
-        pump(true);
+        loop.poll(true);
       } finally {
         finish();
       }

@@ -80,8 +80,8 @@ export function openLoop(options: LoopOptions): Loop {
       underWay = !trace.pollInto(into, last, () => performance.now() >= until);
       if (!underWay) return polled();
       await turn();
-      // Somebody may have polled meanwhile, for the last time.
-      if (over && !last) return;
+      // Somebody may have polled meanwhile, or ended the trace.
+      if (!last && (over || !underWay)) return;
     }
   };
   const turns = async (): Promise<void> => {
@@ -98,7 +98,7 @@ export function openLoop(options: LoopOptions): Loop {
         sampleAt += intervalMs * (1 + Math.max(0, Math.floor((at - sampleAt) / intervalMs)));
       }
       await inTurns(last);
-      if (last || sink.done === true) return;
+      if (last || over || sink.done === true) return;
       const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
       const most = Math.min(sink.dueMs ?? Infinity, REST_MS, room);
       await untilAborted(trace.wait(Math.min(pollMs, most), most, options.readerFd), stop);

@@ -33,7 +33,7 @@ export interface Sink {
 export interface Losses {
   /** On the way to the sinks. */
   before: readonly Loss[];
-  /** Those, and the sinks' own; only causes that have lost something. */
+  /** The same and the sinks' own losses. A cause without losses is left out. */
   all: readonly Loss[];
 }
 

@@ -64,8 +64,10 @@ export function sieved(shows: (event: TracedEvent) => boolean, sink: Sink): Sink
 
 // --- internal ---
 
+type RecordTaker = NonNullable<Sink["record"]>;
+
 /** The first sink that can do with records decides; those that cannot get the event of one. null: none can. */
-function recordFor(sinks: readonly Sink[], isFull: () => boolean): Sink["record"] | null {
+function recordFor(sinks: readonly Sink[], isFull: () => boolean): RecordTaker | null {
   const first = sinks.find((sink) => sink.record !== undefined);
   if (first === undefined) return null;
   const rest = sinks.filter((sink) => sink !== first && (sink.record ?? sink.event) !== undefined);

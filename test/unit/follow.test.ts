@@ -3,8 +3,10 @@ import { follow, type FollowOptions } from "../../src/commands/follow.ts";
 import { lossText } from "../../src/commands/losses.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
+import type { TracedEvent } from "../../src/conn/identity.ts";
 import type { Loss } from "../../src/output/losses.ts";
 import { createWriter, type LineWriter } from "../../src/output/writer.ts";
+import type { EventSink } from "../../src/trace/trace.ts";
 
 /** A trace of numbered events: each poll takes the next list, then nothing. */
 function traceOf(...polls: number[][]) {
@@ -13,11 +15,17 @@ function traceOf(...polls: number[][]) {
     polls: 0,
     /** Whether each poll was told to be the last. */
     last: [] as boolean[],
-    poll: (last: boolean): ConnEvent[] => {
+    poll: (last: boolean): TracedEvent[] => {
       trace.polls += 1;
       trace.last.push(last);
       return (polls.shift() ?? []).map(eventAt);
     },
+    pollInto: (sink: EventSink, last: boolean): boolean => {
+      for (const event of trace.poll(last)) sink.event(event);
+      return true;
+    },
+    wait: (leastMs: number, _mostMs?: number, _readerFd?: number): Promise<void> =>
+      Bun.sleep(leastMs),
     samples: 0,
     sample: () => {
       trace.samples += 1;
@@ -27,7 +35,7 @@ function traceOf(...polls: number[][]) {
   return { trace, losses };
 }
 
-function eventAt(n: number): ConnEvent {
+function eventAt(n: number): TracedEvent {
   const end = { address: "127.0.0.1", port: 1 };
   return {
     kind: "connect",
@@ -40,6 +48,7 @@ function eventAt(n: number): ConnEvent {
     netns: null,
     local: end,
     remote: end,
+    cookie: n,
   };
 }
 

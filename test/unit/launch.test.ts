@@ -1,6 +1,6 @@
 /** `trace -- CMD`: what cannot be started, and when the trace may end. */
 import { describe, expect, test } from "bun:test";
-import { launch, LaunchError, watched } from "../../src/commands/launch.ts";
+import { launch, LaunchError, watched, type Watched } from "../../src/commands/launch.ts";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { formatError } from "../../src/errors.ts";
 
@@ -62,15 +62,15 @@ describe("what it has done is told", () => {
       remote: { address: "127.0.0.1", port: 443 },
     }) as TracedEvent;
 
+  function poll({ sink }: Watched, events: TracedEvent[] = []): void {
+    for (const one of events) sink.event!(one, { monoNs: 0n, wallNs: 0n });
+    sink.tick!();
+  }
+
   /** Gives at each poll what is next. */
   function polled(...polls: TracedEvent[][]) {
-    const given = watched({
-      poll: () => polls.shift() ?? [],
-      sample: () => [],
-      losses: () => [],
-      wait: async () => {},
-    });
-    const timer = setInterval(() => given.trace.poll(), 1);
+    const given = watched();
+    const timer = setInterval(() => poll(given, polls.shift() ?? []), 1);
     return { given, [Symbol.dispose]: () => clearInterval(timer) };
   }
 
@@ -92,18 +92,13 @@ describe("what it has done is told", () => {
   });
 
   test("not before there were polls after its end", async () => {
-    const given = watched({
-      poll: () => [],
-      sample: () => [],
-      losses: () => [],
-      wait: async () => {},
-    });
+    const given = watched();
     let over = false;
     const drained = given.drained().then(() => (over = true));
-    given.trace.poll();
+    poll(given);
     await Bun.sleep(120);
     expect(over).toBe(false);
-    given.trace.poll();
+    poll(given);
     await drained;
   });
 });

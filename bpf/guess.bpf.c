@@ -41,80 +41,82 @@ inline_always struct guess_command *read_command(void)
 	return bpf_map_lookup_elem(&command, &zero);
 }
 
-/* A snapshot while it is taken. Its marks stay on the stack: 4.4 allows no pointer into the middle of a map value. */
-struct snapshot {
-	struct chunk buffer;
-	u64 valid[2];
-};
-
-inline_always void finish(struct snapshot *snapshot, u64 sk)
+inline_always void finish(u64 sk)
 {
 	u32 zero = 0;
 	struct guess_answer *a = bpf_map_lookup_elem(&answer, &zero);
 
 	if (!a)
 		return;
-	a->valid[0] = snapshot->valid[0];
-	a->valid[1] = snapshot->valid[1];
 	a->pid_tgid = bpf_get_current_pid_tgid();
 	a->sk = sk;
 	a->task = helper_or_0(BPF_FUNC_get_current_task);
 	a->sequence++;
 }
 
-inline_always void copy_chunk(struct snapshot *snapshot, u32 index, u64 address)
+/*
+ * No branch, here and in copy_behind(): a verifier need not find out that both ways of one come to the same. Linux 5.3
+ * to 5.5 do not: they keep apart which of the chunks could be read, and 32 chunks have 2^32 such states.
+ */
+inline_always void copy_chunk(struct chunk *buffer, u32 index, u64 address)
 {
-	u32 key = index; /* its own variable: index must stay a constant to the verifier */
+	/* A variable of its own: a loop whose counter has its address taken is not unrolled. */
+	u32 key = index;
 
-	if (bpf_probe_read(&snapshot->buffer, sizeof(snapshot->buffer), (void *)address) != 0)
-		return;
-	bpf_map_update_elem(&window, &key, &snapshot->buffer, BPF_ANY);
-	snapshot->valid[index / 64] |= 1ULL << (index % 64);
+	buffer->failed = bpf_probe_read(buffer->bytes, sizeof(buffer->bytes), (void *)address);
+	bpf_map_update_elem(&window, &key, buffer, BPF_ANY);
 }
 
-inline_always void peek(struct snapshot *snapshot, u64 address)
+inline_always void peek(struct chunk *buffer, u64 address)
 {
 #pragma unroll
 	for (int i = 0; i < PEEK_CHUNKS; i++)
-		copy_chunk(snapshot, WINDOW_SOCK + i, address + i * CHUNK);
+		copy_chunk(buffer, WINDOW_SOCK + i, address + i * CHUNK);
 }
 
-/* Copies the part of a sock that peek() left out. */
-inline_always void copy_rest(struct snapshot *snapshot, u64 sk)
+inline_always void copy_sock(struct chunk *buffer, u64 sk)
 {
 #pragma unroll
-	for (int i = PEEK_CHUNKS; i < SOCK_CHUNKS; i++)
-		copy_chunk(snapshot, WINDOW_SOCK + i, sk + i * CHUNK);
+	for (int i = 0; i < SOCK_CHUNKS; i++)
+		copy_chunk(buffer, WINDOW_SOCK + i, sk + i * CHUNK);
 }
 
-/* Copies the memory that a word points to, if it can be an object's address: above the floor, no small negative number,
- * aligned. */
-inline_always void copy_behind(struct snapshot *snapshot, u32 index, u64 word, u64 floor)
+/* Returns the word if it can be an object's address: all bits of the floor are set in it, and it is aligned. Else 0. */
+inline_always u64 address_or_0(u64 word, u64 floor)
 {
-	if (word >= floor && word < -4096ULL && word % 8 == 0)
-		copy_chunk(snapshot, index, word);
+	u64 strange = (~word & floor) | (word & 7);
+	u64 negative = -strange;
+
+	asm volatile("" : "+r"(negative)); /* else the compiler makes a branch of it */
+	return word & (((strange | negative) >> 63) - 1);
 }
 
-inline_always void copy_arguments(struct snapshot *snapshot, void *ctx, u64 floor)
+/* Copies the memory that a word points to. */
+inline_always void copy_behind(struct chunk *buffer, u32 index, u64 word, u64 floor)
+{
+	copy_chunk(buffer, index, address_or_0(word, floor));
+}
+
+inline_always void copy_arguments(struct chunk *buffer, void *ctx, u64 floor)
 {
 	u64 stack = reg(ctx, REG_SP) + STACK_ARGS;
 
-	copy_behind(snapshot, WINDOW_ARGS + 0, reg(ctx, REG_ARG1), floor);
-	copy_behind(snapshot, WINDOW_ARGS + 1, reg(ctx, REG_ARG2), floor);
-	copy_behind(snapshot, WINDOW_ARGS + 2, reg(ctx, REG_ARG3), floor);
-	copy_behind(snapshot, WINDOW_ARGS + 3, reg(ctx, REG_ARG4), floor);
-	copy_behind(snapshot, WINDOW_ARGS + 4, reg(ctx, REG_ARG5), floor);
-	copy_behind(snapshot, WINDOW_ARGS + 5, reg(ctx, REG_ARG6), floor);
+	copy_behind(buffer, WINDOW_ARGS + 0, reg(ctx, REG_ARG1), floor);
+	copy_behind(buffer, WINDOW_ARGS + 1, reg(ctx, REG_ARG2), floor);
+	copy_behind(buffer, WINDOW_ARGS + 2, reg(ctx, REG_ARG3), floor);
+	copy_behind(buffer, WINDOW_ARGS + 3, reg(ctx, REG_ARG4), floor);
+	copy_behind(buffer, WINDOW_ARGS + 4, reg(ctx, REG_ARG5), floor);
+	copy_behind(buffer, WINDOW_ARGS + 5, reg(ctx, REG_ARG6), floor);
 #ifdef REG_ARG8
-	copy_behind(snapshot, WINDOW_ARGS + 6, reg(ctx, REG_ARG7), floor);
-	copy_behind(snapshot, WINDOW_ARGS + 7, reg(ctx, REG_ARG8), floor);
+	copy_behind(buffer, WINDOW_ARGS + 6, reg(ctx, REG_ARG7), floor);
+	copy_behind(buffer, WINDOW_ARGS + 7, reg(ctx, REG_ARG8), floor);
 #endif
 #pragma unroll
 	for (int i = 0; i < 8; i++) {
 		u64 word = 0;
 
 		read_kernel(word, stack + i * 8);
-		copy_behind(snapshot, WINDOW_STACKED + i, word, floor);
+		copy_behind(buffer, WINDOW_STACKED + i, word, floor);
 	}
 }
 
@@ -126,13 +128,13 @@ inline_always int called_by_tool(struct guess_command *c, u64 armed)
 /* The arguments of a function that the tool's own send is in. */
 inline_always void copy_call(void *ctx)
 {
-	struct snapshot snapshot = {};
+	struct chunk buffer = {};
 	struct guess_command *c = read_command();
 
 	if (!called_by_tool(c, ARMED_CALL))
 		return;
-	copy_arguments(&snapshot, ctx, c->floor);
-	finish(&snapshot, reg(ctx, REG_ARG1));
+	copy_arguments(&buffer, ctx, c->floor);
+	finish(reg(ctx, REG_ARG1));
 }
 
 inline_always int asked(void *ctx, u32 *ask)
@@ -148,7 +150,7 @@ inline_always int asked(void *ctx, u32 *ask)
 SEC("kprobe/tcp_getsockopt")
 int on_tcp_getsockopt(void *ctx)
 {
-	struct snapshot snapshot = {};
+	struct chunk buffer = {};
 	struct guess_command *c;
 	u64 sk = reg(ctx, REG_ARG1);
 	u32 ask;
@@ -158,10 +160,11 @@ int on_tcp_getsockopt(void *ctx)
 	c = read_command();
 	if (!c)
 		return 0;
-	peek(&snapshot, ask == ASK_PEEK ? c->address : sk);
 	if (ask == ASK_SOCK)
-		copy_rest(&snapshot, sk);
-	finish(&snapshot, sk);
+		copy_sock(&buffer, sk);
+	else
+		peek(&buffer, c->address);
+	finish(sk);
 	return 0;
 }
 
@@ -185,7 +188,7 @@ int on_ip6_make_skb(void *ctx)
 SEC("kprobe/ip_send_skb")
 int on_ip_send_skb(void *ctx)
 {
-	struct snapshot snapshot = {};
+	struct chunk buffer = {};
 	struct guess_command *c = read_command();
 	u64 skb = reg(ctx, REG_ARG2);
 	u64 floor;
@@ -198,23 +201,22 @@ int on_ip_send_skb(void *ctx)
 		u64 word = 0;
 
 		read_kernel(word, skb + i * 8);
-		copy_behind(&snapshot, WINDOW_BEHIND + i, word, floor);
+		copy_behind(&buffer, WINDOW_BEHIND + i, word, floor);
 	}
-	copy_chunk(&snapshot, WINDOW_SKB, skb);
-	finish(&snapshot, 0);
+	copy_chunk(&buffer, WINDOW_SKB, skb);
+	finish(0);
 	return 0;
 }
 
 /* A struct task_struct, as large as a sock. */
 inline_always void copy_task(u64 task)
 {
-	struct snapshot snapshot = {};
+	struct chunk buffer = {};
 
 	if (!called_by_tool(read_command(), ARMED_TASK))
 		return;
-	peek(&snapshot, task);
-	copy_rest(&snapshot, task);
-	finish(&snapshot, task);
+	copy_sock(&buffer, task);
+	finish(task);
 }
 
 /* void wake_up_new_task(struct task_struct *p) */
@@ -237,11 +239,10 @@ int on_sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/inet_sock_set_state")
 int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct snapshot nothing = {};
 	struct guess_command *c = read_command();
 
 	if (c && ctx->args[2] == TCP_STATE_SYN_SENT && c->pid_tgid == bpf_get_current_pid_tgid())
-		finish(&nothing, ctx->args[0]);
+		finish(ctx->args[0]);
 	return 0;
 }
 
@@ -249,11 +250,10 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/run_copy_sock")
 int run_copy_sock(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct snapshot snapshot = {};
+	struct chunk buffer = {};
 
-	peek(&snapshot, ctx->args[0]);
-	copy_rest(&snapshot, ctx->args[0]);
-	finish(&snapshot, ctx->args[0]);
+	copy_sock(&buffer, ctx->args[0]);
+	finish(ctx->args[0]);
 	return 0;
 }
 
@@ -261,10 +261,10 @@ int run_copy_sock(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/run_peek")
 int run_peek(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct snapshot snapshot = {};
+	struct chunk buffer = {};
 
-	peek(&snapshot, ctx->args[0]);
-	finish(&snapshot, 0);
+	peek(&buffer, ctx->args[0]);
+	finish(0);
 	return 0;
 }
 

@@ -8,7 +8,8 @@
 /* Sizes: of a chunk in bytes, of the others in chunks. */
 enum guess_size {
 	CHUNK = 256,
-	SOCK_CHUNKS = 16,   /* 4,096 bytes of a struct sock */
+	SOCK_CHUNKS =
+		24, /* 6,144 bytes of a struct sock; a debug kernel's locks have 72 bytes each */
 	PEEK_CHUNKS = 4,    /* so much is copied behind any address */
 	ARGS_CHUNKS = 8,    /* one behind each argument in a register */
 	STACKED_CHUNKS = 8, /* one behind each of the first arguments on the stack */
@@ -51,11 +52,11 @@ struct guess_answer {
 	u64 sequence; /* counts finished snapshots: the tool sees whether its call was heard */
 	u64 pid_tgid;
 	u64 sk;
-	u64 valid[2]; /* bit n: chunk n could be read */
 	u64 task; /* the struct task_struct of the calling thread; 0: not asked for, or before 4.8 */
 };
 
 struct chunk {
+	u64 failed; /* 0: could be read */
 	u8 bytes[CHUNK];
 };
 

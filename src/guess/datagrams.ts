@@ -3,7 +3,8 @@ import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "../k
 import * as libc from "../kernel/libc.ts";
 import { sockaddr } from "../kernel/sockaddr.ts";
 import { bytesOf, check, LoopbackError, openPair, portOf, randomLoopback } from "./loopback.ts";
-import type { ArgumentSampler } from "./sampler.ts";
+import { peekUpTo, type ArgumentSampler } from "./sampler.ts";
+import { SOCK_ENDS } from "./search.ts";
 import type { SendSample, Snapshot } from "./snapshot.ts";
 
 /** With two sends a value that stands there by chance is gone as good as surely; the third is for the ports. */
@@ -22,7 +23,7 @@ export function sendDatagrams(sampler: ArgumentSampler, ipv6: boolean): Sends {
     const skb = sampler.skb(v4.send);
     if (skb !== null) found.skbs.push({ ...skb, sk: send.sk, truth: v4.truth });
     found.contrast.push({
-      bytes: sampler.peek(tcp.client, send.sk),
+      bytes: peekUpTo(sampler, tcp.client, send.sk, SOCK_ENDS.at(-1)!),
       protocol: 17,
       type: SOCK_DGRAM,
     });

@@ -7,6 +7,7 @@ import { loadObject, type KernelObject } from "../kernel/object.ts";
 import { randomU32 } from "../kernel/random.ts";
 import type { Shim } from "../kernel/shim.ts";
 import {
+  chunkSize,
   Constant,
   guessAnswerSize,
   GuessArmed,
@@ -15,6 +16,7 @@ import {
   guessPrograms,
   GuessSize,
   GuessWindow,
+  readChunk,
   readGuessAnswer,
   writeGuessCommand,
   type GuessAnswer,
@@ -24,7 +26,7 @@ import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
 const { ARMED_CALL, ARMED_SKB, ARMED_TASK } = GuessArmed;
 const { ASK_PEEK, ASK_SOCK } = GuessAsk;
-const { BEHIND_CHUNKS, CHUNK, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
+const { BEHIND_CHUNKS, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
 const { WINDOW_ARGS, WINDOW_BEHIND, WINDOW_SKB, WINDOW_SOCK, WINDOW_STACKED } = GuessWindow;
 
 export interface Sampler extends Disposable {
@@ -219,6 +221,22 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
   };
 }
 
+/** What lies behind an address, as far as it can be read; `fd` is any TCP socket. */
+export function peekUpTo(
+  sampler: Sampler,
+  fd: number,
+  address: bigint,
+  length: number,
+): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < length; at += pieces.at(-1)!.length) {
+    const piece = sampler.peek(fd, address + BigInt(at));
+    if (piece.length === 0) break;
+    pieces.push(piece);
+  }
+  return new Uint8Array(Buffer.concat(pieces));
+}
+
 // --- internal ---
 
 /** Bit 30 set, low 4 bits free for the question: no option anybody else could ask for. */
@@ -251,19 +269,16 @@ function openMaps(shim: Shim, object: KernelObject) {
   const [command, answer, window] = ["command", "answer", "window"].map((m) => object.mapFd(m));
   const answered = new Uint8Array(guessAnswerSize);
   const asked = new Uint8Array(guessCommandSize);
-  let valid: bigint[] = [];
+  const copied = new Uint8Array(chunkSize);
   const read = (): GuessAnswer => {
     shim.mapLookup(answer!, zero, answered);
-    const all = readGuessAnswer(new DataView(answered.buffer), 0);
-    valid = all.valid;
-    return all;
+    return readGuessAnswer(new DataView(answered.buffer), 0);
   };
-  const isValid = (index: number) => ((valid[index >> 6]! >> BigInt(index & 63)) & 1n) === 1n;
+  /** null: it could not be read. Of a chunk that the last question did not ask for, nothing is known. */
   const chunk = (index: number): Uint8Array | null => {
-    if (!isValid(index)) return null;
-    const bytes = new Uint8Array(CHUNK);
-    shim.mapLookup(window!, Uint32Array.of(index), bytes);
-    return bytes;
+    shim.mapLookup(window!, Uint32Array.of(index), copied);
+    const { failed, bytes } = readChunk(new DataView(copied.buffer), 0);
+    return failed === 0n ? bytes : null;
   };
   return {
     answer: read,

@@ -39,11 +39,32 @@ export function candidatesFor(field: SockField, samples: SockSample[], placed: P
   );
   const [first] = known.splice(at, 1);
   if (!first) return [];
-  return offsetsIn(field, first).filter(
-    (offset) =>
-      !placed.overlaps(offset, field.width) && known.every((k) => holds(field, k, offset)),
+  return nearest([NEAR_BYTES, first.bytes.length], (end) =>
+    offsetsIn(field, first, end).filter(
+      (offset) =>
+        !placed.overlaps(offset, field.width) && known.every((k) => holds(field, k, offset)),
+    ),
   );
 }
+
+/**
+ * A struct tcp_sock is shorter; behind it lies another sock, often the peer's, which holds the same values. Only with
+ * lockdep, where each lock takes 72 bytes rather than 4, it may be longer.
+ */
+const NEAR_BYTES = 4096;
+
+/** What `search` finds below the first of `ends` below which it finds anything. */
+export function nearest<T>(ends: readonly number[], search: (end: number) => T[]): T[] {
+  let found: T[] = [];
+  for (const end of ends) if ((found = search(end)).length > 0) break;
+  return found;
+}
+
+/**
+ * Where the fields of struct sock end, without the protocol's own: on usual kernels and, with debugging, lockdep above
+ * all, on others. The second is tried where the first leaves nothing.
+ */
+export const SOCK_ENDS = [1024, 2048, 3072] as const;
 
 /** `candidates` to a verdict: one is found; several are, only if the field says which. */
 export function judge(
@@ -91,9 +112,9 @@ export function viewOf(bytes: Uint8Array): DataView {
 // --- internal ---
 
 /** The search proper: one pass over one sample. */
-function offsetsIn(field: SockField, { bytes, expected }: Known): number[] {
+function offsetsIn(field: SockField, { bytes, expected }: Known, below: number): number[] {
   const step = field.width === 16 ? 4 : field.width;
-  const end = Math.min(field.below ?? Infinity, bytes.length) - field.width;
+  const end = Math.min(field.below ?? Infinity, below, bytes.length) - field.width;
   const offsets: number[] = [];
   const view = viewOf(bytes);
   const { shift = 0 } = field;

@@ -1,6 +1,6 @@
 /** Fields two levels deep: a pointer in the sock, and a known value behind it. Pure. */
 import { SOCK_COMMON } from "./fields.ts";
-import { judge, without, viewOf, type Placed } from "./search.ts";
+import { judge, nearest, SOCK_ENDS, without, viewOf, type Placed } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";
 
@@ -15,8 +15,8 @@ interface PairRule {
   inner: [field: string, struct: string];
   width: 4 | 8;
   expect: (sample: SockSample) => bigint;
-  /** The pointer stands below this offset of the sock. */
-  pointerBelow: number;
+  /** The pointer stands below one of these offsets of the sock: the next is tried where one leaves nothing. */
+  pointerBelow: readonly number[];
   /** The field behind it stands in this range. */
   innerFrom?: number;
   innerBelow: number;
@@ -29,6 +29,9 @@ interface PairRule {
 /** No struct net is as long. */
 export const NET_BYTES = 8192;
 
+/** Before `sk` struct socket has its state, type, flags and two pointers at most, and no lock that debugging makes longer. */
+const SOCKET_SK_BELOW = 64;
+
 // To add a field behind a pointer: a row here, its name in enum offset.
 const rules: PairRule[] = [
   {
@@ -36,7 +39,7 @@ const rules: PairRule[] = [
     inner: ["net_ns_inum", "net"],
     width: 4,
     expect: (s) => BigInt(s.truth.netns),
-    pointerBelow: SOCK_COMMON,
+    pointerBelow: [SOCK_COMMON],
     innerBelow: NET_BYTES,
     absent: (s) => (s.truth.netns === 0 ? "no network namespaces in this kernel" : null),
   },
@@ -45,8 +48,8 @@ const rules: PairRule[] = [
     inner: ["socket_sk", "socket"],
     width: 8,
     expect: (s) => s.sk,
-    pointerBelow: 1024,
-    innerBelow: 64,
+    pointerBelow: SOCK_ENDS,
+    innerBelow: SOCKET_SK_BELOW,
   },
 ];
 
@@ -57,6 +60,14 @@ export function solveBehind(samples: SockSample[], placed: Placed): FieldReport[
   return [...reports, solveSocketIno(socket, peeked)];
 }
 
+/** Whether these bytes can be those of the struct socket that belongs to `sk`: it begins with little, and points back. */
+export function leadsBack(bytes: Uint8Array, sk: bigint): boolean {
+  const view = viewOf(bytes);
+  for (let at = 0; at + 8 <= Math.min(SOCKET_SK_BELOW, bytes.length); at += 8)
+    if (view.getBigUint64(at, true) === sk) return true;
+  return false;
+}
+
 // --- internal ---
 
 function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): FieldReport[] {
@@ -64,12 +75,7 @@ function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): Field
   const absent = first && rule.absent?.(first);
   if (absent != null)
     return [rule.pointer, rule.inner].map((field) => without(...field, "not-applicable", absent));
-  let pairs: Pair[] | undefined;
-  for (const sample of samples) {
-    const found = pairsIn(rule, sample, placed);
-    pairs = pairs?.filter((p) => found.some((q) => same(p, q))) ?? found;
-  }
-  pairs ??= [];
+  const pairs = nearest(rule.pointerBelow, (end) => commonPairs(rule, samples, placed, end));
   const how = `behind its pointer in ${samples.length} connections`;
   const pointers = [...new Set(pairs.map((p) => p.pointer))];
   const pointer = judge(...rule.pointer, pointers, rule.lowest, how);
@@ -78,11 +84,20 @@ function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): Field
   return [pointer, judge(...rule.inner, inner, rule.lowest, how)];
 }
 
-function pairsIn(rule: PairRule, sample: SockSample, placed: Placed): Pair[] {
+function commonPairs(rule: PairRule, samples: SockSample[], placed: Placed, end: number): Pair[] {
+  let pairs: Pair[] | undefined;
+  for (const sample of samples) {
+    const found = pairsIn(rule, sample, placed, end);
+    pairs = pairs?.filter((p) => found.some((q) => same(p, q))) ?? found;
+  }
+  return pairs ?? [];
+}
+
+function pairsIn(rule: PairRule, sample: SockSample, placed: Placed, below: number): Pair[] {
   const expected = rule.expect(sample);
   const pairs: Pair[] = [];
   for (const { offset: pointer, bytes } of sample.behind) {
-    if (pointer >= rule.pointerBelow || placed.overlaps(pointer, 8)) continue;
+    if (pointer >= below || placed.overlaps(pointer, 8)) continue;
     const view = viewOf(bytes);
     const end = Math.min(rule.innerBelow, bytes.length) - rule.width;
     for (let inner = rule.innerFrom ?? 0; inner <= end; inner += rule.width) {

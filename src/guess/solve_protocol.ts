@@ -1,7 +1,7 @@
 /**
  * sk_protocol and sk_type, found together because each alone holds the same small number in every TCP sock. Pure.
  */
-import { judge, viewOf, without, type Placed } from "./search.ts";
+import { judge, nearest, SOCK_ENDS, viewOf, without, type Placed } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 import type { ContrastSample, SockSample } from "./snapshot.ts";
 
@@ -23,17 +23,7 @@ export function solveProtocol(
   placed: Placed,
 ): FieldReport[] {
   const samples = [...socks.map(({ bytes }) => ({ bytes, ...TCP })), ...contrast];
-  const end = Math.min(1024, ...samples.map((s) => s.bytes.length)) - 4;
-  const pairs: { protocol: number; type: number }[] = [];
-  for (let protocol = 2; protocol < end; protocol++) {
-    for (const { protocolWidth, typeAfterProtocol } of LAYOUTS) {
-      const type = protocol + typeAfterProtocol;
-      if (type % 2 !== 0 || protocol % protocolWidth !== 0 || placed.overlaps(protocol, 1))
-        continue;
-      if (samples.every((s) => holds(s, protocol, protocolWidth, type)))
-        pairs.push({ protocol, type });
-    }
-  }
+  const pairs = nearest(SOCK_ENDS, (end) => pairsBelow(end, samples, placed));
   const how = contrast.length > 0 ? "TCP against UDP" : "TCP only";
   const protocol = judge(
     "sk_protocol",
@@ -50,6 +40,26 @@ export function solveProtocol(
 }
 
 // --- internal ---
+
+interface Pair {
+  protocol: number;
+  type: number;
+}
+
+function pairsBelow(limit: number, samples: ContrastSample[], placed: Placed): Pair[] {
+  const end = Math.min(limit, ...samples.map((s) => s.bytes.length)) - 4;
+  const pairs: Pair[] = [];
+  for (let protocol = 2; protocol < end; protocol++) {
+    for (const { protocolWidth, typeAfterProtocol } of LAYOUTS) {
+      const type = protocol + typeAfterProtocol;
+      if (type % 2 !== 0 || protocol % protocolWidth !== 0 || placed.overlaps(protocol, 1))
+        continue;
+      if (samples.every((s) => holds(s, protocol, protocolWidth, type)))
+        pairs.push({ protocol, type });
+    }
+  }
+  return pairs;
+}
 
 function holds(sample: ContrastSample, protocol: number, width: 1 | 2, type: number): boolean {
   const view = viewOf(sample.bytes);

@@ -1,5 +1,5 @@
 /** sk_userlocks: what a program has fixed of a socket. Four bits, which a later kernel gave a byte of their own. Pure. */
-import { judge, without, type Placed } from "./search.ts";
+import { judge, nearest, SOCK_ENDS, without, type Placed } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";
 
@@ -12,19 +12,31 @@ export function solveUserlocks(samples: SockSample[], placed: Placed): FieldRepo
   const known = samples.filter(({ truth }) => truth.sk_userlocks !== undefined);
   if (known.length === 0)
     return FIELDS.map((f) => without(f, "sock", "failed", "no connection showed its value"));
-  const end = Math.min(1024, ...known.map(({ bytes }) => bytes.length));
-  const found: { offset: number; shift: number }[] = [];
+  const found = nearest(SOCK_ENDS, (end) => placesBelow(end, known, placed));
+  const how = `in ${known.length} connections`;
+  const values = [found.map(({ offset }) => offset), found.map(({ shift }) => shift)];
+  return FIELDS.map((field, i) => judge(field, "sock", values[i]!, undefined, how));
+}
+
+// --- internal ---
+
+interface Locks {
+  offset: number;
+  shift: number;
+}
+
+function placesBelow(limit: number, samples: SockSample[], placed: Placed): Locks[] {
+  const end = Math.min(limit, ...samples.map(({ bytes }) => bytes.length));
+  const found: Locks[] = [];
   for (let offset = 0; offset < end; offset++) {
     if (placed.overlaps(offset, 1)) continue;
     for (const shift of SHIFTS)
       if (
-        known.every(
+        samples.every(
           ({ bytes, truth }) => ((bytes[offset]! >> shift) & LOCKS) === truth.sk_userlocks,
         )
       )
         found.push({ offset, shift });
   }
-  const how = `in ${known.length} connections`;
-  const values = [found.map(({ offset }) => offset), found.map(({ shift }) => shift)];
-  return FIELDS.map((field, i) => judge(field, "sock", values[i]!, undefined, how));
+  return found;
 }

@@ -27,10 +27,11 @@ import {
   type Pair,
 } from "./loopback.ts";
 import { measure, tcpInfo } from "./measure.ts";
-import type { Sampler } from "./sampler.ts";
+import { peekUpTo, type Sampler } from "./sampler.ts";
 import type { SockSample, SockTruth } from "./snapshot.ts";
 import { SOCK_COMMON } from "./fields.ts";
-import { NET_BYTES } from "./solve_behind.ts";
+import { SOCK_ENDS } from "./search.ts";
+import { leadsBack, NET_BYTES } from "./solve_behind.ts";
 import { KERNEL_CEILING, kernelFloor } from "./window.ts";
 
 interface Scene {
@@ -120,11 +121,16 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array,
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const floor = kernelFloor(sk);
   const behind: SockSample["behind"] = [];
-  for (let offset = 0; offset + 8 <= Math.min(1024, bytes.length); offset += 8) {
-    const address = view.getBigUint64(offset, true);
-    if (address < floor || address >= KERNEL_CEILING || address % 8n !== 0n) continue;
-    const peeked = sampler.peek(fd, address);
-    if (peeked.length > 0) behind.push({ offset, bytes: peeked });
+  let offset = 0;
+  for (const end of SOCK_ENDS) {
+    for (; offset + 8 <= Math.min(end, bytes.length); offset += 8) {
+      const address = view.getBigUint64(offset, true);
+      if (address < floor || address >= KERNEL_CEILING || address % 8n !== 0n) continue;
+      const peeked = sampler.peek(fd, address);
+      if (peeked.length > 0) behind.push({ offset, bytes: peeked });
+    }
+    // With lockdep sk_socket stands further out than on other kernels.
+    if (behind.some((found) => leadsBack(found.bytes, sk))) break;
   }
   const nets = behind.filter(({ offset }) => offset < SOCK_COMMON);
   if (netns === 0 || nets.some((found) => holdsWord(found.bytes, netns))) return behind;
@@ -138,16 +144,6 @@ function holdsWord(bytes: Uint8Array, word: number): boolean {
   for (let at = 0; at + 4 <= bytes.length; at += 4)
     if (view.getUint32(at, true) === word) return true;
   return false;
-}
-
-function peekUpTo(sampler: Sampler, fd: number, address: bigint, length: number): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < length; at += pieces.at(-1)!.length) {
-    const piece = sampler.peek(fd, address + BigInt(at));
-    if (piece.length === 0) break;
-    pieces.push(piece);
-  }
-  return new Uint8Array(Buffer.concat(pieces));
 }
 
 function exchange(pair: Pair, there: number, back: number): void {

@@ -1060,7 +1060,7 @@ export type Constant = (typeof Constant)[keyof typeof Constant];
 
 export const GuessSize = {
   CHUNK: 256,
-  SOCK_CHUNKS: 16,
+  SOCK_CHUNKS: 24,
   PEEK_CHUNKS: 4,
   ARGS_CHUNKS: 8,
   STACKED_CHUNKS: 8,
@@ -1071,11 +1071,11 @@ export type GuessSize = (typeof GuessSize)[keyof typeof GuessSize];
 
 export const GuessWindow = {
   WINDOW_SOCK: 0,
-  WINDOW_ARGS: 16,
-  WINDOW_STACKED: 24,
-  WINDOW_SKB: 32,
-  WINDOW_BEHIND: 33,
-  WINDOW_CHUNKS: 65,
+  WINDOW_ARGS: 24,
+  WINDOW_STACKED: 32,
+  WINDOW_SKB: 40,
+  WINDOW_BEHIND: 41,
+  WINDOW_CHUNKS: 73,
 } as const;
 export type GuessWindow = (typeof GuessWindow)[keyof typeof GuessWindow];
 
@@ -1114,12 +1114,11 @@ export function writeGuessCommand(view: DataView, p: number, value: GuessCommand
   view.setBigUint64(p + 24, value.floor, true);
 }
 
-export const guessAnswerSize = 48;
+export const guessAnswerSize = 32;
 export interface GuessAnswer {
   sequence: bigint;
   pid_tgid: bigint;
   sk: bigint;
-  valid: bigint[];
   task: bigint;
 }
 export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
@@ -1127,29 +1126,30 @@ export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
     sequence: view.getBigUint64(p, true),
     pid_tgid: view.getBigUint64(p + 8, true),
     sk: view.getBigUint64(p + 16, true),
-    valid: Array.from({ length: 2 }, (_, i) => view.getBigUint64(p + 24 + i * 8, true)),
-    task: view.getBigUint64(p + 40, true),
+    task: view.getBigUint64(p + 24, true),
   };
 }
 export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer): void {
   view.setBigUint64(p, value.sequence, true);
   view.setBigUint64(p + 8, value.pid_tgid, true);
   view.setBigUint64(p + 16, value.sk, true);
-  value.valid.forEach((item, i) => view.setBigUint64(p + 24 + i * 8, item, true));
-  view.setBigUint64(p + 40, value.task, true);
+  view.setBigUint64(p + 24, value.task, true);
 }
 
-export const chunkSize = 256;
+export const chunkSize = 264;
 export interface Chunk {
+  failed: bigint;
   bytes: Uint8Array;
 }
 export function readChunk(view: DataView, p: number): Chunk {
   return {
-    bytes: bytesAt(view, p, 256).slice(),
+    failed: view.getBigUint64(p, true),
+    bytes: bytesAt(view, p + 8, 256).slice(),
   };
 }
 export function writeChunk(view: DataView, p: number, value: Chunk): void {
-  bytesAt(view, p, 256).set(value.bytes);
+  view.setBigUint64(p, value.failed, true);
+  bytesAt(view, p + 8, 256).set(value.bytes);
 }
 
 export const programArgsSize = 264;
@@ -1414,5 +1414,5 @@ export type GuessMap = (typeof guessMaps)[number];
 export const guessEntries = {
   command: 1,
   answer: 1,
-  window: 65,
+  window: 73,
 } as const;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { SOCK_COMMON } from "../../src/guess/fields.ts";
 import type { FieldReport } from "../../src/guess/report.ts";
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../src/guess/snapshot.ts";
 import { solve } from "../../src/guess/solve.ts";
@@ -125,6 +126,42 @@ describe("a snapshot with something wrong in it", () => {
         new DataView(found.bytes.buffer).setUint32(5000, truth.netns, true);
       }
     expect(fieldOf(snapshot, "net_ns_inum")).toMatchObject({ status: "found", offset: 5000 });
+  });
+
+  // Each lock of struct sock has 72 bytes there rather than 4, and other debugging adds to it.
+  test.each([
+    ["sk_socket", 900],
+    ["sk_socket", 2000],
+    ["sk_protocol", 1400],
+    ["sk_userlocks", 1400],
+    ["rcv_nxt", 2000],
+    ["copied_seq", 2000],
+  ])("%s is found where lockdep's %d bytes lie before it", (field, locks) => {
+    const snapshot = snapshotOf("6.12");
+    const usual = btfOf("6.12");
+    const at = SOCK_COMMON;
+    const insert = (bytes: Uint8Array) =>
+      new Uint8Array(
+        Buffer.concat([bytes.subarray(0, at), new Uint8Array(locks), bytes.subarray(at)]),
+      );
+    for (const sample of snapshot.socks) {
+      sample.bytes = insert(sample.bytes);
+      for (const found of sample.behind) if (found.offset >= at) found.offset += locks;
+    }
+    for (const sample of snapshot.contrast) sample.bytes = insert(sample.bytes);
+    expect(fieldOf(snapshot, field)).toMatchObject({
+      status: "found",
+      offset: usual[field]! + locks,
+    });
+    expect(fieldOf(snapshot, "skc_daddr").offset).toBe(0);
+  });
+
+  test("the sock of another connection behind a sock is not searched where its own fields are found", () => {
+    const snapshot = snapshotOf("6.12");
+    // Slab neighbours: each holds the same values, one object further.
+    for (const sample of snapshot.socks)
+      sample.bytes = new Uint8Array(Buffer.concat([sample.bytes, sample.bytes]));
+    expect(offsetsOf(solve(snapshot))).toEqual(btfOf("6.12"));
   });
 
   test("where a timer repeats what was lost, the end of what came last is not taken for snd_una", () => {

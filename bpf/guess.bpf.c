@@ -184,6 +184,18 @@ int on_ip6_make_skb(void *ctx)
 	return 0;
 }
 
+/* skb->head + skb->end: the first is a pointer, the second a distance in 32 bits. */
+inline_always void copy_shared(struct chunk *buffer, u64 skb, u64 head_at, u64 end_at)
+{
+	u64 head = 0;
+	u32 end = 0;
+
+	read_kernel(head, skb + head_at);
+	read_kernel(end, skb + end_at);
+	copy_chunk(buffer, WINDOW_SKB, head + end);
+	finish(0);
+}
+
 /* int ip_send_skb(struct net *net, struct sk_buff *skb) */
 SEC("kprobe/ip_send_skb")
 int on_ip_send_skb(void *ctx)
@@ -193,6 +205,10 @@ int on_ip_send_skb(void *ctx)
 	u64 skb = reg(ctx, REG_ARG2);
 	u64 floor;
 
+	if (called_by_tool(c, ARMED_SHARED)) {
+		copy_shared(&buffer, skb, c->head, c->end);
+		return 0;
+	}
 	if (!called_by_tool(c, ARMED_SKB))
 		return 0;
 	floor = c->floor; /* once: the loop would keep a pointer to it */

@@ -29,8 +29,9 @@ enum guess_window {
 
 /* guess_command.armed: which of the calls inside the tool's own send is to be copied. */
 enum guess_armed {
-	ARMED_CALL = 1, /* ip_make_skb, ip6_make_skb: what lies behind the arguments */
-	ARMED_SKB = 2,	/* ip_send_skb: the sk_buff */
+	ARMED_CALL = 1,	  /* ip_make_skb, ip6_make_skb: what lies behind the arguments */
+	ARMED_SKB = 2,	  /* ip_send_skb: the sk_buff */
+	ARMED_SHARED = 4, /* ip_send_skb: what lies where it ends, its struct skb_shared_info */
 	ARMED_TASK =
 		3, /* wake_up_new_task, sched_process_fork: a thread of the tool's own that is being born */
 };
@@ -45,6 +46,8 @@ struct guess_command {
 	u64 address;
 	u64 pid_tgid;
 	u64 armed; /* 0 unless the tool is inside a send that is to be copied */
+	u64 head;  /* offsets in struct sk_buff, for ARMED_SHARED */
+	u64 end;
 	u64 floor; /* words below it are no kernel addresses; x86 before 6.x warns when a non-canonical one is read */
 };
 

@@ -454,8 +454,9 @@ enum offset {
 	OFFSET_SKB_HEAD,
 	OFFSET_SKB_TRANSPORT_HEADER,
 	OFFSET_SKB_NETWORK_HEADER,
-	/* In struct sk_buff, between the headers and head: reckoned from both. */
+	/* In struct sk_buff: how far from head skb_shared_info lies, and the reference count. */
 	OFFSET_SKB_END,
+	OFFSET_SKB_USERS,
 	/* gso_segs in struct skb_shared_info; 0 where there is no UDP_SEGMENT, so a packet is a datagram. */
 	OFFSET_GSO_SEGS,
 	/* Of task_struct and mm_struct, found only where command lines are asked for: see src/guess/program.ts. */

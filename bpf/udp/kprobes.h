@@ -41,7 +41,8 @@ struct skb_headers {
 
 /*
  * network_header follows transport_header since 3.11. mac_header, tail, end and head come next, so that one read gets
- * all; how far they lie apart is a matter of alignment. Only with CONFIG_KCOV there is something in between.
+ * all; how far they lie apart is a matter of alignment. What lies otherwise (RHEL 8 has reserved bytes in between, and
+ * CONFIG_KCOV a pointer) is read by itself.
  */
 inline_always void read_skb(u64 skb, struct skb_headers *at)
 {
@@ -53,8 +54,10 @@ inline_always void read_skb(u64 skb, struct skb_headers *at)
 	at->head = words[3];
 	if (constant(OFFSET_SKB_HEAD) - constant(OFFSET_SKB_END) == 4)
 		at->end = words[2] >> 32;
-	else
+	else if (constant(OFFSET_SKB_HEAD) - constant(OFFSET_SKB_END) == 8)
 		at->end = words[2];
+	else
+		read_kernel(at->end, skb + constant(OFFSET_SKB_END));
 	if (distance == 14)
 		headers = words[1] >> 16;
 	else if (distance == 16)
@@ -115,14 +118,21 @@ inline_always u64 read_headers(const struct skb_headers *at, struct datagram *d,
 	return from_be16(udp->len);
 }
 
-/* gso_segs of struct skb_shared_info, which lies at head + end; 0 where the sk_buff is one datagram. */
-inline_always u64 packets_of(const struct skb_headers *at)
+/*
+ * gso_size and, behind it, gso_segs of struct skb_shared_info, which lies at head + end; both 0 where the sk_buff is one
+ * datagram. Before 5.4 a send over IPv6 does not count its segments, before 4.20 none does.
+ */
+inline_always u64 packets_of(const struct skb_headers *at, u64 bytes)
 {
-	u16 segs = 0;
+	u32 gso = 0;
+	u64 size;
 
 	if (constant(OFFSET_GSO_SEGS))
-		read_kernel(segs, at->head + at->end + constant(OFFSET_GSO_SEGS));
-	return segs ? segs : 1;
+		read_kernel(gso, at->head + at->end + constant(OFFSET_GSO_SEGS) - 2);
+	if (gso >> 16)
+		return gso >> 16;
+	size = (u16)gso;
+	return size ? (bytes + size - 1) / size : 1;
 }
 
 /* The IP layer takes a datagram; what becomes of it further down does not count. */
@@ -136,16 +146,15 @@ inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 	d.bytes = read_headers(&at, &d, 0) - sizeof(struct udp_header);
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
-	d.packets = packets_of(&at);
+	d.packets = packets_of(&at, d.bytes);
 	count(ctx, &d, 0, fresh);
 }
 
-/* users, the reference count of an sk_buff, follows head, data and truesize. */
 inline_always int skb_is_shared(u64 skb)
 {
 	u32 users = 0;
 
-	read_kernel(users, skb + constant(OFFSET_SKB_HEAD) + 20);
+	read_kernel(users, skb + constant(OFFSET_SKB_USERS));
 	return users > 1;
 }
 
@@ -178,7 +187,7 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.bytes = (u32)length;
-	d.packets = packets_of(&at);
+	d.packets = packets_of(&at, d.bytes);
 	count(ctx, &d, 1, fresh);
 }
 

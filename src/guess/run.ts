@@ -128,6 +128,8 @@ function addSends(snapshot: Snapshot, sampler: ArgumentSampler, ipv6: boolean): 
   snapshot.sends4.push(...sends.sends4);
   snapshot.sends6.push(...sends.sends6);
   snapshot.skbs.push(...sends.skbs);
+  (snapshot.shared ??= []).push(...sends.shared);
+  snapshot.no_udp_segment = sends.no_udp_segment;
 }
 
 const isArgumentSampler = (sampler: Sampler): sampler is ArgumentSampler =>

@@ -20,11 +20,12 @@ import {
   readGuessAnswer,
   writeGuessCommand,
   type GuessAnswer,
+  type GuessCommand,
   type GuessProgram,
 } from "../record/layout.gen.ts";
 import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
-const { ARMED_CALL, ARMED_SKB, ARMED_TASK } = GuessArmed;
+const { ARMED_CALL, ARMED_SHARED, ARMED_SKB, ARMED_TASK } = GuessArmed;
 const { ASK_PEEK, ASK_SOCK } = GuessAsk;
 const { BEHIND_CHUNKS, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
 const { WINDOW_ARGS, WINDOW_BEHIND, WINDOW_SKB, WINDOW_SOCK, WINDOW_STACKED } = GuessWindow;
@@ -45,6 +46,8 @@ export interface Sampler extends Disposable {
 export interface ArgumentSampler extends Sampler {
   arguments(send: () => void): { sk: bigint; arguments: (Uint8Array | null)[] } | null;
   skb(send: () => void): { bytes: Uint8Array; behind: (Uint8Array | null)[] } | null;
+  /** What lies at head + end of the sk_buff that `send` makes; `at`: where in it these stand. */
+  shared(send: () => void, at: { head: number; end: number }): Uint8Array | null;
 }
 
 const KPROBES = {
@@ -82,11 +85,12 @@ export function openKprobeSampler(
   const option = new Uint8Array(4);
   const ask = (fd: number, question: number) =>
     maps.heard(() => void getsockopt(fd, SOL_TCP, cookie | question, option), "tcp_getsockopt");
-  const inside = (armed: number, send: () => void): boolean => {
+  const inside = (armed: number, send: () => void, at = { head: 0, end: 0 }): boolean => {
     // The last answer was to a question about a TCP socket, so its sk is an address of this kernel.
     const { pid_tgid, sequence: before, sk } = maps.answer();
     const floor = kernelFloor(sk);
-    maps.command({ pid_tgid, armed: BigInt(armed), floor });
+    const places = { head: BigInt(at.head), end: BigInt(at.end) };
+    maps.command({ pid_tgid, armed: BigInt(armed), floor, ...places });
     send();
     maps.command({});
     return maps.answer().sequence !== before;
@@ -125,6 +129,7 @@ export function openKprobeSampler(
       const behind = Array.from({ length: BEHIND_CHUNKS }, (_, i) => maps.chunk(WINDOW_BEHIND + i));
       return { bytes: maps.read(WINDOW_SKB, SKB_CHUNKS), behind };
     },
+    shared: (send, at) => (inside(ARMED_SHARED, send, at) ? maps.chunk(WINDOW_SKB) : null),
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };
 }
@@ -283,8 +288,9 @@ function openMaps(shim: Shim, object: KernelObject) {
   return {
     answer: read,
     chunk,
-    command({ address = 0n, pid_tgid = 0n, armed = 0n, floor = 0n }) {
-      writeGuessCommand(new DataView(asked.buffer), 0, { address, pid_tgid, armed, floor });
+    command(some: Partial<GuessCommand>) {
+      const nothing = { address: 0n, pid_tgid: 0n, armed: 0n, head: 0n, end: 0n, floor: 0n };
+      writeGuessCommand(new DataView(asked.buffer), 0, { ...nothing, ...some });
       shim.mapUpdate(command!, zero, asked);
     },
     /** Runs `call` and makes sure that a program answered. */

@@ -75,6 +75,17 @@ export interface SkbSample {
   /** Behind the n-th 8-byte word. */
   behind: (Uint8Array | null)[];
   truth: DatagramTruth;
+  /** Bytes behind the UDP header; older snapshots, which do not say so, have USUAL_PAYLOAD. */
+  payload?: number;
+}
+
+export const USUAL_PAYLOAD = 23;
+
+/** The struct skb_shared_info of a send that leaves as several datagrams. */
+export interface SharedSample {
+  bytes: Uint8Array;
+  gso_size: number;
+  gso_segs: number;
 }
 
 /** A UDP sock, for what must differ between the protocols. */
@@ -97,6 +108,10 @@ export interface Snapshot {
   sends4: SendSample[];
   sends6: SendSample[];
   skbs: SkbSample[];
+  /** Older snapshots do not have it. */
+  shared?: SharedSample[];
+  /** Why a send cannot leave as several datagrams, or null. Older snapshots do not have it. */
+  no_udp_segment?: string | null;
 }
 
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {

@@ -115,7 +115,17 @@ const snapshot = object({
   contrast: list(object({ bytes, protocol: whole, type: whole })),
   sends4: list(send),
   sends6: list(send),
-  skbs: list(object({ sk: u64, bytes, behind: list(nullable(bytes)), truth: datagram })),
+  skbs: list(
+    object({
+      sk: u64,
+      bytes,
+      behind: list(nullable(bytes)),
+      truth: datagram,
+      payload: optional(whole),
+    }),
+  ),
+  shared: optional(list(object({ bytes, gso_size: whole, gso_segs: whole }))),
+  no_udp_segment: optional(nullable(text)),
 });
 
 export const checkSnapshot = (value: unknown): void => snapshot(value, "the snapshot");

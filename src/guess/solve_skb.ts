@@ -1,9 +1,17 @@
 /** struct sk_buff: its sock, and where its headers lie, proved by the UDP header they lead to. Pure. */
 import { judge, viewOf, without } from "./search.ts";
+import { solveSkbEnd } from "./solve_skb_end.ts";
 import type { FieldReport } from "./report.ts";
 import type { SkbSample, Snapshot } from "./snapshot.ts";
 
-const FIELDS = ["skb_sk", "skb_head", "skb_transport_header", "skb_network_header"] as const;
+const FIELDS = [
+  "skb_sk",
+  "skb_head",
+  "skb_transport_header",
+  "skb_network_header",
+  "skb_end",
+  "skb_users",
+] as const;
 const IPV4_HEADER = 20;
 
 interface Headers {
@@ -15,12 +23,14 @@ interface Headers {
 export function solveSkb(snapshot: Snapshot): FieldReport[] {
   if (snapshot.attach === "tracepoint") {
     const how = "only a kprobe sees the sk_buff of the tool's own send";
-    return FIELDS.map((field) => without(field, "sk_buff", "kprobe-only", how));
+    return [
+      ...FIELDS.map((field) => without(field, "sk_buff", "kprobe-only", how)),
+      without("gso_segs", "skb_shared_info", "kprobe-only", how),
+    ];
   }
   const samples = snapshot.skbs;
-  const headers = common(samples.map(headersIn), (h) => `${h.head} ${h.transport} ${h.network}`);
+  const headers = headersOf(samples);
   const how = `leads to the UDP header of ${samples.length} sends`;
-  const unique = (values: number[]) => [...new Set(values)];
   return [
     judge("skb_sk", "sk_buff", common(samples.map(sksIn), String), undefined, "the sender's sock"),
     judge("skb_head", "sk_buff", unique(headers.map((h) => h.head)), undefined, how),
@@ -32,10 +42,33 @@ export function solveSkb(snapshot: Snapshot): FieldReport[] {
       how,
     ),
     judge("skb_network_header", "sk_buff", unique(headers.map((h) => h.network)), undefined, how),
+    ...solveSkbEnd(
+      snapshot,
+      unique(headers.map((h) => h.transport)),
+      unique(headers.map((h) => h.head)),
+    ),
   ];
 }
 
+/** Where head and end stand, as far as these sends show it without doubt. */
+export function skbPlaces(skbs: readonly SkbSample[]): { head: number; end: number } | null {
+  const headers = headersOf(skbs);
+  const [transports, heads] = [
+    unique(headers.map((h) => h.transport)),
+    unique(headers.map((h) => h.head)),
+  ];
+  const end = solveSkbEnd({ skbs }, transports, heads).find(
+    ({ field }) => field === "skb_end",
+  )?.offset;
+  return end == null ? null : { head: heads[0]!, end };
+}
+
 // --- internal ---
+
+const unique = (values: number[]) => [...new Set(values)];
+
+const headersOf = (samples: readonly SkbSample[]): Headers[] =>
+  common(samples.map(headersIn), (h) => `${h.head} ${h.transport} ${h.network}`);
 
 function sksIn({ bytes, sk }: SkbSample): number[] {
   const offsets: number[] = [];

@@ -89,6 +89,9 @@ const places: Record<string, readonly Place[]> = {
   skb_head: [["sk_buff", "head"]],
   skb_transport_header: [["sk_buff", "transport_header"]],
   skb_network_header: [["sk_buff", "network_header"]],
+  skb_end: [["sk_buff", "end"]],
+  skb_users: [["sk_buff", "users"]],
+  gso_segs: [["skb_shared_info", "gso_segs"]],
 };
 
 const flow6: Record<string, string> = {

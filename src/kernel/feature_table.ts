@@ -84,6 +84,12 @@ const table = {
     without: "a packet is one datagram; gso_segs is not read",
     ask: () => hasUdpSegment(),
   },
+  udp_segments_counted: {
+    since: "5.4",
+    change: "udp: fix gso_segs calculations",
+    asked: "not at all: a send whose gso_size is there without gso_segs is counted the other way",
+    without: "the datagrams of a send are computed from its bytes and gso_size",
+  },
   udp_consume: {
     since: "4.10",
     change: "udp: be less conservative with sock rmem accounting",

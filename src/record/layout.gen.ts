@@ -1037,24 +1037,25 @@ export const Offset = {
   OFFSET_SKB_TRANSPORT_HEADER: 32,
   OFFSET_SKB_NETWORK_HEADER: 33,
   OFFSET_SKB_END: 34,
-  OFFSET_GSO_SEGS: 35,
-  OFFSET_TASK_MM: 36,
-  OFFSET_MM_ARG_START: 37,
-  OFFSET_TASK_TGID: 38,
-  OFFSET_MAX: 39,
+  OFFSET_SKB_USERS: 35,
+  OFFSET_GSO_SEGS: 36,
+  OFFSET_TASK_MM: 37,
+  OFFSET_MM_ARG_START: 38,
+  OFFSET_TASK_TGID: 39,
+  OFFSET_MAX: 40,
 } as const;
 export type Offset = (typeof Offset)[keyof typeof Offset];
 
 export const Constant = {
-  CONSTANT_HAS_IPV6: 39,
-  CONSTANT_PROTOCOL_MASK: 40,
-  CONSTANT_SK_USERLOCKS_SHIFT: 41,
-  CONSTANT_USUAL_SOCK: 42,
-  CONSTANT_FILTERS: 43,
-  CONSTANT_PREEMPTED: 44,
-  CONSTANT_BATCHED: 45,
-  CONSTANT_COOKIE: 46,
-  CONSTANT_MAX: 47,
+  CONSTANT_HAS_IPV6: 40,
+  CONSTANT_PROTOCOL_MASK: 41,
+  CONSTANT_SK_USERLOCKS_SHIFT: 42,
+  CONSTANT_USUAL_SOCK: 43,
+  CONSTANT_FILTERS: 44,
+  CONSTANT_PREEMPTED: 45,
+  CONSTANT_BATCHED: 46,
+  CONSTANT_COOKIE: 47,
+  CONSTANT_MAX: 48,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 
@@ -1082,6 +1083,7 @@ export type GuessWindow = (typeof GuessWindow)[keyof typeof GuessWindow];
 export const GuessArmed = {
   ARMED_CALL: 1,
   ARMED_SKB: 2,
+  ARMED_SHARED: 4,
   ARMED_TASK: 3,
 } as const;
 export type GuessArmed = (typeof GuessArmed)[keyof typeof GuessArmed];
@@ -1092,11 +1094,13 @@ export const GuessAsk = {
 } as const;
 export type GuessAsk = (typeof GuessAsk)[keyof typeof GuessAsk];
 
-export const guessCommandSize = 32;
+export const guessCommandSize = 48;
 export interface GuessCommand {
   address: bigint;
   pid_tgid: bigint;
   armed: bigint;
+  head: bigint;
+  end: bigint;
   floor: bigint;
 }
 export function readGuessCommand(view: DataView, p: number): GuessCommand {
@@ -1104,14 +1108,18 @@ export function readGuessCommand(view: DataView, p: number): GuessCommand {
     address: view.getBigUint64(p, true),
     pid_tgid: view.getBigUint64(p + 8, true),
     armed: view.getBigUint64(p + 16, true),
-    floor: view.getBigUint64(p + 24, true),
+    head: view.getBigUint64(p + 24, true),
+    end: view.getBigUint64(p + 32, true),
+    floor: view.getBigUint64(p + 40, true),
   };
 }
 export function writeGuessCommand(view: DataView, p: number, value: GuessCommand): void {
   view.setBigUint64(p, value.address, true);
   view.setBigUint64(p + 8, value.pid_tgid, true);
   view.setBigUint64(p + 16, value.armed, true);
-  view.setBigUint64(p + 24, value.floor, true);
+  view.setBigUint64(p + 24, value.head, true);
+  view.setBigUint64(p + 32, value.end, true);
+  view.setBigUint64(p + 40, value.floor, true);
 }
 
 export const guessAnswerSize = 32;

@@ -44,7 +44,7 @@ const host = openHost("auto");
 const objects = [
   { name: "guess", file: guessObject, programs: guessPrograms, most: MOST },
   { name: "trace", file: traceObject, programs: tracePrograms, most: MOST },
-  ...(host.testRun
+  ...(host.features.has("test_run")
     ? [{ name: "trace_5_10", file: traceObject510, programs: tracePrograms, most: MOST_5_10 }]
     : []),
 ];
@@ -80,7 +80,7 @@ test.each(variants)(
     console.table(walks.toSorted((a, b) => b.instructions - a.instructions));
     expect(long).toEqual([]);
     expect(refused).toEqual(
-      host.testRun ? [] : refused.filter((name) => onlyTracepoints.has(name)),
+      host.features.has("test_run") ? [] : refused.filter((name) => onlyTracepoints.has(name)),
     );
     expect(walks.length).toBeGreaterThan(25);
   },
@@ -103,9 +103,14 @@ function walked(
   program: string,
   constants: ReadonlyMap<number, bigint>,
 ): number | null | undefined {
-  const { shim, helpers } = host;
+  const { shim, features } = host;
   try {
-    using loaded = loadObject(shim, { ...object, load: [program], constants, helpers });
+    using loaded = loadObject(shim, {
+      ...object,
+      load: [program],
+      constants,
+      helpers: features.helpers(),
+    });
     return verifiedInstructions(loaded.progFd(program));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;

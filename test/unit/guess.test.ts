@@ -21,6 +21,9 @@ const offsetsOf = (fields: FieldReport[]) =>
 const fieldOf = (snapshot: Snapshot, name: string): FieldReport =>
   solve(snapshot).find(({ field }) => field === name)!;
 
+/** What snapshots from before it was searched do not show. */
+const olderLacks = ["gso_segs"];
+
 test("snapshots of ten kernels at least are there to search", () => {
   expect(kernels.length).toBeGreaterThanOrEqual(10);
 });
@@ -91,8 +94,10 @@ describe("a snapshot with something wrong in it", () => {
       "fl6_daddr",
       "fl6_sport",
       "fl6_dport",
+      ...olderLacks,
     ]);
-    expect(without.every(({ how }) => how === "IPv6 is off")).toBe(true);
+    const other = without.filter(({ field }) => !olderLacks.includes(field));
+    expect(other.every(({ how }) => how === "IPv6 is off")).toBe(true);
     const others = fields.filter(({ status }) => status !== "not-applicable");
     expect(others.filter(({ status }) => status !== "found")).toEqual([]);
   });
@@ -102,7 +107,7 @@ describe("a snapshot with something wrong in it", () => {
     for (const sample of snapshot.socks) sample.truth.netns = 0;
     const fields = solve(snapshot);
     const without = fields.filter(({ status }) => status === "not-applicable");
-    expect(without.map(({ field }) => field)).toEqual(["skc_net", "net_ns_inum"]);
+    expect(without.map(({ field }) => field)).toEqual(["skc_net", "net_ns_inum", ...olderLacks]);
     expect(fields.filter((f) => f.status !== "found" && !without.includes(f))).toEqual([]);
     const report = { kernel: snapshot.kernel, attach: snapshot.attach, ms: 0, fields };
     expect(() => requireFields(report, "kprobe")).not.toThrow();
@@ -154,6 +159,48 @@ describe("a snapshot with something wrong in it", () => {
       offset: usual[field]! + locks,
     });
     expect(fieldOf(snapshot, "skc_daddr").offset).toBe(0);
+  });
+
+  test("end and users of an sk_buff are found where reserved bytes lie before them, as in RHEL 8", () => {
+    const snapshot = snapshotOf("6.12");
+    const { skb_network_header, skb_head, skb_end, skb_users } = btfOf("6.12");
+    const at = skb_network_header! + 4;
+    for (const sample of snapshot.skbs) {
+      sample.bytes = new Uint8Array(
+        Buffer.concat([
+          sample.bytes.subarray(0, at),
+          new Uint8Array(16),
+          sample.bytes.subarray(at),
+        ]),
+      );
+      sample.behind.splice(skb_head! / 8, 0, null, null);
+    }
+    expect(offsetsOf(solve(snapshot))).toMatchObject({
+      skb_head: skb_head! + 16,
+      skb_end: skb_end! + 16,
+      skb_users: skb_users! + 16,
+    });
+  });
+
+  test.each([4, 6, 30])("the count of segments is found at %d, where two sends show it", (at) => {
+    const snapshot = snapshotOf("6.12");
+    snapshot.no_udp_segment = null;
+    snapshot.shared = [
+      [100, 3],
+      [61, 5],
+    ].map(([gso_size, gso_segs]) => {
+      const bytes = new Uint8Array(256);
+      const view = new DataView(bytes.buffer);
+      view.setUint16(at - 2, gso_size!, true);
+      view.setUint16(at, gso_segs!, true);
+      return { bytes, gso_size: gso_size!, gso_segs: gso_segs! };
+    });
+    expect(fieldOf(snapshot, "gso_segs")).toMatchObject({ status: "found", offset: at });
+    // Before 4.20 sends are not counted: their size alone shows the place.
+    for (const { bytes } of snapshot.shared) new DataView(bytes.buffer).setUint16(at, 0, true);
+    expect(fieldOf(snapshot, "gso_segs")).toMatchObject({ status: "found", offset: at });
+    snapshot.shared[1]!.bytes.fill(0);
+    expect(fieldOf(snapshot, "gso_segs")).toMatchObject({ status: "failed", offset: null });
   });
 
   test("the sock of another connection behind a sock is not searched where its own fields are found", () => {

@@ -9,13 +9,10 @@ import {
   connStatsSize,
   connTupleSize,
   eventSize,
-  guessAnswerSize,
   readEvent,
-  readGuessAnswer,
   readOwner,
   tcpStatsSize,
   writeEvent,
-  writeGuessAnswer,
   type Event,
 } from "../../src/record/layout.gen.ts";
 
@@ -110,17 +107,4 @@ test("bytes that were read stay when the buffer is used again", () => {
   const { comm } = readEvent(new DataView(bytes.buffer), 0).owner;
   bytes.fill(9);
   expect([...comm]).toEqual(Array(16).fill(7));
-});
-
-test("an array of 64-bit numbers is read back", () => {
-  const view = new DataView(new ArrayBuffer(guessAnswerSize));
-  const answer = {
-    sequence: 1n,
-    pid_tgid: 2n,
-    sk: 2n ** 64n - 1n,
-    valid: [3n, 2n ** 63n],
-    task: 4n,
-  };
-  writeGuessAnswer(view, 0, answer);
-  expect(readGuessAnswer(view, 0)).toEqual(answer);
 });

@@ -45,7 +45,14 @@ const REQUIRED_WHERE_THERE = [
 
 /** Without these no UDP. */
 const REQUIRED_BY_UDP: Record<AttachMode, readonly string[]> = {
-  kprobe: ["sk_type", "skb_sk", "skb_head", "skb_transport_header", "skb_network_header"],
+  kprobe: [
+    "sk_type",
+    "skb_sk",
+    "skb_head",
+    "skb_transport_header",
+    "skb_network_header",
+    "skb_users",
+  ],
   tracepoint: ["sk_type"],
 };
 
@@ -111,16 +118,11 @@ export function traceConstants(
   // Where they are not known no bit of that byte is left: nobody seems to have chosen a port.
   const locks = byName.get("sk_userlocks_shift")?.offset ?? 8;
   constants.set(Constant.CONSTANT_SK_USERLOCKS_SHIFT, BigInt(locks));
-  const [transport, head] = ["skb_transport_header", "skb_head"].map(
-    (name) => byName.get(name)?.offset ?? 0,
-  );
-  constants.set(Offset.OFFSET_SKB_END, BigInt(skbEnd(transport!, head!)));
   const usual = Object.entries(USUAL_SOCK).every(
     ([name, offset]) => (byName.get(name)?.offset ?? offset) === offset,
   );
   constants.set(Constant.CONSTANT_USUAL_SOCK, usual ? 1n : 0n);
   constants.set(Constant.CONSTANT_PREEMPTED, features.has("preemptible_tracepoints") ? 1n : 0n);
-  constants.set(Offset.OFFSET_GSO_SEGS, features.has("udp_segment") ? GSO_SEGS : 0n);
   return constants;
 }
 
@@ -152,17 +154,5 @@ const USUAL_SOCK: Readonly<Record<string, number>> = {
   skc_v6_daddr: 56,
   skc_v6_rcv_saddr: 72,
 };
-
-/** In struct skb_shared_info from 4.15 on: behind four single bytes and gso_size. The self-check shows whether it is. */
-const GSO_SEGS = 6n;
-
-/**
- * transport_header, network_header and mac_header, 16 bits each, then tail and end, 32 bits each, then the pointer head.
- * With CONFIG_KCOV there is one more pointer before tail, so that nothing is left out before head.
- */
-function skbEnd(transport: number, head: number): number {
-  const tail = Math.ceil((transport + 6) / 4) * 4;
-  return Math.ceil((tail + 8) / 8) * 8 === head ? tail + 4 : head - 4;
-}
 
 const index = (report: GuessReport) => new Map(report.fields.map((field) => [field.field, field]));

@@ -41,8 +41,8 @@ struct skb_headers {
 
 /*
  * network_header follows transport_header since 3.11. mac_header, tail, end and head come next, so that one read gets
- * all; how far they lie apart is a matter of alignment. What lies otherwise (RHEL 8 has reserved bytes in between, and
- * CONFIG_KCOV a pointer) is read by itself.
+ * all; how far they lie apart is a matter of alignment. Another layout (RHEL 8 has reserved bytes in between, and
+ * CONFIG_KCOV a pointer) is read field by field.
  */
 inline_always void read_skb(u64 skb, struct skb_headers *at)
 {

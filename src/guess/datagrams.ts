@@ -70,7 +70,7 @@ export function sendDatagrams(sampler: ArgumentSampler, ipv6: boolean): Sends {
 
 // --- internal ---
 
-/** Returns why a send cannot leave as several datagrams, or null. What is found of `skbs` tells where to look. */
+/** Returns why a send cannot leave as several datagrams, or null. The places found in `skbs` tell where to look. */
 function sendSegmented(
   sampler: ArgumentSampler,
   skbs: readonly SkbSample[],

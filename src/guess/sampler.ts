@@ -46,7 +46,7 @@ export interface Sampler extends Disposable {
 export interface ArgumentSampler extends Sampler {
   arguments(send: () => void): { sk: bigint; arguments: (Uint8Array | null)[] } | null;
   skb(send: () => void): { bytes: Uint8Array; behind: (Uint8Array | null)[] } | null;
-  /** What lies at head + end of the sk_buff that `send` makes; `at`: where in it these stand. */
+  /** Copies the memory at head + end of the sk_buff that `send` makes; `at`: where in it these stand. */
   shared(send: () => void, at: { head: number; end: number }): Uint8Array | null;
 }
 
@@ -226,7 +226,7 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
   };
 }
 
-/** What lies behind an address, as far as it can be read; `fd` is any TCP socket. */
+/** Copies the memory behind an address, as far as it can be read; `fd` is any TCP socket. */
 export function peekUpTo(
   sampler: Sampler,
   fd: number,

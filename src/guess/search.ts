@@ -53,7 +53,7 @@ export function candidatesFor(field: SockField, samples: SockSample[], placed: P
  */
 const NEAR_BYTES = 4096;
 
-/** What `search` finds below the first of `ends` below which it finds anything. */
+/** The finds of `search` below the first of `ends` below which it finds anything. */
 export function nearest<T>(ends: readonly number[], search: (end: number) => T[]): T[] {
   let found: T[] = [];
   for (const end of ends) if ((found = search(end)).length > 0) break;

@@ -1,6 +1,6 @@
 /**
- * The verifier walks all ways through a program before it takes it, and gives up after so many instructions. Which ways
- * it finds to be the same differs with the version, so a program must need little of it. The newest kernels tell the figure.
+ * The verifier walks all ways through a program before it takes it, and gives up after so many instructions. Versions
+ * differ in the ways that they find to be the same, so a program must need little of it. The newest kernels tell the figure.
  */
 import { dlopen, ptr } from "bun:ffi";
 import { expect, test } from "bun:test";
@@ -54,7 +54,7 @@ const onlyTracepoints = new Set(
   ["on_sched_process_fork", "on_set_state", "run_copy_sock", "run_peek"].map((p) => `guess: ${p}`),
 );
 
-// What most hosts have, and with all that can be asked for: other ways through the programs.
+// The constants of most hosts, and all that can be asked for: other ways through the programs.
 const variants: [string, Map<number, bigint>][] = [
   ["as usual", constants(0)],
   [

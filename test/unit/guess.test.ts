@@ -21,7 +21,7 @@ const offsetsOf = (fields: FieldReport[]) =>
 const fieldOf = (snapshot: Snapshot, name: string): FieldReport =>
   solve(snapshot).find(({ field }) => field === name)!;
 
-/** What snapshots from before it was searched do not show. */
+/** A field that snapshots from before it was searched do not show. */
 const olderLacks = ["gso_segs"];
 
 test("snapshots of ten kernels at least are there to search", () => {

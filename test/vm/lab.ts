@@ -9,7 +9,7 @@ import {
   readFileSync,
   readSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { cacheDirectory } from "./archive.ts";
 import { boot, type BootResult, type Machine } from "./boot.ts";
 import { cpio, file, type Entry } from "./cpio.ts";
@@ -87,7 +87,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   const logFile = logPath(request.logName ?? name);
   const initramfs = await writeInitramfs([
     ...(await common(arch, binary)),
-    ...cpio([...(request.extra ?? []), ...moduleOf(kernel)]),
+    ...cpio([...(request.extra ?? []), ...moduleOf(kernel), ...truthBeside(kernel.vmlinuz)]),
     ...packJob(job),
   ]);
   try {
@@ -201,6 +201,12 @@ function jobScript(request: Request): string {
   const options = request.pattern === undefined ? "" : ` -t ${quote(request.pattern)}`;
   // Emulation makes everything some ten times slower than the five seconds bun allows by itself.
   return files.map((file) => `run_test ${quote(file)} --timeout 120000${options}\n`).join("");
+}
+
+/** The offsets of a kernel's structs, where they stand beside its image: for test/kernel/offsets.test.ts. */
+function truthBeside(vmlinuz: string): Entry[] {
+  const path = join(dirname(vmlinuz), "offsets.txt");
+  return existsSync(path) ? [file("offsets.txt", readFileSync(path))] : [];
 }
 
 /** Where test/kernel/modules.test.ts looks for it. */

@@ -190,18 +190,12 @@ function numberField(btf: Btf, type: number, at: string): Field {
 /** Bytes come as a copy, since the buffer they are read from is used again. */
 function arrayField(btf: Btf, type: number, at: string): Field {
   const { element, length } = arrayOf(btf, type);
-  const step = sizeOf(btf, element);
-  if (step === 1)
-    return {
-      type: "Uint8Array",
-      read: `bytesAt(view, ${at}, ${length}).slice()`,
-      write: (value) => `bytesAt(view, ${at}, ${length}).set(${value})`,
-    };
-  const item = typeField(btf, element, `${at} + i * ${step}`);
+  if (sizeOf(btf, element) !== 1)
+    throw new Error("an array of numbers cannot cross: nothing needs one, use members");
   return {
-    type: `${item.type}[]`,
-    read: `Array.from({ length: ${length} }, (_, i) => ${item.read})`,
-    write: (value) => `${value}.forEach((item, i) => ${item.write("item")})`,
+    type: "Uint8Array",
+    read: `bytesAt(view, ${at}, ${length}).slice()`,
+    write: (value) => `bytesAt(view, ${at}, ${length}).set(${value})`,
   };
 }
 

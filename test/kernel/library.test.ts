@@ -19,11 +19,15 @@ import { tracesUdp, Udp } from "./drive/datagrams.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Actor } from "./drive/actors.ts";
+import { STALL_MS, watchGaps } from "./drive/gap.ts";
 import { Attempt, refusing } from "./drive/attempt.ts";
 
 setDefaultTimeout(180_000);
 
 type Truth = peer.Truth;
+
+/** The number of connections that come as fast as may be. */
+const FLOOD = 3_000;
 
 const same = (event: Pick<TracedEvent, "local" | "remote">, { local, remote }: Truth) =>
   Bun.deepEquals(event.local, local) && Bun.deepEquals(event.remote, remote);
@@ -93,6 +97,26 @@ describe.each(modes)("a tracer by %s", (attach) => {
       expect(others.filter(({ pid }) => pid === process.pid)).toEqual([]);
     }
     expect(none(tracer)).toEqual([]);
+  });
+
+  test("leaves the event loop free, in a flood of connections and where nothing happens", async () => {
+    await using tracer = await openTracer({ attach });
+    const events = tracer.events();
+    let seen = 0;
+    const reading = (async () => {
+      for await (const _ of events) seen++;
+    })();
+    using gaps = watchGaps();
+    const flood = new Actor("storm", FLOOD);
+    await flood.hear();
+    await flood.end();
+    // Longer than a wait may last where nothing happens.
+    await Bun.sleep(6_000);
+    const longest = gaps.longestMs();
+    tracer.close();
+    await reading;
+    expect(seen).toBeGreaterThanOrEqual(FLOOD);
+    expect(longest).toBeLessThan(STALL_MS);
   });
 
   test("tells each client once, and none what ended before it registered", async () => {

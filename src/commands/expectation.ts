@@ -1,7 +1,7 @@
 /** From what is typed behind --expect to conditions. Pure. */
 
 import { UsageError } from "../errors.ts";
-import { addressAsShown } from "../filter/cidr.ts";
+import { addressAsShown } from "../record/address.ts";
 import type { Condition, Expectation, Operator } from "../filter/expect.ts";
 import { boundedPattern } from "../filter/pattern.ts";
 import { members, type Member } from "../output/members.ts";

@@ -33,12 +33,6 @@ export function within(networks: readonly Cidr[], address: string): boolean {
   return plain !== null && networks.some((network) => contains(network, plain));
 }
 
-/** An address as events show it, whichever way it was written; `null`: it is none. */
-export function addressAsShown(text: string): string | null {
-  const plain = plainAddress(text);
-  return plain === null ? null : addressText(plain.bytes, plain.family).address;
-}
-
 // --- internal ---
 
 interface Address {

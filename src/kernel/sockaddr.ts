@@ -1,4 +1,5 @@
-/** struct sockaddr_in and sockaddr_in6 as bytes, and addresses as text. Pure. */
+/** struct sockaddr_in and sockaddr_in6 as bytes. Pure; record/address.ts reads and writes the text of addresses. */
+import { addressText, ipv4Text, isMapped, parseAddress } from "../record/address.ts";
 import { AF_INET, AF_INET6, AF_UNSPEC } from "./constants.ts";
 
 export interface Address {
@@ -52,49 +53,20 @@ export function readSockaddr(bytes: Uint8Array): Address | null {
   return null;
 }
 
-/** Throws a RangeError for anything but four decimal numbers: addresses here are the program's own constants. */
+/** Throws a RangeError for anything else: addresses here are the program's own constants. */
 export function parseIPv4(text: string): Uint8Array {
-  const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256))
-    throw new RangeError(`${text} is not an IPv4 address`);
-  return Uint8Array.from(parts, Number);
+  return bytesOf(text, 4).subarray(0, 4);
 }
 
-/** Accepts `::` and a trailing dotted quad, not a zone. */
+/** 16 bytes. Accepts `::` and a trailing dotted quad, not a zone; throws a RangeError for anything else. */
 export function parseIPv6(text: string): Uint8Array {
-  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  const hex = dotted ? dotted[1]! + hexPairs(parseIPv4(dotted[2]!)) : text;
-  const halves = hex.split("::");
-  const [head = [], tail = []] = halves.map((half) => (half === "" ? [] : half.split(":")));
-  const missing = 8 - head.length - tail.length;
-  const right = halves.length === 1 ? missing === 0 : halves.length === 2 && missing >= 1;
-  const groups = [...head, ...Array<string>(Math.max(missing, 0)).fill("0"), ...tail];
-  if (!right || !groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group)))
-    throw new RangeError(`${text} is not an IPv6 address`);
-  return Uint8Array.from(
-    groups.flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 255]),
-  );
+  return bytesOf(text, 6);
 }
 
-export function ipv4Text(bytes: Uint8Array): string {
-  return bytes.join(".");
-}
-
-/** RFC 5952: lower case, the first longest run of two or more zero groups as `::`, v4-mapped with a dotted quad. */
+/** As getsockname has it: a v4-mapped address is written with its dotted quad, `::ffff:127.0.0.1`. */
 export function ipv6Text(bytes: Uint8Array): string {
-  if (isV4Mapped(bytes)) return `::ffff:${ipv4Text(bytes.subarray(12, 16))}`;
-  const groups = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8) | bytes[2 * i + 1]!);
-  const [start, length] = longestZeroRun(groups);
-  const hex = (part: number[]) => part.map((group) => group.toString(16)).join(":");
-  if (length < 2) return hex(groups);
-  return `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
-}
-
-/** ::ffff:a.b.c.d, an IPv4 connection made with an AF_INET6 socket. */
-export function isV4Mapped(bytes: Uint8Array): boolean {
-  return (
-    bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255
-  );
+  const { address } = addressText(bytes, 6);
+  return isMapped(bytes) ? `::ffff:${address}` : address;
 }
 
 export function v4Mapped(ipv4: Uint8Array): Uint8Array {
@@ -106,17 +78,8 @@ export function v4Mapped(ipv4: Uint8Array): Uint8Array {
 
 // --- internal ---
 
-function longestZeroRun(groups: number[]): [start: number, length: number] {
-  let best: [number, number] = [0, 0];
-  for (let i = 0, from = 0; i <= groups.length; i++) {
-    if (groups[i] === 0) continue;
-    if (i - from > best[1]) best = [from, i - from];
-    from = i + 1;
-  }
-  return best;
-}
-
-function hexPairs(ipv4: Uint8Array): string {
-  const [a, b, c, d] = ipv4 as unknown as [number, number, number, number];
-  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+function bytesOf(text: string, family: 4 | 6): Uint8Array {
+  const parsed = parseAddress(text);
+  if (parsed?.family !== family) throw new RangeError(`${text} is not an IPv${family} address`);
+  return parsed.bytes;
 }

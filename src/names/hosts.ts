@@ -1,5 +1,6 @@
 /** Names of addresses that this host has in a file of its own. */
 import { readFileSync } from "node:fs";
+import { addressAsShown } from "../record/address.ts";
 
 /** By address, of the text of /etc/hosts: `address name alias...` lines; of several lines of an address the first. */
 export function parseHosts(text: string): Map<string, string> {
@@ -7,7 +8,8 @@ export function parseHosts(text: string): Map<string, string> {
   for (const line of text.split("\n")) {
     const [address, name] = line.replace(/#.*/, "").trim().split(/\s+/);
     if (!address || name === undefined) continue;
-    const key = canonical(address);
+    // A link-local address with its zone stays as it is written.
+    const key = addressAsShown(address) ?? address;
     if (!names.has(key)) names.set(key, name);
   }
   return names;
@@ -20,12 +22,4 @@ export function nameInHosts(address: string, path = "/etc/hosts"): string | null
   } catch {
     return null;
   }
-}
-
-// --- internal ---
-
-/** An IPv6 address can be written in many ways. */
-function canonical(address: string): string {
-  if (!address.includes(":") || address.includes("%")) return address;
-  return URL.parse(`http://[${address}]`)?.hostname.slice(1, -1) ?? address;
 }

@@ -56,15 +56,23 @@ export function endpointText(endpoint: { address: string; port: number }): strin
 export const isUnspecified = (address: string): boolean =>
   address === "0.0.0.0" || address === "::";
 
-const mappedPrefix = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+/** An address as events show it, whichever way it is written; `null`: it is no address. */
+export function addressAsShown(text: string): string | null {
+  const parsed = parseAddress(text);
+  return parsed === null ? null : addressText(parsed.bytes, parsed.family).address;
+}
 
-function isMapped(bytes: Uint8Array): boolean {
+/** `bytes` are ::ffff:a.b.c.d, an IPv4 connection made with an AF_INET6 socket. */
+export function isMapped(bytes: Uint8Array): boolean {
   return mappedPrefix.every((byte, i) => bytes[i] === byte);
 }
 
-function ipv4Text(bytes: Uint8Array): string {
+/** `bytes` are four. */
+export function ipv4Text(bytes: Uint8Array): string {
   return bytes.join(".");
 }
+
+const mappedPrefix = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /** RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups as `::`, the first of equals. */
 function ipv6Text(bytes: Uint8Array): string {

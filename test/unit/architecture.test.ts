@@ -31,6 +31,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "guess",
     "kernel",
     "conn",
+    "record/address",
     "recording",
     "names",
     "sinks",

@@ -167,6 +167,7 @@ test("the file of hosts gives the first name of an address, however that is writ
     "10.0.0.1 one",
     "10.0.0.1 two",
     "2001:DB8:0:0::7 seven",
+    "::ffff:10.0.0.3 mapped",
     "fe80::1%lo link",
     "10.0.0.2",
     "",
@@ -175,6 +176,7 @@ test("the file of hosts gives the first name of an address, however that is writ
     ["127.0.0.1", "localhost"],
     ["10.0.0.1", "one"],
     ["2001:db8::7", "seven"],
+    ["10.0.0.3", "mapped"],
     ["fe80::1%lo", "link"],
   ]);
   expect(nameInHosts("127.0.0.1", "/nowhere")).toBeNull();

@@ -5,13 +5,8 @@
 import { expect } from "bun:test";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
-import {
-  type Address,
-  isV4Mapped,
-  parseIPv6,
-  readSockaddr,
-  sockaddr,
-} from "../../../src/kernel/sockaddr.ts";
+import { type Address, parseIPv6, readSockaddr, sockaddr } from "../../../src/kernel/sockaddr.ts";
+import { isMapped } from "../../../src/record/address.ts";
 import type { Mode } from "./modes.ts";
 import { linuxAtLeast } from "./modes.ts";
 import { awaitReadable, check, type Endpoint, payload, self } from "./peer.ts";
@@ -209,7 +204,7 @@ function expectIdentity(event: Event, truth: FlowTruth): void {
 
 /** As the tracer shows it: a v4-mapped address is IPv4. */
 function plain(name: Address): Endpoint {
-  const mapped = name.family === 6 && isV4Mapped(parseIPv6(name.address));
+  const mapped = name.family === 6 && isMapped(parseIPv6(name.address));
   const address = mapped ? name.address.slice("::ffff:".length) : name.address;
   return { address, port: name.port };
 }

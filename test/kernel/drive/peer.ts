@@ -6,13 +6,8 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 import { ofOwnThread } from "../../../src/kernel/own_thread.ts";
-import {
-  type Address,
-  isV4Mapped,
-  parseIPv6,
-  readSockaddr,
-  sockaddr,
-} from "../../../src/kernel/sockaddr.ts";
+import { type Address, parseIPv6, readSockaddr, sockaddr } from "../../../src/kernel/sockaddr.ts";
+import { isMapped } from "../../../src/record/address.ts";
 import { TCP_INFO_MAX, type TcpInfo, readTcpInfo } from "../../../src/kernel/tcp_info.ts";
 
 export interface Endpoint {
@@ -282,6 +277,6 @@ export function familyOf(address: string): number {
 export function nameOf(call: typeof libc.getsockname, fd: number): Address {
   const raw = new Uint8Array(128);
   const name = readSockaddr(raw.subarray(0, check(call(fd, raw), "socket name")))!;
-  if (name.family === 4 || !isV4Mapped(parseIPv6(name.address))) return name;
+  if (name.family === 4 || !isMapped(parseIPv6(name.address))) return name;
   return { family: 4, address: name.address.slice("::ffff:".length), port: name.port };
 }

@@ -112,25 +112,41 @@ ${members.map((member) => viewGetters(btf, member)).join("\n")}
 
 /** Constants of their own, because a member of an object is looked up each time. */
 function placesSource(btf: Btf, id: number): string {
-  const places = placesOf(btf, id, nameOf(btf, id), 0);
-  return places.map(({ name, at }) => `export const ${name.toUpperCase()} = ${at};\n`).join("");
+  const outer = nameOf(btf, id);
+  const places = placesOf(btf, id, outer, 0);
+  const rows = places
+    .filter(({ inside }) => !inside)
+    .map(({ name, at, size }) => `  ${name.slice(outer.length + 1)}: [${at}, ${size}],\n`);
+  return `${places.map(({ name, at }) => `export const ${name.toUpperCase()} = ${at};\n`).join("")}/** Where each member lies, and its size. */
+export const ${lowerFirst(camel(outer))}Places = {\n${rows.join("")}} as const;
+`;
+}
+
+interface Place {
+  name: string;
+  at: number;
+  size: number;
+  /** It is a struct whose members have places of their own. */
+  inside: boolean;
 }
 
 /** Of the members, and of the members of those that are structs: `event_owner`, `event_owner_uid`. */
-function placesOf(
-  btf: Btf,
-  id: number,
-  outer: string,
-  from: number,
-): { name: string; at: number }[] {
+function placesOf(btf: Btf, id: number, outer: string, from: number): Place[] {
   return membersOf(btf, id)
     .filter((member) => !member.name.startsWith("_pad"))
     .flatMap((member) => {
       const type = skipNames(btf, member.type);
-      const place = { name: `${outer}_${member.name}`, at: from + member.bitOffset / 8 };
       const inside = kindOf(btf, type) === "struct" && !PLACED.has(nameOf(btf, type));
+      const at = from + member.bitOffset / 8;
+      const place = { name: `${outer}_${member.name}`, at, size: bytesOf(btf, type), inside };
       return inside ? [place, ...placesOf(btf, type, place.name, place.at)] : [place];
     });
+}
+
+function bytesOf(btf: Btf, type: number): number {
+  if (kindOf(btf, type) !== "array") return sizeOf(btf, type);
+  const { element, length } = arrayOf(btf, type);
+  return length * sizeOf(btf, element);
 }
 
 function viewGetters(btf: Btf, member: Member): string {

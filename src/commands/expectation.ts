@@ -4,7 +4,7 @@ import { UsageError } from "../errors.ts";
 import { addressAsShown } from "../record/address.ts";
 import type { Condition, Expectation, Operator } from "../filter/expect.ts";
 import { boundedPattern } from "../filter/pattern.ts";
-import { members, type Member } from "../output/members.ts";
+import { members, type Member } from "../members/table.ts";
 import { nearest } from "./nearest.ts";
 import { Wrong } from "./wrong.ts";
 

@@ -11,7 +11,7 @@ import {
   namedNetns,
   netnsAt,
 } from "../kernel/host_names.ts";
-import { eventKinds } from "../output/members.ts";
+import { eventKinds } from "../members/table.ts";
 import { itemsOf } from "./command.ts";
 import {
   cgroup,

@@ -1,5 +1,7 @@
 /** An event: one thing that happened to one connection. Everything after src/trace speaks of events. Pure types. */
 
+import type { Attributes } from "../members/attributes.ts";
+
 export type Protocol = "tcp" | "udp";
 /**
  * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace, the first
@@ -40,7 +42,8 @@ export interface Totals {
   durationNs: bigint | null;
 }
 
-export interface ConnEvent {
+/** The attributes are those of the process when it called connect or accept. */
+export interface ConnEvent extends Attributes {
   kind: EventKind;
   protocol: Protocol;
   /** Nanoseconds of CLOCK_MONOTONIC (bpf_ktime_get_ns). */
@@ -53,8 +56,6 @@ export interface ConnEvent {
   direction: Direction;
   /** Inode number of the network namespace. */
   netns: number | null;
-  /** User id of that process when it called, in the initial user namespace; `null` = not known. */
-  uid?: number | null;
   /** With --resolve: name of that user; `null` = not known. */
   user?: string | null;
   /** Path of its control group below the cgroup mount, `/system.slice/nginx.service`; raw text, as `comm`. */

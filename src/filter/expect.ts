@@ -1,7 +1,7 @@
 /** Expectations: conditions on the members of JSON lines, and the record of those that events have met. Pure. */
 
 import type { ConnEvent } from "../conn/event.ts";
-import type { Member } from "../output/members.ts";
+import type { Member } from "../members/table.ts";
 
 export type Operator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~";
 

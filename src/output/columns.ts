@@ -4,7 +4,9 @@ import { timeOfDay } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { endpointText, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
+import { attributeNames, attributes, type AttributeName } from "../members/attributes.ts";
 import { escapeText } from "./escape.ts";
+import type { Hole } from "./straight/template.ts";
 import { failureWords } from "./failure_words.ts";
 import { briefBytes, briefDuration, durationText, secondsText } from "./numbers.ts";
 
@@ -17,12 +19,21 @@ export interface Column {
   right?: true;
   /** `null` where there is nothing to say about this event. */
   cell(event: ConnEvent, wallNs: bigint): string | null;
+  /** How the cell is written where it differs from line to line of one process, and where it does. */
+  hole?(event: ConnEvent): CellHole | null;
+}
+
+/** `text` stands before the hole. */
+export interface CellHole {
+  text: string;
+  hole: Hole;
 }
 
 export const timeColumn: Column = {
   title: "TIME",
   width: 12,
   cell: (_, wallNs) => timeOfDay(wallNs),
+  hole: () => ({ text: "", hole: { form: "timeOfDay" } }),
 };
 
 /** Seconds since the trace began; below 0 for what began before it. */
@@ -31,6 +42,7 @@ export const sinceColumn = (startNs: bigint): Column => ({
   width: 11,
   right: true,
   cell: ({ atNs }) => secondsText((atNs - startNs) / 1000n),
+  hole: () => ({ text: "", hole: { form: "since", startNs } }),
 });
 
 const pid: Column = {
@@ -54,6 +66,16 @@ export const argsColumn: Column = {
   cell: ({ args }) => (args ? escapeText(args) : unknown),
 };
 
+const remote: Column = {
+  title: "REMOTE",
+  width: 21,
+  cell: (event) => endText(event.remote),
+  hole: ({ remote: end }) =>
+    end.name
+      ? { text: beforePort(end), hole: { form: "integer", slot: "remotePort" } }
+      : { text: "", hole: { form: "endpoint", slot: "remotePort" } },
+};
+
 /** As many characters of an id as engines show themselves. */
 const SHORT_ID = 12;
 
@@ -63,16 +85,29 @@ export const narrow: readonly Column[] = [
   { title: "PRO", width: 3, cell: (event) => event.protocol },
   pid,
   { title: "COMM", width: 11, cell: ({ comm }) => nameText(comm, 11) },
-  { title: "LPORT", width: 5, right: true, cell: ({ local }) => portText(local.port) },
+  {
+    title: "LPORT",
+    width: 5,
+    right: true,
+    cell: ({ local }) => portText(local.port),
+    hole: () => ({ text: "", hole: { form: "integer", slot: "localPort" } }),
+  },
   { title: "->", width: 2, cell: (event) => arrows[event.direction] },
-  { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
-  total("SENT", 4, ({ bytesSent }) => brief(bytesSent)),
-  total("RECV", 4, ({ bytesReceived }) => brief(bytesReceived)),
+  remote,
+  total("SENT", 4, ({ bytesSent }) => brief(bytesSent), { form: "briefBytes", slot: "bytesSent" }),
+  total("RECV", 4, ({ bytesReceived }) => brief(bytesReceived), {
+    form: "briefBytes",
+    slot: "bytesReceived",
+  }),
   {
     title: "DUR|ERR",
     width: 7,
     right: true,
     cell: (event) => (typeof event.failure === "number" ? errorWord(event.failure) : took(event)),
+    hole: ({ failure, totals }) =>
+      typeof failure === "number" || totals === undefined || totals.durationNs === null
+        ? null
+        : { text: "", hole: { form: "briefDuration", slot: "durationUs" } },
   },
 ];
 
@@ -84,16 +119,42 @@ export const wide: readonly Column[] = [
   uidColumn,
   { title: "COMM", width: 15, cell: ({ comm }) => nameText(comm, 15) },
   { title: "CONTAINER", width: SHORT_ID, cell: ({ container }) => containerText(container) },
-  { title: "LOCAL", width: 21, cell: (event) => endText(event.local) },
-  { title: "REMOTE", width: 21, cell: (event) => endText(event.remote) },
+  {
+    title: "LOCAL",
+    width: 21,
+    cell: (event) => endText(event.local),
+    hole: ({ local }) => ({
+      text: beforePort(local),
+      hole: { form: "integer", slot: "localPort" },
+    }),
+  },
+  remote,
   { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
   { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },
-  reasonOr(total("SENT", 10, ({ bytesSent }) => bytesSent?.toString())),
-  total("RECV", 10, ({ bytesReceived }) => bytesReceived?.toString()),
-  total("RTT", 9, ({ rttUs }) => (rttUs === null ? null : durationText(BigInt(rttUs)))),
-  total("RETRANS", 7, ({ retransmits }) => retransmits?.toString()),
-  total("DURATION", 9, ({ durationNs }) =>
-    durationNs === null ? null : durationText(durationNs / 1000n),
+  ...attributeNames.flatMap((name) => attributeColumn(name) ?? []),
+  reasonOr(
+    total("SENT", 10, ({ bytesSent }) => bytesSent?.toString(), {
+      form: "integer",
+      slot: "bytesSent",
+    }),
+  ),
+  total("RECV", 10, ({ bytesReceived }) => bytesReceived?.toString(), {
+    form: "integer",
+    slot: "bytesReceived",
+  }),
+  total("RTT", 9, ({ rttUs }) => (rttUs === null ? null : durationText(BigInt(rttUs))), {
+    form: "duration",
+    slot: "rttUs",
+  }),
+  total("RETRANS", 7, ({ retransmits }) => retransmits?.toString(), {
+    form: "integer",
+    slot: "retransmits",
+  }),
+  total(
+    "DURATION",
+    9,
+    ({ durationNs }) => (durationNs === null ? null : durationText(durationNs / 1000n)),
+    { form: "duration", slot: "durationUs" },
   ),
   { title: "FAILURE", width: 12, cell: (event) => (event.totals ? failureText(event) : null) },
 ];
@@ -103,22 +164,40 @@ export const wide: readonly Column[] = [
 const directions = { outgoing: "out", incoming: "in", unknown } as const;
 const arrows = { outgoing: "->", incoming: "<-", unknown: "--" } as const;
 
+/** Of what the kernel side tells of a process. `null`: it has no column, or one of its own. */
+function attributeColumn(name: AttributeName): Column | null {
+  const { column } = attributes[name];
+  if (column === null) return null;
+  const { title, width } = column;
+  return { title, width, right: true, cell: (event) => event[name]?.toString() ?? unknown };
+}
+
 /** A missing number is unknown; an event without totals has nothing to show. */
 function total(
   title: string,
   width: number,
   value: (totals: Totals) => string | null | undefined,
+  hole: Hole,
 ): Column {
   const cell = ({ totals }: ConnEvent) =>
     totals === undefined ? null : (value(totals) ?? unknown);
-  return { title, width, right: true, cell };
+  return {
+    title,
+    width,
+    right: true,
+    cell,
+    hole: ({ totals }) =>
+      totals === undefined || (value(totals) ?? null) === null ? null : { text: "", hole },
+  };
 }
 
 /** A fail has its reason where the totals of a close begin. */
 function reasonOr(column: Column): Column {
   const cell: Column["cell"] = (event, wallNs) =>
     event.kind === "fail" ? failureText(event) : column.cell(event, wallNs);
-  return { ...column, cell };
+  const hole = (event: ConnEvent) =>
+    event.kind === "fail" ? null : (column.hole?.(event) ?? null);
+  return { ...column, cell, hole };
 }
 
 function failureText({ failure }: ConnEvent): string | null {
@@ -148,6 +227,9 @@ function endText({ address, port, name }: Endpoint): string {
     ? endpointText({ address, port }).replace(/0$/, unknown)
     : endpointText({ address, port });
 }
+
+/** Of an end with a port, all but the port. */
+const beforePort = (end: Endpoint): string => endText({ ...end, port: 1 }).slice(0, -1);
 
 /** Escaping can make 15 bytes 60 columns wide; the column shows the start, `+` says that more follows. */
 function nameText(name: string | null, width: number): string {

@@ -1,15 +1,13 @@
 /** How events are written. Pure: event and wall time in, one line out. */
 
-import type { ClockPair } from "../conn/clock.ts";
+import { wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
-import { csvHeader, csvLine } from "./csv.ts";
-import { jsonLine, jsonLost } from "./json.ts";
-import { textFormat, type TextOptions } from "./text.ts";
-import { appendJson } from "./json_fast.ts";
-import type { Describe } from "./json_beginning.ts";
-import { appendRecordJson } from "./json_record.ts";
+import { csvHeader, csvLine, csvTemplate } from "./csv.ts";
+import { jsonLine, jsonLost, jsonTemplate } from "./json.ts";
 import type { Lines } from "./lines.ts";
 import type { Loss } from "./losses.ts";
+import { straight, type Describe, type Shape, type Straight } from "./straight/index.ts";
+import { textFormat, type TextOptions } from "./text.ts";
 
 export interface Format {
   /** Written once before the first event; `null` for none. */
@@ -41,15 +39,9 @@ const plain: TextOptions = {
 
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
 export const formats = {
-  table: textFormat(plain),
-  json: {
-    header: null,
-    line: jsonLine,
-    append: appendJson,
-    appendRecord: appendRecordJson,
-    lost: jsonLost,
-  },
-  csv: { header: csvHeader(), line: csvLine },
+  table: withStraight(textFormat(plain)),
+  json: withStraight({ header: null, line: jsonLine, template: jsonTemplate, lost: jsonLost }),
+  csv: withStraight({ header: csvHeader(), line: csvLine, template: csvTemplate }),
 } satisfies Record<string, Format>;
 
 export type FormatName = keyof typeof formats;
@@ -57,4 +49,31 @@ export const formatNames = Object.keys(formats) as FormatName[];
 
 /** Only the table has options. */
 export const formatOf = (name: FormatName, options: Partial<TextOptions>): Format =>
-  name === "table" ? textFormat({ ...plain, ...options }) : formats[name];
+  name === "table" ? withStraight(textFormat({ ...plain, ...options })) : formats[name];
+
+// --- internal ---
+
+/** A format as its file has it. */
+interface Written extends Format {
+  template: Shape;
+}
+
+function withStraight<T extends Written>({ template, ...format }: T) {
+  // Most formats are never used.
+  let way: Straight | null = null;
+  const made = () => (way ??= straight(template));
+  return {
+    ...format,
+    append(lines: Lines, event: ConnEvent, clocks: ClockPair) {
+      if (made().event(lines, event, clocks)) return;
+      lines.line(format.line(event, wallTime(event.atNs, clocks)));
+    },
+    appendRecord: (
+      lines: Lines,
+      view: DataView,
+      p: number,
+      clocks: ClockPair,
+      describe: Describe,
+    ) => made().record(lines, view, p, clocks, describe),
+  };
+}

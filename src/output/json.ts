@@ -1,9 +1,10 @@
-/** One JSON object per line, for programs. Its members and their order are those of members.ts. */
+/** One JSON object per line, for programs. Its members and their order are those of members/table.ts. */
 
 import type { ConnEvent } from "../conn/event.ts";
 import { jsonString } from "./escape.ts";
 import type { Loss } from "./losses.ts";
-import { lostMembers, members, type Value } from "./members.ts";
+import { lostMembers, members, type Value } from "../members/table.ts";
+import { lineTemplate, type Piece, type Template } from "./straight/template.ts";
 
 export function jsonLine(event: ConnEvent, wallNs: bigint): string {
   let line = "";
@@ -20,6 +21,24 @@ export function jsonLine(event: ConnEvent, wallNs: bigint): string {
   return `{${line}${inside === "" ? "" : "}"}}`;
 }
 
+/** The same with holes, for the straight way: see straight/. */
+export function jsonTemplate(event: ConnEvent): Template {
+  const pieces: Piece[] = ["{"];
+  let inside = "";
+  for (const { outer, key, of, hole, quote } of keys) {
+    const value = of(event, 0n);
+    if (value === undefined) continue;
+    if (outer !== inside && inside !== "") pieces.push("}");
+    if (pieces.length > 1) pieces.push(",");
+    if (outer !== inside && outer !== "") pieces.push(`"${outer}":{`);
+    inside = outer;
+    if (hole === undefined || value === null) pieces.push(`${key}${text(value)}`);
+    else pieces.push(`${key}${quote}`, hole, hole.form === "isoMicros" ? `Z${quote}` : quote);
+  }
+  pieces.push(inside === "" ? "}" : "}}");
+  return lineTemplate(pieces);
+}
+
 /** Events that were lost. */
 export function jsonLost(loss: Loss, wallNs: bigint): string {
   const texts = lostMembers.map(({ name, of }) => `"${name}":${text(of(loss, wallNs))}`);
@@ -29,9 +48,16 @@ export function jsonLost(loss: Loss, wallNs: bigint): string {
 // --- internal ---
 
 /** Taken apart once: `local.port` is `"port":` inside `local`. */
-const keys = members.map(({ name, of }) => {
+const keys = members.map(({ name, of, hole, type }) => {
   const dot = name.indexOf(".");
-  return { outer: name.slice(0, Math.max(0, dot)), key: `"${name.slice(dot + 1)}":`, of };
+  const quote = type === "string" ? '"' : "";
+  return {
+    outer: name.slice(0, Math.max(0, dot)),
+    key: `"${name.slice(dot + 1)}":`,
+    of,
+    hole,
+    quote,
+  };
 });
 
 /** By hand, because JSON.stringify refuses a bigint and a Number would round it above 2^53. */

@@ -1,5 +1,6 @@
 /** The meaning of the table's columns and failure words, for `--help`, the manual page and docs/reference.md. Pure. */
 
+import { attributes } from "../members/attributes.ts";
 import { failureWords } from "./failure_words.ts";
 
 /** A title and rows of two cells: the term and its meaning. */
@@ -32,6 +33,11 @@ const columns: Readonly<Record<string, string>> = {
   RETRANS: "segments sent again",
   DURATION: "from connect(2) or accept to the close; of UDP from the first datagram to the last",
   "DUR|ERR": "the duration, or the word for the failure",
+  ...Object.fromEntries(
+    Object.values(attributes).flatMap(({ column }) =>
+      column === null ? [] : [[column.title, column.meaning]],
+    ),
+  ),
   FAILURE: "the error by which the connection ended",
   ARGS: "command line of the process; it ends in ... where more is not known",
 };

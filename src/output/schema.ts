@@ -9,7 +9,7 @@ import {
   VERSION,
   type Described,
   type Member,
-} from "./members.ts";
+} from "../members/table.ts";
 
 export interface Schema {
   readonly [keyword: string]: unknown;

@@ -2,6 +2,7 @@
 
 import { styleText } from "node:util";
 import type { ConnEvent } from "../conn/event.ts";
+import { tableTemplate, type Cell, type Template } from "./straight/template.ts";
 import {
   argsColumn,
   narrow,
@@ -41,6 +42,17 @@ export function textFormat({ wide: all, time, uid, args, sinceNs, color }: TextO
   );
   return {
     header: paint("bold", titles),
+    /** A line with holes, for the straight way: see straight/. */
+    template(event: ConnEvent): Template {
+      const failed = typeof event.failure === "number";
+      const [head = "", tail = ""] = failed ? paint("red", MARK).split(MARK) : [];
+      return tableTemplate(
+        columns.map((column) => cellOf(column, event)),
+        columns.map(({ width }) => width),
+        head,
+        tail,
+      );
+    },
     line(event: ConnEvent, wallNs: bigint): string {
       const cells = columns.map((column) => column.cell(event, wallNs));
       const line = align(columns, cells);
@@ -50,6 +62,17 @@ export function textFormat({ wide: all, time, uid, args, sinceNs, color }: TextO
 }
 
 // --- internal ---
+
+/** Stands for a line to find out what is put around it. */
+const MARK = "line";
+
+function cellOf(column: Column, event: ConnEvent): Cell | null {
+  const { width, right = false } = column;
+  const hole = column.hole?.(event) ?? null;
+  if (hole !== null) return { ...hole, width, right };
+  const text = column.cell(event, 0n);
+  return text === null ? null : { text, hole: null, width, right };
+}
 
 /** Right behind the process it is of. */
 const withUid = (columns: readonly Column[]): Column[] =>

@@ -846,6 +846,41 @@ export const EVENT_FAILURE_REASON = 178;
 export const EVENT_KIND = 180;
 export const EVENT_DIRECTION = 181;
 export const EVENT_LEGS = 182;
+/** Where each member lies, and its size. */
+export const eventPlaces = {
+  sk: [0, 8],
+  ends_saddr_h: [8, 8],
+  ends_saddr_l: [16, 8],
+  ends_daddr_h: [24, 8],
+  ends_daddr_l: [32, 8],
+  ends_sport: [40, 2],
+  ends_dport: [42, 2],
+  ends_metadata: [44, 4],
+  owner_pid: [48, 4],
+  owner_uid: [52, 4],
+  owner_owned_at: [56, 4],
+  owner_cgroup_id: [64, 8],
+  owner_program: [72, 8],
+  owner_comm: [80, 16],
+  sent_bytes: [96, 8],
+  recv_bytes: [104, 8],
+  sent_packets: [112, 8],
+  recv_packets: [120, 8],
+  timestamp: [128, 8],
+  started_at: [136, 8],
+  ended_at: [144, 8],
+  netns: [152, 4],
+  cookie: [156, 4],
+  flags: [160, 4],
+  rtt: [164, 4],
+  rtt_var: [168, 4],
+  retransmits: [172, 4],
+  state_transitions: [176, 2],
+  failure_reason: [178, 2],
+  kind: [180, 1],
+  direction: [181, 1],
+  legs: [182, 1],
+} as const;
 
 export const eventBatchSize = 768;
 export interface EventBatch {
@@ -880,6 +915,15 @@ export const EVENT_BATCH_E2 = 368;
 export const EVENT_BATCH_E3 = 552;
 export const EVENT_BATCH_LEN = 736;
 export const EVENT_BATCH_BUSY = 740;
+/** Where each member lies, and its size. */
+export const eventBatchPlaces = {
+  e0: [0, 184],
+  e1: [184, 184],
+  e2: [368, 184],
+  e3: [552, 184],
+  len: [736, 4],
+  busy: [740, 4],
+} as const;
 
 export const SampleState = {
   SAMPLE_GONE: 0,
@@ -954,6 +998,23 @@ export const SAMPLE_RETRANSMITS = 56;
 export const SAMPLE_DIRECTION = 60;
 export const SAMPLE_WRITE_SEQ = 64;
 export const SAMPLE_COPIED_SEQ = 68;
+/** Where each member lies, and its size. */
+export const samplePlaces = {
+  sk: [0, 8],
+  sent_bytes: [8, 8],
+  recv_bytes: [16, 8],
+  timestamp: [24, 8],
+  cookie: [32, 4],
+  state: [36, 4],
+  sent_packets: [40, 4],
+  recv_packets: [44, 4],
+  rtt: [48, 4],
+  rtt_var: [52, 4],
+  retransmits: [56, 4],
+  direction: [60, 4],
+  write_seq: [64, 4],
+  copied_seq: [68, 4],
+} as const;
 
 export const spillKeySize = 16;
 export interface SpillKey {

@@ -73,6 +73,8 @@ export const texts: Codec<string[]> = {
 type OptionalOf<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
 
 export interface ObjectCodec<T> extends Codec<T> {
+  /** In the order in which they are written. */
+  readonly names: readonly (keyof T)[];
   /** Writes the members, without the braces around them. */
   members(lines: Lines, value: T): void;
 }
@@ -101,6 +103,7 @@ export function object<T extends object>(
     }
   };
   return {
+    names: known.map(({ name }) => name as keyof T),
     members,
     write(lines, value) {
       lines.segment(OPEN);

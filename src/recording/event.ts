@@ -1,7 +1,8 @@
 /** An event as the JSON of a recording's line. Its names are those of ConnEvent. Pure. */
 
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
-import { eventKinds, protocols } from "../output/members.ts";
+import { attributeNames, type AttributeName } from "../members/attributes.ts";
+import { eventKinds, protocols } from "../members/table.ts";
 import { segment, type Segment } from "../output/lines.ts";
 import { addressText, parseAddress } from "../record/address.ts";
 import {
@@ -60,11 +61,19 @@ const totals = object<Totals>({
   durationNs: count64,
 });
 
+/** Numbers that the kernel side tells of a process. */
+const attributeCodecs = () =>
+  Object.fromEntries(attributeNames.map((name) => [name, orNull(integer(U32))])) as Record<
+    AttributeName,
+    Codec<number | null>
+  >;
+
 /** Members that the events of one process have in common: their text is made once for many events. */
 type Common = Pick<
   ConnEvent,
   | ("kind" | "protocol" | "pid" | "comm" | "family" | "direction" | "netns")
-  | ("uid" | "cgroup" | "container" | "args")
+  | ("cgroup" | "container" | "args")
+  | AttributeName
 >;
 
 const common = object<Common>(
@@ -76,12 +85,12 @@ const common = object<Common>(
     family: oneOf([4, 6]),
     direction: oneOf(["outgoing", "incoming", "unknown"]),
     netns: orNull(integer(U32)),
-    uid: orNull(integer(U32)),
+    ...attributeCodecs(),
     cgroup: orNull(text),
     container: orNull(text),
     args: orNull(text),
   },
-  "uid",
+  ...attributeNames,
   "cgroup",
   "container",
   "args",
@@ -136,18 +145,9 @@ function remembering(write: (value: Common) => Segment): (value: Common) => Segm
   };
 }
 
+/** In all that is written. */
 function isSame(a: Common, b: Common): boolean {
-  return (
-    a.pid === b.pid &&
-    a.kind === b.kind &&
-    a.comm === b.comm &&
-    a.direction === b.direction &&
-    a.netns === b.netns &&
-    a.protocol === b.protocol &&
-    a.family === b.family &&
-    a.uid === b.uid &&
-    a.cgroup === b.cgroup &&
-    a.container === b.container &&
-    a.args === b.args
-  );
+  for (let n = 0; n < common.names.length; n++)
+    if (a[common.names[n]!] !== b[common.names[n]!]) return false;
+  return true;
 }

@@ -1,6 +1,7 @@
 /** A record of the ring to an event. Pure. */
 import type { Direction, EventKind, Totals } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
+import { attributeNames } from "../members/attributes.ts";
 import { addressText } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import {
@@ -51,7 +52,6 @@ export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEve
     atNs: event.timestamp,
     pid,
     comm: pid === null ? null : commAt(view, p + EVENT_OWNER_COMM),
-    uid: pid === null ? null : owner.uid,
     cgroup: group.cgroup,
     container: group.container,
     family: local.family,
@@ -60,6 +60,7 @@ export function toConnEvent(of: Event, kind: EventKind, known: Known): TracedEve
     local: { address: local.address, port: ends.sport },
     remote: { address: remote.address, port: ends.dport },
   };
+  for (const name of attributeNames) shown[name] = pid === null ? null : owner[name];
   if (known.argsOf !== undefined) shown.args = known.argsOf(pid, owner);
   if (hasFailed(event, kind)) shown.failure = event.failure_reason || null;
   if (kind === "close" || openWithTotals(event.kind))

@@ -8,7 +8,7 @@ import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { UsageError } from "../../src/errors.ts";
 import { Expected, meets } from "../../src/filter/expect.ts";
 import { boundedPattern } from "../../src/filter/pattern.ts";
-import { members } from "../../src/output/members.ts";
+import { members } from "../../src/members/table.ts";
 
 const totals: Totals = {
   bytesSent: 79n,

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
 import { Lines } from "../../src/output/lines.ts";
-import { eventKinds, protocols } from "../../src/output/members.ts";
+import { eventKinds, protocols } from "../../src/members/table.ts";
 import { readComm } from "../../src/record/comm.ts";
 import { addressText } from "../../src/record/address.ts";
 import { openToAppend } from "../../src/recording/append.ts";

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { formats } from "../../src/output/index.ts";
-import { eventKinds, lostMembers, members, protocols } from "../../src/output/members.ts";
+import { eventKinds, lostMembers, members, protocols } from "../../src/members/table.ts";
 import { eventSchema } from "../../src/output/schema.ts";
 import { anyText, runs } from "./drive/random.ts";
 

@@ -1,10 +1,15 @@
-/** What an event is made of, for programs: the members of its JSON object, the columns of CSV and the schema. Pure. */
+/**
+ * The members of an event, each once: its JSON object, the columns of CSV, the schema, docs/fields.md and the straight way to
+ * a line (src/output/straight) come from here. Pure.
+ */
 
 import { isoMicros } from "../conn/clock.ts";
 import type { ConnEvent, EventKind, Protocol, Totals } from "../conn/event.ts";
 import { isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
-import type { Loss } from "./losses.ts";
+import type { Loss } from "../output/losses.ts";
+import type { Hole } from "../output/straight/template.ts";
+import { attributeNames, attributes } from "./attributes.ts";
 
 /** Raised when a member changes its meaning or goes away; new members do not raise it. */
 export const VERSION = 1;
@@ -15,10 +20,17 @@ export const protocols: readonly Protocol[] = ["tcp", "udp"];
 /** `undefined`: this event has no such member. */
 export type Value = string | number | bigint | null | undefined;
 
-/** What programs have to know of a member. */
+/** Its names in other vocabularies, as Markdown; empty: they have none. */
+export interface Names {
+  openTelemetry: string;
+  ecs: string;
+}
+
+/** The facts of a member that programs have to know. */
 export interface Described {
   name: string;
   description: string;
+  names: Names;
   type: "string" | "integer";
   /** All the values there are, where they are few. */
   values?: readonly (string | number)[];
@@ -33,12 +45,15 @@ export interface Member extends Described {
   /** Only events of this protocol have it. */
   protocol?: Protocol;
   of(event: ConnEvent, wallNs: bigint): Value;
+  /** How it is written where it differs from line to line of one process; left out: it is part of the text that is kept. */
+  hole?: Hole;
 }
 
-/** In the order in which they are written. To add one, add a row, and one in docs/fields.md. */
+/** In the order in which they are written. To add one, add a row; of what the kernel side tells of a process, one in attributes.ts. */
 export const members: readonly Member[] = [
   {
     name: "v",
+    names: { openTelemetry: "", ecs: "" },
     description: "version of this format: raised when a member changes its meaning or goes away",
     type: "integer",
     values: [VERSION],
@@ -46,12 +61,18 @@ export const members: readonly Member[] = [
   },
   {
     name: "time",
+    names: { openTelemetry: "timestamp of the log record", ecs: "`@timestamp`" },
     description: "when it happened, UTC with microseconds (RFC 3339)",
     type: "string",
     of: (_, wallNs) => isoMicros(wallNs),
+    hole: { form: "isoMicros" },
   },
   {
     name: "event",
+    names: {
+      openTelemetry: "`event.name`, as `tracer_bpf.connect`",
+      ecs: "`event.action`; `event.type` is `connection` and `start` (connect, accept, open), `end` (close) or `denied` (fail)",
+    },
     description:
       "connect: established by a process here; accept: handed to a process here; close: over; " +
       "fail: an attempt that came to nothing; " +
@@ -62,6 +83,7 @@ export const members: readonly Member[] = [
   },
   {
     name: "protocol",
+    names: { openTelemetry: "`network.transport`", ecs: "`network.transport`" },
     description: "transport protocol",
     type: "string",
     values: protocols,
@@ -69,6 +91,7 @@ export const members: readonly Member[] = [
   },
   {
     name: "pid",
+    names: { openTelemetry: "`process.pid`", ecs: "`process.pid`" },
     description: "process id in the initial pid namespace",
     type: "integer",
     nullable: true,
@@ -76,20 +99,22 @@ export const members: readonly Member[] = [
   },
   {
     name: "comm",
+    names: { openTelemetry: "`process.executable.name`", ecs: "`process.name`" },
     description: "command name of the process; a byte that is no UTF-8 is U+FFFD",
     type: "string",
     nullable: true,
     of: ({ comm }) => comm,
   },
-  {
-    name: "uid",
-    description: "real user id of the process, in the initial user namespace",
+  ...attributeNames.map((name): Member => ({
+    name,
+    ...attributes[name],
     type: "integer",
     nullable: true,
-    of: ({ uid }) => uid ?? null,
-  },
+    of: (event) => event[name] ?? null,
+  })),
   {
     name: "user",
+    names: { openTelemetry: "`user.name`", ecs: "`user.name`" },
     description: "name of that user; only with --resolve",
     type: "string",
     nullable: true,
@@ -98,6 +123,7 @@ export const members: readonly Member[] = [
   },
   {
     name: "cgroup",
+    names: { openTelemetry: "`process.linux.cgroup`", ecs: "`process.cgroup`" },
     description: "path of its control group, below where the hierarchy is mounted",
     type: "string",
     nullable: true,
@@ -105,6 +131,7 @@ export const members: readonly Member[] = [
   },
   {
     name: "container",
+    names: { openTelemetry: "`container.id`", ecs: "`container.id`" },
     description: "id of the container that the control group is named after; null also: none",
     type: "string",
     nullable: true,
@@ -112,6 +139,7 @@ export const members: readonly Member[] = [
   },
   {
     name: "args",
+    names: { openTelemetry: "`process.command_line`", ecs: "`process.command_line`" },
     description: "its command line, a blank between two arguments; only with --args",
     type: "string",
     nullable: true,
@@ -120,6 +148,10 @@ export const members: readonly Member[] = [
   },
   {
     name: "family",
+    names: {
+      openTelemetry: "`network.type`: `ipv4`, `ipv6`",
+      ecs: "`network.type`: `ipv4`, `ipv6`",
+    },
     description: "version of IP; IPv4 over an IPv6 socket is 4",
     type: "integer",
     values: [4, 6],
@@ -127,6 +159,10 @@ export const members: readonly Member[] = [
   },
   {
     name: "direction",
+    names: {
+      openTelemetry: "",
+      ecs: "`network.direction`: `egress` for outgoing, `ingress` for incoming",
+    },
     description: "which end opened the connection: outgoing is this one",
     type: "string",
     values: ["outgoing", "incoming", "unknown"],
@@ -134,17 +170,34 @@ export const members: readonly Member[] = [
   },
   {
     name: "netns",
+    names: { openTelemetry: "", ecs: "" },
     description: "inode number of the network namespace",
     type: "integer",
     nullable: true,
     of: ({ netns }) => netns,
   },
-  address("local", "this end; null: none was chosen yet"),
-  port("local", "this end; null: none was chosen yet"),
-  address("remote", "the other end; null: not known"),
-  port("remote", "the other end; null: not known"),
+  address("local", "this end; null: none was chosen yet", {
+    openTelemetry: "`network.local.address`",
+    ecs: "`source.ip` of an outgoing connection, else `destination.ip`",
+  }),
+  port("local", "this end; null: none was chosen yet", {
+    openTelemetry: "`network.local.port`",
+    ecs: "`source.port`, `destination.port`",
+  }),
+  address("remote", "the other end; null: not known", {
+    openTelemetry: "`network.peer.address`",
+    ecs: "`destination.ip` of an outgoing connection, else `source.ip`",
+  }),
+  port("remote", "the other end; null: not known", {
+    openTelemetry: "`network.peer.port`",
+    ecs: "`destination.port`, `source.port`",
+  }),
   {
     name: "remote.name",
+    names: {
+      openTelemetry: "`server.address`, `client.address`",
+      ecs: "`destination.domain` of an outgoing connection, else `source.domain`",
+    },
     description: "name of its address, or null: not known yet; only with --resolve",
     type: "string",
     nullable: true,
@@ -153,27 +206,73 @@ export const members: readonly Member[] = [
   },
   {
     name: "failure",
+    names: { openTelemetry: "`error.type`", ecs: "`error.code`; `event.outcome` is `failure`" },
     description: "name of the errno by which it failed or ended, for instance ECONNREFUSED",
     type: "string",
     nullable: true,
     on: { always: ["fail"], sometimes: ["close"] },
     of: ({ failure }) => (typeof failure === "number" ? errnoText(failure) : failure),
   },
-  total("bytes_sent", "bytes the local application wrote", (of) => of.bytesSent),
-  total("bytes_received", "bytes the local application read", (of) => of.bytesReceived),
-  total("packets_sent", "datagrams sent", (of) => of.segsOut, "udp"),
-  total("packets_received", "datagrams received", (of) => of.segsIn, "udp"),
-  total("segs_out", "segments sent, those without data included", (of) => of.segsOut, "tcp"),
-  total("segs_in", "segments received, those without data included", (of) => of.segsIn, "tcp"),
-  total("rtt_us", "smoothed round-trip time at the end, microseconds", (of) => of.rttUs, "tcp"),
-  total("rtt_var_us", "its mean deviation, microseconds", (of) => of.rttVarUs, "tcp"),
-  total("retransmits", "segments sent again", (of) => of.retransmits, "tcp"),
+  total("bytes_sent", "bytes the local application wrote", "bytesSent", {
+    openTelemetry: "",
+    ecs: "`source.bytes` of an outgoing connection, else `destination.bytes`",
+  }),
+  total("bytes_received", "bytes the local application read", "bytesReceived", {
+    openTelemetry: "",
+    ecs: "`destination.bytes` of an outgoing connection, else `source.bytes`",
+  }),
+  total(
+    "packets_sent",
+    "datagrams sent",
+    "segsOut",
+    { openTelemetry: "", ecs: "`source.packets`, `destination.packets`" },
+    "udp",
+  ),
+  total(
+    "packets_received",
+    "datagrams received",
+    "segsIn",
+    { openTelemetry: "", ecs: "`destination.packets`, `source.packets`" },
+    "udp",
+  ),
+  total(
+    "segs_out",
+    "segments sent, those without data included",
+    "segsOut",
+    { openTelemetry: "", ecs: "`source.packets`, `destination.packets`" },
+    "tcp",
+  ),
+  total(
+    "segs_in",
+    "segments received, those without data included",
+    "segsIn",
+    { openTelemetry: "", ecs: "`destination.packets`, `source.packets`" },
+    "tcp",
+  ),
+  total(
+    "rtt_us",
+    "smoothed round-trip time at the end, microseconds",
+    "rttUs",
+    { openTelemetry: "", ecs: "" },
+    "tcp",
+  ),
+  total(
+    "rtt_var_us",
+    "its mean deviation, microseconds",
+    "rttVarUs",
+    { openTelemetry: "", ecs: "" },
+    "tcp",
+  ),
+  total("retransmits", "segments sent again", "retransmits", { openTelemetry: "", ecs: "" }, "tcp"),
   total(
     "duration_us",
     "from connect(2) or accept to the close, of UDP from the first datagram to the last; microseconds",
-    ({ durationNs }) => (durationNs === null ? null : durationNs / 1000n),
+    "durationUs",
+    { openTelemetry: "", ecs: "`event.duration`, which is in nanoseconds: times 1000" },
   ),
 ];
+
+const NO_NAMES: Names = { openTelemetry: "", ecs: "" };
 
 /** The object for lost events, in the order in which they are written. It is no event: no kind has its `event`. */
 export const lostMembers: readonly (Described & {
@@ -181,6 +280,7 @@ export const lostMembers: readonly (Described & {
 })[] = [
   {
     name: "v",
+    names: NO_NAMES,
     description: "as in an event",
     type: "integer",
     values: [VERSION],
@@ -188,12 +288,14 @@ export const lostMembers: readonly (Described & {
   },
   {
     name: "time",
+    names: NO_NAMES,
     description: "when the loss was noticed, UTC with microseconds (RFC 3339)",
     type: "string",
     of: (_, wallNs) => isoMicros(wallNs),
   },
   {
     name: "event",
+    names: NO_NAMES,
     description: "lost: events are missing before this line",
     type: "string",
     values: ["lost"],
@@ -201,12 +303,14 @@ export const lostMembers: readonly (Described & {
   },
   {
     name: "cause",
+    names: { openTelemetry: "", ecs: "`event.reason`" },
     description: "why they were lost, in English; one object per cause, at most one per second",
     type: "string",
     of: ({ cause }) => cause,
   },
   {
     name: "count",
+    names: { openTelemetry: "", ecs: "" },
     description: "how many, since the last object with this cause",
     type: "integer",
     of: ({ count }) => count,
@@ -215,41 +319,61 @@ export const lostMembers: readonly (Described & {
 
 // --- internal ---
 
-function address(end: "local" | "remote", whose: string): Member {
+function address(end: "local" | "remote", whose: string, names: Names): Member {
   return {
     name: `${end}.address`,
     description: `IP address of ${whose}`,
+    names,
     type: "string",
     nullable: true,
     of: (event) => (isUnspecified(event[end].address) ? null : event[end].address),
+    ...(end === "remote" ? { hole: { form: "address" } } : {}),
   };
 }
 
-function port(end: "local" | "remote", whose: string): Member {
+function port(end: "local" | "remote", whose: string, names: Names): Member {
   return {
     name: `${end}.port`,
     description: `port of ${whose}`,
+    names,
     type: "integer",
     nullable: true,
     of: (event) => (event[end].port === 0 ? null : event[end].port),
+    hole: { form: "integer", slot: end === "local" ? "localPort" : "remotePort" },
   };
 }
+
+type TotalSlot = Exclude<NonNullable<Hole["slot"]>, "localPort" | "remotePort">;
+
+const totalOf: Readonly<Record<TotalSlot, (totals: Totals) => number | bigint | null>> = {
+  bytesSent: (of) => of.bytesSent,
+  bytesReceived: (of) => of.bytesReceived,
+  segsOut: (of) => of.segsOut,
+  segsIn: (of) => of.segsIn,
+  rttUs: (of) => of.rttUs,
+  rttVarUs: (of) => of.rttVarUs,
+  retransmits: (of) => of.retransmits,
+  durationUs: ({ durationNs }) => (durationNs === null ? null : durationNs / 1000n),
+};
 
 /** A number from 0 to 2^64 - 1. Without `protocol`, of both. */
 function total(
   name: string,
   description: string,
-  value: (totals: Totals) => number | bigint | null,
+  slot: TotalSlot,
+  names: Names,
   protocol?: Protocol,
 ): Member {
   return {
     name,
     description,
+    names,
     type: "integer",
     nullable: true,
     on: { always: ["close"], sometimes: ["open"] },
     ...(protocol === undefined ? {} : { protocol }),
     of: ({ totals, protocol: of }) =>
-      totals === undefined || (protocol ?? of) !== of ? undefined : value(totals),
+      totals === undefined || (protocol ?? of) !== of ? undefined : totalOf[slot](totals),
+    hole: { form: "integer", slot },
   };
 }

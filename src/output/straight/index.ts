@@ -1,0 +1,111 @@
+/**
+ * The straight way to a line: byte by byte what a format's own `line` gives, made several times faster. Nothing outside of
+ * this folder knows how; a test compares the two for whatever an event can hold.
+ */
+import type { ClockPair } from "../../conn/clock.ts";
+import type { ConnEvent } from "../../conn/event.ts";
+import { addressText, endpointText, isUnspecified } from "../../record/address.ts";
+import {
+  ConnMetadata,
+  EVENT_ENDS_DADDR_H,
+  EVENT_ENDS_METADATA,
+  EVENT_TIMESTAMP,
+} from "../../record/layout.gen.ts";
+import { recurring } from "../../record/recurring.ts";
+import { segment, type Lines, type Segment } from "../lines.ts";
+import { EventTemplates, RecordTemplates, type Describe, type Shape } from "./keys.ts";
+import { enter } from "./moment.ts";
+import { write, type Source } from "./write.ts";
+
+export type { Describe, Shape } from "./keys.ts";
+
+export interface Straight {
+  /** `false`: nothing was written, so the line is to be made the other way. */
+  event(lines: Lines, event: ConnEvent, clocks: ClockPair): boolean;
+  /** The same of the struct event at `p`. */
+  record(lines: Lines, view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
+}
+
+export function straight(
+  shape: Shape,
+  events = new EventTemplates(shape),
+  records = new RecordTemplates(shape),
+): Straight {
+  const source: Source = { view: new DataView(new ArrayBuffer(0)), p: 0, event: null };
+  return {
+    event(lines, event, clocks) {
+      const template = events.of(event);
+      if (template === undefined || template === null) return false;
+      const remote = template.remote === null ? NOWHERE : ofText(event.remote.address);
+      if (remote === null) return false;
+      enterAt(event.atNs, clocks);
+      source.event = event;
+      return write(
+        lines,
+        template,
+        template.remote === "endpoint" ? remote.endpoint : remote.address,
+        source,
+      );
+    },
+    record(lines, view, p, clocks, describe) {
+      const low = view.getUint32(p + EVENT_TIMESTAMP, true);
+      enter(low, view.getUint32(p + EVENT_TIMESTAMP + 4, true), clocks);
+      const template = records.of(view, p, describe);
+      if (template === undefined || template === null) return false;
+      const isV6 =
+        (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
+      const remote =
+        template.remote === null ? NOWHERE : (isV6 ? ofV6 : ofV4)(view, p + EVENT_ENDS_DADDR_H);
+      if (remote === null) return false;
+      source.view = view;
+      source.p = p;
+      source.event = null;
+      return write(
+        lines,
+        template,
+        template.remote === "endpoint" ? remote.endpoint : remote.address,
+        source,
+      );
+    },
+  };
+}
+
+// --- internal ---
+
+/** Halves of a bigint cost as much as half a line. */
+function enterAt(atNs: bigint, clocks: ClockPair): void {
+  const at = Number(atNs);
+  if (at <= Number.MAX_SAFE_INTEGER) enter(at >>> 0, Math.floor(at / 2 ** 32), clocks);
+  else enter(Number(atNs & 0xffff_ffffn), Number(atNs >> 32n), clocks);
+}
+
+interface Remote {
+  address: Segment;
+  /** With what stands between an address and its port. */
+  endpoint: Segment;
+}
+
+const NOWHERE: Remote = { address: segment(""), endpoint: segment("") };
+
+/** `null`: what stands for none is written another way. */
+function remoteOf(address: string): Remote | null {
+  if (isUnspecified(address)) return null;
+  const endpoint = endpointText({ address, port: 0 }).slice(0, -1);
+  return { address: segment(address), endpoint: segment(endpoint) };
+}
+
+const ofV6 = recurring((bytes) => remoteOf(addressText(bytes, 6).address));
+const ofV4 = recurring((bytes) => remoteOf(addressText(bytes.subarray(8), 4).address));
+
+/** As many as are likely to be talked to at a time; beyond it they are made anew. */
+const REMOTES_MAX = 4096;
+const remotes = new Map<string, Remote | null>();
+
+function ofText(address: string): Remote | null {
+  const known = remotes.get(address);
+  if (known !== undefined) return known;
+  if (remotes.size >= REMOTES_MAX) remotes.clear();
+  const remote = remoteOf(address);
+  remotes.set(address, remote);
+  return remote;
+}

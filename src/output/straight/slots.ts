@@ -1,0 +1,110 @@
+/**
+ * The numbers that differ from line to line of one process: where each lies in a record, and in an event. They are
+ * written apart from the text that is kept. Pure.
+ */
+import type { ConnEvent, Totals } from "../../conn/event.ts";
+import {
+  EVENT_ENDED_AT,
+  EVENT_ENDS_DPORT,
+  EVENT_ENDS_SPORT,
+  EVENT_RECV_BYTES,
+  EVENT_RECV_PACKETS,
+  EVENT_RETRANSMITS,
+  EVENT_RTT,
+  EVENT_RTT_VAR,
+  EVENT_SENT_BYTES,
+  EVENT_SENT_PACKETS,
+  EVENT_STARTED_AT,
+  type eventPlaces,
+} from "../../record/layout.gen.ts";
+import { microseconds } from "../numbers.ts";
+
+export interface Slot {
+  /** In a struct event. */
+  at: number;
+  bytes: 2 | 4 | 8;
+  /** Where the value lies that is subtracted from it, a time in ns, which becomes microseconds; -1: none. */
+  since: number;
+  /** A smaller value is written another way: port 0 is none. */
+  least: number;
+  of(event: ConnEvent): number | bigint | null;
+}
+
+/** To add a number that differs from line to line, add a row, and name its members in `apart`. */
+export const slots = {
+  localPort: slot(EVENT_ENDS_SPORT, 2, ({ local }) => local.port, 1),
+  remotePort: slot(EVENT_ENDS_DPORT, 2, ({ remote }) => remote.port, 1),
+  bytesSent: total(EVENT_SENT_BYTES, 8, "bytesSent"),
+  bytesReceived: total(EVENT_RECV_BYTES, 8, "bytesReceived"),
+  segsOut: total(EVENT_SENT_PACKETS, 8, "segsOut"),
+  segsIn: total(EVENT_RECV_PACKETS, 8, "segsIn"),
+  rttUs: total(EVENT_RTT, 4, "rttUs"),
+  rttVarUs: total(EVENT_RTT_VAR, 4, "rttVarUs"),
+  retransmits: total(EVENT_RETRANSMITS, 4, "retransmits"),
+  durationUs: total(EVENT_ENDED_AT, 8, "durationNs", EVENT_STARTED_AT),
+};
+
+/**
+ * Members of a struct event that no kept text may depend on: what `slots`, the time and the remote address are made of, and
+ * what no line shows. Every other member decides which text it is, so a new one does as well.
+ */
+export const apart: readonly (keyof typeof eventPlaces)[] = [
+  "sk",
+  "cookie",
+  "legs",
+  "state_transitions",
+  "timestamp",
+  "started_at",
+  "ended_at",
+  "ends_daddr_h",
+  "ends_daddr_l",
+  "ends_sport",
+  "ends_dport",
+  "sent_bytes",
+  "recv_bytes",
+  "sent_packets",
+  "recv_packets",
+  "rtt",
+  "rtt_var",
+  "retransmits",
+  // Only command lines, and control groups that /proc is asked for, depend on these: such records become events first.
+  "owner_owned_at",
+  "owner_program",
+];
+
+/** Not a number, which no comparison holds for: the value cannot be written here. */
+export const UNUSUAL = NaN;
+
+/** Of the struct event at `p`. */
+export function valueAt({ at, bytes, since, least }: Slot, view: DataView, p: number): number {
+  let value: number;
+  if (bytes === 4) value = view.getUint32(p + at, true);
+  else if (bytes === 2) value = view.getUint16(p + at, true);
+  else if (since < 0)
+    value = view.getUint32(p + at, true) + view.getUint32(p + at + 4, true) * 2 ** 32;
+  else value = difference(view, p + at, p + since);
+  if (value < least || value > Number.MAX_SAFE_INTEGER) return UNUSUAL;
+  return since < 0 ? value : microseconds(value);
+}
+
+export function valueOf({ since, least, of }: Slot, event: ConnEvent): number {
+  const value = Number(of(event));
+  if (value < least || value > Number.MAX_SAFE_INTEGER) return UNUSUAL;
+  return since < 0 ? value : microseconds(value);
+}
+
+// --- internal ---
+
+function slot(at: number, bytes: Slot["bytes"], of: Slot["of"], least: number, since = -1): Slot {
+  return { at, bytes, since, of, least };
+}
+
+function total(at: number, bytes: Slot["bytes"], name: keyof Totals, since = -1): Slot {
+  return slot(at, bytes, ({ totals }) => totals?.[name] ?? null, 0, since);
+}
+
+/** The halves are subtracted apart: as a number a time grows inexact. */
+const difference = (view: DataView, at: number, since: number): number =>
+  view.getUint32(at, true) -
+  view.getUint32(since, true) +
+  (view.getUint32(at + 4, true) - view.getUint32(since + 4, true)) * 2 ** 32;

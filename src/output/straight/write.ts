@@ -1,0 +1,143 @@
+/** Puts what differs into the holes of a template. */
+import type { ConnEvent } from "../../conn/event.ts";
+import {
+  putInteger,
+  putSegment,
+  putSixDigits,
+  segment,
+  type Lines,
+  type Segment,
+} from "../lines.ts";
+import { putEvent, putRecord } from "./compile.ts";
+import { moment } from "./moment.ts";
+import {
+  putBriefBytes,
+  putBriefDuration,
+  putDuration,
+  putSeconds,
+  putThreeDigits,
+} from "./numbers.ts";
+import { UNUSUAL, valueAt, valueOf } from "./slots.ts";
+import { Form, type Op, type Template } from "./template.ts";
+
+/** The source of a line: the struct event at `p` of `view`, or an event. */
+export interface Source {
+  view: DataView;
+  p: number;
+  event: ConnEvent | null;
+}
+
+/** Its moment is entered, its remote address given. `false`: a value cannot be written here, and nothing was written. */
+export function write(lines: Lines, template: Template, remote: Segment, of: Source): boolean {
+  const { ops, aligned } = template;
+  const out = lines.reserve(template.bytes + remote.length);
+  const from = putSegment(out, lines.used, template.head);
+  const to = aligned
+    ? putCells(out, from, ops, remote, of)
+    : of.event === null
+      ? (template.putRecord ??= putRecord(ops, putOther))(out, from, ops, remote, of.view, of.p)
+      : (template.putEvent ??= putEvent(ops, putOther))(out, from, ops, remote, of.event);
+  if (to < 0) return false;
+  lines.putLine(putSegment(out, to, template.tail));
+  return true;
+}
+
+// --- internal ---
+
+/** In place of where the next byte goes. */
+const STOPPED = -1;
+
+/** As align() in text.ts. */
+function putCells(
+  out: DataView,
+  at: number,
+  ops: readonly Op[],
+  remote: Segment,
+  of: Source,
+): number {
+  let to = at;
+  let used = 0;
+  for (let n = 0; n < ops.length; n++) {
+    const op = ops[n]!;
+    const least = used === 0 ? 0 : used + 1;
+    if (op.right && op.form !== Form.none) {
+      const size = putHole(scratch, 0, op, remote, of);
+      if (size < 0) return STOPPED;
+      const start = Math.max(least, op.end - size);
+      to = putSpaces(out, to, start - used);
+      for (let from = 0; from < size; from += 8)
+        out.setFloat64(to + from, scratch.getFloat64(from, true), true);
+      to += size;
+      used = start + size;
+      continue;
+    }
+    const start = Math.max(least, op.end - (op.right ? op.textWidth : op.width));
+    const text = putTextOf(out, putSpaces(out, to, start - used), op);
+    to = putHole(out, text, op, remote, of);
+    if (to < 0) return STOPPED;
+    used = start + op.textWidth + to - text;
+  }
+  return to;
+}
+
+const scratch = new DataView(new ArrayBuffer(128));
+const SPACES = segment("        ").words[0]!;
+
+/** May write beyond, where something follows. */
+function putSpaces(out: DataView, at: number, count: number): number {
+  for (let n = 0; n < count; n += 8) out.setFloat64(at + n, SPACES, true);
+  return at + count;
+}
+
+function putTextOf(out: DataView, at: number, op: Op): number {
+  if (op.isLong) return putSegment(out, at, op.text);
+  out.setFloat64(at, op.first, true);
+  out.setFloat64(at + 8, op.second, true);
+  return at + op.text.length;
+}
+
+/** Puts a hole that holds no number. */
+function putOther(out: DataView, at: number, op: Op, remote: Segment): number {
+  switch (op.form) {
+    case Form.isoMicros:
+      return putSixDigits(out, putSegment(out, at, moment.iso), moment.us);
+    case Form.timeOfDay:
+      return putThreeDigits(out, putSegment(out, at, moment.day), Math.floor(moment.us / 1000));
+    case Form.address:
+      return putSegment(out, at, remote);
+    default:
+      return at;
+  }
+}
+
+function putHole(out: DataView, at: number, op: Op, remote: Segment, of: Source): number {
+  const { form } = op;
+  if (form === Form.none) return at;
+  if (form === Form.timeOfDay) return putOther(out, at, op, remote);
+  const value = form === Form.since ? sinceNs(op) : valueIn(of, op);
+  // Also of what is UNUSUAL.
+  if (!(value >= 0)) return STOPPED;
+  switch (form) {
+    case Form.integer:
+      return putInteger(out, at, value);
+    case Form.briefBytes:
+      return putBriefBytes(out, at, value);
+    case Form.briefDuration:
+      return putBriefDuration(out, at, value);
+    case Form.duration:
+      return putDuration(out, at, value);
+    case Form.since:
+      return putSeconds(out, at, Math.floor(value / 1000));
+    default:
+      return putInteger(out, putSegment(out, at, remote), value);
+  }
+}
+
+const valueIn = ({ view, p, event }: Source, { slot }: Op): number =>
+  event === null ? valueAt(slot, view, p) : valueOf(slot, event);
+
+/** The halves are subtracted apart: as a number a time grows inexact. */
+function sinceNs({ startLow, startHigh }: Op): number {
+  const ns = moment.low - startLow + (moment.high - startHigh) * 2 ** 32;
+  return ns > Number.MAX_SAFE_INTEGER ? UNUSUAL : ns;
+}

@@ -1,0 +1,442 @@
+/** The straight way to a line gives the line that the format itself gives, of a record as of an event. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { wallTime, type ClockPair } from "../../src/conn/clock.ts";
+import type { ConnEvent } from "../../src/conn/event.ts";
+import { attributeNames } from "../../src/members/attributes.ts";
+import { csvLine, csvTemplate } from "../../src/output/csv.ts";
+import { jsonLine, jsonTemplate } from "../../src/output/json.ts";
+import { Lines } from "../../src/output/lines.ts";
+import { straight, type Shape, type Straight } from "../../src/output/straight/index.ts";
+import { EventTemplates, RecordTemplates } from "../../src/output/straight/keys.ts";
+import { apart } from "../../src/output/straight/slots.ts";
+import { textFormat } from "../../src/output/text.ts";
+import {
+  ConnFact,
+  ConnMetadata,
+  eventPlaces,
+  eventSize,
+  EventKind,
+  EventView,
+  readEvent,
+  writeEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { kindOf, toConnEvent, type Known } from "../../src/trace/event.ts";
+import { runs } from "./drive/random.ts";
+
+const plain = { wide: false, time: false, uid: false, args: false, sinceNs: null, color: false };
+const START = 5_000_000_400_000n;
+
+/** As its file has it. */
+interface Written {
+  line(event: ConnEvent, wallNs: bigint): string;
+  template: Shape;
+}
+const formats: Record<string, Written> = {
+  json: { line: jsonLine, template: jsonTemplate },
+  csv: { line: csvLine, template: csvTemplate },
+  table: textFormat(plain),
+  "table with all": textFormat({
+    ...plain,
+    time: true,
+    uid: true,
+    args: true,
+    sinceNs: 1_000_000_000n,
+    color: true,
+  }),
+  "wide table": textFormat({ ...plain, wide: true, args: true }),
+};
+const each = Object.entries(formats);
+
+const textOf = (lines: Lines): string => Buffer.from(lines.take(true).bytes).toString();
+const clocks: ClockPair = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
+
+const all = {
+  bytesSent: true,
+  bytesReceived: true,
+  segs: true,
+  rtt: true,
+  rttVar: true,
+  retransmits: true,
+};
+/** As Groups, of ids that tell: the same for the same id. */
+const groupOf: Known["groupOf"] = (pid, { cgroup_id: id }) =>
+  pid === null || id === 0n
+    ? { cgroup: null, container: null }
+    : { cgroup: `/${id}${id % 7n === 0n ? "\u202e" : ""}`, container: id % 2n ? `${id}` : null };
+
+const describing = (tcp: Known["tcp"]) => (view: DataView, p: number) => {
+  const event = new EventView(view, p);
+  return toConnEvent(event, kindOf(event) ?? "close", {
+    tcp,
+    udp: { bytes: true, packets: tcp.segs },
+    groupOf,
+  });
+};
+const describeAll = describing(all);
+
+/** What the way makes of the record, and what is right; null: it does not take it. */
+function both(way: Straight, format: Written, event: Event, at: ClockPair, of = describeAll) {
+  const view = new DataView(new ArrayBuffer(eventSize + 8));
+  writeEvent(view, 8, event);
+  const lines = new Lines();
+  const took = way.record(lines, view, 8, at, of);
+  const text = textOf(lines);
+  expect(text === "").toBe(!took);
+  const shown = of(view, 8);
+  return {
+    text: took ? text : null,
+    right: `${format.line(shown, wallTime(shown.atNs, at))}\n`,
+  };
+}
+
+const u16 = fc.integer({ min: 0, max: 0xffff });
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+/** Mostly what real connections have, but anything. */
+const some = <T>(usual: fc.Arbitrary<T>, any: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 6, arbitrary: usual }, any);
+const bytes = some(fc.bigInt({ min: 0n, max: 1n << 40n }), u64);
+const address = some(fc.constantFrom(0x0100007fn, 0x0200000an, 0x0100007f_ffff0000n), u64);
+const comm = some(
+  fc
+    .constantFrom("curl", "nginx: worker", 'a"b\\c', "\u001b[2J", "é", "")
+    .map((text) => Uint8Array.from({ length: 16 }, (_, n) => Buffer.from(text)[n] ?? 0)),
+  fc.uint8Array({ minLength: 16, maxLength: 16 }),
+);
+
+const records: fc.Arbitrary<Event> = fc
+  .record({
+    saddr_h: some(fc.constant(0n), u64),
+    saddr_l: address,
+    daddr_h: some(fc.constant(0n), u64),
+    daddr_l: address,
+    ports: fc.tuple(some(fc.integer({ min: 1, max: 0xffff }), u16), u16),
+    netns: some(fc.constant(4026531840), u32),
+    pid: some(fc.integer({ min: 1, max: 5 }), u32),
+    v6: fc.boolean(),
+    counts: fc.array(u32, { minLength: 3, maxLength: 3 }),
+    packets: fc.tuple(some(fc.bigInt({ min: 0n, max: 1n << 32n }), u64), bytes),
+    sent: bytes,
+    received: bytes,
+    // Within one second, so that lines of one second follow each other.
+    timestamp: some(fc.bigInt({ min: 5_000_000_000_000n, max: 5_000_900_000_000n }), u64),
+    duration: bytes,
+    direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
+    comm,
+    uid: some(fc.constantFrom(0, 1000), u32),
+    cgroup: some(fc.constantFrom(0n, 1n, 2n, 1n << 32n), u64),
+    kind: fc.constantFrom<number>(
+      EventKind.EVENT_CONNECT,
+      EventKind.EVENT_ACCEPT,
+      EventKind.EVENT_CLOSE,
+      EventKind.EVENT_CLOSE,
+      EventKind.EVENT_FAIL,
+      EventKind.EVENT_OPEN,
+      EventKind.EVENT_UDP_SAMPLE,
+    ),
+    flags: some(
+      fc.constantFrom(
+        ConnFact.FACT_ESTABLISHED,
+        ConnFact.FACT_ESTABLISHED | ConnFact.FACT_FIN_SENT,
+      ),
+      fc.integer({ min: 0, max: 2047 }),
+    ),
+  })
+  .map((of) => ({
+    sk: 0xffff_8880_0000_1000n,
+    ends: {
+      saddr_h: of.saddr_h,
+      saddr_l: of.saddr_l,
+      daddr_h: of.daddr_h,
+      daddr_l: of.daddr_l,
+      sport: of.ports[0],
+      dport: of.ports[1],
+      metadata: ConnMetadata.METADATA_TCP | (of.v6 ? ConnMetadata.METADATA_IPV6 : 0),
+    },
+    owner: {
+      pid: of.pid,
+      uid: of.uid,
+      owned_at: 0,
+      cgroup_id: of.cgroup,
+      program: 0n,
+      comm: of.comm,
+    },
+    sent_bytes: of.sent,
+    recv_bytes: of.received,
+    sent_packets: of.packets[0],
+    recv_packets: of.packets[1],
+    timestamp: of.timestamp,
+    started_at: BigInt.asUintN(64, of.timestamp - of.duration),
+    ended_at: of.timestamp,
+    netns: of.netns,
+    cookie: 1,
+    flags: of.flags,
+    rtt: of.counts[0]!,
+    rtt_var: of.counts[1]!,
+    retransmits: of.counts[2]!,
+    state_transitions: 130,
+    failure_reason: 104,
+    kind: of.kind,
+    direction: of.direction,
+    legs: 0,
+  }));
+
+type Place = keyof typeof eventPlaces;
+const places = Object.keys(eventPlaces) as Place[];
+
+/** The record with other bytes in one member. */
+function changed(event: Event, place: Place, bytes: Uint8Array): Event {
+  const view = new DataView(new ArrayBuffer(eventSize));
+  writeEvent(view, 0, event);
+  const [at, size] = eventPlaces[place];
+  new Uint8Array(view.buffer).set(bytes.subarray(0, size), at);
+  return readEvent(view, 0);
+}
+
+/** A record several times, so that its text is kept, then one that differs in one member, again and again. */
+const neighbours = fc
+  .tuple(
+    records,
+    fc.constantFrom(...places.filter((place) => place !== "kind" && place !== "ends_metadata")),
+    fc.uint8Array({ minLength: 16, maxLength: 16 }),
+  )
+  .map(([one, place, bytes]) => {
+    const other = changed(one, place, bytes);
+    return [one, one, one, other, other, one, other, other];
+  });
+
+/** Of all these records, in order. */
+function isRight(way: Straight, format: Written, many: readonly Event[], of = describeAll): number {
+  let taken = 0;
+  for (const event of many) {
+    const { text, right } = both(way, format, event, clocks, of);
+    if (text === null) continue;
+    taken++;
+    if (text !== right) throw new Error(`${text} is not ${right}`);
+  }
+  return taken;
+}
+
+describe.each(each)("a line of %s", (_, format) => {
+  test("made of a record is the line of its event, whatever the record holds", () => {
+    const way = straight(format.template);
+    const never = describing({ ...all, rtt: false, segs: false });
+    let taken = 0;
+    fc.assert(
+      fc.property(
+        fc.array(records, { minLength: 1, maxLength: 20 }),
+        fc.boolean(),
+        (many, whole) => {
+          const twice = many.flatMap((one) => [one, one]);
+          taken += isRight(way, format, [...twice, ...twice], whole ? describeAll : never);
+        },
+      ),
+      runs(500),
+    );
+    expect(taken).toBeGreaterThan(20);
+  }, 60_000);
+
+  test("made of records that differ in one member only is that of each", () => {
+    const way = straight(format.template);
+    let taken = 0;
+    fc.assert(
+      fc.property(neighbours, (many) => void (taken += isRight(way, format, many))),
+      runs(1000),
+    );
+    expect(taken).toBeGreaterThan(20);
+  }, 60_000);
+
+  test.each<Place>(["owner_comm", "owner_cgroup_id", "flags", "ends_saddr_l"])(
+    "made with text that is kept by all members but %s would be another's",
+    (place) => {
+      const naive = new RecordTemplates(format.template, [...apart, place]);
+      const way = straight(format.template, undefined, naive);
+      const usual = records.filter(
+        ({ owner, netns, ends, kind }) =>
+          kind === EventKind.EVENT_CLOSE &&
+          Math.min(owner.pid, netns, ends.sport, ends.dport) > 0 &&
+          ends.daddr_l > 0,
+      );
+      const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
+      const pairs = fc.tuple(usual, bytes).map(([one, some]) => {
+        const other = changed(one, place, some);
+        return [one, one, one, other, other, one];
+      });
+      const property = fc.property(pairs, (many) => void isRight(way, format, many));
+      // The narrow table does not show a control group, nor the local address.
+      const hidden = ["owner_cgroup_id", "ends_saddr_l"].includes(place) && !shows(format, place);
+      expect(fc.check(property, runs(hidden ? 100 : 10_000)).failed).toBe(!hidden);
+    },
+    60_000,
+  );
+
+  test("made of an event is the format's own, whatever the event holds", () => {
+    const way = straight(format.template);
+    const lines = new Lines();
+    let taken = 0;
+    fc.assert(
+      fc.property(connEvents, few(...pairs), (one, at) => {
+        for (let n = 0; n < 2; n++) {
+          if (!way.event(lines, one, at)) continue;
+          taken++;
+          expect(textOf(lines)).toBe(`${format.line(one, wallTime(one.atNs, at))}\n`);
+        }
+      }),
+      runs(3000),
+    );
+    expect(taken).toBeGreaterThan(50);
+  }, 60_000);
+
+  test("made of events that differ in one member only is that of each", () => {
+    const way = straight(format.template);
+    fc.assert(
+      fc.property(connEvents, connEvents, fc.constantFrom(...names), (one, another, name) => {
+        const other = { ...one, [name]: another[name] };
+        isRightOf(way, format, [one, one, one, other, other, one]);
+      }),
+      runs(2000),
+    );
+  }, 60_000);
+
+  test("made with text that is kept by all members of an event but the command would be another's", () => {
+    const naive = new EventTemplates(format.template, ["kind", "protocol", "pid", "direction"]);
+    const way = straight(format.template, naive);
+    const property = fc.property(connEvents, few("x", "y"), (one, comm) =>
+      isRightOf(way, format, [one, one, one, { ...one, comm }]),
+    );
+    expect(fc.check(property, runs(10_000)).failed).toBe(true);
+  });
+
+  test("follows a clock that somebody has set", () => {
+    const way = straight(format.template);
+    const one = fc.sample(records, { numRuns: 200, seed: 1 }).find((event) => {
+      event.timestamp = START + 1_234_567n;
+      return [1, 2, 3].map(() => both(way, format, event, clocks).text).at(-1) !== null;
+    })!;
+    for (const wallNs of [clocks.wallNs, clocks.wallNs + 3_600_000_000_000n, 1n]) {
+      const at = { ...clocks, wallNs };
+      for (let n = 0; n < 3; n++) {
+        const { text, right } = both(way, format, one, at);
+        if (n === 2) expect(text).not.toBeNull();
+        if (text !== null) expect(text).toBe(right);
+      }
+    }
+  });
+});
+
+test("a run of a hundred short connections takes the straight way", () => {
+  const way = straight(jsonTemplate);
+  const view = new DataView(new ArrayBuffer(eventSize));
+  const event = fc.sample(records, 1)[0]!;
+  const usual = { ...event, flags: ConnFact.FACT_ESTABLISHED, sent_bytes: 1n, recv_bytes: 2n };
+  Object.assign(usual.ends, { saddr_h: 0n, saddr_l: 1n, daddr_h: 0n, daddr_l: 2n, dport: 80 });
+  usual.ends.metadata = ConnMetadata.METADATA_TCP;
+  const lines = new Lines();
+  let taken = 0;
+  for (let n = 1; n <= 100; n++) {
+    const timestamp = START + BigInt(n);
+    const times = { timestamp, started_at: timestamp - 1n, ended_at: timestamp };
+    const ends = { ...usual.ends, sport: n };
+    const packets = { sent_packets: 3n, recv_packets: 4n };
+    writeEvent(view, 0, { ...usual, ...times, ...packets, ends, kind: EventKind.EVENT_CLOSE });
+    if (way.record(lines, view, 0, clocks, describeAll)) taken++;
+  }
+  expect(taken).toBe(99);
+});
+
+const few = <const T>(...values: T[]) => fc.constantFrom(...values);
+const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
+const endpoint = fc.record({
+  address: some(few("127.0.0.1", "10.0.0.1", "::1"), few("0.0.0.0")),
+  port: some(fc.integer({ min: 1, max: 65535 }), few(0)),
+});
+const count = orNull(some(fc.bigInt({ min: 0n, max: 2n ** 53n }), u64));
+const known32 = orNull(fc.nat(2 ** 32 - 1));
+// Few values, so that what is remembered of one event meets another that differs in one member.
+const connEvents: fc.Arbitrary<ConnEvent> = fc
+  .record({
+    event: fc.record({
+      kind: few("connect", "accept", "close", "fail", "open"),
+      protocol: few("tcp", "udp"),
+      atNs: fc.bigInt({ min: 0n, max: 3_000_000_000n }),
+      pid: few(null, 1, 2, 1025),
+      comm: few(null, "", "a", 'b"\u{202e}', "caf\u{e9}\u{65e5}"),
+      ...Object.fromEntries(attributeNames.map((name) => [name, few(null, 0, 1000)])),
+      cgroup: few(null, "/", '/a"\u{202e}\n'),
+      container: few(null, "c"),
+      family: few(4, 6),
+      direction: few("outgoing", "incoming", "unknown"),
+      netns: few(null, 4026531840, 1),
+      local: endpoint,
+      remote: endpoint,
+    }),
+    user: few(undefined, null, "root"),
+    name: few(undefined, undefined, null, "a.example"),
+    args: few(undefined, null, "", 'a "b"\u{202e}'),
+    failure: fc.option(few(111, null), { nil: undefined }),
+    totals: fc.option(
+      fc.record({
+        bytesSent: count,
+        bytesReceived: count,
+        segsOut: known32,
+        segsIn: known32,
+        rttUs: known32,
+        rttVarUs: known32,
+        retransmits: known32,
+        durationNs: count,
+      }),
+      { nil: undefined },
+    ),
+  })
+  .map(({ event, user, name, args, failure, totals }) => ({
+    ...event,
+    ...(user === undefined ? {} : { user }),
+    ...(name === undefined ? {} : { remote: { ...event.remote, name } }),
+    ...(args === undefined ? {} : { args }),
+    ...(failure === undefined ? {} : { failure }),
+    ...(totals === undefined ? {} : { totals }),
+  }));
+const pairs: ClockPair[] = [
+  { monoNs: 1_999_999_999n, wallNs: 1_795_372_801_123_456_789n },
+  { monoNs: 0n, wallNs: 1_795_372_801_999_999_999n },
+];
+const names: readonly (keyof ConnEvent)[] = [
+  "kind",
+  "protocol",
+  "atNs",
+  "pid",
+  "comm",
+  ...attributeNames,
+  "cgroup",
+  "container",
+  "family",
+  "direction",
+  "netns",
+  "local",
+  "remote",
+];
+
+function isRightOf(way: Straight, format: Written, many: readonly ConnEvent[]): void {
+  const lines = new Lines();
+  for (const one of many) {
+    if (!way.event(lines, one, pairs[0]!)) continue;
+    const [text, right] = [textOf(lines), `${format.line(one, wallTime(one.atNs, pairs[0]!))}\n`];
+    if (text !== right) throw new Error(`${text} is not ${right}`);
+  }
+}
+
+/** Whether a format shows this member at all. */
+function shows(format: Written, place: Place): boolean {
+  const one = fc
+    .sample(records, { numRuns: 50, seed: 2 })
+    .find(({ owner, kind }) => owner.pid > 0 && kind === EventKind.EVENT_CLOSE)!;
+  const line = (event: Event) => {
+    const view = new DataView(new ArrayBuffer(eventSize));
+    writeEvent(view, 0, event);
+    return format.line(describeAll(view, 0), 0n);
+  };
+  const other = changed(one, place, new Uint8Array(16).fill(3));
+  return line(one) !== line(other);
+}

@@ -76,7 +76,7 @@ const describing = (tcp: Known["tcp"]) => (view: DataView, p: number) => {
 };
 const describeAll = describing(all);
 
-/** What the way makes of the record, and what is right; null: it does not take it. */
+/** The line that the straight way makes of the record (null: it does not take the record), and the right line. */
 function both(way: Straight, format: Written, event: Event, at: ClockPair, of = describeAll) {
   const view = new DataView(new ArrayBuffer(eventSize + 8));
   writeEvent(view, 8, event);

@@ -298,7 +298,7 @@ struct ends {
 /*
  * The process behind a connection, as it was at one moment. pid 0: no process is known, and the rest means nothing.
  * Copied as one, so that no copy can lack a member. To add one that the kernel side tells: a line here, a line in
- * own_by_current() (process/owner.h), a row in src/members/table.ts.
+ * own_by_current() (process/owner.h), a row in src/members/attributes.ts.
  */
 struct owner {
 	u32 pid; /* its tgid, in the initial pid namespace */

@@ -15,7 +15,7 @@ import {
   unknown,
   Udp,
 } from "./drive/datagrams.ts";
-import { modes } from "./drive/modes.ts";
+import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { check, families, payload } from "./drive/peer.ts";
 import { traced } from "./drive/traced.ts";
 import { run, Tracer } from "./drive/tracer.ts";
@@ -24,6 +24,15 @@ setDefaultTimeout(180_000);
 
 /** FULL=1 adds what is too slow for an emulated guest. */
 const full = process.env["FULL"] === "1";
+
+/** On a slow machine the storm takes longer than a silent flow lives by default, and a port that comes again is a new one. */
+const PATIENT = ["--udp-timeout", "900s", "--udp-stream-timeout", "900s"];
+
+/** Before 4.7, and in RHEL 7's 3.10, no function is given how much of a datagram was copied: docs/kernels.md. */
+const tellsLengths = linuxAtLeast(4, 7);
+
+/** Asked before any trace runs: RHEL 8's 4.18 has UDP_SEGMENT, but such a send over loopback fails there (ENOMEM). */
+const segmentsOnLoopback = sendsSegments();
 
 for (const mode of modes)
   test.skipIf(tracesUdp(mode))(
@@ -40,12 +49,13 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
   const kprobes = mode === "kprobe";
   let older: { client: Udp; server: Udp };
   let asked: { client: Udp; server: Udp };
-  const our = traced(mode, async () => {
+  const prepare = async () => {
     older = { server: new Udp("127.0.0.1"), client: new Udp("127.0.0.1") };
     const server = serviceSocket();
     asked = { server, client: new Udp("127.0.0.1").connect(server.local) };
     libc.send(asked.client.fd, payload(7), 0);
-  });
+  };
+  const our = traced(mode, prepare, PATIENT);
   /** Closes the sockets and expects every flow of theirs. */
   const closed = async (...socks: Udp[]) => {
     for (const sock of socks) sock.close();
@@ -112,6 +122,8 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
       expect(server.receive(0, 100)).toBe(100);
       expect(server.receive(k.MSG_TRUNC, 100)).toBe(997);
       expect(server.receive()).toBe(997);
+      // The kernel does not tell that the first was cut short.
+      if (kprobes && !tellsLengths) server.received(client.local, 897, 0);
       await closed(client, server);
     });
 
@@ -133,6 +145,8 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
       const server = new Udp(address);
       const client = new Udp(address).connect(server.local);
       if (!segment(client, 100)) return; // before 4.18
+      expect(segmentsOnLoopback || !linuxAtLeast(5, 0)).toBe(true);
+      if (!segmentsOnLoopback) return;
       client.send(1013, 0, 11);
       for (let i = 0; i < 11; i++) server.receive();
       client.send(100);
@@ -430,6 +444,14 @@ function cork({ fd }: Udp, on: 0 | 1): void {
 /** False where the kernel has no UDP_SEGMENT. */
 function segment({ fd }: Udp, size: number): boolean {
   return libc.setsockoptInt(fd, k.SOL_UDP, k.UDP_SEGMENT, size) === 0;
+}
+
+function sendsSegments(): boolean {
+  const server = new Udp("127.0.0.1");
+  const client = new Udp("127.0.0.1").connect(server.local);
+  const sends = segment(client, 100) && libc.send(client.fd, payload(1013), 0) === 1013;
+  for (const socket of [client, server]) socket.close();
+  return sends;
 }
 
 function secondsSinceOpen(tracer: Tracer, { local }: FlowTruth, close: { time: string }): number {

@@ -15,16 +15,21 @@ export interface Traced {
 
 /**
  * Starts a trace before the block's tests, and after them ends it: it must end well, have lost nothing, and have
- * shown nothing of our processes that no test expected. `before` runs before the trace begins.
+ * shown nothing of our processes that no test expected. `before` runs before the trace begins;
+ * `options` are for the trace.
  */
-export function traced(mode: Mode, before: () => Promise<void> = async () => {}): Traced {
+export function traced(
+  mode: Mode,
+  before: () => Promise<void> = async () => {},
+  options: string[] = [],
+): Traced {
   const pids = new Set([process.pid]);
   const actors: Actor[] = [];
   let tracer: Tracer | undefined;
 
   beforeAll(async () => {
     await before();
-    tracer = await Tracer.start(mode);
+    tracer = await Tracer.start(mode, options);
   });
 
   afterAll(async () => {

@@ -6,7 +6,7 @@ import type { GuessReport } from "../guess/report.ts";
 import { readClocks } from "../kernel/clock.ts";
 import type { AttachMode } from "../kernel/host.ts";
 import type { Telemetry } from "../record/layout.gen.ts";
-import { batchSink } from "../sinks/batch.ts";
+import { batchSink, SHORT } from "../sinks/batch.ts";
 import { openLoop } from "../sinks/loop.ts";
 import type { Sink } from "../sinks/sink.ts";
 import { telemetrySink } from "../sinks/telemetry.ts";
@@ -120,8 +120,8 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   /** To add a sink, add a row. Each gets every event, in this order. */
   const sinks: readonly Sink[] = [
     telemetrySink(seen),
-    batchSink((events) => state.observe(events, performance.now())),
-    batchSink((events) => readers.forEach((reader) => reader.push(events))),
+    batchSink((events) => state.observe(events, performance.now()), SHORT),
+    batchSink((events) => readers.forEach((reader) => reader.push(events)), SHORT),
     batchSink((events) => void (newest = events)),
   ];
   const loop = openLoop({

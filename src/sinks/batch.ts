@@ -1,16 +1,23 @@
-/** For those who want the events of each poll in one list. Pure. */
+/** For those who want events in lists. Pure. */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { Sink } from "./sink.ts";
 
-/** `take` is called after each poll, also with none. */
-export function batchSink(take: (events: TracedEvent[]) => void): Sink {
+/** The event loop gets no turn while `take` works. */
+export const SHORT = 256;
+
+/** `take` is called after each poll, also with none, and before that for each `most` events; left out: no limit. */
+export function batchSink(take: (events: TracedEvent[]) => void, most = Infinity): Sink {
   let events: TracedEvent[] = [];
+  const handOn = (): void => {
+    const taken = events;
+    events = [];
+    take(taken);
+  };
   return {
-    event: (event) => void events.push(event),
-    tick() {
-      const taken = events;
-      events = [];
-      take(taken);
+    event(event) {
+      events.push(event);
+      if (events.length >= most) handOn();
     },
+    tick: handOn,
   };
 }

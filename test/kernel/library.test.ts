@@ -19,15 +19,16 @@ import { tracesUdp, Udp } from "./drive/datagrams.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Actor } from "./drive/actors.ts";
-import { STALL_MS, watchGaps } from "./drive/gap.ts";
+import { watchGaps } from "./drive/gap.ts";
+import { PATIENCE_MS } from "./drive/tracer.ts";
 import { Attempt, refusing } from "./drive/attempt.ts";
 
 setDefaultTimeout(180_000);
 
 type Truth = peer.Truth;
 
-/** The number of connections that come as fast as may be. */
-const FLOOD = 3_000;
+/** An emulated guest takes many times as long for everything. */
+const isGuest = PATIENCE_MS > 20_000;
 
 const same = (event: Pick<TracedEvent, "local" | "remote">, { local, remote }: Truth) =>
   Bun.deepEquals(event.local, local) && Bun.deepEquals(event.remote, remote);
@@ -99,24 +100,28 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(none(tracer)).toEqual([]);
   });
 
-  test("leaves the event loop free, in a flood of connections and where nothing happens", async () => {
+  test("leaves the event loop free, while connections come and where nothing happens", async () => {
     await using tracer = await openTracer({ attach });
     const events = tracer.events();
     let seen = 0;
     const reading = (async () => {
       for await (const _ of events) seen++;
     })();
+    const traffic = new Actor("traffic", 500);
+    await traffic.hear();
+    // Not before its process is there: to start one takes its time.
     using gaps = watchGaps();
-    const flood = new Actor("storm", FLOOD);
-    await flood.hear();
-    await flood.end();
+    await Bun.sleep(2_000);
+    await traffic.end();
+    const { made } = await traffic.hear<{ made: number }>();
     // Longer than a wait may last where nothing happens.
-    await Bun.sleep(6_000);
-    const longest = gaps.longestMs();
+    await Bun.sleep(7_000);
     tracer.close();
     await reading;
-    expect(seen).toBeGreaterThanOrEqual(FLOOD);
-    expect(longest).toBeLessThan(STALL_MS);
+    expect(seen).toBeGreaterThanOrEqual(made);
+    // A wait that stands on the event loop takes 5 s, on a machine however fast.
+    expect(gaps.longestMs()).toBeLessThan(4_000);
+    if (!isGuest) expect(gaps.longestCpuMs()).toBeLessThan(50);
   });
 
   test("tells each client once, and none what ended before it registered", async () => {

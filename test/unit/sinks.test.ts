@@ -103,6 +103,13 @@ describe("several sinks", () => {
     expect({ records, events }).toEqual({ records: [1, 2], events: [1, 2] });
   });
 
+  test("of which one wants lists gets short ones, and one after each poll", async () => {
+    const lists: number[][] = [];
+    const list = batchSink((events) => void lists.push(events.map(({ cookie }) => cookie)), 2);
+    await loopOf(traceOf([1, 2, 3]).trace, [list, { done: true }]).run();
+    expect(lists).toEqual([[1, 2], [3]]);
+  });
+
   test("behind a sieve get only what it lets through, and the others everything", async () => {
     const [seen, shown] = [[] as string[], [] as string[]];
     await loopOf(traceOf([1, 2, 3, 4]).trace, [

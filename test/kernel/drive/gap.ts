@@ -1,36 +1,35 @@
 /** How long the event loop of this process stands still. */
 import { existsSync, readFileSync } from "node:fs";
-import { PATIENCE_MS } from "./tracer.ts";
 
-/** Nothing may stand on the event loop for longer; an emulated guest is slower by as much as its patience is longer. */
-export const STALL_MS = (50 * PATIENCE_MS) / 20_000;
+export interface GapWatch extends Disposable {
+  /** The longest time between two turns of the event loop, in milliseconds. A busy machine makes it longer. */
+  longestMs(): number;
+  /** The most CPU time of this thread between two turns, in milliseconds; 0 where the kernel does not count it. */
+  longestCpuMs(): number;
+}
 
 const EVERY_MS = 2;
 const SCHEDSTAT = "/proc/thread-self/schedstat";
 
-export interface GapWatch extends Disposable {
-  /** The longest time between two turns of the event loop, without the time for which this thread waited for a CPU. */
-  longestMs(): number;
-}
-
 export function watchGaps(): GapWatch {
-  let longest = 0;
-  let [before, waitedBefore] = [performance.now(), waitedMs()];
+  let [longest, longestCpu] = [0, 0];
+  let [before, cpuBefore] = [performance.now(), cpuMs()];
   const timer = setInterval(() => {
-    const [now, waited] = [performance.now(), waitedMs()];
-    longest = Math.max(longest, now - before - (waited - waitedBefore));
-    [before, waitedBefore] = [now, waited];
+    const [now, cpu] = [performance.now(), cpuMs()];
+    longest = Math.max(longest, now - before);
+    longestCpu = Math.max(longestCpu, cpu - cpuBefore);
+    [before, cpuBefore] = [now, cpu];
   }, EVERY_MS);
   return {
     longestMs: () => longest,
+    longestCpuMs: () => longestCpu,
     [Symbol.dispose]: () => clearInterval(timer),
   };
 }
 
 // --- internal ---
 
-/** Time for which this thread was ready to run and had no CPU; 0 where the kernel does not count it. */
-function waitedMs(): number {
+function cpuMs(): number {
   if (!existsSync(SCHEDSTAT)) return 0;
-  return Number(readFileSync(SCHEDSTAT, "latin1").split(" ")[1]) / 1e6;
+  return Number(readFileSync(SCHEDSTAT, "latin1").split(" ")[0]) / 1e6;
 }

@@ -60,12 +60,13 @@ export const replayCommand = command({
       const missing = missingText(losses, wanted.unsure);
       log.info(`${shown} event${shown === 1 ? "" : "s"} replayed, ${missing}`);
     }
-    const whole = losses.length === 0 && recording.damage.unended === 0;
+    const { unended, repeated } = recording.damage;
+    const whole = losses.length === 0 && unended === 0 && repeated === 0;
     return args.strict === true && !whole ? exitCodes.lost : exitCodes.done;
   },
 });
 
-function damageTexts({ damaged, firstDamaged, missing, unended }: Damage): string[] {
+function damageTexts({ damaged, firstDamaged, missing, repeated, unended }: Damage): string[] {
   const texts: string[] = [];
   if (damaged === 1) texts.push(`line ${firstDamaged} is cut off or damaged, and is skipped`);
   if (damaged > 1)
@@ -73,6 +74,11 @@ function damageTexts({ damaged, firstDamaged, missing, unended }: Damage): strin
       `${damaged} lines are cut off or damaged, and are skipped; the first is line ${firstDamaged}`,
     );
   if (missing > 0n) texts.push(`${missing} line${missing === 1n ? " is" : "s are"} missing`);
+  if (repeated > 0)
+    texts.push(
+      `${repeated} line${repeated === 1 ? " stands" : "s stand"} in the file a second time, and ` +
+        `${repeated === 1 ? "is" : "are"} skipped there`,
+    );
   if (unended > 0)
     texts.push(
       `${unended === 1 ? "a session has" : `${unended} sessions have`} no end: the file was cut off, ` +

@@ -1,11 +1,12 @@
 /**
  * The lines of a recording. Each stands for itself: `CRC JSON`, where CRC is the CRC-32 of the JSON text in eight hex
- * digits and JSON an object whose first member says what it is. Damage elsewhere in the file does not matter to a line:
+ * digits and JSON an object whose first member says what it is. Damage elsewhere in the file does not matter to a line.
+ * The lines of a session are numbered, so that a line that is missing or repeated is noticed:
  *
- *     bd161ee1 {"session":{"format":"tracer-bpf recording","version":1,...},"startNs":"...","wallMinusMonoNs":"..."}
- *     fabff037 {"event":{"kind":"close",...},"startNs":"...","wallMinusMonoNs":"..."}
- *     8a1be2c4 {"lost":{"atNs":"...","cause":"event ring full","count":"12"},...}
- *     01c2b5f3 {"end":{"lines":"3"},...}
+ *     bd161ee1 {"session":{"format":"tracer-bpf recording","version":1,...},"line":1,"startNs":"...","wallMinusMonoNs":"..."}
+ *     fabff037 {"event":{"kind":"close",...},"line":2,"startNs":"...","wallMinusMonoNs":"..."}
+ *     8a1be2c4 {"lost":{"atNs":"...","cause":"event ring full","count":"12"},"line":3,...}
+ *     01c2b5f3 {"end":{"lines":"3"},"line":4,...}
  *
  * `cut -c10- FILE | jq` reads them. 64-bit numbers are texts. Pure.
  */
@@ -50,6 +51,8 @@ interface End {
 
 /** Members of every line, so that no line depends on another. */
 interface When {
+  /** The number of the line in its session, from 1. Left out: a recording of a version that did not number its lines. */
+  line?: number;
   /** When the session began, on the events' clock: tells sessions apart. */
   startNs: bigint;
   /** Added to a time on the events' clock it gives nanoseconds since 1970, UTC. */
@@ -66,7 +69,7 @@ export type Content =
 
 export type Line = Content & When;
 
-/** Writes a session's lines. `clocks` may change from line to line; few do. */
+/** Writes a session's lines. `number`: that of the line in the session. `clocks` may change from line to line; few do. */
 export function lineWriter(startNs: bigint) {
   let held: { clocks: ClockPair; tail: Segment } | null = null;
   const tailOf = (clocks: ClockPair): Segment => {
@@ -77,25 +80,37 @@ export function lineWriter(startNs: bigint) {
     return held.tail;
   };
   /** Without the line break. */
-  const append = <T>(lines: Lines, head: Segment, codec: Codec<T>, value: T, clocks: ClockPair) => {
+  const append = <T>(lines: Lines, { head, codec, value, clocks, number }: Part<T>) => {
     const at = lines.hole(CRC_BYTES);
     lines.segment(head);
     codec.write(lines, value);
+    lines.segment(LINE);
+    lines.integer(number);
     lines.segment(tailOf(clocks));
     lines.fill(at, `${crcText(lines.since(at + CRC_BYTES))} `);
   };
-  const line = <T>(what: Segment, codec: Codec<T>, value: T, clocks: ClockPair): string =>
-    textOf((lines) => append(lines, what, codec, value, clocks));
+  const line = <T>(part: Part<T>): string => textOf((lines) => append(lines, part));
   return {
     /** The whole line of an event, and its end. */
-    appendEvent(lines: Lines, event: ConnEvent, clocks: ClockPair): void {
-      append(lines, heads.event, eventCodec, event, clocks);
+    appendEvent(lines: Lines, event: ConnEvent, clocks: ClockPair, number: number): void {
+      append(lines, { head: heads.event, codec: eventCodec, value: event, clocks, number });
       lines.end();
     },
-    session: (of: Omit<Session, "format" | "version">, clocks: ClockPair): string =>
-      line(heads.session, sessionCodec, { format: FORMAT, version: VERSION, ...of }, clocks),
-    lost: (lost: Lost, clocks: ClockPair): string => line(heads.lost, lostCodec, lost, clocks),
-    end: (lines: bigint, clocks: ClockPair): string => line(heads.end, endCodec, { lines }, clocks),
+    session(of: Omit<Session, "format" | "version">, clocks: ClockPair, number: number): string {
+      const value = { format: FORMAT, version: VERSION, ...of };
+      return line({ head: heads.session, codec: sessionCodec, value, clocks, number });
+    },
+    lost: (value: Lost, clocks: ClockPair, number: number): string =>
+      line({ head: heads.lost, codec: lostCodec, value, clocks, number }),
+    /** `number` is one more than the lines before it. */
+    end: (clocks: ClockPair, number: number): string =>
+      line({
+        head: heads.end,
+        codec: endCodec,
+        value: { lines: BigInt(number - 1) },
+        clocks,
+        number,
+      }),
   };
 }
 
@@ -110,6 +125,16 @@ export function readLine(bytes: Uint8Array): Line | null {
 
 // --- internal ---
 
+/** The parts of a line. */
+interface Part<T> {
+  head: Segment;
+  codec: Codec<T>;
+  value: T;
+  clocks: ClockPair;
+  number: number;
+}
+
+const LINE = segment(',"line":');
 /** Eight digits and a space. */
 const CRC_BYTES = 9;
 const SPACE = 0x20;
@@ -167,7 +192,14 @@ const laterSession = object<Pick<Session, "format" | "version">>({
 const lostCodec = object<Lost>({ atNs: integer64(), cause: text, count: integer64() });
 const endCodec = object<End>({ lines: integer64() });
 const U64 = 1n << 64n;
-const whenCodec = object<When>({ startNs: integer64(), wallMinusMonoNs: integer64(-U64) });
+const whenCodec = object<When>(
+  {
+    line: integer(Number.MAX_SAFE_INTEGER, 1),
+    startNs: integer64(),
+    wallMinusMonoNs: integer64(-U64),
+  },
+  "line",
+);
 
 /** To add a kind of line, add a row. */
 const kinds: readonly { what: string; read(json: unknown): Content | null }[] = [

@@ -2,6 +2,7 @@
 
 import { Failure } from "../errors.ts";
 import { MAX_LINE_BYTES, readLine, VERSION, type Line } from "./format.ts";
+import { SessionLines } from "./session_lines.ts";
 
 /** The damage of a file: everything in it that is no whole line. */
 export interface Damage {
@@ -9,8 +10,10 @@ export interface Damage {
   damaged: number;
   /** The number of the first of them; 0: there is none. */
   firstDamaged: number;
-  /** Lines that ended sessions count, but that are not there. */
+  /** Lines that the numbers of the others, or the ends of sessions, count, but that are not there. */
   missing: bigint;
+  /** Lines that stand in the file a second time, each skipped. */
+  repeated: number;
   /** Sessions without an end: the tracer was killed, or still runs, or the file was cut off. */
   unended: number;
 }
@@ -22,7 +25,7 @@ const LINE_FEED = 10;
 export class Parser implements Damage {
   damaged = 0;
   firstDamaged = 0;
-  missing = 0n;
+  repeated = 0;
   unended = 0;
   readonly #path: string;
   #line = 0;
@@ -31,11 +34,17 @@ export class Parser implements Damage {
   #begun: Uint8Array = new Uint8Array();
   /** It is too long to be one, so it is not kept. */
   #tooLong = false;
-  #session: { startNs: bigint; lines: bigint; damaged: bigint } | null = null;
+  #session: SessionLines | null = null;
+  /** Of the sessions before. */
+  #missing = 0n;
 
   /** `path` is for messages. */
   constructor(path: string) {
     this.#path = path;
+  }
+
+  get missing(): bigint {
+    return this.#missing + BigInt(this.#session?.missing ?? 0);
   }
 
   /** The lines that end in `bytes`, which are not kept. Throws a Failure as soon as this cannot be a recording. */
@@ -75,33 +84,36 @@ export class Parser implements Damage {
     this.#tooLong = false;
     if (line !== null) {
       this.#whole += 1;
-      this.#follow(line);
-      lines.push(line);
+      if (this.#follow(line)) lines.push(line);
+      else this.repeated += 1;
       return;
     }
     this.damaged += 1;
     this.firstDamaged ||= this.#line;
-    if (this.#session !== null) this.#session.damaged += 1n;
+    if (this.#session?.ended === false) this.#session.damaged += 1;
     if (this.#whole === 0 && this.damaged >= FOREIGN_LINES) throw this.#noRecording();
   }
 
-  #follow(line: Line): void {
+  /** Whether the line is new. */
+  #follow(line: Line): boolean {
     if (line.what === "session" && line.session.version !== VERSION) throw this.#otherVersion(line);
-    if (this.#session?.startNs !== line.startNs) {
+    // Without a number, a line behind the end of a session can only be of another run.
+    const isSame =
+      this.#session?.startNs === line.startNs && (line.line !== undefined || !this.#session.ended);
+    if (!isSame) {
       this.#endSession();
-      this.#session = { startNs: line.startNs, lines: 0n, damaged: 0n };
+      this.#session = new SessionLines(line.startNs);
     }
-    if (line.what !== "end") {
-      this.#session.lines += 1n;
-      return;
-    }
-    const missing = line.end.lines - this.#session.lines - this.#session.damaged;
-    if (missing > 0n) this.missing += missing;
-    this.#session = null;
+    const session = this.#session!;
+    const isNew = session.see(line.line);
+    if (line.what === "end" && isNew) session.end(Number(line.end.lines));
+    return isNew;
   }
 
   #endSession(): void {
-    if (this.#session !== null) this.unended += 1;
+    if (this.#session === null) return;
+    if (!this.#session.ended) this.unended += 1;
+    this.#missing = this.missing;
     this.#session = null;
   }
 

@@ -72,14 +72,14 @@ export function recordTo(
   const lines = new Lines();
   const told = new Told();
   let refused = 0n;
-  /** Lines of the session, but for its end. */
-  let written = 0n;
+  /** Lines of the session, but for its end. The next line has the number after it. */
+  let written = 0;
   let closing: Failure | null = null;
   let closed = false;
 
   const aside = (line: string): boolean => {
     const taken = writer.pushAside(line);
-    if (taken) written += 1n;
+    if (taken) written += 1;
     return taken;
   };
   const unsaved = (): Loss => {
@@ -88,7 +88,8 @@ export function recordTo(
   };
   const tell = (losses: readonly Loss[], atNs: bigint, clocks: ClockPair): void => {
     for (const { cause, count, total } of told.news([...losses, unsaved()])) {
-      if (aside(format.lost({ atNs, cause, count }, clocks))) told.tell({ cause, count, total });
+      if (aside(format.lost({ atNs, cause, count }, clocks, written + 1)))
+        told.tell({ cause, count, total });
     }
   };
 
@@ -99,17 +100,19 @@ export function recordTo(
     await file.close().catch((error: unknown) => void (closing = file.failed(error)));
   };
 
-  aside(format.session(session, startClocks));
+  aside(format.session(session, startClocks, written + 1));
   return {
     take(events, clocks) {
       if (writer.failure !== null) {
         refused += BigInt(events.length);
         return;
       }
-      for (const event of events) format.appendEvent(lines, event, clocks);
+      let number = written;
+      for (const event of events) format.appendEvent(lines, event, clocks, ++number);
       const taken = writer.pushLines(lines);
       refused += BigInt(events.length - taken);
-      written += BigInt(taken);
+      // The writer refuses the last of them, so no number is left out.
+      written += taken;
     },
     tell,
     unsaved,
@@ -123,7 +126,7 @@ export function recordTo(
       // Where there was no room before, there is now.
       await writer.settled();
       tell([], atNs, clocks);
-      writer.pushAside(format.end(written, clocks));
+      writer.pushAside(format.end(clocks, written + 1));
       await close();
     },
     [Symbol.asyncDispose]: close,

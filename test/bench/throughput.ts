@@ -64,7 +64,7 @@ function measureThroughput(): Throughput[] {
   };
   const recording = lineWriter(clocks.monoNs);
   const recorded = events.map((event) => {
-    recording.appendEvent(lines, event, clocks);
+    recording.appendEvent(lines, event, clocks, 1);
     return lines.take(true).bytes.subarray(0, -1);
   });
   return [
@@ -73,7 +73,7 @@ function measureThroughput(): Throughput[] {
     rate("print CSV", () => print(formats.csv, events)),
     rate("print text", () => print(formats.table, events)),
     rate("record", () => {
-      for (const event of events) recording.appendEvent(lines, event, clocks);
+      for (const [n, event] of events.entries()) recording.appendEvent(lines, event, clocks, n + 1);
       lines.take().done();
     }),
     rate("read a recording", () => {

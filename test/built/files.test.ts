@@ -41,7 +41,7 @@ const glibc = (version: string | null): number[] | null =>
 const isAbove = (version: readonly number[], floor: readonly number[]): boolean =>
   version[0]! > floor[0]! || (version[0] === floor[0] && version[1]! > floor[1]!);
 
-/** What shim.h declares, in its order. */
+/** The declarations of shim.h, in its order. */
 function shimFunctions(): string[] {
   const header = readFileSync("src/kernel/shim/shim.h", "utf8");
   const declared = header.matchAll(/^SH_API \w+ \*?(\w+)\(/gm);

@@ -91,13 +91,13 @@ const beginning: Beginning = { session: about, startNs: 1_000n, clocks };
 const format = lineWriter(beginning.startNs);
 function lineOf(event: ConnEvent, at = clocks): string {
   const lines = new Lines();
-  format.appendEvent(lines, event, at);
+  format.appendEvent(lines, event, at, 1);
   return Buffer.from(lines.take().bytes).toString().trimEnd();
 }
 const some: readonly ConnEvent[] = fc.sample(anyEvent, { numRuns: 4, seed: 7 });
 
 /** The bytes that a recorder writes for these events. */
-async function recorded(events: readonly ConnEvent[]): Promise<Buffer> {
+async function recorded(events: readonly ConnEvent[], startNs?: bigint): Promise<Buffer> {
   const written: Uint8Array[] = [];
   const recorder = recordTo(
     {
@@ -108,7 +108,7 @@ async function recorded(events: readonly ConnEvent[]): Promise<Buffer> {
       failed: (error) => new Failure("F", { cause: error }),
       close: async () => {},
     },
-    beginning,
+    { ...beginning, ...(startNs !== undefined && { startNs }) },
   );
   recorder.take(events, clocks);
   recorder.tell([{ cause: "ring full", count: 3n }], 9n, clocks);
@@ -151,6 +151,7 @@ describe("a recording", () => {
         expect(line).toEqual({
           what: "event",
           event,
+          line: 1,
           startNs: beginning.startNs,
           wallMinusMonoNs: wallNs - 7n,
         });
@@ -251,6 +252,54 @@ describe("a recording", () => {
     expect(parser).toMatchObject({ damaged: 0, missing: 2n, unended: 0 });
   });
 
+  test("with one line twice and another missing tells both, and gives the line once", async () => {
+    const lines = (await recorded(some)).toString("latin1").trimEnd().split("\n");
+    lines[3] = lines[1]!;
+    const { lines: read, parser } = parse(Buffer.from(lines.join("\n"), "latin1"));
+    expect(eventsOf(read)).toEqual([some[0]!, some[1]!, some[3]!]);
+    expect(parser).toMatchObject({ damaged: 0, missing: 1n, repeated: 1, unended: 0 });
+  });
+
+  test("that stands in its file twice is given once", async () => {
+    const bytes = await recorded(some);
+    const { lines, parser } = parse(Buffer.concat([bytes, bytes]));
+    expect(eventsOf(lines)).toEqual([...some]);
+    expect(parser).toMatchObject({ missing: 0n, repeated: some.length + 3, unended: 0 });
+  });
+
+  test("in whatever order and without whichever lines tells how many are missing and repeated", async () => {
+    const lines = (await recorded(some)).toString("latin1").trimEnd().split("\n");
+    // The end stays the last line: behind it nothing is known to be missing.
+    const end = lines.pop()!;
+    const order = fc.array(fc.nat(lines.length - 1), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(order, (numbers) => {
+        const shuffled = [...numbers.map((n) => lines[n]!), end];
+        const { lines: read, parser } = parse(Buffer.from(shuffled.join("\n"), "latin1"));
+        const kept = new Set(numbers).size;
+        expect(read).toHaveLength(kept + 1);
+        expect(parser.missing).toBe(BigInt(lines.length - kept));
+        expect(parser.repeated).toBe(numbers.length - kept);
+      }),
+      runs(300),
+    );
+  });
+
+  test("whose lines have no numbers, as versions before wrote them, is read as before", async () => {
+    const lines = (await recorded(some)).toString("latin1").trimEnd().split("\n");
+    const older = lines.map((line) => {
+      const json = line.slice(9).replace(/,"line":\d+,/, ",");
+      const bytes = Buffer.from(json, "latin1");
+      return `${Bun.hash.crc32(bytes).toString(16).padStart(8, "0")} ${json}`;
+    });
+    const whole = parse(Buffer.from(older.join("\n"), "latin1"));
+    expect(eventsOf(whole.lines)).toEqual([...some]);
+    expect(whole.parser).toMatchObject({ damaged: 0, missing: 0n, repeated: 0, unended: 0 });
+    older.splice(2, 2);
+    const holed = parse(Buffer.from(older.join("\n"), "latin1"));
+    expect(holed.parser).toMatchObject({ damaged: 0, missing: 2n, repeated: 0, unended: 0 });
+  });
+
   test("may hold members and lines of later versions", () => {
     const checked = (json: string) =>
       Buffer.from(`${Bun.hash.crc32(json).toString(16).padStart(8, "0")} ${json}`);
@@ -298,10 +347,11 @@ describe("a recording", () => {
     const bytes = await recorded(some);
     const parser = new Parser("F");
     const before = parser.push(bytes);
+    const other = await recorded(some, 2_000n);
     const zeros = new Uint8Array(1 << 20);
     for (let n = 0; n < 64; n++) expect(parser.push(zeros)).toEqual([]);
-    const after = parser.push(Buffer.concat([Buffer.from("\n"), bytes]));
-    expect(after).toEqual(before);
+    const after = parser.push(Buffer.concat([Buffer.from("\n"), other]));
+    expect(after).toEqual(before.map((line) => ({ ...line, startNs: 2_000n })));
     expect(parser).toMatchObject({ damaged: 1, firstDamaged: before.length + 1 });
   });
 });

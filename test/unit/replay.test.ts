@@ -82,6 +82,29 @@ describe("a recording that is not whole", () => {
     expect(run(path).code).toBe(0);
   });
 
+  test("because a line stands in it twice and another is missing tells both", () => {
+    // The recording is of a version that did not number its lines.
+    const path = changed("repeated", (text) => {
+      const [session, ...rest] = text.split("\n");
+      const numbered = [session!, ...rest.slice(0, 4)].map((line, n) => {
+        const json = line.slice(9).replace(',"startNs"', `,"line":${n + 1},"startNs"`);
+        return `${crc(json)} ${json}\n`;
+      });
+      numbered[2] = numbered[1]!;
+      return numbered.join("");
+    });
+    const { code, out, told } = run(path, "--json", "--strict");
+    expect(told).toContain(`warning: ${path}: 1 line is missing\n`);
+    expect(told).toContain(
+      `warning: ${path}: 1 line stands in the file a second time, and is skipped there\n`,
+    );
+    expect(told).toEndWith(
+      "3 events replayed, lost 1 event: recording damaged, each line counted as one event\n",
+    );
+    expect(out.trimEnd().split("\n")).toHaveLength(4);
+    expect(code).toBe(4);
+  });
+
   test("because it was cut off between two lines is told too", () => {
     const path = changed("cut", (text) => text.split("\n").slice(0, 8).join("\n") + "\n");
     const { code, told } = run(path, "--strict");

@@ -4,6 +4,8 @@
  */
 
 import { getSystemErrorName } from "node:util";
+import { hasCapability } from "./kernel/capability.ts";
+import { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN } from "./kernel/constants.ts";
 import type { FeatureName } from "./kernel/feature_table.ts";
 import type { Features } from "./kernel/features.ts";
 import {
@@ -82,8 +84,7 @@ const ways: readonly {
 
 /** The guess would find most offsets, but not those that it takes to tell connections apart. `null`: it may try. */
 export function guessForbidden(capabilities: bigint | null): PrivilegeError | null {
-  const CAP_NET_ADMIN = 12n;
-  if (capabilities === null || ((capabilities >> CAP_NET_ADMIN) & 1n) === 1n) return null;
+  if (capabilities === null || hasCapability(capabilities, CAP_NET_ADMIN)) return null;
   return new PrivilegeError("CAP_NET_ADMIN", {
     why: "the guess reads the sequence numbers of its own connections (TCP_REPAIR)",
     hint: "run it on the host, or in a container started with --cap-add NET_ADMIN or --privileged",
@@ -249,16 +250,12 @@ const causes: readonly Cause[] = [
   },
 ];
 
-const CAP_SYS_ADMIN = 21n;
-const CAP_BPF = 39n;
-const CAP_PERFMON = 38n;
-
 /** CAP_SYS_ADMIN allows everything; from 5.8 on CAP_BPF and CAP_PERFMON together do as well. */
 export function missingCapabilities(
   facts: Pick<LoadFailure, "capabilities" | "features">,
 ): string[] {
   const held = facts.capabilities;
-  const has = (bit: bigint) => held === undefined || ((held >> bit) & 1n) === 1n;
+  const has = (number: number) => held === undefined || hasCapability(held, number);
   if (has(CAP_SYS_ADMIN)) return [];
   if (lacks(facts, "cap_bpf")) return ["CAP_SYS_ADMIN"];
   return [...(has(CAP_BPF) ? [] : ["CAP_BPF"]), ...(has(CAP_PERFMON) ? [] : ["CAP_PERFMON"])];

@@ -1,6 +1,17 @@
 /** From facts of a host to what they mean for tracing, each with what to do about it. Pure. */
 
 import { lockdownMode, missingCapabilities } from "../explain.ts";
+import { hasCapability as has } from "../kernel/capability.ts";
+import {
+  CAP_BPF,
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_NET_ADMIN,
+  CAP_PERFMON,
+  CAP_SYS_ADMIN,
+  CAP_SYS_PTRACE,
+  CAP_SYS_RESOURCE,
+} from "../kernel/constants.ts";
 import { features, type FeatureName } from "../kernel/feature_table.ts";
 import { isAtLeast } from "../kernel/release.ts";
 import { errnoText } from "../record/errno.ts";
@@ -56,12 +67,6 @@ const grant = (names: string, euid: number): string =>
   euid === 0
     ? `${OUTSIDE}, or give it ${names} (docker run --cap-add, CapabilityBoundingSet= of a unit)`
     : "sudo tracer-bpf ...";
-const CAP_DAC_OVERRIDE = 1n;
-const CAP_DAC_READ_SEARCH = 2n;
-const CAP_NET_ADMIN = 12n;
-const CAP_SYS_ADMIN = 21n;
-const CAP_SYS_PTRACE = 19n;
-const CAP_SYS_RESOURCE = 24n;
 
 /** In the order in which they are shown. To add a finding, add a row. */
 const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
@@ -106,7 +111,7 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
 
   processes({ capabilities, euid }) {
     const missing = Object.entries({ CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH })
-      .filter(([, bit]) => !has(capabilities, bit))
+      .filter(([, number]) => !has(capabilities, number))
       .map(([name]) => name)
       .join(" and ");
     return missing === "" ||
@@ -262,11 +267,9 @@ const hasAllBut = (missing: readonly FeatureName[]) => ({
   has: (name: FeatureName) => !missing.includes(name),
 });
 
-const has = (capabilities: bigint, bit: bigint): boolean => ((capabilities >> bit) & 1n) === 1n;
-
 /** The ones that tracing is about, of those that are held. */
 const heldText = (capabilities: bigint): string =>
-  Object.entries({ CAP_SYS_ADMIN, CAP_BPF: 39n, CAP_PERFMON: 38n })
-    .filter(([, bit]) => has(capabilities, bit))
+  Object.entries({ CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON })
+    .filter(([, number]) => has(capabilities, number))
     .map(([name]) => name)
     .join(", ");

@@ -1,24 +1,14 @@
 /** Texts of /proc to facts. Pure. */
 
+import { PROC_PID_INIT_INO, PROC_USER_INIT_INO } from "../kernel/constants.ts";
+import type { Mount } from "../kernel/mounts.ts";
 import type { CgroupVersion, Namespaces } from "./facts.ts";
-
-export interface Mount {
-  at: string;
-  type: string;
-}
-
-/** /proc/self/mountinfo; the last mount on a directory is the one that counts. */
-export function mountsIn(mountinfo: string): Mount[] {
-  return [...mountinfo.matchAll(/^\d+ \d+ \S+ \S+ (\S+) .*? - (\S+) /gm)].map(
-    ([, at = "", type = ""]) => ({ at: at.replaceAll("\\040", " "), type }),
-  );
-}
 
 /** The usual place first. Beneath debugfs it appears by itself, so debugfs counts as well. */
 export function tracefsIn(mounts: readonly Mount[]): string | null {
   const places = [
-    ...mounts.filter(({ type }) => type === "tracefs").map(({ at }) => at),
-    ...mounts.filter(({ type }) => type === "debugfs").map(({ at }) => `${at}/tracing`),
+    ...mounts.filter(({ type }) => type === "tracefs").map(({ at }) => at.toString()),
+    ...mounts.filter(({ type }) => type === "debugfs").map(({ at }) => `${at.toString()}/tracing`),
   ];
   return places.find((at) => at === "/sys/kernel/tracing") ?? places[0] ?? null;
 }
@@ -29,9 +19,6 @@ export function cgroupVersionIn(mounts: readonly Mount[]): CgroupVersion {
   return v2 ? "v2" : v1 ? "v1" : "none";
 }
 
-/** The initial namespaces of these kinds have fixed inodes (include/linux/proc_ns.h, since 3.8); a network one has none. */
-const INITIAL = { user: 0xefff_fffd, pid: 0xefff_fffc } as const;
-
 export interface NamespaceInodes {
   pid: number | null;
   user: number | null;
@@ -41,12 +28,13 @@ export interface NamespaceInodes {
 }
 
 export function namespacesOf({ pid, user, net, netOfInit }: NamespaceInodes): Namespaces {
-  const initialPid = pid === null ? null : pid === INITIAL.pid;
+  // A network namespace has no fixed inode.
+  const initialPid = pid === null ? null : pid === PROC_PID_INIT_INO;
   const comparable = initialPid === true && net !== null && netOfInit !== null;
   return {
     pid: initialPid,
     // A kernel without user namespaces has no file for them.
-    user: user === null ? true : user === INITIAL.user,
+    user: user === null ? true : user === PROC_USER_INIT_INO,
     net: comparable ? net === netOfInit : null,
   };
 }

@@ -10,14 +10,15 @@ import {
 } from "../kernel/constants.ts";
 import { capabilities, lockdownText, offeredBy } from "../kernel/host.ts";
 import * as libc from "../kernel/libc.ts";
+import { mounts } from "../kernel/mounts.ts";
 import { openShim } from "../kernel/shim.ts";
 import { textOf } from "../kernel/text_file.ts";
 import type { HostFacts } from "./facts.ts";
-import { cgroupVersionIn, containerOf, mountsIn, namespacesOf, tracefsIn } from "./parse.ts";
+import { cgroupVersionIn, containerOf, namespacesOf, tracefsIn } from "./parse.ts";
 
 export function readFacts(): HostFacts {
   const { release, machine } = libc.uname();
-  const mounts = mountsIn(textOf("/proc/self/mountinfo") ?? "");
+  const all = mounts();
   const memlock = libc.getrlimit(0, RLIMIT_MEMLOCK);
   const paranoid = textOf("/proc/sys/kernel/perf_event_paranoid");
   return {
@@ -26,14 +27,14 @@ export function readFacts(): HostFacts {
     capabilities: capabilities() ?? 0n,
     file: readFile(),
     lockdown: lockdownText(),
-    securityfs: mounts.some(({ type }) => type === "securityfs"),
+    securityfs: all.some(({ type }) => type === "securityfs"),
     ...offeredBy(openShim(), release),
-    tracefs: tracefsIn(mounts),
+    tracefs: tracefsIn(all),
     btf: exists("/sys/kernel/btf/vmlinux"),
     memlock: typeof memlock === "number" || memlock.soft === RLIM_INFINITY ? null : memlock.soft,
     paranoid: paranoid === null ? null : Number(paranoid),
     ipv6: readIpv6(),
-    cgroup: cgroupVersionIn(mounts),
+    cgroup: cgroupVersionIn(all),
     namespaces: namespacesOf({
       pid: inode("/proc/self/ns/pid"),
       user: inode("/proc/self/ns/user"),

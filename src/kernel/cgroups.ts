@@ -2,15 +2,28 @@
  * Control groups of version 2: from the id that programs see to a path, and back. The file system they are shown in gives
  * file handles that hold just that id. To open one takes CAP_DAC_READ_SEARCH; without it the tree is searched.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import { ENOENT, ESTALE, O_CLOEXEC, O_PATH, O_RDONLY } from "./constants.ts";
+import { closeSync, openSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { ENOENT, ESTALE, O_CLOEXEC, O_PATH } from "./constants.ts";
 import * as libc from "./libc.ts";
-import { parseHierarchies, type Hierarchies } from "./proc_text.ts";
+import { mounts, type Mount } from "./mounts.ts";
+
+export interface Hierarchies {
+  /** Where the hierarchy of version 2 is mounted whole; `null`: nowhere. */
+  v2: Buffer | null;
+  /** Whether there are hierarchies of version 1: processes may be placed in those alone. */
+  v1: boolean;
+}
 
 let hierarchies: Hierarchies | undefined;
 
 /** Of the mount namespace that the tool runs in, as they are when they are first asked for. */
-export const cgroupHierarchies = (): Hierarchies => (hierarchies ??= readHierarchies());
+export const cgroupHierarchies = (): Hierarchies => (hierarchies ??= hierarchiesOf(mounts()));
+
+/** Pure. */
+export const hierarchiesOf = (all: readonly Mount[]): Hierarchies => ({
+  v2: all.find(({ type, root }) => type === "cgroup2" && root === "/")?.at ?? null,
+  v1: all.some(({ type }) => type === "cgroup"),
+});
 
 /**
  * The path of the group below the mount, bytes that begin with a slash. `null`: there is no such group any more, or none
@@ -20,8 +33,8 @@ export const cgroupHierarchies = (): Hierarchies => (hierarchies ??= readHierarc
 export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
   const { v2: mount } = cgroupHierarchies();
   if (mount === null) return undefined;
-  const root = libc.open(mount, O_RDONLY | O_CLOEXEC);
-  if (root < 0) return undefined;
+  const root = openOrNull(mount);
+  if (root === null) return undefined;
   try {
     const group = libc.open_by_handle_at(root, handleOf(id), O_PATH | O_CLOEXEC);
     if (group < 0) return group === -ESTALE || group === -ENOENT ? null : undefined;
@@ -31,15 +44,14 @@ export function cgroupPathOf(id: bigint): Uint8Array | null | undefined {
       libc.close(group);
     }
   } finally {
-    libc.close(root);
+    closeSync(root);
   }
 }
 
 /** All groups below the mount, itself included; none where this host does not tell their ids. */
 export function* allCgroups(): Iterable<{ id: bigint; path: Uint8Array }> {
-  const { v2 } = cgroupHierarchies();
-  if (v2 === null) return;
-  const mount = Buffer.from(v2, "latin1");
+  const { v2: mount } = cgroupHierarchies();
+  if (mount === null) return;
   const left: Buffer[] = [mount];
   for (let group = left.pop(); group !== undefined; group = left.pop()) {
     const id = idOf(group);
@@ -53,16 +65,16 @@ export function* allCgroups(): Iterable<{ id: bigint; path: Uint8Array }> {
 /** The id of the group at this path below the mount; `null`: it is not there, or this host does not tell. */
 export function cgroupIdAt(path: Uint8Array): bigint | null {
   const { v2 } = cgroupHierarchies();
-  return v2 === null ? null : idOf(Buffer.concat([Buffer.from(v2, "latin1"), path]));
+  return v2 === null ? null : idOf(Buffer.concat([v2, path]));
 }
 
 // --- internal ---
 
-function readHierarchies(): Hierarchies {
+function openOrNull(directory: Buffer): number | null {
   try {
-    return parseHierarchies(readFileSync("/proc/self/mountinfo", "latin1"));
+    return openSync(directory, "r");
   } catch {
-    return { v2: null, v1: false };
+    return null;
   }
 }
 
@@ -84,11 +96,10 @@ function handleOf(id: bigint): Uint8Array {
  * A group outside of the tool's cgroup namespace has a path that means nothing here, and one that was just removed a mark
  * behind its name: what a path leads to must be the group it was made from.
  */
-function below(mount: string, path: Uint8Array, id: bigint): Uint8Array | null {
+function below(mount: Buffer, path: Uint8Array, id: bigint): Uint8Array | null {
   if (idOf(path) !== id) return null;
-  const prefix = Buffer.from(mount, "latin1");
-  if (Buffer.compare(path.subarray(0, prefix.length), prefix) !== 0) return null;
-  const rest = path.subarray(prefix.length);
+  if (Buffer.compare(path.subarray(0, mount.length), mount) !== 0) return null;
+  const rest = path.subarray(mount.length);
   if (rest.length === 0) return ROOT;
   return rest[0] === ROOT[0] ? rest : null;
 }

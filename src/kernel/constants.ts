@@ -152,13 +152,19 @@ export const SPLICE_F_MORE = 4;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 
+/** Inodes of the initial namespaces (include/linux/proc_ns.h, since 3.8). */
+export const PROC_PID_INIT_INO = 0xefff_fffc;
+export const PROC_USER_INIT_INO = 0xefff_fffd;
+
 /** <linux/capability.h>; CAP_PERFMON and CAP_BPF came with 5.8. */
+export const CAP_DAC_OVERRIDE = 1;
 export const CAP_DAC_READ_SEARCH = 2;
 export const CAP_NET_ADMIN = 12;
 export const CAP_IPC_LOCK = 14;
 export const CAP_SYS_PTRACE = 19;
 export const CAP_SYS_ADMIN = 21;
 export const CAP_SYS_NICE = 23;
+export const CAP_SYS_RESOURCE = 24;
 export const CAP_PERFMON = 38;
 export const CAP_BPF = 39;
 export const LOCK_EX = 2;

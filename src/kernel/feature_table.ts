@@ -4,6 +4,7 @@
  * add a difference, add a row.
  */
 import {
+  CAP_BPF,
   IPPROTO_UDP,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -243,7 +244,6 @@ export function featureTable(): string {
 
 /** In enum bpf_func_id. */
 const KTIME_GET_COARSE_NS = 160;
-const CAP_BPF = 39;
 
 function knowsCapability(capability: number): boolean | null {
   const last = textOf("/proc/sys/kernel/cap_last_cap");

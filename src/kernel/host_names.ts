@@ -8,6 +8,8 @@ import {
   readlinkSync,
   statSync,
 } from "node:fs";
+import { PROC_PID_INIT_INO } from "./constants.ts";
+import { mounts } from "./mounts.ts";
 
 /** User ids by name, from /etc/passwd alone: users of a directory service are not in it. */
 export function localUsers(): ReadonlyMap<string, number> {
@@ -46,12 +48,10 @@ export function netnsAt(path: string): number | string {
 
 /** Where hierarchies of control groups are mounted, those of version 1 too; the longest path first. */
 export function cgroupMounts(): string[] {
-  const found = readLines("/proc/self/mountinfo").flatMap((line) => {
-    // id parent major:minor root mountpoint options [optional]... - type source options
-    const [, point] = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2? /.exec(line) ?? [];
-    return point === undefined ? [] : [point];
-  });
-  return found.sort((a, b) => b.length - a.length);
+  return mounts()
+    .filter(({ type }) => type === "cgroup" || type === "cgroup2")
+    .map(({ at }) => at.toString())
+    .sort((a, b) => b.length - a.length);
 }
 
 /** Whether a control group is there now, in any hierarchy; true where none is mounted, so that nobody can tell. */
@@ -62,7 +62,7 @@ export function hasCgroup(path: string, mounts: readonly string[] = cgroupMounts
 /** Whether the host has a process of this number now; true where its processes have other numbers here. */
 export function hasProcess(pid: number): boolean {
   try {
-    if (statSync("/proc/self/ns/pid").ino !== INITIAL_PID_NAMESPACE) return true;
+    if (statSync("/proc/self/ns/pid").ino !== PROC_PID_INIT_INO) return true;
     // Not /proc/PID, which hidepid hides. One that is not ours to signal is there.
     process.kill(pid, 0);
     return true;
@@ -73,20 +73,16 @@ export function hasProcess(pid: number): boolean {
 
 // --- internal ---
 
-/** PROC_PID_INIT_INO */
-const INITIAL_PID_NAMESPACE = 0xefff_fffc;
-
 /** Inodes of namespaces are unique whatever their kind, and look all alike. */
 function kindOfNamespace(path: string, inode: number): string {
   const fd = openSync(path, "r");
   try {
-    const named = new RegExp(`\\b(\\w+):\\[${inode}\\]`);
-    const link = readlinkSync(`/proc/self/fd/${fd}`);
+    const named = new RegExp(`\\b(\\w+):\\[${inode}\\]$`);
     // A file that a namespace is mounted on is known by its own name; then the list of mounts tells.
-    const [, kind] =
-      named.exec(link) ?? named.exec(readLines("/proc/self/mountinfo").join("\n")) ?? [];
+    const names = [readlinkSync(`/proc/self/fd/${fd}`), ...mounts().map(({ root }) => root)];
+    const kinds = names.flatMap((name) => named.exec(name)?.[1] ?? []);
     // Mounted out of our sight: where namespaces of the network are asked for, it will be one.
-    return kind ?? "net";
+    return kinds[0] ?? "net";
   } finally {
     closeSync(fd);
   }

@@ -1,14 +1,9 @@
 /** The capabilities of this process: of each of its threads, since the kernel has them per thread. */
 import { readdirSync, readFileSync } from "node:fs";
+import type { Capabilities } from "./capability.ts";
 import { errnoName } from "./libc.ts";
 import { ofOwnThread } from "./own_thread.ts";
 import { KernelError, type Shim } from "./shim.ts";
-
-/** Bit N stands for capability N of <linux/capability.h>. */
-export type Capabilities = bigint;
-
-export const capability = (...numbers: number[]): Capabilities =>
-  numbers.reduce((set, number) => set | (1n << BigInt(number)), 0n);
 
 /** Permitted to the main thread. */
 export function permitted(): Capabilities {

@@ -3,28 +3,6 @@
  * read as latin1, which keeps every byte apart. Pure.
  */
 
-export interface Hierarchies {
-  /** Where the hierarchy of version 2 is mounted whole; `null`: nowhere. */
-  v2: string | null;
-  /** Whether there are hierarchies of version 1: processes may be placed in those alone. */
-  v1: boolean;
-}
-
-/** `mountinfo` is the text of /proc/self/mountinfo. */
-export function parseHierarchies(mountinfo: string): Hierarchies {
-  const mounts: Hierarchies = { v2: null, v1: false };
-  for (const line of mountinfo.split("\n")) {
-    // id parent major:minor root mountpoint options [optional]... - type source options
-    const [before = "", after = ""] = line.split(" - ", 2);
-    const [, , , root, mountpoint] = before.split(" ");
-    const type = after.split(" ", 1)[0];
-    if (type === "cgroup") mounts.v1 = true;
-    if (type !== "cgroup2" || root !== "/" || mountpoint === undefined) continue;
-    mounts.v2 ??= unescapeMount(mountpoint);
-  }
-  return mounts;
-}
-
 /** Where a process is, by hierarchy: the path in that of version 2, and that in the most telling one of version 1. */
 export interface ProcessGroups {
   v2: string | null;
@@ -102,7 +80,3 @@ function rankOf(controllers: string): number {
   const ranks = controllers.split(",").map((name) => TELLING.indexOf(name));
   return Math.min(...ranks.map((rank) => (rank < 0 ? TELLING.length : rank)));
 }
-
-/** The kernel writes space, tab, line break and backslash as \ooo. */
-const unescapeMount = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));

@@ -1,7 +1,7 @@
 /** Hosts and containers that lack something: the tracer traces there, or says why not. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { CAP_SYS_PTRACE } from "../../src/kernel/constants.ts";
+import { CAP_SYS_PTRACE, CAP_SYS_RESOURCE } from "../../src/kernel/constants.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
@@ -143,7 +143,6 @@ function holds(pid: number, capability: number): boolean {
   return ((BigInt(`0x${held}`) >> BigInt(capability)) & 1n) === 1n;
 }
 
-const CAP_SYS_RESOURCE = 24;
 const mayRaiseLimits = holds(process.pid, CAP_SYS_RESOURCE);
 
 async function seesConnection(tracer: Tracer, meanwhile: () => void = () => {}): Promise<void> {

@@ -56,7 +56,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   state: ["conn", "record", "errors"],
   record: [],
   embedded: [],
-  explain: ["errors"],
+  explain: ["errors", "kernel/capability", "kernel/constants"],
   file: ["errors"],
   errors: ["output/escape"],
   log: ["output/escape"],

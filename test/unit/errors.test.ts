@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { capability } from "../../src/kernel/capability.ts";
+import { CAP_NET_ADMIN } from "../../src/kernel/constants.ts";
 import {
   exitCodeOf,
   Failure,
@@ -243,7 +245,7 @@ describe("why the kernel refused", () => {
     const all = (1n << 41n) - 1n;
     expect(guessForbidden(all)).toBeNull();
     expect(guessForbidden(null)).toBeNull();
-    const error = guessForbidden(all & ~(1n << 12n))!;
+    const error = guessForbidden(all & ~capability(CAP_NET_ADMIN))!;
     expect(error.message).toBe("tracing needs CAP_NET_ADMIN");
     expect(exitCodeOf(error)).toBe(3);
   });

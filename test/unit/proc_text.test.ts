@@ -2,42 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  parseHierarchies,
   parseProcessGroups,
   parseStat,
   parseIgnored,
   parseUid,
 } from "../../src/kernel/proc_text.ts";
-
-const unified =
-  "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot";
-const hybrid = [
-  "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755",
-  "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory",
-  "40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd",
-  "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw",
-].join("\n");
-
-describe("mounts", () => {
-  test.each([
-    ["version 2 alone", unified, { v2: "/sys/fs/cgroup", v1: false }],
-    ["both", hybrid, { v2: "/sys/fs/cgroup/unified", v1: true }],
-    ["version 1 alone", hybrid.split("\n").slice(0, 3).join("\n"), { v2: null, v1: true }],
-    [
-      "a name with a blank",
-      unified.replace("/sys/fs/cgroup", "/a\\040b\\134"),
-      { v2: "/a b\\", v1: false },
-    ],
-    [
-      "a part of it, in a container",
-      unified.replace(" / ", " /docker/1 "),
-      { v2: null, v1: false },
-    ],
-    ["nothing", "", { v2: null, v1: false }],
-  ])("of %s", (_, text, mounts) => {
-    expect(parseHierarchies(text)).toEqual(mounts);
-  });
-});
 
 describe("groups of a process", () => {
   test.each([

@@ -11,7 +11,8 @@ import {
 } from "../../kernel/constants.ts";
 import type { AttachMode, Host } from "../../kernel/host.ts";
 import { errnoName } from "../../kernel/libc.ts";
-import { capability, dropAllBut, goesWith } from "../../kernel/privileges.ts";
+import { capability } from "../../kernel/capability.ts";
+import { dropAllBut, goesWith } from "../../kernel/privileges.ts";
 import { KernelError } from "../../kernel/shim.ts";
 
 /**

@@ -70,8 +70,8 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
 
   /** As docker gives it to a container with `--cap-add`: no CAP_IPC_LOCK, and less to lock than the rings want. */
   "little-locked-memory": (command) => {
-    const [CAP_IPC_LOCK, limit] = [14n, 2n << 20n];
-    check(native.prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0n, 0n, 0n), "bounding set");
+    const limit = 2n << 20n;
+    dropFromBoundingSet(k.CAP_IPC_LOCK);
     check(libc.setrlimit(0, k.RLIMIT_MEMLOCK, { soft: limit, hard: limit }), "setrlimit");
     become(command);
   },
@@ -102,15 +102,13 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
 
   /** `docker run --cap-add SYS_ADMIN ...`: all others but this one. */
   "no-net-admin": (command) => {
-    const CAP_NET_ADMIN = 12n;
-    check(native.prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN, 0n, 0n, 0n), "bounding set");
+    dropFromBoundingSet(k.CAP_NET_ADMIN);
     become(command);
   },
 
   /** The same without the right to open a file by its handle, and with it a control group by its id. */
   "no-dac-read-search": (command) => {
-    const CAP_DAC_READ_SEARCH = 2n;
-    check(native.prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0n, 0n, 0n), "bounding set");
+    dropFromBoundingSet(k.CAP_DAC_READ_SEARCH);
     become(command);
   },
 
@@ -254,6 +252,11 @@ function mounts(select: RegExp): string[] {
 
 function mountsBelow(path: string): string[] {
   return mounts(/^\S+ (\S+) /gm).filter((at) => at.startsWith(`${path}/`));
+}
+
+/** A program that is executed from now on never has it. */
+function dropFromBoundingSet(capability: number): void {
+  check(native.prctl(PR_CAPBSET_DROP, BigInt(capability), 0n, 0n, 0n), "bounding set");
 }
 
 /** Takes all others out of the bounding set, and so from what is executed. */

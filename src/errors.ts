@@ -74,6 +74,15 @@ export class ElevationError extends Failure {
   }
 }
 
+/** A variable of the environment is obeyed by the runtime, and must not be. */
+export class EnvironmentError extends Failure {
+  override readonly exitCode = exitCodes.unsupported;
+
+  constructor(variable: string, details: Details) {
+    super(`${variable} in the environment: refusing to run with it`, details);
+  }
+}
+
 /** This host cannot. `since` is the kernel release the feature came with, where there is one. */
 export class UnsupportedError extends Failure {
   override readonly exitCode = exitCodes.unsupported;

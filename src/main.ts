@@ -1,19 +1,17 @@
-/** The edge of the process: arguments in, exit code out. The only place that ends it. */
+/** The edge of the process: arguments in, exit code out. Only this file and start.ts end it. */
 
+// First, because it must run before the others are evaluated.
+import "./start.ts";
 import { programName, root } from "./commands/index.ts";
 import { resolve } from "./commands/strict.ts";
 import { printVersion } from "./commands/version.ts";
 import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
-import { elevationOf } from "./explain.ts";
-import { identity } from "./kernel/elevation.ts";
 import { chooseColor, showDebug, tell, tellError } from "./log.ts";
 import { print } from "./output/writer.ts";
 
 let debug = false;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const elevated = elevationOf(identity());
-  if (elevated !== null) throw elevated;
   const resolution = resolve(programName, root, argv);
   if (resolution.kind === "version") {
     await printVersion();

@@ -42,7 +42,8 @@ export function launch(trace: Pick<Trace, "launch">, words: readonly string[]): 
 
 function spawn(words: readonly string[]) {
   try {
-    return Bun.spawn([...words], { stdin: "inherit", stdout: 2, stderr: 2 });
+    // Named, because else it would be the environment as the tracer got it: see start.ts.
+    return Bun.spawn([...words], { env: process.env, stdin: "inherit", stdout: 2, stderr: 2 });
   } catch (error) {
     throw new LaunchError(words[0]!, error as Error);
   }

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { executableOf, HOST } from "../../src/build/arch.ts";
+import { linuxAtLeast } from "../kernel/drive/modes.ts";
 
 const executable = resolve(executableOf(HOST));
 /** Loads the shim and both objects' machinery, and shows it: offsets come from the kernel only. */
@@ -83,9 +84,9 @@ test("a bunfig.toml and a .env in the current directory do not act", () => {
   expect(existsSync(acted)).toBe(true);
   rmSync(acted);
 
+  // The runtime obeys it before the tracer refuses to run with it.
   const spied = spawn([executable, "version"], { cwd: path, env });
-  expect(spied.stdout).toContain("MARK is undefined\n");
-  expect(spied.stdout).toContain("tracer-bpf");
+  expect(spied.stdout).toBe("MARK is undefined\n");
   expectOffsets(spawn(guess, { cwd: path }));
   expect(existsSync(acted)).toBe(false);
 });
@@ -135,3 +136,60 @@ test("it works where TMPDIR is mounted noexec, and read-only", () => {
     libc.umount2(path(mounted), 0);
   }
 });
+
+test.each([
+  "BUN_INSPECT=127.0.0.1:0/x",
+  "BUN_INSPECT_CONNECT_TO=x",
+  "BUN_JSC_useJIT=0",
+  "BUN_OPTIONS=--smol",
+])("with %s in the environment it refuses to run, and says what to do", (variable) => {
+  const [name, value] = variable.split("=") as [string, string];
+  const refused = spawn([executable, "version"], { env: { [name]: value } });
+  expect(refused.stderr).toStartWith(
+    `error: ${name} in the environment: refusing to run with it\n`,
+  );
+  expect(refused.stderr).toContain(`try: env -u ${name} `);
+  expect(refused).toMatchObject({ code: 3, stdout: "" });
+});
+
+test("an empty BUN_OPTIONS or BUN_INSPECT does nothing", () => {
+  const env = { BUN_OPTIONS: "", BUN_INSPECT: "" };
+  expect(spawn([executable, "version"], { env })).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("with too little address space for the runtime's own reservation it begins anew with a smaller one, once", () => {
+  const limited = (kilobytes: number, command: string) =>
+    spawn(["sh", "-c", `ulimit -v ${kilobytes}; exec ${command}`]);
+  // The runtime alone finds no room for the code that it makes, and calls nothing.
+  const ffi = `require("bun:ffi").dlopen("libc.so.6", { getpid: { args: [], returns: "i32" } })`;
+  const alone = limited(1_000_000, `env BUN_BE_BUN=1 ${executable} -e '${ffi}'`);
+  expect(alone.stderr).toContain("requires the JIT");
+  expectOffsets(limited(1_000_000, guess.join(" ")));
+});
+
+test("the command of a trace does not get what the tracer began anew with", () => {
+  const command = `${executable} trace --json -- env`;
+  const { stderr, code } = spawn(["sh", "-c", `ulimit -v 1000000; exec ${command}`]);
+  expect(stderr).toMatch(/^PATH=/m);
+  expect(stderr).not.toContain("BUN_JSC");
+  expect(code).toBe(0);
+});
+
+const PR_SET_MDWE = 65;
+
+test.skipIf(!linuxAtLeast(6, 3))(
+  "where no memory may be writable and executable it says so",
+  () => {
+    const script = `
+    const { symbols } = require("bun:ffi").dlopen("libc.so.6", {
+      prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+    });
+    if (symbols.prctl(${PR_SET_MDWE}, 1, 0, 0, 0) !== 0) throw new Error("prctl failed");
+    process.execve(${JSON.stringify(executable)}, ["tracer-bpf", "version"], {});`;
+    const refused = spawn([process.execPath, "-e", script]);
+    expect(refused.stderr).toMatch(
+      /^error: memory that is writable and executable: [^]*MemoryDenyWriteExecute[^]*try: /,
+    );
+    expect(refused).toMatchObject({ code: 3, stdout: "" });
+  },
+);

@@ -21,7 +21,10 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
 const arrows: Readonly<Record<string, readonly string[]>> = {
   index: ["library", "state", "guess", "record", "output", "errors"],
   library: ["trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
-  main: ["commands", "kernel/elevation", "errors", "explain", "log", "output"],
+  main: ["start", "commands", "errors", "log", "output"],
+  // Evaluated before all others: nothing here may call the kernel as it is imported.
+  start: ["runtime", "kernel/elevation", "errors", "explain", "log"],
+  runtime: ["errors"],
   commands: [
     "embedded",
     "trace",
@@ -94,7 +97,11 @@ describe("imports run one way", () => {
 test.each<[string, RegExp, (file: string) => boolean]>([
   ["imports bun:ffi", /["']bun:ffi["']/, (file) => file.startsWith("kernel/")],
   ["asks the DNS", /["'](node:)?dns\b|Bun\.dns/, (file) => file === "names/dns.ts"],
-  ["calls process.exit", /\bprocess\.(exit|reallyExit|abort)\(/, (file) => file === "main.ts"],
+  [
+    "calls process.exit",
+    /\bprocess\.(exit|reallyExit|abort)\(/,
+    (file) => ["main.ts", "start.ts"].includes(file),
+  ],
   ["listens to signals", /\bprocess\.on\("SIG|"SIGINT"/, (file) => file === "commands/stop.ts"],
   // Everything else prints through output/writer.ts (stdout) or log.ts (stderr).
   [
@@ -113,7 +120,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|members|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^explain|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
+    /^(conn|members|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|file_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -1,6 +1,7 @@
 /** `bun run docs` writes the documents that are generated; test/unit/documents.test.ts holds them current. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fieldsTable } from "../commands/fields.ts";
 import { programName, root } from "../commands/index.ts";
 import { referencePage } from "../commands/reference.ts";
 import { featureTable } from "../kernel/feature_table.ts";
@@ -8,6 +9,7 @@ import { featureTable } from "../kernel/feature_table.ts";
 /** By path from the top. To add one, add a row. */
 export const documents: Readonly<Record<string, () => string>> = {
   "docs/reference.md": () => referencePage(programName, root),
+  "docs/fields.md": () => between("docs/fields.md", "members", fieldsTable()),
   "docs/kernels.md": () => between("docs/kernels.md", "kernel differences", featureTable()),
 };
 

@@ -15,6 +15,7 @@ import {
 } from "./command.ts";
 import { argumentsOf, describe, usageOf } from "./help.ts";
 import { legendsOf } from "./manual.ts";
+import { code, plain, table } from "./markdown.ts";
 
 export function referencePage(name: string, root: Command): string {
   const leaves = everyCommand(root).filter(({ command }) => command.run !== null);
@@ -105,11 +106,3 @@ function typeText({ type, enum: values }: Schema): string {
   const types = [type].flat().join(" or ");
   return values === undefined ? types : `${types}: ${(values as unknown[]).join(", ")}`;
 }
-
-function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(titles), `|${"---|".repeat(titles.length)}`, ...rows.map(line)].join("\n");
-}
-
-const code = (text: string): string => `\`${text.replaceAll("|", "\\|")}\``;
-const plain = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "\\<");

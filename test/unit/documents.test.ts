@@ -28,6 +28,18 @@ test.each(Object.keys(documents))("%s is what `bun run docs` writes", (path) => 
   expect(textOf(path)).toBe(documents[path]!());
 });
 
+test.each([
+  ["v", "all, `lost`"],
+  ["local.port", "all"],
+  ["failure", "each `fail`, some `close`"],
+  ["segs_out", "each `close`, some `open` of TCP"],
+  ["duration_us", "each `close`, some `open`"],
+  ["args", "some of all kinds"],
+  ["cause", "`lost`"],
+])("docs/fields.md says which events have %s", (member, events) => {
+  expect(textOf("docs/fields.md")).toContain(`\n| \`${member}\` | ${events} | `);
+});
+
 test("the README has at most 150 lines", () => {
   expect(textOf("README.md").split("\n").length).toBeLessThanOrEqual(151);
 });

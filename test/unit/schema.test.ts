@@ -2,8 +2,6 @@
 import Ajv2020 from "ajv/dist/2020.js";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { formats } from "../../src/output/index.ts";
 import { eventKinds, lostMembers, members, protocols } from "../../src/members/table.ts";
@@ -163,13 +161,6 @@ describe("the schema", () => {
       if (values) expect(new Set(values).size).toBe(values.length);
     }
   });
-});
-
-test("docs/fields.md has one row per member, in the same order, those of lost events last", () => {
-  const text = readFileSync(join(import.meta.dir, "../../docs/fields.md"), "utf8");
-  const rows = [...text.matchAll(/^\| `([a-z_.]+)` \|/gm)].map((match) => match[1]!);
-  const others = lostMembers.filter(({ name }) => !members.some((known) => known.name === name));
-  expect(rows).toEqual([...members, ...others].map(({ name }) => name));
 });
 
 function closeObjects(schema: object): object {

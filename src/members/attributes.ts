@@ -30,5 +30,12 @@ export const attributes: Readonly<Record<AttributeName, Attribute>> = {
 
 export const attributeNames = Object.keys(attributes) as AttributeName[];
 
+/** All of them; `null`: not known. */
+export function attributesOf(of: Attributes): Required<Attributes> {
+  const all: Attributes = {};
+  for (const name of attributeNames) all[name] = of[name] ?? null;
+  return all as Required<Attributes>;
+}
+
 /** Of an event; left out by those who do not know of it, `null`: not known. */
 export type Attributes = { [K in AttributeName]?: number | null };

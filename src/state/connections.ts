@@ -1,6 +1,7 @@
 /** Every connection that is open, and for a while those that are over, each once. Pure. */
 import type { ConnEvent } from "../conn/event.ts";
 import { sameEnds, type TracedEvent } from "../conn/identity.ts";
+import { attributesOf } from "../members/attributes.ts";
 import { merge, NOTHING, type Counted } from "./counters.ts";
 
 export interface Connection extends Counted {
@@ -203,6 +204,13 @@ function describe(connection: Connection, event: TracedEvent): void {
 }
 
 /** The process of an event, with all that is known of it. */
-export function processOf({ pid, comm, uid, cgroup, container }: ConnEvent) {
-  return { pid, comm, uid: uid ?? null, cgroup: cgroup ?? null, container: container ?? null };
+export function processOf(event: ConnEvent) {
+  const { pid, comm, cgroup, container } = event;
+  return {
+    pid,
+    comm,
+    cgroup: cgroup ?? null,
+    container: container ?? null,
+    ...attributesOf(event),
+  };
 }

@@ -5,6 +5,7 @@
 import type { ConnEvent } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
+import type { Attributes } from "../members/attributes.ts";
 import { Client, type ClientCounts } from "./clients.ts";
 import { Connections, processOf, type Connection, type ConnectionCounts } from "./connections.ts";
 import type { Counters } from "./counters.ts";
@@ -17,12 +18,14 @@ export interface StateOptions {
 }
 
 /** A connection as one client is told of it. */
-export interface ConnectionDelta extends Pick<
-  ConnEvent,
-  "protocol" | "family" | "direction" | "netns" | "pid" | "comm" | "local" | "remote"
-> {
+export interface ConnectionDelta
+  extends
+    Pick<
+      ConnEvent,
+      "protocol" | "family" | "direction" | "netns" | "pid" | "comm" | "local" | "remote"
+    >,
+    Required<Attributes> {
   /** As in ConnEvent. */
-  uid: number | null;
   cgroup: string | null;
   container: string | null;
   cookie: number;

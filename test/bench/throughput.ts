@@ -10,6 +10,8 @@ import {
   eventSize,
   EventKind,
   EventView,
+  ownerSize,
+  readOwner,
   writeEvent,
 } from "../../src/record/layout.gen.ts";
 import { lineWriter, readLine } from "../../src/recording/format.ts";
@@ -129,11 +131,10 @@ export function syntheticDrain(records: number): Uint8Array {
         metadata: ConnMetadata.METADATA_TCP,
       },
       owner: {
+        ...readOwner(new DataView(new ArrayBuffer(ownerSize)), 0),
         pid: incoming ? 4711 : 4712,
         uid: 1000,
-        owned_at: 0,
         cgroup_id: 7n,
-        program: 0n,
         comm: Uint8Array.from({ length: 16 }, (_, i) => "load\0".charCodeAt(i) || 0),
       },
       sent_bytes: 64n,

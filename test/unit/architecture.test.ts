@@ -56,7 +56,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   output: ["conn", "members", "record", "errors"],
   filter: ["conn", "record", "members"],
   conn: ["record"],
-  state: ["conn", "record", "errors"],
+  state: ["conn", "members", "record", "errors"],
   record: [],
   embedded: [],
   explain: ["errors", "kernel/capability", "kernel/constants"],

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { HOST } from "../../src/build/arch.ts";
 import { LAYOUT, layoutOf, objectFile, OBJECTS } from "../../src/build/native.ts";
 import * as layout from "../../src/record/layout.gen.ts";
@@ -10,10 +11,10 @@ import {
   connTupleSize,
   eventSize,
   readEvent,
+  ownerSize,
   readOwner,
   tcpStatsSize,
   writeEvent,
-  type Event,
 } from "../../src/record/layout.gen.ts";
 
 test("layout.gen.ts is what the BPF objects say", () => {
@@ -32,48 +33,11 @@ test("the sizes that other tools know are kept", () => {
   });
 });
 
-const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
-const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
-const u16 = fc.integer({ min: 0, max: 2 ** 16 - 1 });
-const u8 = fc.integer({ min: 0, max: 255 });
-const event: fc.Arbitrary<Event> = fc.record({
-  sk: u64,
-  ends: fc.record({
-    saddr_h: u64,
-    saddr_l: u64,
-    daddr_h: u64,
-    daddr_l: u64,
-    sport: u16,
-    dport: u16,
-    metadata: u32,
-  }),
-  owner: fc.record({
-    pid: u32,
-    uid: u32,
-    owned_at: u32,
-    cgroup_id: u64,
-    program: u64,
-    comm: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-  }),
-  sent_bytes: u64,
-  recv_bytes: u64,
-  sent_packets: u64,
-  recv_packets: u64,
-  timestamp: u64,
-  started_at: u64,
-  ended_at: u64,
-  netns: u32,
-  cookie: u32,
-  flags: u32,
-  rtt: u32,
-  rtt_var: u32,
-  retransmits: u32,
-  state_transitions: u16,
-  failure_reason: u16,
-  kind: u8,
-  direction: u8,
-  legs: u8,
-});
+const eventBytes = fc.uint8Array({ minLength: eventSize, maxLength: eventSize });
+const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength);
+/** Of random bytes, so that it has every member of the struct. */
+const event = eventBytes.map((bytes) => readEvent(viewOf(bytes), 0));
 
 test("an event written at any place in a buffer is read back", () => {
   fc.assert(
@@ -85,11 +49,20 @@ test("an event written at any place in a buffer is read back", () => {
   );
 });
 
+test("the current process fills each member of struct owner", () => {
+  const text = readFileSync(join(import.meta.dir, "../../bpf/process/owner.h"), "utf8");
+  const body = /void own_by_current[^{]*\{([^]*?)^\}/m.exec(text)![1]!;
+  const filled = body.matchAll(/^\towner->(\w+) = |^\tbpf_get_current_comm\(owner->(\w+)/gm);
+  const owner = readOwner(new DataView(new ArrayBuffer(ownerSize)), 0);
+  expect(Array.from(filled, ([, set, copied]) => (set ?? copied)!).toSorted()).toEqual(
+    Object.keys(owner).toSorted(),
+  );
+});
+
 test("a place is where the reader finds the member, whatever the bytes", () => {
-  const bytes = fc.uint8Array({ minLength: eventSize, maxLength: eventSize });
   fc.assert(
-    fc.property(bytes, (some) => {
-      const view = new DataView(some.buffer, some.byteOffset, some.byteLength);
+    fc.property(eventBytes, (some) => {
+      const view = viewOf(some);
       const { ends, owner, ...event } = readEvent(view, 0);
       expect(view.getBigUint64(layout.EVENT_ENDS_DADDR_L, true)).toBe(ends.daddr_l);
       expect(view.getUint16(layout.EVENT_ENDS_DPORT, true)).toBe(ends.dport);

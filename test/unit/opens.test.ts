@@ -198,17 +198,7 @@ describe("what /proc/net/tcp tells", () => {
     ]);
     census.setOwners(
       new Map([
-        [
-          2,
-          {
-            pid: 22,
-            comm: Buffer.from("server"),
-            uid: 33,
-            owned_at: 44,
-            cgroup_id: 55n,
-            program: 66n,
-          },
-        ],
+        [2, { ...event("EVENT_OPEN").owner, pid: 22, comm: Buffer.from("server"), cgroup_id: 55n }],
       ]),
     );
     const server = census.describe(event("EVENT_OPEN", { ports: [40_000, 40_001], sent: 5 }));

@@ -25,6 +25,7 @@ import { lineWriter, readLine, type Line } from "../../src/recording/format.ts";
 import { Parser } from "../../src/recording/parse.ts";
 import { openRecording } from "../../src/recording/read.ts";
 import { openRecorder, recordTo, type Beginning } from "../../src/recording/recorder.ts";
+import { allAttributes } from "./drive/attributes.ts";
 import { runs, STRIDE } from "./drive/random.ts";
 
 const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
@@ -60,7 +61,7 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   family: fc.constantFrom(4, 6),
   direction: fc.constantFrom("outgoing", "incoming", "unknown"),
   netns: u32,
-  uid: u32,
+  ...allAttributes(u32),
   cgroup: rawText,
   container: rawText,
   args: rawText,

@@ -6,6 +6,7 @@ import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { formats } from "../../src/output/index.ts";
 import { eventKinds, lostMembers, members, protocols } from "../../src/members/table.ts";
 import { eventSchema } from "../../src/output/schema.ts";
+import { allAttributes } from "./drive/attributes.ts";
 import { anyText, runs } from "./drive/random.ts";
 
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
@@ -37,7 +38,7 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
     atNs: fc.bigInt({ min: 0n, max: 2n ** 63n }),
     pid: u32,
     comm: orNull(anyText({ maxLength: 15 })),
-    uid: u32,
+    ...allAttributes(u32),
     cgroup: orNull(anyText({ maxLength: 15 })),
     container: orNull(anyText({ maxLength: 15 })),
     family: fc.constantFrom(4, 6),

@@ -5,6 +5,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { aggregate } from "../../src/state/aggregate.ts";
 import type { Counters } from "../../src/state/counters.ts";
 import { ConnectionState, type ConnectionDelta, type Deltas } from "../../src/state/state.ts";
+import { allAttributes } from "./drive/attributes.ts";
 import { runs } from "./drive/random.ts";
 
 const nothing: Totals = {
@@ -406,12 +407,15 @@ describe("UDP flows", () => {
 test("what became known of a connection stays known", () => {
   const state = registered("a");
   state.observe([opened("accept", { pid: null, comm: null, direction: "incoming" })], 0);
-  state.observe([event("open", 1n, { pid: 12, comm: "b", uid: 7, direction: "unknown" })], 0);
+  state.observe(
+    [event("open", 1n, { pid: 12, comm: "b", ...allAttributes(7), direction: "unknown" })],
+    0,
+  );
   state.observe([event("close", 2n, { pid: null, comm: null, direction: "unknown" })], 0);
   expect(state.take("a", 0).closed[0]).toMatchObject({
     pid: 12,
     comm: "b",
-    uid: 7,
+    ...allAttributes(7),
     direction: "incoming",
   });
 });
@@ -434,7 +438,7 @@ describe("an aggregate", () => {
     closed: 1,
   };
   const { kind: _kind, totals: _totals, ...ends } = event("close", 0n);
-  const unknown = { uid: null, cgroup: null, container: null };
+  const unknown = { ...allAttributes(null), cgroup: null, container: null };
   const base = {
     ...unknown,
     ...ends,

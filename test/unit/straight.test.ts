@@ -23,6 +23,7 @@ import {
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent, type Known } from "../../src/trace/event.ts";
+import { allAttributes } from "./drive/attributes.ts";
 import { runs } from "./drive/random.ts";
 
 const plain = { wide: false, time: false, uid: false, args: false, sinceNs: null, color: false };
@@ -125,7 +126,7 @@ const records: fc.Arbitrary<Event> = fc
     duration: bytes,
     direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
     comm,
-    uid: some(fc.constantFrom(0, 1000), u32),
+    attributes: fc.record(allAttributes(some(fc.constantFrom(0, 1000), u32))),
     cgroup: some(fc.constantFrom(0n, 1n, 2n, 1n << 32n), u64),
     kind: fc.constantFrom<number>(
       EventKind.EVENT_CONNECT,
@@ -157,7 +158,7 @@ const records: fc.Arbitrary<Event> = fc
     },
     owner: {
       pid: of.pid,
-      uid: of.uid,
+      ...of.attributes,
       owned_at: 0,
       cgroup_id: of.cgroup,
       program: 0n,
@@ -363,7 +364,7 @@ const connEvents: fc.Arbitrary<ConnEvent> = fc
       atNs: fc.bigInt({ min: 0n, max: 3_000_000_000n }),
       pid: few(null, 1, 2, 1025),
       comm: few(null, "", "a", 'b"\u{202e}', "caf\u{e9}\u{65e5}"),
-      ...Object.fromEntries(attributeNames.map((name) => [name, few(null, 0, 1000)])),
+      ...allAttributes(few(null, 0, 1000)),
       cgroup: few(null, "/", '/a"\u{202e}\n'),
       container: few(null, "c"),
       family: few(4, 6),

@@ -1,7 +1,7 @@
 /**
  * Writes src/record/layout.gen.ts from BTF: a reader and a writer for every struct that crosses
  * between the kernel programs and TypeScript, every enum of the shared headers, and the names of each
- * object's programs and maps, with the maps' sizes.
+ * object's programs and maps, with the maps' sizes. TypeScript spells none of these numbers and names again.
  */
 import {
   arrayOf,
@@ -38,8 +38,9 @@ export function generateLayout(probe: Btf, objects: Record<string, Btf>): string
       throw new Error(`${name} has two layouts: one of the objects was built from another header`);
     sources.set(name, source);
   }
-  const names = Object.entries(objects).map(([name, btf]) => namesSource(name, btf));
-  return [HEADER, ...sources.values(), ...names].join("\n");
+  const named = Object.entries(objects).map(([name, btf]) => programsSource(name, btf));
+  const used = [...sources.values()].filter((source) => source !== "");
+  return [HEADER, ...used, ...named, mapsSource("trace", objects["trace"]!)].join("\n");
 }
 
 const HEADER = `// Generated from bpf/*.h by build.ts: run "bun run build", do not edit.
@@ -75,26 +76,56 @@ function structSource(btf: Btf, id: number): string {
   const members = membersOf(btf, id).filter((member) => !member.name.startsWith("_pad"));
   const each = (line: (member: Member, field: Field) => string): string =>
     members.map((member) => line(member, fieldOf(btf, member))).join("\n");
-  return `export const ${value}Size = ${sizeOf(btf, id)};
-export interface ${name} {
+  const sources: Record<Shape, () => string> = {
+    size: () => `export const ${value}Size = ${sizeOf(btf, id)};`,
+    type: () => `export interface ${name} {
 ${each((member, field) => `  ${member.name}: ${field.type};`)}
-}
-export function read${name}(view: DataView, p: number): ${name} {
+}`,
+    read: () => `export function read${name}(view: DataView, p: number): ${name} {
   return {
 ${each((member, field) => `    ${member.name}: ${field.read},`)}
   };
-}
-export function write${name}(view: DataView, p: number, value: ${name}): void {
+}`,
+    write: () => `export function write${name}(view: DataView, p: number, value: ${name}): void {
 ${each((member, field) => `  ${field.write(`value.${member.name}`)};`)}
-}
-${VIEWED.has(nameOf(btf, id)) ? viewSource(btf, name, members) : ""}${PLACED.has(nameOf(btf, id)) ? placesSource(btf, id) : ""}`;
+}`,
+    view: () => viewSource(btf, name, members),
+    places: () => placesSource(btf, id),
+    table: () => tableSource(btf, id),
+  };
+  const shapes = SHAPES[nameOf(btf, id)] ?? USUAL;
+  return shapes.map((shape) => `${sources[shape]()}\n`).join("");
 }
 
-/** Structs that come by the thousand, of which most members are never asked for. */
-const VIEWED: ReadonlySet<string> = new Set(["event", "ends", "owner"]);
+/**
+ * The forms in which TypeScript has a struct. `view` reads a member when it is asked for: for structs that come by the
+ * thousand. `places` are constants that say where each member lies, for what is read and written without any object.
+ * `table` has them in an object, each with the member's size.
+ */
+type Shape = "size" | "type" | "read" | "write" | "view" | "places" | "table";
 
-/** Structs that are also read and written without any object: where each member lies, as constants. */
-const PLACED: ReadonlySet<string> = new Set(["event", "event_batch", "sample"]);
+const USUAL: readonly Shape[] = ["size", "type", "read", "write"];
+const READ: readonly Shape[] = ["size", "type", "read"];
+const WRITTEN: readonly Shape[] = ["size", "type", "write"];
+
+/** Structs that are needed in other forms than the usual ones. test/unit/exports.test.ts finds a form that nobody uses. */
+const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
+  event: [...USUAL, "view", "places", "table"],
+  ends: [...USUAL, "view"],
+  owner: [...USUAL, "view"],
+  event_batch: ["places"],
+  sample: [...USUAL, "places"],
+  spill_key: READ,
+  program_args: READ,
+  accepted: READ,
+  flow_key: WRITTEN,
+  guess_command: WRITTEN,
+  guess_answer: READ,
+  chunk: READ,
+  // Of the kernel side alone.
+  live: [],
+  attempt: [],
+};
 
 function viewSource(btf: Btf, name: string, members: readonly Member[]): string {
   return `/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
@@ -106,20 +137,23 @@ export class ${name}View implements ${name} {
     this.p = p;
   }
 ${members.map((member) => viewGetters(btf, member)).join("\n")}
-}
-`;
+}`;
 }
 
 /** Constants of their own, because a member of an object is looked up each time. */
 function placesSource(btf: Btf, id: number): string {
+  return placesOf(btf, id, nameOf(btf, id), 0)
+    .map(({ name, at }) => `export const ${name.toUpperCase()} = ${at};`)
+    .join("\n");
+}
+
+function tableSource(btf: Btf, id: number): string {
   const outer = nameOf(btf, id);
-  const places = placesOf(btf, id, outer, 0);
-  const rows = places
+  const rows = placesOf(btf, id, outer, 0)
     .filter(({ inside }) => !inside)
     .map(({ name, at, size }) => `  ${name.slice(outer.length + 1)}: [${at}, ${size}],\n`);
-  return `${places.map(({ name, at }) => `export const ${name.toUpperCase()} = ${at};\n`).join("")}/** Where each member lies, and its size. */
-export const ${lowerFirst(camel(outer))}Places = {\n${rows.join("")}} as const;
-`;
+  return `/** Where each member lies, and its size. */
+export const ${lowerFirst(camel(outer))}Places = {\n${rows.join("")}} as const;`;
 }
 
 interface Place {
@@ -136,7 +170,8 @@ function placesOf(btf: Btf, id: number, outer: string, from: number): Place[] {
     .filter((member) => !member.name.startsWith("_pad"))
     .flatMap((member) => {
       const type = skipNames(btf, member.type);
-      const inside = kindOf(btf, type) === "struct" && !PLACED.has(nameOf(btf, type));
+      const inside =
+        kindOf(btf, type) === "struct" && SHAPES[nameOf(btf, type)]?.includes("places") !== true;
       const at = from + member.bitOffset / 8;
       const place = { name: `${outer}_${member.name}`, at, size: bytesOf(btf, type), inside };
       return inside ? [place, ...placesOf(btf, type, place.name, place.at)] : [place];
@@ -226,11 +261,17 @@ export type ${name} = (typeof ${name})[keyof typeof ${name}];
 }
 
 /** Names that the TypeScript side has to spell right; `tsc` then knows them. */
-function namesSource(object: string, btf: Btf): string {
+function programsSource(object: string, btf: Btf): string {
   const GLOBAL = 1; // of BTF_KIND_FUNC's linkage; everything else was inlined
   const programs = typeIds(btf).filter(
     (id) => kindOf(btf, id) === "func" && (btf.words[btf.at[id]! + 1]! & 0xffff) === GLOBAL,
   );
+  return `export const ${object}Programs = ${list(programs.map((id) => nameOf(btf, id)))};
+export type ${camel(object)}Program = (typeof ${object}Programs)[number];
+`;
+}
+
+function mapsSource(object: string, btf: Btf): string {
   const maps = variablesOf(btf, ".maps");
   const entries = maps.flatMap(({ name, type }) => {
     const member = membersOf(btf, type).find((one) => one.name === "max_entries");
@@ -239,10 +280,8 @@ function namesSource(object: string, btf: Btf): string {
       ? []
       : [`  ${name}: ${arrayOf(btf, referredBy(btf, member.type)).length},\n`];
   });
-  return `export const ${object}Programs = ${list(programs.map((id) => nameOf(btf, id)))};
-export type ${camel(object)}Program = (typeof ${object}Programs)[number];
-export const ${object}Maps = ${list(maps.map((map) => map.name))};
-export type ${camel(object)}Map = (typeof ${object}Maps)[number];
+  const names = maps.map(({ name }) => `\n  | "${name}"`);
+  return `export type ${camel(object)}Map =${names.join("")};
 /** max_entries of each, as long as nobody sets another. */
 export const ${object}Entries = {
 ${entries.join("")}} as const;

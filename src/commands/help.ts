@@ -38,7 +38,7 @@ export function renderHelp(path: string, command: Command): string {
 }
 
 /** `3 this host cannot`, one per code. */
-export const exitLines = (): string[] =>
+const exitLines = (): string[] =>
   Object.entries(exitCodes).map(
     ([name, code]) => `${code} ${exitTexts[name as keyof typeof exitCodes]}`,
   );

@@ -108,5 +108,3 @@ export const sockFields = {
   // 4.19 and later.
   bytes_sent: { struct: "tcp_sock", width: 8, expect: bytesSent, optional: "Linux before 4.19" },
 } as const satisfies Record<string, SockField>;
-
-export type SockFieldName = keyof typeof sockFields;

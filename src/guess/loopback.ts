@@ -135,7 +135,7 @@ export function randomLoopback(): string {
   return `127.${Array.from(random, (byte) => 1 + (byte % 254)).join(".")}`;
 }
 
-export const inFamily = (kind: Kind, address: string): string =>
+const inFamily = (kind: Kind, address: string): string =>
   kind === "v4-mapped" ? `::ffff:${address}` : address;
 
 /** 4 or 16 bytes in network order. */

@@ -3,7 +3,7 @@
 /** Throws a Refusal that names the member. */
 type Check = (value: unknown, at: string) => void;
 
-export class Refusal extends Error {}
+class Refusal extends Error {}
 
 const refuse = (at: string, what: string): never => {
   throw new Refusal(`${at} is no ${what}`);

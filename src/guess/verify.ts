@@ -27,7 +27,7 @@ export function verifyOffsets(report: GuessReport): VerifyReport | null {
 }
 
 /** A field that is known not to apply here, or not to be reachable, is equal to anything; a failed one is not. */
-export function compareWithBtf(report: GuessReport, btf: Btf): VerifyReport {
+function compareWithBtf(report: GuessReport, btf: Btf): VerifyReport {
   const rows = report.fields.map(({ field, status, offset }): VerifyRow => {
     const truth = offsetInBtf(btf, field);
     const excused = status === "not-applicable" || status === "kprobe-only";

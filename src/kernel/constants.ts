@@ -4,7 +4,6 @@
  */
 
 export const AF_UNSPEC = 0;
-export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
@@ -17,10 +16,8 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
-export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 
-export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 
@@ -30,38 +27,21 @@ export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 
 export const SO_REUSEADDR = 2;
-export const SO_TYPE = 3;
 export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_OOBINLINE = 10;
-export const SO_PRIORITY = 12;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const SO_BROADCAST = 6;
-export const SO_RCVLOWAT = 18;
-export const SO_RCVTIMEO = 20;
 export const SO_SNDTIMEO = 21;
 export const SO_ATTACH_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
-export const SO_SNDBUFFORCE = 32;
-export const SO_RCVBUFFORCE = 33;
-export const SO_MARK = 36;
-export const SO_PROTOCOL = 38;
-export const SO_DOMAIN = 39;
-export const SO_MAX_PACING_RATE = 47;
-export const SO_COOKIE = 57;
-export const SO_NETNS_COOKIE = 71;
 
 export const TCP_NODELAY = 1;
-export const TCP_MAXSEG = 2;
 export const TCP_CORK = 3;
-export const TCP_KEEPIDLE = 4;
 export const TCP_SYNCNT = 7;
-export const TCP_LINGER2 = 8;
-export const TCP_DEFER_ACCEPT = 9;
-export const TCP_WINDOW_CLAMP = 10;
 export const TCP_INFO = 11;
 export const TCP_QUICKACK = 12;
 export const TCP_CONGESTION = 13;
@@ -69,30 +49,18 @@ export const TCP_USER_TIMEOUT = 18;
 export const TCP_REPAIR = 19;
 export const TCP_REPAIR_QUEUE = 20;
 export const TCP_QUEUE_SEQ = 21;
-export const TCP_REPAIR_OPTIONS = 22;
 export const TCP_FASTOPEN = 23;
-export const TCP_TIMESTAMP = 24;
-export const TCP_NOTSENT_LOWAT = 25;
-export const TCP_REPAIR_WINDOW = 29;
 export const TCP_FASTOPEN_CONNECT = 30;
 
 /** Values of TCP_REPAIR_QUEUE. */
-export const TCP_NO_QUEUE = 0;
 export const TCP_RECV_QUEUE = 1;
 export const TCP_SEND_QUEUE = 2;
 
 /** Values of tcpi_state and skc_state. */
 export const TCP_ESTABLISHED = 1;
-export const TCP_SYN_SENT = 2;
-export const TCP_SYN_RECV = 3;
-export const TCP_FIN_WAIT1 = 4;
-export const TCP_FIN_WAIT2 = 5;
-export const TCP_TIME_WAIT = 6;
 export const TCP_CLOSE = 7;
 export const TCP_CLOSE_WAIT = 8;
-export const TCP_LAST_ACK = 9;
 export const TCP_LISTEN = 10;
-export const TCP_CLOSING = 11;
 
 export const MSG_OOB = 0x1;
 export const IP_MULTICAST_IF = 32;
@@ -112,41 +80,21 @@ export const MSG_FASTOPEN = 0x20000000;
 
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
-export const SIOCOUTQNSD = 0x894b;
-export const SIOCATMARK = 0x8905;
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 0x1;
 
 export const POLLIN = 0x1;
-export const POLLPRI = 0x2;
 export const POLLOUT = 0x4;
 export const POLLERR = 0x8;
 export const POLLHUP = 0x10;
-export const POLLNVAL = 0x20;
-export const POLLRDHUP = 0x2000;
 
 export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
-export const O_CREAT = 0o100;
-export const O_EXCL = 0o200;
-export const O_TRUNC = 0o1000;
-export const O_APPEND = 0o2000;
-export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 
-export const F_DUPFD = 0;
-export const F_GETFD = 1;
-export const F_SETFD = 2;
-export const F_GETFL = 3;
-export const F_SETFL = 4;
 export const F_SETPIPE_SZ = 1031;
-export const FD_CLOEXEC = 1;
 
-export const SPLICE_F_MOVE = 1;
-export const SPLICE_F_NONBLOCK = 2;
 export const SPLICE_F_MORE = 4;
 
 export const CLONE_NEWNS = 0x00020000;
@@ -176,16 +124,12 @@ export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
 export const EPERM = 1;
 export const ENOENT = 2;
-export const EINTR = 4;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const EINVAL = 22;
-export const EPIPE = 32;
 export const EAFNOSUPPORT = 97;
-export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETUNREACH = 101;
-export const ECONNRESET = 104;
 export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const EINPROGRESS = 115;

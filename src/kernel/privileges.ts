@@ -6,7 +6,7 @@ import { ofOwnThread } from "./own_thread.ts";
 import { KernelError, type Shim } from "./shim.ts";
 
 /** Permitted to the main thread. */
-export function permitted(): Capabilities {
+function permitted(): Capabilities {
   return permittedTo(readFileSync(ofOwnThread("status"), "latin1"));
 }
 

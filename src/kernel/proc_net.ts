@@ -1,5 +1,5 @@
 /** /proc/net/tcp, tcp6, udp and udp6 of the calling thread's network namespace. */
-import { O_CLOEXEC, O_RDONLY, TCP_LISTEN } from "./constants.ts";
+import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { ofOwnThread } from "./own_thread.ts";
 
@@ -14,8 +14,6 @@ export interface Row {
   /** Of the socket; 0 when no process holds it. */
   ino: number;
 }
-
-export const isListener = ({ state }: Row): boolean => state === TCP_LISTEN;
 
 /** The kernel gives at most one page per read. */
 const PAGE = 1 << 16;

@@ -22,7 +22,7 @@ export function sockaddrUnspec(): Uint8Array {
   return bytes;
 }
 
-export function sockaddrIn(address: string | Uint8Array, port: number): Uint8Array {
+function sockaddrIn(address: string | Uint8Array, port: number): Uint8Array {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, AF_INET, true);

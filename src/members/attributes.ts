@@ -7,7 +7,7 @@ import type { Owner } from "../record/layout.gen.ts";
 import type { Names } from "./table.ts";
 
 /** Members of struct owner that are no plain numbers to show: each has a way of its own in src/trace/event.ts. */
-export const ownWay = ["pid", "comm", "owned_at", "cgroup_id", "program"] as const;
+const ownWay = ["pid", "comm", "owned_at", "cgroup_id", "program"] as const;
 
 export type AttributeName = Exclude<keyof Owner, (typeof ownWay)[number]>;
 

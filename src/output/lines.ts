@@ -36,7 +36,7 @@ export function segment(text: string): Segment {
 
 const NULL = segment("null");
 
-/** Number of bytes that putSegment, putShort and putInteger may write behind their text. These bytes are overwritten or never read. */
+/** Number of bytes that putSegment and putInteger may write behind their text. These bytes are overwritten or never read. */
 const SLACK = 16;
 /** Of the longest integer, in fours. */
 const INTEGER_BYTES = 20;
@@ -46,19 +46,6 @@ export function putSegment(view: DataView, at: number, { words, length }: Segmen
   for (let n = 0; n < words.length; n++) view.setFloat64(at + n * 8, words[n]!, true);
   return at + length;
 }
-
-/** A segment of at most 16 characters. */
-export function putShort(view: DataView, at: number, { words, length }: Segment): number {
-  view.setFloat64(at, words[0]!, true);
-  view.setFloat64(at + 8, words[1]!, true);
-  return at + length;
-}
-
-/** As segment(), for putShort. */
-export const short = (ascii: string): Segment => ({
-  words: segment(ascii.padEnd(16, " ")).words,
-  length: ascii.length,
-});
 
 /** From 0 to 2^53 - 1. */
 export function putInteger(view: DataView, at: number, value: number): number {

@@ -882,48 +882,12 @@ export const eventPlaces = {
   legs: [182, 1],
 } as const;
 
-export const eventBatchSize = 768;
-export interface EventBatch {
-  e0: Event;
-  e1: Event;
-  e2: Event;
-  e3: Event;
-  len: number;
-  busy: number;
-}
-export function readEventBatch(view: DataView, p: number): EventBatch {
-  return {
-    e0: readEvent(view, p),
-    e1: readEvent(view, p + 184),
-    e2: readEvent(view, p + 368),
-    e3: readEvent(view, p + 552),
-    len: view.getUint32(p + 736, true),
-    busy: view.getUint32(p + 740, true),
-  };
-}
-export function writeEventBatch(view: DataView, p: number, value: EventBatch): void {
-  writeEvent(view, p, value.e0);
-  writeEvent(view, p + 184, value.e1);
-  writeEvent(view, p + 368, value.e2);
-  writeEvent(view, p + 552, value.e3);
-  view.setUint32(p + 736, value.len, true);
-  view.setUint32(p + 740, value.busy, true);
-}
 export const EVENT_BATCH_E0 = 0;
 export const EVENT_BATCH_E1 = 184;
 export const EVENT_BATCH_E2 = 368;
 export const EVENT_BATCH_E3 = 552;
 export const EVENT_BATCH_LEN = 736;
 export const EVENT_BATCH_BUSY = 740;
-/** Where each member lies, and its size. */
-export const eventBatchPlaces = {
-  e0: [0, 184],
-  e1: [184, 184],
-  e2: [368, 184],
-  e3: [552, 184],
-  len: [736, 4],
-  busy: [740, 4],
-} as const;
 
 export const SampleState = {
   SAMPLE_GONE: 0,
@@ -998,23 +962,6 @@ export const SAMPLE_RETRANSMITS = 56;
 export const SAMPLE_DIRECTION = 60;
 export const SAMPLE_WRITE_SEQ = 64;
 export const SAMPLE_COPIED_SEQ = 68;
-/** Where each member lies, and its size. */
-export const samplePlaces = {
-  sk: [0, 8],
-  sent_bytes: [8, 8],
-  recv_bytes: [16, 8],
-  timestamp: [24, 8],
-  cookie: [32, 4],
-  state: [36, 4],
-  sent_packets: [40, 4],
-  recv_packets: [44, 4],
-  rtt: [48, 4],
-  rtt_var: [52, 4],
-  retransmits: [56, 4],
-  direction: [60, 4],
-  write_seq: [64, 4],
-  copied_seq: [68, 4],
-} as const;
 
 export const spillKeySize = 16;
 export interface SpillKey {
@@ -1030,12 +977,6 @@ export function readSpillKey(view: DataView, p: number): SpillKey {
     kind: view.getUint16(p + 12, true),
     cpu: view.getUint16(p + 14, true),
   };
-}
-export function writeSpillKey(view: DataView, p: number, value: SpillKey): void {
-  view.setBigUint64(p, value.sk, true);
-  view.setUint32(p + 8, value.cookie, true);
-  view.setUint16(p + 12, value.kind, true);
-  view.setUint16(p + 14, value.cpu, true);
 }
 
 export const Loss = {
@@ -1164,16 +1105,6 @@ export interface GuessCommand {
   end: bigint;
   floor: bigint;
 }
-export function readGuessCommand(view: DataView, p: number): GuessCommand {
-  return {
-    address: view.getBigUint64(p, true),
-    pid_tgid: view.getBigUint64(p + 8, true),
-    armed: view.getBigUint64(p + 16, true),
-    head: view.getBigUint64(p + 24, true),
-    end: view.getBigUint64(p + 32, true),
-    floor: view.getBigUint64(p + 40, true),
-  };
-}
 export function writeGuessCommand(view: DataView, p: number, value: GuessCommand): void {
   view.setBigUint64(p, value.address, true);
   view.setBigUint64(p + 8, value.pid_tgid, true);
@@ -1198,12 +1129,6 @@ export function readGuessAnswer(view: DataView, p: number): GuessAnswer {
     task: view.getBigUint64(p + 24, true),
   };
 }
-export function writeGuessAnswer(view: DataView, p: number, value: GuessAnswer): void {
-  view.setBigUint64(p, value.sequence, true);
-  view.setBigUint64(p + 8, value.pid_tgid, true);
-  view.setBigUint64(p + 16, value.sk, true);
-  view.setBigUint64(p + 24, value.task, true);
-}
 
 export const chunkSize = 264;
 export interface Chunk {
@@ -1215,10 +1140,6 @@ export function readChunk(view: DataView, p: number): Chunk {
     failed: view.getBigUint64(p, true),
     bytes: bytesAt(view, p + 8, 256).slice(),
   };
-}
-export function writeChunk(view: DataView, p: number, value: Chunk): void {
-  view.setBigUint64(p, value.failed, true);
-  bytesAt(view, p + 8, 256).set(value.bytes);
 }
 
 export const programArgsSize = 264;
@@ -1233,58 +1154,6 @@ export function readProgramArgs(view: DataView, p: number): ProgramArgs {
     copied: view.getUint32(p + 4, true),
     bytes: bytesAt(view, p + 8, 256).slice(),
   };
-}
-export function writeProgramArgs(view: DataView, p: number, value: ProgramArgs): void {
-  view.setUint32(p, value.length, true);
-  view.setUint32(p + 4, value.copied, true);
-  bytesAt(view, p + 8, 256).set(value.bytes);
-}
-
-export const liveSize = 216;
-export interface Live {
-  event: Event;
-  base_acked: bigint;
-  base_received: bigint;
-  base_segs_in: number;
-  base_segs_out: number;
-  base_retrans: number;
-}
-export function readLive(view: DataView, p: number): Live {
-  return {
-    event: readEvent(view, p),
-    base_acked: view.getBigUint64(p + 184, true),
-    base_received: view.getBigUint64(p + 192, true),
-    base_segs_in: view.getUint32(p + 200, true),
-    base_segs_out: view.getUint32(p + 204, true),
-    base_retrans: view.getUint32(p + 208, true),
-  };
-}
-export function writeLive(view: DataView, p: number, value: Live): void {
-  writeEvent(view, p, value.event);
-  view.setBigUint64(p + 184, value.base_acked, true);
-  view.setBigUint64(p + 192, value.base_received, true);
-  view.setUint32(p + 200, value.base_segs_in, true);
-  view.setUint32(p + 204, value.base_segs_out, true);
-  view.setUint32(p + 208, value.base_retrans, true);
-}
-
-export const attemptSize = 24;
-export interface Attempt {
-  sk: bigint;
-  address: bigint;
-  length: bigint;
-}
-export function readAttempt(view: DataView, p: number): Attempt {
-  return {
-    sk: view.getBigUint64(p, true),
-    address: view.getBigUint64(p + 8, true),
-    length: view.getBigUint64(p + 16, true),
-  };
-}
-export function writeAttempt(view: DataView, p: number, value: Attempt): void {
-  view.setBigUint64(p, value.sk, true);
-  view.setBigUint64(p + 8, value.address, true);
-  view.setBigUint64(p + 16, value.length, true);
 }
 
 export const acceptedSize = 24;
@@ -1301,12 +1170,6 @@ export function readAccepted(view: DataView, p: number): Accepted {
     cookie: view.getUint32(p + 16, true),
     gone: view.getUint32(p + 20, true),
   };
-}
-export function writeAccepted(view: DataView, p: number, value: Accepted): void {
-  view.setBigUint64(p, value.sk, true);
-  view.setBigUint64(p + 8, value.socket_ino, true);
-  view.setUint32(p + 16, value.cookie, true);
-  view.setUint32(p + 20, value.gone, true);
 }
 
 export const flowSize = 192;
@@ -1337,20 +1200,6 @@ export interface FlowKey {
   cookie: number;
   metadata: number;
   zero: number;
-}
-export function readFlowKey(view: DataView, p: number): FlowKey {
-  return {
-    sk: view.getBigUint64(p, true),
-    saddr_h: view.getBigUint64(p + 8, true),
-    saddr_l: view.getBigUint64(p + 16, true),
-    daddr_h: view.getBigUint64(p + 24, true),
-    daddr_l: view.getBigUint64(p + 32, true),
-    sport: view.getUint16(p + 40, true),
-    dport: view.getUint16(p + 42, true),
-    cookie: view.getUint32(p + 44, true),
-    metadata: view.getUint32(p + 48, true),
-    zero: view.getUint32(p + 52, true),
-  };
 }
 export function writeFlowKey(view: DataView, p: number, value: FlowKey): void {
   view.setBigUint64(p, value.sk, true);
@@ -1419,27 +1268,39 @@ export const tracePrograms = [
   "list_tcp",
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
-export const traceMaps = [
-  "events",
-  "spill",
-  "losses",
-  "filter",
-  "filter_pids",
-  "filter_ports",
-  "followed",
-  "command_tgid",
-  "batches",
-  "programs",
-  "conns",
-  "attempts",
-  "lister",
-  "samples",
-  "accepted_answer",
-  "pending",
-  "udp_socks",
-  "udp_flows",
+
+export const guessPrograms = [
+  "on_tcp_getsockopt",
+  "on_ip_make_skb",
+  "on_ip6_make_skb",
+  "on_ip_send_skb",
+  "on_wake_up_new_task",
+  "on_sched_process_fork",
+  "on_set_state",
+  "run_copy_sock",
+  "run_peek",
 ] as const;
-export type TraceMap = (typeof traceMaps)[number];
+export type GuessProgram = (typeof guessPrograms)[number];
+
+export type TraceMap =
+  | "events"
+  | "spill"
+  | "losses"
+  | "filter"
+  | "filter_pids"
+  | "filter_ports"
+  | "followed"
+  | "command_tgid"
+  | "batches"
+  | "programs"
+  | "conns"
+  | "attempts"
+  | "lister"
+  | "samples"
+  | "accepted_answer"
+  | "pending"
+  | "udp_socks"
+  | "udp_flows";
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
@@ -1459,29 +1320,4 @@ export const traceEntries = {
   pending: 16384,
   udp_socks: 65536,
   udp_flows: 65536,
-} as const;
-
-export const guessPrograms = [
-  "on_tcp_getsockopt",
-  "on_ip_make_skb",
-  "on_ip6_make_skb",
-  "on_ip_send_skb",
-  "on_wake_up_new_task",
-  "on_sched_process_fork",
-  "on_set_state",
-  "run_copy_sock",
-  "run_peek",
-] as const;
-export type GuessProgram = (typeof guessPrograms)[number];
-export const guessMaps = [
-  "command",
-  "answer",
-  "window",
-] as const;
-export type GuessMap = (typeof guessMaps)[number];
-/** max_entries of each, as long as nobody sets another. */
-export const guessEntries = {
-  command: 1,
-  answer: 1,
-  window: 73,
 } as const;

@@ -17,7 +17,7 @@ import { segment, type Lines, type Segment } from "../output/lines.ts";
 import { integer, integer64, object, oneOf, text, textOf, texts, type Codec } from "./codec.ts";
 import { eventCodec } from "./event.ts";
 
-export const FORMAT = "tracer-bpf recording";
+const FORMAT = "tracer-bpf recording";
 /** Raised when a line changes its meaning; new members and new kinds of line do not raise it. */
 export const VERSION = 1;
 /** Far more than any event takes. A longer line was not written by a recorder. */

@@ -16,7 +16,7 @@ export async function settle(writer: LineWriter, stop: AbortSignal): Promise<voi
   await Promise.race([settled, impatience]);
 }
 
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: AbortSignal): Promise<void> {
   return orAborted((end) => {
     const timer = setTimeout(end, Math.min(ms, LONGEST_MS));
     return () => clearTimeout(timer);

@@ -94,10 +94,9 @@ const unload = (): number => Bun.spawnSync(["rmmod", "tcp_htcp"]).exitCode;
 
 function underHtcp(): { client: Peer; server: Peer } {
   const ends = pair();
-  const TCP_CONGESTION = 13;
   for (const { fd } of [ends.client, ends.server])
     check(
-      libc.setsockopt(fd, k.SOL_TCP, TCP_CONGESTION, Buffer.from("htcp")),
+      libc.setsockopt(fd, k.SOL_TCP, k.TCP_CONGESTION, Buffer.from("htcp")),
       "the congestion control",
     );
   ends.client.write(1009);

@@ -57,7 +57,7 @@ export function putThreeDigits(out: DataView, at: number, value: number): number
 }
 
 /** ASCII. */
-export function putText(out: DataView, at: number, text: string): number {
+function putText(out: DataView, at: number, text: string): number {
   for (let n = 0; n < text.length; n++) out.setUint8(at + n, text.charCodeAt(n));
   return at + text.length;
 }

@@ -1,5 +1,6 @@
 /** Who holds the connections that were open before the trace, and which way they run: from /proc/net/tcp. Pure. */
 import { DEFAULT_EPHEMERAL, tcpDirection, type PortRange } from "../../conn/direction.ts";
+import { TCP_LISTEN } from "../../kernel/constants.ts";
 import type { Row } from "../../kernel/proc_net.ts";
 import {
   ConnDirection,
@@ -8,8 +9,6 @@ import {
   type Event,
   type Owner,
 } from "../../record/layout.gen.ts";
-
-const TCP_LISTEN = 10;
 
 /** What one network namespace held when the trace began. */
 interface Place {

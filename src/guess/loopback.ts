@@ -43,7 +43,14 @@ export class LoopbackError extends Error {
   }
 }
 
+/** Somebody else of this host connects to the tool's own listeners. */
+export class DisturbedError extends LoopbackError {}
+
 const TIMEOUT_MS = 1000;
+/** Once others have been seen to connect: what is late now is late because of them. */
+const DISTURBED_MS = 100;
+/** More than 4,096 of others in a moment are needed to keep the tool's own connection out. */
+const BACKLOG = 4096;
 
 export interface PairOptions {
   /** Nothing listens at the remote port. */
@@ -64,16 +71,17 @@ export function openPair(
   try {
     check(libc.bind(listener.fd, sockaddr(inFamily(kind, to), 0)), `bind ${to}`);
     const remote = { address: to, port: portOf(listener.fd) };
-    if (refused) listener[Symbol.dispose]();
-    else check(libc.listen(listener.fd, 8), "listen");
     const port = ownPort ? freePort(kind, from) : 0;
     check(libc.bind(client.fd, sockaddr(inFamily(kind, from), port)), `bind ${from} ${port}`);
     const local = { address: from, port: portOf(client.fd) };
+    // Last, because from here on any user of the host can connect to it.
+    if (refused) listener[Symbol.dispose]();
+    else check(libc.listen(listener.fd, BACKLOG), "listen");
     around(client.fd, () => {
       const result = libc.connect(client.fd, sockaddr(inFamily(kind, to), remote.port));
       if (result < 0 && libc.errnoName(result) !== "EINPROGRESS") check(result, `connect to ${to}`);
     });
-    const server = refused ? -1 : accept(listener.fd, client.fd);
+    const server = refused ? -1 : accept(listener.fd, client.fd, local);
     libc.setsockoptInt(client.fd, SOL_TCP, TCP_NODELAY, 1);
     const ends = { kind, client: client.fd, server, local, remote };
     return { ...ends, [Symbol.dispose]: () => abort(client.fd, server) };
@@ -168,10 +176,35 @@ function freePort(kind: Kind, address: string): number {
   return portOf(socket.fd);
 }
 
-function accept(listener: number, client: number): number {
-  if (libc.pollOne(listener, POLLIN, TIMEOUT_MS) <= 0) throw new LoopbackError("accept", ETIMEDOUT);
-  const server = check(libc.accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept");
-  if (libc.pollOne(client, POLLOUT, TIMEOUT_MS) <= 0) throw new LoopbackError("connect", ETIMEDOUT);
-  libc.setsockoptInt(server, SOL_TCP, TCP_NODELAY, 1);
-  return server;
+/** Takes connections until one is of the client at `local`: any user of the host can connect to a listener. */
+function accept(listener: number, client: number, local: Pair["local"]): number {
+  const deadline = performance.now() + TIMEOUT_MS;
+  for (let others = 0; ; others++) {
+    const room = Math.max(0, deadline - performance.now());
+    const patience = others === 0 ? room : Math.min(room, DISTURBED_MS);
+    if (libc.pollOne(listener, POLLIN, patience) <= 0) throw notAccepted(others);
+    const server = check(libc.accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept");
+    if (!isPeer(server, local)) {
+      abort(server);
+      continue;
+    }
+    if (libc.pollOne(client, POLLOUT, TIMEOUT_MS) <= 0)
+      throw new LoopbackError("connect", ETIMEDOUT);
+    libc.setsockoptInt(server, SOL_TCP, TCP_NODELAY, 1);
+    return server;
+  }
+}
+
+const notAccepted = (others: number): LoopbackError =>
+  others === 0
+    ? new LoopbackError("accept", ETIMEDOUT)
+    : new DisturbedError(`accept: ${others} connections of others came first`, ETIMEDOUT);
+
+function isPeer(server: number, { address, port }: Pair["local"]): boolean {
+  const bytes = new Uint8Array(128);
+  const length = libc.getpeername(server, bytes);
+  // It may be over already.
+  if (length < 0) return false;
+  const peer = readSockaddr(bytes.subarray(0, length));
+  return peer?.port === port && peer.address.replace(/^::ffff:/, "") === address;
 }

@@ -20,37 +20,35 @@ export interface Place {
 
 /**
  * Runs `work` where 127.0.0.0/8 works. A namespace whose lo is down, as `unshare -n` leaves it, is not touched: only
- * this thread enters a fresh one for the time of `work`. Throws a LoopbackError when neither is to be had.
+ * this thread enters a fresh one for the time of `work`. So it does, and begins `work` anew, when a LoopbackError comes
+ * out of it: any user can disturb connections in a namespace that he shares, and nobody those in another. Throws a
+ * LoopbackError when neither is to be had.
  */
 export function withLoopback<T>(work: (place: Place) => T): T {
-  const broken = tryLoopback();
-  if (broken === null) return work(here());
-  if (ownNetns() === 0) throw broken;
+  try {
+    // Sooner than `work`, which may load programs first, would find it out.
+    openPair("v4")[Symbol.dispose]();
+    return work(here());
+  } catch (error) {
+    if (!(error instanceof LoopbackError) || ownNetns() === 0) throw error;
+    return elsewhere(work, error);
+  }
+}
+
+// --- internal ---
+
+function elsewhere<T>(work: (place: Place) => T, broken: LoopbackError): T {
   const home = openSync(ownNetnsPath(), "r");
   try {
     if (libc.unshare(CLONE_NEWNET) < 0) throw broken;
     try {
       libc.bringInterfaceUp("lo");
-      const still = tryLoopback();
-      if (still !== null) throw still;
       return work(here());
     } finally {
       check(libc.setns(home, CLONE_NEWNET), "return to the host's network namespace");
     }
   } finally {
     closeSync(home);
-  }
-}
-
-// --- internal ---
-
-function tryLoopback(): LoopbackError | null {
-  try {
-    openPair("v4")[Symbol.dispose]();
-    return null;
-  } catch (error) {
-    if (error instanceof LoopbackError) return error;
-    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { explained, openHost, type AttachMode, type Host } from "../kernel/host.
 import { KernelError } from "../kernel/shim.ts";
 import { sendDatagrams } from "./datagrams.ts";
 import { LoopbackError } from "./loopback.ts";
+import { loopbackFailure } from "./loopback_failure.ts";
 import { withLoopback, type Place } from "./netns.ts";
 import type { FieldReport, GuessReport } from "./report.ts";
 import {
@@ -54,13 +55,7 @@ export function guessOn(
 
 /** Turns an error of the loopback, the probes or the kernel into one for the user; others come back as they are. */
 export function asFailure(error: unknown): unknown {
-  if (error instanceof LoopbackError) {
-    return new Failure("loopback: the connections of the tool itself do not work", {
-      why: error.message,
-      hint: "see whether a firewall rule or a security module stops 127.0.0.0/8; ip link set lo up",
-      cause: error,
-    });
-  }
+  if (error instanceof LoopbackError) return loopbackFailure(error);
   if (error instanceof SamplerDeaf) {
     return new Failure("the probes: attached, but they do not fire", {
       why: error.message,

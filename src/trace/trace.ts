@@ -1,7 +1,7 @@
 /** What an open trace can do, and who gets what it shows. */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { MapFill } from "../kernel/shim.ts";
-import type { Startable } from "./process/descendants.ts";
+import type { Startable } from "./part.ts";
 import type { KernelTime } from "./health/kernel_time.ts";
 import type { LossCount } from "./health/losses.ts";
 

@@ -13,9 +13,8 @@ import {
   writeEvent,
 } from "../../src/record/layout.gen.ts";
 import { traceConstants } from "../../src/trace/opening/offsets.ts";
-import { sampleByTool } from "../../src/trace/opening/programs.ts";
 import { Samples } from "../../src/trace/tcp/samples.ts";
-import { sampleSource } from "../../src/trace/tcp/sample_source.ts";
+import { sampleByTool, sampleSource } from "../../src/trace/tcp/sample_source.ts";
 import { openTracepointSampler } from "../../src/guess/sampler.ts";
 
 const connections = Number(process.argv[2] ?? 100_000);

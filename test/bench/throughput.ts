@@ -16,7 +16,8 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { lineWriter, readLine } from "../../src/recording/format.ts";
 import { table } from "./table.ts";
-import { kindOf, toConnEvent } from "../../src/trace/event.ts";
+import { kindOf, toConnEvent, type Enrich } from "../../src/trace/event.ts";
+import { addTotals } from "../../src/trace/tcp/totals.ts";
 import { EventQueue, type Each } from "../../src/trace/stream/queue.ts";
 
 interface Throughput {
@@ -34,15 +35,17 @@ const tcp = {
   rttVar: true,
   retransmits: true,
 };
-const group = { cgroup: "/system.slice/nginx.service", container: null };
-export const known = { tcp, udp: { bytes: true, packets: true }, groupOf: () => group };
+const enrich: readonly Enrich[] = [
+  (shown) => void (shown.cgroup = "/system.slice/nginx.service"),
+  addTotals(tcp),
+];
 
 function measureThroughput(): Throughput[] {
   const drained = syntheticDrain(RECORDS);
   const clocks = { monoNs: 5_000_000_000_000n, wallNs: 1_790_000_000_000_000_000n };
   const describe = (view: DataView, p: number) => {
     const event = new EventView(view, p);
-    return toConnEvent(event, kindOf(event)!, known);
+    return toConnEvent(event, kindOf(event)!, enrich);
   };
   const queue = new EventQueue();
   const taken = (each: Each) => {

@@ -5,7 +5,8 @@ import { traceObject510 } from "../../src/embedded.ts";
 import { openHost } from "../../src/kernel/host.ts";
 import { loadObject } from "../../src/kernel/object.ts";
 import { Constant, Offset, tracePrograms } from "../../src/record/layout.gen.ts";
-import { acceptPoints, kprobes, tracepoints } from "../../src/trace/opening/programs.ts";
+import { programsOf } from "../../src/trace/part.ts";
+import { acceptPoints, kprobes, tracepoints } from "../../src/trace/tcp/points.ts";
 import {
   expectFlowOpen,
   expectFlowClosed,
@@ -187,7 +188,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test("the programs load as well where the kernel has no helper for the group", () => {
     const host = openHost(mode);
-    const load = mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints(true);
+    const load = programsOf(mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints(true));
     const constants = new Map(
       [...Object.values(Offset), ...Object.values(Constant)].map((id) => [id as number, 0n]),
     );
@@ -196,9 +197,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
       using object = loadObject(host.shim, {
         ...spec,
         helpers,
-        load: load.map(({ program }) => program),
+        load,
       });
-      expect(object.loaded(load[0]!.program)).toBe(true);
+      expect(object.loaded(load[0]!)).toBe(true);
     }
     expect([...host.features.helpers()]).toEqual([35, 80]);
   });

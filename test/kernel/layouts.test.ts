@@ -3,28 +3,29 @@ import { expect, test } from "bun:test";
 import { withLoopback } from "../../src/guess/netns.ts";
 import { guessOn } from "../../src/guess/run.ts";
 import { openHost } from "../../src/kernel/host.ts";
+import type { KernelObject } from "../../src/kernel/object.ts";
 import type { PerfRings } from "../../src/kernel/shim.ts";
 import { Constant } from "../../src/record/layout.gen.ts";
-import { attachTrace } from "../../src/trace/opening/attach.ts";
 import { drainer } from "../../src/trace/stream/drain.ts";
 import { traceConstants } from "../../src/trace/opening/offsets.ts";
-import { acceptPoints } from "../../src/trace/opening/programs.ts";
 import { openRings } from "../../src/trace/stream/rings.ts";
 import { selfCheck } from "../../src/trace/tcp/check.ts";
+import { attachAsked } from "./drive/attached.ts";
 import { modes } from "./drive/modes.ts";
 
 test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
   const host = openHost(mode);
-  const constants = traceConstants(guessOn(host), host.features);
+  const report = guessOn(host);
+  const usually = traceConstants(report, host.features);
   // Else one of the two ways is not tried.
-  expect(constants.get(Constant.CONSTANT_USUAL_SOCK)).toBe(1n);
+  expect(usually.get(Constant.CONSTANT_USUAL_SOCK)).toBe(1n);
   for (const usual of [1n, 0n]) {
-    const made = { constants: new Map(constants).set(Constant.CONSTANT_USUAL_SOCK, usual) };
+    const constants = new Map(usually).set(Constant.CONSTANT_USUAL_SOCK, usual);
     let rings: PerfRings | null = null;
-    const none = { kprobes: [], tracepoints: [] };
-    const { object } = attachTrace(host, mode, made, acceptPoints[0]!, none, (loaded) => {
+    const ready = (loaded: KernelObject) => {
       rings = openRings(host.shim, loaded).rings;
-    });
+    };
+    const { object } = attachAsked({ host, report, mode, constants, ready });
     try {
       const drain = drainer(host.shim, object, rings!);
       // Throws where an end of its connections is not what it is, of IPv6 sockets too.

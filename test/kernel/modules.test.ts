@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
-import { acceptPoints, attempts, kprobes } from "../../src/trace/opening/programs.ts";
+import { attemptPoints } from "../../src/trace/tcp/attempts.ts";
+import { acceptPoints, kprobes } from "../../src/trace/tcp/points.ts";
 import { expectClosed, expectConnection, expectListed, expectOpened } from "./drive/expect.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { check, pair, type Peer } from "./drive/peer.ts";
@@ -24,7 +25,7 @@ test.skipIf(!inGuest || linuxAtLeast(7, 2))("the lab has brought a module", () =
 });
 
 test("what is probed for TCP is no part of a module that could go", () => {
-  const symbols = [...kprobes, ...attempts.kprobes, ...acceptPoints].map(({ symbol }) => symbol);
+  const symbols = [...kprobes, ...attemptPoints, ...acceptPoints].map(({ kprobe }) => kprobe);
   const inModules = readFileSync("/proc/kallsyms", "latin1")
     .split("\n")
     .filter((line) => symbols.includes(line.split(/\s/)[2] ?? ""))

@@ -1,63 +1,208 @@
-/** A kernel that refuses what only a part of the trace needs is traced without that part. */
+/** A part that a kernel refuses costs itself alone: it is told once, with its reason, and the rest goes on. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { TracedEvent } from "../../src/conn/identity.ts";
+import { openPair, receiveBytes, sendBytes } from "../../src/guess/loopback.ts";
+import { DatagramSocket } from "../../src/guess/datagram_socket.ts";
 import { guessOn } from "../../src/guess/run.ts";
-import { EPERM } from "../../src/kernel/constants.ts";
+import { EINVAL, EPERM } from "../../src/kernel/constants.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
 import { KernelError } from "../../src/kernel/shim.ts";
-import { attachTrace } from "../../src/trace/opening/attach.ts";
-import { traceConstants } from "../../src/trace/opening/offsets.ts";
-import { acceptPoints, udpPrograms } from "../../src/trace/opening/programs.ts";
-import { NO_UDP, udpPoints } from "../../src/trace/udp/points.ts";
+import { pointsOf } from "../../src/trace/opening/attach.ts";
+import { NO_FILTER } from "../../src/trace/opening/kernel_filter.ts";
+import { missingParts } from "../../src/trace/opening/open_checked.ts";
+import type { TraceOptions } from "../../src/trace/options.ts";
+import { programsOf, type Part, type PartOf, type Point } from "../../src/trace/part.ts";
+import { PARTS } from "../../src/trace/parts.ts";
+import type { Trace } from "../../src/trace/trace.ts";
+import { openTrace } from "../../src/trace/tracer.ts";
+import { attachAsked } from "./drive/attached.ts";
 import { asBefore510, linuxAtLeast, modes } from "./drive/modes.ts";
+import { until } from "./drive/peer.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(modes)("with %ss", (mode) => {
   const host = openHost(mode);
   const report = guessOn(host);
-  const made = { constants: traceConstants(report, host.features) };
-  const none = NO_UDP.points;
-  const attach = (udp = none, on: Host = host, more = {}) =>
-    attachTrace(on, mode, made, acceptPoints[0]!, udp, () => {}, more);
+  const options: TraceOptions = {
+    ...{ attach: mode, offsets: report, self: true, sampling: true, args: true, debug: false },
+  };
+  const ground = { host, report, mode, newer: host.features.has("test_run") };
+  const asked = PARTS.map((part) => part(options)).filter((part) => part.asked !== false);
+  const missing = missingParts(asked, ground);
+  const there = asked.filter((part) => !missing.has(part));
+  const points = pointsOf(ground, there, 0);
+  const programs = (part: Part) => programsOf(points.get(part)!);
+  const optional = there.filter((part) => part.without !== null && programs(part).length > 0);
 
-  // Before 6.3 its tracepoints are not there, and their programs are more than the kernel takes.
-  const hasUdp = mode === "kprobe" || linuxAtLeast(6, 3);
-
-  test.skipIf(!hasUdp)("a point of UDP that this kernel lacks costs the trace nothing else", () => {
-    const program = mode === "kprobe" ? "on_ip_send_skb" : "on_sent";
-    const name = "there_is_no_such_function";
-    const { object, udpRefused } = attach({
-      kprobes: mode === "kprobe" ? [{ program, symbol: name }] : [],
-      tracepoints: mode === "kprobe" ? [] : [{ program, name }],
-    });
-    using _ = object;
-    expect(udpRefused).toContain(name);
-    expect(object.mapFd("conns")).toBeGreaterThan(0);
+  test("there are optional parts with programs: UDP, sampling, the listing and command lines", () => {
+    const names = optional.map(({ name }) => name);
+    expect(names).toContain("listing");
+    expect(names).toContain("sampling");
+    expect(names).toContain("command lines");
+    expect(names.includes("UDP")).toBe(mode === "kprobe" || linuxAtLeast(6, 3));
+    expect(names.includes("failing connects")).toBe(mode === "kprobe");
   });
+
+  describe.each(optional.map((part) => [part.name, part] as const))("without %s", (name, part) => {
+    test("when its programs do not load, all other parts work and the user is told once", async () => {
+      await using trace = await openTrace(options, PARTS, refusing(host, programs(part)));
+      expectToldOnce(trace, part, asked);
+      await expectOthers(trace, name);
+    });
+
+    const attached = points.get(part)!.some((point) => !("held" in point));
+    test.skipIf(!attached)(
+      "when one of its points cannot be attached, all other parts work and the user is told once",
+      async () => {
+        const parts = PARTS.map((of) => (of(options).name === name ? misplaced(of) : of));
+        await using trace = await openTrace(options, parts, host);
+        expectToldOnce(trace, part, asked);
+        expect(trace.notes.join()).toContain(NOWHERE);
+        await expectOthers(trace, name);
+      },
+    );
+  });
+
+  test("with nothing refused nothing is told of but what this kernel lacks", async () => {
+    await using trace = await openTrace(options, PARTS, host);
+    for (const part of optional)
+      expect(trace.notes.filter((note) => note.startsWith(part.without!))).toEqual([]);
+    await expectOthers(trace, null);
+  });
+
+  test.skipIf(!optional.some(({ name }) => name === "UDP"))(
+    "whoever asks for UDP alone is told that there is none",
+    async () => {
+      const alone = { ...options, filter: { ...NO_FILTER, protocols: ["udp"] as const } };
+      const udp = optional.find(({ name }) => name === "UDP")!;
+      const opened = openTrace(alone, PARTS, refusing(host, programs(udp)));
+      expect(opened).rejects.toThrow(/UDP/);
+      await opened.catch(() => {});
+    },
+  );
 
   test("what batches need costs the trace nothing else", () => {
     const refuse = () => {
       throw new KernelError("map batches", EPERM);
     };
-    const { object } = attach(none, { ...host, shim: { ...host.shim, mapMappable: refuse } });
+    const on = { ...host, shim: { ...host.shim, mapMappable: refuse } };
+    const { object } = attachAsked({ host: on, report, mode });
     using _ = object;
     expect(object.loaded("run_batch")).toBe(false);
     expect(object.mapFd("conns")).toBeGreaterThan(0);
   });
 
   test("of all that a trace can have nothing is refused by a kernel of the lab, batches neither", () => {
-    const udp = hasUdp ? udpPoints(host, report, mode).points : none;
-    const { object, ...refused } = attach(udp, host, { follow: true, sampling: true });
+    const filter = { ...NO_FILTER, descendants: true };
+    const { object, refused } = attachAsked({
+      host,
+      report,
+      mode,
+      options: { ...options, filter },
+    });
     using _ = object;
-    expect(refused).toEqual({ udpRefused: null, attemptsRefused: null, argsRefused: null });
+    expect([...refused].map(([{ name }]) => name)).toEqual([]);
     const batched = !asBefore510 && (mode === "kprobe" || !linuxAtLeast(7, 0));
     expect(object.loaded("run_batch")).toBe(batched);
   });
 
-  test("without points of UDP nothing is refused, and none of its programs is loaded", () => {
-    const { object, udpRefused } = attach();
+  test("where nobody asks for a part, none of its programs is loaded", () => {
+    const filter = { ...NO_FILTER, protocols: ["tcp"] as const };
+    const { object, refused } = attachAsked({ host, report, mode, options: { filter } });
     using _ = object;
-    expect(udpRefused).toBeNull();
-    expect(udpPrograms.filter((program) => object.loaded(program))).toEqual([]);
+    expect(refused.size).toBe(0);
+    for (const part of optional.filter(({ name }) => /UDP|sampling|command/.test(name)))
+      expect(programs(part).filter((program) => object.loaded(program))).toEqual([]);
   });
 });
+
+const NOWHERE = "there_is_no_such_place";
+
+/** A kernel that refuses these programs. */
+function refusing(host: Host, programs: readonly string[]): Host {
+  const { autoload, load } = host.shim;
+  const asked = new Map<unknown, Set<string>>();
+  const shim: Host["shim"] = {
+    ...host.shim,
+    autoload(object, program, on) {
+      if (on) asked.set(object, (asked.get(object) ?? new Set()).add(program));
+      autoload(object, program, on);
+    },
+    load(object) {
+      if (programs.some((program) => asked.get(object)?.has(program)))
+        throw new KernelError("load", EINVAL);
+      load(object);
+    },
+  };
+  return { ...host, shim };
+}
+
+/** The part, the last of its points at a place that no kernel has. */
+function misplaced(of: PartOf): PartOf {
+  const nowhere = (points: readonly Point[]): readonly Point[] =>
+    points.map((point, n) => {
+      if (n < points.findLastIndex((one) => !("held" in one))) return point;
+      const { program } = point;
+      if ("kprobe" in point) return { program, kprobe: NOWHERE };
+      return "tracepoint" in point ? { program, tracepoint: NOWHERE } : point;
+    });
+  return (options) => {
+    const part = of(options);
+    const moved: Part = { ...part, points: (on) => nowhere(part.points(on)) };
+    if (part.beside) moved.beside = (others) => nowhere(part.beside!(others));
+    return moved;
+  };
+}
+
+function expectToldOnce(trace: Trace, part: Part, asked: readonly Part[]): void {
+  const told = trace.notes.filter((note) => note.startsWith(`${part.without}: `));
+  expect(told).toHaveLength(1);
+  expect(told[0]!.length).toBeGreaterThan(`${part.without}: `.length);
+  const others = asked.filter(({ name, without }) => name !== part.name && without !== null);
+  const toldOfOthers = others.filter(({ without }) =>
+    trace.notes.some((note) => note.includes("refused") && note.startsWith(without!)),
+  );
+  expect(toldOfOthers.map(({ name }) => name)).toEqual([]);
+}
+
+/** A connection and a flow of this process's own, with their totals, but for what `without` tells of. */
+async function expectOthers(trace: Trace, without: string | null): Promise<void> {
+  const events: TracedEvent[] = [];
+  const poll = () => void events.push(...trace.poll());
+  const find = (kind: string, protocol: string, port: number) =>
+    until(`${kind} of ${protocol}`, () => {
+      poll();
+      return events.find(
+        (event) => event.kind === kind && event.protocol === protocol && event.local.port === port,
+      );
+    });
+  poll();
+  const pair = openPair("v4");
+  const { local } = pair;
+  sendBytes(pair.client, 1009);
+  receiveBytes(pair.server, 1009);
+  const connect = find("connect", "tcp", local.port);
+  expect(connect.args).toContain("bun");
+  expect(connect.cgroup).not.toBeUndefined();
+  const sampled = until("a sample", () => {
+    trace.sample();
+    poll();
+    const seen = events.some(({ kind, totals, local: { port } }) => {
+      return kind === "open" && port === local.port && totals?.bytesSent === 1009n;
+    });
+    return seen || without === "sampling" || undefined;
+  });
+  expect(sampled).toBe(true);
+  pair[Symbol.dispose]();
+  expect(find("close", "tcp", local.port).totals).toMatchObject({ bytesSent: 1009n });
+  const traced = / and UDP /.test(trace.description);
+  expect(traced).toBe(without !== "UDP" && !trace.notes.some((note) => /UDP is not/.test(note)));
+  using server = new DatagramSocket("127.0.0.1");
+  using client = new DatagramSocket("127.0.0.1");
+  client.connect(server);
+  client.send(503);
+  if (traced) find("open", "udp", client.port);
+  poll();
+  expect(events.some(({ protocol }) => protocol === "udp")).toBe(traced);
+}

@@ -11,15 +11,12 @@ import {
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
-import {
-  applied,
-  applyOne,
-  applyRecord,
-  type Concerned,
-  type Show,
-} from "../../src/trace/stream/apply.ts";
+import type { Show, Working } from "../../src/trace/part.ts";
+import { applied } from "../../src/trace/stream/apply.ts";
 import { NO_FILTER } from "../../src/trace/opening/kernel_filter.ts";
 import { Opens } from "../../src/trace/tcp/opens.ts";
+import { tellOne, tellRecord } from "../../src/trace/tcp/tell.ts";
+import { workingTcp } from "../../src/trace/tcp/working.ts";
 import { chosen, showable, type Choice, type Obstacles } from "../../src/trace/stream/show.ts";
 
 interface Of {
@@ -68,14 +65,21 @@ function gathered(): { texts: string[]; show: Show } {
 const noAccepts = (states = new Map<bigint, AcceptState>()) =>
   new Accepts({ ask: (sk) => states.get(sk) ?? { state: "gone" }, owners: () => new Map() });
 
-function concerned(of: Partial<Concerned> = {}): Concerned {
-  return { opens: new Opens(), accepts: noAccepts(), flows: null, samples: null, ...of };
-}
+/** TCP's part and others, with nothing in the way of a record that is shown as it is. */
+const appliedBy = (opens = new Opens(), ...others: Working[]) =>
+  applied([workingTcp(noAccepts(), opens), ...others], () => true);
+
+/** As sampling does: each record is revised, if only to the same. */
+const sampler = (renewed: (event: Event) => void = () => {}): Working => ({
+  revises: () => true,
+  revise: (one) => one,
+  repeated: renewed,
+});
 
 describe("a record", () => {
   test("of a connect or a close is shown at once", () => {
     const { texts, show } = gathered();
-    const { any } = applied(concerned());
+    const { any } = appliedBy();
     any(event(), show);
     any(event({ kind: EventKind.EVENT_CLOSE }), show);
     expect(texts).toEqual(["connect of 500", "close of 500"]);
@@ -83,7 +87,7 @@ describe("a record", () => {
 
   test("of a handshake waits, and the close of its connection brings the accept along, before itself", () => {
     const { texts, show } = gathered();
-    const { any } = applied(concerned());
+    const { any } = appliedBy();
     any(event({ kind: EventKind.EVENT_PASSIVE }), show);
     expect(texts).toEqual([]);
     any(event({ kind: EventKind.EVENT_CLOSE }), show);
@@ -93,22 +97,24 @@ describe("a record", () => {
   test("of the close of what nobody accepted is not shown", () => {
     const { texts, show } = gathered();
     const accepts = noAccepts();
-    applyOne(event({ kind: EventKind.EVENT_PASSIVE }), accepts, show);
-    applyOne(event({ kind: EventKind.EVENT_CLOSE, flags: 0 }), accepts, show);
+    tellOne(event({ kind: EventKind.EVENT_PASSIVE }), accepts, show);
+    tellOne(event({ kind: EventKind.EVENT_CLOSE, flags: 0 }), accepts, show);
     expect(texts).toEqual([]);
   });
 
   test("of an unknown kind is not shown", () => {
     const { texts, show } = gathered();
-    applied(concerned()).any(event({ kind: 99 }), show);
+    appliedBy().any(event({ kind: 99 }), show);
     expect(texts).toEqual([]);
   });
 
   test("that has been told already goes to the samples alone", () => {
     const renewed: bigint[] = [];
     const { texts, show } = gathered();
-    const samples = { renewed: ({ sk }: Event) => void renewed.push(sk) };
-    const { any } = applied(concerned({ samples }));
+    const { any } = appliedBy(
+      new Opens(),
+      sampler(({ sk }) => void renewed.push(sk)),
+    );
     any(event({ kind: EventKind.EVENT_OPEN, sk: 7n }), show);
     any(event({ kind: EventKind.EVENT_OPEN, sk: 7n }), show);
     expect(texts).toEqual(["open of 500"]);
@@ -118,15 +124,13 @@ describe("a record", () => {
   test("of a flow is what the flows make of it, be it nothing", () => {
     const { texts, show } = gathered();
     const told = event({ kind: EventKind.EVENT_UDP_CLOSE, pid: 700 });
-    const flows = {
-      event: ({ kind }: Event) =>
-        kind === EventKind.EVENT_UDP_CLOSE
-          ? [{ event: told, kind: "close" as const }]
-          : kind === EventKind.EVENT_UDP_OPEN
-            ? []
-            : null,
+    const flows: Working = {
+      kinds: [EventKind.EVENT_UDP_OPEN, EventKind.EVENT_UDP_CLOSE],
+      tell({ kind }, showIt) {
+        if (kind === EventKind.EVENT_UDP_CLOSE) showIt(told, "close");
+      },
     };
-    const { any } = applied(concerned({ flows }));
+    const { any } = appliedBy(new Opens(), flows);
     any(event({ kind: EventKind.EVENT_UDP_OPEN }), show);
     any(event({ kind: EventKind.EVENT_UDP_CLOSE }), show);
     any(event(), show);
@@ -135,7 +139,7 @@ describe("a record", () => {
 
   test("is plain if it is of TCP, was not open before, and nobody samples", () => {
     const opens = new Opens();
-    const { isPlain } = applied(concerned({ opens }));
+    const { isPlain } = appliedBy(opens);
     // Until the listing has been applied anything can concern it.
     expect(isPlain(...record())).toBe(false);
     opens.apply(event({ kind: EventKind.EVENT_OPEN, sk: 7n }));
@@ -144,8 +148,7 @@ describe("a record", () => {
     expect(isPlain(...record({ sk: 7n }))).toBe(false);
     for (const kind of [EventKind.EVENT_UDP_OPEN, EventKind.EVENT_FAIL, EventKind.EVENT_OPEN])
       expect(isPlain(...record({ kind }))).toBe(false);
-    const samples = { renewed: () => {} };
-    expect(applied(concerned({ opens, samples })).isPlain(...record())).toBe(false);
+    expect(appliedBy(opens, sampler()).isPlain(...record())).toBe(false);
   });
 });
 
@@ -159,7 +162,7 @@ describe("a record that is shown as it is", () => {
       if (takes.includes(kind)) texts.push(`record ${kind} of ${owner.pid}`);
       return takes.includes(kind);
     };
-    return { done: applyRecord(...record(of), accepts, taken, show), texts };
+    return { done: tellRecord(...record(of), accepts, taken, show), texts };
   }
   const waiting = (of: Of = {}) => {
     const accepts = noAccepts();
@@ -195,7 +198,7 @@ describe("a record that is shown as it is", () => {
       texts: [`record ${EVENT_ACCEPT} of 600`],
     });
     const { texts, show } = gathered();
-    applyOne(event(close), accepts, show);
+    tellOne(event(close), accepts, show);
     expect(texts).toEqual(["close of 600"]);
     expect(shownAs(close, waiting(), [EVENT_CLOSE])).toEqual({
       done: true,
@@ -210,7 +213,7 @@ const TOOL = 42;
 function shownOf(events: [Event, Parameters<Show>[1]][], of: Partial<Choice> = {}): string[] {
   const none = { tgid: TOOL, self: false, beganNs: 500n, filter: NO_FILTER };
   const { texts, show } = gathered();
-  const choose = chosen({ ...none, descendants: null, samples: null, ...of })(show);
+  const choose = chosen({ ...none, parts: [], ...of })(show);
   for (const [one, kind] of events) choose(one, kind);
   return texts;
 }
@@ -235,23 +238,25 @@ describe("an event", () => {
       [event({ pid: 501 }), "close"],
       [event({ pid: 600 }), "connect"],
     ];
-    expect(shownOf(events, { filter, samples })).toEqual(["connect of 600"]);
+    expect(shownOf(events, { filter, parts: [samples] })).toEqual(["connect of 600"]);
     expect(heard).toEqual([501, 600]);
   });
 
   test("that the samples have told already is not told again", () => {
-    expect(shownOf([[event(), "open"]], { samples: { shown: () => false } })).toEqual([]);
+    expect(shownOf([[event(), "open"]], { parts: [{ shown: () => false }] })).toEqual([]);
   });
 
   test("of a process that is not followed is not shown, and a close brings the accept of one that is", () => {
     const accept = event({ pid: 700 });
-    const descendants = {
-      own: ({ owner }: Event) => owner.pid === 700,
-      acceptOf: ({ owner }: Event) => (owner.pid === 701 ? accept : null),
+    const descendants: Working = {
+      wants: ({ owner }) => owner.pid === 700,
+      brings: ({ owner }, kind) =>
+        kind === "close" && owner.pid === 701 ? [accept, "accept"] : null,
     };
-    expect(shownOf([[event({ pid: 702 }), "connect"]], { descendants })).toEqual([]);
-    expect(shownOf([[event({ pid: 701 }), "close"]], { descendants })).toEqual(["accept of 700"]);
-    expect(shownOf([[event({ pid: 700 }), "close"]], { descendants })).toEqual(["close of 700"]);
+    const parts = [descendants];
+    expect(shownOf([[event({ pid: 702 }), "connect"]], { parts })).toEqual([]);
+    expect(shownOf([[event({ pid: 701 }), "close"]], { parts })).toEqual(["accept of 700"]);
+    expect(shownOf([[event({ pid: 700 }), "close"]], { parts })).toEqual(["close of 700"]);
   });
 });
 
@@ -259,8 +264,7 @@ describe("a plain record", () => {
   const clear: Obstacles = {
     tgid: TOOL,
     filter: NO_FILTER,
-    groups: { tells: () => true },
-    args: false,
+    parts: [{ enrich: () => {}, holds: () => true }],
   };
 
   test("is shown as it is where nothing is in the way", () => {
@@ -271,10 +275,10 @@ describe("a plain record", () => {
   test.each<[string, Partial<Obstacles>, Of]>([
     ["a filter", { filter: { ...NO_FILTER, ports: [443] } }, {}],
     ["a command that is followed", { filter: { ...NO_FILTER, descendants: true } }, {}],
-    ["command lines", { args: true }, {}],
+    ["a part that adds to each event", { parts: [{ enrich: () => {} }] }, {}],
     ["a handshake, which waits", {}, { kind: EventKind.EVENT_PASSIVE }],
     ["the tool itself", {}, { pid: TOOL }],
-    ["a control group not known by its id", { groups: { tells: (id) => id !== 5 } }, {}],
+    ["a part that adds to this one", { parts: [{ enrich: () => {}, holds: () => false }] }, {}],
   ])("is not where there is %s", (_, obstacle, of) => {
     expect(showable({ ...clear, ...obstacle })(...record(of))).toBe(false);
   });

@@ -9,6 +9,7 @@ import {
   readEvent,
 } from "../../src/record/layout.gen.ts";
 import { cgroupIdAt, kindAt, pidAt, plainEvent, toConnEvent } from "../../src/trace/event.ts";
+import { addTotals } from "../../src/trace/tcp/totals.ts";
 import { sockAt, sockOf } from "../../src/trace/tcp/sock.ts";
 import { readRecords } from "./drained.ts";
 
@@ -52,11 +53,7 @@ test("totals of a connection that were not read in time are unknown, and its dur
   const known = { bytesSent: true, bytesReceived: true, segs: true };
   const all = { ...known, rtt: true, rttVar: true, retransmits: true };
   const totals = (flags: number) =>
-    toConnEvent({ ...event, flags }, "close", {
-      tcp: all,
-      udp: { bytes: true, packets: true },
-      groupOf: () => ({ cgroup: null, container: null }),
-    }).totals!;
+    toConnEvent({ ...event, flags }, "close", [addTotals(all)]).totals!;
   expect(totals(0)).toMatchObject({ bytesSent: 1n, bytesReceived: 2n, durationNs: 3n });
   const { durationNs, ...others } = totals(ConnFact.FACT_TOTALS_LOST);
   expect(durationNs).toBe(3n);

@@ -4,24 +4,14 @@ import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { ConnectionState, type ConnectionDelta } from "../../src/state/state.ts";
 import { toConnEvent } from "../../src/trace/event.ts";
+import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
 import { runs } from "./drive/random.ts";
 
-const known = {
-  tcp: {
-    bytesSent: false,
-    bytesReceived: false,
-    segs: false,
-    rtt: false,
-    rttVar: false,
-    retransmits: false,
-  },
-  udp: { bytes: true, packets: true },
-  groupOf: () => ({ cgroup: null, container: null }),
-};
+const enrich = [addFlowTotals({ bytes: true, packets: true })];
 const asEvents = (shown: ShownFlow[]): TracedEvent[] =>
-  shown.map(({ event, kind }) => toConnEvent(event, kind, known));
+  shown.map(({ event, kind }) => toConnEvent(event, kind, enrich));
 
 /** One socket with two remote ends that is never closed: its flows fall silent, wake and are looked at. */
 const idling = fc.oneof(

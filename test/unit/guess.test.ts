@@ -5,7 +5,7 @@ import { SOCK_COMMON } from "../../src/guess/fields.ts";
 import type { FieldReport } from "../../src/guess/report.ts";
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../src/guess/snapshot.ts";
 import { solve } from "../../src/guess/solve.ts";
-import { requireFields } from "../../src/trace/opening/offsets.ts";
+import { requireFields } from "../../src/trace/tcp/fields.ts";
 
 const directory = join(import.meta.dir, "../fixtures/guess");
 const kernels = readdirSync(directory)

@@ -1,6 +1,6 @@
 /** A long task gets only its share of the time. */
 import { describe, expect, test } from "bun:test";
-import { rationed } from "../../src/trace/stream/meanwhile.ts";
+import { rationed } from "../../src/trace/meanwhile.ts";
 
 /** Work of a given length, on a clock of its own. */
 function worker(least = 0) {

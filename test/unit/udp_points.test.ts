@@ -1,15 +1,13 @@
 /** The function in which a received UDP datagram is seen, on kernels of different times. */
 import { expect, test } from "bun:test";
-import { udpKprobes } from "../../src/trace/opening/programs.ts";
+import { udpKprobes } from "../../src/trace/udp/points.ts";
 
 const always = ["ip_send_skb", "udp_destroy_sock"];
 
 function receiving(symbols: string[], lengths: boolean) {
   const has = (symbol: string) => [...always, ...symbols].includes(symbol);
   const found = udpKprobes(has, false, lengths);
-  return "missing" in found
-    ? found
-    : { program: found.points[1]!.program, at: found.points[1]!.symbol };
+  return "missing" in found ? found : { program: found[1]!.program, at: found[1]!.kprobe };
 }
 
 const [freed, length, consumed] = [

@@ -14,28 +14,6 @@ export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX">, string> =
   LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
 };
 
-/** Tracepoint mode: told neither by an accept nor by a close. */
-export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
-/** Told by the kernel, not by a program: one that was busy cannot count. */
-export const ACCEPT_MISSED = "accept possibly missed, its probe was busy";
-/** The same with tracepoints, where one program sees all that happens to a connection. */
-export const STATE_MISSED = "TCP event possibly missed, its probe was busy";
-/** The same of datagrams. */
-export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
-
-/** The same of births, while a command is followed. */
-export const PROCESS_MISSED = "process possibly not followed, its probe was busy";
-
-/** The part of the telemetry that losses give. */
-export function telemetryLosses(losses: readonly LossCount[]) {
-  const lost = (text: string) => losses.find(({ cause }) => cause === text)?.count ?? 0n;
-  return {
-    unfollowedConnects: lost(lossTexts.LOSS_ATTEMPT_MAP_FULL),
-    unreadableTuples: lost(lossTexts.LOSS_TUPLE_UNREADABLE),
-    datagramsMissed: lost(lossTexts.LOSS_FLOW_MAP_FULL) + lost(DATAGRAMS_MISSED),
-  };
-}
-
 export interface LossCount {
   cause: string;
   count: bigint;

@@ -1,72 +1,62 @@
-/** Attaches the trace object, one way or the other. */
-import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
+/** Loads the trace object with the programs of the parts, and attaches them. */
 import { Failure } from "../../errors.ts";
 import { ENOENT } from "../../kernel/constants.ts";
+import { explained, type Host } from "../../kernel/host.ts";
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
-import { Offset } from "../../record/layout.gen.ts";
-import { firstToLoad, load, waysToLoad, type Made, type WayToLoad } from "./load.ts";
 import {
-  argsPoints,
-  attempts,
-  followPoints,
-  kprobes,
-  listIterator,
-  listKprobes,
-  runByTool,
-  sampleByTool,
-  sampleKprobe,
-  tracepoints,
+  programsOf,
+  rowsOf,
+  type Ground,
   type KprobePoint,
-  type TracePoints,
-} from "./programs.ts";
+  type Part,
+  type Point,
+  type TracepointPoint,
+} from "../part.ts";
+import { firstToLoad, load, waysToLoad, type Made } from "./load.ts";
 
-export interface AttachedTrace {
+export interface AttachedParts {
   object: KernelObject;
-  /** Why UDP could not be attached; null: it was, as far as it was asked for. */
-  udpRefused: string | null;
-  /** The same for connects that fail before a SYN; with tracepoints nobody asks for them. */
-  attemptsRefused: string | null;
-  /** The same for command lines. */
-  argsRefused: string | null;
+  /** Whether the object is the one for Linux 5.10 and later. */
+  newer: boolean;
+  /** What was to be attached. */
+  points: ReadonlyMap<Part, readonly Point[]>;
+  /** Why a part could not be loaded or attached. */
+  refused: ReadonlyMap<Part, string>;
+}
+
+/** `way`: which of a part's alternatives is attached. */
+export interface ToAttach extends Omit<Ground, "newer"> {
+  parts: readonly Part[];
+  made: Made;
+  way: number;
 }
 
 /**
- * `udp` is what UDP adds, if anything. The rings must be there before the first event: `ready`. What this kernel refuses
- * of UDP, of failing attempts, of the listing and of the sampling is left out; for anything else this throws a Failure that names the program
- * or the symbol. `follow`: processes are followed too; `sampling`: open connections are going to be asked what they have
- * moved, by programs that take the verifier as long as nearly all others together.
+ * `ready` is called between loading and attaching: the rings must be there before the first event. What this kernel refuses
+ * of an optional part costs that part alone. For the others this throws a Failure that names the program or the symbol.
  */
-export function attachTrace(
-  host: Host,
-  mode: AttachMode,
-  made: Made,
-  accept: KprobePoint,
-  udp: TracePoints,
-  ready: (object: KernelObject) => void,
-  { follow = false, sampling = false }: { follow?: boolean; sampling?: boolean } = {},
-): AttachedTrace {
-  const preempted = host.features.has("preemptible_tracepoints");
-  const more = follow ? followPoints(mode, preempted) : { kprobes: [], tracepoints: [] };
-  const points: TracePoints =
-    mode === "kprobe"
-      ? { kprobes: [...more.kprobes, ...kprobes, accept], tracepoints: [] }
-      : {
-          kprobes: [],
-          tracepoints: [...more.tracepoints, ...tracepoints(preempted)],
-        };
-  const needed = programsOf(points);
-  if (mode === "tracepoint") needed.push(...runByTool);
-  const listing = mode === "kprobe" ? programsOf({ kprobes: listKprobes }) : [listIterator];
-  // The listing first: without BTF its iterator is what is refused.
-  const tried = mode === "kprobe" ? attempts : { kprobes: [], tracepoints: [] };
-  const noting = wantsArgs(made) ? argsPoints(mode, udp) : { kprobes: [], tracepoints: [] };
+export function attachParts(of: ToAttach, ready: (object: KernelObject) => void): AttachedParts {
+  const { host, parts, mode, made } = of;
+  let points = new Map<Part, readonly Point[]>();
+  let newer = false;
   const object = firstToLoad(waysToLoad(host, mode), (way) => {
-    const sampled = sampling ? samplePrograms(way, mode) : [];
-    const groups = [listing, programsOf(udp), programsOf(tried), sampled, programsOf(noting)];
-    const asked = groups.filter((group) => group.length > 0);
-    const loaded = load(host, way, needed, asked, made);
+    newer = way.newer;
+    points = pointsOf({ ...of, newer }, parts, of.way);
+    const groups = parts.map((part) => ({ part, programs: programsOf(points.get(part)!) }));
+    const needed = groups.filter(({ part }) => part.without === null);
+    const asked = groups.filter(
+      (group) => group.part.without !== null && group.programs.length > 0,
+    );
+    const programs = needed.flatMap((group) => group.programs);
+    const loaded = load(
+      host,
+      way,
+      programs,
+      asked.map((group) => group.programs),
+      made,
+    );
     try {
       ready(loaded);
       return loaded;
@@ -76,76 +66,82 @@ export function attachTrace(
     }
   });
   try {
-    const argsRefused = attachGroup(host, object, noting);
-    attachAll(host, object, points);
-    return {
-      object,
-      udpRefused: attachGroup(host, object, udp),
-      attemptsRefused: attachGroup(host, object, tried),
-      argsRefused,
-    };
+    const refused = new Map<Part, string>();
+    for (const part of parts) {
+      const why = attachPart(host, object, part, points.get(part)!);
+      if (why !== null) refused.set(part, part.refusal?.(mode) ?? why);
+    }
+    return { object, newer, points, refused };
   } catch (error) {
     object[Symbol.dispose]();
     throw error;
   }
 }
 
-// --- internal ---
-
-/** Their offsets are known only where command lines are asked for. */
-const wantsArgs = ({ constants }: Made): boolean =>
-  (constants.get(Offset.OFFSET_MM_ARG_START) ?? 0n) !== 0n;
-
-const programsOf = ({ kprobes: probes, tracepoints: raw }: Partial<TracePoints>): string[] =>
-  [...(probes ?? []), ...(raw ?? [])].map(({ program }) => program);
-
-const samplePrograms = ({ newer }: WayToLoad, mode: AttachMode): string[] => [
-  ...(mode === "kprobe" ? [sampleKprobe.program] : []),
-  ...(newer ? [sampleByTool] : []),
-];
-
-function attachAll(host: Host, object: KernelObject, points: TracePoints): void {
-  for (const point of points.kprobes) attachKprobe(host, object, point);
-  for (const { program, name } of points.tracepoints) attachTracepoint(host, object, program, name);
+/** Each part's points, with those that it has beside others'. */
+export function pointsOf(
+  ground: Ground,
+  parts: readonly Part[],
+  way: number,
+): Map<Part, readonly Point[]> {
+  const own = new Map<Part, readonly Point[]>();
+  const everywhere: Point[] = [];
+  for (const part of parts) {
+    const alternatives = part.alternatives?.(ground) ?? [];
+    const points = part.points(ground);
+    own.set(part, [...points, ...alternatives.slice(way, way + 1)]);
+    everywhere.push(...points, ...alternatives);
+  }
+  return new Map(
+    [...own].map(([part, points]) => [part, [...points, ...(part.beside?.(everywhere) ?? [])]]),
+  );
 }
 
-/** All of it or nothing: half of the probes would see half of what happens. */
-function attachGroup(
+// --- internal ---
+
+/** All of it or nothing: half of the probes would see half of what happens. Returns why not. */
+function attachPart(
   host: Host,
-  object: Pick<KernelObject, "loaded" | "progFd" | "own">,
-  points: TracePoints,
+  object: KernelObject,
+  part: Part,
+  points: readonly Point[],
 ): string | null {
   if (!programsOf(points).every((program) => object.loaded(program)))
     return "this kernel refused its programs";
   const attached: (Disposable | number)[] = [];
   try {
-    const own = (attachment: Disposable | number) => void attached.push(attachment);
-    attachAll(host, { ...object, own } as KernelObject, points);
+    for (const point of points)
+      if ("kprobe" in point) attached.push(...attachKprobe(host, object, point));
+      else if ("tracepoint" in point) attached.push(...attachTracepoint(host, object, point));
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
     for (const attachment of attached)
       if (typeof attachment === "number") close(attachment);
       else attachment[Symbol.dispose]();
+    if (part.without === null || !(error instanceof Failure)) throw error;
     return error.message;
   }
   for (const attachment of attached) object.own(attachment);
   return null;
 }
 
-function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): void {
-  const { program, symbol, retprobe = false, optional = false } = point;
+function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): Disposable[] {
+  const { program, kprobe: symbol, returns: retprobe = false, optional = false } = point;
   try {
-    object.own(host.kprobes!.attach(object.progFd(program), { symbol, retprobe }));
+    return [host.kprobes!.attach(object.progFd(program), { symbol, retprobe })];
   } catch (error) {
-    if (optional && error instanceof KernelError && error.errno === ENOENT) return;
+    if (optional && error instanceof KernelError && error.errno === ENOENT) return [];
     throw explained(error, { step: "attach", subject: `kprobe ${symbol}`, symbol });
   }
 }
 
-function attachTracepoint(host: Host, object: KernelObject, program: string, name: string): void {
+function attachTracepoint(host: Host, object: KernelObject, point: TracepointPoint): number[] {
+  const fds: number[] = [];
   try {
-    object.own(host.shim.rawTracepoint(object.progFd(program), name));
+    for (const program of rowsOf(point))
+      fds.push(host.shim.rawTracepoint(object.progFd(program), point.tracepoint));
+    return fds;
   } catch (error) {
-    throw explained(error, { step: "attach", subject: `tracepoint ${name}` });
+    for (const fd of fds) close(fd);
+    throw explained(error, { step: "attach", subject: `tracepoint ${point.tracepoint}` });
   }
 }

@@ -35,9 +35,6 @@ export const NO_FILTER: KernelFilter = {
   protocols: [],
 };
 
-/** Descendants of a command at the same time; 64 bytes of kernel memory each. */
-const PROCESSES_MAX = 32_768;
-
 /** Whether connections of this protocol can match at all. */
 export const wantsProtocol = ({ protocols }: KernelFilter, protocol: "tcp" | "udp"): boolean =>
   protocols.length === 0 || protocols.includes(protocol);
@@ -55,7 +52,6 @@ export function withFilter(
   const room: Partial<Record<TraceMap, number>> = {
     filter_pids: Math.max(1, filter_pids.size),
     filter_ports: Math.max(1, filter_ports.size),
-    followed: filter.descendants === true ? PROCESSES_MAX : 1,
   };
   return {
     constants: new Map(made.constants).set(Constant.CONSTANT_FILTERS, BigInt(kindsOf(filter))),

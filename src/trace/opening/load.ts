@@ -6,7 +6,7 @@ import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { Constant, tracePrograms } from "../../record/layout.gen.ts";
-import { batchByTool } from "./programs.ts";
+import { batchByTool } from "../stream/batches.ts";
 
 /** What is filled into the object before it is loaded. */
 export type Made = Pick<ObjectSpec, "constants" | "entries">;

@@ -1,31 +1,26 @@
 /** Loaded, attached and found to work, by the first way of this host that does. */
-import { Failure, UnsupportedError } from "../../errors.ts";
-import { withLoopback } from "../../guess/netns.ts";
-import type { GuessReport } from "../../guess/report.ts";
+import { Failure } from "../../errors.ts";
 import { asFailure } from "../../guess/run.ts";
+import type { GuessReport } from "../../guess/report.ts";
 import type { AttachMode, Host } from "../../kernel/host.ts";
+import { findSymbols } from "../../kernel/kallsyms.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { PerfRings } from "../../kernel/shim.ts";
 import type { Event } from "../../record/layout.gen.ts";
-import { argsFromProc } from "../process/args.ts";
-import { attachTrace, type AttachedTrace } from "./attach.ts";
+import type { Ground, Opened, Part, Point } from "../part.ts";
 import { drainer, type Drain } from "../stream/drain.ts";
-import { wantsProtocol, type KernelFilter } from "./kernel_filter.ts";
+import { openRings, type OpenRings } from "../stream/rings.ts";
+import { attachParts, type AttachedParts } from "./attach.ts";
 import type { Made } from "./load.ts";
 import { notUsed } from "./notes.ts";
-import { knownTotals, requireFields, type KnownFlowTotals } from "./offsets.ts";
-import { acceptPoints, type KprobePoint } from "./programs.ts";
-import { openRings, type OpenRings } from "../stream/rings.ts";
-import { selfCheck } from "../tcp/check.ts";
-import { checkUdp, NO_UDP, udpPoints, type UdpPoints } from "../udp/points.ts";
+import { tellRefusal } from "./refusal.ts";
 
 export interface ToOpen {
   host: Host;
   report: GuessReport;
+  /** Those that the user asked for. */
+  parts: readonly Part[];
   made: Made;
-  filter: KernelFilter;
-  /** Whether open connections are going to be asked what they have moved. */
-  sampling: boolean;
   /** For the user; what is found out is added. */
   notes: string[];
 }
@@ -36,15 +31,12 @@ export interface Attached {
   rings: PerfRings;
 }
 
-export interface Checked extends Attached {
-  mode: AttachMode;
-  /** The tool's own, as the kernel numbers it. */
-  tgid: number;
-  drain: Drain;
-  /** What has been drained so far: others did not wait for the check. */
+export interface Checked extends Attached, Opened {
+  into: Drain;
   early: Event[];
-  /** What is known of UDP flows; null: they are not traced. */
-  udp: KnownFlowTotals | null;
+  points: ReadonlyMap<Part, readonly Point[]>;
+  /** Those that work, at least in part. */
+  working: readonly Part[];
 }
 
 /**
@@ -70,23 +62,44 @@ export function closeAttached(host: Host, { object, rings }: Attached): void {
   host.shim.ringsClose(rings);
 }
 
+/** Why parts cannot be there with this way to attach, as far as that is known before they are loaded. */
+export function missingParts(parts: readonly Part[], ground: Ground): Map<Part, string> {
+  // All at once: to find one is to read all of /proc/kallsyms.
+  if (ground.mode === "kprobe")
+    findSymbols([...new Set(parts.flatMap((part) => part.symbols ?? []))]);
+  const missing = new Map<Part, string>();
+  for (const part of parts) {
+    const why = part.missing?.(ground) ?? null;
+    if (why !== null) missing.set(part, why);
+  }
+  return missing;
+}
+
 // --- internal ---
 
-type Opened = Attached & AttachedTrace & { ringsNote: string | null };
+type Ways = Omit<Opened, "newer" | "object" | "tgid" | "drain" | "early" | "notes">;
 
-/** Attaches at each place where accept can be seen until one does see it. */
+interface Open extends Attached, AttachedParts {
+  ringsNote: string | null;
+}
+
+/** Attaches by each of the alternatives until the checks see what they must. */
 function openIn(mode: AttachMode, of: ToOpen): Checked {
-  const { host, report, filter } = of;
-  requireFields(report, mode);
-  const udp = wantsProtocol(filter, "udp") ? udpPoints(host, report, mode) : null;
+  const { host, report } = of;
+  const ways: Ways = { host, report, mode };
+  const ground = { ...ways, newer: host.features.has("test_run") };
+  const missing = missingParts(of.parts, ground);
+  const parts = of.parts.filter((part) => !missing.has(part));
+  const alternatives = parts.map((part) => part.alternatives?.(ground).length ?? 0);
   let last: unknown;
-  for (const point of mode === "kprobe" ? acceptPoints : acceptPoints.slice(0, 1)) {
-    let opened: Opened | null = null;
+  for (let way = 0; way < Math.max(1, ...alternatives); way++) {
+    let opened: Open | null = null;
     try {
-      opened = open(mode, of, point, udp ?? NO_UDP);
-      const checked = check(mode, of, opened, udp);
-      if (checked !== null) return checked;
-      last = new Failure(`the self-check: accept was not seen at ${point.symbol}`);
+      opened = open(ways, parts, of.made, way);
+      const checked = check({ ...ways, ...opened }, of, missing);
+      if (!("unseen" in checked)) return checked;
+      const { unseen, part } = checked;
+      last = new Failure(`the self-check: ${unseen} was not seen${placeOf(part, ground, way)}`);
     } catch (error) {
       last = error;
     }
@@ -95,58 +108,56 @@ function openIn(mode: AttachMode, of: ToOpen): Checked {
   throw asFailure(last);
 }
 
-function open(mode: AttachMode, of: ToOpen, accept: KprobePoint, udp: UdpPoints): Opened {
-  const { host, made, filter, sampling } = of;
-  let opened: OpenRings | null = null;
+function placeOf(part: Part, ground: Ground, way: number): string {
+  const point = part.alternatives?.(ground)[way];
+  return point !== undefined && "kprobe" in point ? ` at ${point.kprobe}` : "";
+}
+
+function open(ways: Ways, parts: readonly Part[], made: Made, way: number): Open {
+  const { host } = ways;
+  let rings: OpenRings | null = null;
   try {
-    const ready = (loaded: KernelObject) => {
-      opened = openRings(host.shim, loaded);
-    };
-    const more = { follow: filter.descendants === true, sampling };
-    const attached = attachTrace(host, mode, made, accept, udp.points, ready, more);
-    const { rings, note } = opened!;
-    return { ...attached, rings, ringsNote: note };
+    const attached = attachParts({ ...ways, parts, made, way }, (loaded) => {
+      rings = openRings(host.shim, loaded);
+    });
+    return { ...attached, rings: rings!.rings, ringsNote: rings!.note };
   } catch (error) {
-    if (opened !== null) host.shim.ringsClose((opened as OpenRings).rings);
+    if (rings !== null) host.shim.ringsClose((rings as OpenRings).rings);
     throw error;
   }
 }
 
-/** With connections and datagrams of the tool's own. null: their accept was not seen. */
+/** By traffic of the tool's own. */
 function check(
-  mode: AttachMode,
-  of: ToOpen,
-  opened: Opened,
-  udp: UdpPoints | null,
-): Checked | null {
-  const { host, report, filter, notes } = of;
-  const { object, rings } = opened;
-  const drain = drainer(host.shim, object, rings);
+  opened: Ways & Open,
+  { host, notes, parts }: ToOpen,
+  missing: ReadonlyMap<Part, string>,
+): Checked | { unseen: string; part: Part } {
+  const { object, rings, ringsNote } = opened;
+  const into = drainer(host.shim, object, rings);
   const early: Event[] = [];
-  const keep = () => {
-    const drained = drain();
+  const drain = () => {
+    const drained = into();
     for (const event of drained) early.push(event);
     return drained;
   };
-  const totals = knownTotals(report);
-  const exact = totals.bytesSent && totals.bytesReceived;
-  const { sawAccept, tgid } = withLoopback((place) => selfCheck(place, keep, exact));
-  if (!sawAccept) return null;
-  const datagrams =
-    udp === null
-      ? { known: null, notes: [] }
-      : checkUdp(host, mode, object, keep, udp.missing ?? opened.udpRefused);
-  if (datagrams.known === null && !wantsProtocol(filter, "tcp"))
-    throw new UnsupportedError("UDP", { why: datagrams.notes.join("; ") });
-  notes.push(...datagrams.notes, ...refusals(opened));
-  return { object, rings, mode, tgid, udp: datagrams.known, drain, early };
-}
-
-function refusals({ ringsNote, attemptsRefused, argsRefused }: Opened): string[] {
-  const notes: string[] = [];
-  if (ringsNote !== null) notes.push(ringsNote);
-  if (attemptsRefused !== null)
-    notes.push(`connects that fail before a SYN is sent are not shown: ${attemptsRefused}`);
-  if (argsRefused !== null) notes.push(argsFromProc(argsRefused));
-  return notes;
+  const checked: Checked = { ...opened, into, drain, early, notes: [], tgid: 0, working: [] };
+  const refused = new Map([...missing, ...opened.refused]);
+  for (const part of parts) {
+    if (refused.has(part) || part.check === undefined) continue;
+    const finding = part.check(checked);
+    if (finding.unseen !== undefined) return { unseen: finding.unseen, part };
+    if (finding.tgid !== undefined) checked.tgid = finding.tgid;
+    if (finding.refused !== undefined) refused.set(part, finding.refused);
+    checked.notes.push(...(finding.notes ?? []));
+  }
+  if (ringsNote !== null) checked.notes.push(ringsNote);
+  for (const [part, why] of refused) tellRefusal(part, why, checked.notes);
+  notes.push(...checked.notes);
+  checked.notes = notes;
+  checked.working = parts.flatMap((part) => {
+    if (!refused.has(part)) return part;
+    return part.startRefused === undefined ? [] : { ...part, start: part.startRefused };
+  });
+  return checked;
 }

@@ -1,37 +1,75 @@
-/** Makes the kernel side note command lines; without it they come from /proc, of processes that are still there. */
+/** Command lines, which the kernel side copies; without it they come from /proc, of processes that are still there. */
 import { guessProgram } from "../../guess/program.ts";
-import type { AttachMode, Host } from "../../kernel/host.ts";
+import type { Host } from "../../kernel/host.ts";
 import { commandLineOf } from "../../kernel/process.ts";
-import { Offset, type Event } from "../../record/layout.gen.ts";
-import type { CommandSource } from "./command_lines.ts";
-import { PROGRAMS_MAX } from "./command_source.ts";
+import type { GuessReport } from "../../guess/report.ts";
+import { Offset } from "../../record/layout.gen.ts";
+import type { TraceOptions } from "../options.ts";
+import type { Opened, Part, Point, Prepared, Working } from "../part.ts";
+import { CommandLines, type CommandSource } from "./command_lines.ts";
+import { commandSource, PROGRAMS_MAX } from "./command_source.ts";
 
-export interface Asking {
-  constants: Map<number, bigint>;
-  entries: Record<string, number>;
+const WITHOUT = "command lines of processes that end within a poll are not known";
+
+export const argsPart = ({ args: asked = false }: TraceOptions): Part => ({
+  name: "command lines",
+  asked,
+  without: WITHOUT,
+  prepare,
+  points: () => [],
+  beside,
+  start: (on, between) => start(checkedCommands(sourceOf(on, between), on)),
+  startRefused: (on, between) => start(sourceOf(on, between)),
+});
+
+// --- internal ---
+
+function prepare(host: Host, report: GuessReport): Prepared | string {
+  const offsets = guessProgram(host, report.attach);
+  if (typeof offsets === "string") return offsets;
+  return {
+    constants: new Map([
+      [Offset.OFFSET_TASK_MM, BigInt(offsets.mm)],
+      [Offset.OFFSET_MM_ARG_START, BigInt(offsets.argStart)],
+    ]),
+    mapSizes: { programs: PROGRAMS_MAX },
+  };
 }
 
-/** Adds to `made` what the programs need for it. */
-export function askForArgs(host: Host, mode: AttachMode, made: Asking, notes: string[]): void {
-  const offsets = guessProgram(host, mode);
-  if (typeof offsets === "string") {
-    notes.push(argsFromProc(offsets));
-    return;
+/** A process is met at the calls by which it opens, accepts, closes, sends and receives: other parts say where these are. */
+function beside(others: readonly Point[]): readonly Point[] {
+  const places = new Map<string, Point>();
+  for (const { ofOwner: program, ...place } of others) {
+    if (program === undefined) continue;
+    if ("tracepoint" in place)
+      places.set(place.tracepoint, { program, tracepoint: place.tracepoint });
+    if (!("kprobe" in place)) continue;
+    const { kprobe, returns } = place;
+    places.set(kprobe, { program, kprobe, optional: true, ...(returns ? { returns } : {}) });
   }
-  made.constants.set(Offset.OFFSET_TASK_MM, BigInt(offsets.mm));
-  made.constants.set(Offset.OFFSET_MM_ARG_START, BigInt(offsets.argStart));
-  made.entries["programs"] = PROGRAMS_MAX;
+  return [...places.values()];
+}
+
+const sourceOf = ({ host, object, tgid }: Opened, between: () => void): CommandSource =>
+  commandSource(host.shim, object, tgid, between);
+
+function start(source: CommandSource): Working {
+  const commands = new CommandLines(source);
+  return {
+    renew: () => commands.renew(),
+    enrich(shown, { owner }) {
+      shown.args = commands.of(shown.pid, owner);
+    },
+  };
 }
 
 /**
  * The kernel side has met the tool itself by now, in `early`: what it copied must be the tool's own command line. Else
  * nothing that it has is used.
  */
-export function checkedCommands(
+function checkedCommands(
   source: CommandSource,
-  early: readonly Event[],
-  tgid: number,
-  notes: string[],
+  { early, tgid, notes }: Pick<Opened, "early" | "tgid" | "notes">,
 ): CommandSource {
   const own = early.find(({ owner }) => owner.pid === tgid && owner.program !== 0n);
   const noted = own && source.noted(own.owner.program);
@@ -40,9 +78,6 @@ export function checkedCommands(
   const bytes = noted?.bytes.subarray(0, noted.length) ?? new Uint8Array();
   if (bytes.length > 0 && Buffer.compare(truth.subarray(0, bytes.length), bytes) === 0)
     return source;
-  notes.push(argsFromProc("the copy of the tracer's own came back wrong"));
+  notes.push(`${WITHOUT}: the copy of the tracer's own came back wrong`);
   return { ...source, noted: () => null };
 }
-
-export const argsFromProc = (why: string): string =>
-  `command lines of processes that end within a poll are not known: ${why}`;

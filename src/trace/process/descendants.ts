@@ -7,13 +7,8 @@ import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import { ConnFact, type Event } from "../../record/layout.gen.ts";
 import { plainEvent } from "../event.ts";
+import type { Startable } from "../part.ts";
 import { Leftover, type FollowedSource } from "./leftover.ts";
-
-/** What `Bun.spawn` returns, as far as it is needed. */
-export interface Startable {
-  pid: number;
-  kill(signal: "SIGKILL"): void;
-}
 
 /** Accepts whose owner nobody knows yet: of all processes of the host. */
 const UNOWNED_MAX = 65_536;

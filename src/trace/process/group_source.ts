@@ -4,7 +4,7 @@ import { monotonicNs } from "../../kernel/clock.ts";
 import { groupsOf, lifeOf } from "../../kernel/process.ts";
 import { readText } from "../../record/comm.ts";
 import { LATER, type GroupSource } from "./groups.ts";
-import { rationed } from "../stream/meanwhile.ts";
+import { rationed } from "../meanwhile.ts";
 
 /** `tgid` is the tool's own pid in the kernel's numbers; `between` is called each time before something is read. */
 export function groupSource(tgid: number, between: () => void): GroupSource {

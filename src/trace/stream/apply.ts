@@ -1,81 +1,61 @@
-/** What a record comes to: it changes what is known of its connection, and brings events along. Pure. */
-import type { EventKind as EventKindText } from "../../conn/event.ts";
-import { EventKind, type Event } from "../../record/layout.gen.ts";
-import type { Accepts } from "../tcp/accepts.ts";
-import { kindAt, kindOf, plainEvent } from "../event.ts";
-import type { Flows } from "../udp/flows.ts";
-import type { Opens } from "../tcp/opens.ts";
-import type { Samples } from "../tcp/samples.ts";
-
-/** Gets each event once all that came before it has been applied. */
-export type Show = (event: Event, kind: EventKindText) => void;
-
-/** Who has to know of a record. */
-export interface Concerned {
-  opens: Pick<Opens, "apply" | "concern">;
-  accepts: Pick<Accepts, "established" | "closed">;
-  /** null: UDP is not traced. */
-  flows: Pick<Flows, "event"> | null;
-  /** null: nobody asks what open connections have moved. */
-  samples: Pick<Samples, "renewed"> | null;
-}
+/** What a record comes to: it goes to the part that tells of its kind, past those that revise it. Pure. */
+import { EventView, readEvent, type Event } from "../../record/layout.gen.ts";
+import { kindAt } from "../event.ts";
+import type { Show, ShowRecord, Working } from "../part.ts";
 
 export interface Applied {
-  /** Nearly all records of a busy host: nobody but its own end has to know of it, so `applyOne` is enough. */
+  /** The record at `p`, after all that came before it. `record`, if given, shows records as they are. */
+  apply(view: DataView, p: number, record: ShowRecord | null, show: Show): void;
+  /** Nearly all records of a busy host: no part but the one that tells of it has to know of it. */
   isPlain(view: DataView, p: number): boolean;
-  /** For every record. */
+  /** The same for a record that is an object. */
   any(event: Event, show: Show): void;
 }
 
-export function applied({ opens, accepts, flows, samples }: Concerned): Applied {
+/** `isDirect`: whether a plain record may be shown as it is. */
+export function applied(
+  parts: readonly Working[],
+  isDirect: (view: DataView, p: number) => boolean,
+): Applied {
+  const tellers = byKind(parts, "kinds");
+  const plain = byKind(parts, "plainKinds");
+  const revisers = parts.filter((part) => part.revise !== undefined);
+  const revised = (event: Event): Event | null => {
+    let news: Event | null = event;
+    for (const part of revisers) {
+      news = part.revise!(news);
+      if (news === null) return null;
+    }
+    return news;
+  };
+  const isRevised = (view: DataView, p: number) => {
+    for (const part of revisers) if (part.revises!(view, p)) return true;
+    return false;
+  };
+  const any = (event: Event, show: Show) => {
+    const news = revised(event);
+    if (news !== null) return tellers.get(news.kind)?.tell?.(news, show);
+    for (const part of parts) part.repeated?.(event);
+  };
   return {
-    isPlain: (view, p) => samples === null && isOfTcp(kindAt(view, p)) && !opens.concern(view, p),
-    any(event, show) {
-      const news = opens.apply(event);
-      if (news === null) return samples?.renewed(event);
-      const ofFlow = flows?.event(news) ?? null;
-      if (ofFlow === null) applyOne(news, accepts, show);
-      else for (const one of ofFlow) show(one.event, one.kind);
+    any,
+    isPlain: (view, p) => plain.has(kindAt(view, p)) && !isRevised(view, p),
+    apply(view, p, record, show) {
+      const part = plain.get(kindAt(view, p));
+      if (part === undefined || isRevised(view, p)) return any(readEvent(view, p), show);
+      if (record !== null && isDirect(view, p) && part.tellRecord!(view, p, record, show)) return;
+      part.tell!(new EventView(view, p), show);
     },
   };
 }
 
-/** Of TCP: a handshake waits for its accept, a close may bring one along. */
-export function applyOne(event: Event, accepts: Concerned["accepts"], show: Show): void {
-  if (event.kind === EventKind.EVENT_PASSIVE) return accepts.established(event);
-  const kind = kindOf(event);
-  if (kind === null) return;
-  if (kind === "close") {
-    const accept = accepts.closed(event);
-    if (accept === "unaccepted") return;
-    if (accept !== null) show(accept, "accept");
-  }
-  show(event, kind);
-}
-
-/** Shows the record at `p` as it is; false: it is of an unusual kind, and nothing was shown. */
-export type ShowRecord = (view: DataView, p: number) => boolean;
-
-/** The same as applyOne for what `record` can show, and false for the rest, which is still to be applied. */
-export function applyRecord(
-  view: DataView,
-  p: number,
-  accepts: Pick<Accepts, "closedAt">,
-  record: ShowRecord,
-  show: Show,
-): boolean {
-  if (kindAt(view, p) === EventKind.EVENT_CLOSE) {
-    const accept = accepts.closedAt(view, p);
-    if (accept === "unaccepted") return true;
-    if (accept !== null && !record(accept.view, accept.p)) show(plainEvent(accept), "accept");
-  }
-  return record(view, p);
-}
-
 // --- internal ---
 
-const isOfTcp = (kind: number): boolean =>
-  kind === EventKind.EVENT_CONNECT ||
-  kind === EventKind.EVENT_ACCEPT ||
-  kind === EventKind.EVENT_PASSIVE ||
-  kind === EventKind.EVENT_CLOSE;
+function byKind(
+  parts: readonly Working[],
+  member: "kinds" | "plainKinds",
+): ReadonlyMap<number, Working> {
+  return new Map(
+    parts.flatMap((part) => (part[member] ?? []).map((kind) => [kind, part] as const)),
+  );
+}

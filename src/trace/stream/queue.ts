@@ -3,13 +3,8 @@
  * for that. Pure.
  */
 import { RecordError } from "../../record/error.ts";
-import {
-  EVENT_TIMESTAMP,
-  eventSize,
-  EventView,
-  writeEvent,
-  type Event,
-} from "../../record/layout.gen.ts";
+import { eventSize, EventView, writeEvent, type Event } from "../../record/layout.gen.ts";
+import { timeAt } from "../event.ts";
 
 /** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
 const PREFIX = 8;
@@ -109,11 +104,6 @@ export class EventQueue {
     this.filled(PREFIX + eventSize);
   }
 }
-
-/** `timestamp` of the event at `p`. */
-export const timeAt = (view: DataView, p: number): number =>
-  view.getUint32(p + EVENT_TIMESTAMP, true) +
-  view.getUint32(p + EVENT_TIMESTAMP + 4, true) * 2 ** 32;
 
 // --- internal ---
 

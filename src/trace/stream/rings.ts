@@ -5,7 +5,7 @@ import type { KernelObject } from "../../kernel/object.ts";
 import { getpagesize } from "../../kernel/libc.ts";
 import { KernelError, type PerfRings, type Shim } from "../../kernel/shim.ts";
 import { EVENT_BATCH_LEN } from "../../record/layout.gen.ts";
-import { batchByTool } from "../opening/programs.ts";
+import { batchByTool } from "./batches.ts";
 
 export interface OpenRings {
   rings: PerfRings;

@@ -1,11 +1,8 @@
 /** Which events are shown, and which of them as the record they came in. Pure. */
 import { EventKind, type Event } from "../../record/layout.gen.ts";
-import type { Show } from "./apply.ts";
-import { cgroupIdAt, kindAt, pidAt } from "../event.ts";
-import type { Descendants } from "../process/descendants.ts";
-import type { Groups } from "../process/groups.ts";
+import { kindAt, pidAt } from "../event.ts";
 import { asksForAll, mayMatch, type KernelFilter } from "../opening/kernel_filter.ts";
-import type { Samples } from "../tcp/samples.ts";
+import type { Show, Working } from "../part.ts";
 
 export interface Choice {
   /** The tool's own, as the kernel numbers it: what it does itself is not shown. */
@@ -14,26 +11,31 @@ export interface Choice {
   self: boolean;
   beganNs: bigint;
   filter: KernelFilter;
-  /** null: not only those of a command are shown. */
-  descendants: Pick<Descendants, "acceptOf" | "own"> | null;
-  samples: Pick<Samples, "shown"> | null;
+  parts: readonly Pick<Working, "brings" | "wants" | "shown">[];
 }
 
 /** Of what it is given, `show` gets what is asked for. */
-export function chosen(choice: Choice): (show: Show) => Show {
-  const { tgid, self, beganNs, descendants, samples } = choice;
-  const matches = mayMatch(choice.filter);
+export function chosen({ tgid, self, beganNs, filter, parts }: Choice): (show: Show) => Show {
+  const matches = mayMatch(filter);
   const isOwn = ({ kind, owner, timestamp }: Event) =>
     owner.pid === tgid && !(self && (timestamp >= beganNs || kind === EventKind.EVENT_OPEN));
+  const bringing = parts.filter((part) => part.brings !== undefined);
+  const wanting = parts.filter((part) => part.wants !== undefined);
+  const seeing = parts.filter((part) => part.shown !== undefined);
   return (show) => {
     const choose: Show = (event, kind) => {
-      const accept = kind === "close" ? descendants?.acceptOf(event) : null;
-      if (accept) choose(accept, "accept");
-      const followed = descendants?.own(event, kind) !== false;
-      const asked = followed && !isOwn(event) && matches(event);
+      for (const part of bringing) {
+        const earlier = part.brings!(event, kind);
+        if (earlier !== null) choose(...earlier);
+      }
+      let asked = true;
+      for (const part of wanting) asked = part.wants!(event, kind) && asked;
+      asked = asked && !isOwn(event) && matches(event);
       // Of a connection that was accepted by one process the close may be another's.
       if (!asked && kind !== "close") return;
-      if (samples?.shown(event) !== false && asked) show(event, kind);
+      let fresh = true;
+      for (const part of seeing) fresh = part.shown!(event) && fresh;
+      if (fresh && asked) show(event, kind);
     };
     return choose;
   };
@@ -43,18 +45,21 @@ export function chosen(choice: Choice): (show: Show) => Show {
 export interface Obstacles {
   tgid: number;
   filter: KernelFilter;
-  groups: Pick<Groups, "tells">;
-  /** Whether events have command lines. */
-  args: boolean;
+  parts: readonly Pick<Working, "enrich" | "holds">[];
 }
 
-/** Whether a plain record is shown as it is: it is no mere handshake, and has nothing that /proc must be asked for. */
-export function showable(of: Obstacles): (view: DataView, p: number) => boolean {
-  const { tgid, groups } = of;
-  const each = asksForAll(of.filter) && !of.args;
+/** Whether a plain record is shown as it is: it is no mere handshake, and no part has anything to add to it. */
+export function showable({
+  tgid,
+  filter,
+  parts,
+}: Obstacles): (view: DataView, p: number) => boolean {
+  const adding = parts.filter((part) => part.enrich !== undefined);
+  const each = asksForAll(filter) && adding.every((part) => part.holds !== undefined);
+  const hold = (view: DataView, p: number) => {
+    for (const part of adding) if (!part.holds!(view, p)) return false;
+    return true;
+  };
   return (view, p) =>
-    each &&
-    kindAt(view, p) !== EventKind.EVENT_PASSIVE &&
-    pidAt(view, p) !== tgid &&
-    groups.tells(cgroupIdAt(view, p));
+    each && kindAt(view, p) !== EventKind.EVENT_PASSIVE && pidAt(view, p) !== tgid && hold(view, p);
 }

@@ -4,7 +4,7 @@ import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import { acceptedSize, readAccepted, type Event } from "../../record/layout.gen.ts";
 import type { AcceptSources } from "./accepts.ts";
-import { rationed } from "../stream/meanwhile.ts";
+import { rationed } from "../meanwhile.ts";
 
 /** Reading all of /proc costs some ten milliseconds on a large host, and ten microseconds per descriptor. */
 const SCAN_EVERY_MS = 1000;

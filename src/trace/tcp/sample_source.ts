@@ -4,14 +4,18 @@ import { Failure } from "../../errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import { close, getsockopt, socket } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
-import { sampleSize } from "../../record/layout.gen.ts";
-import { sampleByTool, sampleKprobe } from "../opening/programs.ts";
+import { sampleSize, type TraceProgram } from "../../record/layout.gen.ts";
 import type { SampleSource } from "./samples.ts";
 
 /** As in bpf/tcp/sample.h. */
 const BATCH = 64;
 const BATCH_OF_PROBE = 2;
 const ASK_SAMPLES = 0x6f70656e;
+
+/** Asks for the counters of open connections, from Linux 5.10 on. */
+export const sampleByTool: TraceProgram = "run_samples";
+/** The same before; attached from the first use on. */
+export const sampleKprobe = { program: "on_tcp_getsockopt", symbol: "tcp_getsockopt" } as const;
 
 /** `tgid` is the tool's own, as the kernel numbers it. `between` is called before each batch. */
 export function sampleSource(

@@ -7,7 +7,7 @@ import type { AttachMode } from "../../kernel/host.ts";
 import * as libc from "../../kernel/libc.ts";
 import { ConnMetadata, EventKind, type Event } from "../../record/layout.gen.ts";
 import type { FlowSource } from "./flows.ts";
-import type { KnownFlowTotals } from "../opening/offsets.ts";
+import type { KnownFlowTotals } from "./totals.ts";
 
 export interface UdpCheck {
   known: KnownFlowTotals;

@@ -45,13 +45,12 @@ export function flowSource(
     lookAfter(firsts) {
       // Only the kprobes see the end of a socket themselves.
       if (mode === "kprobe") return;
-      const program = object.progFd("run_udp_gone");
       const args = new BigUint64Array(2);
       for (const { sk, cookie } of firsts) {
         between();
         args[0] = sk;
         args[1] = BigInt(cookie);
-        shim.testRun(program, args);
+        shim.testRun(object.progFd("run_udp_gone"), args);
       }
     },
   };

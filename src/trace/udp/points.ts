@@ -1,80 +1,86 @@
-/** What UDP needs of a host, and what the user is told where it is not there. */
-import { withLoopback } from "../../guess/netns.ts";
-import type { GuessReport } from "../../guess/report.ts";
-import { features } from "../../kernel/feature_table.ts";
-import type { AttachMode, Host } from "../../kernel/host.ts";
-import { findSymbols } from "../../kernel/kallsyms.ts";
-import type { KernelObject } from "../../kernel/object.ts";
-import type { Event } from "../../record/layout.gen.ts";
-import { flowSource } from "./flow_source.ts";
-import { missingForUdp, type KnownFlowTotals } from "../opening/offsets.ts";
-import {
-  probedSymbols,
-  udpKprobes,
-  udpTracepoints,
-  type TracePoints,
-} from "../opening/programs.ts";
-import { udpCheck } from "./check.ts";
+/** Where UDP is seen. */
+import type { KprobePoint, TracepointPoint } from "../part.ts";
 
-export interface UdpPoints {
-  points: TracePoints;
-  /** Why UDP is not traced; null: it is, or nobody asked for it. */
-  missing: string | null;
+const OF_UDP = { missesAreLost: true, ofOwner: "on_call" } as const;
+
+/** `lengths`: of kernels that tell the function how much a receive returns. */
+interface UdpPoint extends KprobePoint {
+  readonly lengths?: boolean;
 }
 
-/** For a trace without UDP. */
-export const NO_UDP: UdpPoints = {
-  points: { kprobes: [], tracepoints: [] },
-  missing: null,
-};
+/** Alternatives: the first function that this kernel has is probed. To follow a kernel that renames one, add it. */
+const kprobes: readonly (readonly UdpPoint[])[] = [
+  [{ program: "on_ip_send_skb", kprobe: "ip_send_skb", ...OF_UDP }],
+  [
+    // Since 4.10, since 4.7, of RHEL 7, and before.
+    { program: "on_skb_consume_udp", kprobe: "skb_consume_udp", lengths: true, ...OF_UDP },
+    {
+      program: "on_skb_free_datagram_length",
+      kprobe: "__skb_free_datagram_locked",
+      lengths: true,
+      ...OF_UDP,
+    },
+    {
+      program: "on_skb_free_datagram_locked",
+      kprobe: "skb_consume_udp",
+      lengths: false,
+      ...OF_UDP,
+    },
+    {
+      program: "on_skb_free_datagram_locked",
+      kprobe: "skb_free_datagram_locked",
+      lengths: false,
+      ...OF_UDP,
+    },
+  ],
+  [{ program: "on_udp_destroy_sock", kprobe: "udp_destroy_sock", ...OF_UDP }],
+];
+const kprobesOfIpv6: readonly (readonly UdpPoint[])[] = [
+  [{ program: "on_ip6_send_skb", kprobe: "ip6_send_skb", ...OF_UDP }],
+  [{ program: "on_udp_destroy_sock", kprobe: "udpv6_destroy_sock", ...OF_UDP }],
+];
 
-const NONE: TracePoints = NO_UDP.points;
+export const udpSymbols: readonly string[] = [...kprobes, ...kprobesOfIpv6]
+  .flat()
+  .map(({ kprobe }) => kprobe);
 
-export function udpPoints(host: Host, report: GuessReport, mode: AttachMode): UdpPoints {
-  const field = missingForUdp(report, mode);
-  if (field !== null) return { points: NONE, missing: `the field ${field} is not known` };
-  if (mode === "tracepoint") {
-    const tracepoints = udpTracepoints(host.features.has("preemptible_tracepoints"));
-    if (!host.features.has("udp_lengths"))
-      return {
-        points: NONE,
-        missing: `its tracepoints came with Linux ${features.udp_lengths.since}`,
-      };
-    return { points: { ...NONE, tracepoints }, missing: null };
+/**
+ * The points, or the function that this kernel lacks. `has` finds a function; `ipv6`: there are such sockets;
+ * `lengths`: the kernel has the feature datagram_lengths.
+ */
+export function udpKprobes(
+  has: (symbol: string) => boolean,
+  ipv6: boolean,
+  lengths: boolean,
+): readonly KprobePoint[] | { missing: string } {
+  const points: KprobePoint[] = [];
+  for (const alternatives of [...kprobes, ...(ipv6 ? kprobesOfIpv6 : [])]) {
+    const point = alternatives.find(
+      (point) => (point.lengths ?? lengths) === lengths && has(point.kprobe),
+    );
+    if (!point) return { missing: alternatives[0]!.kprobe };
+    points.push(point);
   }
-  const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");
-  const known = findSymbols(probedSymbols);
-  const found = udpKprobes(
-    (symbol) => known.has(symbol),
-    ipv6,
-    host.features.has("datagram_lengths"),
-  );
-  return "missing" in found
-    ? { points: NONE, missing: `this kernel has no function ${found.missing}` }
-    : { points: { ...NONE, kprobes: found.points }, missing: null };
+  return points;
 }
 
-/** Counts datagrams of the tool's own; what is not right is unknown from then on, and said. */
-export function checkUdp(
-  host: Host,
-  mode: AttachMode,
-  object: KernelObject,
-  drain: () => Event[],
-  missing: string | null,
-): { known: KnownFlowTotals | null; notes: string[] } {
-  if (missing !== null) return { known: null, notes: [`UDP is not traced: ${missing}`] };
-  const source = flowSource(host.shim, object, mode);
-  const check = withLoopback((place) => udpCheck(place, mode, drain, source));
-  if (check === null)
-    return { known: null, notes: ["UDP is not traced: the tool's own datagrams were not seen"] };
-  const wrong = check.wrong.map(
-    (what) => `UDP: the tool's own datagrams came back as ${what}; that number is shown as unknown`,
-  );
-  return { known: check.known, notes: mode === "tracepoint" ? [...wrong, ...LIMITS] : wrong };
-}
-
-// --- internal ---
-
-const LIMITS = [
-  "UDP with tracepoints: the remote end of a socket that is not connected is not known, nor are packets",
+/** 6.3 and later. They run in system calls alone, so that only preemption keeps them from an event. */
+export const udpTracepoints = (preempts: boolean): readonly TracepointPoint[] => [
+  {
+    program: "on_sent",
+    tracepoint: "sock_send_length",
+    missesAreLost: true,
+    ofOwner: "on_length_of_owner",
+    // As few as can be: the sends and receives of TCP run them too.
+    ...(preempts ? { cover: { pending: ["on_length_pending"], backups: ["on_sent_backup"] } } : {}),
+  },
+  {
+    program: "on_received",
+    tracepoint: "sock_recv_length",
+    missesAreLost: true,
+    ofOwner: "on_length_of_owner",
+    ...(preempts
+      ? { cover: { pending: ["on_length_pending"], backups: ["on_received_backup"] } }
+      : {}),
+  },
 ];

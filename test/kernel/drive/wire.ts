@@ -1,29 +1,16 @@
 /** The records of the kernel side, before anything in user space looks at them. */
 import { guessOn } from "../../../src/guess/run.ts";
 import type { GuessReport } from "../../../src/guess/report.ts";
-import { guessTgid } from "../../../src/guess/task.ts";
 import { openHost } from "../../../src/kernel/host.ts";
 import type { KernelObject } from "../../../src/kernel/object.ts";
 import type { PerfRings } from "../../../src/kernel/shim.ts";
-import { attachTrace, type AttachedTrace } from "../../../src/trace/opening/attach.ts";
+import type { AttachedParts } from "../../../src/trace/opening/attach.ts";
 import { drainer, type Drain } from "../../../src/trace/stream/drain.ts";
 import { flowSource } from "../../../src/trace/udp/flow_source.ts";
-import {
-  fillFilter,
-  withFilter,
-  type KernelFilter,
-} from "../../../src/trace/opening/kernel_filter.ts";
-import { traceConstants } from "../../../src/trace/opening/offsets.ts";
-import { acceptPoints } from "../../../src/trace/opening/programs.ts";
+import { fillFilter, type KernelFilter } from "../../../src/trace/opening/kernel_filter.ts";
 import { openRings } from "../../../src/trace/stream/rings.ts";
-import { NO_UDP, udpPoints } from "../../../src/trace/udp/points.ts";
-import {
-  EventKind,
-  Loss,
-  Offset,
-  type Event,
-  type TraceMap,
-} from "../../../src/record/layout.gen.ts";
+import { EventKind, Loss, type Event, type TraceMap } from "../../../src/record/layout.gen.ts";
+import { attachAsked } from "./attached.ts";
 import type { Mode } from "./modes.ts";
 import { until } from "./peer.ts";
 
@@ -33,7 +20,7 @@ export class Wire implements Disposable {
   readonly events: Event[] = [];
   readonly mode: Mode;
   readonly #host;
-  readonly #attached: AttachedTrace;
+  readonly #attached: AttachedParts;
   readonly #drain: Drain;
   readonly #close: () => void;
 
@@ -42,22 +29,13 @@ export class Wire implements Disposable {
     const host = openHost(mode);
     const report = reports.get(mode) ?? guessOn(host);
     reports.set(mode, report);
-    const made = withFilter({ constants: traceConstants(report, host.features) }, filter);
-    const follow = filter.descendants === true;
-    if (follow)
-      made.constants = new Map(made.constants).set(
-        Offset.OFFSET_TASK_TGID,
-        BigInt(guessTgid(host)),
-      );
-    const udp = filter.protocols.includes("tcp") ? NO_UDP : udpPoints(host, report, mode);
     let rings: PerfRings;
-    const accept = acceptPoints[0]!;
     const ready = (object: KernelObject) => {
       rings = openRings(host.shim, object).rings;
       // Before anything is attached: so not even the rest of the host slips in.
       fillFilter(host.shim, object, filter);
     };
-    this.#attached = attachTrace(host, mode, made, accept, udp.points, ready, { follow });
+    this.#attached = attachAsked({ host, report, mode, options: { filter }, ready });
     this.mode = mode;
     this.#host = host;
     this.#drain = drainer(host.shim, this.#attached.object, rings!);

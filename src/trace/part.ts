@@ -1,0 +1,218 @@
+/**
+ * The contract of a part: one thing that is traced, or one thing that is known of what is traced. A part brings all that
+ * concerns it, and no other file but the list in parts.ts names it. To add a part: CONTRIBUTING.md, "To add a part".
+ */
+import type { PortRange } from "../conn/direction.ts";
+import type { EventKind } from "../conn/event.ts";
+import type { TracedEvent } from "../conn/identity.ts";
+import type { GuessReport } from "../guess/report.ts";
+import type { AttachMode, Host } from "../kernel/host.ts";
+import type { KernelObject } from "../kernel/object.ts";
+import type { Event, EventView, TraceProgram } from "../record/layout.gen.ts";
+import type { LossCount } from "./health/losses.ts";
+import type { TraceOptions } from "./options.ts";
+
+export interface Part {
+  readonly name: string;
+  /** Whether the user asked for it; if left out, the part is always there. */
+  readonly asked?: boolean;
+  /** The rest of the sentence is the reason: "UDP is not traced". `null`: without this part there is no trace. */
+  readonly without: string | null;
+  /** Why a kernel can refuse its programs, where that is known. */
+  refusal?(mode: AttachMode): string | null;
+  /** The user asked for this part alone: when it is refused, the trace ends with an UnsupportedError. */
+  readonly alone?: boolean;
+  /** How the description of the trace names it, if it is a protocol. */
+  readonly protocol?: string;
+  /** What is patched into the object, asked once; or why this host cannot. May throw a Failure. */
+  prepare?(host: Host, report: GuessReport): Prepared | string;
+  /** Why not with this way to attach; `null`: nothing is known to be missing. */
+  missing?(on: Ground): string | null;
+  /** Fields of the guess on which its numbers depend: the user is told of each that is not known. */
+  readonly fields?: readonly string[];
+  /** Every kernel function among which `missing` and `points` choose; they are looked up together. */
+  readonly symbols?: readonly string[];
+  /**
+   * Its attach points, in the order in which they are attached. They are loaded and attached all or nothing: half of the
+   * probes would see half of what happens.
+   */
+  points(on: Ground): readonly Point[];
+  /** One of these is attached besides: the first one with which `check` sees all it must. */
+  alternatives?(on: Ground): readonly Point[];
+  /** More points, at places where other parts have theirs. */
+  beside?(others: readonly Point[]): readonly Point[];
+  /** How the misses of its points are told: see Point.missesAreLost. */
+  readonly misses?: Misses;
+  /** Makes traffic of the tool's own, and compares what comes back. */
+  check?(on: Opened): Finding;
+  /** After the check: how it takes stock of what is there already, in each network namespace. */
+  takesStock?(on: Opened): Stocktaking;
+  /** From here on it works. May throw a Failure. */
+  start?(on: Opened, between: () => void): Working;
+  /** The same when it was refused: it works with less, and `without` says what that is. Left out: it is not there. */
+  startRefused?(on: Opened, between: () => void): Working;
+}
+
+/** Makes the part for one trace. */
+export type PartOf = (options: TraceOptions) => Part;
+
+export interface Prepared {
+  constants?: ReadonlyMap<number, bigint>;
+  mapSizes?: Readonly<Record<string, number>>;
+}
+
+/** What a part can choose its points by. */
+export interface Ground {
+  host: Host;
+  report: GuessReport;
+  mode: AttachMode;
+  /** The object for Linux 5.10 and later is loaded, whose programs can be run on request. */
+  newer: boolean;
+}
+
+export type Point = KprobePoint | TracepointPoint | HeldPoint;
+
+interface AnyPoint {
+  readonly program: TraceProgram;
+  /** What the program misses while it is busy is lost, but for what backup programs do; see Part.misses. */
+  readonly missesAreLost?: boolean;
+  /** The place is inside a system call of the process that owns the socket: this program copies its command line. */
+  readonly ofOwner?: TraceProgram;
+}
+
+export interface KprobePoint extends AnyPoint {
+  readonly kprobe: string;
+  readonly returns?: true;
+  /** A kernel without the function (IPv6 is missing) is traced all the same. */
+  readonly optional?: true;
+}
+
+export interface TracepointPoint extends AnyPoint {
+  readonly tracepoint: string;
+  /** Programs that do the work while the main one is busy: see bpf/lib/backup.h. */
+  readonly cover?: Cover;
+}
+
+export interface Cover {
+  /** Attached before the main program: each notes the event as pending. */
+  readonly pending: readonly TraceProgram[];
+  /** Attached behind it: each does the work if the note is still there. */
+  readonly backups: readonly TraceProgram[];
+}
+
+/** Loaded only: the part runs the program on request, or attaches it for a while. */
+export interface HeldPoint extends AnyPoint {
+  readonly held: true;
+  /** The function on which it is going to be attached. */
+  readonly symbol?: string;
+}
+
+export interface Misses {
+  cause(mode: AttachMode): string;
+  /** Index in the map `losses`: what its backup programs have done. */
+  readonly rescued?: number;
+}
+
+export interface Finding {
+  /** What was not seen, though it happened: the next alternative is tried. */
+  unseen?: string;
+  /** For the user. */
+  notes?: readonly string[];
+  /** Why the part is not used after all. */
+  refused?: string;
+  /** The tool's own process id, as the kernel numbers it. */
+  tgid?: number;
+}
+
+export interface Stocktaking extends Partial<Disposable> {
+  /** Called within each network namespace; `keep` empties the rings and must be called while much is read. */
+  visit(netns: number, ephemeral: PortRange | undefined, keep: () => void): void;
+  /** What it has found itself; not in order. */
+  readonly found?: readonly Event[];
+  /** The events of the opening, with what is known now. `between` is called all the time, and may add events. */
+  describe?(events: readonly Event[], between: () => void): Event[];
+}
+
+/** An attached trace. */
+export interface Opened extends Ground {
+  object: KernelObject;
+  /** The tool's own process id, as the kernel numbers it; 0 until the first check has found it. */
+  tgid: number;
+  /** Empties the rings; whatever is drained is kept for the trace too. */
+  drain(): Event[];
+  /** What has been drained so far. */
+  early: readonly Event[];
+  /** For the user; what a part finds out is added. */
+  notes: string[];
+}
+
+/** Gets each event once all that came before it has been applied. */
+export type Show = (event: Event, kind: EventKind) => void;
+
+/** Shows the record at `p` as it is; false: it is of an unusual kind, and nothing was shown. */
+export type ShowRecord = (view: DataView, p: number) => boolean;
+
+/** A part at work. Every member is optional; records and events come in the order of time. */
+export interface Working {
+  /** Before the events of a poll are asked for. */
+  renew?(nowNs: bigint): void;
+  /** Whether `revise` could do anything with the record at `p` but return it. Must be there with `revise`. */
+  revises?(view: DataView, p: number): boolean;
+  /** A record as it is to be applied; `null`: it has been told already. */
+  revise?(event: Event): Event | null;
+  /** A record for which some part's `revise` returned null. */
+  repeated?(event: Event): void;
+  /** The kinds of record (enum event_kind) that this part tells of. */
+  readonly kinds?: readonly number[];
+  /** What one of these records comes to. */
+  tell?(event: Event, show: Show): void;
+  /** Those of `kinds` that `tellRecord` takes. */
+  readonly plainKinds?: readonly number[];
+  /** The same as `tell` for what `record` can show; false for the rest, which is still to be told. */
+  tellRecord?(view: DataView, p: number, record: ShowRecord, show: Show): boolean;
+  /** After the records of a poll. */
+  tick?(nowNs: bigint, show: Show): void;
+  /** Until the next tick has something to do; 0: at once. */
+  dueMs?(nowNs: bigint): number;
+  /** An earlier event that is to be chosen before this one. */
+  brings?(event: Event, kind: EventKind): readonly [Event, EventKind] | null;
+  /** false: the event is not asked for. */
+  wants?(event: Event, kind: EventKind): boolean;
+  /** Of each event that is about to be shown, and of each close; false: it has been told already. */
+  shown?(event: Event): boolean;
+  /** Adds members to an event that is shown. */
+  enrich?(shown: TracedEvent, event: EventView, kind: EventKind): void;
+  /** Whether the record at `p` already holds all that `enrich` would add. Left out: it never does. */
+  holds?(view: DataView, p: number): boolean;
+  /** What open connections have moved since they were told of last. */
+  sample?(nowNs: bigint): Sampled;
+  /** Losses that it counts itself. */
+  losses?(): readonly LossCount[];
+  /** Starts the process whose descendants are traced: see Trace.launch. */
+  launch?<T extends Startable>(start: () => T): T;
+  /** Does once what needs capabilities all the time. */
+  rehearse?(): void;
+}
+
+export interface Sampled {
+  moved: readonly Event[];
+  /** Gone, though no close was told of them. */
+  gone: readonly Event[];
+}
+
+/** What `Bun.spawn` returns, as far as it is needed. */
+export interface Startable {
+  pid: number;
+  kill(signal: "SIGKILL"): void;
+}
+
+/** The programs of these points, each once. */
+export const programsOf = (points: readonly Point[]): readonly TraceProgram[] => [
+  ...new Set(points.flatMap(rowsOf)),
+];
+
+/** A point's programs in the order in which they are attached. */
+export function rowsOf(point: Point): readonly TraceProgram[] {
+  if (!("tracepoint" in point) || point.cover === undefined) return [point.program];
+  return [...point.cover.pending, point.program, ...point.cover.backups];
+}

@@ -1,0 +1,22 @@
+/** The parts of a trace, in the order in which they are attached and in which their records pass. To add one, add it here. */
+import { argsPart } from "./process/args.ts";
+import { following } from "./process/following.ts";
+import { groupsPart } from "./process/groups_part.ts";
+import type { PartOf } from "./part.ts";
+import { attempts } from "./tcp/attempts.ts";
+import { listing } from "./tcp/listing.ts";
+import { tcp } from "./tcp/part.ts";
+import { sampling } from "./tcp/sampling.ts";
+import { udp } from "./udp/part.ts";
+
+export const PARTS: readonly PartOf[] = [
+  // First: where a kernel refuses one part, this is the most likely one, and each part is left out in turn.
+  listing,
+  argsPart,
+  following,
+  tcp,
+  udp,
+  attempts,
+  sampling,
+  groupsPart,
+];

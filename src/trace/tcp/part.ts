@@ -1,0 +1,72 @@
+/** TCP connections: from connect or accept to close. Nothing is traced without this part. */
+import type { AttachMode } from "../../kernel/host.ts";
+import { withLoopback } from "../../guess/netns.ts";
+import { Counter } from "../../record/layout.gen.ts";
+import type { KernelFilter } from "../opening/kernel_filter.ts";
+import { NO_FILTER, wantsProtocol } from "../opening/kernel_filter.ts";
+import type { TraceOptions } from "../options.ts";
+import type { Finding, Opened, Part, Point, Working } from "../part.ts";
+import { acceptSources } from "./accept_sources.ts";
+import { Accepts } from "./accepts.ts";
+import { selfCheck } from "./check.ts";
+import { requireFields } from "./fields.ts";
+import { acceptPoints, kprobes, runByTool, tracepoints } from "./points.ts";
+import { takeStock } from "./stock.ts";
+import { addTotals, knownTotals, shownFields } from "./totals.ts";
+import { workingTcp } from "./working.ts";
+
+/** In tracepoint mode: told neither by an accept nor by a close. */
+export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
+
+const CAUSES: Record<AttachMode, string> = {
+  kprobe: "accept possibly missed, its probe was busy",
+  // One program sees all that happens to a connection.
+  tracepoint: "TCP event possibly missed, its probe was busy",
+};
+
+export const tcp = ({ filter = NO_FILTER }: TraceOptions): Part => ({
+  name: "TCP",
+  without: null,
+  ...(wantsTcp(filter) ? { protocol: "TCP" } : {}),
+  fields: shownFields,
+  missing({ report, mode }) {
+    requireFields(report, mode);
+    return null;
+  },
+  points: ({ host, mode }): readonly Point[] =>
+    mode === "kprobe"
+      ? kprobes
+      : [...tracepoints(host.features.has("preemptible_tracepoints")), ...runByTool],
+  alternatives: ({ mode }) => (mode === "kprobe" ? acceptPoints : []),
+  misses: { cause: (mode) => CAUSES[mode], rescued: Counter.COUNTER_STATE_RESCUED },
+  check,
+  takesStock: takeStock,
+  start,
+});
+
+// --- internal ---
+
+const wantsTcp = (filter: KernelFilter): boolean => wantsProtocol(filter, "tcp");
+
+function check({ report, drain }: Opened): Finding {
+  const totals = knownTotals(report);
+  const exact = totals.bytesSent && totals.bytesReceived;
+  const { sawAccept, tgid } = withLoopback((place) => selfCheck(place, drain, exact));
+  return sawAccept ? { tgid } : { unseen: "accept" };
+}
+
+function start(on: Opened, between: () => void): Working {
+  const { host, mode, object, report, tgid } = on;
+  const sources = acceptSources(host.shim, object, tgid, between);
+  const accepts = new Accepts(sources);
+  return {
+    ...workingTcp(accepts),
+    enrich: addTotals(knownTotals(report)),
+    // Its totals and its failure are the record's own.
+    holds: () => true,
+    losses: () => [{ cause: ACCEPT_UNKNOWN, count: accepts.lost }],
+    rehearse() {
+      if (mode === "tracepoint") sources.ask(0n, 0);
+    },
+  };
+}

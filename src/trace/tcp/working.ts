@@ -1,0 +1,32 @@
+/** TCP at work, without the kernel. Pure. */
+import { EventKind } from "../../record/layout.gen.ts";
+import type { Working } from "../part.ts";
+import type { Accepts } from "./accepts.ts";
+import { Opens } from "./opens.ts";
+import { tellOne, tellRecord } from "./tell.ts";
+
+const { EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EVENT_CLOSE } = EventKind;
+const { EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE } = EventKind;
+
+/** Nearly all records of a busy host. */
+const PLAIN: readonly number[] = [EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EVENT_CLOSE];
+
+/** By the second poll all that was drained before the first has been applied, and by the third its races. */
+const SETTLED_POLLS = 3;
+
+export function workingTcp(accepts: Accepts, opens = new Opens()) {
+  let polls = 0;
+  return {
+    revises: (view, p) => opens.concern(view, p),
+    revise: (event) => opens.apply(event),
+    kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE],
+    tell: (event, show) => tellOne(event, accepts, show),
+    plainKinds: PLAIN,
+    tellRecord: (view, p, record, show) => tellRecord(view, p, accepts, record, show),
+    tick(_, show) {
+      if (++polls === SETTLED_POLLS) opens.settle();
+      for (const event of accepts.poll()) show(event, "accept");
+    },
+    dueMs: () => (accepts.waiting || polls <= SETTLED_POLLS ? 0 : Infinity),
+  } satisfies Working;
+}

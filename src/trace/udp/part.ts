@@ -1,0 +1,118 @@
+/** UDP flows, counted one datagram at a time. */
+import { withLoopback } from "../../guess/netns.ts";
+import type { GuessReport } from "../../guess/report.ts";
+import { features } from "../../kernel/feature_table.ts";
+import type { Host } from "../../kernel/host.ts";
+import { findSymbols } from "../../kernel/kallsyms.ts";
+import { readRows } from "../../kernel/proc_net.ts";
+import { EventKind, Counter } from "../../record/layout.gen.ts";
+import { NO_FILTER, wantsProtocol } from "../opening/kernel_filter.ts";
+import type { TraceOptions } from "../options.ts";
+import type { Finding, Ground, Opened, Part, Point, Show, Working } from "../part.ts";
+import { udpCheck } from "./check.ts";
+import { UdpDirections } from "./directions.ts";
+import { missingForUdp } from "./fields.ts";
+import { flowSource } from "./flow_source.ts";
+import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts, type ShownFlow } from "./flows.ts";
+import { udpKprobes, udpSymbols, udpTracepoints } from "./points.ts";
+import { addFlowTotals, type KnownFlowTotals } from "./totals.ts";
+
+export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
+
+export function udp(options: TraceOptions): Part {
+  const { filter = NO_FILTER, flowTimeouts = DEFAULT_FLOW_TIMEOUTS } = options;
+  const directions = new UdpDirections();
+  let known: KnownFlowTotals = { bytes: false, packets: false };
+  return {
+    name: "UDP",
+    protocol: "UDP",
+    asked: wantsProtocol(filter, "udp"),
+    alone: !wantsProtocol(filter, "tcp"),
+    without: "UDP is not traced",
+    symbols: udpSymbols,
+    missing,
+    points,
+    misses: { cause: () => DATAGRAMS_MISSED, rescued: Counter.COUNTER_LENGTH_RESCUED },
+    check(on) {
+      const { finding, totals } = check(on);
+      if (totals !== null) known = totals;
+      return finding;
+    },
+    takesStock: () => ({
+      visit(netns, ephemeral, keep) {
+        directions.add(netns, [...readRows("udp", keep), ...readRows("udp6", keep)], ephemeral);
+      },
+    }),
+    start: (on, between) => start(on, between, { flowTimeouts, directions, known }),
+  };
+}
+
+// --- internal ---
+
+function missing({ host, report, mode }: Ground): string | null {
+  const field = missingForUdp(report, mode);
+  if (field !== null) return `the field ${field} is not known`;
+  if (mode === "tracepoint") {
+    if (host.features.has("udp_lengths")) return null;
+    return `its tracepoints came with Linux ${features.udp_lengths.since}`;
+  }
+  const found = kprobesOf(host, report);
+  return "missing" in found ? `this kernel has no function ${found.missing}` : null;
+}
+
+function points({ host, report, mode }: Ground): readonly Point[] {
+  const program = { program: "run_udp_gone", held: true } as const;
+  if (mode === "tracepoint")
+    return [...udpTracepoints(host.features.has("preemptible_tracepoints")), program];
+  const found = kprobesOf(host, report);
+  return "missing" in found ? [] : found;
+}
+
+function kprobesOf(host: Host, report: GuessReport) {
+  const ipv6 = report.fields.some((f) => f.field === "skc_v6_daddr" && f.status === "found");
+  const there = findSymbols(udpSymbols);
+  return udpKprobes((symbol) => there.has(symbol), ipv6, host.features.has("datagram_lengths"));
+}
+
+const LIMITS =
+  "UDP with tracepoints: the remote end of a socket that is not connected is not known, nor are packets";
+
+/** Counts datagrams of the tool's own; what is not right is unknown from then on, and said. */
+function check(on: Opened): { finding: Finding; totals: KnownFlowTotals | null } {
+  const { host, mode, object, drain } = on;
+  const source = flowSource(host.shim, object, mode);
+  const found = withLoopback((place) => udpCheck(place, mode, () => drain(), source));
+  if (found === null)
+    return { finding: { refused: "the tool's own datagrams were not seen" }, totals: null };
+  const wrong = found.wrong.map(
+    (what) => `UDP: the tool's own datagrams came back as ${what}; that number is shown as unknown`,
+  );
+  const notes = mode === "tracepoint" ? [...wrong, LIMITS] : wrong;
+  return { finding: { notes }, totals: found.known };
+}
+
+interface Asked {
+  flowTimeouts: FlowTimeouts;
+  directions: UdpDirections;
+  known: KnownFlowTotals;
+}
+
+const { EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE } = EventKind;
+
+function start({ host, mode, object }: Opened, between: () => void, asked: Asked): Working {
+  const maps = flowSource(host.shim, object, mode, between);
+  const flows = new Flows(maps, asked.flowTimeouts, asked.directions);
+  const all = (shown: readonly ShownFlow[] | null, show: Show) => {
+    for (const { event, kind } of shown ?? []) show(event, kind);
+  };
+  return {
+    kinds: [EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE],
+    tell: (event, show) => all(flows.event(event), show),
+    tick: (nowNs, show) => all(flows.tick(nowNs), show),
+    dueMs: (nowNs) => flows.dueMs(nowNs),
+    sample: (nowNs) => ({ moved: flows.sample(nowNs), gone: [] }),
+    enrich: addFlowTotals(asked.known),
+    // Records of UDP are never shown as they are.
+    holds: () => true,
+  };
+}

@@ -1,0 +1,37 @@
+/** What a UDP flow has moved, as it is shown. Pure. */
+import type { EventKind, Totals } from "../../conn/event.ts";
+import type { TracedEvent } from "../../conn/identity.ts";
+import { ConnFact, ConnMetadata, EventKind as Kind, type Event } from "../../record/layout.gen.ts";
+import { lastedNs } from "../event.ts";
+
+/** Which totals a check with datagrams of the tool's own has shown to be right. */
+export interface KnownFlowTotals {
+  bytes: boolean;
+  packets: boolean;
+}
+
+/** Adds its totals to an event of UDP; an open that is no sample is a flow's first datagram. */
+export function addFlowTotals(known: KnownFlowTotals) {
+  return (shown: TracedEvent, event: Event, kind: EventKind): void => {
+    if ((event.ends.metadata & ConnMetadata.METADATA_TCP) !== 0) return;
+    if (kind === "close" || event.kind === Kind.EVENT_UDP_SAMPLE)
+      shown.totals = flowTotalsOf(event, known);
+  };
+}
+
+// --- internal ---
+
+/** Of a UDP flow. */
+function flowTotalsOf(event: Event, known: KnownFlowTotals): Totals {
+  const told = (event.flags & ConnFact.FACT_TOTALS_LOST) === 0;
+  return {
+    bytesSent: told && known.bytes ? event.sent_bytes : null,
+    bytesReceived: told && known.bytes ? event.recv_bytes : null,
+    segsOut: told && known.packets ? Number(event.sent_packets) : null,
+    segsIn: told && known.packets ? Number(event.recv_packets) : null,
+    rttUs: null,
+    rttVarUs: null,
+    retransmits: null,
+    durationNs: told && (event.flags & ConnFact.FACT_UNSEEN_OPEN) === 0 ? lastedNs(event) : null,
+  };
+}

@@ -5,7 +5,7 @@ const EVERY_MS = 50;
 /** To ask for the time costs as much as what is done in between. */
 const CALLS_PER_CLOCK = 32;
 
-/** What it returns can be called all the time, and works now and then. */
+/** The function it returns can be called all the time, and runs `work` now and then. */
 export function meanwhile(work: () => void): () => void {
   let calls = 0;
   let at = 0;
@@ -20,7 +20,7 @@ export function meanwhile(work: () => void): () => void {
   };
 }
 
-/** What took less is done again whenever it is asked for. */
+/** Work that took less time is done again whenever it is asked for. */
 const SHORT_MS = 100;
 const REST = 4;
 

@@ -1,4 +1,4 @@
-/** What a trace can be asked for. */
+/** The options of a trace. */
 import type { GuessReport } from "../guess/report.ts";
 import type { AttachMode } from "../kernel/host.ts";
 import type { FlowTimeouts } from "./udp/flows.ts";
@@ -17,7 +17,7 @@ export interface TraceOptions {
   maxConnections?: number;
   /** Whether `sample()` is going to be called. */
   sampling?: boolean;
-  /** What certainly does not match is left out, most of it by the kernel side; see KernelFilter for what is unknown. */
+  /** Events that certainly do not match are left out, most of them by the kernel side; see KernelFilter for unknown values. */
   filter?: KernelFilter;
   /** Whether `kernelTime()` is going to be asked. Measuring takes time itself, so it is done now and then only. */
   timed?: boolean;

@@ -24,7 +24,7 @@ export interface Part {
   readonly alone?: boolean;
   /** How the description of the trace names it, if it is a protocol. */
   readonly protocol?: string;
-  /** What is patched into the object, asked once; or why this host cannot. May throw a Failure. */
+  /** Called once: returns the values that are patched into the object, or the reason why this host cannot. May throw a Failure. */
   prepare?(host: Host, report: GuessReport): Prepared | string;
   /** Why not with this way to attach; `null`: nothing is known to be missing. */
   missing?(on: Ground): string | null;
@@ -61,7 +61,7 @@ export interface Prepared {
   mapSizes?: Readonly<Record<string, number>>;
 }
 
-/** What a part can choose its points by. */
+/** The facts by which a part chooses its points. */
 export interface Ground {
   host: Host;
   report: GuessReport;
@@ -74,7 +74,7 @@ export type Point = KprobePoint | TracepointPoint | HeldPoint;
 
 interface AnyPoint {
   readonly program: TraceProgram;
-  /** What the program misses while it is busy is lost, but for what backup programs do; see Part.misses. */
+  /** Events that the program misses while it is busy are lost, unless backup programs do them; see Part.misses. */
   readonly missesAreLost?: boolean;
   /** The place is inside a system call of the process that owns the socket: this program copies its command line. */
   readonly ofOwner?: TraceProgram;
@@ -114,7 +114,7 @@ export interface Misses {
 }
 
 export interface Finding {
-  /** What was not seen, though it happened: the next alternative is tried. */
+  /** Something that happened and was not seen: the next alternative is tried. */
   unseen?: string;
   /** For the user. */
   notes?: readonly string[];
@@ -127,7 +127,7 @@ export interface Finding {
 export interface Stocktaking extends Partial<Disposable> {
   /** Called within each network namespace; `keep` empties the rings and must be called while much is read. */
   visit(netns: number, ephemeral: PortRange | undefined, keep: () => void): void;
-  /** What it has found itself; not in order. */
+  /** Events that it has found itself; not in order. */
   readonly found?: readonly Event[];
   /** The events of the opening, with what is known now. `between` is called all the time, and may add events. */
   describe?(events: readonly Event[], between: () => void): Event[];
@@ -140,7 +140,7 @@ export interface Opened extends Ground {
   tgid: number;
   /** Empties the rings; whatever is drained is kept for the trace too. */
   drain(): Event[];
-  /** What has been drained so far. */
+  /** All events that have been drained so far. */
   early: readonly Event[];
   /** For the user; what a part finds out is added. */
   notes: string[];
@@ -164,9 +164,9 @@ export interface Working {
   repeated?(event: Event): void;
   /** The kinds of record (enum event_kind) that this part tells of. */
   readonly kinds?: readonly number[];
-  /** What one of these records comes to. */
+  /** Tells of one of these records: shows events, or keeps the record for later. */
   tell?(event: Event, show: Show): void;
-  /** Those of `kinds` that `tellRecord` takes. */
+  /** The members of `kinds` that `tellRecord` takes. */
   readonly plainKinds?: readonly number[];
   /** The same as `tell` for what `record` can show; false for the rest, which is still to be told. */
   tellRecord?(view: DataView, p: number, record: ShowRecord, show: Show): boolean;
@@ -184,7 +184,7 @@ export interface Working {
   enrich?(shown: TracedEvent, event: EventView, kind: EventKind): void;
   /** Whether the record at `p` already holds all that `enrich` would add. Left out: it never does. */
   holds?(view: DataView, p: number): boolean;
-  /** What open connections have moved since they were told of last. */
+  /** Events for the open connections that have moved something since they were told of last. */
   sample?(nowNs: bigint): Sampled;
   /** Losses that it counts itself. */
   losses?(): readonly LossCount[];
@@ -200,7 +200,7 @@ export interface Sampled {
   gone: readonly Event[];
 }
 
-/** What `Bun.spawn` returns, as far as it is needed. */
+/** The members of a `Bun.spawn` result that are needed. */
 export interface Startable {
   pid: number;
   kill(signal: "SIGKILL"): void;

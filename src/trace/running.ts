@@ -24,7 +24,7 @@ export const SETTLED_NS = 1_000_000n;
 /** No CPU has this number. */
 const NO_CPU = 0xffff_ffffn;
 
-/** What the opening found. */
+/** An opened trace, ready to run. */
 export interface Found extends Checked {
   /** Also those that nobody asked for. */
   all: readonly Part[];
@@ -35,7 +35,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const { host, mode, object, rings, tgid, into: drain, description, notes } = of;
   const queue = new EventQueue();
   for (const event of of.early) queue.push(event);
-  /** What takes long keeps the rings from filling up; it waits for the next poll, as it would in the rings. */
+  /** Long work calls this so that the rings do not fill up; the records wait for the next poll, as they would in the rings. */
   const between = meanwhile(() => drain.into(queue));
   const parts = of.working.flatMap((part) => part.start?.(of, between) ?? []);
   const enrich: readonly Enrich[] = parts.flatMap((part) => part.enrich ?? []);

@@ -1,4 +1,4 @@
-/** What an open trace can do, and who gets what it shows. */
+/** An open trace, and the sink that gets its events. */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { MapFill } from "../kernel/shim.ts";
 import type { Startable } from "./part.ts";
@@ -8,7 +8,7 @@ import type { LossCount } from "./health/losses.ts";
 export interface Trace extends AsyncDisposable {
   /** "tracing TCP and UDP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
   readonly description: string;
-  /** What the user should know before the first line: numbers that will be missing, a file that was not used. */
+  /** For the user, before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
   /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
   poll(last?: boolean): TracedEvent[];
@@ -33,7 +33,7 @@ export interface Trace extends AsyncDisposable {
    */
   launch<T extends Startable>(start: () => T): T;
   readonly losses: () => LossCount[];
-  /** What the programs took in the kernel; null: not measured, or this kernel does not tell. */
+  /** The time that the programs took in the kernel; null: not measured, or this kernel does not tell. */
   kernelTime(): KernelTime | null;
   /** How full each map in the kernel is. */
   maps(): MapFill[];

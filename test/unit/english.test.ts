@@ -24,7 +24,6 @@ const files = ["src", "bpf", "test", "build.ts"]
 
 /** The sentences that still begin so, by folder. A number may only become smaller; a folder at 0 has no row. */
 const remaining: Readonly<Record<string, number>> = {
-  "src/trace": 72,
 };
 
 test("comments begin with their noun", () => {

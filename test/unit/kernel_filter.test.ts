@@ -43,7 +43,7 @@ describe("without a filter", () => {
         [Constant.CONSTANT_FILTERS, 0n],
       ]),
     );
-    expect(made.entries).toEqual({ conns: 7, filter_pids: 1, filter_ports: 1, followed: 1 });
+    expect(made.entries).toEqual({ conns: 7, filter_pids: 1, filter_ports: 1 });
   });
 
   test("everything may match", () => {
@@ -72,9 +72,8 @@ describe("what is written into the maps", () => {
     );
   });
 
-  test("there is room for processes only if they are followed", () => {
+  test("a command that is followed is asked for", () => {
     const asked = withFilter({ constants: new Map() }, filter({ descendants: true }));
-    expect(asked.entries?.["followed"]).toBe(32_768);
     expect(asked.constants.get(Constant.CONSTANT_FILTERS)).toBe(BigInt(Filter.FILTER_FOLLOWED));
   });
 
@@ -83,7 +82,6 @@ describe("what is written into the maps", () => {
     expect(withFilter({ constants: new Map() }, asked).entries).toEqual({
       filter_pids: 3,
       filter_ports: 2,
-      followed: 1,
     });
   });
 });

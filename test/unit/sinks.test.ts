@@ -7,7 +7,8 @@ import { batchSink } from "../../src/sinks/batch.ts";
 import { openLoop, type LoopOptions } from "../../src/sinks/loop.ts";
 import type { Sink } from "../../src/sinks/sink.ts";
 import { sieved, together } from "../../src/sinks/together.ts";
-import { EventQueue, timeAt } from "../../src/trace/stream/queue.ts";
+import { timeAt } from "../../src/trace/event.ts";
+import { EventQueue } from "../../src/trace/stream/queue.ts";
 import type { EventSink } from "../../src/trace/trace.ts";
 
 const view = new DataView(new ArrayBuffer(eventSize));

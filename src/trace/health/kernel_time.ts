@@ -15,7 +15,7 @@ export interface KernelTime {
   ns: bigint;
   /** Each time that a program ran. */
   runs: bigint;
-  /** What was shown of it: the events that happened in a window. */
+  /** The events that happened in a window and were shown. */
   events: number;
 }
 
@@ -106,7 +106,7 @@ export class TimeWindows implements Disposable {
   #open(nowNs: bigint): void {
     this.#atBegin = this.#source.read();
     this.#handle = this.#source.start();
-    // What cannot be had once, is not asked for again.
+    // If it cannot be had once, it is not asked for again.
     this.#nextNs = this.#handle === null ? null : nowNs + EVERY_NS;
     if (this.#handle !== null) this.#window = { beginNs: nowNs, endNs: null };
   }

@@ -1,4 +1,4 @@
-/** What has been lost, asked of the kernel: the programs' counters, and how often programs were not run. */
+/** Asks the kernel for losses: the programs' counters, and how often programs were not run. */
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import { Counter, Loss, type TraceProgram } from "../../record/layout.gen.ts";

@@ -1,4 +1,4 @@
-/** What can be lost, how it is called, and how it is counted. Pure. */
+/** Losses: their causes, their texts, and how they are counted. Pure. */
 import { Loss } from "../../record/layout.gen.ts";
 
 /** By enum loss. To add one: a line in bpf/record.h and its text here. */
@@ -37,7 +37,7 @@ export function ringLoss(lost: number, told: bigint, spilled: bigint): bigint {
   return untold > 0n ? told + untold : told;
 }
 
-/** What a program missed while it was busy, and its twin did not see either. */
+/** Lost events: misses of the main program, without those that backup programs did. */
 export const notRescued = (missed: bigint, rescued: bigint): bigint =>
   missed > rescued ? missed - rescued : 0n;
 
@@ -60,6 +60,6 @@ export function settling(): (count: bigint, nowMs: number, over: boolean) => big
   };
 }
 
-/** What each misses, nobody else sees. */
+/** The sum of the misses of several programs: no other program covers these. */
 export const missedByAny = (misses: readonly number[]): bigint =>
   BigInt(misses.reduce((sum, n) => sum + n, 0));

@@ -20,7 +20,7 @@ export interface AttachedParts {
   object: KernelObject;
   /** Whether the object is the one for Linux 5.10 and later. */
   newer: boolean;
-  /** What was to be attached. */
+  /** The points that were to be attached. */
   points: ReadonlyMap<Part, readonly Point[]>;
   /** Why a part could not be loaded or attached. */
   refused: ReadonlyMap<Part, string>;
@@ -34,8 +34,9 @@ export interface ToAttach extends Omit<Ground, "newer"> {
 }
 
 /**
- * `ready` is called between loading and attaching: the rings must be there before the first event. What this kernel refuses
- * of an optional part costs that part alone. For the others this throws a Failure that names the program or the symbol.
+ * `ready` is called between loading and attaching: the rings must be there before the first event. A refusal by this
+ * kernel costs an optional part that part alone. For the others this throws a Failure that names the program or the
+ * symbol.
  */
 export function attachParts(of: ToAttach, ready: (object: KernelObject) => void): AttachedParts {
   const { host, parts, mode, made } = of;

@@ -1,4 +1,4 @@
-/** What the kernel side leaves out: its share of the user's filters, see bpf/lib/filter.h. Pure but for `fillFilter`. */
+/** The kernel side's share of the user's filters: see bpf/lib/filter.h. Pure but for `fillFilter`. */
 import type { ObjectSpec, KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
@@ -10,8 +10,9 @@ import {
 } from "../../record/layout.gen.ts";
 
 /**
- * All of it must match. An empty array does not restrict anything. What of an event is not known (the process of an accept
- * in tracepoint mode, a local port that was never chosen) matches: whoever shows events has to decide about that.
+ * All of it must match. An empty array does not restrict anything. A member of an event that is not known (the
+ * process of an accept in tracepoint mode, a local port that was never chosen) matches here; the sink that shows the
+ * event decides about it.
  */
 export interface KernelFilter {
   /** Of the process that connected or accepted, as the host numbers it. */
@@ -85,7 +86,7 @@ export function kindsOf(filter: KernelFilter): number {
   return kinds.reduce((bits, [asked, bit]) => (asked ? bits | bit : bits), 0);
 }
 
-/** What is written into the maps. */
+/** The entries that are written into the maps. */
 export function filterMaps(filter: KernelFilter) {
   const filter_ports = new Map<number, number>();
   const lists = [

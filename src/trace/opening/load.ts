@@ -8,7 +8,7 @@ import { KernelError } from "../../kernel/shim.ts";
 import { Constant, tracePrograms } from "../../record/layout.gen.ts";
 import { batchByTool } from "../stream/batches.ts";
 
-/** What is filled into the object before it is loaded. */
+/** Values and sizes that are filled into the object before it is loaded. */
 export type Made = Pick<ObjectSpec, "constants" | "entries">;
 
 /** `newer`: the object for Linux 5.10 and later, whose programs can be run on request. `batched`: see bpf/lib/batch.h. */
@@ -75,7 +75,7 @@ export function load(
   }
 }
 
-/** Those of `groups` that `load` takes: all, or all but one, or each that it takes alone. */
+/** The groups that `load` takes: all, or all but one, or each that it takes alone. */
 export function groupsTaken<T>(
   groups: readonly T[],
   load: (groups: readonly T[]) => void,

@@ -1,4 +1,4 @@
-/** What the user is told before the first line. */
+/** Notes for the user, before the first line. */
 import type { Failure } from "../../errors.ts";
 import type { AttachMode } from "../../kernel/host.ts";
 

@@ -7,7 +7,7 @@ import { capabilities, type Host } from "../../kernel/host.ts";
 import { notUsed } from "./notes.ts";
 import type { TraceOptions } from "../options.ts";
 
-/** `how` ends the description of the trace. What was given and cannot be used is told in `notes`. */
+/** `how` ends the description of the trace. A file or a guess that was given and cannot be used is told in `notes`. */
 export async function offsetsFor(
   host: Host,
   { offsetsFile, offsets }: TraceOptions,

@@ -18,14 +18,14 @@ import { tellRefusal } from "./refusal.ts";
 export interface ToOpen {
   host: Host;
   report: GuessReport;
-  /** Those that the user asked for. */
+  /** The parts that the user asked for. */
   parts: readonly Part[];
   made: Made;
   /** For the user; what is found out is added. */
   notes: string[];
 }
 
-/** What a trace holds of the kernel. */
+/** The things of the kernel that a trace holds. */
 export interface Attached {
   object: KernelObject;
   rings: PerfRings;
@@ -35,7 +35,7 @@ export interface Checked extends Attached, Opened {
   into: Drain;
   early: Event[];
   points: ReadonlyMap<Part, readonly Point[]>;
-  /** Those that work, at least in part. */
+  /** The parts that work, at least with less. */
   working: readonly Part[];
 }
 

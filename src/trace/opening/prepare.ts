@@ -11,7 +11,7 @@ export interface For {
   notes: string[];
 }
 
-/** Those that this host has what they need for; `made` is `basis` with what they want to be patched in. */
+/** Returns the parts for which this host has all they need; `made` is `basis` and the values of these parts. */
 export function prepareParts(
   { host, report, notes }: For,
   asked: readonly Part[],

@@ -1,4 +1,4 @@
-/** What a running trace still needs of root's powers, and giving up the rest. */
+/** Keeps those of root's capabilities that a running trace needs, and drops the rest. */
 import { readFileSync } from "node:fs";
 import {
   CAP_BPF,
@@ -16,8 +16,8 @@ import { dropAllBut, goesWith } from "../../kernel/privileges.ts";
 import { KernelError } from "../../kernel/shim.ts";
 
 /**
- * Gives up, in all threads and for good, what the trace does not need any more. Whatever is to be opened, entered or
- * started with the user's own rights must have been by then. `trial` does what the trace is going to do all the time.
+ * Gives up, in all threads and for good, what the trace does not need any more. All that is to be opened, entered or
+ * started with the user's own rights must be so by then. `trial` does what the trace is going to do all the time.
  * Returns where it did not come to that, for the user.
  */
 export function dropCapabilities(host: Host, mode: AttachMode, trial: () => void): string[] {
@@ -48,7 +48,7 @@ function neededBy(mode: AttachMode): bigint {
     CAP_SYS_NICE,
     // The path of a control group by its id (open_by_handle_at), of groups that begin while the trace runs.
     CAP_DAC_READ_SEARCH,
-    // Whose a socket is stands in /proc/PID/fd; in kprobe mode the probes tell.
+    // The owner of a socket is found in /proc/PID/fd; in kprobe mode the probes tell.
     ...(mode === "tracepoint" ? [CAP_SYS_PTRACE] : []),
     ...(processesAreHidden() ? [CAP_SYS_PTRACE] : []),
   );

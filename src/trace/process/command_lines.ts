@@ -7,7 +7,7 @@ import { readText } from "../../record/comm.ts";
 import type { OwnerView } from "../../record/layout.gen.ts";
 import { endOf, type Life } from "./groups.ts";
 
-/** What the kernel side has of a program. */
+/** The kernel side's copy of a program's command line. */
 export interface Noted {
   /** Arguments, each ended by NUL: the beginning. */
   bytes: Uint8Array;
@@ -31,7 +31,7 @@ export interface CommandSource {
   nowNs(): bigint;
 }
 
-/** What is asked for of an owner. */
+/** The members of an owner that are needed. */
 export type Asked = Pick<OwnerView, "owned_at" | "comm" | "program" | "program_number">;
 
 /** Programs that are remembered; beyond it they are asked for anew. */
@@ -47,7 +47,7 @@ export class CommandLines {
     this.#source = source;
   }
 
-  /** What is asked for from now on was drained from now on. */
+  /** To be called before each drain: later questions are about events that were drained later. */
   renew(): void {
     if (this.#byPid.size > 0) this.#byPid.clear();
   }
@@ -67,7 +67,7 @@ export class CommandLines {
     return line;
   }
 
-  /** What the kernel side has is exact as far as it goes. */
+  /** The kernel side's copy is exact as far as it goes. */
   #whole(pid: number, { bytes, length }: Noted): string {
     const start = bytes.subarray(0, length);
     if (bytes.length >= length) return lineOf(start);

@@ -21,7 +21,7 @@ export function commandSource(
   const key = new BigUint64Array(1);
   const count = new BigUint64Array(1);
   let refused = 0n;
-  /** What was taken out of the map when it was full, so that there is room. */
+  /** The entries that were taken out of the map when it was full, so that there is room. */
   let taken = new Map<bigint, Noted>();
 
   const isFull = (): boolean => {

@@ -1,5 +1,5 @@
 /**
- * Which control group, and which container, the process of an event was in. The kernel side tells the group's id in the
+ * The control group and the container that the process of an event was in. The kernel side tells the group's id in the
  * hierarchy of version 2; where all processes are at its root, because those of version 1 are in use, /proc tells of
  * processes that are still there. Pure, but for the source.
  */
@@ -42,7 +42,7 @@ export interface GroupSource {
   nowNs(): bigint;
 }
 
-/** What is asked for of an owner. */
+/** The members of an owner that are needed. */
 export type Owned = Pick<OwnerView, "owned_at" | "cgroup_id" | "cgroup_id_number">;
 
 const UNKNOWN: Group = { cgroup: null, container: null };
@@ -56,7 +56,7 @@ export class Groups {
   readonly #byId = new Map<number, Group | null>();
   /** Only for one poll: a process may be moved, and its pid used again. */
   readonly #byPid = new Map<number, { startedNs: bigint; group: Group } | null>();
-  /** What /proc told, by process and moment: a close has those of its connect, and the process may be gone by then. */
+  /** Answers of /proc by process and moment: a close has the process and the moment of its connect, and the process may be gone by then. */
   readonly #byMoment = new Map<number, Group>();
 
   #lastTold = -1;
@@ -65,7 +65,7 @@ export class Groups {
     this.#source = source;
   }
 
-  /** What is asked for from now on was drained from now on. */
+  /** To be called before each drain: later questions are about events that were drained later. */
   renew(): void {
     if (this.#byPid.size > 0) this.#byPid.clear();
   }

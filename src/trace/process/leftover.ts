@@ -16,7 +16,7 @@ const PAUSE_NS = 5_000_000_000n;
 export class Leftover {
   readonly #source: FollowedSource;
   #nextNs = 0n;
-  /** What was over at the last look. The kernel side is told of most ends only moments after they can be seen here. */
+  /** Processes that were over at the last look. The kernel side is told of most ends only moments after they can be seen here. */
   #over = new Map<number, bigint>();
 
   constructor(source: FollowedSource) {

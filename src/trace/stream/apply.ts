@@ -1,4 +1,4 @@
-/** What a record comes to: it goes to the part that tells of its kind, past those that revise it. Pure. */
+/** Applies a record: it passes the parts that revise it, and goes to the part that tells of its kind. Pure. */
 import { EventView, readEvent, type Event } from "../../record/layout.gen.ts";
 import { kindAt } from "../event.ts";
 import type { Show, ShowRecord, Working } from "../part.ts";

@@ -6,7 +6,7 @@ import { RecordError } from "../../record/error.ts";
 import { eventSize, EventView, writeEvent, type Event } from "../../record/layout.gen.ts";
 import { timeAt } from "../event.ts";
 
-/** What a drain copied: u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
+/** A drain copies u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
 const PREFIX = 8;
 const FIRST_BYTES = 1 << 20;
 /** A buffer that a burst has made larger is given back. */
@@ -61,7 +61,7 @@ export class EventQueue {
 
   /**
    * Gives each event that is no younger than `until` (ns, as a number) to `each`, in the order of time, those of equal time
-   * as they came; the others stay. Whatever is added meanwhile waits. `enough` is asked now and then; `false` says that it
+   * as they came; the others stay. Events that are added meanwhile wait. `enough` is asked now and then; `false` says that it
    * had enough, and that the next call goes on, whatever its `until`. Throws a RecordError when a record reaches beyond
    * what was filled.
    */
@@ -87,7 +87,7 @@ export class EventQueue {
     const view = viewOf(bytes);
     const index = this.#index;
     index.fill(view, this.#used);
-    // What is added from here on goes to the other buffer.
+    // Events that are added from here on go to the other buffer.
     this.#bytes = this.#spare ?? new Uint8Array(FIRST_BYTES);
     this.#spare = null;
     this.#used = 0;

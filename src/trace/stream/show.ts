@@ -1,4 +1,4 @@
-/** Which events are shown, and which of them as the record they came in. Pure. */
+/** Chooses the events that are shown, and those that are shown as the record they came in. Pure. */
 import { EventKind, type Event } from "../../record/layout.gen.ts";
 import { kindAt, pidAt } from "../event.ts";
 import { asksForAll, mayMatch, type KernelFilter } from "../opening/kernel_filter.ts";
@@ -41,7 +41,7 @@ export function chosen({ tgid, self, beganNs, filter, parts }: Choice): (show: S
   };
 }
 
-/** What can keep a record from being shown as it is. */
+/** Everything that can keep a record from being shown as it is. */
 export interface Obstacles {
   tgid: number;
   filter: KernelFilter;

@@ -18,7 +18,7 @@ import {
 import { asView, plainEvent } from "../event.ts";
 import { sockAt, sockOf } from "./sock.ts";
 
-/** What the kernel says of a connection whose handshake is done. */
+/** The kernel's answer about a connection whose handshake is done. */
 export type AcceptState =
   | { state: "waiting" }
   /** Closed meanwhile: its close event is on its way. */
@@ -85,7 +85,7 @@ export class Accepts {
     return pending;
   }
 
-  /** Those accepted since the last poll, their owner where one can be named. */
+  /** The connections that were accepted since the last poll, with their owner where it can be named. */
   poll(): Event[] {
     if (this.#pending.size === 0) return [];
     const accepted = new Map<number, Event>();

@@ -1,4 +1,4 @@
-/** Who holds the connections that were open before the trace, and which way they run: from /proc/net/tcp. Pure. */
+/** Owners and directions of the connections that were open before the trace, from /proc/net/tcp. Pure. */
 import { DEFAULT_EPHEMERAL, tcpDirection, type PortRange } from "../../conn/direction.ts";
 import { TCP_LISTEN } from "../../kernel/constants.ts";
 import type { Row } from "../../kernel/proc_net.ts";
@@ -10,7 +10,7 @@ import {
   type Owner,
 } from "../../record/layout.gen.ts";
 
-/** What one network namespace held when the trace began. */
+/** The TCP sockets of one network namespace when the trace began. */
 interface Place {
   listening: Set<number>;
   ephemeral: PortRange;

@@ -9,7 +9,7 @@ import { sockAt, sockOf } from "./sock.ts";
 export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */
   readonly #open = new Map<number, Event>();
-  /** What has begun or ended in sight, while its listing may still be on its way. */
+  /** Connections whose beginning or end was seen while their listing may still be on its way. */
   #told: Map<number, Event> | null = new Map();
   /** Second entries of the kernel side for what has been told already: their closes mean nothing. */
   readonly #ghosts = new Set<string>();
@@ -39,7 +39,7 @@ export class Opens {
     );
   }
 
-  /** What the listing found has been applied. */
+  /** To be called when all that the listing found has been applied. */
   settle(): void {
     this.#told = null;
   }

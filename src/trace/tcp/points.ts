@@ -3,7 +3,7 @@ import type { HeldPoint, KprobePoint, TracepointPoint } from "../part.ts";
 
 /**
  * Ends before beginnings: so what is seen to begin is seen to end, and no entry stays behind for the next connection on
- * the same sock. What these miss is made up for when the sock is destroyed, at the latest.
+ * the same sock. An event that these miss is made up for when the sock is destroyed, at the latest.
  */
 export const kprobes: readonly KprobePoint[] = [
   { program: "on_tcp_v4_destroy_sock", kprobe: "tcp_v4_destroy_sock" },

@@ -22,7 +22,7 @@ export interface SampleSource {
   ask(samples: Uint8Array, count: number): void;
 }
 
-/** What was told last of a connection. */
+/** A connection, with the numbers that were told of it last. */
 interface Tracked {
   /** The event that told of it first: who and where. */
   event: Event;
@@ -109,7 +109,7 @@ export class Samples {
     return moved;
   }
 
-  /** What `take` found to be gone since this was asked last, though no close was shown of it. */
+  /** Connections that `take` has found to be gone since the last call, though no close of them was shown. */
   takeLost(): Event[] {
     return this.#lost.splice(0);
   }

@@ -1,4 +1,4 @@
-/** What open connections have moved, asked of the kernel side when the user wants to know (--interval). */
+/** Sampling: the kernel side is asked for the counters of open connections when the user wants to see them (--interval). */
 import type { HeldPoint, Part } from "../part.ts";
 import { Samples } from "./samples.ts";
 import { sampleByTool, sampleKprobe, sampleSource } from "./sample_source.ts";

@@ -1,4 +1,4 @@
-/** Who holds the connections that were open before the trace, and which way they run: asked of /proc in each network namespace. */
+/** Takes stock of TCP: asks /proc in each network namespace for the owners of open connections and for their directions. */
 import { readRows } from "../../kernel/proc_net.ts";
 import { allPids, findOwners } from "../../kernel/owners.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";

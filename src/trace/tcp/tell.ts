@@ -1,4 +1,4 @@
-/** What a record of TCP comes to: a handshake waits for its accept, a close may bring an accept along. Pure. */
+/** Tells of a record of TCP: a handshake waits for its accept, a close may bring an accept along. Pure. */
 import { EventKind, type Event } from "../../record/layout.gen.ts";
 import { kindAt, kindOf, plainEvent } from "../event.ts";
 import type { Show, ShowRecord } from "../part.ts";

@@ -1,4 +1,4 @@
-/** What a TCP connection has moved, as it is shown; and the fields of the guess that this takes. Pure. */
+/** The totals of a TCP connection as they are shown, and the fields of the guess that they need. Pure. */
 import type { EventKind, Totals } from "../../conn/event.ts";
 import type { TracedEvent } from "../../conn/identity.ts";
 import type { GuessReport } from "../../guess/report.ts";
@@ -11,7 +11,7 @@ import {
 } from "../../record/layout.gen.ts";
 import { lastedNs } from "../event.ts";
 
-/** Which totals are known. A false one is shown as unknown, never as what stands at a wrong offset. */
+/** The totals that are known. A false one is shown as unknown, never as the number that stands at a wrong offset. */
 export interface KnownTotals {
   bytesSent: boolean;
   bytesReceived: boolean;
@@ -21,7 +21,7 @@ export interface KnownTotals {
   retransmits: boolean;
 }
 
-/** What each total is computed from. To add a total: a row. */
+/** The fields that each total is computed from. To add a total: a row. */
 const TOTALS: Record<keyof KnownTotals, readonly string[]> = {
   bytesSent: ["bytes_acked", "write_seq", "snd_una"],
   bytesReceived: ["bytes_received", "rcv_nxt", "copied_seq", "sk_flags"],

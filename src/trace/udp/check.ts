@@ -11,7 +11,7 @@ import type { KnownFlowTotals } from "./totals.ts";
 
 export interface UdpCheck {
   known: KnownFlowTotals;
-  /** What was not as it should have been. */
+  /** Numbers that were not as they should have been. */
   wrong: string[];
 }
 

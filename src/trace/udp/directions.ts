@@ -1,5 +1,5 @@
 /**
- * Which end began a UDP flow: the one that sent its first datagram. Of a socket that is older than the trace that one may
+ * The end that began a UDP flow is the one that sent its first datagram. Of a socket that is older than the trace that one may
  * have gone unseen, and where several sockets share a port, it may have come to another one: servers answer some clients from a socket of
  * their own, and workers take over from each other. Then the first that is seen here can be an answer; whose, the ports tell. Pure.
  */
@@ -73,7 +73,7 @@ export class UdpDirections {
 
 // --- internal ---
 
-/** What a network namespace had when the trace began. */
+/** The UDP sockets of a network namespace when the trace began. */
 interface Place {
   /** Local ports of UDP sockets. */
   used: ReadonlySet<number>;

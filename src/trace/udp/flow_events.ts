@@ -45,11 +45,11 @@ export function flowOf(event: Event, id: string): string {
 
 export const at = (event: Event, timestamp: bigint): Event => ({ ...event, timestamp });
 
-/** What a flow of the map ends with. `opened`: as it began. */
+/** The close of a flow of the map. `opened`: as it began. */
 export const closeOf = ({ event }: Flow, opened: Event, atNs: bigint): Event =>
   begunAs(opened, { ...at(event, atNs), kind: EventKind.EVENT_UDP_CLOSE });
 
-/** What a flow of the map has moved since it was told as over. Made of `flow` itself, of which there can be many. */
+/** The counts that a flow of the map has added since it was told as over. Made of `flow` itself, of which there can be many. */
 export function sampleOf({ event }: Flow, opened: Event, told: Counts, atNs: bigint): Event {
   event.kind = EventKind.EVENT_UDP_SAMPLE;
   event.direction = opened.direction;

@@ -1,5 +1,5 @@
 /**
- * What the tool knows of UDP flows. The kernel counts them (bpf/udp/flow.h); here is decided when one has begun and when it
+ * The UDP flows that the tool knows. The kernel counts them (bpf/udp/flow.h); here is decided when one has begun and when it
  * is over. Pure: the kernel's maps come as FlowSource. However events, reads of the maps and losses interleave, what is
  * shown of a flow adds up to what the kernel counted.
  */
@@ -174,7 +174,7 @@ export class Flows {
     return [...first, ...this.#closeOthers(sock, timeOf(event))];
   }
 
-  /** What was seen of a flow when it was sampled. Its end may have been told since, which says more. */
+  /** A flow as it was when it was sampled. Its end may have been told since, which says more. */
   #follow(event: Event): ShownFlow[] {
     const id = sockOf(event);
     const known = this.#known(event, id, flowOf(event, id));
@@ -247,9 +247,9 @@ const PAUSE_PER_FLOW_NS = 50_000n;
 interface Known {
   /** Its first event, with its direction. */
   opened: Event;
-  /** What its earlier closes told. Only a socket's first flow goes on after one. */
+  /** The counts that its earlier closes told. Only a socket's first flow goes on after one. */
   told: Counts;
-  /** What it had when it was sampled last. */
+  /** Its counts when it was sampled last. */
   sampled: Counts;
   /** Closed for its silence. */
   over: boolean;

@@ -1,10 +1,10 @@
-/** What a UDP flow has moved, as it is shown. Pure. */
+/** The totals of a UDP flow as they are shown. Pure. */
 import type { EventKind, Totals } from "../../conn/event.ts";
 import type { TracedEvent } from "../../conn/identity.ts";
 import { ConnFact, ConnMetadata, EventKind as Kind, type Event } from "../../record/layout.gen.ts";
 import { lastedNs } from "../event.ts";
 
-/** Which totals a check with datagrams of the tool's own has shown to be right. */
+/** The totals that a check with datagrams of the tool's own has shown to be right. */
 export interface KnownFlowTotals {
   bytes: boolean;
   packets: boolean;

@@ -23,7 +23,7 @@ export interface ToAttach {
   ready?: (object: KernelObject) => void;
 }
 
-/** Those that the options ask for and this kernel can have; the first of their alternatives. */
+/** The parts that the options ask for and this kernel can have, with the first of their alternatives. */
 export function attachAsked(of: ToAttach): AttachedParts {
   const { host, report, mode, parts: all = PARTS, ready = () => {} } = of;
   const options = { attach: mode, debug: false, ...of.options };

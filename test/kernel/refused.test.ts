@@ -126,7 +126,11 @@ function refusing(host: Host, programs: readonly string[]): Host {
   const shim: Host["shim"] = {
     ...host.shim,
     autoload(object, program, on) {
-      if (on) asked.set(object, (asked.get(object) ?? new Set()).add(program));
+      const set = asked.get(object) ?? new Set();
+      asked.set(object, set);
+      // An object can lie where an earlier one lay.
+      if (on) set.add(program);
+      else set.delete(program);
       autoload(object, program, on);
     },
     load(object) {

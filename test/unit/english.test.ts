@@ -23,8 +23,7 @@ const files = ["src", "bpf", "test", "build.ts"]
   .filter((path) => path !== "test/unit/english.test.ts");
 
 /** The sentences that still begin so, by folder. A number may only become smaller; a folder at 0 has no row. */
-const remaining: Readonly<Record<string, number>> = {
-};
+const remaining: Readonly<Record<string, number>> = {};
 
 test("comments begin with their noun", () => {
   expect(files.length).toBeGreaterThan(300);

@@ -22,7 +22,9 @@ import {
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { kindOf, toConnEvent, type Known } from "../../src/trace/event.ts";
+import { kindOf, toConnEvent, type Enrich } from "../../src/trace/event.ts";
+import { addTotals, type KnownTotals } from "../../src/trace/tcp/totals.ts";
+import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
 import { runs } from "./drive/random.ts";
 
@@ -62,18 +64,21 @@ const all = {
   retransmits: true,
 };
 /** As Groups, of ids that tell: the same for the same id. */
-const groupOf: Known["groupOf"] = (pid, { cgroup_id: id }) =>
+const groupOf = (pid: number | null, { cgroup_id: id }: { cgroup_id: bigint }) =>
   pid === null || id === 0n
     ? { cgroup: null, container: null }
     : { cgroup: `/${id}${id % 7n === 0n ? "\u202e" : ""}`, container: id % 2n ? `${id}` : null };
 
-const describing = (tcp: Known["tcp"]) => (view: DataView, p: number) => {
+const addGroup: Enrich = (shown, { owner }) => void Object.assign(shown, groupOf(shown.pid, owner));
+
+const describing = (tcp: KnownTotals) => (view: DataView, p: number) => {
   const event = new EventView(view, p);
-  return toConnEvent(event, kindOf(event) ?? "close", {
-    tcp,
-    udp: { bytes: true, packets: tcp.segs },
-    groupOf,
-  });
+  const udp = { bytes: true, packets: tcp.segs };
+  return toConnEvent(event, kindOf(event) ?? "close", [
+    addGroup,
+    addTotals(tcp),
+    addFlowTotals(udp),
+  ]);
 };
 const describeAll = describing(all);
 

@@ -196,7 +196,7 @@ int on_put_task_struct(void *ctx)
 	return 0;
 }
 
-/* The functions by which a process opens, accepts, closes, sends and receives: see src/trace/opening/programs.ts */
+/* The functions by which a process opens, accepts, closes, sends and receives: see src/trace/process/args.ts */
 SEC("kprobe/note_args")
 int on_call(void *ctx __attribute__((unused)))
 {
@@ -237,7 +237,7 @@ int on_tcp_getsockopt(void *ctx)
 /* From here on: programs for tracepoint mode, or for Linux 5.10 and later. */
 #ifdef LINUX_5_10
 
-/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. src/trace/opening/programs.ts chooses the ones that are attached. */
+/* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. src/trace/tcp/points.ts chooses the ones that are attached. */
 SEC("raw_tp/inet_sock_set_state")
 int on_state_pending(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -2,8 +2,8 @@
 /*
  * Guessed offsets as constants, and one accessor per kernel field. Each placeholder is an ld_imm64 whose value
  * src/kernel/elf.ts replaces in the ELF image before it is loaded; the verifier then sees plain numbers. An
- * offset that is not known is patched to 0: what is read there means nothing, and src/trace/opening/offsets.ts lists what
- * must not be shown then.
+ * offset that is not known is patched to 0: what is read there means nothing, and the parts of src/trace
+ * (TOTALS in tcp/totals.ts, fields.ts) list what must not be shown then.
  */
 #ifndef LIB_OFFSETS_H
 #define LIB_OFFSETS_H

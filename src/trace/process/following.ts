@@ -7,7 +7,7 @@ import type { TraceOptions } from "../options.ts";
 import type { Part, Point } from "../part.ts";
 import { Descendants } from "./descendants.ts";
 
-export const PROCESS_MISSED = "process possibly not followed, its probe was busy";
+const PROCESS_MISSED = "process possibly not followed, its probe was busy";
 
 /** Descendants of a command at the same time; 64 bytes of kernel memory each. */
 const PROCESSES_MAX = 32_768;

@@ -10,7 +10,10 @@ export function csvHeader(): string {
   return members.map(({ name }) => name.replace(".", "_")).join(",");
 }
 
-/** Empty: not known, or not a member of this event. Control characters are escaped, so a line break ends a record. */
+/**
+ * Empty: not known, or not a member of this event. Control characters are escaped, so a line break ends a record. A text
+ * that a spreadsheet would take for a formula has a `'` in front.
+ */
 export function csvLine(event: ConnEvent, wallNs: bigint): string {
   return members.map(({ of }) => cell(of(event, wallNs))).join(",");
 }
@@ -31,6 +34,20 @@ export function csvTemplate(event: ConnEvent): Template {
 function cell(value: Value): string {
   if (value === null || value === undefined) return "";
   if (typeof value !== "string") return value.toString();
-  const text = escapeText(value);
+  const text = plainText(escapeText(value));
   return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** A spreadsheet takes a text that begins so for a formula, in some languages also by the wide form of the sign. */
+const FORMULA = " *[=+\\-@\uff1d\uff0b\uff0d\uff20]";
+const formula = new RegExp(`^(${FORMULA}|')`);
+/** Where a spreadsheet separates cells by semicolons, a formula begins behind one as well. */
+const inNextCell = new RegExp(`;(?=${FORMULA})`, "g");
+
+/**
+ * Any user of the host chooses the name and the arguments of a command. Opened in a spreadsheet they must not run. A text
+ * that begins with `'` gets one more, so that the first `'` can always be taken away.
+ */
+function plainText(text: string): string {
+  return text.replace(formula, "'$&").replace(inNextCell, "\\x3b");
 }

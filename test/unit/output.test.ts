@@ -197,7 +197,18 @@ describe("CSV", () => {
     ['say "a,b"', 'say "a,b"'],
     ["a\nb\r", "a\\x0ab\\x0d"],
     ["\x1b[2J", "\\x1b[2J"],
-    ["=1+1", "=1+1"],
+    ["=1+1", "'=1+1"],
+    ["+1", "'+1"],
+    ["-bash", "'-bash"],
+    ["@SUM(1)", "'@SUM(1)"],
+    [" =1", "' =1"],
+    ["\uff1d1", "'\uff1d1"],
+    ["'=1", "''=1"],
+    ["'", "''"],
+    ["\t=1", "\\x09=1"],
+    ["a;=1", "a\\x3b=1"],
+    ["a; =1;b", "a\\x3b =1;b"],
+    ["a-b=c", "a-b=c"],
   ])("the command name %j is read back as %j", (comm, read) => {
     expect(row(withComm(comm))["comm"]).toBe(read);
   });
@@ -207,7 +218,11 @@ describe("CSV", () => {
       fc.property(fc.uint8Array({ maxLength: 16 }), (bytes) => {
         const comm = readComm(bytes);
         expect(formats.csv.line(withComm(comm), wallNs)).not.toMatch(dangerous);
-        expect(row(withComm(comm))).toMatchObject({ comm: escapeText(comm), remote_port: "80" });
+        const { comm: cell, remote_port } = row(withComm(comm));
+        expect(remote_port).toBe("80");
+        expect(cell).not.toMatch(/(^|;) *[=+\-@\uff1d\uff0b\uff0d\uff20]/);
+        // What was added can be taken away.
+        expect(cell!.replace(/^'/, "").replaceAll("\\x3b", ";")).toBe(escapeText(comm));
       }),
     );
   });

@@ -1,6 +1,7 @@
 /** The flags that say how events are written, for every command that writes events. */
 
 import { UsageError } from "../errors.ts";
+import { localOffset } from "../kernel/local_time.ts";
 import { wantsColor } from "../log.ts";
 import { formatNames, formatOf, type Format, type FormatName } from "../output/index.ts";
 
@@ -53,6 +54,7 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
       args: args.args === true,
       sinceNs: args.timestamp === true ? startNs : null,
       color: wantsColor(1),
+      offsetAt: localOffset,
     });
     return args["no-header"] === true ? { ...format, header: null } : format;
   };

@@ -47,16 +47,16 @@ function isoSecond(second: number): string {
   return heldSecond.text;
 }
 
-/** `18:40:01.123`, in the local time zone, as a person at the terminal reads it. */
-export function timeOfDay(wallNs: bigint): string {
-  const date = dateOf(wallNs);
-  const [h, m, s] = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => pad(n, 2));
-  return `${h}:${m}:${s}.${pad(date.getMilliseconds(), 3)}`;
-}
+/** Seconds by which local time is ahead of UTC at a time in seconds since 1970. */
+export type OffsetAt = (second: number) => number;
 
-// Any u64 of nanoseconds is well inside what Date can hold, so this cannot be an invalid date.
-function dateOf(wallNs: bigint): Date {
-  return new Date(Number(wallNs / NS_PER_MS));
+export const utc: OffsetAt = () => 0;
+
+/** `18:40:01.123`, in the local time zone, as a person at the terminal reads it. */
+export function timeOfDay(wallNs: bigint, offsetAt: OffsetAt): string {
+  const ms = Number(wallNs / NS_PER_MS);
+  // Any u64 of nanoseconds is well inside what Date can hold, so this cannot be an invalid date.
+  return new Date(ms + 1_000 * offsetAt(Math.floor(ms / 1_000))).toISOString().slice(11, 23);
 }
 
 function pad(value: number, digits: number): string {

@@ -1,6 +1,6 @@
 /** The columns of the two tables: one of 80 columns with rounded numbers, and a wide one with everything exact. Pure. */
 
-import { timeOfDay } from "../conn/clock.ts";
+import { timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { endpointText, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
@@ -29,12 +29,12 @@ export interface CellHole {
   hole: Hole;
 }
 
-export const timeColumn: Column = {
+export const timeColumn = (offsetAt: OffsetAt): Column => ({
   title: "TIME",
   width: 12,
-  cell: (_, wallNs) => timeOfDay(wallNs),
+  cell: (_, wallNs) => timeOfDay(wallNs, offsetAt),
   hole: () => ({ text: "", hole: { form: "timeOfDay" } }),
-};
+});
 
 /** Seconds since the trace began; below 0 for what began before it. */
 export const sinceColumn = (startNs: bigint): Column => ({
@@ -111,8 +111,8 @@ export const narrow: readonly Column[] = [
   },
 ];
 
+/** Behind the time. */
 export const wide: readonly Column[] = [
-  timeColumn,
   { title: "KIND", width: 7, cell: (event) => event.kind },
   { title: "PROTO", width: 5, cell: (event) => event.protocol },
   pid,

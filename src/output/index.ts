@@ -1,6 +1,6 @@
 /** How events are written. Pure: event and wall time in, one line out. */
 
-import { wallTime, type ClockPair } from "../conn/clock.ts";
+import { utc, wallTime, type ClockPair, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import { csvHeader, csvLine, csvTemplate } from "./csv.ts";
 import { jsonLine, jsonLost, jsonTemplate } from "./json.ts";
@@ -35,6 +35,7 @@ const plain: TextOptions = {
   args: false,
   sinceNs: null,
   color: false,
+  offsetAt: utc,
 };
 
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
@@ -56,12 +57,14 @@ export const formatOf = (name: FormatName, options: Partial<TextOptions>): Forma
 /** A format as its file has it. */
 interface Written extends Format {
   template: Shape;
+  /** Left out: the format has no local time. */
+  offsetAt?: OffsetAt;
 }
 
-function withStraight<T extends Written>({ template, ...format }: T) {
+function withStraight<T extends Written>({ template, offsetAt = utc, ...format }: T) {
   // Most formats are never used.
   let way: Straight | null = null;
-  const made = () => (way ??= straight(template));
+  const made = () => (way ??= straight(template, offsetAt));
   return {
     ...format,
     append(lines: Lines, event: ConnEvent, clocks: ClockPair) {

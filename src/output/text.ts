@@ -1,6 +1,7 @@
 /** One aligned line per event, for people. Pure. */
 
 import { styleText } from "node:util";
+import type { OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import { tableTemplate, type Cell, type Template } from "./straight/template.ts";
 import {
@@ -25,12 +26,15 @@ export interface TextOptions {
   /** A column with the seconds since this reading of the monotonic clock; `null` for none. */
   sinceNs: bigint | null;
   color: boolean;
+  /** The time zone of the time of day. */
+  offsetAt: OffsetAt;
 }
 
-export function textFormat({ wide: all, time, uid, args, sinceNs, color }: TextOptions) {
+export function textFormat(options: TextOptions) {
+  const { wide: all, time, uid, args, sinceNs, color, offsetAt } = options;
   const columns = [
     ...(sinceNs === null ? [] : [sinceColumn(sinceNs)]),
-    ...(time && !all ? [timeColumn] : []),
+    ...(time || all ? [timeColumn(offsetAt)] : []),
     ...(all ? wide : uid ? withUid(narrow) : narrow),
     ...(args ? [argsColumn] : []),
   ];
@@ -41,6 +45,7 @@ export function textFormat({ wide: all, time, uid, args, sinceNs, color }: TextO
     columns.map(({ title }) => title),
   );
   return {
+    offsetAt,
     header: paint("bold", titles),
     /** A line with holes, for the straight way: see straight/. */
     template(event: ConnEvent): Template {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseCount, parseDuration } from "../../src/commands/flags.ts";
-import { followStep, isoMicros, timeOfDay, wallTime } from "../../src/conn/clock.ts";
+import { followStep, isoMicros, timeOfDay, utc, wallTime } from "../../src/conn/clock.ts";
 import { UsageError } from "../../src/errors.ts";
 import {
   briefBytes,
@@ -76,8 +76,13 @@ describe("the two clocks", () => {
   });
 
   test("text time is the local time of day", () => {
-    const date = new Date(2026, 10, 22, 8, 4, 1, 7);
-    expect(timeOfDay(BigInt(date.getTime()) * 1_000_000n)).toBe("08:04:01.007");
+    const wallNs = 1_795_334_641_007_999_999n;
+    expect(timeOfDay(wallNs, utc)).toBe("08:04:01.007");
+    // The offset is that of the time itself.
+    const summer = (second: number) => (second < 1_795_334_641 ? 7200 : 3600);
+    expect(timeOfDay(wallNs, summer)).toBe("09:04:01.007");
+    expect(timeOfDay(wallNs - 8_000_000n, summer)).toBe("10:04:00.999");
+    expect(timeOfDay(wallNs, () => -9 * 3600)).toBe("23:04:01.007");
   });
 
   test("jitter of the readings is ignored, a step of the wall clock is followed", () => {

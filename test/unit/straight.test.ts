@@ -1,7 +1,7 @@
 /** The straight way to a line gives the line that the format itself gives, of a record as of an event. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { wallTime, type ClockPair } from "../../src/conn/clock.ts";
+import { utc, wallTime, type ClockPair, type OffsetAt } from "../../src/conn/clock.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { attributeNames } from "../../src/members/attributes.ts";
 import { csvLine, csvTemplate } from "../../src/output/csv.ts";
@@ -28,13 +28,17 @@ import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
 import { runs } from "./drive/random.ts";
 
-const plain = { wide: false, time: false, uid: false, args: false, sinceNs: null, color: false };
+const plain = {
+  ...{ wide: false, time: false, uid: false, args: false, sinceNs: null, color: false },
+  offsetAt: utc,
+};
 const START = 5_000_000_400_000n;
 
 /** As its file has it. */
 interface Written {
   line(event: ConnEvent, wallNs: bigint): string;
   template: Shape;
+  offsetAt?: OffsetAt;
 }
 const formats: Record<string, Written> = {
   json: { line: jsonLine, template: jsonTemplate },
@@ -47,6 +51,8 @@ const formats: Record<string, Written> = {
     args: true,
     sinceNs: 1_000_000_000n,
     color: true,
+    // One that changes, as for summer time.
+    offsetAt: (second) => (second % 2 === 0 ? 19_800 : -3600),
   }),
   "wide table": textFormat({ ...plain, wide: true, args: true }),
 };
@@ -227,7 +233,7 @@ function isRight(way: Straight, format: Written, many: readonly Event[], of = de
 
 describe.each(each)("a line of %s", (_, format) => {
   test("made of a record is the line of its event, whatever the record holds", () => {
-    const way = straight(format.template);
+    const way = straight(format.template, format.offsetAt);
     const never = describing({ ...all, rtt: false, segs: false });
     let taken = 0;
     fc.assert(
@@ -245,7 +251,7 @@ describe.each(each)("a line of %s", (_, format) => {
   }, 60_000);
 
   test("made of records that differ in one member only is that of each", () => {
-    const way = straight(format.template);
+    const way = straight(format.template, format.offsetAt);
     let taken = 0;
     fc.assert(
       fc.property(neighbours, (many) => void (taken += isRight(way, format, many))),
@@ -258,7 +264,7 @@ describe.each(each)("a line of %s", (_, format) => {
     "made with text that is kept by all members but %s would be another's",
     (place) => {
       const naive = new RecordTemplates(format.template, [...apart, place]);
-      const way = straight(format.template, undefined, naive);
+      const way = straight(format.template, format.offsetAt, undefined, naive);
       const usual = records.filter(
         ({ owner, netns, ends, kind }) =>
           kind === EventKind.EVENT_CLOSE &&
@@ -279,7 +285,7 @@ describe.each(each)("a line of %s", (_, format) => {
   );
 
   test("made of an event is the format's own, whatever the event holds", () => {
-    const way = straight(format.template);
+    const way = straight(format.template, format.offsetAt);
     const lines = new Lines();
     let taken = 0;
     fc.assert(
@@ -296,7 +302,7 @@ describe.each(each)("a line of %s", (_, format) => {
   }, 60_000);
 
   test("made of events that differ in one member only is that of each", () => {
-    const way = straight(format.template);
+    const way = straight(format.template, format.offsetAt);
     fc.assert(
       fc.property(connEvents, connEvents, fc.constantFrom(...names), (one, another, name) => {
         const other = { ...one, [name]: another[name] };
@@ -308,7 +314,7 @@ describe.each(each)("a line of %s", (_, format) => {
 
   test("made with text that is kept by all members of an event but the command would be another's", () => {
     const naive = new EventTemplates(format.template, ["kind", "protocol", "pid", "direction"]);
-    const way = straight(format.template, naive);
+    const way = straight(format.template, format.offsetAt, naive);
     const property = fc.property(connEvents, few("x", "y"), (one, comm) =>
       isRightOf(way, format, [one, one, one, { ...one, comm }]),
     );
@@ -316,7 +322,7 @@ describe.each(each)("a line of %s", (_, format) => {
   });
 
   test("follows a clock that somebody has set", () => {
-    const way = straight(format.template);
+    const way = straight(format.template, format.offsetAt);
     const one = fc.sample(records, { numRuns: 200, seed: 1 }).find((event) => {
       event.timestamp = START + 1_234_567n;
       return [1, 2, 3].map(() => both(way, format, event, clocks).text).at(-1) !== null;

@@ -2,7 +2,7 @@
  * The straight way to a line: byte by byte what a format's own `line` gives, made several times faster. Nothing outside of
  * this folder knows how; a test compares the two for whatever an event can hold.
  */
-import type { ClockPair } from "../../conn/clock.ts";
+import { utc, type ClockPair, type OffsetAt } from "../../conn/clock.ts";
 import type { ConnEvent } from "../../conn/event.ts";
 import { addressText, endpointText, isUnspecified } from "../../record/address.ts";
 import {
@@ -28,6 +28,7 @@ export interface Straight {
 
 export function straight(
   shape: Shape,
+  offsetAt: OffsetAt = utc,
   events = new EventTemplates(shape),
   records = new RecordTemplates(shape),
 ): Straight {
@@ -38,7 +39,7 @@ export function straight(
       if (template === undefined || template === null) return false;
       const remote = template.remote === null ? NOWHERE : ofText(event.remote.address);
       if (remote === null) return false;
-      enterAt(event.atNs, clocks);
+      enterAt(event.atNs, clocks, offsetAt);
       source.event = event;
       return write(
         lines,
@@ -49,7 +50,7 @@ export function straight(
     },
     record(lines, view, p, clocks, describe) {
       const low = view.getUint32(p + EVENT_TIMESTAMP, true);
-      enter(low, view.getUint32(p + EVENT_TIMESTAMP + 4, true), clocks);
+      enter(low, view.getUint32(p + EVENT_TIMESTAMP + 4, true), clocks, offsetAt);
       const template = records.of(view, p, describe);
       if (template === undefined || template === null) return false;
       const isV6 =
@@ -73,10 +74,10 @@ export function straight(
 // --- internal ---
 
 /** Halves of a bigint cost as much as half a line. */
-function enterAt(atNs: bigint, clocks: ClockPair): void {
+function enterAt(atNs: bigint, clocks: ClockPair, offsetAt: OffsetAt): void {
   const at = Number(atNs);
-  if (at <= Number.MAX_SAFE_INTEGER) enter(at >>> 0, Math.floor(at / 2 ** 32), clocks);
-  else enter(Number(atNs & 0xffff_ffffn), Number(atNs >> 32n), clocks);
+  if (at <= Number.MAX_SAFE_INTEGER) enter(at >>> 0, Math.floor(at / 2 ** 32), clocks, offsetAt);
+  else enter(Number(atNs & 0xffff_ffffn), Number(atNs >> 32n), clocks, offsetAt);
 }
 
 interface Remote {

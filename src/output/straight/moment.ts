@@ -1,5 +1,5 @@
 /** The time of the line at hand. Thousands of lines share a second: its text is kept. Pure, but for that. */
-import { isoMicros, timeOfDay, wallTime, type ClockPair } from "../../conn/clock.ts";
+import { isoMicros, timeOfDay, wallTime, type ClockPair, type OffsetAt } from "../../conn/clock.ts";
 import { segment } from "../lines.ts";
 
 const NS_PER_SECOND = 1_000_000_000;
@@ -17,22 +17,29 @@ export const moment = {
   seconds: 0,
 };
 
-const held = { clocks: null as ClockPair | null, low: 0, high: 0 };
+const held = {
+  clocks: null as ClockPair | null,
+  offsetAt: null as OffsetAt | null,
+  low: 0,
+  high: 0,
+};
 
 /** The two halves are subtracted apart: as a number a time grows inexact. */
-export function enter(low: number, high: number, clocks: ClockPair): void {
+export function enter(low: number, high: number, clocks: ClockPair, offsetAt: OffsetAt): void {
   let ns = (high - held.high) * 2 ** 32 + (low - held.low);
-  if (held.clocks !== clocks || ns < 0 || ns >= NS_PER_SECOND) {
+  const isOther = held.clocks !== clocks || held.offsetAt !== offsetAt;
+  if (isOther || ns < 0 || ns >= NS_PER_SECOND) {
     const atNs = (BigInt(high) << 32n) + BigInt(low);
     const wallNs = wallTime(atNs, clocks);
     const inSecond = ((wallNs % NS) + NS) % NS;
     const begins = BigInt.asUintN(64, atNs - inSecond);
     ns = Number(inSecond);
     held.clocks = clocks;
+    held.offsetAt = offsetAt;
     held.low = Number(begins & 0xffff_ffffn);
     held.high = Number(begins >> 32n);
     moment.iso = segment(isoMicros(wallNs - inSecond).slice(0, -"000000Z".length));
-    moment.day = segment(timeOfDay(wallNs - inSecond).slice(0, -"000".length));
+    moment.day = segment(timeOfDay(wallNs - inSecond, offsetAt).slice(0, -"000".length));
     moment.seconds++;
   }
   moment.low = low;

@@ -1,7 +1,7 @@
 import { machine, release, version } from "node:os";
 import { exitCodes, UnsupportedError } from "../errors.ts";
 import { writePrivate } from "../file.ts";
-import { loadOffsets, matchesKernel, saveOffsets } from "../guess/file.ts";
+import { readOffsets, matchesKernel, saveOffsets } from "../guess/file.ts";
 import { encodeReport } from "../guess/file_format.ts";
 import type { FieldReport, GuessReport, VerifyReport } from "../guess/report.ts";
 import { log } from "../log.ts";
@@ -76,7 +76,7 @@ const show = command({
     debug: debugFlag,
   },
   async run(args) {
-    const report = await loadOffsets(args.file);
+    const report = await readOffsets(args.file);
     await print(reportText(report));
     const running = { release: release(), version: version(), machine: machine() };
     const mismatch = matchesKernel(report, running);

@@ -14,8 +14,17 @@ export async function saveOffsets(path: string, report: GuessReport): Promise<vo
   await writePrivate(path, Buffer.from(encodeReport(report)));
 }
 
+/** Of anybody's file: to look at. */
+export async function readOffsets(path: string): Promise<GuessReport> {
+  return decodeReport(path, await readBounded(path, () => {}));
+}
+
+/**
+ * To trace by. Throws a Failure if anybody but root and this user could have written the file: with other offsets the
+ * trace would show other memory of the kernel as numbers.
+ */
 export async function loadOffsets(path: string): Promise<GuessReport> {
-  return decodeReport(path, await readBounded(path));
+  return decodeReport(path, await readBounded(path, refuseForeign));
 }
 
 /** `null` when the report is of the running kernel, else why it is not. */
@@ -34,9 +43,12 @@ const noFile = {
   hint: "make one with: tracer-bpf offsets guess --save FILE",
 };
 
-async function readBounded(path: string): Promise<string> {
+type Refuse = (path: string, stats: Stats) => void;
+
+async function readBounded(path: string, refuse: Refuse): Promise<string> {
   const { file, stats } = await openToRead(path, noFile);
   try {
+    refuse(path, stats);
     refuseLarge(path, stats);
     return await readAll(path, file);
   } catch (error) {
@@ -57,6 +69,25 @@ async function readAll(path: string, file: FileHandle): Promise<string> {
   }
   if (length > LIMIT_BYTES) throw tooLarge(path);
   return new TextDecoder().decode(bytes.subarray(0, length));
+}
+
+const ROOT = 0;
+/** S_IWGRP, S_IWOTH. */
+const WRITABLE_BY_OTHERS = 0o022;
+
+function refuseForeign(path: string, { uid, mode }: Stats): void {
+  const us = process.geteuid?.() ?? ROOT;
+  const why =
+    uid !== us && uid !== ROOT
+      ? `it belongs to user ${uid}, and user ${us} runs this`
+      : (mode & WRITABLE_BY_OTHERS) !== 0
+        ? "other users may write to it"
+        : null;
+  if (why === null) return;
+  throw new Failure(`${path}: offsets are not taken from it`, {
+    why,
+    hint: "make one of your own with: tracer-bpf offsets guess --save FILE",
+  });
 }
 
 function refuseLarge(path: string, stats: Stats): void {

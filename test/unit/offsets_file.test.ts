@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Failure } from "../../src/errors.ts";
 import { writePrivate } from "../../src/file.ts";
-import { loadOffsets, matchesKernel, saveOffsets } from "../../src/guess/file.ts";
+import { loadOffsets, matchesKernel, readOffsets, saveOffsets } from "../../src/guess/file.ts";
 import { decodeReport, encodeReport } from "../../src/guess/file_format.ts";
 import type { FieldReport, GuessReport } from "../../src/guess/report.ts";
 import { STRIDE } from "./drive/random.ts";
@@ -72,6 +74,18 @@ describe("a saved file", () => {
     expect(await loadOffsets(path)).toEqual(report);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readdirSync(folder).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test.skipIf(process.geteuid?.() !== 0).each<[string, (path: string) => void, RegExp]>([
+    ["belongs to another user", (path) => chownSync(path, 65534, 0), /it belongs to user 65534/],
+    ["its group may write to", (path) => chmodSync(path, 0o620), /other users may write to it/],
+    ["everybody may write to", (path) => chmodSync(path, 0o602), /other users may write to it/],
+  ])("that %s is shown, and no trace is made by it", async (_, change, why) => {
+    const path = fresh();
+    await saveOffsets(path, report);
+    change(path);
+    expect(await reasonOf(loadOffsets(path))).toMatch(why);
+    expect(await readOffsets(path)).toEqual(report);
   });
 
   test("is never written through a link", async () => {

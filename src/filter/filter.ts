@@ -90,10 +90,11 @@ const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ pids }) => oneOf(pids, ({ pid }) => pid),
   ({ comms }) => oneOf(comms.map(asKept), ({ comm }) => comm),
   ({ ports }) => eitherPort(ports),
-  ({ localPorts }) => oneOf(localPorts, ({ local }) => local.port || null),
+  // A local port of 0 is none: connect(2) failed before one was chosen.
+  ({ localPorts }) => oneOf(localPorts, ({ local }) => local.port),
   ({ remotePorts }) => oneOf(remotePorts, ({ remote }) => remote.port || null),
-  ({ localNets }) => inNetwork(localNets, ({ local }) => local.address),
-  ({ remoteNets }) => inNetwork(remoteNets, ({ remote }) => remote.address),
+  ({ localNets }) => inNetwork(localNets, "local"),
+  ({ remoteNets }) => inNetwork(remoteNets, "remote"),
   ({ families }) => oneOf(families, ({ family }) => family),
   ({ protocols }) => oneOf(protocols, ({ protocol }) => protocol),
   ({ netns }) => oneOf(netns, (event) => event.netns),
@@ -132,15 +133,19 @@ function eitherPort(ports: readonly number[]): Test | null {
   const set = new Set(ports);
   return ({ local, remote }) => {
     if (set.has(local.port) || set.has(remote.port)) return true;
-    return local.port === 0 || remote.port === 0 ? null : false;
+    return remote.port === 0 ? null : false;
   };
 }
 
-function inNetwork(networks: readonly Cidr[], of: (event: ConnEvent) => string): Test | null {
+function inNetwork(networks: readonly Cidr[], end: "local" | "remote"): Test | null {
   if (networks.length === 0) return null;
+  const families = new Set(networks.map(({ family }) => family));
   return (event) => {
-    const address = of(event);
-    return isUnspecified(address) ? null : within(networks, address);
+    const { address, port } = event[end];
+    if (!isUnspecified(address)) return within(networks, address);
+    // As long as no local port is chosen, there is no local address either.
+    if (end === "local" && port === 0) return false;
+    return families.has(event.family) ? null : false;
   };
 }
 

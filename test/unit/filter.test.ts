@@ -129,6 +129,28 @@ test("where one end is not known, its port may have been the one", () => {
   expect(wanted.unsure).toBe(1);
 });
 
+const v4 = (address: string): Partial<ConnEvent> => ({ family: 4, remote: at(address) });
+const v6 = (address: string): Partial<ConnEvent> => ({ family: 6, remote: at(address) });
+
+test.each<[string, Partial<Filter>, Partial<ConnEvent>]>([
+  ["an attempt without a local port, by port", { ports: [80] }, { local: at("0.0.0.0", 0) }],
+  ["the same by local port", { localPorts: [80] }, { local: at("0.0.0.0", 0) }],
+  ["the same by local network", { localNets: networks("10.0.0.0/8") }, { local: at("::", 0) }],
+  ["an unknown IPv6 address, by IPv4 networks", { remoteNets: networks("10.0.0.0/8") }, v6("::")],
+  ["an unknown IPv4 address, by IPv6 networks", { remoteNets: networks("::/0") }, v4("0.0.0.0")],
+])("what could not have matched is not counted: %s", (_, ask, event) => {
+  const wanted = sieve({ ...noFilter, ...ask });
+  expect(wanted.shows({ ...close, ...event })).toBe(false);
+  expect(wanted.unsure).toBe(0);
+});
+
+test("an unknown address of a family that is asked for could have matched", () => {
+  const wanted = sieve({ ...noFilter, remoteNets: networks("10.0.0.0/8", "2001:db8::/32") });
+  expect(wanted.shows({ ...close, ...v4("0.0.0.0") })).toBe(false);
+  expect(wanted.shows({ ...close, ...v6("::") })).toBe(false);
+  expect(wanted.unsure).toBe(2);
+});
+
 describe("a network", () => {
   test.each<[string, string, boolean]>([
     ["10.0.0.0/8", "10.255.255.255", true],

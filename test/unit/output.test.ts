@@ -221,7 +221,7 @@ describe("CSV", () => {
         const { comm: cell, remote_port } = row(withComm(comm));
         expect(remote_port).toBe("80");
         expect(cell).not.toMatch(/(^|;) *[=+\-@\uff1d\uff0b\uff0d\uff20]/);
-        // What was added can be taken away.
+        // The added characters can be taken away.
         expect(cell!.replace(/^'/, "").replaceAll("\\x3b", ";")).toBe(escapeText(comm));
       }),
     );

@@ -8,13 +8,7 @@ import { hasCapability } from "./kernel/capability.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN } from "./kernel/constants.ts";
 import type { FeatureName } from "./kernel/feature_table.ts";
 import type { Features } from "./kernel/features.ts";
-import {
-  ElevationError,
-  Failure,
-  PrivilegeError,
-  UnsupportedError,
-  VerifierError,
-} from "./errors.ts";
+import { Failure, PrivilegeError, UnsupportedError, VerifierError } from "./errors.ts";
 
 export interface LoadFailure {
   /** The errno of the call that failed; its sign does not matter. */
@@ -36,6 +30,10 @@ export interface LoadFailure {
   symbol?: string;
   /** CapEff of /proc/self/status, where it could be read. */
   capabilities?: bigint;
+  /** A seccomp filter is active in this process. */
+  seccomp?: boolean;
+  /** Whether /sys/devices/system/cpu can be read; left out: it can. */
+  cpusKnown?: boolean;
 }
 
 export function explainLoadFailure(facts: LoadFailure): Failure {
@@ -48,46 +46,19 @@ export function explainLoadFailure(facts: LoadFailure): Failure {
   });
 }
 
-export interface Identity {
-  /** AT_SECURE. */
-  secure: boolean;
-  uid: number;
-  euid: number;
-  gid: number;
-  egid: number;
-  executable: string;
-}
-
-/**
- * Why this process must not go on: its runtime obeys BUN_OPTIONS and BUN_BE_BUN in an environment that somebody with
- * fewer rights chose. Root itself may have AT_SECURE, when a security module sees it enter another domain.
- */
-export function elevationOf(identity: Identity): ElevationError | null {
-  const { secure, uid, euid, gid, egid, executable } = identity;
-  if (!secure || (uid === 0 && euid === 0)) return null;
-  const way = ways.find(({ fits }) => fits(uid !== euid, gid !== egid))!;
-  return new ElevationError({
-    why: `${executable} has ${way.name}, and its runtime obeys BUN_OPTIONS and BUN_BE_BUN in anybody's environment: any user could run any code with its rights`,
-    hint: `${way.undo} ${executable}, then: sudo tracer-bpf ...`,
-  });
-}
-
-const ways: readonly {
-  fits(uid: boolean, gid: boolean): boolean;
-  name: string;
-  undo: string;
-}[] = [
-  { fits: (uid) => uid, name: "the setuid bit", undo: "chmod u-s" },
-  { fits: (_, gid) => gid, name: "the setgid bit", undo: "chmod g-s" },
-  { fits: () => true, name: "file capabilities", undo: "setcap -r" },
-];
-
 /** The guess would find most offsets, but not those that it takes to tell connections apart. `null`: it may try. */
 export function guessForbidden(capabilities: bigint | null): PrivilegeError | null {
   if (capabilities === null || hasCapability(capabilities, CAP_NET_ADMIN)) return null;
   return new PrivilegeError("CAP_NET_ADMIN", {
     why: "the guess reads the sequence numbers of its own connections (TCP_REPAIR)",
     hint: "run it on the host, or in a container started with --cap-add NET_ADMIN or --privileged",
+  });
+}
+
+export function tooFewDescriptors(subject: string, errno: string): UnsupportedError {
+  return new UnsupportedError("enough file descriptors", {
+    why: `${subject}: ${errno}; a trace holds some hundred, and may not raise the limit here`,
+    hint: "ulimit -n 4096, then run it again (for a systemd unit: LimitNOFILE=4096)",
   });
 }
 
@@ -170,6 +141,18 @@ const causes: readonly Cause[] = [
       }),
   },
   {
+    fits: (facts, errno) => errno === "ENOENT" && facts.cpusKnown === false,
+    explain: () =>
+      new UnsupportedError("the list of processors", {
+        why: "/sys/devices/system/cpu is not there, and each processor gets maps and rings of its own",
+        hint: "mount -t sysfs sysfs /sys (in a container: one whose /sys is not hidden), then run it again",
+      }),
+  },
+  {
+    fits: (facts, errno) => errno === "ENOSYS" && facts.seccomp === true,
+    explain: (facts, errno) => seccompRefuses(facts, errno),
+  },
+  {
     fits: (_, errno) => errno === "ENOSYS",
     explain: (facts) =>
       new UnsupportedError("BPF", {
@@ -208,11 +191,7 @@ const causes: readonly Cause[] = [
   },
   {
     fits: (_, errno) => errno === "EMFILE" || errno === "ENFILE",
-    explain: (facts, errno) =>
-      new UnsupportedError("enough file descriptors", {
-        why: `${subjectOf(facts)}: ${errno}; a trace holds some hundred, and may not raise the limit here`,
-        hint: "ulimit -n 4096, then run it again (for a systemd unit: LimitNOFILE=4096)",
-      }),
+    explain: (facts, errno) => tooFewDescriptors(subjectOf(facts), errno),
   },
   {
     fits: (_, errno) => errno === "ENOMEM",
@@ -241,6 +220,10 @@ const causes: readonly Cause[] = [
       }),
   },
   {
+    fits: (facts, errno) => isRefusal(errno) && facts.seccomp === true,
+    explain: (facts, errno) => seccompRefuses(facts, errno),
+  },
+  {
     fits: (_, errno) => isRefusal(errno),
     explain: (facts, errno) =>
       new PrivilegeError("permission to use BPF and perf events", {
@@ -249,6 +232,14 @@ const causes: readonly Cause[] = [
       }),
   },
 ];
+
+/** The most likely of those that may refuse: it is known to be there. */
+function seccompRefuses(facts: LoadFailure, errno: string): PrivilegeError {
+  return new PrivilegeError("permission to use BPF and perf events", {
+    why: `${subjectOf(facts)}: ${errno} although it runs as root, and a seccomp filter is active`,
+    hint: "let the filter allow bpf and perf_event_open (SystemCallFilter= of a systemd unit; docker run --privileged), or run it on the host",
+  });
+}
 
 /** CAP_SYS_ADMIN allows everything; from 5.8 on CAP_BPF and CAP_PERFMON together do as well. */
 export function missingCapabilities(

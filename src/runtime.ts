@@ -3,7 +3,7 @@
  * cannot work here. Pure.
  */
 
-import { EnvironmentError, type Failure, UnsupportedError } from "./errors.ts";
+import { ElevationError, EnvironmentError, type Failure, UnsupportedError } from "./errors.ts";
 
 export interface RuntimeVariables {
   /** Matches the names. */
@@ -56,6 +56,40 @@ export const runtimeVariables: readonly RuntimeVariables[] = [
     acts: "options of the allocator: how much memory is kept, messages on stderr",
     refused: false,
   },
+];
+
+export interface Identity {
+  /** AT_SECURE. */
+  secure: boolean;
+  uid: number;
+  euid: number;
+  gid: number;
+  egid: number;
+  executable: string;
+}
+
+/**
+ * Why this process must not go on: its runtime obeys BUN_OPTIONS and BUN_BE_BUN in an environment that somebody with
+ * fewer rights chose. Root itself may have AT_SECURE, when a security module sees it enter another domain.
+ */
+export function elevationOf(identity: Identity): ElevationError | null {
+  const { secure, uid, euid, gid, egid, executable } = identity;
+  if (!secure || (uid === 0 && euid === 0)) return null;
+  const way = ways.find(({ fits }) => fits(uid !== euid, gid !== egid))!;
+  return new ElevationError({
+    why: `${executable} has ${way.name}, and its runtime obeys BUN_OPTIONS and BUN_BE_BUN in anybody's environment: any user could run any code with its rights`,
+    hint: `${way.undo} ${executable}, then: sudo tracer-bpf ...`,
+  });
+}
+
+const ways: readonly {
+  fits(uid: boolean, gid: boolean): boolean;
+  name: string;
+  undo: string;
+}[] = [
+  { fits: (uid) => uid, name: "the setuid bit", undo: "chmod u-s" },
+  { fits: (_, gid) => gid, name: "the setgid bit", undo: "chmod g-s" },
+  { fits: () => true, name: "file capabilities", undo: "setcap -r" },
 ];
 
 /** The engine's own default is a gigabyte of address space; this is many times what the tracer's code takes. */

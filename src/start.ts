@@ -5,16 +5,17 @@
 
 import { readFileSync } from "node:fs";
 import { exitCodeOf, formatError, type Failure } from "./errors.ts";
-import { elevationOf, type Identity } from "./explain.ts";
 import { identity } from "./kernel/elevation.ts";
 import { tellError } from "./log.ts";
 import {
   beganAnew,
+  elevationOf,
   refusedVariable,
   SMALL_RESERVATION,
   smaller,
   withoutJit,
   type AddressSpace,
+  type Identity,
 } from "./runtime.ts";
 
 const refusal = whyNot();

@@ -8,7 +8,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_STREAM,
 } from "../kernel/constants.ts";
-import { capabilities, lockdownText, offeredBy } from "../kernel/host.ts";
+import { capabilities, hasSeccompFilter, lockdownText, offeredBy } from "../kernel/host.ts";
 import * as libc from "../kernel/libc.ts";
 import { mounts } from "../kernel/mounts.ts";
 import { openShim } from "../kernel/shim.ts";
@@ -47,7 +47,7 @@ export function readFacts(): HostFacts {
       containerenv: exists("/run/.containerenv"),
       cgroup: textOf("/proc/self/cgroup") ?? "",
     }),
-    seccomp: /^Seccomp:\s*2/m.test(textOf("/proc/self/status") ?? ""),
+    seccomp: hasSeccompFilter(),
   };
 }
 

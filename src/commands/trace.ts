@@ -127,6 +127,8 @@ export const traceCommand = command({
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const record = recordFile(args.record, path);
     const filter = filterOf(args, path);
+    // Before anything is traced or started: a stdout that is closed is told at once.
+    const writer = createWriter();
     const stop = stopper();
     const command = args._;
     // Loaded here, so that --help and a wrong flag never touch the native library.
@@ -172,7 +174,7 @@ export const traceCommand = command({
         ...(running === null ? [] : [running.sink]),
       ],
       format,
-      writer: createWriter(),
+      writer,
       readerFd: STDOUT,
       readerGone: () => hasNoReader(STDOUT),
       recorder,

@@ -1,6 +1,6 @@
 /** Whether this process has more rights than whoever started it. Alone in its file because every start asks it. */
 import { dlopen } from "bun:ffi";
-import type { Identity } from "../explain.ts";
+import type { Identity } from "../runtime.ts";
 
 /** Set by the kernel when the setuid or setgid bit or file capabilities gave rights, or a security module wants it. */
 const AT_SECURE = 23n;

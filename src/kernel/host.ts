@@ -26,11 +26,13 @@ export interface Host {
   kprobes: KprobeAttacher | null;
 }
 
+let opened: Shim | undefined;
+
 /** Throws a Failure that says why this host cannot. */
 export function openHost(wanted: AttachMode | "auto"): Host {
   const { release, version, machine } = uname();
   makeRoomForDescriptors();
-  const shim = openShim();
+  const shim = (opened ??= openShim());
   const refused = shim.kernelBpf();
   if (refused !== 0)
     throw explainLoadFailure({ ...hostFacts(), errno: refused, log: "", step: "map" });
@@ -77,6 +79,9 @@ export function capabilities(): bigint | null {
   return held === undefined ? null : BigInt(`0x${held}`);
 }
 
+export const hasSeccompFilter = (): boolean =>
+  /^Seccomp:\s*2/m.test(textOf("/proc/self/status") ?? "");
+
 export const lockdownText = (): string | null => textOf("/sys/kernel/security/lockdown");
 
 // --- internal ---
@@ -91,7 +96,10 @@ function hostFacts(): Omit<LoadFailure, "errno" | "log"> {
     lockdown: lockdownText(),
     euid: process.geteuid?.() ?? 0,
     kernel: release,
-    features: askFeatures(openShim(), release),
+    // Another one may be more than the limits of this process allow, which may be what is to be explained.
+    features: askFeatures(opened ?? openShim(), release),
+    seccomp: hasSeccompFilter(),
+    cpusKnown: textOf("/sys/devices/system/cpu/possible") !== null,
     ...(held === null ? {} : { capabilities: held }),
   };
 }

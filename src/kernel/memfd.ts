@@ -1,6 +1,7 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
 import { readFileSync, writeSync } from "node:fs";
 import { UnsupportedError } from "../errors.ts";
+import { tooFewDescriptors } from "../explain.ts";
 
 const MFD_CLOEXEC = 1;
 
@@ -19,6 +20,8 @@ export function dlopenFromMemory<T extends Record<string, FFIFunction>>(
     try {
       return dlopen(path, symbols);
     } catch (onDisk) {
+      if (isTooFewDescriptors(inMemory) || isTooFewDescriptors(onDisk))
+        throw tooFewDescriptors("the native library", "EMFILE");
       throw new UnsupportedError("a place to load the native library from", {
         why: `memory: ${messageOf(inMemory)}; a file in TMPDIR: ${messageOf(onDisk)}`,
         hint: "TMPDIR=DIRECTORY, one that is writable and not mounted noexec; or sysctl vm.memfd_noexec=1, and no limit by ulimit -f",
@@ -43,6 +46,10 @@ function fromMemfd<T extends Record<string, FFIFunction>>(path: string, symbols:
     libc.symbols.close(fd);
   }
 }
+
+/** The runtime's own words, or libc's behind them. */
+const isTooFewDescriptors = (error: unknown): boolean =>
+  /EMFILE|ENFILE|Too many open files/.test(messageOf(error));
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);

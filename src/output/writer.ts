@@ -3,7 +3,7 @@
  * stands still (a pager, a stopped terminal) must not stop the tracer from draining the kernel's buffers.
  */
 
-import { fstatSync, write, writeSync } from "node:fs";
+import { fstatSync, readFileSync, write, writeSync } from "node:fs";
 import { Failure } from "../errors.ts";
 import { Lines, type Taken } from "./lines.ts";
 
@@ -40,8 +40,9 @@ const RETRY_MS = 10;
 const CHUNK_BYTES = 64 << 10;
 const LINE_FEED = 10;
 
+/** Throws a Failure where stdout is closed. */
 export function createWriter(
-  writeSome: WriteSome = stdoutTakesAll() ? toFile : toPipe,
+  writeSome: WriteSome = wayToStdout(),
   limitBytes = writeSome === toFile ? Infinity : LIMIT_BYTES,
   failed: (error: unknown) => Failure = cannotWrite,
 ): LineWriter {
@@ -145,6 +146,7 @@ interface Piece extends Taken {
 
 /** For output that is one piece (help, tables). A reader that went away early is no failure. */
 export async function print(text: string): Promise<void> {
+  refuseClosed();
   const bytes = Buffer.from(text);
   try {
     for (let at = 0; at < bytes.length;) at += await writeOnce(bytes.subarray(at), toPipe);
@@ -180,6 +182,35 @@ function countLines(bytes: Uint8Array): number {
   let count = 0;
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;
   return count;
+}
+
+function wayToStdout(): WriteSome {
+  refuseClosed();
+  return stdoutTakesAll() ? toFile : toPipe;
+}
+
+/** Also a mark of what this process has opened itself: exec(2) closes what has it. */
+const O_CLOEXEC = 0o2000000;
+
+/**
+ * Where stdout was closed, the runtime has put /dev/null in its place, so that every write would go well. It is told by
+ * its mark from a /dev/null that somebody wanted.
+ */
+function refuseClosed(): void {
+  const flags = /^flags:\s*([0-7]+)/m.exec(descriptorText(1))?.[1];
+  if (flags === undefined || (parseInt(flags, 8) & O_CLOEXEC) === 0) return;
+  throw new Failure("stdout: cannot write the output", {
+    why: "it was closed when this command was started, so everything would go nowhere",
+    hint: "give it an open stdout; > /dev/null if the output is not wanted",
+  });
+}
+
+function descriptorText(fd: number): string {
+  try {
+    return readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+  } catch {
+    return "";
+  }
 }
 
 /** /dev/null. */

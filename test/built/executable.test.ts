@@ -193,3 +193,22 @@ test.skipIf(!linuxAtLeast(6, 3))(
     expect(refused).toMatchObject({ code: 3, stdout: "" });
   },
 );
+
+test.each(["trace -d 0.1s", "trace --json -d 0.1s -- true", "version", "check", "trace --help"])(
+  "%s with a closed stdout fails and says that its output would go nowhere; with /dev/null it does not",
+  (command) => {
+    const run = (to: string) => spawn(["sh", "-c", `${executable} ${command} ${to}`]);
+    const closed = run(">&-");
+    expect(closed.stderr).toMatch(/^error: stdout: cannot write [^]*nowhere\n  try: .*\/dev\/null/);
+    expect(closed.code).toBe(1);
+    for (const to of [">/dev/null", "1<>/dev/null"]) expect(run(to).code).toBe(0);
+  },
+);
+
+test.each([5, 8, 16, 40])("with %d file descriptors it works or names the limit", (limit) => {
+  // Root may raise it where it has CAP_SYS_RESOURCE.
+  const { code, stderr } = spawn(["sh", "-c", `ulimit -n ${limit}; ${executable} trace -d 0.1s`]);
+  if (code === 0) return;
+  expect(stderr).toMatch(/^error: enough file descriptors: [^]*ulimit -n 4096/);
+  expect(code).toBe(3);
+});

@@ -23,7 +23,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   library: ["trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["start", "commands", "errors", "log", "output"],
   // Evaluated before all others: nothing here may call the kernel as it is imported.
-  start: ["runtime", "kernel/elevation", "errors", "explain", "log"],
+  start: ["runtime", "kernel/elevation", "errors", "log"],
   runtime: ["errors"],
   commands: [
     "embedded",

@@ -14,10 +14,8 @@ import {
 } from "../../src/errors.ts";
 import {
   attachModeMissing,
-  elevationOf,
   guessForbidden,
   explainLoadFailure,
-  type Identity,
   lockdownMode,
   missingSymbol,
   noWayToAttach,
@@ -48,37 +46,6 @@ const facts: LoadFailure = {
 const allCapabilities = (1n << 41n) - 1n;
 const old = { has: () => false };
 const newer = { has: () => true };
-
-describe("more rights than the user who started it", () => {
-  const user = {
-    secure: true,
-    uid: 1000,
-    euid: 1000,
-    gid: 1000,
-    egid: 1000,
-    executable: "/usr/bin/t",
-  };
-
-  test.each<[string, Partial<Identity>, RegExp]>([
-    ["the setuid bit", { euid: 0 }, /has the setuid bit[^]*chmod u-s \/usr\/bin\/t/],
-    ["the setgid bit", { egid: 4 }, /has the setgid bit[^]*chmod g-s \/usr\/bin\/t/],
-    ["file capabilities", {}, /has file capabilities[^]*setcap -r \/usr\/bin\/t/],
-    ["root that became a user", { uid: 0 }, /setuid bit/],
-  ])("%s is refused with exit code 3", (_, change, text) => {
-    const error = elevationOf({ ...user, ...change });
-    expect(exitCodeOf(error)).toBe(3);
-    expect(formatError(error, false)).toMatch(text);
-    expect(formatError(error, false)).toMatch(/BUN_OPTIONS[^]*sudo tracer-bpf/);
-  });
-
-  test.each<[string, Partial<Identity>]>([
-    ["a user with what a user has", { secure: false }],
-    ["sudo, which sets all ids", { secure: false, uid: 0, euid: 0, gid: 0, egid: 0 }],
-    ["root whom a security module moved to another domain", { uid: 0, euid: 0 }],
-  ])("%s is not", (_, change) => {
-    expect(elevationOf({ ...user, ...change })).toBeNull();
-  });
-});
 
 describe("why the kernel refused", () => {
   /** To add a case, add a row: the facts, and what must be read in the message. */
@@ -195,6 +162,30 @@ describe("why the kernel refused", () => {
       { capabilities: allCapabilities },
       "PrivilegeError",
       /EPERM although it runs as root[^]*seccomp/,
+    ],
+    [
+      "root that a seccomp filter forbids it, told EPERM",
+      { capabilities: allCapabilities, seccomp: true },
+      "PrivilegeError",
+      /EPERM although it runs as root, and a seccomp filter is active[^]*SystemCallFilter=/,
+    ],
+    [
+      "the same, told ENOSYS",
+      { errno: ENOSYS, seccomp: true },
+      "PrivilegeError",
+      /ENOSYS[^]*seccomp filter is active[^]*SystemCallFilter=/,
+    ],
+    [
+      "a host that hides its processors",
+      { errno: ENOENT, step: "program", subject: "trace", cpusKnown: false },
+      "UnsupportedError",
+      /list of processors[^]*\/sys\/devices\/system\/cpu[^]*mount -t sysfs/,
+    ],
+    [
+      "the same, as a probe is attached",
+      { errno: ENOENT, step: "attach", symbol: "tcp_close", cpusKnown: false },
+      "UnsupportedError",
+      /list of processors/,
     ],
     [
       "a missing symbol",

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { exitCodeOf, formatError } from "../../src/errors.ts";
 import {
   beganAnew,
+  elevationOf,
   refusedVariable,
   runtimeVariables,
   SMALL_RESERVATION,
   smaller,
   withoutJit,
+  type Identity,
 } from "../../src/runtime.ts";
 
 const textOf = (path: string) => readFileSync(join(import.meta.dir, "../..", path), "utf8");
@@ -72,5 +74,36 @@ describe("without memory that is writable and executable", () => {
     const error = withoutJit(facts);
     expect(formatError(error, false)).toMatch(text);
     expect(exitCodeOf(error)).toBe(3);
+  });
+});
+
+describe("more rights than the user who started it", () => {
+  const user = {
+    secure: true,
+    uid: 1000,
+    euid: 1000,
+    gid: 1000,
+    egid: 1000,
+    executable: "/usr/bin/t",
+  };
+
+  test.each<[string, Partial<Identity>, RegExp]>([
+    ["the setuid bit", { euid: 0 }, /has the setuid bit[^]*chmod u-s \/usr\/bin\/t/],
+    ["the setgid bit", { egid: 4 }, /has the setgid bit[^]*chmod g-s \/usr\/bin\/t/],
+    ["file capabilities", {}, /has file capabilities[^]*setcap -r \/usr\/bin\/t/],
+    ["root that became a user", { uid: 0 }, /setuid bit/],
+  ])("%s is refused with exit code 3", (_, change, text) => {
+    const error = elevationOf({ ...user, ...change });
+    expect(exitCodeOf(error)).toBe(3);
+    expect(formatError(error, false)).toMatch(text);
+    expect(formatError(error, false)).toMatch(/BUN_OPTIONS[^]*sudo tracer-bpf/);
+  });
+
+  test.each<[string, Partial<Identity>]>([
+    ["a user with what a user has", { secure: false }],
+    ["sudo, which sets all ids", { secure: false, uid: 0, euid: 0, gid: 0, egid: 0 }],
+    ["root whom a security module moved to another domain", { uid: 0, euid: 0 }],
+  ])("%s is not", (_, change) => {
+    expect(elevationOf({ ...user, ...change })).toBeNull();
   });
 });

@@ -61,8 +61,7 @@ export function running(of: Found, options: TraceOptions): Trace {
     until = last ? Infinity : Number(monotonicNs() - SETTLED_NS);
     drain.into(queue);
   };
-  const pollInto = (to: EventSink, last: boolean, enough?: () => boolean): boolean => {
-    const sink = time?.counting(monotonicNs()) === true ? time.counted(to) : to;
+  const pollInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
     if (!queue.underWay) beginPoll(last);
     const record: ShowRecord | null =
       sink.record === undefined ? null : (view, p) => sink.record!(view, p, describe);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { costText } from "../../src/commands/cost.ts";
-import type { TracedEvent } from "../../src/conn/identity.ts";
 import { ownCost } from "../../src/kernel/own_cost.ts";
 import { TimeWindows } from "../../src/trace/health/kernel_time.ts";
 
@@ -8,18 +7,15 @@ const own = { cpuUs: 123_456, wallUs: 8_600_000, peakBytes: 58_400_000 };
 
 describe("the cost of a trace in words", () => {
   test("has time, memory and what the kernel took", () => {
-    expect(costText(own, { ns: 4_100_000n, runs: 10_000n, events: 2_500 })).toBe(
+    expect(costText(own, { ns: 4_100_000n, runs: 10_000n, ofNs: 1_000_000_000n })).toBe(
       "own cost: 0.12 s of CPU (1.4 % of one processor), 58 MB of memory at its peak; " +
-        "in the kernel 410 ns per program run, 1,640 ns per event",
+        "in the kernel 410 ns per program run, 0.41 % of one processor",
     );
   });
 
   test("leaves out what is not known", () => {
     expect(costText({ ...own, peakBytes: null }, null)).toBe(
       "own cost: 0.12 s of CPU (1.4 % of one processor)",
-    );
-    expect(costText(own, { ns: 300n, runs: 2n, events: 0 })).toEndWith(
-      "; in the kernel 150 ns per program run",
     );
   });
 
@@ -66,14 +62,10 @@ describe("the time in the kernel", () => {
       // Runs before the first window were measured for another program.
       read: () => ({ ns: 1_000n + state.runs * 100n, runs: state.runs }),
     });
-    const poll = (seconds: number, ...events: bigint[]) => {
+    const poll = (seconds: number) => {
       for (let n = 0; n < seconds * 10; n++) {
         if (state.measured > 0) state.runs += 100n;
         state.nowNs += SECOND / 10n;
-        const last = n === seconds * 10 - 1;
-        const sink = { event() {} };
-        if (last && windows.counting(state.nowNs))
-          for (const atNs of events) windows.counted(sink).event({ atNs } as TracedEvent);
         windows.polled(state.nowNs);
       }
     };
@@ -92,22 +84,17 @@ describe("the time in the kernel", () => {
     expect(state.asked).toBe(2);
     poll(5);
     expect(state.measured).toBe(0);
-    expect(windows.total(state.nowNs)).toEqual({ ns: 200_000n, runs: 2_000n, events: 0 });
-  });
-
-  test("counts the events that happened in a window, also those that are told later", () => {
-    const { state, windows, poll } = kernel();
-    poll(0.1);
-    // Before it, in it, and in it but told after its end; behind it.
-    poll(0.5, SECOND / 20n, SECOND / 5n, SECOND / 2n);
-    poll(1, SECOND, 3n * SECOND);
-    expect(windows.total(state.nowNs)).toMatchObject({ events: 3, runs: 1_000n });
+    expect(windows.total(state.nowNs)).toEqual({ ns: 200_000n, runs: 2_000n, ofNs: 2n * SECOND });
   });
 
   test("of a trace shorter than a window is that of the trace, and the measuring ends with it", () => {
     const { state, windows, poll } = kernel();
     poll(0.5);
-    expect(windows.total(state.nowNs)).toEqual({ ns: 40_000n, runs: 400n, events: 0 });
+    expect(windows.total(state.nowNs)).toEqual({
+      ns: 40_000n,
+      runs: 400n,
+      ofNs: (4n * SECOND) / 10n,
+    });
     expect(state.measured).toBe(0);
   });
 

@@ -6,8 +6,7 @@
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
-import { EventView, tracePrograms } from "../../record/layout.gen.ts";
-import type { EventSink } from "../trace.ts";
+import { tracePrograms } from "../../record/layout.gen.ts";
 
 /** Of all windows together. */
 export interface KernelTime {
@@ -15,8 +14,8 @@ export interface KernelTime {
   ns: bigint;
   /** Each time that a program ran. */
   runs: bigint;
-  /** The events that happened in a window and were shown. */
-  events: number;
+  /** The length of the windows. */
+  ofNs: bigint;
 }
 
 export interface TimeSource {
@@ -44,16 +43,14 @@ const NS_PER_SECOND = 1_000_000_000n;
 /** A window may be longer: it ends at a poll. */
 const WINDOW_NS = NS_PER_SECOND;
 const EVERY_NS = 30n * NS_PER_SECOND;
-/** Events of a window come at one of the next polls. */
-const BELATED_NS = 2n * NS_PER_SECOND;
 
 /** The first window begins with the first poll, or before the capabilities for it are dropped; then it is the only one. */
 export class TimeWindows implements Disposable {
   readonly #source: TimeSource;
-  readonly #total: KernelTime = { ns: 0n, runs: 0n, events: 0 };
-  /** The window that is open, `handle`, or was the last. */
-  #window: { beginNs: bigint; endNs: bigint | null } | null = null;
+  readonly #total: KernelTime = { ns: 0n, runs: 0n, ofNs: 0n };
+  /** Of the window that is open. */
   #handle: number | null = null;
+  #beganNs = 0n;
   #atBegin = { ns: 0n, runs: 0n };
   #nextNs: bigint | null = 0n;
 
@@ -61,33 +58,9 @@ export class TimeWindows implements Disposable {
     this.#source = source;
   }
 
-  /** Whether events of the next poll can be of a window. */
-  counting(nowNs: bigint): boolean {
-    if (this.#window === null) return false;
-    const { endNs } = this.#window;
-    return endNs === null || nowNs <= endNs + BELATED_NS;
-  }
-
-  /** The same sink, what it gets counted. */
-  counted(sink: EventSink): EventSink {
-    const counted: EventSink = {
-      event: (event) => {
-        this.#happened(event.atNs);
-        sink.event(event);
-      },
-    };
-    if (sink.record !== undefined)
-      counted.record = (view, p, describe) => {
-        if (!sink.record!(view, p, describe)) return false;
-        this.#happened(new EventView(view, p).timestamp);
-        return true;
-      };
-    return counted;
-  }
-
   /** After each poll; `nowNs` on the events' clock. */
   polled(nowNs: bigint): void {
-    if (this.#handle !== null && nowNs >= this.#window!.beginNs + WINDOW_NS) this.#close(nowNs);
+    if (this.#handle !== null && nowNs >= this.#beganNs + WINDOW_NS) this.#close(nowNs);
     if (this.#handle === null && this.#nextNs !== null && nowNs >= this.#nextNs) this.#open(nowNs);
   }
 
@@ -108,7 +81,7 @@ export class TimeWindows implements Disposable {
     this.#handle = this.#source.start();
     // If it cannot be had once, it is not asked for again.
     this.#nextNs = this.#handle === null ? null : nowNs + EVERY_NS;
-    if (this.#handle !== null) this.#window = { beginNs: nowNs, endNs: null };
+    this.#beganNs = nowNs;
   }
 
   #close(nowNs: bigint): void {
@@ -116,11 +89,6 @@ export class TimeWindows implements Disposable {
     const { ns, runs } = this.#source.read();
     this.#total.ns += ns - this.#atBegin.ns;
     this.#total.runs += runs - this.#atBegin.runs;
-    this.#window!.endNs = nowNs;
-  }
-
-  #happened(atNs: bigint): void {
-    const { beginNs, endNs } = this.#window!;
-    if (atNs >= beginNs && (endNs === null || atNs < endNs)) this.#total.events += 1;
+    this.#total.ofNs += nowNs - this.#beganNs;
   }
 }

@@ -1,6 +1,7 @@
 /** Reads CLOCK_MONOTONIC and CLOCK_REALTIME at the same moment. */
 import { FFIType, dlopen } from "bun:ffi";
 import type { ClockPair } from "../conn/clock.ts";
+import { monotonicOffset } from "./time_namespace.ts";
 
 const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 1;
@@ -37,15 +38,21 @@ function readOnce(): Required<ClockPair> {
   return { monoNs: before + withinNs / 2n, wallNs, withinNs };
 }
 
-/** The clock of bpf_ktime_get_ns. */
-export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC);
+/** The clock of bpf_ktime_get_ns, also in a time namespace. */
+export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC) - (aheadNs ??= monotonicOffset());
+
+/** Read once: a process does not leave its time namespace. */
+let aheadNs: bigint | null = null;
 
 /** The same as the programs keep it in 32 bits: mono_ticks of bpf/record.h. */
 export const monotonicTicks = (): number => Number((monotonicNs() >> 24n) & 0xffff_ffffn);
 
-/** A time since boot, as /proc/PID/stat has it, on the monotonic clock. */
+/**
+ * A time since boot, as /proc/PID/stat has it, on the clock of the kernel. In a time namespace CLOCK_BOOTTIME and /proc are
+ * ahead of the kernel's by the same time.
+ */
 export const monotonicOfBoottime = (ns: bigint): bigint =>
-  ns - (read(CLOCK_BOOTTIME) - read(CLOCK_MONOTONIC));
+  ns - (read(CLOCK_BOOTTIME) - monotonicNs());
 
 function read(clock: number): bigint {
   libc.clock_gettime(clock, timespec);

@@ -53,23 +53,22 @@ async function orFailed(count: Promise<Count>): Promise<Count> {
   });
 }
 
-/**
- * Each file in a process of its own. Other programs of this machine can make a file fail, as they can in a guest: a file
- * that fails is run once more. The second run is told, and only its result counts.
- */
+/** Each file in a process of its own, as in a guest. */
 async function eachFile(folder: string): Promise<Count> {
   const sum: Count = { passed: 0, failed: 0 };
+  const seconds: [string, number][] = [];
   for (const file of readdirSync(folder).toSorted()) {
     if (!file.endsWith(".test.ts")) continue;
-    const path = join(folder, file);
-    let count = await orFailed(bunTest(path));
-    if (count.failed > 0) {
-      console.log(`# ${path} failed and is run again`);
-      count = await orFailed(bunTest(path));
-    }
+    const start = performance.now();
+    const count = await orFailed(bunTest(join(folder, file)));
+    seconds.push([file.replace(".test.ts", ""), (performance.now() - start) / 1000]);
     sum.passed += count.passed;
     sum.failed += count.failed;
   }
+  const shown = seconds
+    .toSorted((a, b) => b[1] - a[1])
+    .map(([name, s]) => `${name} ${s.toFixed(0)}`);
+  console.log(`# seconds: ${shown.join(", ")}`);
   return sum;
 }
 

@@ -6,14 +6,17 @@ const summary = (pass: number, fail: number) =>
   ` ${pass} pass\n ${fail} fail\n Ran them all. [1s]\n`;
 
 test("counts of several files add up and the release is known", () => {
-  const log = `${ready}@@ file a\n${summary(3, 0)}@@ exit 0 a\n@@ file b\n 1 skip\n${summary(4, 0)}@@ exit 0 b\n@@ done 9\n`;
+  const log = `${ready}@@ file a\n${summary(3, 0)}@@ exit 0 a 4\n@@ file b\n 1 skip\n${summary(4, 0)}@@ exit 0 b 61\n@@ done 9\n`;
   expect(readReport(log)).toEqual({
     release: "6.1.0-56-cloud-amd64",
     bootSeconds: 3.91,
     passed: 7,
     failed: 0,
     skipped: 1,
-    again: [],
+    files: [
+      { name: "a", seconds: 4 },
+      { name: "b", seconds: 61 },
+    ],
     problems: [],
     complaints: [],
     done: true,
@@ -25,17 +28,12 @@ test("failed tests are counted once, not again for the exit status", () => {
   expect(report).toMatchObject({ passed: 3, failed: 2, problems: [] });
 });
 
-test("of a file that was run again only the second run counts, and it is told", () => {
-  const first = `@@ file b\n${summary(1, 3)}@@ exit 1 b\n@@ again b\n`;
-  const rest = `@@ file b\n${summary(4, 0)}@@ exit 0 b\n@@ file c\n${summary(1, 0)}@@ exit 0 c\n@@ done 9\n`;
-  const report = readReport(`${ready}@@ file a\n${summary(2, 0)}@@ exit 0 a\n${first}${rest}`);
-  expect(report).toMatchObject({ passed: 7, failed: 0, again: ["b"], problems: [] });
-});
-
-test("a file that fails twice has failed", () => {
-  const twice = `@@ file b\n${summary(1, 0)}@@ exit 139 b\n@@ again b\n@@ file b\n${summary(0, 2)}@@ exit 1 b\n`;
-  const report = readReport(`${ready}${twice}@@ done 9\n`);
-  expect(report).toMatchObject({ passed: 0, failed: 2, again: ["b"], problems: [] });
+test("a file that hung is a failure, and told as one", () => {
+  const report = readReport(`${ready}@@ file a\n(pass) one\n@@ exit hung a 702\n@@ done 9\n`);
+  expect(report).toMatchObject({
+    failed: 1,
+    problems: ["a ended with nothing said for so long that it hangs, and was killed"],
+  });
 });
 
 test("a file that crashed after its summary is a failure", () => {

@@ -1,8 +1,9 @@
 // Several kernels, a few at a time.
 import { availableParallelism } from "node:os";
+import { basename } from "node:path";
 import { type Outcome, type Request, runInGuest } from "./lab.ts";
 
-/** Two guests on two processors: more only slow each other down until their timeouts. */
+/** Two guests on two processors: more only slow each other down until their tests' timeouts. */
 const guestsAtATime = Number(process.env["VM_GUESTS"] || 0) || Math.min(2, availableParallelism());
 
 /** Runs the same request on each kernel; see `runAll`. */
@@ -21,7 +22,7 @@ export async function runAll(requests: readonly Request[]): Promise<Outcome[]> {
     // One iterator for all workers: each takes the next guest that nobody has.
     for (const [place, request] of waiting) {
       const { kernel } = request;
-      console.error(`vm: ${kernel}: starting`);
+      console.error(`vm: ${request.logName ?? kernel}: starting`);
       const outcome = await runInGuest(request).catch((error: Error) => failedToRun(kernel, error));
       outcomes[place] = outcome;
       console.error(`vm: ${describe(outcome)}`);
@@ -39,8 +40,16 @@ export function describe(outcome: Outcome): string {
   const boot = bootSeconds === undefined ? "" : ` (booted in ${bootSeconds.toFixed(1)} s)`;
   const line = `${kernel}: ${passed} passed, ${failed} failed${skips}, ${seconds.toFixed(0)} s${boot} on ${release || "?"}`;
   const remarks = outcome.remarks.map((remark) => `    ${remark.replaceAll("\n", "\n    ")}`);
-  const troubled = failed > 0 || /^@@ again /m.test(outcome.log);
-  return [line, ...remarks, ...(troubled ? failures(outcome) : [])].join("\n");
+  return [line, ...times(outcome), ...remarks, ...(failed > 0 ? failures(outcome) : [])].join("\n");
+}
+
+/** The seconds of each file, the longest first: a test that became slow is seen in each run. */
+function times({ files }: Outcome): string[] {
+  if (files.length < 2) return [];
+  const shown = files
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .map(({ name, seconds }) => `${basename(name, ".test.ts")} ${seconds.toFixed(0)}`);
+  return [`    seconds: ${shown.join(", ")}`];
 }
 
 // A reader of a failed run needs bun's output from the guest's first mark on.
@@ -67,6 +76,7 @@ function failedToRun(kernel: string, error: Error): Outcome {
     skipped: 0,
     seconds: 0,
     bootSeconds: undefined,
+    files: [],
     remarks: [error.message],
     logFile: "",
     log: "",

@@ -44,9 +44,8 @@ export type Request = {
   machine?: Machine | undefined;
   /** Of the log; without one, the kernel's. */
   logName?: string | undefined;
+  /** For the whole guest; without it, only a guest that hangs is ended. */
   timeoutSeconds?: number | undefined;
-  /** A file that fails is run once more, and only that counts; it is told. */
-  secondTry?: boolean;
   onLine?: (line: string) => void;
 };
 
@@ -60,6 +59,8 @@ export type Outcome = {
   skipped: number;
   seconds: number;
   bootSeconds: number | undefined;
+  /** How long each test file took, in the guest's own time. */
+  files: GuestReport["files"];
   /** Everything worth telling besides the counts. */
   remarks: string[];
   logFile: string;
@@ -82,8 +83,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   const { arch, kernel, name } = await findKernel(request.kernel);
   if (!kernel) return absent(request.kernel);
   const binary = findBinary(arch, request.binary);
-  const { timeoutSeconds } = request;
-  const job = { script: jobScript(request), env: guestEnv(request, name, arch, timeoutSeconds) };
+  const job = { script: jobScript(request), env: guestEnv(request, name, arch) };
   const logFile = logPath(request.logName ?? name);
   const initramfs = await writeInitramfs([
     ...(await common(arch, binary)),
@@ -97,7 +97,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
         vmlinuz: kernel.vmlinuz,
         initramfs: initramfs.path,
         logFile,
-        timeoutSeconds,
+        timeoutSeconds: request.timeoutSeconds,
         machine: request.machine,
         ...(request.onLine && { onLine: request.onLine }),
       });
@@ -143,8 +143,7 @@ function judge(
   report: GuestReport,
   logFile: string,
 ): Outcome {
-  const again = report.again.map((file) => `${file} failed and was run again, see its log`);
-  const remarks = [...again, ...report.problems, ...report.complaints];
+  const remarks = [...report.problems, ...report.complaints];
   let failed = report.failed;
   if (!report.done) {
     failed += 1;
@@ -162,6 +161,7 @@ function judge(
     skipped: report.skipped,
     seconds: result.seconds,
     bootSeconds: report.bootSeconds,
+    files: report.files,
     remarks,
     logFile,
     log: result.log,
@@ -170,10 +170,8 @@ function judge(
 
 function whyNotDone(result: BootResult, report: GuestReport): string {
   const stage = report.release === undefined ? "before init was ready" : "before the job was done";
-  const how = result.ended
-    ? `${result.ended} (ended after ${Math.round(result.seconds)} s)`
-    : `the guest ended (QEMU's status ${result.qemuStatus})`;
-  return `${how}, ${stage}; the log ends:\n${result.log.split("\n").slice(-15).join("\n")}`;
+  const how = result.stopped ?? `the guest ended (QEMU's status ${result.qemuStatus})`;
+  return `${how}, ${stage}, after ${Math.round(result.seconds)} s; the log ends:\n${result.log.split("\n").slice(-15).join("\n")}`;
 }
 
 function absent(kernel: string): Outcome {
@@ -186,6 +184,7 @@ function absent(kernel: string): Outcome {
     skipped: 0,
     seconds: 0,
     bootSeconds: undefined,
+    files: [],
     remarks: ["no longer in Debian's archive"],
     logFile: "",
     log: "",
@@ -213,20 +212,15 @@ function truthBeside(vmlinuz: string): Entry[] {
 const moduleOf = ({ module }: Pick<CachedKernel, "module">): Entry[] =>
   module == null ? [] : [file(`modules/${basename(module)}`, readFileSync(module))];
 
-function guestEnv(
-  request: Request,
-  name: string,
-  arch: Arch,
-  timeoutSeconds: number | undefined,
-): Record<string, string> {
+function guestEnv(request: Request, name: string, arch: Arch): Record<string, string> {
   return {
     TRACER_BPF: "/tracer-bpf",
     VM_KERNEL: name,
     VM_ARCH: arch,
     PATIENCE_MS: "60000",
-    LAB_SECONDS: String((timeoutSeconds ?? ORPHANED_SECONDS) + 30),
-    LAB_FILE_SECONDS: "1800",
-    LAB_SECOND_TRY: request.secondTry ? "1" : "",
+    // Longer than the longest time limit of a test, shorter than the lab's own patience with a guest.
+    LAB_SILENT_SECONDS: "700",
+    LAB_ORPHANED_SECONDS: String((request.timeoutSeconds ?? ORPHANED_SECONDS) + 30),
     // Off is the default before 5.x, so both are worth a try.
     LAB_JIT: process.env["VM_JIT"] ?? "",
     // Where time is measured nothing is hurried.

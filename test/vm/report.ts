@@ -7,8 +7,8 @@ export type GuestReport = {
   passed: number;
   failed: number;
   skipped: number;
-  /** Files that failed and were run again: only the second run counts. */
-  again: string[];
+  /** Each file that came to an end, with the guest's own seconds. */
+  files: { name: string; seconds: number }[];
   /** Files that count as failed for a reason that no test printed. */
   problems: string[];
   /** Kernel messages that tell of a bug, with their traces. */
@@ -23,14 +23,12 @@ export function readReport(log: string): GuestReport {
     passed: 0,
     failed: 0,
     skipped: 0,
-    again: [],
+    files: [],
     problems: [],
     complaints: [],
     done: false,
   };
   let counts: Counts = noCounts();
-  /** As it was before the last file. */
-  let before = report;
   for (const line of log.split("\n")) {
     const count = /^ *(\d+) (pass|fail|skip|todo)$/.exec(line);
     if (count) counts[count[2] as keyof Counts] += Number(count[1]);
@@ -46,15 +44,7 @@ export function readReport(log: string): GuestReport {
       report.release = rest.split(" ")[1];
     }
     if (kind === "file") counts = noCounts();
-    if (kind === "exit") {
-      before = { ...report, problems: [...report.problems] };
-      addFile(report, counts, rest);
-    }
-    if (kind === "again") {
-      const { passed, failed, skipped, problems } = before;
-      Object.assign(report, { passed, failed, skipped, problems });
-      report.again.push(rest);
-    }
+    if (kind === "exit") addFile(report, counts, rest);
     if (kind === "shell" && rest !== "0") {
       report.failed += 1;
       report.problems.push(`the command ended with ${rest}`);
@@ -71,7 +61,8 @@ const noCounts = (): Counts => ({ pass: 0, fail: 0, skip: 0, todo: 0 });
 
 // The exit status and the counts must agree: a file that crashed, hung or held no test is a failure.
 function addFile(report: GuestReport, counts: Counts, rest: string) {
-  const [status = "", name = ""] = rest.split(" ");
+  const [status = "", name = "", seconds = ""] = rest.split(" ");
+  report.files.push({ name, seconds: Number(seconds) });
   report.passed += counts.pass;
   report.failed += counts.fail;
   report.skipped += counts.skip + counts.todo;
@@ -86,7 +77,8 @@ function addFile(report: GuestReport, counts: Counts, rest: string) {
 }
 
 function describeStatus(status: string): string {
-  if (status === "137") return "137: it was killed, out of time or memory";
+  if (status === "hung") return "nothing said for so long that it hangs, and was killed";
+  if (status === "137") return "137: it was killed, as the kernel does without memory";
   if (status === "139") return "139: it crashed";
   return status;
 }

@@ -14,7 +14,7 @@ const usage = `usage: bun run test:vm KERNEL [FILE...] [options]
   --shell COMMAND                runs this in the guest's shell instead of tests
   --binary FILE                  the executable to test (default: the one in dist)
   --keep-log FILE                where to leave a copy of the whole console log
-  --timeout SECONDS              for the whole guest (default: none; a guest that hangs is ended)
+  --timeout SECONDS              for the whole guest (default: until it ends, or says nothing for 15 minutes)
   --verbose                      shows the kernel's boot messages too
 
   VM_CPUS=1, VM_JIT=0|1, VM_ENTROPY=0, VM_APPEND=TEXT in the environment: processors, BPF's compiler,

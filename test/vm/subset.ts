@@ -67,8 +67,7 @@ export async function runSubset(): Promise<{ passed: number; failed: number }> {
   await installTools();
   if (images().length === 0)
     console.error(`vm: ${imageFolder} holds no kernels: nothing older than Linux 5.10 is tried`);
-  const requests = subset().map((request) => ({ ...request, secondTry: true }));
-  const outcomes = await runAll(requests);
+  const outcomes = await runAll(subset());
   let passed = 0;
   let failed = 0;
   for (const outcome of outcomes) {

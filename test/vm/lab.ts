@@ -42,6 +42,8 @@ export type Request = {
   /** Files for this guest alone, beside what every guest has. */
   extra?: readonly Entry[] | undefined;
   machine?: Machine | undefined;
+  /** The attach modes that tests try; without it, those of the kernel. */
+  modes?: readonly ("kprobe" | "tracepoint")[] | undefined;
   /** Of the log; without one, the kernel's. */
   logName?: string | undefined;
   /** For the whole guest; without it, only a guest that hangs is ended. */
@@ -212,6 +214,12 @@ function truthBeside(vmlinuz: string): Entry[] {
 const moduleOf = ({ module }: Pick<CachedKernel, "module">): Entry[] =>
   module == null ? [] : [file(`modules/${basename(module)}`, readFileSync(module))];
 
+/**
+ * An emulated processor translates again what JavaScriptCore's optimizing compiler writes. A start of the tracer takes
+ * half the time without that compiler.
+ */
+const hurried = { LAB_HURRY: "1", BUN_JSC_useDFGJIT: "0" };
+
 function guestEnv(request: Request, name: string, arch: Arch): Record<string, string> {
   return {
     TRACER_BPF: "/tracer-bpf",
@@ -224,7 +232,8 @@ function guestEnv(request: Request, name: string, arch: Arch): Record<string, st
     // Off is the default before 5.x, so both are worth a try.
     LAB_JIT: process.env["VM_JIT"] ?? "",
     // Where time is measured nothing is hurried.
-    LAB_HURRY: request.machine?.countInstructions ? "" : "1",
+    ...(!request.machine?.countInstructions && hurried),
+    LAB_MODES: request.modes?.join() ?? "",
     ...request.env,
   };
 }

@@ -4,24 +4,40 @@ import { imageFolder, images } from "./images.ts";
 import { kernelTests, type Request } from "./lab.ts";
 import { installTools } from "./tools.ts";
 
-const named = (names: string): Set<string> =>
-  new Set(names.split(" ").map((name) => `test/kernel/${name}.test.ts`));
+const named = (names: string): string[] =>
+  names.split(" ").map((name) => `test/kernel/${name}.test.ts`);
 
-/** These meet the machine and its user space more than the kernel: one guest is enough for them. */
-const aboutTheHost = named(
-  "actors check cost cpus ends expect filters leaks library modules peer places privileges quiet recording survive tracefs",
+/** Where a kernel's own ways show: each runs on the oldest and the newest kernel of the archive, in both modes. */
+const tracing = named(
+  "smoke trace udp scenarios failures open races processes interval offsets refused walked",
 );
 
-/**
- * These begin a trace for each test, which takes long, on a real-time kernel most of all: the two ends of the range and
- * arm64 are enough for them.
- */
-const oneTraceEach = named("args busy follow groups kernel_filter");
+/** These differ by attach mode, hardly by kernel. They run without a guest as well, with tracepoints. */
+const inGuestsByKprobes: Request[] = [
+  {
+    kernel: "6.12",
+    files: named("actors check cost cpus ends expect leaks library modules peer privileges quiet"),
+    logName: "6.12-host",
+  },
+  {
+    kernel: "6.12",
+    files: named("filters places recording survive tracefs busy groups"),
+    logName: "6.12-options",
+  },
+  { kernel: "6.1", files: named("smoke trace scenarios follow kernel_filter args resolve") },
+  { kernel: "6.12-rt", files: named("smoke trace races scenarios") },
+].map((request) => ({ ...request, modes: ["kprobe"] }));
+
+/** The other architecture: its registers and its own layout of structs. */
+const onArm64: Request = {
+  kernel: "6.1-arm64",
+  files: named("smoke trace udp offsets walked bindings"),
+};
 
 /** The oldest processor that the README promises: x86-64-v2 and nothing of v3. The tests' own Bun runs on it too. */
 const onOldest: Request = {
   kernel: "6.1",
-  files: ["test/kernel/smoke.test.ts", "test/kernel/trace.test.ts"],
+  files: named("smoke trace"),
   pattern: "processor|says its version|write and read",
   logName: "6.1-nehalem",
   machine: { processor: "Nehalem" },
@@ -29,37 +45,31 @@ const onOldest: Request = {
 };
 
 /** On each kernel that no archive has any more: the start, with its self-check, and one pass of the scenarios. */
-const onImages = [...named("smoke scenarios")];
+const onImages = named("smoke scenarios");
 
 /** The kernels before 5.10 differ in more than this; all that a newer kernel can show of their programs and ways. */
 const asBefore510: Request = {
   kernel: "5.10",
-  files: [...named("trace udp failures races interval open scenarios cpus library processes")],
+  files: named("trace udp failures scenarios open cpus"),
   logName: "5.10-as-before",
   env: { TRACER_BPF_WITHOUT: "test_run" },
 };
 
-/**
- * Both ends of the range, what most hosts run, one real-time kernel and the other architecture; the longest first. Each
- * has a log of its own.
- */
+/** Each has a log of its own; the longest first. Every test file is in one of them. */
 function subset(): Request[] {
-  const all = kernelTests();
-  const host = all.filter((file) => aboutTheHost.has(file));
-  const kernel = all.filter((file) => !aboutTheHost.has(file));
-  const tracing = kernel.filter((file) => !oneTraceEach.has(file));
-  return [
-    { kernel: "6.12", files: host, logName: "6.12-host" },
-    { kernel: "newest", files: kernel },
-    { kernel: "6.12-rt", files: tracing },
-    { kernel: "6.1-arm64", files: kernel },
-    { kernel: "5.10", files: kernel },
-    { kernel: "6.12", files: tracing },
-    { kernel: "6.1", files: tracing },
+  const requests: Request[] = [
+    { kernel: "newest", files: [...tracing, ...named("unusual layouts bindings")] },
+    { kernel: "5.10", files: tracing },
+    ...inGuestsByKprobes,
+    onArm64,
     asBefore510,
-    onOldest,
     ...images().map((kernel) => ({ kernel, files: onImages })),
+    onOldest,
   ];
+  const tried = new Set(requests.flatMap(({ files }) => files ?? []));
+  const left = kernelTests().filter((file) => !tried.has(file));
+  if (left.length > 0) throw new Error(`no guest of the subset runs ${left.join(", ")}`);
+  return requests;
 }
 
 /** Boots each guest of the subset and adds up their tests. */

@@ -33,10 +33,16 @@ export const runtimeVariables: readonly RuntimeVariables[] = [
     refused: true,
   },
   {
-    names: /^BUN_JSC_/,
+    names: /^BUN_JSC_(?!useDFGJIT$)/,
     text: "BUN_JSC_",
     acts: "options of the engine, some of which write files or stop it",
     refused: true,
+  },
+  {
+    names: /^BUN_JSC_useDFGJIT$/,
+    text: "BUN_JSC_useDFGJIT",
+    acts: "with 0 the engine's optimizing compiler is off: a start takes half the time under emulation",
+    refused: false,
   },
   {
     names: /^BUN_BE_BUN$/,

@@ -56,7 +56,7 @@ async function main(args: string[]): Promise<void> {
   installPackages(arches);
   mkdirSync("dist/embed", { recursive: true });
 
-  for (const arch of arches) for (const name of OBJECTS) await build(objectStep(arch, name));
+  await Promise.all(arches.flatMap((arch) => OBJECTS.map((name) => build(objectStep(arch, name)))));
   await build(layoutStep(arches));
   for (const arch of arches) {
     const libelf = arch === HOST ? libelfOf(args) : null;

@@ -12,7 +12,7 @@ import { parseBtf, type Btf } from "../kernel/btf.ts";
 import { ARCHES, HOST, partsOf, type Arch } from "./arch.ts";
 import { elfSection } from "./elf_section.ts";
 import { generateLayout, probeSource } from "./layout.ts";
-import { BuildError, run, type Step } from "./step.ts";
+import { BuildError, run, runBeside, type Step } from "./step.ts";
 import { sysrootOf } from "./sysroot.ts";
 
 /**
@@ -52,8 +52,8 @@ export function objectStep(arch: Arch, name: ObjectName): Step {
     inputs: [source, ...filesBelow("bpf", ".c"), ...filesBelow("bpf", ".h")],
     outputs: [out, withLines],
     recipe: [...clang(arch, source, out, CPUS[name]), ...WITHOUT_LINES].join(" "),
-    run() {
-      run(clang(arch, source, withLines, CPUS[name]));
+    async run() {
+      await runBeside(clang(arch, source, withLines, CPUS[name]));
       // Drops the DWARF, keeps the BTF.
       run(["llvm-strip", "-g", withLines]);
       run(["llvm-objcopy", ...WITHOUT_LINES, withLines, `${out}.new`]);

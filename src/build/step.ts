@@ -32,10 +32,14 @@ export async function build(step: Step): Promise<void> {
 export function run(command: readonly string[], options: { cwd?: string } = {}): string {
   const child = Bun.spawnSync([...command], { ...options, stdin: "ignore", stderr: "pipe" });
   if (child.success) return child.stdout.toString();
-  throw new BuildError(
-    `${basename(command[0]!)} failed (exit ${child.exitCode})\n  ${command.join(" ")}\n` +
-      `${child.stdout.toString()}${child.stderr.toString()}`,
-  );
+  throw failed(command, child.exitCode, `${child.stdout.toString()}${child.stderr.toString()}`);
+}
+
+/** The same while other steps go on: for those that take seconds. */
+export async function runBeside(command: readonly string[]): Promise<void> {
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const printed = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  if ((await child.exited) !== 0) throw failed(command, child.exitCode, printed.join(""));
 }
 
 /** Already says what to do; its stack would not help. */
@@ -43,6 +47,11 @@ export class BuildError extends Error {}
 
 export const say = (what: string, result: string): void =>
   console.error(`  ${what.padEnd(28)} ${result}`);
+
+const failed = (command: readonly string[], exitCode: number | null, printed: string) =>
+  new BuildError(
+    `${basename(command[0]!)} failed (exit ${exitCode})\n  ${command.join(" ")}\n${printed}`,
+  );
 
 function keyOf(step: Step): string {
   const hash = new Bun.CryptoHasher("sha256").update(step.recipe);

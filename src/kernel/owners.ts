@@ -1,27 +1,21 @@
 /** Finds in /proc the process that holds a socket: for tracepoint mode, where no probe sees accept(2). */
 import { readdirSync, readlinkSync } from "node:fs";
 import { monotonicTicks } from "./clock.ts";
-import { cgroupIdOf, commOf, lifeOf, uidOf } from "./process.ts";
+import type * as layout from "../record/layout.gen.ts";
+import { cgroupIdOf, commOf, lifeOf, realIdOf } from "./process.ts";
 
-export interface Owner {
-  /** As /proc numbers it: the tool's own pid namespace. */
-  pid: number;
-  comm: Uint8Array;
-  /** Real user id, as it is now. */
-  uid: number;
-  /** Of its control group of version 2; 0: it is not known. */
-  cgroup_id: bigint;
-  /** Of its command line, which /proc has: see struct event. */
-  program: bigint;
-  /** When it was found to be there. */
-  owned_at: number;
+/**
+ * As the kernel side fills one, but for numbers that /proc has otherwise: `pid` in the tool's own pid namespace, `uid` as
+ * it is now, `program` 0 because /proc has the command line.
+ */
+export interface Owner extends layout.Owner {
   /** On the monotonic clock, to 10 ms: when the process began. */
   startedNs: bigint;
 }
 
 /**
- * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. `between` is called all the time. A socket that several hold (after a
- * fork) is left out: which of them accepted it cannot be told.
+ * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. `between` is called all the time. A
+ * socket that several hold (after a fork) is left out: which of them accepted it cannot be told.
  */
 export function findOwners(
   inodes: ReadonlySet<number>,
@@ -74,7 +68,7 @@ function ownerOf(pid: number): Owner | null {
     return {
       pid,
       comm: commOf(pid),
-      uid: uidOf(pid),
+      uid: realIdOf(pid, "Uid"),
       cgroup_id: cgroupIdOf(pid) ?? 0n,
       program: 0n,
       owned_at: monotonicTicks(),

@@ -30,10 +30,10 @@ export function parseProcessGroups(text: string): ProcessGroups {
   return { v2, v1: telling?.path ?? null };
 }
 
-/** Real user id from the text of /proc/PID/status. */
-export function parseUid(status: string): number | null {
-  const uid = /^Uid:\t(\d+)/m.exec(status)?.[1];
-  return uid === undefined ? null : Number(uid);
+/** The real id, of four, from the text of /proc/PID/status. */
+export function parseRealId(status: string, which: "Uid" | "Gid"): number | null {
+  const id = new RegExp(`^${which}:\\t(\\d+)`, "m").exec(status)?.[1];
+  return id === undefined ? null : Number(id);
 }
 
 /** Signals that it ignores, from the text of /proc/PID/status: bit n - 1 is signal n. */

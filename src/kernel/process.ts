@@ -1,7 +1,7 @@
 /** Facts of one process, from /proc. Each function throws where the process is gone, unless it says otherwise. */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { cgroupIdAt } from "./cgroups.ts";
-import { parseProcessGroups, parseStat, parseUid, type ProcessGroups } from "./proc_text.ts";
+import { parseProcessGroups, parseStat, parseRealId, type ProcessGroups } from "./proc_text.ts";
 import { monotonicOfBoottime } from "./clock.ts";
 
 /** USER_HZ, the same on every architecture here: /proc counts in hundredths of a second. */
@@ -20,11 +20,11 @@ export function lifeOf(pid: number): Life {
   return { startedNs: monotonicOfBoottime(stat.startTicks * NS_PER_TICK), exiting: stat.exiting };
 }
 
-/** Real user id, in the user namespace of the tool. */
-export function uidOf(pid: number): number {
-  const uid = parseUid(readFileSync(`/proc/${pid}/status`, "latin1"));
-  if (uid === null) throw new RangeError(`/proc/${pid}/status has no Uid`);
-  return uid;
+/** Real user or group id, in the user namespace of the tool. */
+export function realIdOf(pid: number, which: "Uid" | "Gid"): number {
+  const id = parseRealId(readFileSync(`/proc/${pid}/status`, "latin1"), which);
+  if (id === null) throw new RangeError(`/proc/${pid}/status has no ${which}`);
+  return id;
 }
 
 /** Where it is in each hierarchy, as seen from the tool's own cgroup namespace; latin1. */

@@ -5,7 +5,7 @@ import {
   parseProcessGroups,
   parseStat,
   parseIgnored,
-  parseUid,
+  parseRealId,
 } from "../../src/kernel/proc_text.ts";
 
 describe("groups of a process", () => {
@@ -27,11 +27,13 @@ describe("groups of a process", () => {
   });
 });
 
-test("the real user id is the first of four", () => {
-  expect(parseUid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t7\t7\t7\t7\n")).toBe(1000);
+test("the real user id and the real group id are the first of four", () => {
+  const status = "Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t7\t8\t8\t8\n";
+  expect(parseRealId(status, "Uid")).toBe(1000);
+  expect(parseRealId(status, "Gid")).toBe(7);
   // A name is escaped there, so it cannot put a line of its own in front.
-  expect(parseUid("Name:\tUid:\\n\nUid:\t5\t6\t7\t8\n")).toBe(5);
-  expect(parseUid("")).toBeNull();
+  expect(parseRealId("Name:\tUid:\\n\nUid:\t5\t6\t7\t8\n", "Uid")).toBe(5);
+  expect(parseRealId("", "Uid")).toBeNull();
 });
 
 test("the signals that a process ignores", () => {

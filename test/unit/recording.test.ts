@@ -17,6 +17,7 @@ import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
 import { Lines } from "../../src/output/lines.ts";
+import { attributeNames } from "../../src/members/attributes.ts";
 import { eventKinds, protocols } from "../../src/members/table.ts";
 import { readComm } from "../../src/record/comm.ts";
 import { addressText } from "../../src/record/address.ts";
@@ -96,6 +97,22 @@ function lineOf(event: ConnEvent, at = clocks): string {
   return Buffer.from(lines.take().bytes).toString().trimEnd();
 }
 const some: readonly ConnEvent[] = fc.sample(anyEvent, { numRuns: 4, seed: 7 });
+
+test.each(attributeNames)(
+  "events of two processes that differ in %s alone are read back with the process's own",
+  (name) => {
+    const value = fc.nat(2 ** 32 - 1);
+    fc.assert(
+      fc.property(anyEvent, value, value, (event, one, other) => {
+        for (const own of [one, one, other, one, other]) {
+          const of = { ...event, [name]: own };
+          expect(readLine(Buffer.from(lineOf(of)))).toMatchObject({ what: "event", event: of });
+        }
+      }),
+      runs(200),
+    );
+  },
+);
 
 /** The bytes that a recorder writes for these events. */
 async function recorded(events: readonly ConnEvent[], startNs?: bigint): Promise<Buffer> {

@@ -284,6 +284,20 @@ describe.each(each)("a line of %s", (_, format) => {
     60_000,
   );
 
+  test.each(attributeNames)(
+    "of two processes that differ in %s alone has the process's own",
+    (name) => {
+      const way = straight(format.template, format.offsetAt);
+      fc.assert(
+        fc.property(records, u32, (one, value) => {
+          const other = { ...one, owner: { ...one.owner, [name]: value } };
+          isRight(way, format, [one, one, one, other, other, one, other, other]);
+        }),
+        runs(200),
+      );
+    },
+  );
+
   test("made of an event is the format's own, whatever the event holds", () => {
     const way = straight(format.template, format.offsetAt);
     const lines = new Lines();

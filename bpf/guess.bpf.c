@@ -50,7 +50,7 @@ inline_always void finish(u64 sk)
 		return;
 	a->pid_tgid = bpf_get_current_pid_tgid();
 	a->sk = sk;
-	a->task = helper_or_0(BPF_FUNC_get_current_task);
+	a->task = helper_or_0(HELPER_GET_CURRENT_TASK);
 	a->sequence++;
 }
 
@@ -112,7 +112,7 @@ inline_always void copy_arguments(struct chunk *buffer, void *ctx, u64 floor)
 	copy_behind(buffer, WINDOW_ARGS + 7, reg(ctx, REG_ARG8), floor);
 #endif
 #pragma unroll
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < STACKED_CHUNKS; i++) {
 		u64 word = 0;
 
 		read_kernel(word, stack + i * 8);
@@ -141,9 +141,9 @@ inline_always int asked(void *ctx, u32 *ask)
 {
 	u32 optname = (u32)reg(ctx, REG_ARG3);
 
-	*ask = optname & 15;
+	*ask = optname & ASK_MASK;
 	return (u32)reg(ctx, REG_ARG2) == SOL_TCP &&
-	       (optname & ~15U) == (u32)constant(CONSTANT_COOKIE);
+	       (optname & ~(u32)ASK_MASK) == (u32)constant(CONSTANT_COOKIE);
 }
 
 /* int tcp_getsockopt(struct sock *sk, int level, int optname, ...): an operation of tcp_prot, so never inlined */

@@ -36,8 +36,9 @@ enum guess_armed {
 		3, /* wake_up_new_task, sched_process_fork: a thread of the tool's own that is being born */
 };
 
-/* Low four bits of the option name; the rest is the cookie. */
+/* The bits of ASK_MASK in the option name; the rest is the cookie. */
 enum guess_ask {
+	ASK_MASK = 15,
 	ASK_SOCK = 1, /* copy the sock of this system call */
 	ASK_PEEK = 2, /* copy what lies behind command.address */
 };

@@ -16,8 +16,12 @@ typedef __s32 s32;
 typedef __s64 s64;
 
 typedef u64 mono_ns; /* nanoseconds of CLOCK_MONOTONIC */
-/* The same in units of 2^24 ns, about 17 ms; begins anew after 834 days. */
+/* The same in units of 2^TICK_BITS ns, about 17 ms; begins anew after 834 days. */
 typedef u32 mono_ticks;
+
+enum tick {
+	TICK_BITS = 24,
+};
 
 enum tcp_state {
 	TCP_STATE_ESTABLISHED = 1,
@@ -128,6 +132,10 @@ struct conn {
 	struct conn_stats conn_stats;
 };
 
+enum batch_size {
+	BATCH_ROOM = 4,
+};
+
 /* Closed connections in the order in which one CPU closed them. */
 struct batch {
 	struct conn c0;
@@ -136,7 +144,7 @@ struct batch {
 	struct conn c3;
 	u64 id; /* of this CPU, grows by one per batch */
 	u32 cpu;
-	u16 len; /* 0..4 */
+	u16 len; /* 0..BATCH_ROOM */
 	u8 _pad[2];
 };
 
@@ -347,9 +355,17 @@ struct event_batch {
 	struct event e1;
 	struct event e2;
 	struct event e3;
-	volatile u32 len;  /* 0..4 */
+	volatile u32 len;  /* 0..BATCH_EVENTS */
 	volatile u32 busy; /* 1 while something is added or taken */
 	u32 _pad[6];	   /* two CPUs share no cache line */
+};
+
+enum sampling {
+	SAMPLES = 64, /* that a run reads */
+	SAMPLES_OF_PROBE =
+		2, /* that a probe reads, where no program can be run on request: each costs the verifier of 4.4 a lot */
+	/* Option name by which the tool asks for the latter. No option anybody else could mean. */
+	ASK_SAMPLES = 0x6f70656e,
 };
 
 enum sample_state {
@@ -486,6 +502,12 @@ enum constant {
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,
+};
+
+/* The high words of placeholders in the programs: see lib/offsets.h. */
+enum placeholder {
+	OFFSET_MAGIC = 0x7ef5a5a5,
+	HELPER_MAGIC = 0x7ef5a5a6,
 };
 
 #define SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type " must be " #size " bytes")

@@ -230,7 +230,7 @@ int on_tcp_getsockopt(void *ctx)
 {
 	struct live live;
 
-	read_two_samples(reg(ctx, REG_ARG3), &live);
+	read_first_samples(reg(ctx, REG_ARG3), &live);
 	return 0;
 }
 

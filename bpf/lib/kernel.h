@@ -8,18 +8,8 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "lib/abi.h"
 #include "record.h"
-
-#define AF_INET 2
-#define AF_INET6 10
-#define SOCK_DGRAM 2
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
-#define MSG_PEEK 2
-#define MSG_ERRQUEUE 0x2000
-#define SOL_TCP 6
-#define ENOENT 2
-#define EPIPE 32
 
 #define inline_always static __attribute__((always_inline)) inline
 

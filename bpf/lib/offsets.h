@@ -10,12 +10,10 @@
 
 #include "lib/kernel.h"
 
-#define OFFSET_MAGIC 0x7EF5A5A500000000ULL
-
 #define constant(id)                                                                               \
 	({                                                                                         \
 		u64 _value;                                                                        \
-		asm volatile("%0 = %1 ll" : "=r"(_value) : "i"(OFFSET_MAGIC + (id)));              \
+		asm volatile("%0 = %1 ll" : "=r"(_value) : "i"(((u64)OFFSET_MAGIC << 32) + (id))); \
 		_value;                                                                            \
 	})
 
@@ -23,14 +21,12 @@
  * A helper that takes nothing and is younger than 4.4, where a program that so much as names it is refused: a
  * placeholder as well, in place of which src/kernel/elf.ts puts the call, or 0 where the kernel has no such helper.
  */
-#define HELPER_MAGIC 0x7EF5A5A600000000ULL
-
 #define helper_or_0(number)                                                                        \
 	({                                                                                         \
 		u64 _value;                                                                        \
 		asm volatile("r0 = %1 ll; %0 = r0"                                                 \
 			     : "=r"(_value)                                                        \
-			     : "i"(HELPER_MAGIC + (number))                                        \
+			     : "i"(((u64)HELPER_MAGIC << 32) + (number))                           \
 			     : "r0", "r1", "r2", "r3", "r4", "r5");                                \
 		_value;                                                                            \
 	})

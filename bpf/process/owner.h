@@ -12,9 +12,9 @@ inline_always void own_by_current(struct event *event)
 
 	owner->pid = bpf_get_current_pid_tgid() >> 32;
 	owner->uid = bpf_get_current_uid_gid();
-	owner->owned_at = bpf_ktime_get_ns() >> 24;
+	owner->owned_at = bpf_ktime_get_ns() >> TICK_BITS;
 	owner->program = current_program(0);
-	owner->cgroup_id = helper_or_0(BPF_FUNC_get_current_cgroup_id);
+	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
 	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
 	note_followed(event);
 }

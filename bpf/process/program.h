@@ -49,7 +49,7 @@ inline_always u64 current_program(struct arg_range *range)
 
 	if (!constant(OFFSET_MM_ARG_START))
 		return 0;
-	task = helper_or_0(BPF_FUNC_get_current_task);
+	task = helper_or_0(HELPER_GET_CURRENT_TASK);
 	read_kernel(mm, task + constant(OFFSET_TASK_MM));
 	if (!mm) /* a thread of the kernel */
 		return 0;

@@ -9,11 +9,6 @@
 #include "tcp/conn.h"
 #include "tcp/open.h"
 
-#define SAMPLES 64 /* per run; src/trace/tcp/sample_source.ts has the same number */
-
-/* Option name by which the tool asks where programs cannot be run on request. No option anybody else could mean. */
-#define ASK_SAMPLES 0x6f70656e
-
 /* Written by the tool (which connections) and by the programs below (their counters); one entry, never deleted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -105,8 +100,8 @@ inline_always void read_samples(u32 count, struct live *live)
 		read_sample(&sample[i], live);
 }
 
-/* The tool's own getsockopt(2) on a TCP socket: the first two, because every one costs the verifier of 4.4 a lot. */
-inline_always void read_two_samples(u32 option, struct live *live)
+/* The tool's own getsockopt(2) on a TCP socket: the first few. */
+inline_always void read_first_samples(u32 option, struct live *live)
 {
 	u32 zero = 0;
 	struct sample *sample;
@@ -116,6 +111,7 @@ inline_always void read_two_samples(u32 option, struct live *live)
 	sample = bpf_map_lookup_elem(&samples, &zero);
 	if (!sample)
 		return;
+	_Static_assert(SAMPLES_OF_PROBE == 2, "one line for each");
 	read_sample(&sample[0], live);
 	read_sample(&sample[1], live);
 }

@@ -12,9 +12,6 @@
 
 #include "tcp/conns.h"
 
-/* A bit of sk_flags (enum sock_flags, second from the start since 2.6): the peer's FIN has arrived. */
-#define SOCK_DONE 1
-
 #define STATES_AFTER_FIN_SENT                                                                      \
 	(1 << TCP_STATE_FIN_WAIT1 | 1 << TCP_STATE_FIN_WAIT2 | 1 << TCP_STATE_CLOSING |            \
 	 1 << TCP_STATE_LAST_ACK | 1 << TCP_STATE_TIME_WAIT)

@@ -64,9 +64,7 @@ inline_always void add(struct flow *flow, const struct datagram *d, int received
 		event->legs = with_leg(event->legs, received);
 }
 
-/* bind(2) to a port takes this lock; a port that the kernel chose, for bind(2) or for a first send, leaves it free. */
-#define SOCK_BINDPORT_LOCK 8
-
+/* A port that the kernel chose, for bind(2) or for a first send, was not bound by a program. */
 inline_always u32 bound_by_program(u64 sk)
 {
 	return (u64)sk_userlocks(sk) >> constant(CONSTANT_SK_USERLOCKS_SHIFT) & SOCK_BINDPORT_LOCK

@@ -28,8 +28,6 @@ struct ipv6_udp {
 };
 
 #define IPV4_ADDRESSES 12
-#define IPV4_HEADER 20
-#define IPV6_HEADER 40
 
 /* Where the headers and skb_shared_info are. */
 struct skb_headers {

@@ -122,6 +122,8 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   guess_command: WRITTEN,
   guess_answer: READ,
   chunk: READ,
+  ring_prefix: ["size"],
+  wait_request: ["size", "type", "write"],
   // Of the kernel side alone.
   live: [],
   attempt: [],

@@ -33,7 +33,7 @@ export const objectFileWithLines = (arch: Arch, name: ObjectName): string =>
 export const shimFile = (arch: Arch): string => `${partsOf(arch)}/shim.so`;
 export const LAYOUT = "src/record/layout.gen.ts";
 /** The headers that hold what C and TypeScript share; LAYOUT is generated from them. */
-const SHARED = ["record.h", "guess.h"];
+const SHARED = ["bpf/record.h", "bpf/lib/abi.h", "bpf/guess.h", "src/kernel/shim/shared.h"];
 
 const WITHOUT_LINES = [
   "--strip-unneeded",
@@ -67,7 +67,7 @@ export function layoutStep(arches: readonly Arch[]): Step {
   return {
     name: "layout.gen.ts",
     inputs: [
-      ...SHARED.map((name) => `bpf/${name}`),
+      ...SHARED,
       "src/build/layout.ts",
       "src/kernel/btf.ts",
       ...arches.flatMap((arch) => OBJECTS.map((name) => objectFile(arch, name))),
@@ -88,7 +88,7 @@ export function layoutStep(arches: readonly Arch[]): Step {
 export function layoutOf(arch: Arch): string {
   const source = `${partsOf(arch)}/layout_probe.c`;
   const out = `${partsOf(arch)}/layout_probe.o`;
-  const texts = SHARED.map((name) => [name, readFileSync(`bpf/${name}`, "utf8")]);
+  const texts = SHARED.map((name) => [name, readFileSync(name, "utf8")]);
   writeFileSync(source, probeSource(Object.fromEntries(texts)));
   run(clang(arch, source, out));
   const trace = btfOf(objectFile(arch, "trace_5_10"));
@@ -129,6 +129,7 @@ function clang(arch: Arch, source: string, out: string, cpu = "v1"): string[] {
     `-D${ARCHES[arch].bpfMacro}`,
     `-I/usr/include/${ARCHES[HOST].triplet}`,
     "-Ibpf",
+    "-I.",
     "-c",
     source,
     "-o",

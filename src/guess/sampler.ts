@@ -26,7 +26,7 @@ import {
 import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
 const { ARMED_CALL, ARMED_SHARED, ARMED_SKB, ARMED_TASK } = GuessArmed;
-const { ASK_PEEK, ASK_SOCK } = GuessAsk;
+const { ASK_MASK, ASK_PEEK, ASK_SOCK } = GuessAsk;
 const { BEHIND_CHUNKS, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
 const { WINDOW_ARGS, WINDOW_BEHIND, WINDOW_SKB, WINDOW_SOCK, WINDOW_STACKED } = GuessWindow;
 
@@ -244,8 +244,8 @@ export function peekUpTo(
 
 // --- internal ---
 
-/** Bit 30 set, low 4 bits free for the question: no option anybody else could ask for. */
-const newCookie = (): number => ((randomU32() & 0x3fff_fff0) | 0x4000_0000) >>> 0;
+/** Bit 30 set, the bits of the question free: no option anybody else could ask for. */
+const newCookie = (): number => ((randomU32() & 0x3fff_ffff & ~ASK_MASK) | 0x4000_0000) >>> 0;
 
 /** Any socket of TCP carries a question. */
 function tcpSocket(): Disposable & { fd: number } {

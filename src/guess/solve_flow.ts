@@ -1,5 +1,6 @@
 /** flowi4 and flowi6: the route key that ip_make_skb and ip6_make_skb get of an unconnected or connected send. Pure. */
 import { judge, viewOf, without } from "./search.ts";
+import { GuessSize } from "../record/layout.gen.ts";
 import type { FieldReport } from "./report.ts";
 import type { DatagramTruth, SendSample, Snapshot } from "./snapshot.ts";
 
@@ -119,7 +120,7 @@ function offsetsIn(
   if (sends.length === 0) return [];
   const step = value(sends[0]!.truth).length === 2 ? 2 : 4;
   const offsets: number[] = [];
-  for (let at = 0; at < 256; at += step) {
+  for (let at = 0; at < GuessSize.CHUNK; at += step) {
     if (sends.every((send) => has(send.arguments[argument], at, value(send.truth))))
       offsets.push(at);
   }

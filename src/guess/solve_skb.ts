@@ -1,4 +1,5 @@
 /** struct sk_buff: its sock, and where its headers lie, proved by the UDP header they lead to. Pure. */
+import { IPV4_HEADER } from "../kernel/constants.ts";
 import { judge, viewOf, without } from "./search.ts";
 import { solveSkbEnd } from "./solve_skb_end.ts";
 import type { FieldReport } from "./report.ts";
@@ -12,7 +13,6 @@ const FIELDS = [
   "skb_end",
   "skb_users",
 ] as const;
-const IPV4_HEADER = 20;
 
 interface Headers {
   head: number;

@@ -1,9 +1,9 @@
 /** struct sk_buff from `tail` on, and where struct skb_shared_info, which lies at head + end, counts segments. Pure. */
+import { UDP_HEADER } from "../kernel/constants.ts";
 import { judge, viewOf, without } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 import { USUAL_PAYLOAD, type SharedSample, type SkbSample, type Snapshot } from "./snapshot.ts";
 
-const UDP_HEADER = 8;
 /** The alignment of skb_shared_info is that of a cache line, which no machine has shorter. */
 const ALIGNMENT = 32;
 /** A buffer of one small datagram. */

@@ -6,6 +6,8 @@ import {
   MSG_MORE,
   MSG_OOB,
   SHUT_WR,
+  SOCK_BINDPORT_LOCK,
+  SOCK_DONE,
   SOL_SOCKET,
   SOL_TCP,
   SO_KEEPALIVE,
@@ -13,6 +15,8 @@ import {
   SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
+  TCP_CLOSE_WAIT,
+  TCP_FIN_WAIT2,
   TCP_QUICKACK,
 } from "../kernel/constants.ts";
 import { dropArriving, stopDropping } from "../kernel/filter.ts";
@@ -49,13 +53,12 @@ interface Scene {
 const URGINLINE = 1 << 2;
 const KEEPOPEN = 1 << 3;
 const LINGER = 1 << 4;
-const DONE = 1 << 1;
+const DONE = 1 << SOCK_DONE;
 
 // Bits of sk_userlocks.
 const SNDBUF = 1;
 const RCVBUF = 2;
 const BINDADDR = 4;
-const BINDPORT = 8;
 
 // To add a stimulus: a row here.
 const scenes: Scene[] = [
@@ -172,7 +175,7 @@ function ownBuffers({ client }: Pair): Partial<SockTruth> {
 
 function ownPort({ client }: Pair): Partial<SockTruth> {
   libc.setsockoptInt(client, SOL_SOCKET, SO_SNDBUF, 1 << 16);
-  return { sk_userlocks: SNDBUF | BINDADDR | BINDPORT };
+  return { sk_userlocks: SNDBUF | BINDADDR | SOCK_BINDPORT_LOCK };
 }
 
 /**
@@ -259,7 +262,7 @@ function resetByPeer(pair: Pair): Partial<SockTruth> {
 
 function finByPeer({ client, server }: Pair): Partial<SockTruth> {
   libc.shutdown(server, SHUT_WR);
-  waitForState(client, 8);
+  waitForState(client, TCP_CLOSE_WAIT);
   return { sk_flags: DONE };
 }
 
@@ -268,7 +271,7 @@ function finByUs({ client, server }: Pair): Partial<SockTruth> {
   // Otherwise the acknowledgement is delayed by 40 ms; it is sent at once only when nothing is left to be read, be it a FIN.
   receiveEnd(server);
   libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 1);
-  waitForState(client, 5);
+  waitForState(client, TCP_FIN_WAIT2);
   return {};
 }
 

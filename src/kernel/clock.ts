@@ -1,6 +1,7 @@
 /** Reads CLOCK_MONOTONIC and CLOCK_REALTIME at the same moment. */
 import { FFIType, dlopen } from "bun:ffi";
 import type { ClockPair } from "../conn/clock.ts";
+import { Tick } from "../record/layout.gen.ts";
 import { monotonicOffset } from "./time_namespace.ts";
 
 const CLOCK_REALTIME = 0;
@@ -44,8 +45,10 @@ export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC) - (aheadNs ??= mo
 /** Read once: a process does not leave its time namespace. */
 let aheadNs: bigint | null = null;
 
+const TICK_BITS = BigInt(Tick.TICK_BITS);
+
 /** The same as the programs keep it in 32 bits: mono_ticks of bpf/record.h. */
-export const monotonicTicks = (): number => Number((monotonicNs() >> 24n) & 0xffff_ffffn);
+export const monotonicTicks = (): number => Number((monotonicNs() >> TICK_BITS) & 0xffff_ffffn);
 
 /**
  * A time since boot, as /proc/PID/stat has it, on the clock of the kernel. In a time namespace CLOCK_BOOTTIME and /proc are

@@ -3,26 +3,38 @@
  * whose numbers differ between the two (O_DIRECT, O_DIRECTORY, ...) must not be added here.
  */
 
+import { FailureReason, KernelNumber, TcpState } from "../record/layout.gen.ts";
+
+/** Numbers that the kernel side needs too. */
+export const {
+  AF_INET,
+  AF_INET6,
+  SOCK_DGRAM,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  SOL_TCP,
+  MSG_PEEK,
+  ENOENT,
+  SOCK_DONE,
+  SOCK_BINDPORT_LOCK,
+  IPV4_HEADER,
+  UDP_HEADER,
+} = KernelNumber;
+
 export const AF_UNSPEC = 0;
-export const AF_INET = 2;
-export const AF_INET6 = 10;
 
 export const SOCK_STREAM = 1;
-export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
 export const IPPROTO_IP = 0;
-export const IPPROTO_TCP = 6;
-export const IPPROTO_UDP = 17;
 export const IPV6_V6ONLY = 26;
 
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 
 export const SOL_SOCKET = 1;
-export const SOL_TCP = 6;
 export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 
@@ -57,10 +69,13 @@ export const TCP_RECV_QUEUE = 1;
 export const TCP_SEND_QUEUE = 2;
 
 /** Values of tcpi_state and skc_state. */
-export const TCP_ESTABLISHED = 1;
-export const TCP_CLOSE = 7;
-export const TCP_CLOSE_WAIT = 8;
-export const TCP_LISTEN = 10;
+export const {
+  TCP_STATE_ESTABLISHED: TCP_ESTABLISHED,
+  TCP_STATE_FIN_WAIT2: TCP_FIN_WAIT2,
+  TCP_STATE_CLOSE: TCP_CLOSE,
+  TCP_STATE_CLOSE_WAIT: TCP_CLOSE_WAIT,
+  TCP_STATE_LISTEN: TCP_LISTEN,
+} = TcpState;
 
 export const MSG_OOB = 0x1;
 export const IP_MULTICAST_IF = 32;
@@ -70,7 +85,6 @@ export const UDP_CORK = 1;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
-export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
@@ -122,15 +136,18 @@ export const RLIMIT_NOFILE = 7;
 export const RLIMIT_MEMLOCK = 8;
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
+export const {
+  FAILURE_NETWORK_UNREACHABLE: ENETUNREACH,
+  FAILURE_TIMED_OUT: ETIMEDOUT,
+  FAILURE_REFUSED: ECONNREFUSED,
+} = FailureReason;
 export const EPERM = 1;
-export const ENOENT = 2;
 export const EBADF = 9;
 export const EAGAIN = 11;
+export const ENODEV = 19;
 export const EINVAL = 22;
+export const ENODATA = 61;
 export const EAFNOSUPPORT = 97;
 export const EADDRNOTAVAIL = 99;
-export const ENETUNREACH = 101;
-export const ETIMEDOUT = 110;
-export const ECONNREFUSED = 111;
 export const EINPROGRESS = 115;
 export const ESTALE = 116;

@@ -1,11 +1,10 @@
 /** Patches constants into a BPF ELF image in memory, before libbpf sees it. Pure. */
 
-/** High word of a placeholder; the low word is the constant's number. See bpf/lib/offsets.h. */
-const MAGIC_HIGH = 0x7ef5a5a5;
-const LD_IMM64 = 0x18;
+import { Placeholder } from "../record/layout.gen.ts";
 
-/** The same of a placeholder for a helper without arguments; the low word is the helper's number. */
-const HELPER_MAGIC_HIGH = 0x7ef5a5a6;
+/** The high word of a placeholder, behind which stands the number of the constant, or of the helper without arguments. */
+const { OFFSET_MAGIC, HELPER_MAGIC } = Placeholder;
+const LD_IMM64 = 0x18;
 /** `call` of a helper, and a jump to the next instruction. */
 const CALL = 0x85;
 const JUMP = 0x05;
@@ -19,7 +18,7 @@ export function patchConstants(image: Uint8Array, values: ReadonlyMap<number, bi
   const patched = new Uint8Array(image); // slice() of a Buffer would share its memory
   const view = new DataView(patched.buffer);
   for (let at = 0; at + 16 <= patched.length; at += 8) {
-    if (patched[at] !== LD_IMM64 || view.getUint32(at + 12, true) !== MAGIC_HIGH) continue;
+    if (patched[at] !== LD_IMM64 || view.getUint32(at + 12, true) !== OFFSET_MAGIC) continue;
     const id = view.getUint32(at + 4, true);
     const value = values.get(id);
     if (value === undefined) throw new RangeError(`no value for the constant ${id} at byte ${at}`);
@@ -36,7 +35,7 @@ export function patchConstants(image: Uint8Array, values: ReadonlyMap<number, bi
 export function patchHelpers(image: Uint8Array, has: ReadonlySet<number>): void {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   for (let at = 0; at + 16 <= image.length; at += 8) {
-    if (image[at] !== LD_IMM64 || view.getUint32(at + 12, true) !== HELPER_MAGIC_HIGH) continue;
+    if (image[at] !== LD_IMM64 || view.getUint32(at + 12, true) !== HELPER_MAGIC) continue;
     const helper = view.getUint32(at + 4, true);
     const called = has.has(helper);
     // Opcode and registers, then the number, for each half.

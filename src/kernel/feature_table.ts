@@ -16,6 +16,10 @@ import { kprobeWay } from "./kprobes.ts";
 import { close, getsockopt, socket } from "./libc.ts";
 import { textOf } from "./text_file.ts";
 import type { Shim } from "./shim.ts";
+import { OptionalHelper } from "../record/layout.gen.ts";
+
+const { HELPER_GET_CURRENT_TASK, HELPER_GET_CURRENT_CGROUP_ID, HELPER_KTIME_GET_COARSE_NS } =
+  OptionalHelper;
 
 export interface Feature {
   /** The mainline release that brought it. */
@@ -111,14 +115,14 @@ const table = {
     change: "bpf: Add bpf_get_current_task",
     asked: "a kprobe program that calls the helper is loaded",
     without: "command lines come from /proc",
-    helper: 35,
+    helper: HELPER_GET_CURRENT_TASK,
   },
   current_cgroup_id: {
     since: "4.18",
     change: "bpf: implement bpf_get_current_cgroup_id() helper",
     asked: "a kprobe program that calls the helper is loaded",
     without: "control groups come from /proc",
-    helper: 80,
+    helper: HELPER_GET_CURRENT_CGROUP_ID,
   },
   memcg_accounting: {
     since: "5.11",
@@ -126,7 +130,7 @@ const table = {
     asked: "a program that calls bpf_ktime_get_coarse_ns, of the same release, is loaded",
     without:
       "maps and rings count against RLIMIT_MEMLOCK: it is raised, and named where they are refused",
-    ask: (shim) => shim.hasHelper(KTIME_GET_COARSE_NS),
+    ask: (shim) => shim.hasHelper(HELPER_KTIME_GET_COARSE_NS),
   },
   cap_bpf: {
     since: "5.8",
@@ -241,9 +245,6 @@ export function featureTable(): string {
 }
 
 // --- internal ---
-
-/** In enum bpf_func_id. */
-const KTIME_GET_COARSE_NS = 160;
 
 function knowsCapability(capability: number): boolean | null {
   const last = textOf("/proc/sys/kernel/cap_last_cap");

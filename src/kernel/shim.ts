@@ -1,6 +1,8 @@
 /** libbpf through the C shim: buffers in, numbers out, a KernelError when the answer is negative. */
 import { FFIType, type Pointer } from "bun:ffi";
 import { shimLibrary } from "../embedded.ts";
+import { ShimNumber } from "../record/layout.gen.ts";
+import { ENODATA, ENODEV, ENOENT } from "./constants.ts";
 import { dlopenFromMemory } from "./memfd.ts";
 import { kernelVersionCode } from "./version_code.ts";
 import { startThread, type Thread } from "./threads.ts";
@@ -34,8 +36,8 @@ export interface MapFill {
 
 export type Shim = ReturnType<typeof openShim>;
 
-/** The 256 KB that the shim keeps, and a terminator. */
-const LOG_BYTES = 256 * 1024 + 1;
+/** All that the shim keeps, and a terminator. */
+const LOG_BYTES = ShimNumber.LOG_SIZE + 1;
 
 /** 64 bits that are a plain number as long as 53 are enough. */
 const LONG = FFIType.i64_fast;
@@ -86,10 +88,6 @@ const SYMBOLS = {
   sh_waiter_stop: { args: ["ptr"], returns: "i32" },
   sh_waiter_close: { args: ["ptr"], returns: "i32" },
 } as const;
-
-const ENOENT = 2;
-const ENODEV = 19;
-const ENODATA = 61;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
 export function openShim() {
@@ -227,7 +225,7 @@ export function openShim() {
     /** How many entries each hash map of the object has by now, and how many it can have. */
     hashMaps: (object: BpfObject): MapFill[] => {
       const max = new Uint32Array(1);
-      const name = Buffer.alloc(64);
+      const name = Buffer.alloc(ShimNumber.MAP_NAME_SIZE);
       const maps: MapFill[] = [];
       for (let index = 0; ; index++) {
         const entries = c.sh_hash_map_entries(at(object), index, name, max);
@@ -263,8 +261,7 @@ export function openShim() {
       return opened !== -ENODEV && check("perf rings", opened) > 0;
     },
     /**
-     * Copies records into `dst`: u32 size, u32 cpu, then `size` bytes (the record, padded by the
-     * kernel to 8n+4), the next at a multiple of 8. Records that do not fit stay for the next call.
+     * Copies records into `dst`, each behind a struct ring_prefix (shim/shared.h). Records that do not fit stay for the next call.
      */
     ringsDrain: (rings: PerfRings, dst: Uint8Array): { bytes: number; lost: number } => {
       lost[0] = 0n;

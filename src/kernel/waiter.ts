@@ -2,6 +2,7 @@
  * Waiting for the rings without blocking the event loop: a thread of the shim looks at them (shim/waiter.c), and one byte
  * through a pair of sockets says that the wait is over.
  */
+import { waitRequestSize, writeWaitRequest } from "../record/layout.gen.ts";
 import type { PerfRings, Shim } from "./shim.ts";
 import { joinThread } from "./threads.ts";
 
@@ -48,6 +49,8 @@ type RingThread = Waiter;
 /** null: no further thread may be started, and the rings are to be looked at as often as may be. */
 function startRingThread(shim: Shim, rings: PerfRings): RingThread | null {
   const { waiter, loopEnd } = shim.waiterOpen(rings);
+  const request = new Uint8Array(waitRequestSize);
+  const view = new DataView(request.buffer);
   let over: (() => void) | null = null;
   let quiet = false;
   const answered = (): void => {
@@ -67,7 +70,12 @@ function startRingThread(shim: Shim, rings: PerfRings): RingThread | null {
   return {
     async wait(leastMs, mostMs, readerFd = NOBODY) {
       const [least, most] = [Math.ceil(leastMs), Math.ceil(mostMs)];
-      const request = Int32Array.of(least, most, lookMs(least, quiet), readerFd);
+      writeWaitRequest(view, 0, {
+        least_ms: least,
+        most_ms: most,
+        look_ms: lookMs(least, quiet),
+        reader_fd: readerFd,
+      });
       const answer = new Promise<void>((resolve) => (over = resolve));
       const begun = performance.now();
       (await socket).write(request);

@@ -3,6 +3,7 @@ import { ConnTuple } from "./conn_tuple.ts";
 import { ConnDirection, ConnFlags, type TCPState } from "./constants.ts";
 import { RecordError } from "./error.ts";
 import type * as layout from "./layout.gen.ts";
+import { BatchSize } from "./layout.gen.ts";
 
 /** 16 bytes. `rtt` and `rtt_var` in µs; `failure_reason` an errno (TCPFailure), 0 = none. */
 export class TCPStats implements layout.TcpStats {
@@ -81,7 +82,7 @@ export class Conn implements layout.Conn {
 }
 
 /** How many connections a batch has room for. */
-export const BATCH_ROOM = 4;
+export const { BATCH_ROOM } = BatchSize;
 
 /**
  * 496 bytes: closed connections in the order in which CPU `cpu` closed them. `id` grows by one per batch of that CPU;

@@ -1,5 +1,5 @@
 /** The tuple of a connection: the 48 bytes that name its two ends, with their meaning. */
-import { addressOfWords, endpointText, parseAddress } from "./address.ts";
+import { addressOfWords, endpointText, isMapped, parseAddress } from "./address.ts";
 import { ConnFamily, ConnType } from "./constants.ts";
 import { RecordError, unsigned } from "./error.ts";
 import { ConnMetadata, type ConnTuple as Layout } from "./layout.gen.ts";
@@ -186,8 +186,6 @@ interface Words {
   low: bigint;
 }
 
-const V4_MAPPED_LOW = 0xffff_0000n;
-
 function words(text: string): Words {
   const parsed = parseAddress(text);
   if (parsed === null) throw new RecordError(RECORD, `${JSON.stringify(text)} is no address`);
@@ -195,8 +193,7 @@ function words(text: string): Words {
   const high = view.getBigUint64(0, true);
   if (parsed.family === 4) return { family: ConnFamily.IPv4, high: 0n, low: high };
   const low = view.getBigUint64(8, true);
-  const mapped = high === 0n && (low & 0xffff_ffffn) === V4_MAPPED_LOW;
-  return mapped
+  return isMapped(parsed.bytes)
     ? { family: ConnFamily.IPv4, high: 0n, low: low >> 32n }
     : { family: ConnFamily.IPv6, high, low };
 }

@@ -7,6 +7,11 @@ function bytesAt(view: DataView, p: number, length: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + p, length);
 }
 
+export const Tick = {
+  TICK_BITS: 24,
+} as const;
+export type Tick = (typeof Tick)[keyof typeof Tick];
+
 export const TcpState = {
   TCP_STATE_ESTABLISHED: 1,
   TCP_STATE_SYN_SENT: 2,
@@ -207,6 +212,11 @@ export function writeConn(view: DataView, p: number, value: Conn): void {
   writeTcpStats(view, p + 48, value.tcp_stats);
   writeConnStats(view, p + 64, value.conn_stats);
 }
+
+export const BatchSize = {
+  BATCH_ROOM: 4,
+} as const;
+export type BatchSize = (typeof BatchSize)[keyof typeof BatchSize];
 
 export const batchSize = 496;
 export interface Batch {
@@ -889,6 +899,13 @@ export const EVENT_BATCH_E3 = 552;
 export const EVENT_BATCH_LEN = 736;
 export const EVENT_BATCH_BUSY = 740;
 
+export const Sampling = {
+  SAMPLES: 64,
+  SAMPLES_OF_PROBE: 2,
+  ASK_SAMPLES: 1869636974,
+} as const;
+export type Sampling = (typeof Sampling)[keyof typeof Sampling];
+
 export const SampleState = {
   SAMPLE_GONE: 0,
   SAMPLE_TAKEN: 1,
@@ -1061,6 +1078,38 @@ export const Constant = {
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 
+export const Placeholder = {
+  OFFSET_MAGIC: 2130027941,
+  HELPER_MAGIC: 2130027942,
+} as const;
+export type Placeholder = (typeof Placeholder)[keyof typeof Placeholder];
+
+export const KernelNumber = {
+  AF_INET: 2,
+  AF_INET6: 10,
+  SOCK_DGRAM: 2,
+  IPPROTO_TCP: 6,
+  IPPROTO_UDP: 17,
+  SOL_TCP: 6,
+  MSG_PEEK: 2,
+  MSG_ERRQUEUE: 8192,
+  ENOENT: 2,
+  EPIPE: 32,
+  SOCK_DONE: 1,
+  SOCK_BINDPORT_LOCK: 8,
+  IPV4_HEADER: 20,
+  IPV6_HEADER: 40,
+  UDP_HEADER: 8,
+} as const;
+export type KernelNumber = (typeof KernelNumber)[keyof typeof KernelNumber];
+
+export const OptionalHelper = {
+  HELPER_GET_CURRENT_TASK: 35,
+  HELPER_GET_CURRENT_CGROUP_ID: 80,
+  HELPER_KTIME_GET_COARSE_NS: 160,
+} as const;
+export type OptionalHelper = (typeof OptionalHelper)[keyof typeof OptionalHelper];
+
 export const GuessSize = {
   CHUNK: 256,
   SOCK_CHUNKS: 24,
@@ -1091,6 +1140,7 @@ export const GuessArmed = {
 export type GuessArmed = (typeof GuessArmed)[keyof typeof GuessArmed];
 
 export const GuessAsk = {
+  ASK_MASK: 15,
   ASK_SOCK: 1,
   ASK_PEEK: 2,
 } as const;
@@ -1140,6 +1190,28 @@ export function readChunk(view: DataView, p: number): Chunk {
     failed: view.getBigUint64(p, true),
     bytes: bytesAt(view, p + 8, 256).slice(),
   };
+}
+
+export const ShimNumber = {
+  LOG_SIZE: 262144,
+  MAP_NAME_SIZE: 64,
+} as const;
+export type ShimNumber = (typeof ShimNumber)[keyof typeof ShimNumber];
+
+export const ringPrefixSize = 8;
+
+export const waitRequestSize = 16;
+export interface WaitRequest {
+  least_ms: number;
+  most_ms: number;
+  look_ms: number;
+  reader_fd: number;
+}
+export function writeWaitRequest(view: DataView, p: number, value: WaitRequest): void {
+  view.setInt32(p, value.least_ms, true);
+  view.setInt32(p + 4, value.most_ms, true);
+  view.setInt32(p + 8, value.look_ms, true);
+  view.setInt32(p + 12, value.reader_fd, true);
 }
 
 export const programArgsSize = 264;

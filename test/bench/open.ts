@@ -6,7 +6,7 @@ import { mean, table } from "./table.ts";
 const CONNECTIONS = 100_000;
 /** Each holds both ends of its share, and no more fds than a process gets without asking. */
 const HOLDERS = 8;
-const LOOKS = 10;
+const ROUNDS = 10;
 
 export async function openConnections(): Promise<string> {
   await using native = await prepare();
@@ -35,7 +35,7 @@ export async function openConnections(): Promise<string> {
   const after = rss();
   const looks: number[] = [];
   let told = 0;
-  for (let n = 0; n < LOOKS; n++) {
+  for (let n = 0; n < ROUNDS; n++) {
     const start = performance.now();
     trace.sample();
     told += trace.poll().length;

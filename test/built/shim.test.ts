@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
+import { EINVAL } from "../../src/kernel/constants.ts";
 import { close, pipe2 } from "../../src/kernel/libc.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
 import { openWaiter } from "../../src/kernel/waiter.ts";
@@ -308,6 +309,5 @@ test("with every CPU's ring in place a refresh opens none; an odd size is refuse
   const rings = shim.ringsOpen(shim.mapFd(object, "events"), 2);
   expect(shim.ringsRefresh(rings)).toBe(0);
   shim.ringsClose(rings);
-  const EINVAL = 22;
   expect(failure(() => shim.ringsOpen(shim.mapFd(object, "events"), 3)).errno).toBe(EINVAL);
 });

@@ -65,7 +65,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   log: ["output/escape"],
   "output/escape": [],
   // Runs before there is a program: reads the objects that were just compiled.
-  build: ["kernel/btf", "kernel/elf"],
+  build: ["kernel/btf"],
   // Writes the documents that the command tree and the tables of the output make.
   "build/documents": ["commands", "kernel/feature_table"],
 };

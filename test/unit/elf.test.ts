@@ -1,16 +1,18 @@
 /** Placeholders of helpers: a call where the kernel has the helper, else a constant, and nothing else moves. */
 import { expect, test } from "bun:test";
 import { patchHelpers } from "../../src/kernel/elf.ts";
+import { OptionalHelper, Placeholder } from "../../src/record/layout.gen.ts";
 
-const HELPER = 80;
+const { OFFSET_MAGIC, HELPER_MAGIC } = Placeholder;
+const HELPER = OptionalHelper.HELPER_GET_CURRENT_CGROUP_ID;
 const words = (...values: number[]) => new Uint8Array(Uint32Array.from(values).buffer);
 const exit = [0x95, 0];
-const image = () => words(...exit, 0x18, HELPER, 0, 0x7ef5a5a6, 0x06bf, 0, ...exit);
+const image = () => words(...exit, 0x18, HELPER, 0, HELPER_MAGIC, 0x06bf, 0, ...exit);
 
 test("a kernel with the helper calls it", () => {
   const patched = image();
   patchHelpers(patched, new Set([HELPER]));
-  // call 80; goto +0
+  // call HELPER; goto +0
   expect(patched).toEqual(words(...exit, 0x85, HELPER, 0x05, 0, 0x06bf, 0, ...exit));
 });
 
@@ -22,7 +24,7 @@ test("a kernel without it sets r0 to 0", () => {
 });
 
 test("other constants stay", () => {
-  const other = words(0x18, HELPER, 0, 0x7ef5a5a5, 0x18, HELPER, 0, 0);
+  const other = words(0x18, HELPER, 0, OFFSET_MAGIC, 0x18, HELPER, 0, 0);
   const patched = other.slice();
   patchHelpers(patched, new Set([HELPER]));
   expect(patched).toEqual(other);

@@ -17,7 +17,7 @@ const texts = new Map(
 );
 
 const EXPORTED =
-  /^export (?:abstract |async )*(const|function\*?|class|interface|type) (?:(\w+)|\{ ([\w, ]+) \} =)/gm;
+  /^export (?:abstract |async )*(const|function\*?|class|interface|type) (?:(\w+)|\{([\w,:\s]+)\} =)/gm;
 const IMPORTED = /^(?:import|export) (?:type )?\{([^}]*)\} from "(\.[^"]*)"/gm;
 const NAMESPACE = /^import (?:type )?\* as (\w+) from "(\.[^"]*)"/gm;
 const LATER = /\bimport\("(\.[^"]*)"\)/g;
@@ -54,9 +54,9 @@ interface Exported {
 const exported = [...texts].flatMap(([file, text]): Exported[] =>
   file.startsWith("src/") && !public_.has(file)
     ? [...text.matchAll(EXPORTED)].flatMap(([, kind, name, several]) =>
-        (name ?? several!).split(", ").map((one) => ({
+        (name ?? several!).split(",").map((one) => ({
           file,
-          name: one,
+          name: one.replace(/.*:/s, "").trim(),
           isType: kind === "interface" || kind === "type",
         })),
       )

@@ -300,7 +300,7 @@ describe("objects", () => {
       from >= 0 &&
       from + 16 <= bytes.length &&
       bytes[from] === 0x18 &&
-      view.getUint32(from + 12, true) === 0x7ef5a5a5;
+      view.getUint32(from + 12, true) === layout.Placeholder.OFFSET_MAGIC;
     return is(at) || is(at - 8);
   }
 

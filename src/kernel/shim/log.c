@@ -9,8 +9,6 @@
 
 #include "shim.h"
 
-#define LOG_SIZE (256 * 1024)
-
 static char text[LOG_SIZE];
 static int used;
 

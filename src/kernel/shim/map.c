@@ -76,7 +76,7 @@ static struct bpf_map *hash_map_at(void *object, __u32 index)
  * Counts the entries of the object's hash map with this index, and tells its name and how many it can have; -ENOENT
  * after the last map. Where others delete meanwhile the walk may start over: never more than there can be.
  */
-__s64 sh_hash_map_entries(void *object, __u32 index, char name[64], __u32 *max)
+__s64 sh_hash_map_entries(void *object, __u32 index, char name[MAP_NAME_SIZE], __u32 *max)
 {
 	unsigned char key[512], next[512]; /* MAX_BPF_STACK bounds a key */
 	struct bpf_map *map = hash_map_at(object, index);
@@ -87,7 +87,7 @@ __s64 sh_hash_map_entries(void *object, __u32 index, char name[64], __u32 *max)
 		return -ENOENT;
 	fd = bpf_map__fd(map);
 	*max = bpf_map__max_entries(map);
-	snprintf(name, 64, "%s", bpf_map__name(map));
+	snprintf(name, MAP_NAME_SIZE, "%s", bpf_map__name(map));
 	err = sh_map_next_key(fd, NULL, next);
 	while (!err && ++count < *max) {
 		memcpy(key, next, bpf_map__key_size(map));

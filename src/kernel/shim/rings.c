@@ -32,11 +32,6 @@ struct rings {
 	pthread_mutex_t lock;
 };
 
-/* Stands before each payload in the caller's buffer; the next prefix starts at a multiple of 8. */
-struct prefix {
-	__u32 size, cpu;
-};
-
 struct drain {
 	char *dst;
 	__u64 cap, used, lost;
@@ -300,7 +295,7 @@ static void ring_copy(struct rings *rings, struct ring *ring, __u64 at, void *ds
 /* One PERF_RECORD_SAMPLE: header, u32 size, payload. 0 = no room left for it. */
 static int drain_sample(struct rings *rings, struct ring *ring, __u64 at, struct drain *out)
 {
-	struct prefix prefix = { .cpu = ring->cpu };
+	struct ring_prefix prefix = { .cpu = ring->cpu };
 	__u64 need;
 
 	at += sizeof(struct perf_event_header);

@@ -7,7 +7,7 @@
 #ifndef TRACER_SHIM_H
 #define TRACER_SHIM_H
 
-#include <linux/types.h>
+#include "shared.h"
 
 #define SH_API __attribute__((visibility("default")))
 
@@ -57,7 +57,7 @@ SH_API int sh_map_update(int fd, const void *key, const void *value, __u64 flags
 SH_API int sh_map_delete(int fd, const void *key);
 SH_API int sh_map_take(int fd, const void *key, void *value);
 SH_API int sh_map_next_key(int fd, const void *key, void *next);
-SH_API __s64 sh_hash_map_entries(void *object, __u32 index, char name[64], __u32 *max);
+SH_API __s64 sh_hash_map_entries(void *object, __u32 index, char name[MAP_NAME_SIZE], __u32 *max);
 SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
 
 /* rings.c: one perf ring per online CPU, read by polling. */

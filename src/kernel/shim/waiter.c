@@ -21,11 +21,6 @@ struct waiter {
 	int end; /* the thread's end of the pair */
 };
 
-/* As it comes through the pair: src/kernel/waiter.ts writes it. */
-struct request {
-	int least_ms, most_ms, look_ms, reader_fd;
-};
-
 /* Gives the caller the loop's end of the pair. The rings must live until the waiter is closed. */
 __s64 sh_waiter_open(void *rings, int *loop_end)
 {
@@ -82,7 +77,7 @@ static void leave_signals_to_others(void)
  * For least_ms, and on until there is something to drain, nobody reads what is written to reader_fd any more (-1: nobody
  * is to), or most_ms are over. 0: it was given up, as something else is asked or nobody asks any more.
  */
-static int wait_for(const struct waiter *waiter, const struct request *request)
+static int wait_for(const struct waiter *waiter, const struct wait_request *request)
 {
 	/* Asked for nothing, poll(2) tells of errors and hang-ups alone; of a file there are none. */
 	struct pollfd fds[] = {
@@ -114,7 +109,7 @@ static int wait_for(const struct waiter *waiter, const struct request *request)
 void *sh_waiter_run(void *handle)
 {
 	const struct waiter *waiter = handle;
-	struct request request;
+	struct wait_request request;
 	char over = 1;
 	ssize_t got;
 

@@ -4,7 +4,7 @@
  * processes that are still there. Pure, but for the source.
  */
 import { containerOf } from "../../conn/container.ts";
-import type { OwnerView } from "../../record/layout.gen.ts";
+import { Tick, type OwnerView } from "../../record/layout.gen.ts";
 
 export interface Group {
   cgroup: string | null;
@@ -122,10 +122,12 @@ export class Groups {
   }
 }
 
+const TICK_BITS = BigInt(Tick.TICK_BITS);
+
 /** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
 export function endOf(ticks: number, nowNs: bigint): bigint {
-  const age = BigInt.asUintN(32, (nowNs >> 24n) - BigInt(ticks));
-  return (((nowNs >> 24n) - age + 1n) << 24n) - 1n;
+  const age = BigInt.asUintN(32, (nowNs >> TICK_BITS) - BigInt(ticks));
+  return (((nowNs >> TICK_BITS) - age + 1n) << TICK_BITS) - 1n;
 }
 
 // --- internal ---

@@ -3,11 +3,16 @@
  * for that. Pure.
  */
 import { RecordError } from "../../record/error.ts";
-import { eventSize, EventView, writeEvent, type Event } from "../../record/layout.gen.ts";
+import {
+  eventSize,
+  EventView,
+  ringPrefixSize,
+  writeEvent,
+  type Event,
+} from "../../record/layout.gen.ts";
 import { timeAt } from "../event.ts";
 
-/** A drain copies u32 size, u32 cpu, the record, padded to 8 bytes. A record is an event, or up to four of them. */
-const PREFIX = 8;
+/** Of the buffer that a drain fills with records, each behind a struct ring_prefix, which begins with the size. */
 const FIRST_BYTES = 1 << 20;
 /** A buffer that a burst has made larger is given back. */
 const KEPT_BYTES = 4 << 20;
@@ -98,10 +103,10 @@ export class EventQueue {
   }
 
   #keep(event: Uint8Array): void {
-    const bytes = this.room(PREFIX + eventSize);
+    const bytes = this.room(ringPrefixSize + eventSize);
     viewOf(bytes).setUint32(0, eventSize, true);
-    bytes.set(event, PREFIX);
-    this.filled(PREFIX + eventSize);
+    bytes.set(event, ringPrefixSize);
+    this.filled(ringPrefixSize + eventSize);
   }
 }
 
@@ -132,21 +137,21 @@ class Index {
     this.count = 0;
     let before = -Infinity;
     let ordered = true;
-    for (let at = 0; at + PREFIX <= used;) {
+    for (let at = 0; at + ringPrefixSize <= used;) {
       const size = view.getUint32(at, true);
-      if (at + PREFIX + size > used)
+      if (at + ringPrefixSize + size > used)
         throw new RecordError(
           "the event ring",
           `a record of ${size} bytes reaches beyond the drain`,
         );
-      const end = at + PREFIX + size;
-      for (let p = at + PREFIX; p + eventSize <= end; p += eventSize) {
+      const end = at + ringPrefixSize + size;
+      for (let p = at + ringPrefixSize; p + eventSize <= end; p += eventSize) {
         const time = timeAt(view, p);
         ordered &&= time >= before;
         before = time;
         this.#add(p, time);
       }
-      at += PREFIX + padded(size);
+      at += ringPrefixSize + padded(size);
     }
     // Mostly they are in order already: one CPU writes its ring so.
     if (!ordered) this.#sort();

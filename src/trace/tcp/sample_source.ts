@@ -4,13 +4,10 @@ import { Failure } from "../../errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import { close, getsockopt, socket } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
-import { sampleSize, type TraceProgram } from "../../record/layout.gen.ts";
+import { Sampling, sampleSize, type TraceProgram } from "../../record/layout.gen.ts";
 import type { SampleSource } from "./samples.ts";
 
-/** As in bpf/tcp/sample.h. */
-const BATCH = 64;
-const BATCH_OF_PROBE = 2;
-const ASK_SAMPLES = 0x6f70656e;
+const { SAMPLES, SAMPLES_OF_PROBE, ASK_SAMPLES } = Sampling;
 
 /** Asks for the counters of open connections, from Linux 5.10 on. */
 export const sampleByTool: TraceProgram = "run_samples";
@@ -42,7 +39,7 @@ function byRun({ shim }: Host, object: KernelObject, between: () => void): Sampl
   const program = object.progFd(sampleByTool);
   const count = new BigUint64Array(1);
   return {
-    batch: BATCH,
+    batch: SAMPLES,
     ask(samples, n) {
       between();
       count[0] = BigInt(n);
@@ -62,14 +59,14 @@ function byProbe(
 ): SampleSource {
   const map = object.mapFd("samples");
   const { program, symbol } = sampleKprobe;
-  const samples = new Uint8Array(BATCH * sampleSize);
+  const samples = new Uint8Array(SAMPLES * sampleSize);
   const option = new Uint8Array(4);
   const fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   object.own(kprobes!.attach(object.progFd(program), { symbol, retprobe: false }));
   object.own({ [Symbol.dispose]: () => void close(fd) });
   shim.mapUpdate(object.mapFd("lister"), zero, Uint32Array.of(tgid));
   return {
-    batch: BATCH_OF_PROBE,
+    batch: SAMPLES_OF_PROBE,
     ask(wanted) {
       between();
       samples.set(wanted);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers and structs that the shim and TypeScript share. src/record/layout.gen.ts is generated from this file's BTF. */
+#ifndef TRACER_SHARED_H
+#define TRACER_SHARED_H
+
+#include <linux/types.h>
+
+enum shim_number {
+	LOG_SIZE = 256 * 1024, /* bytes of libbpf's messages that are kept */
+	MAP_NAME_SIZE = 64,    /* of a buffer for the name of a map */
+};
+
+/* Stands before each record of a drain; the next prefix starts at a multiple of 8. */
+struct ring_prefix {
+	__u32 size; /* of the record: padded by the kernel to 8n + 4 */
+	__u32 cpu;
+};
+
+/* One wait, as it comes through the waiter's pair of sockets. */
+struct wait_request {
+	__s32 least_ms;
+	__s32 most_ms;
+	__s32 look_ms;
+	__s32 reader_fd; /* -1: nobody reads */
+};
+
+#endif

@@ -5,6 +5,7 @@
 
 import { fstatSync, readFileSync, write, writeSync } from "node:fs";
 import { Failure } from "../errors.ts";
+import { O_CLOEXEC } from "../kernel/constants.ts";
 import { Lines, type Taken } from "./lines.ts";
 
 export interface LineWriter {
@@ -189,12 +190,9 @@ function wayToStdout(): WriteSome {
   return stdoutTakesAll() ? toFile : toPipe;
 }
 
-/** Also a mark of what this process has opened itself: exec(2) closes what has it. */
-const O_CLOEXEC = 0o2000000;
-
 /**
  * Where stdout was closed, the runtime has put /dev/null in its place, so that every write would go well. It is told by
- * its mark from a /dev/null that somebody wanted.
+ * the mark of what a process has opened itself (exec(2) closes what has it) from a /dev/null that somebody wanted.
  */
 function refuseClosed(): void {
   const flags = /^flags:\s*([0-7]+)/m.exec(descriptorText(1))?.[1];

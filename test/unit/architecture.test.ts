@@ -53,7 +53,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   kernel: ["record", "embedded", "errors", "explain", "log"],
   members: ["conn", "record"],
   recording: ["kernel", "output", "members", "conn", "record", "file", "errors"],
-  output: ["conn", "members", "record", "errors"],
+  output: ["conn", "members", "record", "kernel/constants", "errors"],
   filter: ["conn", "record", "members"],
   conn: ["record"],
   state: ["conn", "members", "record", "errors"],

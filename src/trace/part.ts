@@ -170,8 +170,8 @@ export interface Working {
   readonly plainKinds?: readonly number[];
   /** The same as `tell` for what `record` can show; false for the rest, which is still to be told. */
   tellRecord?(view: DataView, p: number, record: ShowRecord, show: Show): boolean;
-  /** After the records of a poll. */
-  tick?(nowNs: bigint, show: Show): void;
+  /** After the records of a poll; `last`: there is no further one. */
+  tick?(nowNs: bigint, show: Show, last: boolean): void;
   /** Until the next tick has something to do; 0: at once. */
   dueMs?(nowNs: bigint): number;
   /** An earlier event that is to be chosen before this one. */

@@ -68,7 +68,7 @@ export function running(of: Found, options: TraceOptions): Trace {
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, enrich)));
     const each = (view: DataView, p: number) => apply(view, p, record, show);
     if (!queue.take(until, each, enough)) return false;
-    for (const part of parts) part.tick?.(monotonicNs(), show);
+    for (const part of parts) part.tick?.(monotonicNs(), show, last);
     time?.polled(monotonicNs());
     return true;
   };

@@ -23,10 +23,10 @@ export function workingTcp(accepts: Accepts, opens = new Opens()) {
     tell: (event, show) => tellOne(event, accepts, show),
     plainKinds: PLAIN,
     tellRecord: (view, p, record, show) => tellRecord(view, p, accepts, record, show),
-    tick(_, show) {
+    tick(nowNs, show, last) {
       if (++polls === SETTLED_POLLS) opens.settle();
-      for (const event of accepts.poll()) show(event, "accept");
+      for (const event of accepts.poll(nowNs, last)) show(event, "accept");
     },
-    dueMs: () => (accepts.waiting || polls <= SETTLED_POLLS ? 0 : Infinity),
+    dueMs: (nowNs) => (polls <= SETTLED_POLLS ? 0 : accepts.dueMs(nowNs)),
   } satisfies Working;
 }

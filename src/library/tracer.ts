@@ -18,8 +18,7 @@ import {
   type StateOptions,
 } from "../state/state.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
-import type { LossCount } from "../trace/health/losses.ts";
-import { telemetryLosses } from "../trace/telemetry.ts";
+import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { SETTLED_NS } from "../trace/running.ts";
 import type { Trace } from "../trace/trace.ts";
 import { openTrace } from "../trace/tracer.ts";

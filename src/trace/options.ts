@@ -1,7 +1,6 @@
 /** The options of a trace. */
 import type { GuessReport } from "../guess/report.ts";
 import type { AttachMode } from "../kernel/host.ts";
-import type { FlowTimeouts } from "./udp/flows.ts";
 import type { KernelFilter } from "./opening/kernel_filter.ts";
 
 export interface TraceOptions {
@@ -24,4 +23,11 @@ export interface TraceOptions {
   /** Whether each event has the command line of its process. */
   args?: boolean;
   debug: boolean;
+}
+
+export interface FlowTimeouts {
+  /** A flow that is silent for so long is over. */
+  silentNs: bigint;
+  /** The same for one in which both ends have been heard, and one of them again. */
+  assuredNs: bigint;
 }

@@ -24,6 +24,8 @@ export interface Part {
   readonly alone?: boolean;
   /** How the description of the trace names it, if it is a protocol. */
   readonly protocol?: string;
+  /** How many entries its maps have, if not as many as bpf/ says; also when nobody asks for the part. */
+  readonly mapSizes?: Readonly<Record<string, number>>;
   /** Called once: returns the values that are patched into the object, or the reason why this host cannot. May throw a Failure. */
   prepare?(host: Host, report: GuessReport): Prepared | string;
   /** Why not with this way to attach; `null`: nothing is known to be missing. */
@@ -76,12 +78,12 @@ interface AnyPoint {
   readonly program: TraceProgram;
   /** Events that the program misses while it is busy are lost, unless backup programs do them; see Part.misses. */
   readonly missesAreLost?: boolean;
-  /** The place is inside a system call of the process that owns the socket: this program copies its command line. */
-  readonly ofOwner?: TraceProgram;
 }
 
 export interface KprobePoint extends AnyPoint {
   readonly kprobe: string;
+  /** The place is inside a system call of the process that owns the socket. */
+  readonly ofOwner?: true;
   readonly returns?: true;
   /** A kernel without the function (IPv6 is missing) is traced all the same. */
   readonly optional?: true;
@@ -89,6 +91,8 @@ export interface KprobePoint extends AnyPoint {
 
 export interface TracepointPoint extends AnyPoint {
   readonly tracepoint: string;
+  /** Some of its events are inside a system call of the process that owns the socket: with these the program meets the process. */
+  readonly ofOwner?: TraceProgram;
   /** Programs that do the work while the main one is busy: see bpf/lib/backup.h. */
   readonly cover?: Cover;
 }
@@ -109,6 +113,8 @@ export interface HeldPoint extends AnyPoint {
 
 export interface Misses {
   cause(mode: AttachMode): string;
+  /** See LossCount. */
+  readonly unit?: "datagram";
   /** Index in the map `losses`: what its backup programs have done. */
   readonly rescued?: number;
 }

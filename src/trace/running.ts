@@ -135,5 +135,7 @@ const missedBy = ({ all, points, mode }: Found): MissedBy[] =>
     const programs = programsOf(
       own.filter((point) => point.missesAreLost).map(({ program }) => ({ program, held: true })),
     );
-    return [{ cause: misses.cause(mode), programs, rescued: misses.rescued }];
+    const { rescued, unit } = misses;
+    const loss = { cause: misses.cause(mode), ...(unit === undefined ? {} : { unit }) };
+    return [{ ...loss, programs, rescued }];
   });

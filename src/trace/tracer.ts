@@ -29,7 +29,7 @@ export async function openTrace(
   const { filter = NO_FILTER } = options;
   const basis = {
     constants: traceConstants(report, host.features),
-    entries: mapSizes(options.maxConnections),
+    entries: Object.assign({}, ...all.map(({ mapSizes }) => mapSizes)),
   };
   const { parts, made } = prepareParts({ host, report, notes }, asked, basis);
   const checked = openChecked({ host, report, parts, made: withFilter(made, filter), notes });
@@ -42,12 +42,6 @@ export async function openTrace(
 }
 
 // --- internal ---
-
-/** The maps that grow with what is open. */
-function mapSizes(maxConnections: number | undefined): Record<string, number> {
-  if (maxConnections === undefined) return {};
-  return { conns: maxConnections, udp_flows: maxConnections, udp_socks: maxConnections };
-}
 
 function tellMissingFields(report: GuessReport, parts: readonly Part[], notes: string[]): void {
   const needed = new Set(parts.flatMap(({ fields = [] }) => fields));

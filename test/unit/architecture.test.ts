@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import { tracePrograms } from "../../src/record/layout.gen.ts";
 
 const src = join(import.meta.dir, "../../src");
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
@@ -135,6 +136,71 @@ test("the parts that are pure reach for nothing outside", () => {
     );
     expect([file, ...outside]).toEqual([file]);
     expect([file, impure.exec(withoutComments(textOf(file)))?.[0]]).toEqual([file, undefined]);
+  }
+});
+
+describe("a part of the trace is named by the list of parts, and by no other file outside its folder", () => {
+  const list = "trace/parts.ts";
+  const folderOf = (file: string) => dirname(file);
+  const bpf = join(src, "../bpf");
+  const folders = [...new Set(importedBy(list).map(folderOf))].filter((path) => path !== "trace");
+  const outside = (folder: string) => files.filter((file) => folderOf(file) !== folder);
+
+  test("the list has parts of several folders, each with its own in bpf", () => {
+    expect(folders.length).toBeGreaterThanOrEqual(3);
+    for (const folder of folders) expect(folder).toMatch(/^trace\/\w+$/);
+    const headers = readdirSync(bpf, { withFileTypes: true }).filter((of) => of.isDirectory());
+    expect(headers.map(({ name }) => `trace/${name}`)).toEqual(
+      expect.arrayContaining(folders.filter((folder) => mapsOf(folder).length > 0)),
+    );
+  });
+
+  test.each(folders)("no other file imports from %s, types neither", (folder) => {
+    const importers = outside(folder).filter((file) =>
+      importedBy(file).some((path) => folderOf(path) === folder),
+    );
+    expect(importers).toEqual([list]);
+  });
+
+  test.each(folders)("no other file names a map of %s", (folder) => {
+    const names = mapsOf(folder);
+    expect(names.length).toBeGreaterThan(0);
+    const holders = outside(folder).filter((file) =>
+      names.some((name) => quotes(textOf(file), name)),
+    );
+    expect(holders.filter(isOurs)).toEqual([]);
+  });
+
+  test("one folder names each program", () => {
+    const texts = files
+      .filter(isOurs)
+      .map((file) => ({ folder: folderOf(file), text: textOf(file) }));
+    const programs = tracePrograms.filter((program) => program !== "run_batch");
+    expect(programs.length).toBeGreaterThan(40);
+    for (const program of programs) {
+      const holders = texts.filter(({ text }) => quotes(text, program));
+      const named = new Set(holders.map(({ folder }) => folder));
+      expect([program, ...named]).toEqual([program, expect.any(String)]);
+      expect(folders).toEqual(expect.arrayContaining([...named]));
+    }
+  });
+
+  /** The guess has an object of its own. */
+  const isOurs = (file: string) => !/^(guess\/|record\/layout\.gen)/.test(file);
+  const quotes = (text: string, name: string) => new RegExp(`["'\`]${name}["'\`]`).test(text);
+
+  function importedBy(file: string): string[] {
+    const paths = textOf(file).matchAll(/\bfrom "(\.[^"]+)"/g);
+    return Array.from(paths, ([, path]) => normalize(join(dirname(file), path!)));
+  }
+
+  /** Of the headers of the same subject. */
+  function mapsOf(folder: string): string[] {
+    const headers = join(bpf, folder.replace("trace/", ""));
+    const texts = readdirSync(headers).map((file) => readFileSync(join(headers, file), "utf8"));
+    return texts.flatMap((text) =>
+      Array.from(text.matchAll(/^\} (\w+) SEC\("\.maps"\)/gm), ([, map]) => map!),
+    );
   }
 });
 

@@ -7,6 +7,7 @@ import {
   missedByAny,
   notRescued,
   ringLoss,
+  telemetryLosses,
   settling,
 } from "../../src/trace/health/losses.ts";
 
@@ -49,7 +50,7 @@ test("what was missed counts when nobody had seen it for a second, or when all i
   expect(settled(8n, 4500, true)).toBe(8n);
 });
 
-test("what a twin saw was not missed; it may be counted a moment before the miss is", () => {
+test("what a backup program saw was not missed; it may be counted a moment before the miss is", () => {
   expect(notRescued(7n, 5n)).toBe(2n);
   expect(notRescued(7n, 8n)).toBe(0n);
 });
@@ -63,4 +64,17 @@ test("each cause is counted by its own counter, those with nothing too, and what
   expect(ring?.count).toBe(BigInt(Loss.LOSS_EVENT_RING_FULL) * 10n);
   expect(flows?.count).toBe(BigInt(Loss.LOSS_FLOW_MAP_FULL) * 10n);
   expect(losses).toHaveLength(Object.keys(lossTexts).length + 1);
+});
+
+test("in the telemetry datagrams are those of every loss that is counted in datagrams", () => {
+  const missed = { cause: "a probe was busy", count: 100n, unit: "datagram" } as const;
+  const losses = countLosses(
+    (cause) => 1n << BigInt(cause),
+    [missed, { ...missed, cause: "both" }],
+  );
+  expect(telemetryLosses(losses)).toEqual({
+    unfollowedConnects: 1n << BigInt(Loss.LOSS_ATTEMPT_MAP_FULL),
+    unreadableTuples: 1n << BigInt(Loss.LOSS_TUPLE_UNREADABLE),
+    datagramsMissed: 200n + (1n << BigInt(Loss.LOSS_FLOW_MAP_FULL)),
+  });
 });

@@ -19,8 +19,7 @@ export interface LossSource {
 }
 
 /** Programs that missed events because they were busy, and what that means. */
-export interface MissedBy {
-  cause: string;
+export interface MissedBy extends Omit<LossCount, "count"> {
   programs: readonly TraceProgram[];
   /** Index in the map `losses`: what backup programs have done for them. */
   rescued: number | undefined;
@@ -55,10 +54,10 @@ export function lossSource(
     counted,
     all(over) {
       const now = performance.now();
-      const more = settled.map(({ cause, programs, rescued, settle }) => {
+      const more = settled.map(({ programs, rescued, settle, ...loss }) => {
         const byBackups = rescued === undefined ? 0n : counted(rescued);
         const lost = notRescued(missedByAny(misses(programs)), byBackups);
-        return { cause, count: settle(lost, now, over) };
+        return { ...loss, count: settle(lost, now, over) };
       });
       return countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),

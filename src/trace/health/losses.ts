@@ -14,18 +14,34 @@ export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX">, string> =
   LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
 };
 
+/** The causes of lossTexts by which datagrams are lost. */
+const DATAGRAMS: ReadonlySet<number> = new Set([Loss.LOSS_FLOW_MAP_FULL]);
+
 export interface LossCount {
   cause: string;
   count: bigint;
+  /** `count` is a number of datagrams; left out: of events. */
+  unit?: "datagram";
 }
 
 /** One entry per cause, also those with nothing. `read` gives the kernel's counter of a cause. */
 export function countLosses(read: (cause: number) => bigint, more: LossCount[]): LossCount[] {
-  const counted = Object.entries(lossTexts).map(([name, cause]) => ({
-    cause,
-    count: read(Loss[name as keyof typeof lossTexts]),
-  }));
+  const counted = Object.entries(lossTexts).map(([name, cause]): LossCount => {
+    const loss = Loss[name as keyof typeof lossTexts];
+    return { cause, count: read(loss), ...(DATAGRAMS.has(loss) ? { unit: "datagram" } : {}) };
+  });
   return [...counted, ...more];
+}
+
+/** The share that losses have in the telemetry (src/state/telemetry.ts). */
+export function telemetryLosses(losses: readonly LossCount[]) {
+  const sum = (some: (loss: LossCount) => boolean) =>
+    losses.reduce((sum, loss) => (some(loss) ? sum + loss.count : sum), 0n);
+  return {
+    unfollowedConnects: sum(({ cause }) => cause === lossTexts.LOSS_ATTEMPT_MAP_FULL),
+    unreadableTuples: sum(({ cause }) => cause === lossTexts.LOSS_TUPLE_UNREADABLE),
+    datagramsMissed: sum(({ unit }) => unit === "datagram"),
+  };
 }
 
 /**
@@ -44,8 +60,8 @@ export const notRescued = (missed: bigint, rescued: bigint): bigint =>
 const SETTLE_MS = 1_000;
 
 /**
- * A twin whose task is preempted before its turn is counted late: what was missed counts once it was for a second that nobody
- * had seen it, or when nothing is to come any more. Gives the count for each reading.
+ * A backup program whose task is preempted before its turn is counted late. So a miss counts once no backup program has
+ * covered it for a second, or when nothing is to come any more. Gives the count for each reading.
  */
 export function settling(): (count: bigint, nowMs: number, over: boolean) => bigint {
   let settled = 0n;

@@ -4,17 +4,20 @@ import type { Host } from "../../kernel/host.ts";
 import { commandLineOf } from "../../kernel/process.ts";
 import type { GuessReport } from "../../guess/report.ts";
 import { Offset } from "../../record/layout.gen.ts";
+import { tellRefusal } from "../opening/refusal.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Point, Prepared, Working } from "../part.ts";
 import { CommandLines, type CommandSource } from "./command_lines.ts";
 import { commandSource, PROGRAMS_MAX } from "./command_source.ts";
 
-const WITHOUT = "command lines of processes that end within a poll are not known";
+const OF_ARGS = {
+  name: "command lines",
+  without: "command lines of processes that end within a poll are not known",
+} as const;
 
 export const argsPart = ({ args: asked = false }: TraceOptions): Part => ({
-  name: "command lines",
+  ...OF_ARGS,
   asked,
-  without: WITHOUT,
   prepare,
   points: () => [],
   beside,
@@ -39,14 +42,15 @@ function prepare(host: Host, report: GuessReport): Prepared | string {
 /** A process is met at the calls by which it opens, accepts, closes, sends and receives: other parts say where these are. */
 function beside(others: readonly Point[]): readonly Point[] {
   const places = new Map<string, Point>();
-  for (const { ofOwner: program, ...place } of others) {
-    if (program === undefined) continue;
-    if ("tracepoint" in place)
-      places.set(place.tracepoint, { program, tracepoint: place.tracepoint });
-    if (!("kprobe" in place)) continue;
-    const { kprobe, returns } = place;
-    places.set(kprobe, { program, kprobe, optional: true, ...(returns ? { returns } : {}) });
-  }
+  for (const place of others)
+    if ("tracepoint" in place) {
+      const { ofOwner: program, tracepoint } = place;
+      if (program !== undefined) places.set(tracepoint, { program, tracepoint });
+    } else if ("kprobe" in place && place.ofOwner === true) {
+      const { kprobe, returns } = place;
+      const point = { program: "on_call", kprobe, optional: true } as const;
+      places.set(kprobe, returns ? { ...point, returns } : point);
+    }
   return [...places.values()];
 }
 
@@ -78,6 +82,6 @@ function checkedCommands(
   const bytes = noted?.bytes.subarray(0, noted.length) ?? new Uint8Array();
   if (bytes.length > 0 && Buffer.compare(truth.subarray(0, bytes.length), bytes) === 0)
     return source;
-  notes.push(`${WITHOUT}: the copy of the tracer's own came back wrong`);
+  tellRefusal(OF_ARGS, "the copy of the tracer's own came back wrong", notes);
   return { ...source, noted: () => null };
 }

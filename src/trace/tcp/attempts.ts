@@ -11,6 +11,6 @@ export const attempts = (): Part => ({
 export const attemptPoints: readonly KprobePoint[] = [
   { program: "on_connect_return", kprobe: "tcp_v4_connect", returns: true },
   { program: "on_connect_return", kprobe: "tcp_v6_connect", returns: true, optional: true },
-  { program: "on_connect", kprobe: "tcp_v4_connect", ofOwner: "on_call" },
-  { program: "on_connect", kprobe: "tcp_v6_connect", optional: true, ofOwner: "on_call" },
+  { program: "on_connect", kprobe: "tcp_v4_connect", ofOwner: true },
+  { program: "on_connect", kprobe: "tcp_v6_connect", optional: true, ofOwner: true },
 ];

@@ -6,6 +6,7 @@ import { EAGAIN } from "../../kernel/constants.ts";
 import { close, read } from "../../kernel/libc.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { eventSize, readEvent, type Event } from "../../record/layout.gen.ts";
+import { tellRefusal } from "../opening/refusal.ts";
 import type { Opened, Part, Stocktaking } from "../part.ts";
 
 /** Attached only while the tool reads /proc/net/tcp. */
@@ -17,11 +18,13 @@ const PROBES = [
 /** The same with tracepoints. */
 const ITERATOR = { program: "list_tcp", held: true } as const;
 
-const WITHOUT = "connections older than the trace are not listed";
+const OF_LISTING = {
+  name: "listing",
+  without: "connections older than the trace are not listed",
+} as const;
 
 export const listing = (): Part => ({
-  name: "listing",
-  without: WITHOUT,
+  ...OF_LISTING,
   refusal: (mode) =>
     mode === "tracepoint" ? "with tracepoints that takes Linux 5.9 and its BTF" : null,
   points: ({ mode }) => (mode === "kprobe" ? PROBES : [ITERATOR]),
@@ -42,7 +45,7 @@ function byKprobes({ host, object, tgid, notes }: Opened): Stocktaking {
       if (!(error instanceof KernelError)) throw error;
       // Without IPv6 there is no tcp6_seq_show, and nothing that it would print.
       if (symbol === "tcp6_seq_show") continue;
-      notes.push(`${WITHOUT}: no probe on ${symbol}`);
+      tellRefusal(OF_LISTING, `no probe on ${symbol}`, notes);
     }
   }
   set(tgid);

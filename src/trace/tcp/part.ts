@@ -24,11 +24,12 @@ const CAUSES: Record<AttachMode, string> = {
   tracepoint: "TCP event possibly missed, its probe was busy",
 };
 
-export const tcp = ({ filter = NO_FILTER }: TraceOptions): Part => ({
+export const tcp = ({ filter = NO_FILTER, maxConnections: entries }: TraceOptions): Part => ({
   name: "TCP",
   without: null,
   ...(wantsTcp(filter) ? { protocol: "TCP" } : {}),
   fields: shownFields,
+  mapSizes: entries === undefined ? {} : { conns: entries },
   missing({ report, mode }) {
     requireFields(report, mode);
     return null;

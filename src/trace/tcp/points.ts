@@ -7,7 +7,7 @@ import type { HeldPoint, KprobePoint, TracepointPoint } from "../part.ts";
  */
 export const kprobes: readonly KprobePoint[] = [
   { program: "on_tcp_v4_destroy_sock", kprobe: "tcp_v4_destroy_sock" },
-  { program: "on_tcp_close", kprobe: "tcp_close", ofOwner: "on_call" },
+  { program: "on_tcp_close", kprobe: "tcp_close", ofOwner: true },
   { program: "on_tcp_disconnect", kprobe: "tcp_disconnect" },
   { program: "on_tcp_done", kprobe: "tcp_done" },
   { program: "on_tcp_shutdown", kprobe: "tcp_shutdown" },
@@ -24,14 +24,14 @@ export const acceptPoints: readonly KprobePoint[] = [
     program: "on_security_sock_graft",
     kprobe: "security_sock_graft",
     missesAreLost: true,
-    ofOwner: "on_call",
+    ofOwner: true,
   },
   {
     program: "on_inet_csk_accept",
     kprobe: "inet_csk_accept",
     returns: true,
     missesAreLost: true,
-    ofOwner: "on_call",
+    ofOwner: true,
   },
 ];
 

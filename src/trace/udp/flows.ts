@@ -4,6 +4,7 @@
  * shown of a flow adds up to what the kernel counted.
  */
 import { ConnFlags, EventKind, type Event, type Flow } from "../../record/layout.gen.ts";
+import type { FlowTimeouts } from "../options.ts";
 import {
   at,
   begunAs,
@@ -33,13 +34,6 @@ export interface FlowSource {
   take(flow: Event): Flow | null;
   /** Has the kernel look whether these sockets are still there; their ends come as events. */
   lookAfter(socks: Iterable<Event>): void;
-}
-
-export interface FlowTimeouts {
-  /** A flow that is silent for so long is over. */
-  silentNs: bigint;
-  /** The same for one in which both ends have been heard, and one of them again. */
-  assuredNs: bigint;
 }
 
 export const DEFAULT_FLOW_TIMEOUTS: FlowTimeouts = {

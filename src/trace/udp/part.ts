@@ -7,20 +7,24 @@ import { findSymbols } from "../../kernel/kallsyms.ts";
 import { readRows } from "../../kernel/proc_net.ts";
 import { EventKind, Counter } from "../../record/layout.gen.ts";
 import { NO_FILTER, wantsProtocol } from "../opening/kernel_filter.ts";
-import type { TraceOptions } from "../options.ts";
+import type { FlowTimeouts, TraceOptions } from "../options.ts";
 import type { Finding, Ground, Opened, Part, Point, Show, Working } from "../part.ts";
 import { udpCheck } from "./check.ts";
 import { UdpDirections } from "./directions.ts";
 import { missingForUdp } from "./fields.ts";
 import { flowSource } from "./flow_source.ts";
-import { DEFAULT_FLOW_TIMEOUTS, Flows, type FlowTimeouts, type ShownFlow } from "./flows.ts";
+import { DEFAULT_FLOW_TIMEOUTS, Flows, type ShownFlow } from "./flows.ts";
 import { udpKprobes, udpSymbols, udpTracepoints } from "./points.ts";
 import { addFlowTotals, type KnownFlowTotals } from "./totals.ts";
 
-export const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
+const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
 
 export function udp(options: TraceOptions): Part {
-  const { filter = NO_FILTER, flowTimeouts = DEFAULT_FLOW_TIMEOUTS } = options;
+  const {
+    filter = NO_FILTER,
+    flowTimeouts = DEFAULT_FLOW_TIMEOUTS,
+    maxConnections: entries,
+  } = options;
   const directions = new UdpDirections();
   let known: KnownFlowTotals = { bytes: false, packets: false };
   return {
@@ -30,9 +34,14 @@ export function udp(options: TraceOptions): Part {
     alone: !wantsProtocol(filter, "tcp"),
     without: "UDP is not traced",
     symbols: udpSymbols,
+    mapSizes: entries === undefined ? {} : { udp_flows: entries, udp_socks: entries },
     missing,
     points,
-    misses: { cause: () => DATAGRAMS_MISSED, rescued: Counter.COUNTER_LENGTH_RESCUED },
+    misses: {
+      cause: () => DATAGRAMS_MISSED,
+      unit: "datagram",
+      rescued: Counter.COUNTER_LENGTH_RESCUED,
+    },
     check(on) {
       const { finding, totals } = check(on);
       if (totals !== null) known = totals;

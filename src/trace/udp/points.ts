@@ -1,7 +1,7 @@
 /** Where UDP is seen. */
 import type { KprobePoint, TracepointPoint } from "../part.ts";
 
-const OF_UDP = { missesAreLost: true, ofOwner: "on_call" } as const;
+const OF_UDP = { missesAreLost: true, ofOwner: true } as const;
 
 /** `lengths`: of kernels that tell the function how much a receive returns. */
 interface UdpPoint extends KprobePoint {

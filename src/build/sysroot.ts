@@ -1,6 +1,7 @@
 /** Static libbpf, libelf and zlib of another architecture, without making this machine multiarch. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { ownState } from "./apt.ts";
 import { ARCHES, HOST, type Arch } from "./arch.ts";
 import { cacheDirectory } from "./cache.ts";
 import { run, say } from "./step.ts";
@@ -23,18 +24,14 @@ function unpacked(arch: Arch, packages: readonly string[], name: string): string
   return root;
 }
 
-/**
- * apt with a state of its own and the other architecture as its native one: it reads this machine's
- * sources and checks signatures as always, and changes nothing outside its directory.
- */
+/** With the other architecture as apt's native one. */
 function fetchPackages(arch: Arch, packages: readonly string[], root: string): void {
   say(`fetching ${arch} libraries`, `${packages.join(" ")}, with apt`);
   mkdirSync(dirname(root), { recursive: true });
   const work = mkdtempSync(`${root}.`);
   try {
-    for (const part of ["state/lists/partial", "cache/archives/partial", "unpacked"])
-      mkdirSync(join(work, part), { recursive: true });
-    const apt = ["apt-get", "-qq", ...aptOptions(ARCHES[arch].debian, work)];
+    mkdirSync(join(work, "unpacked"));
+    const apt = ["apt-get", "-qq", ...ownState(work, [ARCHES[arch].debian])];
     run([...apt, "update"]);
     run([...apt, "download", ...packages], { cwd: work });
     for (const file of readdirSync(work).filter((name) => name.endsWith(".deb")))
@@ -43,18 +40,6 @@ function fetchPackages(arch: Arch, packages: readonly string[], root: string): v
   } finally {
     rmSync(work, { recursive: true });
   }
-}
-
-function aptOptions(debian: string, work: string): string[] {
-  const settings = {
-    "APT::Architecture": debian,
-    "APT::Architectures": debian,
-    "APT::Sandbox::User": "root",
-    "Dir::State": join(work, "state"),
-    "Dir::State::status": "/dev/null",
-    "Dir::Cache": join(work, "cache"),
-  };
-  return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
 /** Libraries of one release do not suit the next: its name is part of the path. */

@@ -1,24 +1,13 @@
-// Debian's archive, through apt: it finds mirror and proxy in the host's own configuration, checks
-// every index's signature and hash, and downloads. The lab's suites live in a state directory of
-// their own, so nothing of the host's apt changes.
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
-import { homedir } from "node:os";
+// The suites of Debian's archive that the lab takes kernels from: an index of them, and downloads.
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ownState } from "../../src/build/apt.ts";
+import { cacheDirectory as cacheOf } from "../../src/build/cache.ts";
 import { type Arch, type KernelPackage, parseKernelPackages, parseStanza } from "./kernels.ts";
 import { run, runShell } from "./process.ts";
 import { compareVersions } from "./version.ts";
 
-export const cacheDirectory = join(
-  process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"),
-  "tracer-bpf/vm",
-);
+export const cacheDirectory = cacheOf("vm");
 
 /** A package the guest's user space is made of. */
 export type UserlandPackage = Pick<KernelPackage, "package" | "version" | "url" | "sha256"> & {
@@ -66,7 +55,7 @@ export function readIndex(): Promise<Index> {
 /** Downloads to `file` and checks the hash. */
 export async function download(url: string, sha256: string, file: string): Promise<void> {
   const helper = "/usr/lib/apt/apt-helper";
-  await run([helper, "-c", aptConfig(), "download-file", url, file, `SHA256:${sha256}`]);
+  await run([helper, ...aptState(), "download-file", url, file, `SHA256:${sha256}`]);
 }
 
 async function readOrRefresh(): Promise<Index> {
@@ -120,7 +109,7 @@ function archived(source: Source): Source {
 
 /** Fetches the indices of these sources. A failure is not fatal: what is missing is seen afterwards. */
 async function update(sources: readonly Source[]): Promise<void> {
-  const config = aptConfig();
+  const state = aptState();
   const lines = sources.map(
     ({ archs, options, base, suite }) =>
       `deb [arch=${archs.join(",")} signed-by=${keyring}${options}] ${base} ${suite} main\n`,
@@ -128,7 +117,7 @@ async function update(sources: readonly Source[]): Promise<void> {
   writeFileSync(join(cacheDirectory, "apt/sources.list"), lines.join(""));
   // One update at a time: apt gives up at once when another process holds its lock.
   const lock = join(cacheDirectory, "apt/lock");
-  await run(["flock", lock, "apt-get", "-c", config, "-qq", "update"]).catch((error: Error) => {
+  await run(["flock", lock, "apt-get", ...state, "-qq", "update"]).catch((error: Error) => {
     console.error(`vm: ${error.message}`);
   });
 }
@@ -171,41 +160,19 @@ async function hostMirrors(): Promise<Record<Tree, string>> {
   };
 }
 
-/** Settings on top of the host's: only where things are kept. Read last, as apt reads -c files last. */
-function aptConfig(): string {
-  const directory = join(cacheDirectory, "apt");
-  mkdirSync(join(directory, "lists/partial"), { recursive: true });
-  mkdirSync(join(directory, "cache/archives/partial"), { recursive: true });
-  const settings = {
-    "Dir::State": directory,
-    "Dir::State::lists": join(directory, "lists"),
-    "Dir::State::status": "/dev/null",
-    "Dir::Cache": join(directory, "cache"),
-    "Dir::Etc::sourcelist": join(directory, "sources.list"),
+/** Sources of its own, and nothing that is not read. */
+const aptState = (): string[] =>
+  ownState(join(cacheDirectory, "apt"), ["amd64", "arm64"], {
+    "Dir::Etc::sourcelist": join(cacheDirectory, "apt/sources.list"),
     "Dir::Etc::sourceparts": "/dev/null",
     "Dir::Etc::preferencesparts": "/dev/null",
-    "APT::Architecture": "amd64",
-    "APT::Sandbox::User": "",
-    "APT::Update::Post-Invoke-Success": "",
     "Acquire::Languages": "none",
     "Acquire::PDiffs": "false",
     "Acquire::GzipIndexes": "true",
     "Acquire::Retries": "3",
     // Without the cache of parsed packages, which is 200 MB and takes seconds: the lab reads the lists.
     "pkgCacheFile::Generate": "false",
-  };
-  const lines = Object.entries(settings).map(([key, value]) => `${key} "${value}";`);
-  const lists = [
-    "#clear APT::Architectures;",
-    'APT::Architectures { "amd64"; "arm64"; };',
-    "#clear APT::Update;",
-    "#clear DPkg::Post-Invoke;",
-  ];
-  const file = join(directory, "apt.conf");
-  writeFileSync(`${file}.${process.pid}`, [...lists, ...lines, ""].join("\n"));
-  renameSync(`${file}.${process.pid}`, file);
-  return file;
-}
+  });
 
 function parseUserland(text: string, base: string): UserlandPackage[] {
   const found = text.split("\n\n").flatMap((stanza) => {

@@ -11,7 +11,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { binary: { type: "string" }, "test-name-pattern": { type: "string", short: "t" } },
 });
-await installTools();
+installTools();
 const newer = (await newerKernels()).map((name) => ({ name, required: false }));
 const rows: MatrixRow[] = [...matrix, ...newer];
 const outcomes = await runOnEach(

@@ -40,7 +40,7 @@ async function main(): Promise<number> {
     console.error(usage);
     return values.help ? 0 : 2;
   }
-  await installTools();
+  installTools();
   let ready = values.verbose;
   const outcome = await runInGuest({
     kernel,

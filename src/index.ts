@@ -33,11 +33,11 @@ export { aggregate, type Aggregate } from "./state/aggregate.ts";
 export { formats } from "./output/index.ts";
 
 // The records of bpf/record.h: exact sizes, strict decoders.
-export { ConnTuple, type ConnTupleParts } from "./record/conn_tuple.ts";
-export { Batch, BATCH_ROOM, Conn, ConnStats, SkpConn, TCPStats } from "./record/conn.ts";
-export { Batches } from "./state/batches.ts";
-export * from "./record/constants.ts";
-export * from "./record/records.ts";
+export { ConnTuple, type ConnTupleParts } from "./public/conn_tuple.ts";
+export { Batch, BATCH_ROOM, Conn, ConnStats, SkpConn, TCPStats } from "./public/conn.ts";
+export { Batches } from "./public/batches.ts";
+export * from "./public/constants.ts";
+export * from "./public/records.ts";
 export { RecordError } from "./record/error.ts";
 
 export {

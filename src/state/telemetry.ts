@@ -4,7 +4,7 @@
  */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { Telemetry } from "../record/layout.gen.ts";
-import { TCPFailure } from "../record/constants.ts";
+import { FailureReason } from "../record/layout.gen.ts";
 
 /** The counts that come from the losses of the kernel side. */
 export interface TelemetrySources {
@@ -47,7 +47,7 @@ export class TelemetryCounts {
     }
     if (kind !== "fail") return;
     this.#failures++;
-    if (failure === TCPFailure.Cancelled) this.#cancelled++;
+    if (failure === FailureReason.FAILURE_CANCELLED) this.#cancelled++;
     if (failure === undefined || failure === null) this.#unexplained++;
     if (pid === null) this.#withoutProcess++;
   }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { BATCH_ROOM, type Batch } from "../../src/record/conn.ts";
-import { recordSizes, toBatch } from "../../src/record/records.ts";
-import { Batches } from "../../src/state/batches.ts";
+import { BATCH_ROOM, type Batch } from "../../src/public/conn.ts";
+import { recordSizes, toBatch } from "../../src/public/records.ts";
+import { Batches } from "../../src/public/batches.ts";
 
 /** A batch whose connections are numbered in `cookie`. */
 function batch(cpu: number, id: number, numbers: number[]): Batch {

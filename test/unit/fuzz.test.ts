@@ -37,7 +37,7 @@ import { addressText, parseAddress } from "../../src/record/address.ts";
 import { readComm } from "../../src/record/comm.ts";
 import { RecordError } from "../../src/record/error.ts";
 import * as layout from "../../src/record/layout.gen.ts";
-import * as records from "../../src/record/records.ts";
+import * as records from "../../src/public/records.ts";
 import { readRecords } from "./drained.ts";
 import { anyText, runs } from "./drive/random.ts";
 

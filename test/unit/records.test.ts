@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Batch, BATCH_ROOM, ConnStats } from "../../src/record/conn.ts";
-import { ConnTuple, type ConnTupleParts } from "../../src/record/conn_tuple.ts";
+import { Batch, BATCH_ROOM, ConnStats } from "../../src/public/conn.ts";
+import { ConnTuple, type ConnTupleParts } from "../../src/public/conn_tuple.ts";
 import {
   ClassificationProgram,
   ConnDirection,
@@ -10,9 +10,9 @@ import {
   ConnType,
   TCPFailure,
   TCPState,
-} from "../../src/record/constants.ts";
+} from "../../src/public/constants.ts";
 import { RecordError } from "../../src/record/error.ts";
-import * as records from "../../src/record/records.ts";
+import * as records from "../../src/public/records.ts";
 import { runs } from "./drive/random.ts";
 
 const { recordSizes, toBatch, toBytes, toConn, toConnStats, toConnTuple, toTCPStats } = records;

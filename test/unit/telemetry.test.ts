@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { TracedEvent } from "../../src/conn/identity.ts";
-import { toBytes, toTelemetry } from "../../src/record/records.ts";
+import { toBytes, toTelemetry } from "../../src/public/records.ts";
 import { TelemetryCounts } from "../../src/state/telemetry.ts";
 
 const event = (kind: TracedEvent["kind"], more: Partial<TracedEvent> = {}): TracedEvent => ({

@@ -1,8 +1,8 @@
 /** The tuple of a connection: the 48 bytes that name its two ends, with their meaning. */
-import { addressOfWords, endpointText, isMapped, parseAddress } from "./address.ts";
+import { addressOfWords, endpointText, isMapped, parseAddress } from "../record/address.ts";
 import { ConnFamily, ConnType } from "./constants.ts";
-import { RecordError, unsigned } from "./error.ts";
-import { ConnMetadata, type ConnTuple as Layout } from "./layout.gen.ts";
+import { RecordError, unsigned } from "../record/error.ts";
+import { ConnMetadata, type ConnTuple as Layout } from "../record/layout.gen.ts";
 
 const RECORD = "ConnTuple";
 

@@ -1,5 +1,5 @@
 /** The numbers inside the records, by the names under which the library has them. Values are those of bpf/record.h. */
-import * as layout from "./layout.gen.ts";
+import * as layout from "../record/layout.gen.ts";
 
 type Values<T> = T[keyof T];
 

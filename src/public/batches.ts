@@ -1,5 +1,5 @@
 /** Finds the new records of a batch: the same batch may be seen part full at one poll, and full later. Pure. */
-import { BATCH_ROOM, type Batch, type Conn } from "../record/conn.ts";
+import { BATCH_ROOM, type Batch, type Conn } from "./conn.ts";
 
 /** A batch that nothing was heard of for so long is forgotten. */
 const IDLE_MS = 60_000;

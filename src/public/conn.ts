@@ -1,9 +1,9 @@
 /** The public records of a connection's counters, and a batch of them. */
 import { ConnTuple } from "./conn_tuple.ts";
 import { ConnDirection, ConnFlags, type TCPState } from "./constants.ts";
-import { RecordError } from "./error.ts";
-import type * as layout from "./layout.gen.ts";
-import { BatchSize } from "./layout.gen.ts";
+import { RecordError } from "../record/error.ts";
+import type * as layout from "../record/layout.gen.ts";
+import { BatchSize } from "../record/layout.gen.ts";
 
 /** 16 bytes. `rtt` and `rtt_var` in µs; `failure_reason` an errno (TCPFailure), 0 = none. */
 export class TCPStats implements layout.TcpStats {

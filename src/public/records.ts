@@ -4,8 +4,8 @@
  */
 import { Batch, Conn, ConnStats, SkpConn, TCPStats } from "./conn.ts";
 import { ConnTuple } from "./conn_tuple.ts";
-import { RecordError } from "./error.ts";
-import * as l from "./layout.gen.ts";
+import { RecordError } from "../record/error.ts";
+import * as l from "../record/layout.gen.ts";
 
 export type {
   BindSyscallArgs,
@@ -18,7 +18,7 @@ export type {
   ProtocolStackWrapper,
   Telemetry,
   UdpRecvSock as UDPRecvSock,
-} from "./layout.gen.ts";
+} from "../record/layout.gen.ts";
 
 interface Codec<T> {
   size: number;

@@ -257,7 +257,9 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct guess_command *c = read_command();
 
-	if (c && ctx->args[2] == TCP_STATE_SYN_SENT && c->pid_tgid == bpf_get_current_pid_tgid())
+	if (!c || c->pid_tgid != bpf_get_current_pid_tgid())
+		return 0;
+	if (ctx->args[2] == TCP_STATE_SYN_SENT || ctx->args[2] == TCP_STATE_LISTEN)
 		finish(ctx->args[0]);
 	return 0;
 }

@@ -91,6 +91,19 @@ export function openPair(
   }
 }
 
+/** A socket that begins to listen. `around` runs listen(2) and may watch it. */
+export function openListener(around: (listener: number, listen: () => void) => void): Disposable {
+  const listener = new Socket("v4");
+  try {
+    check(libc.bind(listener.fd, sockaddr(inFamily("v4", randomLoopback()), 0)), "bind");
+    around(listener.fd, () => check(libc.listen(listener.fd, 1), "listen"));
+    return listener;
+  } catch (error) {
+    listener[Symbol.dispose]();
+    throw error;
+  }
+}
+
 /** Sends all of `count` bytes of no meaning: few enough for a host with the smallest buffers. */
 export function sendBytes(fd: number, count: number, flags = 0): void {
   for (let sent = 0; sent < count;) {

@@ -16,7 +16,7 @@ import {
 } from "./sampler.ts";
 import { encodeSnapshot, type Snapshot } from "./snapshot.ts";
 import { solve } from "./solve.ts";
-import { stimulate } from "./stimulate.ts";
+import { copyListener, stimulate } from "./stimulate.ts";
 
 export interface GuessOptions {
   attach: AttachMode | "auto";
@@ -104,6 +104,7 @@ function sampleBy(host: Host, mode: AttachMode, place: Place, flows: boolean): S
   for (let round = 0; round < ROUNDS; round++) {
     if (fields.some((field) => field.status === "failed")) snapshot = empty(host, mode, place);
     snapshot.socks.push(...stimulate(sampler, place.netns, ipv6));
+    snapshot.contrast.push(copyListener(sampler));
     if (isArgumentSampler(sampler)) addSends(snapshot, sampler, flows && ipv6);
     fields = solve(snapshot, flows);
     if (!fields.some(({ status }) => status === "ambiguous" || status === "failed")) break;

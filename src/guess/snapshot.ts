@@ -88,7 +88,7 @@ export interface SharedSample {
   gso_segs: number;
 }
 
-/** A UDP sock, for what must differ between the protocols. */
+/** A UDP sock, for what must differ between the protocols; or a sock of TCP that never sent. */
 export interface ContrastSample {
   bytes: Uint8Array;
   protocol: number;

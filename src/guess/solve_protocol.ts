@@ -24,7 +24,9 @@ export function solveProtocol(
 ): FieldReport[] {
   const samples = [...socks.map(({ bytes }) => ({ bytes, ...TCP })), ...contrast];
   const pairs = nearest(SOCK_ENDS, (end) => pairsBelow(end, samples, placed));
-  const how = contrast.length > 0 ? "TCP against UDP" : "TCP only";
+  const how = contrast.some(({ protocol }) => protocol !== TCP.protocol)
+    ? "TCP against UDP"
+    : "TCP only";
   const protocol = judge(
     "sk_protocol",
     "sock",

@@ -3,11 +3,14 @@
  * no other field of the same struct shows at the same time.
  */
 import {
+  IPPROTO_TCP,
   MSG_MORE,
   MSG_OOB,
   SHUT_WR,
+  SIOCOUTQNSD,
   SOCK_BINDPORT_LOCK,
   SOCK_DONE,
+  SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
   SO_KEEPALIVE,
@@ -23,6 +26,7 @@ import { dropArriving, stopDropping } from "../kernel/filter.ts";
 import * as libc from "../kernel/libc.ts";
 import {
   abort,
+  openListener,
   openPair,
   receiveBytes,
   receiveEnd,
@@ -30,9 +34,9 @@ import {
   type Kind,
   type Pair,
 } from "./loopback.ts";
-import { measure, tcpInfo } from "./measure.ts";
+import { measure, tcpInfo, type Fleeting } from "./measure.ts";
 import { peekUpTo, type Sampler } from "./sampler.ts";
-import type { SockSample, SockTruth } from "./snapshot.ts";
+import type { ContrastSample, SockSample, SockTruth } from "./snapshot.ts";
 import { SOCK_COMMON } from "./fields.ts";
 import { SOCK_ENDS } from "./search.ts";
 import { leadsBack, NET_BYTES } from "./solve_behind.ts";
@@ -46,6 +50,8 @@ interface Scene {
   ownPort?: true;
   /** Brings the connection into its state; what it returns is known besides what can be measured. */
   act: (pair: Pair) => Partial<SockTruth>;
+  /** Runs before each copy and makes what a timer of the kernel ends; see `Fleeting`. */
+  fleeting?: Fleeting;
   /** Copy what lies behind the sock's pointers too. */
   peek?: true;
 }
@@ -65,8 +71,8 @@ const scenes: Scene[] = [
   { name: "idle", kind: "v4", peek: true, act: (p) => (exchange(p, 37, 53), { ...keepalive(p) }) },
   { name: "larger", kind: "v4", act: (p) => (exchange(p, 1303, 2027), inlineLinger(p)) },
   { name: "own buffers", kind: "v4", act: (p) => (exchange(p, 41, 47), ownBuffers(p)) },
-  { name: "unread", kind: "v4", peek: true, act: (p) => (exchange(p, 211, 97), unread(p)) },
-  { name: "unacknowledged", kind: "v4", act: (p) => (exchange(p, 61, 89), unacknowledged(p)) },
+  { name: "unread", kind: "v4", peek: true, act: (p) => unread(p), fleeting: delayedAck },
+  { name: "unacknowledged", kind: "v4", act: (p) => unacknowledged(p), fleeting: heldBack },
   { name: "sacked", kind: "v4", act: (p) => (exchange(p, 101, 103), sacked(p)) },
   { name: "own port", kind: "v4", ownPort: true, act: (p) => (exchange(p, 83, 109), ownPort(p)) },
   { name: "urgent", kind: "v4", act: (p) => (exchange(p, 59, 73), urgent(p)) },
@@ -94,6 +100,20 @@ export function stimulate(sampler: Sampler, netns: number, ipv6: boolean): SockS
   return samples;
 }
 
+/**
+ * A copy of a sock that never sent anything. The timers of the other socks hold jiffies, of which two words read as
+ * IPPROTO_TCP and SOCK_STREAM for minutes: with HZ=250 from 31 minutes after the boot on, with HZ=1000 from 11 on.
+ */
+export function copyListener(sampler: Sampler): ContrastSample {
+  let sk = 0n;
+  let bytes: Uint8Array = new Uint8Array();
+  using _ = openListener((fd, listen) => {
+    sk = sampler.sockOf(fd, listen);
+    bytes = sampler.copySock(fd, sk);
+  });
+  return { bytes, protocol: IPPROTO_TCP, type: SOCK_STREAM };
+}
+
 // --- internal ---
 
 /** Unless a scene shows something else. */
@@ -111,7 +131,7 @@ function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null 
   }
   using _ = pair;
   const known = scene.act(pair);
-  const { bytes, truth } = measure(sampler, pair, sk, netns);
+  const { bytes, truth } = measure(sampler, pair, sk, netns, scene.fleeting);
   const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes, netns) : [];
   return { name: scene.name, sk, bytes, truth: { ...usual, ...truth, ...known }, behind };
 }
@@ -178,23 +198,35 @@ function ownPort({ client }: Pair): Partial<SockTruth> {
   return { sk_userlocks: SNDBUF | BINDADDR | SOCK_BINDPORT_LOCK };
 }
 
-/**
- * copied_seq falls behind rcv_nxt; with the acknowledgement delayed, rcv_wup does too. Where the MTU makes several
- * segments of the first bytes, these are acknowledged at once, and the last ones are not.
- */
-function unread({ client, server }: Pair): Partial<SockTruth> {
+/** copied_seq falls behind rcv_nxt, and with `delayedAck` rcv_wup does too. */
+function unread(pair: Pair): Partial<SockTruth> {
+  const { client, server } = pair;
+  exchange(pair, 211, 97);
   libc.setsockoptInt(client, SOL_TCP, TCP_QUICKACK, 0);
   sendBytes(server, 307);
   receiveBytes(client, 101);
-  sendBytes(server, 31);
   return { sk_flags: 0 };
 }
 
 /**
- * Four send sequences apart: the answer acknowledges what came before the loss (snd_una) while more is on its way
- * (snd_nxt; rtt_seq keeps it), and what MSG_MORE holds back moves only write_seq.
+ * The client has received bytes that it has not acknowledged, so rcv_wup is behind rcv_nxt. The kernel sends the
+ * acknowledgement after 40 ms, which a slow machine needs for one copy: segs_out tells. Where the MTU makes several
+ * segments of the first bytes, these are acknowledged at once, and the last ones are not.
  */
-function unacknowledged({ client, server }: Pair): Partial<SockTruth> {
+function delayedAck({ client, server }: Pair): () => boolean {
+  libc.setsockoptInt(client, SOL_TCP, TCP_QUICKACK, 0);
+  const sent = tcpInfo(client).segs_out;
+  sendBytes(server, 31);
+  return () => tcpInfo(client).segs_out === sent;
+}
+
+/**
+ * Four send sequences apart: the answer acknowledges what came before the loss (snd_una) while more is on its way
+ * (snd_nxt; rtt_seq keeps it), and the bytes of `heldBack` move only write_seq.
+ */
+function unacknowledged(pair: Pair): Partial<SockTruth> {
+  const { client, server } = pair;
+  exchange(pair, 61, 89);
   libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 0);
   sendBytes(client, 43);
   receiveBytes(server, 43);
@@ -202,8 +234,13 @@ function unacknowledged({ client, server }: Pair): Partial<SockTruth> {
   sendBytes(client, 103);
   sendBytes(server, 107);
   receiveBytes(client, 107);
-  sendBytes(client, 71, MSG_MORE);
   return {};
+}
+
+/** MSG_MORE holds bytes back, so write_seq is ahead of snd_nxt. The kernel sends them all the same after 200 ms. */
+function heldBack({ client }: Pair): () => boolean {
+  sendBytes(client, 71, MSG_MORE);
+  return () => libc.ioctlInt(client, SIOCOUTQNSD) > 0;
 }
 
 /**

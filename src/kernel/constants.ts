@@ -94,6 +94,7 @@ export const MSG_FASTOPEN = 0x20000000;
 
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
+export const SIOCOUTQNSD = 0x894b; // bytes that have not been sent yet
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 0x1;

@@ -161,6 +161,26 @@ describe("a snapshot with something wrong in it", () => {
     expect(fieldOf(snapshot, "skc_daddr").offset).toBe(0);
   });
 
+  test("sk_protocol is found where a timer's jiffies read as IPPROTO_TCP and SOCK_STREAM", () => {
+    const snapshot = snapshotOf("7.3");
+    const timer = btfOf("7.3")["sk_protocol"]! - 88; // sk_timer.expires there
+    const expires = (sample: { bytes: Uint8Array }, jiffies: bigint) => {
+      sample.bytes = sample.bytes.slice();
+      new DataView(sample.bytes.buffer).setBigUint64(timer, jiffies, true);
+    };
+    for (const [i, sample] of snapshot.socks.entries()) expires(sample, 0x1_0006_1d00n + BigInt(i));
+    snapshot.contrast = [];
+    expect(fieldOf(snapshot, "sk_protocol").status).toBe("ambiguous");
+
+    const listener = { bytes: snapshot.socks[0]!.bytes, protocol: 6, type: 1 };
+    expires(listener, 0n);
+    snapshot.contrast = [listener];
+    expect(fieldOf(snapshot, "sk_protocol")).toMatchObject({
+      status: "found",
+      offset: btfOf("7.3")["sk_protocol"],
+    });
+  });
+
   test("end and users of an sk_buff are found where reserved bytes lie before them, as in RHEL 8", () => {
     const snapshot = snapshotOf("6.12");
     const { skb_network_header, skb_head, skb_end, skb_users } = btfOf("6.12");

@@ -50,7 +50,7 @@ const onImages = named("smoke scenarios");
 /** The kernels before 5.10 differ in more than this; all that a newer kernel can show of their programs and ways. */
 const asBefore510: Request = {
   kernel: "5.10",
-  files: named("trace udp failures scenarios open cpus"),
+  files: named("trace udp failures scenarios open cpus slow_copy"),
   logName: "5.10-as-before",
   env: { TRACER_BPF_WITHOUT: "test_run" },
 };

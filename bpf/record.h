@@ -44,32 +44,20 @@ enum conn_direction {
 	DIRECTION_OUTGOING = 2,
 };
 
-/* conn_tuple.metadata is a bit set: bit 0 the type, bit 1 the family */
+/* ends.metadata, a bit set: bit 0 the type, bit 1 the family */
 enum conn_metadata {
 	METADATA_TCP = 1,
 	METADATA_IPV6 = 2,
 };
 
-/* conn_tuple.metadata & 1 */
-enum conn_type {
-	CONN_TYPE_UDP = 0,
-	CONN_TYPE_TCP = 1,
-};
-
-/* conn_tuple.metadata & 2 */
-enum conn_family {
-	CONN_FAMILY_V4 = 0,
-	CONN_FAMILY_V6 = 2,
-};
-
-/* conn_stats.flags: who has sent; ASSURED from the first leg on after both have */
+/* event.legs: who has sent; ASSURED from the first leg on after both have */
 enum conn_flags {
 	CONN_L_INIT = 1,
 	CONN_R_INIT = 2,
 	CONN_ASSURED = 4,
 };
 
-/* tcp_stats.failure_reason is an errno of the kernel; these are the usual ones */
+/* event.failure_reason is an errno of the kernel; these are the usual ones */
 enum failure_reason {
 	FAILURE_NETWORK_UNREACHABLE = 101,
 	FAILURE_RESET = 104,
@@ -80,164 +68,13 @@ enum failure_reason {
 	FAILURE_CANCELLED = 125,
 };
 
-/*
- * Addresses in network order; an IPv4 address sits in the low 32 bits of the low word, the rest is 0.
- * Ports in host order. saddr and sport are the local end. pid is the tgid of the process that called
- * connect or accept, 0 while it is not known.
- */
-struct conn_tuple {
-	u64 saddr_h;
-	u64 saddr_l;
-	u64 daddr_h;
-	u64 daddr_l;
-	u16 sport;
-	u16 dport;
-	u32 netns;
-	u32 pid;
-	u32 metadata;
-};
-
-struct tcp_stats {
-	u32 rtt;     /* us: srtt_us >> 3 */
-	u32 rtt_var; /* us: mdev_us >> 2 */
-	u32 retransmits;
-	u16 state_transitions; /* bit n: TCP state n was entered */
-	u16 failure_reason;    /* errno, 0 = none */
-};
-
-struct protocol_stack {
-	u8 api;
-	u8 application;
-	u8 encryption;
-	u8 flags;
-};
-
-struct conn_stats {
-	u64 sent_bytes;
-	u64 recv_bytes;
-	u32 sent_packets;
-	u32 recv_packets;
-	mono_ns timestamp;
-	u64 duration; /* ns */
-	u32 cookie;
-	struct protocol_stack protocol_stack;
-	u8 flags;
-	u8 direction; /* enum conn_direction */
-	u8 _pad[6];
-};
-
-struct conn {
-	struct conn_tuple tup;
-	struct tcp_stats tcp_stats;
-	struct conn_stats conn_stats;
-};
-
-enum batch_size {
-	BATCH_ROOM = 4,
-};
-
-/* Closed connections in the order in which one CPU closed them. */
-struct batch {
-	struct conn c0;
-	struct conn c1;
-	struct conn c2;
-	struct conn c3;
-	u64 id; /* of this CPU, grows by one per batch */
-	u32 cpu;
-	u16 len; /* 0..BATCH_ROOM */
-	u8 _pad[2];
-};
-
-struct port_binding {
-	u32 netns;
-	u16 port; /* host order */
-	u8 _pad[2];
-};
-
-struct bind_syscall_args {
-	u64 addr; /* of a struct sockaddr */
-	u64 sk;
-};
-
-struct skp_conn {
-	u64 sk;
-	struct conn_tuple tup;
-};
-
-struct pid_ts {
-	u64 pid_tgid;
-	mono_ns timestamp;
-};
-
-struct pid_fd {
-	u32 pid;
-	u32 fd;
-};
-
-struct udp_recv_sock {
-	u64 sk;
-	u64 msg;
-};
-
-struct protocol_stack_wrapper {
-	struct protocol_stack stack;
-	u8 _pad[4];
-	mono_ns updated;
-};
-
-/* Index of a classifier in its program array. */
-enum classification_program {
-	CLASSIFICATION_QUEUES = 2,
-	CLASSIFICATION_DBS = 3,
-	CLASSIFICATION_GRPC = 5,
-};
-
-/* As conn_tuple, without a process. */
-struct conntrack_tuple {
-	u64 saddr_h;
-	u64 saddr_l;
-	u64 daddr_h;
-	u64 daddr_l;
-	u16 sport;
-	u16 dport;
-	u32 netns;
-	u32 metadata;
-	u8 _pad[4];
-};
-
-struct conntrack_telemetry {
-	u64 registers;
-};
-
-/* Counters of other tracers of this family, in their order. A counter of something that cannot happen here stays 0: see
- * src/state/telemetry.ts. */
-struct telemetry {
-	u64 tcp_failed_connect;
-	u64 tcp_sent_miscounts;
-	u64 unbatched_tcp_close;
-	u64 unbatched_udp_close;
-	u64 udp_sends_processed;
-	u64 udp_sends_missed;
-	u64 udp_dropped_conns;
-	u64 double_flush_attempts_close;
-	u64 double_flush_attempts_done;
-	u64 unsupported_tcp_failures;
-	u64 tcp_done_missing_pid;
-	u64 tcp_connect_failed_tuple;
-	u64 tcp_done_failed_tuple;
-	u64 tcp_finish_connect_failed_tuple;
-	u64 tcp_close_target_failures;
-	u64 tcp_done_connection_flush;
-	u64 tcp_close_connection_flush;
-};
-
 enum event_kind {
 	EVENT_CONNECT = 1,
 	EVENT_ACCEPT = 2,
 	EVENT_CLOSE = 3,
 	/* The handshake of an incoming connection is done; nobody has accepted it yet. Tracepoint mode only. */
 	EVENT_PASSIVE = 4,
-	/* An attempt to connect has ended without a connection: conn.tcp_stats.failure_reason says why. */
+	/* An attempt to connect has ended without a connection: failure_reason says why. */
 	EVENT_FAIL = 5,
 	/* A connection that was there before the trace. */
 	EVENT_OPEN = 6,
@@ -292,7 +129,10 @@ enum filter {
 	FILTER_FOLLOWED = 128, /* of processes that are followed: see follow.h */
 };
 
-/* Both ends of a connection or a flow. Addresses, ports and metadata are written as in struct conn_tuple. */
+/*
+ * Both ends of a connection or a flow. Addresses in network order; an IPv4 address sits in the low 32 bits of the low word,
+ * the rest is 0. Ports in host order. saddr and sport are the local end.
+ */
 struct ends {
 	u64 saddr_h;
 	u64 saddr_l;
@@ -319,7 +159,7 @@ struct owner {
 };
 
 /*
- * One thing that happened to one connection or flow. The public records (struct conn and its parts) have sizes that
+ * One thing that happened to one connection or flow. The public records (public.h: struct conn and its parts) have sizes that
  * stay, 32 bits for packets, one `duration` and no room for an owner: so an event has members of its own.
  */
 struct event {
@@ -511,26 +351,11 @@ enum placeholder {
 };
 
 #define SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type " must be " #size " bytes")
-SIZE_IS(struct conn_tuple, 48);
-SIZE_IS(struct tcp_stats, 16);
-SIZE_IS(struct conn_stats, 56);
-SIZE_IS(struct conn, 120);
 SIZE_IS(struct ends, 40);
 SIZE_IS(struct owner, 48);
 SIZE_IS(struct event, 184);
 SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct spill_key, 16);
-SIZE_IS(struct batch, 496);
-SIZE_IS(struct port_binding, 8);
-SIZE_IS(struct bind_syscall_args, 16);
-SIZE_IS(struct skp_conn, 56);
-SIZE_IS(struct pid_ts, 16);
-SIZE_IS(struct pid_fd, 8);
-SIZE_IS(struct udp_recv_sock, 16);
-SIZE_IS(struct protocol_stack_wrapper, 16);
-SIZE_IS(struct conntrack_tuple, 48);
-SIZE_IS(struct conntrack_telemetry, 8);
-SIZE_IS(struct telemetry, 17 * 8);
 
 #endif

@@ -32,7 +32,7 @@ export type { ConnectionDelta, Deltas, StateCounts, StateOptions } from "./state
 export { aggregate, type Aggregate } from "./state/aggregate.ts";
 export { formats } from "./output/index.ts";
 
-// The records of bpf/record.h: exact sizes, strict decoders.
+// The records of bpf/public.h: exact sizes, strict decoders.
 export { ConnTuple, type ConnTupleParts } from "./public/conn_tuple.ts";
 export { Batch, BATCH_ROOM, Conn, ConnStats, SkpConn, TCPStats } from "./public/conn.ts";
 export { Batches } from "./public/batches.ts";

@@ -33,7 +33,13 @@ export const objectFileWithLines = (arch: Arch, name: ObjectName): string =>
 export const shimFile = (arch: Arch): string => `${partsOf(arch)}/shim.so`;
 export const LAYOUT = "src/record/layout.gen.ts";
 /** The headers that hold what C and TypeScript share; LAYOUT is generated from them. */
-const SHARED = ["bpf/record.h", "bpf/lib/abi.h", "bpf/guess.h", "src/kernel/shim/shared.h"];
+const SHARED = [
+  "bpf/record.h",
+  "bpf/public.h",
+  "bpf/lib/abi.h",
+  "bpf/guess.h",
+  "src/kernel/shim/shared.h",
+];
 
 const WITHOUT_LINES = [
   "--strip-unneeded",

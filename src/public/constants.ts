@@ -1,4 +1,4 @@
-/** The numbers inside the records, by the names under which the library has them. Values are those of bpf/record.h. */
+/** The numbers inside the records, by the names under which the library has them. Values are those of bpf/public.h and bpf/record.h. */
 import * as layout from "../record/layout.gen.ts";
 
 type Values<T> = T[keyof T];

@@ -41,18 +41,6 @@ export const ConnMetadata = {
 } as const;
 export type ConnMetadata = (typeof ConnMetadata)[keyof typeof ConnMetadata];
 
-export const ConnType = {
-  CONN_TYPE_UDP: 0,
-  CONN_TYPE_TCP: 1,
-} as const;
-export type ConnType = (typeof ConnType)[keyof typeof ConnType];
-
-export const ConnFamily = {
-  CONN_FAMILY_V4: 0,
-  CONN_FAMILY_V6: 2,
-} as const;
-export type ConnFamily = (typeof ConnFamily)[keyof typeof ConnFamily];
-
 export const ConnFlags = {
   CONN_L_INIT: 1,
   CONN_R_INIT: 2,
@@ -69,412 +57,6 @@ export const FailureReason = {
   FAILURE_CANCELLED: 125,
 } as const;
 export type FailureReason = (typeof FailureReason)[keyof typeof FailureReason];
-
-export const connTupleSize = 48;
-export interface ConnTuple {
-  saddr_h: bigint;
-  saddr_l: bigint;
-  daddr_h: bigint;
-  daddr_l: bigint;
-  sport: number;
-  dport: number;
-  netns: number;
-  pid: number;
-  metadata: number;
-}
-export function readConnTuple(view: DataView, p: number): ConnTuple {
-  return {
-    saddr_h: view.getBigUint64(p, true),
-    saddr_l: view.getBigUint64(p + 8, true),
-    daddr_h: view.getBigUint64(p + 16, true),
-    daddr_l: view.getBigUint64(p + 24, true),
-    sport: view.getUint16(p + 32, true),
-    dport: view.getUint16(p + 34, true),
-    netns: view.getUint32(p + 36, true),
-    pid: view.getUint32(p + 40, true),
-    metadata: view.getUint32(p + 44, true),
-  };
-}
-export function writeConnTuple(view: DataView, p: number, value: ConnTuple): void {
-  view.setBigUint64(p, value.saddr_h, true);
-  view.setBigUint64(p + 8, value.saddr_l, true);
-  view.setBigUint64(p + 16, value.daddr_h, true);
-  view.setBigUint64(p + 24, value.daddr_l, true);
-  view.setUint16(p + 32, value.sport, true);
-  view.setUint16(p + 34, value.dport, true);
-  view.setUint32(p + 36, value.netns, true);
-  view.setUint32(p + 40, value.pid, true);
-  view.setUint32(p + 44, value.metadata, true);
-}
-
-export const tcpStatsSize = 16;
-export interface TcpStats {
-  rtt: number;
-  rtt_var: number;
-  retransmits: number;
-  state_transitions: number;
-  failure_reason: number;
-}
-export function readTcpStats(view: DataView, p: number): TcpStats {
-  return {
-    rtt: view.getUint32(p, true),
-    rtt_var: view.getUint32(p + 4, true),
-    retransmits: view.getUint32(p + 8, true),
-    state_transitions: view.getUint16(p + 12, true),
-    failure_reason: view.getUint16(p + 14, true),
-  };
-}
-export function writeTcpStats(view: DataView, p: number, value: TcpStats): void {
-  view.setUint32(p, value.rtt, true);
-  view.setUint32(p + 4, value.rtt_var, true);
-  view.setUint32(p + 8, value.retransmits, true);
-  view.setUint16(p + 12, value.state_transitions, true);
-  view.setUint16(p + 14, value.failure_reason, true);
-}
-
-export const protocolStackSize = 4;
-export interface ProtocolStack {
-  api: number;
-  application: number;
-  encryption: number;
-  flags: number;
-}
-export function readProtocolStack(view: DataView, p: number): ProtocolStack {
-  return {
-    api: view.getUint8(p),
-    application: view.getUint8(p + 1),
-    encryption: view.getUint8(p + 2),
-    flags: view.getUint8(p + 3),
-  };
-}
-export function writeProtocolStack(view: DataView, p: number, value: ProtocolStack): void {
-  view.setUint8(p, value.api);
-  view.setUint8(p + 1, value.application);
-  view.setUint8(p + 2, value.encryption);
-  view.setUint8(p + 3, value.flags);
-}
-
-export const connStatsSize = 56;
-export interface ConnStats {
-  sent_bytes: bigint;
-  recv_bytes: bigint;
-  sent_packets: number;
-  recv_packets: number;
-  timestamp: bigint;
-  duration: bigint;
-  cookie: number;
-  protocol_stack: ProtocolStack;
-  flags: number;
-  direction: number;
-}
-export function readConnStats(view: DataView, p: number): ConnStats {
-  return {
-    sent_bytes: view.getBigUint64(p, true),
-    recv_bytes: view.getBigUint64(p + 8, true),
-    sent_packets: view.getUint32(p + 16, true),
-    recv_packets: view.getUint32(p + 20, true),
-    timestamp: view.getBigUint64(p + 24, true),
-    duration: view.getBigUint64(p + 32, true),
-    cookie: view.getUint32(p + 40, true),
-    protocol_stack: readProtocolStack(view, p + 44),
-    flags: view.getUint8(p + 48),
-    direction: view.getUint8(p + 49),
-  };
-}
-export function writeConnStats(view: DataView, p: number, value: ConnStats): void {
-  view.setBigUint64(p, value.sent_bytes, true);
-  view.setBigUint64(p + 8, value.recv_bytes, true);
-  view.setUint32(p + 16, value.sent_packets, true);
-  view.setUint32(p + 20, value.recv_packets, true);
-  view.setBigUint64(p + 24, value.timestamp, true);
-  view.setBigUint64(p + 32, value.duration, true);
-  view.setUint32(p + 40, value.cookie, true);
-  writeProtocolStack(view, p + 44, value.protocol_stack);
-  view.setUint8(p + 48, value.flags);
-  view.setUint8(p + 49, value.direction);
-}
-
-export const connSize = 120;
-export interface Conn {
-  tup: ConnTuple;
-  tcp_stats: TcpStats;
-  conn_stats: ConnStats;
-}
-export function readConn(view: DataView, p: number): Conn {
-  return {
-    tup: readConnTuple(view, p),
-    tcp_stats: readTcpStats(view, p + 48),
-    conn_stats: readConnStats(view, p + 64),
-  };
-}
-export function writeConn(view: DataView, p: number, value: Conn): void {
-  writeConnTuple(view, p, value.tup);
-  writeTcpStats(view, p + 48, value.tcp_stats);
-  writeConnStats(view, p + 64, value.conn_stats);
-}
-
-export const BatchSize = {
-  BATCH_ROOM: 4,
-} as const;
-export type BatchSize = (typeof BatchSize)[keyof typeof BatchSize];
-
-export const batchSize = 496;
-export interface Batch {
-  c0: Conn;
-  c1: Conn;
-  c2: Conn;
-  c3: Conn;
-  id: bigint;
-  cpu: number;
-  len: number;
-}
-export function readBatch(view: DataView, p: number): Batch {
-  return {
-    c0: readConn(view, p),
-    c1: readConn(view, p + 120),
-    c2: readConn(view, p + 240),
-    c3: readConn(view, p + 360),
-    id: view.getBigUint64(p + 480, true),
-    cpu: view.getUint32(p + 488, true),
-    len: view.getUint16(p + 492, true),
-  };
-}
-export function writeBatch(view: DataView, p: number, value: Batch): void {
-  writeConn(view, p, value.c0);
-  writeConn(view, p + 120, value.c1);
-  writeConn(view, p + 240, value.c2);
-  writeConn(view, p + 360, value.c3);
-  view.setBigUint64(p + 480, value.id, true);
-  view.setUint32(p + 488, value.cpu, true);
-  view.setUint16(p + 492, value.len, true);
-}
-
-export const portBindingSize = 8;
-export interface PortBinding {
-  netns: number;
-  port: number;
-}
-export function readPortBinding(view: DataView, p: number): PortBinding {
-  return {
-    netns: view.getUint32(p, true),
-    port: view.getUint16(p + 4, true),
-  };
-}
-export function writePortBinding(view: DataView, p: number, value: PortBinding): void {
-  view.setUint32(p, value.netns, true);
-  view.setUint16(p + 4, value.port, true);
-}
-
-export const bindSyscallArgsSize = 16;
-export interface BindSyscallArgs {
-  addr: bigint;
-  sk: bigint;
-}
-export function readBindSyscallArgs(view: DataView, p: number): BindSyscallArgs {
-  return {
-    addr: view.getBigUint64(p, true),
-    sk: view.getBigUint64(p + 8, true),
-  };
-}
-export function writeBindSyscallArgs(view: DataView, p: number, value: BindSyscallArgs): void {
-  view.setBigUint64(p, value.addr, true);
-  view.setBigUint64(p + 8, value.sk, true);
-}
-
-export const skpConnSize = 56;
-export interface SkpConn {
-  sk: bigint;
-  tup: ConnTuple;
-}
-export function readSkpConn(view: DataView, p: number): SkpConn {
-  return {
-    sk: view.getBigUint64(p, true),
-    tup: readConnTuple(view, p + 8),
-  };
-}
-export function writeSkpConn(view: DataView, p: number, value: SkpConn): void {
-  view.setBigUint64(p, value.sk, true);
-  writeConnTuple(view, p + 8, value.tup);
-}
-
-export const pidTsSize = 16;
-export interface PidTs {
-  pid_tgid: bigint;
-  timestamp: bigint;
-}
-export function readPidTs(view: DataView, p: number): PidTs {
-  return {
-    pid_tgid: view.getBigUint64(p, true),
-    timestamp: view.getBigUint64(p + 8, true),
-  };
-}
-export function writePidTs(view: DataView, p: number, value: PidTs): void {
-  view.setBigUint64(p, value.pid_tgid, true);
-  view.setBigUint64(p + 8, value.timestamp, true);
-}
-
-export const pidFdSize = 8;
-export interface PidFd {
-  pid: number;
-  fd: number;
-}
-export function readPidFd(view: DataView, p: number): PidFd {
-  return {
-    pid: view.getUint32(p, true),
-    fd: view.getUint32(p + 4, true),
-  };
-}
-export function writePidFd(view: DataView, p: number, value: PidFd): void {
-  view.setUint32(p, value.pid, true);
-  view.setUint32(p + 4, value.fd, true);
-}
-
-export const udpRecvSockSize = 16;
-export interface UdpRecvSock {
-  sk: bigint;
-  msg: bigint;
-}
-export function readUdpRecvSock(view: DataView, p: number): UdpRecvSock {
-  return {
-    sk: view.getBigUint64(p, true),
-    msg: view.getBigUint64(p + 8, true),
-  };
-}
-export function writeUdpRecvSock(view: DataView, p: number, value: UdpRecvSock): void {
-  view.setBigUint64(p, value.sk, true);
-  view.setBigUint64(p + 8, value.msg, true);
-}
-
-export const protocolStackWrapperSize = 16;
-export interface ProtocolStackWrapper {
-  stack: ProtocolStack;
-  updated: bigint;
-}
-export function readProtocolStackWrapper(view: DataView, p: number): ProtocolStackWrapper {
-  return {
-    stack: readProtocolStack(view, p),
-    updated: view.getBigUint64(p + 8, true),
-  };
-}
-export function writeProtocolStackWrapper(view: DataView, p: number, value: ProtocolStackWrapper): void {
-  writeProtocolStack(view, p, value.stack);
-  view.setBigUint64(p + 8, value.updated, true);
-}
-
-export const ClassificationProgram = {
-  CLASSIFICATION_QUEUES: 2,
-  CLASSIFICATION_DBS: 3,
-  CLASSIFICATION_GRPC: 5,
-} as const;
-export type ClassificationProgram = (typeof ClassificationProgram)[keyof typeof ClassificationProgram];
-
-export const conntrackTupleSize = 48;
-export interface ConntrackTuple {
-  saddr_h: bigint;
-  saddr_l: bigint;
-  daddr_h: bigint;
-  daddr_l: bigint;
-  sport: number;
-  dport: number;
-  netns: number;
-  metadata: number;
-}
-export function readConntrackTuple(view: DataView, p: number): ConntrackTuple {
-  return {
-    saddr_h: view.getBigUint64(p, true),
-    saddr_l: view.getBigUint64(p + 8, true),
-    daddr_h: view.getBigUint64(p + 16, true),
-    daddr_l: view.getBigUint64(p + 24, true),
-    sport: view.getUint16(p + 32, true),
-    dport: view.getUint16(p + 34, true),
-    netns: view.getUint32(p + 36, true),
-    metadata: view.getUint32(p + 40, true),
-  };
-}
-export function writeConntrackTuple(view: DataView, p: number, value: ConntrackTuple): void {
-  view.setBigUint64(p, value.saddr_h, true);
-  view.setBigUint64(p + 8, value.saddr_l, true);
-  view.setBigUint64(p + 16, value.daddr_h, true);
-  view.setBigUint64(p + 24, value.daddr_l, true);
-  view.setUint16(p + 32, value.sport, true);
-  view.setUint16(p + 34, value.dport, true);
-  view.setUint32(p + 36, value.netns, true);
-  view.setUint32(p + 40, value.metadata, true);
-}
-
-export const conntrackTelemetrySize = 8;
-export interface ConntrackTelemetry {
-  registers: bigint;
-}
-export function readConntrackTelemetry(view: DataView, p: number): ConntrackTelemetry {
-  return {
-    registers: view.getBigUint64(p, true),
-  };
-}
-export function writeConntrackTelemetry(view: DataView, p: number, value: ConntrackTelemetry): void {
-  view.setBigUint64(p, value.registers, true);
-}
-
-export const telemetrySize = 136;
-export interface Telemetry {
-  tcp_failed_connect: bigint;
-  tcp_sent_miscounts: bigint;
-  unbatched_tcp_close: bigint;
-  unbatched_udp_close: bigint;
-  udp_sends_processed: bigint;
-  udp_sends_missed: bigint;
-  udp_dropped_conns: bigint;
-  double_flush_attempts_close: bigint;
-  double_flush_attempts_done: bigint;
-  unsupported_tcp_failures: bigint;
-  tcp_done_missing_pid: bigint;
-  tcp_connect_failed_tuple: bigint;
-  tcp_done_failed_tuple: bigint;
-  tcp_finish_connect_failed_tuple: bigint;
-  tcp_close_target_failures: bigint;
-  tcp_done_connection_flush: bigint;
-  tcp_close_connection_flush: bigint;
-}
-export function readTelemetry(view: DataView, p: number): Telemetry {
-  return {
-    tcp_failed_connect: view.getBigUint64(p, true),
-    tcp_sent_miscounts: view.getBigUint64(p + 8, true),
-    unbatched_tcp_close: view.getBigUint64(p + 16, true),
-    unbatched_udp_close: view.getBigUint64(p + 24, true),
-    udp_sends_processed: view.getBigUint64(p + 32, true),
-    udp_sends_missed: view.getBigUint64(p + 40, true),
-    udp_dropped_conns: view.getBigUint64(p + 48, true),
-    double_flush_attempts_close: view.getBigUint64(p + 56, true),
-    double_flush_attempts_done: view.getBigUint64(p + 64, true),
-    unsupported_tcp_failures: view.getBigUint64(p + 72, true),
-    tcp_done_missing_pid: view.getBigUint64(p + 80, true),
-    tcp_connect_failed_tuple: view.getBigUint64(p + 88, true),
-    tcp_done_failed_tuple: view.getBigUint64(p + 96, true),
-    tcp_finish_connect_failed_tuple: view.getBigUint64(p + 104, true),
-    tcp_close_target_failures: view.getBigUint64(p + 112, true),
-    tcp_done_connection_flush: view.getBigUint64(p + 120, true),
-    tcp_close_connection_flush: view.getBigUint64(p + 128, true),
-  };
-}
-export function writeTelemetry(view: DataView, p: number, value: Telemetry): void {
-  view.setBigUint64(p, value.tcp_failed_connect, true);
-  view.setBigUint64(p + 8, value.tcp_sent_miscounts, true);
-  view.setBigUint64(p + 16, value.unbatched_tcp_close, true);
-  view.setBigUint64(p + 24, value.unbatched_udp_close, true);
-  view.setBigUint64(p + 32, value.udp_sends_processed, true);
-  view.setBigUint64(p + 40, value.udp_sends_missed, true);
-  view.setBigUint64(p + 48, value.udp_dropped_conns, true);
-  view.setBigUint64(p + 56, value.double_flush_attempts_close, true);
-  view.setBigUint64(p + 64, value.double_flush_attempts_done, true);
-  view.setBigUint64(p + 72, value.unsupported_tcp_failures, true);
-  view.setBigUint64(p + 80, value.tcp_done_missing_pid, true);
-  view.setBigUint64(p + 88, value.tcp_connect_failed_tuple, true);
-  view.setBigUint64(p + 96, value.tcp_done_failed_tuple, true);
-  view.setBigUint64(p + 104, value.tcp_finish_connect_failed_tuple, true);
-  view.setBigUint64(p + 112, value.tcp_close_target_failures, true);
-  view.setBigUint64(p + 120, value.tcp_done_connection_flush, true);
-  view.setBigUint64(p + 128, value.tcp_close_connection_flush, true);
-}
 
 export const EventKind = {
   EVENT_CONNECT: 1,
@@ -1083,6 +665,424 @@ export const Placeholder = {
   HELPER_MAGIC: 2130027942,
 } as const;
 export type Placeholder = (typeof Placeholder)[keyof typeof Placeholder];
+
+export const ConnType = {
+  CONN_TYPE_UDP: 0,
+  CONN_TYPE_TCP: 1,
+} as const;
+export type ConnType = (typeof ConnType)[keyof typeof ConnType];
+
+export const ConnFamily = {
+  CONN_FAMILY_V4: 0,
+  CONN_FAMILY_V6: 2,
+} as const;
+export type ConnFamily = (typeof ConnFamily)[keyof typeof ConnFamily];
+
+export const connTupleSize = 48;
+export interface ConnTuple {
+  saddr_h: bigint;
+  saddr_l: bigint;
+  daddr_h: bigint;
+  daddr_l: bigint;
+  sport: number;
+  dport: number;
+  netns: number;
+  pid: number;
+  metadata: number;
+}
+export function readConnTuple(view: DataView, p: number): ConnTuple {
+  return {
+    saddr_h: view.getBigUint64(p, true),
+    saddr_l: view.getBigUint64(p + 8, true),
+    daddr_h: view.getBigUint64(p + 16, true),
+    daddr_l: view.getBigUint64(p + 24, true),
+    sport: view.getUint16(p + 32, true),
+    dport: view.getUint16(p + 34, true),
+    netns: view.getUint32(p + 36, true),
+    pid: view.getUint32(p + 40, true),
+    metadata: view.getUint32(p + 44, true),
+  };
+}
+export function writeConnTuple(view: DataView, p: number, value: ConnTuple): void {
+  view.setBigUint64(p, value.saddr_h, true);
+  view.setBigUint64(p + 8, value.saddr_l, true);
+  view.setBigUint64(p + 16, value.daddr_h, true);
+  view.setBigUint64(p + 24, value.daddr_l, true);
+  view.setUint16(p + 32, value.sport, true);
+  view.setUint16(p + 34, value.dport, true);
+  view.setUint32(p + 36, value.netns, true);
+  view.setUint32(p + 40, value.pid, true);
+  view.setUint32(p + 44, value.metadata, true);
+}
+
+export const tcpStatsSize = 16;
+export interface TcpStats {
+  rtt: number;
+  rtt_var: number;
+  retransmits: number;
+  state_transitions: number;
+  failure_reason: number;
+}
+export function readTcpStats(view: DataView, p: number): TcpStats {
+  return {
+    rtt: view.getUint32(p, true),
+    rtt_var: view.getUint32(p + 4, true),
+    retransmits: view.getUint32(p + 8, true),
+    state_transitions: view.getUint16(p + 12, true),
+    failure_reason: view.getUint16(p + 14, true),
+  };
+}
+export function writeTcpStats(view: DataView, p: number, value: TcpStats): void {
+  view.setUint32(p, value.rtt, true);
+  view.setUint32(p + 4, value.rtt_var, true);
+  view.setUint32(p + 8, value.retransmits, true);
+  view.setUint16(p + 12, value.state_transitions, true);
+  view.setUint16(p + 14, value.failure_reason, true);
+}
+
+export const protocolStackSize = 4;
+export interface ProtocolStack {
+  api: number;
+  application: number;
+  encryption: number;
+  flags: number;
+}
+export function readProtocolStack(view: DataView, p: number): ProtocolStack {
+  return {
+    api: view.getUint8(p),
+    application: view.getUint8(p + 1),
+    encryption: view.getUint8(p + 2),
+    flags: view.getUint8(p + 3),
+  };
+}
+export function writeProtocolStack(view: DataView, p: number, value: ProtocolStack): void {
+  view.setUint8(p, value.api);
+  view.setUint8(p + 1, value.application);
+  view.setUint8(p + 2, value.encryption);
+  view.setUint8(p + 3, value.flags);
+}
+
+export const connStatsSize = 56;
+export interface ConnStats {
+  sent_bytes: bigint;
+  recv_bytes: bigint;
+  sent_packets: number;
+  recv_packets: number;
+  timestamp: bigint;
+  duration: bigint;
+  cookie: number;
+  protocol_stack: ProtocolStack;
+  flags: number;
+  direction: number;
+}
+export function readConnStats(view: DataView, p: number): ConnStats {
+  return {
+    sent_bytes: view.getBigUint64(p, true),
+    recv_bytes: view.getBigUint64(p + 8, true),
+    sent_packets: view.getUint32(p + 16, true),
+    recv_packets: view.getUint32(p + 20, true),
+    timestamp: view.getBigUint64(p + 24, true),
+    duration: view.getBigUint64(p + 32, true),
+    cookie: view.getUint32(p + 40, true),
+    protocol_stack: readProtocolStack(view, p + 44),
+    flags: view.getUint8(p + 48),
+    direction: view.getUint8(p + 49),
+  };
+}
+export function writeConnStats(view: DataView, p: number, value: ConnStats): void {
+  view.setBigUint64(p, value.sent_bytes, true);
+  view.setBigUint64(p + 8, value.recv_bytes, true);
+  view.setUint32(p + 16, value.sent_packets, true);
+  view.setUint32(p + 20, value.recv_packets, true);
+  view.setBigUint64(p + 24, value.timestamp, true);
+  view.setBigUint64(p + 32, value.duration, true);
+  view.setUint32(p + 40, value.cookie, true);
+  writeProtocolStack(view, p + 44, value.protocol_stack);
+  view.setUint8(p + 48, value.flags);
+  view.setUint8(p + 49, value.direction);
+}
+
+export const connSize = 120;
+export interface Conn {
+  tup: ConnTuple;
+  tcp_stats: TcpStats;
+  conn_stats: ConnStats;
+}
+export function readConn(view: DataView, p: number): Conn {
+  return {
+    tup: readConnTuple(view, p),
+    tcp_stats: readTcpStats(view, p + 48),
+    conn_stats: readConnStats(view, p + 64),
+  };
+}
+export function writeConn(view: DataView, p: number, value: Conn): void {
+  writeConnTuple(view, p, value.tup);
+  writeTcpStats(view, p + 48, value.tcp_stats);
+  writeConnStats(view, p + 64, value.conn_stats);
+}
+
+export const BatchSize = {
+  BATCH_ROOM: 4,
+} as const;
+export type BatchSize = (typeof BatchSize)[keyof typeof BatchSize];
+
+export const batchSize = 496;
+export interface Batch {
+  c0: Conn;
+  c1: Conn;
+  c2: Conn;
+  c3: Conn;
+  id: bigint;
+  cpu: number;
+  len: number;
+}
+export function readBatch(view: DataView, p: number): Batch {
+  return {
+    c0: readConn(view, p),
+    c1: readConn(view, p + 120),
+    c2: readConn(view, p + 240),
+    c3: readConn(view, p + 360),
+    id: view.getBigUint64(p + 480, true),
+    cpu: view.getUint32(p + 488, true),
+    len: view.getUint16(p + 492, true),
+  };
+}
+export function writeBatch(view: DataView, p: number, value: Batch): void {
+  writeConn(view, p, value.c0);
+  writeConn(view, p + 120, value.c1);
+  writeConn(view, p + 240, value.c2);
+  writeConn(view, p + 360, value.c3);
+  view.setBigUint64(p + 480, value.id, true);
+  view.setUint32(p + 488, value.cpu, true);
+  view.setUint16(p + 492, value.len, true);
+}
+
+export const portBindingSize = 8;
+export interface PortBinding {
+  netns: number;
+  port: number;
+}
+export function readPortBinding(view: DataView, p: number): PortBinding {
+  return {
+    netns: view.getUint32(p, true),
+    port: view.getUint16(p + 4, true),
+  };
+}
+export function writePortBinding(view: DataView, p: number, value: PortBinding): void {
+  view.setUint32(p, value.netns, true);
+  view.setUint16(p + 4, value.port, true);
+}
+
+export const bindSyscallArgsSize = 16;
+export interface BindSyscallArgs {
+  addr: bigint;
+  sk: bigint;
+}
+export function readBindSyscallArgs(view: DataView, p: number): BindSyscallArgs {
+  return {
+    addr: view.getBigUint64(p, true),
+    sk: view.getBigUint64(p + 8, true),
+  };
+}
+export function writeBindSyscallArgs(view: DataView, p: number, value: BindSyscallArgs): void {
+  view.setBigUint64(p, value.addr, true);
+  view.setBigUint64(p + 8, value.sk, true);
+}
+
+export const skpConnSize = 56;
+export interface SkpConn {
+  sk: bigint;
+  tup: ConnTuple;
+}
+export function readSkpConn(view: DataView, p: number): SkpConn {
+  return {
+    sk: view.getBigUint64(p, true),
+    tup: readConnTuple(view, p + 8),
+  };
+}
+export function writeSkpConn(view: DataView, p: number, value: SkpConn): void {
+  view.setBigUint64(p, value.sk, true);
+  writeConnTuple(view, p + 8, value.tup);
+}
+
+export const pidTsSize = 16;
+export interface PidTs {
+  pid_tgid: bigint;
+  timestamp: bigint;
+}
+export function readPidTs(view: DataView, p: number): PidTs {
+  return {
+    pid_tgid: view.getBigUint64(p, true),
+    timestamp: view.getBigUint64(p + 8, true),
+  };
+}
+export function writePidTs(view: DataView, p: number, value: PidTs): void {
+  view.setBigUint64(p, value.pid_tgid, true);
+  view.setBigUint64(p + 8, value.timestamp, true);
+}
+
+export const pidFdSize = 8;
+export interface PidFd {
+  pid: number;
+  fd: number;
+}
+export function readPidFd(view: DataView, p: number): PidFd {
+  return {
+    pid: view.getUint32(p, true),
+    fd: view.getUint32(p + 4, true),
+  };
+}
+export function writePidFd(view: DataView, p: number, value: PidFd): void {
+  view.setUint32(p, value.pid, true);
+  view.setUint32(p + 4, value.fd, true);
+}
+
+export const udpRecvSockSize = 16;
+export interface UdpRecvSock {
+  sk: bigint;
+  msg: bigint;
+}
+export function readUdpRecvSock(view: DataView, p: number): UdpRecvSock {
+  return {
+    sk: view.getBigUint64(p, true),
+    msg: view.getBigUint64(p + 8, true),
+  };
+}
+export function writeUdpRecvSock(view: DataView, p: number, value: UdpRecvSock): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setBigUint64(p + 8, value.msg, true);
+}
+
+export const protocolStackWrapperSize = 16;
+export interface ProtocolStackWrapper {
+  stack: ProtocolStack;
+  updated: bigint;
+}
+export function readProtocolStackWrapper(view: DataView, p: number): ProtocolStackWrapper {
+  return {
+    stack: readProtocolStack(view, p),
+    updated: view.getBigUint64(p + 8, true),
+  };
+}
+export function writeProtocolStackWrapper(view: DataView, p: number, value: ProtocolStackWrapper): void {
+  writeProtocolStack(view, p, value.stack);
+  view.setBigUint64(p + 8, value.updated, true);
+}
+
+export const ClassificationProgram = {
+  CLASSIFICATION_QUEUES: 2,
+  CLASSIFICATION_DBS: 3,
+  CLASSIFICATION_GRPC: 5,
+} as const;
+export type ClassificationProgram = (typeof ClassificationProgram)[keyof typeof ClassificationProgram];
+
+export const conntrackTupleSize = 48;
+export interface ConntrackTuple {
+  saddr_h: bigint;
+  saddr_l: bigint;
+  daddr_h: bigint;
+  daddr_l: bigint;
+  sport: number;
+  dport: number;
+  netns: number;
+  metadata: number;
+}
+export function readConntrackTuple(view: DataView, p: number): ConntrackTuple {
+  return {
+    saddr_h: view.getBigUint64(p, true),
+    saddr_l: view.getBigUint64(p + 8, true),
+    daddr_h: view.getBigUint64(p + 16, true),
+    daddr_l: view.getBigUint64(p + 24, true),
+    sport: view.getUint16(p + 32, true),
+    dport: view.getUint16(p + 34, true),
+    netns: view.getUint32(p + 36, true),
+    metadata: view.getUint32(p + 40, true),
+  };
+}
+export function writeConntrackTuple(view: DataView, p: number, value: ConntrackTuple): void {
+  view.setBigUint64(p, value.saddr_h, true);
+  view.setBigUint64(p + 8, value.saddr_l, true);
+  view.setBigUint64(p + 16, value.daddr_h, true);
+  view.setBigUint64(p + 24, value.daddr_l, true);
+  view.setUint16(p + 32, value.sport, true);
+  view.setUint16(p + 34, value.dport, true);
+  view.setUint32(p + 36, value.netns, true);
+  view.setUint32(p + 40, value.metadata, true);
+}
+
+export const conntrackTelemetrySize = 8;
+export interface ConntrackTelemetry {
+  registers: bigint;
+}
+export function readConntrackTelemetry(view: DataView, p: number): ConntrackTelemetry {
+  return {
+    registers: view.getBigUint64(p, true),
+  };
+}
+export function writeConntrackTelemetry(view: DataView, p: number, value: ConntrackTelemetry): void {
+  view.setBigUint64(p, value.registers, true);
+}
+
+export const telemetrySize = 136;
+export interface Telemetry {
+  tcp_failed_connect: bigint;
+  tcp_sent_miscounts: bigint;
+  unbatched_tcp_close: bigint;
+  unbatched_udp_close: bigint;
+  udp_sends_processed: bigint;
+  udp_sends_missed: bigint;
+  udp_dropped_conns: bigint;
+  double_flush_attempts_close: bigint;
+  double_flush_attempts_done: bigint;
+  unsupported_tcp_failures: bigint;
+  tcp_done_missing_pid: bigint;
+  tcp_connect_failed_tuple: bigint;
+  tcp_done_failed_tuple: bigint;
+  tcp_finish_connect_failed_tuple: bigint;
+  tcp_close_target_failures: bigint;
+  tcp_done_connection_flush: bigint;
+  tcp_close_connection_flush: bigint;
+}
+export function readTelemetry(view: DataView, p: number): Telemetry {
+  return {
+    tcp_failed_connect: view.getBigUint64(p, true),
+    tcp_sent_miscounts: view.getBigUint64(p + 8, true),
+    unbatched_tcp_close: view.getBigUint64(p + 16, true),
+    unbatched_udp_close: view.getBigUint64(p + 24, true),
+    udp_sends_processed: view.getBigUint64(p + 32, true),
+    udp_sends_missed: view.getBigUint64(p + 40, true),
+    udp_dropped_conns: view.getBigUint64(p + 48, true),
+    double_flush_attempts_close: view.getBigUint64(p + 56, true),
+    double_flush_attempts_done: view.getBigUint64(p + 64, true),
+    unsupported_tcp_failures: view.getBigUint64(p + 72, true),
+    tcp_done_missing_pid: view.getBigUint64(p + 80, true),
+    tcp_connect_failed_tuple: view.getBigUint64(p + 88, true),
+    tcp_done_failed_tuple: view.getBigUint64(p + 96, true),
+    tcp_finish_connect_failed_tuple: view.getBigUint64(p + 104, true),
+    tcp_close_target_failures: view.getBigUint64(p + 112, true),
+    tcp_done_connection_flush: view.getBigUint64(p + 120, true),
+    tcp_close_connection_flush: view.getBigUint64(p + 128, true),
+  };
+}
+export function writeTelemetry(view: DataView, p: number, value: Telemetry): void {
+  view.setBigUint64(p, value.tcp_failed_connect, true);
+  view.setBigUint64(p + 8, value.tcp_sent_miscounts, true);
+  view.setBigUint64(p + 16, value.unbatched_tcp_close, true);
+  view.setBigUint64(p + 24, value.unbatched_udp_close, true);
+  view.setBigUint64(p + 32, value.udp_sends_processed, true);
+  view.setBigUint64(p + 40, value.udp_sends_missed, true);
+  view.setBigUint64(p + 48, value.udp_dropped_conns, true);
+  view.setBigUint64(p + 56, value.double_flush_attempts_close, true);
+  view.setBigUint64(p + 64, value.double_flush_attempts_done, true);
+  view.setBigUint64(p + 72, value.unsupported_tcp_failures, true);
+  view.setBigUint64(p + 80, value.tcp_done_missing_pid, true);
+  view.setBigUint64(p + 88, value.tcp_connect_failed_tuple, true);
+  view.setBigUint64(p + 96, value.tcp_done_failed_tuple, true);
+  view.setBigUint64(p + 104, value.tcp_finish_connect_failed_tuple, true);
+  view.setBigUint64(p + 112, value.tcp_close_target_failures, true);
+  view.setBigUint64(p + 120, value.tcp_done_connection_flush, true);
+  view.setBigUint64(p + 128, value.tcp_close_connection_flush, true);
+}
 
 export const KernelNumber = {
   AF_INET: 2,

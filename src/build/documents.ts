@@ -4,23 +4,31 @@ import { join } from "node:path";
 import { fieldsTable } from "../commands/fields.ts";
 import { programName, root } from "../commands/index.ts";
 import { referencePage } from "../commands/reference.ts";
+import { bpfUsesTable } from "../kernel/bpf_uses.ts";
 import { featureTable } from "../kernel/feature_table.ts";
 
 /** By path from the top. To add one, add a row. */
 export const documents: Readonly<Record<string, () => string>> = {
   "docs/reference.md": () => referencePage(programName, root),
-  "docs/fields.md": () => between("docs/fields.md", "members", fieldsTable()),
-  "docs/kernels.md": () => between("docs/kernels.md", "kernel differences", featureTable()),
+  "docs/fields.md": () => written("docs/fields.md", { members: fieldsTable() }),
+  "docs/kernels.md": () =>
+    written("docs/kernels.md", {
+      "kernel differences": featureTable(),
+      "uses of BPF": bpfUsesTable(),
+    }),
 };
 
-/** The document as it stands, but for the part between its marks. */
-function between(path: string, name: string, text: string): string {
-  const old = readFileSync(join(import.meta.dir, "../..", path), "utf8");
-  const [begin, end] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->`];
-  const [head, rest] = old.split(begin);
-  const [, tail] = rest?.split(end) ?? [];
-  if (tail === undefined) throw new Error(`${path} has no part "${name}"`);
-  return `${head}${begin}${text}${end}${tail}`;
+/** The document as it stands, but for the parts between their marks. */
+function written(path: string, parts: Readonly<Record<string, string>>): string {
+  let document = readFileSync(join(import.meta.dir, "../..", path), "utf8");
+  for (const [name, text] of Object.entries(parts)) {
+    const [begin, end] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->`];
+    const [head, rest] = document.split(begin);
+    const [, tail] = rest?.split(end) ?? [];
+    if (tail === undefined) throw new Error(`${path} has no part "${name}"`);
+    document = `${head}${begin}${text}${end}${tail}`;
+  }
+  return document;
 }
 
 if (import.meta.main)

@@ -20,6 +20,8 @@ export interface Program {
 
 const SYMBOL_SIZE = 24;
 const RELOCATION_SIZE = 16;
+const CALL = 0x85;
+const LD_IMM64 = 0x18;
 const PLAIN_MEMBERS = new Set("type max_entries key key_size value value_size".split(" "));
 
 interface Section {
@@ -57,6 +59,32 @@ export function readKprobePrograms(file: Buffer): Program[] {
       lines.findLast((line) => line.section === place && line.at <= value + at * 8)?.source ?? "?";
     return [{ name, slots: decode(bytes.subarray(value, value + size), targets), sourceOf }];
   });
+}
+
+export interface Uses {
+  /** Numbers in enum bpf_func_id, those behind a placeholder among them. */
+  helpers: number[];
+  /** Numbers in enum bpf_map_type. */
+  mapTypes: number[];
+  /** The sections that hold programs, up to the slash: `kprobe`, `raw_tp`. */
+  sections: string[];
+}
+
+/** `magic`: the high word of a helper's placeholder. */
+export function readUses(file: Buffer, magic: number): Uses {
+  const sections = sectionsOf(file);
+  const programs = sections.filter(({ name }) => /^[a-z]\w*\//.test(name));
+  const helpers = programs.flatMap(({ bytes }) =>
+    Array.from({ length: bytes.length / 8 }, (_, n) => n * 8).flatMap((at) => {
+      const [opcode, registers] = [bytes[at], bytes[at + 1]!];
+      if (opcode === CALL && registers >> 4 === 0) return [bytes.readUInt32LE(at + 4)];
+      const held = opcode === LD_IMM64 && bytes.readUInt32LE(at + 12) === magic;
+      return held ? [bytes.readUInt32LE(at + 4)] : [];
+    }),
+  );
+  const btf = sections.find(({ name }) => name === ".BTF")!.bytes;
+  const mapTypes = Array.from(mapsOf(parseBtf(btf)).values(), ({ type }) => type);
+  return { helpers, mapTypes, sections: programs.map(({ name }) => name.replace(/\/.*/, "")) };
 }
 
 function sectionsOf(file: Buffer): Section[] {

@@ -70,7 +70,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   // Runs before there is a program: reads the objects that were just compiled.
   build: ["kernel/btf"],
   // Writes the documents that the command tree and the tables of the output make.
-  "build/documents": ["commands", "kernel/feature_table"],
+  "build/documents": ["commands", "kernel/bpf_uses", "kernel/feature_table"],
 };
 
 const within = (file: string, part: string) => file === part || file.startsWith(`${part}/`);

@@ -16,7 +16,7 @@ import { kprobeWay } from "./kprobes.ts";
 import { close, getsockopt, socket } from "./libc.ts";
 import { textOf } from "./text_file.ts";
 import type { Shim } from "./shim.ts";
-import { OptionalHelper } from "../record/layout.gen.ts";
+import { AskedType, OptionalHelper } from "../record/layout.gen.ts";
 
 const { HELPER_GET_CURRENT_TASK, HELPER_GET_CURRENT_CGROUP_ID, HELPER_KTIME_GET_COARSE_NS } =
   OptionalHelper;
@@ -127,10 +127,11 @@ const table = {
   memcg_accounting: {
     since: "5.11",
     change: "bpf: Eliminate rlimit-based memory accounting",
-    asked: "a program that calls bpf_ktime_get_coarse_ns, of the same release, is loaded",
+    asked:
+      "a socket filter that calls bpf_ktime_get_coarse_ns, of the same release, is loaded: programs that trace may not, from 5.16 on",
     without:
       "maps and rings count against RLIMIT_MEMLOCK: it is raised, and named where they are refused",
-    ask: (shim) => shim.hasHelper(HELPER_KTIME_GET_COARSE_NS),
+    ask: (shim) => shim.hasHelper(HELPER_KTIME_GET_COARSE_NS, AskedType.ASKED_SOCKET_FILTER),
   },
   cap_bpf: {
     since: "5.8",

@@ -9,6 +9,8 @@ export interface Features {
   helpers(): ReadonlySet<number>;
   /** Of the features that can be asked for, those that this kernel lacks. */
   missing(): FeatureName[];
+  /** One line for each row of the table: which way this kernel is traced. */
+  ways(): string[];
 }
 
 export function askFeatures(shim: Shim, release: string): Features {
@@ -28,6 +30,7 @@ export function askFeatures(shim: Shim, release: string): Features {
         }),
       ),
     missing: () => featureNames.filter((name) => isAsked(name) && !has(name)),
+    ways: () => featureNames.map((name) => `${name}: ${wayOf(name, has)}`),
   };
 }
 
@@ -35,6 +38,12 @@ export function askFeatures(shim: Shim, release: string): Features {
 
 const isAsked = (name: FeatureName): boolean =>
   features[name].ask !== undefined || features[name].helper !== undefined;
+
+function wayOf(name: FeatureName, has: (name: FeatureName) => boolean): string {
+  const { since, asked, without } = features[name];
+  if (!isAsked(name)) return `not asked beforehand; how it is asked: ${asked}`;
+  return has(name) ? `there, the way of Linux ${since}` : `not there (Linux ${since}): ${without}`;
+}
 
 /** For tests: features, by name, that are not there, so that the way without them is tried on newer kernels too. */
 const SWITCHED_OFF: ReadonlySet<string> = new Set(

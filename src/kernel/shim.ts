@@ -1,7 +1,7 @@
 /** libbpf through the C shim: buffers in, numbers out, a KernelError when the answer is negative. */
 import { FFIType, type Pointer } from "bun:ffi";
 import { shimLibrary } from "../embedded.ts";
-import { ShimNumber } from "../record/layout.gen.ts";
+import { AskedType, ShimNumber } from "../record/layout.gen.ts";
 import { ENODATA, ENODEV, ENOENT } from "./constants.ts";
 import { dlopenFromMemory } from "./memfd.ts";
 import { kernelVersionCode } from "./version_code.ts";
@@ -58,7 +58,7 @@ const SYMBOLS = {
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
   sh_has_test_run: { args: [], returns: "i32" },
   sh_kernel_bpf: { args: [], returns: "i32" },
-  sh_has_helper: { args: ["u32", "u32"], returns: "i32" },
+  sh_has_helper: { args: ["u32", "u32", "u32"], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
@@ -170,9 +170,12 @@ export function openShim() {
     /** 0 when bpf(2) works, else a positive errno: 38 ENOSYS, 1 EPERM. */
     kernelBpf: (): number => Math.abs(c.sh_kernel_bpf()),
 
-    /** Whether programs that trace may call the helper of this number, which must take no arguments; null: cannot be told. */
-    hasHelper: (helper: number): boolean | null => {
-      const answer = c.sh_has_helper(helper, kernelVersionCode() ?? 0);
+    /**
+     * Whether programs that trace, or of another type, may call the helper of this number, which must take no arguments;
+     * null: cannot be told.
+     */
+    hasHelper: (helper: number, type: AskedType = AskedType.ASKED_KPROBE): boolean | null => {
+      const answer = c.sh_has_helper(type, helper, kernelVersionCode() ?? 0);
       return answer < 0 ? null : answer === 1;
     },
 

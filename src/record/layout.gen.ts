@@ -1198,6 +1198,12 @@ export const ShimNumber = {
 } as const;
 export type ShimNumber = (typeof ShimNumber)[keyof typeof ShimNumber];
 
+export const AskedType = {
+  ASKED_KPROBE: 2,
+  ASKED_SOCKET_FILTER: 1,
+} as const;
+export type AskedType = (typeof AskedType)[keyof typeof AskedType];
+
 export const ringPrefixSize = 8;
 
 export const waitRequestSize = 16;

@@ -20,7 +20,7 @@ export async function openTrace(
   partsOf: readonly PartOf[] = PARTS,
   host: Host = openHost(options.attach),
 ): Promise<Trace> {
-  if (showsDebug()) log.debug(`the kernel has not: ${host.features.missing().join(", ")}`);
+  if (showsDebug()) for (const way of host.features.ways()) log.debug(`feature ${way}`);
   const notes: string[] = [];
   const { report, how } = await offsetsFor(host, options, notes);
   const all = partsOf.map((part) => part(options));

@@ -1,6 +1,7 @@
 /** `check` on this kernel, as root and not: what it finds is what is there. */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import { isAtLeast } from "../../src/kernel/release.ts";
 import { uname } from "../../src/kernel/libc.ts";
 import { has } from "./drive/modes.ts";
 import { place, run } from "./drive/tracer.ts";
@@ -56,6 +57,16 @@ test("as root it can be traced, in the way that this kernel prefers, and the tri
   expect(answer.attach).toBe(has.kprobe ? "kprobe" : "tracepoint");
   expect(answer.findings.filter(({ status }) => status === "problem")).toEqual([]);
   expect(answer.of("trial").found).toContain(`with ${answer.attach}s on Linux ${uname().release}`);
+});
+
+test("of a mainline kernel no feature is missing that came with its release or before", () => {
+  const { found } = asRoot.of("features");
+  const missing = [...found.matchAll(/(\w+) \(Linux (\d+\.\d+)\)/g)];
+  const strange = missing.filter(
+    // Without kprobes there is no place to look for their kinds.
+    ([, name, since]) => name !== "kprobe_pmu" && isAtLeast(uname().release, since!),
+  );
+  expect(strange.map(([text]) => text)).toEqual([]);
 });
 
 test("what it finds is what other sources say", () => {

@@ -44,6 +44,18 @@ describe("a feature", () => {
     expect([asked.has("test_run"), asked.has("test_run"), times]).toEqual([true, true, 1]);
   });
 
+  test("is told with the way that is taken: its own, the one without it, or one that shows later", () => {
+    const lacking = { ...backported, hasHelper: () => false };
+    const ways = askFeatures(lacking, "5.10.0").ways();
+    expect(ways.map((way) => way.split(":")[0]!)).toEqual([...featureNames]);
+    expect(ways).toContain("test_run: there, the way of Linux 5.10");
+    const { since, without } = features.current_task;
+    expect(ways).toContain(`current_task: not there (Linux ${since}): ${without}`);
+    expect(ways).toContain(
+      `recursion_misses: not asked beforehand; how it is asked: ${features.recursion_misses.asked}`,
+    );
+  });
+
   test("has a release, a change of the kernel, a way to ask and a way without it", () => {
     for (const name of featureNames) {
       const { since, change, asked, without } = features[name];

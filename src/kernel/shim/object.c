@@ -124,11 +124,11 @@ int sh_kernel_bpf(void)
 }
 
 /*
- * 1: programs that trace may call the helper, which must do without arguments; 0: they may not. -errno: cannot be told.
- * Asked by loading one that does nothing else: the text of a refusal differs from kernel to kernel. Before 4.17 there is no
- * other type that traces; version: LINUX_VERSION_CODE, which that type must name before 5.0.
+ * 1: programs of this type (enum asked_type) may call the helper, which must do without arguments; 0: they may not. -errno:
+ * cannot be told. Asked by loading one that does nothing else: the text of a refusal differs from kernel to kernel. Before
+ * 4.17 kprobe programs are the only ones that trace; version: LINUX_VERSION_CODE, which they must name before 5.0.
  */
-int sh_has_helper(__u32 helper, __u32 version)
+int sh_has_helper(__u32 type, __u32 helper, __u32 version)
 {
 	const struct bpf_insn calls[] = {
 		{ .code = BPF_JMP | BPF_CALL, .imm = helper },
@@ -139,7 +139,7 @@ int sh_has_helper(__u32 helper, __u32 version)
 	int fd;
 
 	log_capture();
-	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "Dual BSD/GPL", calls, 3, &opts);
+	fd = bpf_prog_load(type, NULL, "Dual BSD/GPL", calls, 3, &opts);
 	if (fd < 0)
 		return fd == -EINVAL || fd == -EACCES ? 0 : fd;
 	close(fd);

@@ -3,11 +3,18 @@
 #ifndef TRACER_SHARED_H
 #define TRACER_SHARED_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 enum shim_number {
 	LOG_SIZE = 256 * 1024, /* bytes of libbpf's messages that are kept */
 	MAP_NAME_SIZE = 64,    /* of a buffer for the name of a map */
+};
+
+/* Types of programs that are asked for a helper. */
+enum asked_type {
+	ASKED_KPROBE = BPF_PROG_TYPE_KPROBE, /* a program that traces */
+	ASKED_SOCKET_FILTER = BPF_PROG_TYPE_SOCKET_FILTER,
 };
 
 /* Stands before each record of a drain; the next prefix starts at a multiple of 8. */

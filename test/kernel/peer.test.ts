@@ -1,7 +1,16 @@
 /** The drivers of the scenario tests must do what they claim, tracer or not: checked against the kernel's TCP_INFO. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as k from "../../src/kernel/constants.ts";
-import { type Family, Listener, dial, families, pair, self, transfer } from "./drive/peer.ts";
+import {
+  type Family,
+  Listener,
+  dial,
+  families,
+  pair,
+  self,
+  transfer,
+  until,
+} from "./drive/peer.ts";
 import { scenarios } from "./drive/scenarios.ts";
 
 setDefaultTimeout(60_000);
@@ -65,7 +74,14 @@ test("a local port that is asked for is the one used", () => {
   first.abort();
   accepted.awaitInfo("the reset", (info) => info.state === k.TCP_CLOSE);
   accepted.close();
-  const second = dial("127.0.0.1", listener.port, { port });
+  // The kernel, or another program of this host, may hold the port for a moment.
+  const second = until("the port to be free", () => {
+    try {
+      return dial("127.0.0.1", listener.port, { port });
+    } catch {
+      return false;
+    }
+  });
   expect(second.truth.local.port).toBe(port);
   second.close();
   listener.accept().close();

@@ -1,20 +1,17 @@
 /** A filter: decides which events are shown. Pure. */
 
 import type { ConnEvent, EventKind, Protocol } from "../conn/event.ts";
+import { portTest, type PortFilter, type PortTest } from "../conn/ports.ts";
 import { isUnspecified } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import { within, type Cidr } from "./cidr.ts";
 
 /** An empty list asks for nothing. The values of one list are alternatives, and every list must be met. */
-export interface Filter {
+export interface Filter extends PortFilter {
   /** As the initial pid namespace numbers them. */
   pids: readonly number[];
   /** Command names; the kernel keeps their first 15 bytes, and only those are compared. */
   comms: readonly string[];
-  /** Of either end. */
-  ports: readonly number[];
-  localPorts: readonly number[];
-  remotePorts: readonly number[];
   localNets: readonly Cidr[];
   remoteNets: readonly Cidr[];
   families: readonly (4 | 6)[];
@@ -89,10 +86,7 @@ type Test = (event: ConnEvent) => boolean | null;
 const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ pids }) => oneOf(pids, ({ pid }) => pid),
   ({ comms }) => oneOf(comms.map(asKept), ({ comm }) => comm),
-  ({ ports }) => eitherPort(ports),
-  // A local port of 0 is none: connect(2) failed before one was chosen.
-  ({ localPorts }) => oneOf(localPorts, ({ local }) => local.port),
-  ({ remotePorts }) => oneOf(remotePorts, ({ remote }) => remote.port || null),
+  (filter) => ofPorts(portTest(filter)),
   ({ localNets }) => inNetwork(localNets, "local"),
   ({ remoteNets }) => inNetwork(remoteNets, "remote"),
   ({ families }) => oneOf(families, ({ family }) => family),
@@ -128,14 +122,8 @@ function oneOf<T>(wanted: readonly T[], of: (event: ConnEvent) => T | null | und
   };
 }
 
-function eitherPort(ports: readonly number[]): Test | null {
-  if (ports.length === 0) return null;
-  const set = new Set(ports);
-  return ({ local, remote }) => {
-    if (set.has(local.port) || set.has(remote.port)) return true;
-    return remote.port === 0 ? null : false;
-  };
-}
+const ofPorts = (test: PortTest | null): Test | null =>
+  test && (({ local, remote }) => test(local.port, remote.port));
 
 function inNetwork(networks: readonly Cidr[], end: "local" | "remote"): Test | null {
   if (networks.length === 0) return null;

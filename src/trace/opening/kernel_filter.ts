@@ -1,4 +1,5 @@
 /** The kernel side's share of the user's filters: see bpf/lib/filter.h. Pure but for `fillFilter`. */
+import { portTest, type PortFilter } from "../../conn/ports.ts";
 import type { ObjectSpec, KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
@@ -14,13 +15,9 @@ import {
  * process of an accept in tracepoint mode, a local port that was never chosen) matches here; the sink that shows the
  * event decides about it.
  */
-export interface KernelFilter {
+export interface KernelFilter extends PortFilter {
   /** Of the process that connected or accepted, as the host numbers it. */
   pids: readonly number[];
-  /** At either end, in host order; as the next two. */
-  ports: readonly number[];
-  localPorts: readonly number[];
-  remotePorts: readonly number[];
   families: readonly (4 | 6)[];
   protocols: readonly ("tcp" | "udp")[];
   /** Only of the process that `Trace.launch` starts and of those that this leads to. */
@@ -106,11 +103,7 @@ export function filterMaps(filter: KernelFilter) {
 export function mayMatch(filter: KernelFilter): (event: Event) => boolean {
   if (asksForAll(filter)) return () => true;
   const pids = new Set(filter.pids);
-  const [either, local, remote] = [filter.ports, filter.localPorts, filter.remotePorts].map(
-    (ports) => new Set(ports),
-  );
-  const has = (ports: ReadonlySet<number>, port: number) =>
-    ports.size === 0 || port === 0 || ports.has(port);
+  const ports = portTest(filter);
   return ({ ends, owner }) => {
     const family = (ends.metadata & ConnMetadata.METADATA_IPV6) === 0 ? 4 : 6;
     const protocol = (ends.metadata & ConnMetadata.METADATA_TCP) === 0 ? "udp" : "tcp";
@@ -118,9 +111,7 @@ export function mayMatch(filter: KernelFilter): (event: Event) => boolean {
       (pids.size === 0 || owner.pid === 0 || pids.has(owner.pid)) &&
       (filter.families.length === 0 || filter.families.includes(family)) &&
       wantsProtocol(filter, protocol) &&
-      has(local!, ends.sport) &&
-      has(remote!, ends.dport) &&
-      (has(either!, ends.sport) || has(either!, ends.dport))
+      ports?.(ends.sport, ends.dport) !== false
     );
   };
 }

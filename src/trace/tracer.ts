@@ -1,5 +1,7 @@
 /** A trace is a list of parts and two verbs: open it (guess, load, attach, check, take stock), then run it (running.ts). */
+import { cpus } from "node:os";
 import { openHost, type Host } from "../kernel/host.ts";
+import { memoryLimit } from "../kernel/memory_limit.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { log, showsDebug } from "../log.ts";
 import { fillFilter, NO_FILTER, withFilter } from "./opening/kernel_filter.ts";
@@ -7,6 +9,7 @@ import { traceConstants } from "./opening/offsets.ts";
 import { offsetsFor } from "./opening/offsets_source.ts";
 import { openChecked } from "./opening/open_checked.ts";
 import { prepareParts } from "./opening/prepare.ts";
+import { roomIn } from "./opening/room.ts";
 import { takeStock } from "./opening/stock.ts";
 import type { TraceOptions } from "./options.ts";
 import type { Part, PartOf } from "./part.ts";
@@ -23,7 +26,9 @@ export async function openTrace(
   if (showsDebug()) for (const way of host.features.ways()) log.debug(`feature ${way}`);
   const notes: string[] = [];
   const { report, how } = await offsetsFor(host, options, notes);
-  const all = partsOf.map((part) => part(options));
+  const room = roomIn(memoryLimit(), cpus().length, options.maxConnections ?? null);
+  if (room.note !== null) notes.push(room.note);
+  const all = partsOf.map((part) => part({ ...options, maxConnections: room.connections }));
   const asked = all.filter((part) => part.asked !== false);
   tellMissingFields(report, asked, notes);
   const { filter = NO_FILTER } = options;
@@ -32,7 +37,14 @@ export async function openTrace(
     entries: Object.assign({}, ...all.map(({ mapSizes }) => mapSizes)),
   };
   const { parts, made } = prepareParts({ host, report, notes }, asked, basis);
-  const checked = openChecked({ host, report, parts, made: withFilter(made, filter), notes });
+  const checked = openChecked({
+    host,
+    report,
+    parts,
+    made: withFilter(made, filter),
+    ringBytes: room.ringBytes,
+    notes,
+  });
   fillFilter(host.shim, checked.object, filter);
   const found = takeStock({ ...checked, drain: checked.into }, checked.working);
   const protocols = checked.working.flatMap(({ protocol }) => protocol ?? []);

@@ -23,7 +23,7 @@ test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
     const constants = new Map(usually).set(Constant.CONSTANT_USUAL_SOCK, usual);
     let rings: PerfRings | null = null;
     const ready = (loaded: KernelObject) => {
-      rings = openRings(host.shim, loaded).rings;
+      rings = openRings(host.shim, loaded, 1 << 20).rings;
     };
     const { object } = attachAsked({ host, report, mode, constants, ready });
     try {

@@ -21,6 +21,8 @@ export interface ToOpen {
   /** The parts that the user asked for. */
   parts: readonly Part[];
   made: Made;
+  /** Of the ring of each processor, at most; a power of two. */
+  ringBytes: number;
   /** For the user; what is found out is added. */
   notes: string[];
 }
@@ -95,7 +97,7 @@ function openIn(mode: AttachMode, of: ToOpen): Checked {
   for (let way = 0; way < Math.max(1, ...alternatives); way++) {
     let opened: Open | null = null;
     try {
-      opened = open(ways, parts, of.made, way);
+      opened = open(ways, parts, of, way);
       const checked = check({ ...ways, ...opened }, of, missing);
       if (!("unseen" in checked)) return checked;
       const { unseen, part } = checked;
@@ -113,12 +115,12 @@ function placeOf(part: Part, ground: Ground, way: number): string {
   return point !== undefined && "kprobe" in point ? ` at ${point.kprobe}` : "";
 }
 
-function open(ways: Ways, parts: readonly Part[], made: Made, way: number): Open {
+function open(ways: Ways, parts: readonly Part[], of: ToOpen, way: number): Open {
   const { host } = ways;
   let rings: OpenRings | null = null;
   try {
-    const attached = attachParts({ ...ways, parts, made, way }, (loaded) => {
-      rings = openRings(host.shim, loaded);
+    const attached = attachParts({ ...ways, parts, made: of.made, way }, (loaded) => {
+      rings = openRings(host.shim, loaded, of.ringBytes);
     });
     return { ...attached, rings: rings!.rings, ringsNote: rings!.note };
   } catch (error) {

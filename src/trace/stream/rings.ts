@@ -1,10 +1,10 @@
 /** The rings of a trace: as large as a burst wants them, or as the locked memory of this process allows. */
-import { cpus } from "node:os";
 import { EPERM } from "../../kernel/constants.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { getpagesize } from "../../kernel/libc.ts";
 import { KernelError, type PerfRings, type Shim } from "../../kernel/shim.ts";
 import { EVENT_BATCH_LEN } from "../../record/layout.gen.ts";
+import { LEAST_RING_BYTES } from "../opening/room.ts";
 import { batchByTool } from "./batches.ts";
 
 export interface OpenRings {
@@ -13,9 +13,9 @@ export interface OpenRings {
   note: string | null;
 }
 
-/** Throws a KernelError where even small ones are refused. */
-export function openRings(shim: Shim, object: KernelObject): OpenRings {
-  const opened = openLargest(shim, object.mapFd("events"));
+/** Of at most `bytes` per CPU, a power of two. Throws a KernelError where even small ones are refused. */
+export function openRings(shim: Shim, object: KernelObject, bytes: number): OpenRings {
+  const opened = openLargest(shim, object.mapFd("events"), bytes);
   if (!object.loaded(batchByTool)) return opened;
   try {
     const [map, program] = [object.mapFd("batches"), object.progFd(batchByTool)];
@@ -29,8 +29,7 @@ export function openRings(shim: Shim, object: KernelObject): OpenRings {
 
 // --- internal ---
 
-function openLargest(shim: Shim, mapFd: number): OpenRings {
-  const wanted = ringBytes();
+function openLargest(shim: Shim, mapFd: number, wanted: number): OpenRings {
   for (let bytes = wanted; ; bytes /= 2) {
     try {
       const rings = shim.ringsOpen(mapFd, Math.max(1, bytes / getpagesize()));
@@ -38,20 +37,9 @@ function openLargest(shim: Shim, mapFd: number): OpenRings {
     } catch (error) {
       // Without CAP_IPC_LOCK they count against RLIMIT_MEMLOCK, and what is too much reads EPERM.
       const tooMuch = error instanceof KernelError && error.errno === EPERM;
-      if (!tooMuch || bytes <= LEAST_BYTES) throw error;
+      if (!tooMuch || bytes <= LEAST_RING_BYTES) throw error;
     }
   }
-}
-
-const LEAST_BYTES = 1 << 16;
-
-/**
- * 4 MiB per CPU; on large hosts less, so that all rings together stay near 64 MiB. A power of two. A burst meets a
- * runtime that compiles its code only then, and may not drain for a second on a slow machine.
- */
-function ringBytes(): number {
-  const online = cpus().length;
-  return online <= 16 ? 1 << 22 : online <= 64 ? 1 << 20 : online <= 256 ? 1 << 18 : LEAST_BYTES;
 }
 
 function smallerNote(bytes: number): string {

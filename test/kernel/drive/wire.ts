@@ -31,7 +31,7 @@ export class Wire implements Disposable {
     reports.set(mode, report);
     let rings: PerfRings;
     const ready = (object: KernelObject) => {
-      rings = openRings(host.shim, object).rings;
+      rings = openRings(host.shim, object, 1 << 20).rings;
       // Before anything is attached: so not even the rest of the host slips in.
       fillFilter(host.shim, object, filter);
     };

@@ -1,8 +1,7 @@
-/** An event as the JSON of a recording's line. Its names are those of ConnEvent. Pure. */
+/** An event as the JSON of a recording's line. Its names are those of ConnEvent; its members are those of members/held.ts. Pure. */
 
-import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
-import { attributeNames, type AttributeName } from "../members/attributes.ts";
-import { eventKinds, protocols } from "../members/table.ts";
+import type { ConnEvent } from "../conn/event.ts";
+import { held, leaves, optionalObjects, partsOf, type Form, type Inside } from "../members/held.ts";
 import { segment, type Segment } from "../output/lines.ts";
 import { addressText, parseAddress } from "../record/address.ts";
 import {
@@ -15,13 +14,8 @@ import {
   textLike,
   textOf,
   type Codec,
+  type ObjectCodec,
 } from "./codec.ts";
-
-const U16 = 2 ** 16 - 1;
-const U32 = 2 ** 32 - 1;
-const MAX_ERRNO = 4095;
-const count = orNull(integer(Number.MAX_SAFE_INTEGER));
-const count64 = orNull(integer64());
 
 /** As the tracer writes them, so that nothing else reaches a terminal. */
 const isAddress = (value: string): boolean => {
@@ -48,66 +42,47 @@ function recurringText(make: (value: string) => Segment): (value: string) => Seg
   };
 }
 
-const endpoint = object<Endpoint>({ address, port: integer(U16), name: orNull(text) }, "name");
+function codecOf(as: Form): Codec<never> {
+  switch (as.form) {
+    case "text":
+      return text as Codec<never>;
+    case "address":
+      return address as Codec<never>;
+    case "oneOf":
+      return oneOf(as.values) as Codec<never>;
+    case "integer":
+      return integer(as.most, as.least) as Codec<never>;
+    case "integer64":
+      return integer64() as Codec<never>;
+  }
+}
 
-const totals = object<Totals>({
-  bytesSent: count64,
-  bytesReceived: count64,
-  segsOut: count,
-  segsIn: count,
-  rttUs: count,
-  rttVarUs: count,
-  retransmits: count,
-  durationNs: count64,
-});
-
-/** Numbers that the kernel side tells of a process. */
-const attributeCodecs = () =>
-  Object.fromEntries(attributeNames.map((name) => [name, orNull(integer(U32))])) as Record<
-    AttributeName,
-    Codec<number | null>
-  >;
+/** The members of an object of the event; `""`: those of the event itself, without the named. */
+function objectOf<T extends object>(outer: Inside | "", without = "") {
+  const codecs: Record<string, Codec<unknown>> = {};
+  const optional: string[] = [];
+  for (const leaf of leaves) {
+    const { outer: itsOuter, inner } = partsOf(leaf);
+    if (itsOuter !== outer || inner === without) continue;
+    const { as, orNull: mayBeNull, optional: mayLack } = held[leaf];
+    codecs[inner] = mayBeNull ? orNull(codecOf(as)) : codecOf(as);
+    if (mayLack) optional.push(inner);
+  }
+  return object(codecs, ...(optional as never[])) as ObjectCodec<unknown> as ObjectCodec<T>;
+}
 
 /** Members that the events of one process have in common: their text is made once for many events. */
-type Common = Pick<
-  ConnEvent,
-  | ("kind" | "protocol" | "pid" | "comm" | "family" | "direction" | "netns")
-  | ("cgroup" | "container" | "args")
-  | AttributeName
->;
+type Common = Omit<ConnEvent, Inside | "atNs">;
+const common = objectOf<Common>("", "atNs");
 
-const common = object<Common>(
-  {
-    kind: oneOf(eventKinds),
-    protocol: oneOf(protocols),
-    pid: orNull(integer(U32)),
-    comm: orNull(text),
-    family: oneOf([4, 6]),
-    direction: oneOf(["outgoing", "incoming", "unknown"]),
-    netns: orNull(integer(U32)),
-    ...attributeCodecs(),
-    cgroup: orNull(text),
-    container: orNull(text),
-    args: orNull(text),
-  },
-  ...attributeNames,
-  "cgroup",
-  "container",
-  "args",
-);
-
-const own = object<Omit<ConnEvent, keyof Common>>(
+const own = object<Pick<ConnEvent, Inside | "atNs">>(
   {
     atNs: integer64(),
-    user: orNull(text),
-    local: endpoint,
-    remote: endpoint,
-    failure: orNull(integer(MAX_ERRNO, 1)),
-    totals,
+    local: objectOf("local"),
+    remote: objectOf("remote"),
+    totals: objectOf("totals"),
   },
-  "user",
-  "failure",
-  "totals",
+  ...(optionalObjects as "totals"[]),
 );
 
 const [OPEN, COMMA, CLOSE] = [segment("{"), segment(","), segment("}")];

@@ -27,6 +27,7 @@ import { Parser } from "../../src/recording/parse.ts";
 import { openRecording } from "../../src/recording/read.ts";
 import { openRecorder, recordTo, type Beginning } from "../../src/recording/recorder.ts";
 import { allAttributes } from "./drive/attributes.ts";
+import { anyValue, leaves, withValue } from "./drive/leaves.ts";
 import { runs, STRIDE } from "./drive/random.ts";
 
 const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
@@ -113,6 +114,18 @@ test.each(attributeNames)(
     );
   },
 );
+
+test("events that differ in one value only, whichever it is, are read back as they were", () => {
+  for (const leaf of leaves)
+    fc.assert(
+      fc.property(anyEvent, anyValue(leaf), (one, value) => {
+        const other = withValue(one, leaf, value);
+        for (const event of [one, one, other, other, one, other])
+          expect(readLine(Buffer.from(lineOf(event)))).toMatchObject({ what: "event", event });
+      }),
+      runs(100),
+    );
+});
 
 /** The bytes that a recorder writes for these events. */
 async function recorded(events: readonly ConnEvent[], startNs?: bigint): Promise<Buffer> {

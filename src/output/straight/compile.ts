@@ -22,12 +22,40 @@ export function sameWords(places: Int32Array, masks: Int32Array): SameWords {
   return compiled(["keys", "from", "view", "p"], source) as SameWords;
 }
 
-/** Whether the members of an event are those of a key, which has them from `first` on. */
-export type SameMembers = (key: readonly unknown[], event: ConnEvent) => boolean;
+/** Where a value stands: in an object of the event, or where `outer` is empty in the event itself. */
+export interface Place {
+  outer: string;
+  inner: string;
+}
 
-export function sameMembers(names: readonly string[], first: number): SameMembers {
-  const same = names.map((name, n) => `key[${first + n}] === event.${identifier(name)}`);
-  return compiled(["key", "event"], `return ${["true", ...same].join(" && ")};`) as SameMembers;
+export interface EventKey {
+  /** The values, then a number for each object of which some may be unknown: its bits, or -1 where there is no such object. */
+  read(event: ConnEvent): unknown[];
+  /** Whether `read` would give this key. */
+  same(key: readonly unknown[], event: ConnEvent): boolean;
+}
+
+/** `unknown`: by object, the values of which only this is part of the key. */
+export function eventKey(
+  values: readonly Place[],
+  unknown: ReadonlyMap<string, readonly string[]>,
+): EventKey {
+  const of = (outer: string) => `event${outer === "" ? "" : `.${identifier(outer)}`}`;
+  const parts = [
+    ...values.map(({ outer, inner }) => `${of(outer)}.${identifier(inner)}`),
+    ...Array.from(unknown, ([outer, inners]) => {
+      const bits = inners.map((inner, n) => `(of.${identifier(inner)} === null ? ${1 << n} : 0)`);
+      return `((of) => of === undefined ? -1 : ${bits.join(" | ")})(${of(outer)})`;
+    }),
+  ];
+  const same = parts.map((part, n) => `key[${n}] === ${part}`);
+  return {
+    read: compiled(["event"], `return [${parts.join(", ")}];`) as EventKey["read"],
+    same: compiled(
+      ["key", "event"],
+      `return ${["true", ...same].join(" && ")};`,
+    ) as EventKey["same"],
+  };
 }
 
 /** Puts one op that has no number into the line. */

@@ -3,7 +3,7 @@
  * the event, in which everything else is overwritten. So no two lines can share text that differs. A key that is met once
  * has no template: a process that is heard once would pay for one and never use it.
  */
-import type { ConnEvent, Totals } from "../../conn/event.ts";
+import type { ConnEvent } from "../../conn/event.ts";
 import {
   EVENT_DIRECTION,
   EVENT_KIND,
@@ -11,10 +11,10 @@ import {
   eventPlaces,
   eventSize,
 } from "../../record/layout.gen.ts";
-import { attributeNames, type AttributeName } from "../../members/attributes.ts";
-import { sameMembers, sameWords, type SameMembers, type SameWords } from "./compile.ts";
+import { held, leaves, partsOf, type Form, type Leaf } from "../../members/held.ts";
+import { eventKey, sameWords, type EventKey, type Place, type SameWords } from "./compile.ts";
 import { moment } from "./moment.ts";
-import { apart } from "./slots.ts";
+import { apart, varying } from "./slots.ts";
 import type { Template } from "./template.ts";
 
 /** `null`: what such an event holds cannot be written by a template. */
@@ -95,13 +95,15 @@ export class EventTemplates {
   readonly #shape: Shape;
   readonly #keys: (unknown[] | undefined)[] = Array.from({ length: SLOTS });
   readonly #made: Made[] = Array.from({ length: SLOTS });
-  readonly #names: readonly (keyof Held)[];
-  readonly #same: SameMembers;
+  readonly #values: readonly Place[];
+  readonly #unknown: ReadonlyMap<string, readonly string[]>;
+  readonly #key: EventKey;
 
-  constructor(shape: Shape, names: readonly (keyof Held)[] = heldNames) {
+  constructor(shape: Shape, ofKey: readonly Leaf[] = leaves) {
     this.#shape = shape;
-    this.#names = names;
-    this.#same = sameMembers(names, NESTED);
+    this.#values = ofKey.filter((leaf) => !varying.has(leaf)).map(partsOf);
+    this.#unknown = unknownOf(ofKey);
+    this.#key = eventKey(this.#values, this.#unknown);
   }
 
   of(event: ConnEvent): Made {
@@ -109,37 +111,26 @@ export class EventTemplates {
     const mixed = (event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64;
     const slot = mixed & (SLOTS - 1);
     const key = this.#keys[slot];
-    if (key !== undefined && this.#isOf(key, event)) return (this.#made[slot] ??= this.#make(key));
-    this.#keys[slot] = [...nestedOf(event), ...this.#names.map((name) => event[name])];
+    if (key !== undefined && this.#key.same(key, event))
+      return (this.#made[slot] ??= this.#make(key));
+    this.#keys[slot] = this.#key.read(event);
     this.#made[slot] = undefined;
     return undefined;
   }
 
-  #isOf(key: readonly unknown[], event: ConnEvent): boolean {
-    if (
-      key[0] !== event.local.address ||
-      key[1] !== event.local.name ||
-      key[2] !== event.remote.name ||
-      key[3] !== unknownTotals(event.totals)
-    )
-      return false;
-    return this.#same(key, event);
-  }
-
+  /** Of an event that holds what the key holds, and samples of what varies. */
   #make(key: readonly unknown[]): Template | null {
-    const [address, localName, remoteName, unknown] = key as ReturnType<typeof nestedOf>;
-    const known = Object.fromEntries(this.#names.map((name, n) => [name, key[NESTED + n]]));
-    return this.#shape({
-      ...(known as Held),
-      atNs: 1n,
-      local: { address, port: 1, ...(localName === undefined ? {} : { name: localName }) },
-      remote: {
-        address: "::1",
-        port: 1,
-        ...(remoteName === undefined ? {} : { name: remoteName }),
-      },
-      ...(unknown < 0 ? {} : { totals: totalsWithout(unknown) }),
-    });
+    const event: Record<string, Record<string, unknown>> = structuredClone(samples);
+    for (const [n, { outer, inner }] of this.#values.entries())
+      if (key[n] !== undefined) (outer === "" ? event : event[outer]!)[inner] = key[n] as never;
+    const numbers = key.slice(this.#values.length) as number[];
+    for (const [n, [outer, inners]] of [...this.#unknown].entries()) {
+      if (numbers[n] === -1) delete event[outer];
+      else
+        for (const [bit, inner] of inners.entries())
+          if ((numbers[n]! & (1 << bit)) !== 0) event[outer]![inner] = null;
+    }
+    return this.#shape(event as unknown as ConnEvent);
   }
 }
 
@@ -147,56 +138,30 @@ export class EventTemplates {
 
 const [MET, MADE] = [1, 2];
 
-/** The members of an event that belong to the key, without those that are objects. */
-type Held = Omit<ConnEvent, "atNs" | "local" | "remote" | "totals">;
-
-const held: Record<Exclude<keyof Held, AttributeName>, true> = {
-  kind: true,
-  protocol: true,
-  pid: true,
-  comm: true,
-  family: true,
-  direction: true,
-  netns: true,
-  user: true,
-  cgroup: true,
-  container: true,
-  args: true,
-  failure: true,
-};
-const heldNames: readonly (keyof Held)[] = [
-  ...(Object.keys(held) as (keyof typeof held)[]),
-  ...attributeNames,
-];
-
-const NESTED = 4;
-const nestedOf = ({ local, remote, totals }: ConnEvent) =>
-  [local.address, local.name, remote.name, unknownTotals(totals)] as const;
-
-const totalNames: readonly (keyof Totals)[] = [
-  "bytesSent",
-  "bytesReceived",
-  "segsOut",
-  "segsIn",
-  "rttUs",
-  "rttVarUs",
-  "retransmits",
-  "durationNs",
-];
-
-/** A bit for each total that is not known; -1: there are none. */
-function unknownTotals(totals: Totals | undefined): number {
-  if (totals === undefined) return -1;
-  let unknown = 0;
-  for (let n = 0; n < totalNames.length; n++)
-    if (totals[totalNames[n]!] === null) unknown |= 1 << n;
-  return unknown;
+/** By object, the values that vary and that may be unknown. */
+function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[]> {
+  const parts = ofKey.filter((leaf) => varying.has(leaf) && held[leaf].orNull).map(partsOf);
+  return new Map(
+    Map.groupBy(parts, ({ outer }) => outer)
+      .entries()
+      .map(([outer, of]) => [outer, of.map(({ inner }) => inner)]),
+  );
 }
 
-const totalsWithout = (unknown: number): Totals =>
-  Object.fromEntries(
-    totalNames.map((name, n) => [name, (unknown & (1 << n)) === 0 ? 1n : null]),
-  ) as unknown as Totals;
+/** Stand for any value of those that vary. */
+const sampleOf: Readonly<Record<Form["form"], unknown>> = {
+  text: "",
+  address: "::1",
+  oneOf: "",
+  integer: 1,
+  integer64: 1n,
+};
+const samples: Record<string, Record<string, unknown>> = {};
+for (const leaf of varying) {
+  const { outer, inner } = partsOf(leaf);
+  const of = outer === "" ? samples : (samples[outer] ??= {});
+  of[inner] = sampleOf[held[leaf].as.form] as never;
+}
 
 /** The bits of each word of a struct event that belong to the key. */
 function keyMasks(notOfKey: readonly (keyof typeof eventPlaces)[]): Int32Array {

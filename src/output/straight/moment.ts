@@ -32,7 +32,8 @@ export function enter(low: number, high: number, clocks: ClockPair, offsetAt: Of
     const atNs = (BigInt(high) << 32n) + BigInt(low);
     const wallNs = wallTime(atNs, clocks);
     const inSecond = ((wallNs % NS) + NS) % NS;
-    const begins = BigInt.asUintN(64, atNs - inSecond);
+    // Below 0 in the first second after boot.
+    const begins = atNs - inSecond;
     ns = Number(inSecond);
     held.clocks = clocks;
     held.offsetAt = offsetAt;

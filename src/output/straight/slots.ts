@@ -3,6 +3,7 @@
  * written apart from the text that is kept. Pure.
  */
 import type { ConnEvent, Totals } from "../../conn/event.ts";
+import type { Leaf } from "../../members/held.ts";
 import {
   EVENT_ENDED_AT,
   EVENT_ENDS_DPORT,
@@ -27,13 +28,15 @@ export interface Slot {
   since: number;
   /** A smaller value is written another way: port 0 is none. */
   least: number;
+  /** Where it stands in an event. */
+  leaf: Leaf;
   of(event: ConnEvent): number | bigint | null;
 }
 
 /** To add a number that differs from line to line, add a row, and name its members in `apart`. */
 export const slots = {
-  localPort: slot(EVENT_ENDS_SPORT, 2, ({ local }) => local.port, 1),
-  remotePort: slot(EVENT_ENDS_DPORT, 2, ({ remote }) => remote.port, 1),
+  localPort: port("local", EVENT_ENDS_SPORT),
+  remotePort: port("remote", EVENT_ENDS_DPORT),
   bytesSent: total(EVENT_SENT_BYTES, 8, "bytesSent"),
   bytesReceived: total(EVENT_RECV_BYTES, 8, "bytesReceived"),
   segsOut: total(EVENT_SENT_PACKETS, 8, "segsOut"),
@@ -43,6 +46,13 @@ export const slots = {
   retransmits: total(EVENT_RETRANSMITS, 4, "retransmits"),
   durationUs: total(EVENT_ENDED_AT, 8, "durationNs", EVENT_STARTED_AT),
 };
+
+/** Values of an event that no kept text may hold: those of `slots`, the time and the remote address. */
+export const varying: ReadonlySet<Leaf> = new Set<Leaf>([
+  ...Object.values(slots).map(({ leaf }) => leaf),
+  "atNs",
+  "remote.address",
+]);
 
 /**
  * Members of a struct event that no kept text may depend on: what `slots`, the time and the remote address are made of, and
@@ -95,12 +105,13 @@ export function valueOf({ since, least, of }: Slot, event: ConnEvent): number {
 
 // --- internal ---
 
-function slot(at: number, bytes: Slot["bytes"], of: Slot["of"], least: number, since = -1): Slot {
-  return { at, bytes, since, of, least };
+function port(end: "local" | "remote", at: number): Slot {
+  return { at, bytes: 2, since: -1, least: 1, leaf: `${end}.port`, of: (event) => event[end].port };
 }
 
 function total(at: number, bytes: Slot["bytes"], name: keyof Totals, since = -1): Slot {
-  return slot(at, bytes, ({ totals }) => totals?.[name] ?? null, 0, since);
+  const of = ({ totals }: ConnEvent) => totals?.[name] ?? null;
+  return { at, bytes, since, least: 0, leaf: `totals.${name}`, of };
 }
 
 /** The halves are subtracted apart: as a number a time grows inexact. */

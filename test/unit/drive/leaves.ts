@@ -1,0 +1,35 @@
+/** Two events that differ in one value, for each value that an event holds. */
+import fc from "fast-check";
+import type { ConnEvent } from "../../../src/conn/event.ts";
+import { held, leaves, optionalObjects, partsOf, type Leaf } from "../../../src/members/held.ts";
+
+export { leaves };
+
+/** The event with another value at this place; `undefined`: without one. Events without the object stay without. */
+export function withValue(event: ConnEvent, leaf: Leaf, value: unknown): ConnEvent {
+  const other = structuredClone(event) as unknown as Record<string, unknown>;
+  const { outer, inner } = partsOf(leaf);
+  const of = outer === "" ? other : (other[outer] as Record<string, unknown> | undefined);
+  if (of === undefined && optionalObjects.includes(outer as never)) return event;
+  if (value === undefined) delete of![inner];
+  else of![inner] = value;
+  return other as unknown as ConnEvent;
+}
+
+/** Few values, so that they meet again; all that the place may have. */
+export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
+  const { as, orNull, optional } = held[leaf];
+  const others = [...(orNull ? [null] : []), ...(optional ? [undefined] : [])];
+  switch (as.form) {
+    case "text":
+      return fc.constantFrom("", "x", 'b"\u{202e}', ...others);
+    case "address":
+      return fc.constantFrom("10.0.0.1", "::1", "0.0.0.0", ...others);
+    case "oneOf":
+      return fc.constantFrom(...as.values, ...others);
+    case "integer":
+      return fc.constantFrom(as.least, 1, 80, as.most, ...others);
+    case "integer64":
+      return fc.constantFrom(0n, 80n, 2n ** 53n, 2n ** 64n - 1n, ...others);
+  }
+}

@@ -24,7 +24,7 @@ import {
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent, type Enrich } from "../../src/trace/event.ts";
-import { addTotals, type KnownTotals } from "../../src/trace/tcp/totals.ts";
+import { addTotals, holdsTotals, type KnownTotals } from "../../src/trace/tcp/totals.ts";
 import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
 import { anyValue, leaves, withValue } from "./drive/leaves.ts";
@@ -95,7 +95,8 @@ function both(way: Straight, format: Written, event: Event, at: ClockPair, of = 
   const view = new DataView(new ArrayBuffer(eventSize + 8));
   writeEvent(view, 8, event);
   const lines = new Lines();
-  const took = way.record(lines, view, 8, at, of);
+  // With so many bytes that a counter may have wrapped, a trace makes it an event first.
+  const took = holdsTotals(view, 8) && way.record(lines, view, 8, at, of);
   const text = textOf(lines);
   expect(text === "").toBe(!took);
   const shown = of(view, 8);
@@ -111,7 +112,13 @@ const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
 /** Mostly what real connections have, but anything. */
 const some = <T>(usual: fc.Arbitrary<T>, any: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 6, arbitrary: usual }, any);
-const bytes = some(fc.bigInt({ min: 0n, max: 1n << 40n }), u64);
+const bytes = some(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.bigInt({ min: 0n, max: (1n << 29n) - 1n }) },
+    fc.bigInt({ min: 0n, max: 1n << 40n }),
+  ),
+  u64,
+);
 const address = some(fc.constantFrom(0x0100007fn, 0x0200000an, 0x0100007f_ffff0000n), u64);
 const comm = some(
   fc

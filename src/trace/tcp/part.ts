@@ -12,7 +12,7 @@ import { selfCheck } from "./check.ts";
 import { requireFields } from "./fields.ts";
 import { acceptPoints, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
-import { addTotals, knownTotals, shownFields } from "./totals.ts";
+import { addTotals, holdsTotals, knownTotals, shownFields } from "./totals.ts";
 import { workingTcp } from "./working.ts";
 
 /** In tracepoint mode: told neither by an accept nor by a close. */
@@ -64,7 +64,7 @@ function start(on: Opened, between: () => void): Working {
     ...workingTcp(accepts),
     enrich: addTotals(knownTotals(report)),
     // Its totals and its failure are the record's own.
-    holds: () => true,
+    holds: holdsTotals,
     losses: () => [{ cause: ACCEPT_UNKNOWN, count: accepts.lost }],
     rehearse() {
       if (mode === "tracepoint") sources.ask(0n, 0);

@@ -6,6 +6,8 @@ import {
   ConnDirection,
   ConnFact,
   ConnMetadata,
+  EVENT_RECV_BYTES,
+  EVENT_SENT_BYTES,
   EventKind as Kind,
   type Event,
 } from "../../record/layout.gen.ts";
@@ -54,7 +56,15 @@ export function addTotals(known: KnownTotals) {
   };
 }
 
+/** Whether the record at `p` has all its totals as they are shown: so few bytes that no counter can have wrapped. */
+export const holdsTotals = (view: DataView, p: number): boolean =>
+  isFew(view, p + EVENT_SENT_BYTES) && isFew(view, p + EVENT_RECV_BYTES);
+
 // --- internal ---
+
+/** Less than 2^29. */
+const isFew = (view: DataView, at: number): boolean =>
+  view.getUint32(at + 4, true) === 0 && view.getUint32(at, true) >>> 29 === 0;
 
 /** An accept can carry the fact too: of a connection that was reset before somebody took it. Its close tells. */
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>
@@ -71,16 +81,38 @@ function totalsOf(event: Event, known: KnownTotals): Totals {
   const told = !is(ConnFact.FACT_TOTALS_LOST);
   const stable = told && !is(ConnFact.FACT_COUNTERS_UNSTABLE);
   const sent = known.bytesSent && stable && !undirected && !is(ConnFact.FACT_UNSEEN_CLOSE);
+  const bounded = known.bytesSent && known.bytesReceived;
+  const segments = told && bounded && !mayHaveWrapped(event, unseenOpen);
   return {
     bytesSent: sent ? plausible(event.sent_bytes) : null,
     bytesReceived: known.bytesReceived && stable ? plausible(event.recv_bytes) : null,
-    segsOut: told && known.segs ? Number(event.sent_packets) : null,
-    segsIn: told && known.segs ? Number(event.recv_packets) : null,
+    segsOut: segments && known.segs ? Number(event.sent_packets) : null,
+    segsIn: segments && known.segs ? Number(event.recv_packets) : null,
     rttUs: told && known.rtt ? event.rtt : null,
     rttVarUs: told && known.rttVar ? event.rtt_var : null,
-    retransmits: told && known.retransmits ? event.retransmits : null,
+    retransmits: segments && known.retransmits ? event.retransmits : null,
     durationNs: unseenOpen ? null : lastedNs(event),
   };
+}
+
+const COUNTER_END = 2 ** 32;
+/** The kernel takes no smaller segment size from a peer than 48 bytes (TCP_MIN_SND_MSS), 40 of which can be options. */
+const LEAST_PAYLOAD = 8;
+/** More than a program can make on one connection, so more than there can be segments that are not full. */
+const WRITES_PER_SECOND = 5_000_000;
+
+/**
+ * The kernel counts segments and retransmits in 32 bits. The bytes tell how many segments there can be at most: full ones,
+ * and one for each write that fills none. Each is answered by one segment at most.
+ */
+function mayHaveWrapped(event: Event, unseenOpen: boolean): boolean {
+  const seconds = unseenOpen ? Infinity : Number(lastedNs(event)) / 1e9;
+  const most = (count: bigint) => {
+    // A FIN that was taken off twice leaves less than 0.
+    const bytes = Math.max(0, Number(BigInt.asIntN(64, count)));
+    return bytes / LEAST_PAYLOAD + Math.min(bytes, seconds * WRITES_PER_SECOND);
+  };
+  return most(event.sent_bytes) + most(event.recv_bytes) >= COUNTER_END;
 }
 
 /** No connection moves 2^63 bytes: a count beyond came of something we do not know, so it is not known. */

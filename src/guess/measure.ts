@@ -43,6 +43,11 @@ export function tcpInfo(fd: number): TcpInfo {
   return readTcpInfo(bytes.subarray(0, length));
 }
 
+/** For as long as half a second; what comes after it tells whether it was reached. */
+export function waitForState(fd: number, state: number): void {
+  for (let i = 0; i < 2000 && tcpInfo(fd).state !== state; i++) libc.usleep(200);
+}
+
 export function measure(
   sampler: Sampler,
   pair: Pair,

@@ -34,7 +34,8 @@ import {
   type Kind,
   type Pair,
 } from "./loopback.ts";
-import { measure, tcpInfo, type Fleeting } from "./measure.ts";
+import { loseAndRepeat } from "./loss.ts";
+import { measure, waitForState, type Fleeting } from "./measure.ts";
 import { peekUpTo, type Sampler } from "./sampler.ts";
 import type { ContrastSample, SockSample, SockTruth } from "./snapshot.ts";
 import { SOCK_COMMON } from "./fields.ts";
@@ -265,17 +266,9 @@ function urgent({ client, server }: Pair): Partial<SockTruth> {
   return {};
 }
 
-/** Segments are lost; those after them tell the sender so, and it repeats them at once, with no timer. */
 function retransmit(pair: Pair, rounds: number): Partial<SockTruth> {
-  const { client, server } = pair;
   exchange(pair, 67, 71);
-  for (let round = 0; round < rounds; round++) {
-    dropArriving(server);
-    for (let i = 0; i < 3; i++) sendBytes(client, 100 + i);
-    stopDropping(server);
-    for (let i = 0; i < 4; i++) sendBytes(client, 50 + i);
-    for (let i = 0; i < 2000 && tcpInfo(client).unacked !== 0; i++) libc.usleep(200);
-  }
+  for (let round = 0; round < rounds; round++) loseAndRepeat(pair);
   return {};
 }
 
@@ -310,8 +303,4 @@ function finByUs({ client, server }: Pair): Partial<SockTruth> {
   libc.setsockoptInt(server, SOL_TCP, TCP_QUICKACK, 1);
   waitForState(client, TCP_FIN_WAIT2);
   return {};
-}
-
-function waitForState(fd: number, state: number): void {
-  for (let i = 0; i < 2000 && tcpInfo(fd).state !== state; i++) libc.usleep(200);
 }

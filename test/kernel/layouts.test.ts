@@ -1,17 +1,35 @@
 /** A sock is read in one piece where it begins as on all kernels we know, and field by field elsewhere: both are right. */
 import { expect, test } from "bun:test";
 import { withLoopback } from "../../src/guess/netns.ts";
+import type { GuessReport } from "../../src/guess/report.ts";
 import { guessOn } from "../../src/guess/run.ts";
-import { openHost } from "../../src/kernel/host.ts";
+import { openHost, type Host } from "../../src/kernel/host.ts";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import type { PerfRings } from "../../src/kernel/shim.ts";
-import { Constant } from "../../src/record/layout.gen.ts";
+import { Constant, Offset } from "../../src/record/layout.gen.ts";
 import { drainer } from "../../src/trace/stream/drain.ts";
 import { traceConstants } from "../../src/trace/opening/offsets.ts";
 import { openRings } from "../../src/trace/stream/rings.ts";
 import { selfCheck } from "../../src/trace/tcp/check.ts";
+import { knownTotals } from "../../src/trace/tcp/totals.ts";
 import { attachAsked } from "./drive/attached.ts";
-import { modes } from "./drive/modes.ts";
+import { modes, type Mode } from "./drive/modes.ts";
+
+/** What the self-check finds with these constants. */
+function checked(mode: Mode, host: Host, report: GuessReport, constants: Map<number, bigint>) {
+  let rings: PerfRings | null = null;
+  const ready = (loaded: KernelObject) => {
+    rings = openRings(host.shim, loaded, 1 << 20).rings;
+  };
+  const { object } = attachAsked({ host, report, mode, constants, ready });
+  try {
+    const drain = drainer(host.shim, object, rings!);
+    return withLoopback((place) => selfCheck(place, drain, knownTotals(report)));
+  } finally {
+    object[Symbol.dispose]();
+    host.shim.ringsClose(rings!);
+  }
+}
 
 test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
   const host = openHost(mode);
@@ -21,18 +39,26 @@ test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
   expect(usually.get(Constant.CONSTANT_USUAL_SOCK)).toBe(1n);
   for (const usual of [1n, 0n]) {
     const constants = new Map(usually).set(Constant.CONSTANT_USUAL_SOCK, usual);
-    let rings: PerfRings | null = null;
-    const ready = (loaded: KernelObject) => {
-      rings = openRings(host.shim, loaded, 1 << 20).rings;
-    };
-    const { object } = attachAsked({ host, report, mode, constants, ready });
-    try {
-      const drain = drainer(host.shim, object, rings!);
-      // Throws where an end of its connections is not what it is, of IPv6 sockets too.
-      withLoopback((place) => selfCheck(place, drain, true));
-    } finally {
-      object[Symbol.dispose]();
-      host.shim.ringsClose(rings!);
-    }
+    // Throws where an end of its connections is not what it is, of IPv6 sockets too.
+    expect(checked(mode, host, report, constants).wrong).toEqual([]);
   }
+});
+
+test.each(modes)("with %ss, every counter that is read at a wrong offset is found", (mode) => {
+  const host = openHost(mode);
+  const report = guessOn(host);
+  const right = traceConstants(report, host.features);
+  /** Each as if it were at the place of another that is read in the same way. */
+  const places = [
+    [Offset.OFFSET_SEGS_OUT, Offset.OFFSET_SEGS_IN],
+    [Offset.OFFSET_SRTT_US, Offset.OFFSET_MDEV_US],
+    [Offset.OFFSET_MDEV_US, Offset.OFFSET_SRTT_US],
+    [Offset.OFFSET_TOTAL_RETRANS, Offset.OFFSET_SEGS_OUT],
+  ] as const;
+  const constants = new Map(right);
+  for (const [field, other] of places) constants.set(field, right.get(other)!);
+  const { wrong } = checked(mode, host, report, constants);
+  expect(new Set(wrong.map(({ total }) => total))).toEqual(
+    new Set(["segs", "rtt", "rttVar", "retransmits"]),
+  );
 });

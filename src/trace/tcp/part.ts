@@ -12,7 +12,7 @@ import { selfCheck } from "./check.ts";
 import { requireFields } from "./fields.ts";
 import { acceptPoints, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
-import { addTotals, holdsTotals, knownTotals, shownFields } from "./totals.ts";
+import { addTotals, holdsTotals, knownTotals, shownFields, type KnownTotals } from "./totals.ts";
 import { workingTcp } from "./working.ts";
 
 /** In tracepoint mode: told neither by an accept nor by a close. */
@@ -24,45 +24,54 @@ const CAUSES: Record<AttachMode, string> = {
   tracepoint: "TCP event possibly missed, its probe was busy",
 };
 
-export const tcp = ({ filter = NO_FILTER, maxConnections: entries }: TraceOptions): Part => ({
-  name: "TCP",
-  without: null,
-  ...(wantsTcp(filter) ? { protocol: "TCP" } : {}),
-  fields: shownFields,
-  mapSizes: entries === undefined ? {} : { conns: entries },
-  missing({ report, mode }) {
-    requireFields(report, mode);
-    return null;
-  },
-  points: ({ host, mode }): readonly Point[] =>
-    mode === "kprobe"
-      ? kprobes
-      : [...tracepoints(host.features.has("preemptible_tracepoints")), ...runByTool],
-  alternatives: ({ mode }) => (mode === "kprobe" ? acceptPoints : []),
-  misses: { cause: (mode) => CAUSES[mode], rescued: Counter.COUNTER_STATE_RESCUED },
-  check,
-  takesStock: takeStock,
-  start,
-});
+export function tcp({ filter = NO_FILTER, maxConnections: entries }: TraceOptions): Part {
+  /** From the guess, without what the check found wrong. */
+  let known: KnownTotals | null = null;
+  return {
+    name: "TCP",
+    without: null,
+    ...(wantsTcp(filter) ? { protocol: "TCP" } : {}),
+    fields: shownFields,
+    mapSizes: entries === undefined ? {} : { conns: entries },
+    missing({ report, mode }) {
+      requireFields(report, mode);
+      return null;
+    },
+    points: ({ host, mode }): readonly Point[] =>
+      mode === "kprobe"
+        ? kprobes
+        : [...tracepoints(host.features.has("preemptible_tracepoints")), ...runByTool],
+    alternatives: ({ mode }) => (mode === "kprobe" ? acceptPoints : []),
+    misses: { cause: (mode) => CAUSES[mode], rescued: Counter.COUNTER_STATE_RESCUED },
+    check(on) {
+      known = knownTotals(on.report);
+      return check(on, known);
+    },
+    takesStock: takeStock,
+    start: (on, between) => start(on, between, known ?? knownTotals(on.report)),
+  };
+}
 
 // --- internal ---
 
 const wantsTcp = (filter: KernelFilter): boolean => wantsProtocol(filter, "tcp");
 
-function check({ report, drain }: Opened): Finding {
-  const totals = knownTotals(report);
-  const exact = totals.bytesSent && totals.bytesReceived;
-  const { sawAccept, tgid } = withLoopback((place) => selfCheck(place, drain, exact));
-  return sawAccept ? { tgid } : { unseen: "accept" };
+/** A total that came back wrong is not known from then on. */
+function check({ drain }: Opened, known: KnownTotals): Finding {
+  const { sawAccept, tgid, wrong } = withLoopback((place) => selfCheck(place, drain, known));
+  if (!sawAccept) return { unseen: "accept" };
+  for (const { total } of wrong) known[total] = false;
+  const notes = wrong.map(({ why }) => `a number is shown as not known: ${why}`);
+  return { tgid, notes };
 }
 
-function start(on: Opened, between: () => void): Working {
-  const { host, mode, object, report, tgid } = on;
+function start(on: Opened, between: () => void, known: KnownTotals): Working {
+  const { host, mode, object, tgid } = on;
   const sources = acceptSources(host.shim, object, tgid, between);
   const accepts = new Accepts(sources);
   return {
     ...workingTcp(accepts),
-    enrich: addTotals(knownTotals(report)),
+    enrich: addTotals(known),
     // Its totals and its failure are the record's own.
     holds: holdsTotals,
     losses: () => [{ cause: ACCEPT_UNKNOWN, count: accepts.lost }],

@@ -86,6 +86,8 @@ enum event_kind {
 	EVENT_UDP_CLOSE = 9,
 	/* The counts so far of a UDP flow that goes on. The tool makes this event from the maps. */
 	EVENT_UDP_SAMPLE = 10,
+	/* A sock has entered a sockmap. Only sk and timestamp are filled. */
+	EVENT_SOCKMAP = 11,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -115,6 +117,8 @@ enum conn_fact {
 	FACT_FOLLOWED = 4096,
 	/* UDP: a program chose the local port with bind(2); without it the kernel did, or it is not known. */
 	FACT_BOUND = 8192,
+	/* It has been in a sockmap: bytes are unknown. Set by the tool. */
+	FACT_REDIRECTED = 16384,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */

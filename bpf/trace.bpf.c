@@ -8,6 +8,7 @@
 #include "tcp/kprobes.h"
 #include "tcp/open.h"
 #include "tcp/sample.h"
+#include "tcp/sockmap.h"
 #include "tcp/tracepoints.h"
 #include "lib/backup.h"
 #include "udp/kprobes.h"
@@ -115,6 +116,23 @@ int on_tcp_v4_destroy_sock(void *ctx)
 	struct live live = {};
 
 	destroying(ctx, reg(ctx, REG_ARG1), &live);
+	return 0;
+}
+
+/* int tcp_bpf_update_proto(struct sock *sk, struct sk_psock *psock, bool restore) */
+SEC("kprobe/tcp_bpf_update_proto")
+int on_tcp_bpf_update_proto(void *ctx)
+{
+	if (!restores(reg(ctx, REG_ARG2), reg(ctx, REG_ARG3)))
+		entering_sockmap(ctx, reg(ctx, REG_ARG1));
+	return 0;
+}
+
+/* int tcp_bpf_init(struct sock *sk), before 5.13, and its like */
+SEC("kprobe/tcp_bpf_init")
+int on_tcp_bpf_init(void *ctx)
+{
+	entering_sockmap(ctx, reg(ctx, REG_ARG1));
 	return 0;
 }
 

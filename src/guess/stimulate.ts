@@ -35,7 +35,7 @@ import {
   type Pair,
 } from "./loopback.ts";
 import { loseAndRepeat } from "./loss.ts";
-import { measure, waitForState, type Fleeting } from "./measure.ts";
+import { measure, tcpInfo, waitForState, type Fleeting } from "./measure.ts";
 import { peekUpTo, type Sampler } from "./sampler.ts";
 import type { ContrastSample, SockSample, SockTruth } from "./snapshot.ts";
 import { SOCK_COMMON } from "./fields.ts";

@@ -56,9 +56,9 @@ const SYMBOLS = {
   sh_prog_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_map_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
-  sh_has_test_run: { args: [], returns: "i32" },
   sh_kernel_bpf: { args: [], returns: "i32" },
   sh_has_helper: { args: ["u32", "u32", "u32"], returns: "i32" },
+  sh_has_test_run: { args: [], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
@@ -76,6 +76,7 @@ const SYMBOLS = {
   sh_map_next_key: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_hash_map_entries: { args: ["ptr", "u32", "ptr", "ptr"], returns: LONG },
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
+  sh_has_sockmap: { args: [], returns: "i32" },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
   sh_rings_batches: { args: ["ptr", "i32", "i32", "u32"], returns: "i32" },
   sh_rings_collect: { args: ["ptr"], returns: "i32" },
@@ -224,6 +225,9 @@ export function openShim() {
       const cap = Math.floor(dst.byteLength / (keySize + valueSize));
       return check("map dump", c.sh_map_dump(fd, keySize, valueSize, dst, cap));
     },
+
+    /** Whether some map of this host is a sockmap; false also where that cannot be told. */
+    hasSockmap: (): boolean => c.sh_has_sockmap() === 1,
 
     /** How many entries each hash map of the object has by now, and how many it can have. */
     hashMaps: (object: BpfObject): MapFill[] => {

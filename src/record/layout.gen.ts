@@ -69,6 +69,7 @@ export const EventKind = {
   EVENT_UDP_OPEN: 8,
   EVENT_UDP_CLOSE: 9,
   EVENT_UDP_SAMPLE: 10,
+  EVENT_SOCKMAP: 11,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -87,6 +88,7 @@ export const ConnFact = {
   FACT_UNWANTED: 2048,
   FACT_FOLLOWED: 4096,
   FACT_BOUND: 8192,
+  FACT_REDIRECTED: 16384,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -1304,6 +1306,8 @@ export const tracePrograms = [
   "on_tcp_disconnect",
   "on_tcp_close",
   "on_tcp_v4_destroy_sock",
+  "on_tcp_bpf_update_proto",
+  "on_tcp_bpf_init",
   "on_ip_send_skb",
   "on_ip6_send_skb",
   "on_skb_consume_udp",

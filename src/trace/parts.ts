@@ -7,6 +7,7 @@ import { attempts } from "./tcp/attempts.ts";
 import { listing } from "./tcp/listing.ts";
 import { tcp } from "./tcp/part.ts";
 import { sampling } from "./tcp/sampling.ts";
+import { sockmap } from "./tcp/sockmap.ts";
 import { udp } from "./udp/part.ts";
 
 export const PARTS: readonly PartOf[] = [
@@ -17,6 +18,7 @@ export const PARTS: readonly PartOf[] = [
   tcp,
   udp,
   attempts,
+  sockmap,
   sampling,
   groupsPart,
 ];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
 import { EINVAL } from "../../src/kernel/constants.ts";
-import { close, pipe2 } from "../../src/kernel/libc.ts";
+import { bpf, close, pipe2 } from "../../src/kernel/libc.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
 import { openWaiter } from "../../src/kernel/waiter.ts";
 
@@ -51,6 +51,18 @@ test("this kernel has bpf(2)", () => {
 test("a tracepoint is there, or is not", () => {
   expect(shim.hasTracepoint("sched_process_fork")).toBe(true);
   expect(shim.hasTracepoint("sched_process_knife")).toBe(false);
+});
+
+test("a sockmap is there, or is not", () => {
+  const before = shim.hasSockmap();
+  const attr = new Uint8Array(64);
+  // BPF_MAP_CREATE of one entry: the type (sockmap), and the sizes of its key, its value and itself.
+  new Uint32Array(attr.buffer).set([15, 4, 4, 1]);
+  const fd = bpf(0, attr);
+  expect(fd).toBeGreaterThan(0);
+  expect(shim.hasSockmap()).toBe(true);
+  close(fd);
+  expect(shim.hasSockmap()).toBe(before);
 });
 
 test("a refused program comes with the verifier's words, and the next log without them", () => {

@@ -15,7 +15,7 @@ import { knownTotals } from "../../src/trace/tcp/totals.ts";
 import { attachAsked } from "./drive/attached.ts";
 import { modes, type Mode } from "./drive/modes.ts";
 
-/** What the self-check finds with these constants. */
+/** The findings of the self-check with these constants. */
 function checked(mode: Mode, host: Host, report: GuessReport, constants: Map<number, bigint>) {
   let rings: PerfRings | null = null;
   const ready = (loaded: KernelObject) => {

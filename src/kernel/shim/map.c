@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shim.h"
 
@@ -190,4 +191,26 @@ int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_e
 	}
 	free(d.scratch);
 	return err ? err : (int)d.count;
+}
+
+/* 1: some map of this host is a sockmap; 0: none is, or they can't be listed (before 4.13, or without CAP_SYS_ADMIN). */
+int sh_has_sockmap(void)
+{
+	__u32 id = 0;
+
+	while (bpf_map_get_next_id(id, &id) == 0) {
+		struct bpf_map_info info = {};
+		__u32 len = sizeof(info);
+		int fd = bpf_map_get_fd_by_id(id), err;
+
+		/* Gone since. */
+		if (fd < 0)
+			continue;
+		err = bpf_obj_get_info_by_fd(fd, &info, &len);
+		close(fd);
+		if (!err &&
+		    (info.type == BPF_MAP_TYPE_SOCKMAP || info.type == BPF_MAP_TYPE_SOCKHASH))
+			return 1;
+	}
+	return 0;
 }

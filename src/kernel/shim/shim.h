@@ -59,6 +59,7 @@ SH_API int sh_map_take(int fd, const void *key, void *value);
 SH_API int sh_map_next_key(int fd, const void *key, void *next);
 SH_API __s64 sh_hash_map_entries(void *object, __u32 index, char name[MAP_NAME_SIZE], __u32 *max);
 SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
+SH_API int sh_has_sockmap(void);
 
 /* rings.c: one perf ring per online CPU, read by polling. */
 SH_API __s64 sh_rings_open(int map_fd, int pages);

@@ -79,7 +79,7 @@ function totalsOf(event: Event, known: KnownTotals): Totals {
   const unseenOpen = is(ConnFact.FACT_UNSEEN_OPEN);
   const undirected = unseenOpen && event.direction === ConnDirection.DIRECTION_UNKNOWN;
   const told = !is(ConnFact.FACT_TOTALS_LOST);
-  const stable = told && !is(ConnFact.FACT_COUNTERS_UNSTABLE);
+  const stable = told && !is(ConnFact.FACT_COUNTERS_UNSTABLE) && !is(ConnFact.FACT_REDIRECTED);
   const sent = known.bytesSent && stable && !undirected && !is(ConnFact.FACT_UNSEEN_CLOSE);
   const bounded = known.bytesSent && known.bytesReceived;
   const segments = told && bounded && !mayHaveWrapped(event, unseenOpen);

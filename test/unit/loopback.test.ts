@@ -5,7 +5,7 @@ import { constants } from "node:os";
 import { exitCodeOf, formatError } from "../../src/errors.ts";
 import { abort, DisturbedError, LoopbackError, openPair } from "../../src/guess/loopback.ts";
 import { loopbackFailure } from "../../src/guess/loopback_failure.ts";
-import { withLoopback } from "../../src/guess/netns.ts";
+import { undisturbed, withLoopback } from "../../src/guess/netns.ts";
 import {
   AF_INET,
   ETIMEDOUT,
@@ -77,6 +77,29 @@ test.skipIf(!root)(
     expect(answer).toBe("done");
     expect(places).toHaveLength(2);
     expect(places[0]).toBe(home);
+    expect(ownNetns()).toBe(home);
+  },
+);
+
+test.skipIf(!root)(
+  "a result that is wrong is asked for once more, in a network namespace of its own",
+  () => {
+    const home = ownNetns();
+    const places: number[] = [];
+    const answer = (right: (netns: number) => boolean) => {
+      places.length = 0;
+      return undisturbed(
+        ({ netns }) => (places.push(netns), right(netns)),
+        (result) => result,
+      );
+    };
+    expect(answer((netns) => netns !== home)).toBe(true);
+    expect(places).toHaveLength(2);
+    expect(answer(() => true)).toBe(true);
+    expect(places).toEqual([home]);
+    // Wrong in both: it is no fault of others.
+    expect(answer(() => false)).toBe(false);
+    expect(places).toHaveLength(2);
     expect(ownNetns()).toBe(home);
   },
 );

@@ -191,6 +191,7 @@ export const traceCommand = command({
     const ms = performance.now() - begun;
     if (!summary.readerLeft) {
       log.info(describe(summary, ms, wanted.unsure));
+      for (const { what, count: total } of trace.counts()) log.info(`${total} ${what}`);
       log.info(costText(ownCost(), trace.kernelTime()));
     }
     const lost = summary.losses.length === 0 ? null : lossText(summary.losses);

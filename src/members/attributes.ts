@@ -1,7 +1,6 @@
 /**
- * The plain numbers that the kernel side tells of a process. To add one: a line in struct owner (bpf/record.h), a line where
- * an owner is filled (bpf/process/owner.h, and src/kernel/owners.ts for /proc), and a row here. Types and tests miss each.
- * Pure.
+ * The plain numbers of an event that are no facts of the connection itself: of its process, as the kernel side tells them,
+ * and those that a part of the trace adds. Types and tests miss a row that is left out. Pure.
  */
 import type { Owner } from "../record/layout.gen.ts";
 import type { Names } from "./table.ts";
@@ -9,7 +8,7 @@ import type { Names } from "./table.ts";
 /** Members of struct owner that are no plain numbers to show: each has a way of its own in src/trace/event.ts. */
 const ownWay = ["pid", "comm", "owned_at", "cgroup_id", "program"] as const;
 
-export type AttributeName = Exclude<keyof Owner, (typeof ownWay)[number]>;
+type OwnerAttribute = Exclude<keyof Owner, (typeof ownWay)[number]>;
 
 export interface Attribute {
   description: string;
@@ -18,8 +17,11 @@ export interface Attribute {
   names: Names;
 }
 
-/** By the name in struct owner, which is also that of the member, in the order in which they are written. */
-export const attributes: Readonly<Record<AttributeName, Attribute>> = {
+/**
+ * By the name in struct owner, which is also that of the member. To add one: a line in struct owner (bpf/record.h), a line
+ * where an owner is filled (bpf/process/owner.h, and src/kernel/owners.ts for /proc), and a row.
+ */
+const ofOwner: Readonly<Record<OwnerAttribute, Attribute>> = {
   uid: {
     description: "real user id of the process, in the initial user namespace",
     // A row of columns.ts has it, because --resolve shows the user's name there.
@@ -28,7 +30,16 @@ export const attributes: Readonly<Record<AttributeName, Attribute>> = {
   },
 };
 
+/** By the name of the member, which a part adds in `enrich` (src/trace/part.ts). To add one, add a row. */
+const ofParts = {} satisfies Readonly<Record<string, Attribute>>;
+
+/** In the order in which they are written. */
+export const attributes = { ...ofOwner, ...ofParts } satisfies Readonly<Record<string, Attribute>>;
+
+export type AttributeName = keyof typeof attributes;
+
 export const attributeNames = Object.keys(attributes) as AttributeName[];
+export const ownerAttributes = Object.keys(ofOwner) as OwnerAttribute[];
 
 /** All of them; `null`: not known. */
 export function attributesOf(of: Attributes): Required<Attributes> {

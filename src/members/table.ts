@@ -49,7 +49,7 @@ export interface Member extends Described {
   hole?: Hole;
 }
 
-/** In the order in which they are written. To add one, add a row; of what the kernel side tells of a process, one in attributes.ts. */
+/** In the order in which they are written. To add one, add a row; of a plain number of the process or of a part, one in attributes.ts. */
 export const members: readonly Member[] = [
   {
     name: "v",

@@ -1,7 +1,7 @@
 /** A record of the ring to an event. Pure. */
 import type { Direction, EventKind } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
-import { attributeNames } from "../members/attributes.ts";
+import { ownerAttributes } from "../members/attributes.ts";
 import { addressText } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import {
@@ -50,7 +50,7 @@ export function toConnEvent(of: Event, kind: EventKind, enrich: readonly Enrich[
     local: { address: local.address, port: ends.sport },
     remote: { address: remote.address, port: ends.dport },
   };
-  for (const name of attributeNames) shown[name] = pid === null ? null : owner[name];
+  for (const name of ownerAttributes) shown[name] = pid === null ? null : owner[name];
   for (const add of enrich) add(shown, event, kind);
   return shown;
 }

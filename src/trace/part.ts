@@ -192,12 +192,20 @@ export interface Working {
   holds?(view: DataView, p: number): boolean;
   /** Events for the open connections that have moved something since they were told of last. */
   sample?(nowNs: bigint): Sampled;
+  /** Numbers of the whole trace, told when it ends. */
+  counts?(): readonly PartCount[];
   /** Losses that it counts itself. */
   losses?(): readonly LossCount[];
   /** Starts the process whose descendants are traced: see Trace.launch. */
   launch?<T extends Startable>(start: () => T): T;
   /** Does once what needs capabilities all the time. */
   rehearse?(): void;
+}
+
+export interface PartCount {
+  /** Of which things, as "resets sent". */
+  what: string;
+  count: bigint;
 }
 
 export interface Sampled {

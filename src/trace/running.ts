@@ -98,6 +98,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       return gone.map((event) => toConnEvent(event, "open", enrich));
     },
     losses: () => [...losses.all(over), ...parts.flatMap((part) => part.losses?.() ?? [])],
+    counts: () => parts.flatMap((part) => part.counts?.() ?? []),
     kernelTime: () => time?.total(monotonicNs()) ?? null,
     maps: () => object.hashMaps(),
     launch(start) {

@@ -1,7 +1,7 @@
 /** An open trace, and the sink that gets its events. */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { MapFill } from "../kernel/shim.ts";
-import type { Startable } from "./part.ts";
+import type { PartCount, Startable } from "./part.ts";
 import type { KernelTime } from "./health/kernel_time.ts";
 import type { LossCount } from "./health/losses.ts";
 
@@ -33,6 +33,8 @@ export interface Trace extends AsyncDisposable {
    */
   launch<T extends Startable>(start: () => T): T;
   readonly losses: () => LossCount[];
+  /** Numbers that parts tell of the whole trace, so far. */
+  counts(): PartCount[];
   /** The time that the programs took in the kernel; null: not measured, or this kernel does not tell. */
   kernelTime(): KernelTime | null;
   /** How full each map in the kernel is. */

@@ -3,21 +3,11 @@
  * and it shows each process its own gid. A copy in which any one step is left out does not build, or a test fails.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { HOST } from "../../src/build/arch.ts";
+import { bunTest, contributing, Copies, edit, run, top, Trace, TSC } from "./copy.ts";
 
 setDefaultTimeout(180_000);
-
-const top = join(import.meta.dir, "../..");
-const TSC = join(top, "node_modules/.bin/tsc");
-/** All that the build, the types and the unit tests of the copy read. */
-const COPIED = [
-  ...["bpf", "src", "test", "docs", "packaging", "dist/.stamps", "dist/embed", `dist/${HOST}`],
-  ...["build.ts", "package.json", "package-lock.json", "tsconfig.json", "LICENSE", "README.md"],
-  ...["CHANGELOG.md", "CONTRIBUTING.md", "KNOWN_ISSUES.md"],
-];
 
 /** By step: the file, the text in front of which a line is put or which a line replaces, and the line. */
 const steps = {
@@ -46,23 +36,20 @@ const steps = {
 type Step = keyof typeof steps;
 const stepNames = Object.keys(steps) as Step[];
 
-let work: string;
+const copies = new Copies("attribute");
 let whole: string;
 
 beforeAll(async () => {
-  work = mkdtempSync(join(tmpdir(), "attribute-test-"));
-  whole = copyOf(top, "whole");
-  for (const step of stepNames) edit(whole, step);
+  whole = copies.of(top, "whole");
+  for (const step of stepNames) edit(whole, steps[step]);
   const built = await run(whole, [process.execPath, "build.ts", "--dev"]);
   expect(built).toMatchObject({ exitCode: 0 });
   expect(await run(whole, [process.execPath, "run", "docs"])).toMatchObject({ exitCode: 0 });
 });
-afterAll(() => rmSync(work, { recursive: true }));
+afterAll(() => copies[Symbol.dispose]());
 
 test("CONTRIBUTING.md names the files of the steps, and no other source", () => {
-  const section = /^## To add an attribute of an event\n([^]*?)^## /m.exec(
-    readFileSync(join(top, "CONTRIBUTING.md"), "utf8"),
-  )![1]!;
+  const section = contributing("To add an attribute of an event");
   const named = Array.from(section.matchAll(/`((?:bpf|src)\/[\w/.]+)`/g), ([, file]) => file!);
   const generated = "src/record/layout.gen.ts";
   expect(named.filter((file) => file !== generated)).toEqual(
@@ -85,16 +72,23 @@ describe("with all steps", () => {
   });
 
   test("the trace shows each of two processes its own", async () => {
-    await using trace = await Trace.start(whole);
+    using listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { data() {}, open: (socket) => void socket.end() },
+    });
+    const flags = ["--events", "connect", "--remoteport", `${listener.port}`];
+    await using trace = await Trace.start<Shown>(whole, flags);
     const own = new Map<number, number>();
     const seen = new Set<number>();
     // On a busy machine the tracepoint mode can miss an event.
     while (seen.size < 2) {
-      for (const gid of [1234, 4321]) own.set(await trace.connectAs(gid), gid);
+      for (const gid of [1234, 4321]) own.set(await connectAs(gid, listener.port), gid);
       const { gid, local } = await trace.next();
       expect(gid).toBe(own.get(local.port)!);
       seen.add(gid!);
     }
+    expect(await trace.stop()).toBe(0);
   });
 });
 
@@ -135,7 +129,7 @@ describe("it is told when a step is left out:", () => {
   });
 
   test("the documents", async () => {
-    const copy = copyOf(whole, "documents");
+    const copy = copies.of(whole, "documents");
     cpSync(join(top, "docs"), join(copy, "docs"), { recursive: true });
     const { exitCode, text } = await bunTest(copy, ["./test/unit/documents.test.ts"]);
     expect(exitCode).not.toBe(0);
@@ -146,123 +140,29 @@ describe("it is told when a step is left out:", () => {
 
 // --- internal ---
 
-function copyOf(from: string, name: string): string {
-  const to = join(work, name);
-  for (const path of COPIED)
-    cpSync(join(from, path), join(to, path), { recursive: true, preserveTimestamps: true });
-  symlinkSync(join(top, "node_modules"), join(to, "node_modules"));
-  return to;
-}
-
-function edit(tree: string, step: Step, undo = false): void {
-  const [file, ...texts] = steps[step];
-  const [at, becomes] = undo ? texts.toReversed() : texts;
-  const path = join(tree, file);
-  const text = readFileSync(path, "utf8");
-  if (text.split(at!).length !== 2)
-    throw new Error(`${file}: ${JSON.stringify(at)} does not stand there once: mend the step here`);
-  writeFileSync(
-    path,
-    text.replace(at!, () => becomes!),
-  );
-}
-
 /** A copy that was built with all steps, and in which one is then taken back. */
 function without(step: Step): string {
-  const copy = copyOf(whole, `without-${step}`);
-  edit(copy, step, true);
+  const copy = copies.of(whole, `without-${step}`);
+  const [file, at, becomes] = steps[step];
+  edit(copy, [file, becomes, at]);
   return copy;
 }
-
-async function run(cwd: string, command: string[], env: Record<string, string> = {}) {
-  const child = Bun.spawn(command, {
-    cwd,
-    env: { ...process.env, NO_COLOR: "1", ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const printed = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { exitCode: await child.exited, text: printed.join("") };
-}
-
-const bunTest = (cwd: string, args: string[]) =>
-  run(cwd, [process.execPath, "test", ...args], { RUNS: "0.1" });
-
-type Listener = Bun.TCPSocketListener<undefined>;
 
 interface Shown {
   gid: number | null;
   local: { port: number };
 }
 
-/** A trace by the sources of the copy, and a listener that processes connect to. */
-class Trace {
-  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  readonly #lines: AsyncGenerator<string, void>;
-  readonly #listener: Listener;
-
-  private constructor(child: Bun.Subprocess<"ignore", "pipe", "pipe">, listener: Listener) {
-    this.#child = child;
-    this.#listener = listener;
-    this.#lines = linesOf(child.stdout);
-  }
-
-  static async start(tree: string): Promise<Trace> {
-    const listener = Bun.listen({
-      hostname: "127.0.0.1",
-      port: 0,
-      socket: { data() {}, open: (socket) => void socket.end() },
+/** The local port of a connection by a process of this group. */
+async function connectAs(gid: number, port: number): Promise<number> {
+  const script = `
+    process.setgid(${gid});
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1", port: ${port}, socket: { data() {}, end() {} },
     });
-    const flags = ["--json", "--events", "connect", "--remoteport", `${listener.port}`];
-    const command = [process.execPath, "src/main.ts", "trace", "--attach", "tracepoint"];
-    const child = Bun.spawn([...command, ...flags], {
-      cwd: tree,
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    let told = "";
-    for await (const line of linesOf(child.stderr)) {
-      told += `${line}\n`;
-      if (line.startsWith("tracing")) return new Trace(child, listener);
-    }
-    throw new Error(`the trace did not begin: ${told}`);
-  }
-
-  /** The local port of a connection by a process of this group. */
-  async connectAs(gid: number): Promise<number> {
-    const script = `
-      process.setgid(${gid});
-      const socket = await Bun.connect({
-        hostname: "127.0.0.1", port: ${this.#listener.port}, socket: { data() {}, end() {} },
-      });
-      console.log(socket.localPort);
-      socket.end();`;
-    const { exitCode, text } = await run("/", [process.execPath, "-e", script]);
-    expect(exitCode, text).toBe(0);
-    return Number(text);
-  }
-
-  async next(): Promise<Shown> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error("the trace has ended");
-    return JSON.parse(value) as Shown;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.stop(true);
-    this.#child.kill("SIGINT");
-    expect(await this.#child.exited).toBe(0);
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
-  let begun = "";
-  const decoder = new TextDecoder();
-  for await (const bytes of stream) {
-    const lines = (begun + decoder.decode(bytes, { stream: true })).split("\n");
-    begun = lines.pop()!;
-    yield* lines;
-  }
+    console.log(socket.localPort);
+    socket.end();`;
+  const { exitCode, text } = await run("/", [process.execPath, "-e", script]);
+  expect(exitCode, text).toBe(0);
+  return Number(text);
 }

@@ -9,7 +9,7 @@ import {
   type netnsAt,
 } from "../kernel/host_names.ts";
 import { nearest } from "./nearest.ts";
-import { Wrong } from "./wrong.ts";
+import { wholeNumber, Wrong } from "./wrong.ts";
 
 /** The names of this host's users, namespaces and control groups. */
 export interface HostNames {
@@ -134,10 +134,3 @@ const SHOWN_NAMES = 8;
 export const some = (names: readonly (string | number)[]): string =>
   names.slice(0, SHOWN_NAMES).join(", ") +
   (names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : "");
-
-// --- internal ---
-
-function wholeNumber(text: string, min: number, max: number): number | null {
-  const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-  return number >= min && number <= max ? number : null;
-}

@@ -1,6 +1,8 @@
 /** Flags that several commands share, and values that are more than a string. */
 
 import { UsageError } from "../errors.ts";
+import { ATTACH_MODES } from "../kernel/modes.ts";
+import { wholeNumber } from "./wrong.ts";
 
 export const debugFlag = {
   type: "boolean",
@@ -9,7 +11,7 @@ export const debugFlag = {
 
 export const attachFlag = {
   type: "enum",
-  options: ["auto", "kprobe", "tracepoint"] as string[],
+  options: [...ATTACH_MODES] as string[],
   default: "auto",
   description: "how to hook into the kernel",
 } as const;
@@ -25,11 +27,9 @@ export function namedFile(
   throw new UsageError(`flag --${flag}: "-" is no file`, { command, suggestion: instead });
 }
 
-export type AttachMode = "auto" | "kprobe" | "tracepoint";
-
 /** citty gives a string; strict.ts has already compared it with the options above. */
-export function attachMode(value: string): AttachMode {
-  return value === "kprobe" || value === "tracepoint" ? value : "auto";
+export function attachMode(value: string): (typeof ATTACH_MODES)[number] {
+  return ATTACH_MODES.find((mode) => mode === value) ?? "auto";
 }
 
 /** To add a unit, add a row: its length in ms. */
@@ -75,8 +75,8 @@ export function parseInterval(text: string, command: string): number {
 
 /** A whole number from 1 on. */
 export function parseCount(text: string, command: string): number {
-  const count = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (Number.isSafeInteger(count) && count >= 1) return count;
+  const count = wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
+  if (count !== null) return count;
   throw new UsageError(`flag --count: "${text}" is no number of events`, {
     command,
     why: "it is a whole number from 1 on",
@@ -88,8 +88,8 @@ export function parseCount(text: string, command: string): number {
 const MAX_CONNECTIONS = 1 << 24;
 
 export function parseConnections(text: string, command: string): number {
-  const count = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (count >= 1 && count <= MAX_CONNECTIONS) return count;
+  const count = wholeNumber(text, 1, MAX_CONNECTIONS);
+  if (count !== null) return count;
   throw new UsageError(`flag --max-connections: "${text}" is no number of connections`, {
     command,
     why: `it is a whole number from 1 to ${MAX_CONNECTIONS}`,

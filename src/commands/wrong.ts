@@ -11,3 +11,9 @@ export class Wrong {
     this.instead = instead;
   }
 }
+
+/** The number that a text is in decimal digits; `null`: it is none from `min` to `max`. */
+export function wholeNumber(text: string, min: number, max: number): number | null {
+  const number = /^\d+$/.test(text) ? Number(text) : NaN;
+  return number >= min && number <= max ? number : null;
+}

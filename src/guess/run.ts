@@ -1,7 +1,9 @@
 /** The guess from end to end: connections, copies, search. Blocks its thread for the time it takes. */
 import { Failure } from "../errors.ts";
 import { explained, openHost, type AttachMode, type Host } from "../kernel/host.ts";
+import { ATTACH_MODES } from "../kernel/modes.ts";
 import { KernelError } from "../kernel/shim.ts";
+import { checkOptions, oneOf } from "../options.ts";
 import { sendDatagrams } from "./datagrams.ts";
 import { LoopbackError } from "./loopback.ts";
 import { loopbackFailure } from "./loopback_failure.ts";
@@ -33,6 +35,7 @@ const ROUNDS = 6;
 export async function guessOffsets(
   options: GuessOptions = { attach: "auto" },
 ): Promise<GuessReport> {
+  checkOptions("guessOffsets()", options, { attach: oneOf(...ATTACH_MODES) });
   return guessOn(openHost(options.attach), undefined, "all");
 }
 

@@ -5,6 +5,8 @@ import { Failure } from "../errors.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { readClocks } from "../kernel/clock.ts";
 import type { AttachMode } from "../kernel/host.ts";
+import { ATTACH_MODES } from "../kernel/modes.ts";
+import { checkOptions, flag, number, oneOf, whole, type Rule } from "../options.ts";
 import type { Telemetry } from "../record/layout.gen.ts";
 import { batchSink, SHORT } from "../sinks/batch.ts";
 import { openLoop } from "../sinks/loop.ts";
@@ -85,14 +87,31 @@ export interface Tracer extends Disposable, AsyncDisposable {
 const POLL_MS = { least: 10, most: 1000, usual: 100 };
 const MAX_WAITING = 65_536;
 
+/** To add an option, add its row. */
+const TRACER_RULES: Readonly<Record<keyof TracerOptions, Rule>> = {
+  attach: oneOf(...ATTACH_MODES),
+  offsets: (value) =>
+    typeof value === "string" || (typeof value === "object" && value !== null)
+      ? null
+      : "a report or a path",
+  pollMs: number(POLL_MS.least, POLL_MS.most),
+  self: flag,
+  args: flag,
+  maxEnded: whole(0, Number.MAX_SAFE_INTEGER),
+  clientIdleMs: number(0, Infinity),
+};
+const READER_RULES: Readonly<Record<keyof ReaderOptions, Rule>> = {
+  signal: (value) => (value instanceof AbortSignal ? null : "an AbortSignal"),
+  maxWaiting: whole(0, Number.MAX_SAFE_INTEGER),
+};
+
 /**
  * Guesses, loads, attaches, checks itself with a connection of its own. Needs root. Blocks the thread for the time of the
  * guess. Throws a Failure (PrivilegeError, UnsupportedError, VerifierError, GuessError) that says why this host cannot.
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
+  checkOptions("openTracer()", options, TRACER_RULES);
   const { attach = "auto", offsets, self = true, args = false, pollMs = POLL_MS.usual } = options;
-  if (!(pollMs >= POLL_MS.least && pollMs <= POLL_MS.most))
-    throw new RangeError(`pollMs is ${pollMs}, not within ${POLL_MS.least} and ${POLL_MS.most}`);
   const trace = await openTrace({
     attach,
     self,
@@ -168,8 +187,10 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   return {
     description: trace.description,
     notes: trace.notes,
-    events({ signal, maxWaiting = MAX_WAITING } = {}) {
+    events(options = {}) {
       mustRun();
+      checkOptions("events()", options, READER_RULES);
+      const { signal, maxWaiting = MAX_WAITING } = options;
       const end = () => reader.end();
       const reader = createReader<TracedEvent>(maxWaiting, () => {
         signal?.removeEventListener("abort", end);

@@ -21,7 +21,7 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   index: ["library", "public", "state", "guess", "record", "output", "errors"],
-  library: ["trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
+  library: ["options", "trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["start", "commands", "errors", "log", "output"],
   // Evaluated before all others: nothing here may call the kernel as it is imported.
   start: ["runtime", "kernel/elevation", "errors", "log"],
@@ -50,7 +50,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   names: ["conn", "kernel/host_names", "record"],
   trace: ["guess", "kernel", "conn", "members", "record", "embedded", "errors", "explain", "log"],
   check: ["kernel", "record", "explain", "output/escape"],
-  guess: ["kernel", "record", "embedded", "file", "errors", "explain", "log"],
+  guess: ["options", "kernel", "record", "embedded", "file", "errors", "explain", "log"],
   kernel: ["record", "embedded", "errors", "explain", "log"],
   members: ["conn", "record"],
   recording: ["kernel", "output", "members", "conn", "record", "file", "errors"],
@@ -62,6 +62,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   state: ["conn", "members", "record", "errors"],
   record: [],
   embedded: [],
+  options: [],
   explain: ["errors", "kernel/capability", "kernel/constants"],
   file: ["errors"],
   errors: ["output/escape"],

@@ -1,7 +1,7 @@
 /** The options of a trace. */
 import type { GuessReport } from "../guess/report.ts";
 import type { AttachMode } from "../kernel/host.ts";
-import type { KernelFilter } from "./opening/kernel_filter.ts";
+import type { KernelFilter } from "./kernel_filter.ts";
 
 export interface TraceOptions {
   /** When a silent UDP flow is over; 30 s, or 120 s where both ends have been heard, unless given. */

@@ -7,7 +7,7 @@ import { kindOf, toConnEvent, type Enrich } from "./event.ts";
 import { timeSource, TimeWindows } from "./health/kernel_time.ts";
 import { lossSource, type MissedBy } from "./health/loss_source.ts";
 import { meanwhile } from "./meanwhile.ts";
-import { NO_FILTER } from "./opening/kernel_filter.ts";
+import { NO_FILTER } from "./kernel_filter.ts";
 import { closeAttached, type Checked } from "./opening/open_checked.ts";
 import { dropCapabilities } from "./opening/privileges.ts";
 import type { TraceOptions } from "./options.ts";

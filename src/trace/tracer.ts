@@ -4,7 +4,7 @@ import { openHost, type Host } from "../kernel/host.ts";
 import { memoryLimit } from "../kernel/memory_limit.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { log, showsDebug } from "../log.ts";
-import { fillFilter, NO_FILTER, withFilter } from "./opening/kernel_filter.ts";
+import { fillFilter, NO_FILTER, withFilter } from "./kernel_filter.ts";
 import { traceConstants } from "./opening/offsets.ts";
 import { offsetsFor } from "./opening/offsets_source.ts";
 import { openChecked } from "./opening/open_checked.ts";

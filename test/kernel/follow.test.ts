@@ -5,7 +5,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { guessTgid, sampleTasks } from "../../src/guess/task.ts";
 import { findMember, parseBtf } from "../../src/kernel/btf.ts";
 import { openHost } from "../../src/kernel/host.ts";
-import { NO_FILTER } from "../../src/trace/opening/kernel_filter.ts";
+import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { Actor, actorPath } from "./drive/actors.ts";
 import { tracesUdp } from "./drive/datagrams.ts";

@@ -7,7 +7,7 @@ import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import { sockaddr } from "../../src/kernel/sockaddr.ts";
 import { portTest } from "../../src/conn/ports.ts";
-import { NO_FILTER, type KernelFilter } from "../../src/trace/opening/kernel_filter.ts";
+import { NO_FILTER, type KernelFilter } from "../../src/trace/kernel_filter.ts";
 import type { Trace } from "../../src/trace/trace.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { ConnDirection, ConnMetadata, EventKind, type Event } from "../../src/record/layout.gen.ts";

@@ -9,7 +9,7 @@ import type { PerfRings } from "../../src/kernel/shim.ts";
 import { Constant, Offset } from "../../src/record/layout.gen.ts";
 import { drainer } from "../../src/trace/stream/drain.ts";
 import { traceConstants } from "../../src/trace/opening/offsets.ts";
-import { openRings } from "../../src/trace/stream/rings.ts";
+import { openRings } from "../../src/trace/opening/rings.ts";
 import { selfCheck } from "../../src/trace/tcp/check.ts";
 import { knownTotals } from "../../src/trace/tcp/totals.ts";
 import { attachAsked } from "./drive/attached.ts";

@@ -9,7 +9,7 @@ import { EINVAL, EPERM } from "../../src/kernel/constants.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
 import { KernelError } from "../../src/kernel/shim.ts";
 import { pointsOf } from "../../src/trace/opening/attach.ts";
-import { NO_FILTER } from "../../src/trace/opening/kernel_filter.ts";
+import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { missingParts } from "../../src/trace/opening/open_checked.ts";
 import type { TraceOptions } from "../../src/trace/options.ts";
 import { programsOf, type Part, type PartOf, type Point } from "../../src/trace/part.ts";

@@ -13,7 +13,7 @@ import {
 import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
 import type { Show, Working } from "../../src/trace/part.ts";
 import { applied } from "../../src/trace/stream/apply.ts";
-import { NO_FILTER } from "../../src/trace/opening/kernel_filter.ts";
+import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { Opens } from "../../src/trace/tcp/opens.ts";
 import { tellOne, tellRecord } from "../../src/trace/tcp/tell.ts";
 import { workingTcp } from "../../src/trace/tcp/working.ts";

@@ -188,6 +188,26 @@ describe("a part of the trace is named by the list of parts, and by no other fil
     }
   });
 
+  test("of its folders only opening imports from another one, which is stream; types neither", () => {
+    const between = files
+      .filter((file) => /^trace\/\w+\//.test(file))
+      .flatMap((file) =>
+        importedBy(file)
+          .map(folderOf)
+          .filter((to) => to.startsWith("trace/") && to !== folderOf(file))
+          .map((to) => `${folderOf(file)} > ${to}`),
+      );
+    expect([...new Set(between)]).toEqual(["trace/opening > trace/stream"]);
+  });
+
+  test("no folder of the trace imports the list of parts, nor the verbs that take it", () => {
+    const ends = ["parts", "tracer", "running"].map((name) => `trace/${name}.ts`);
+    const importers = files.filter(
+      (file) => /^trace\/\w+\//.test(file) && importedBy(file).some((path) => ends.includes(path)),
+    );
+    expect(importers).toEqual([]);
+  });
+
   /** The guess has an object of its own. */
   const isOurs = (file: string) => !/^(guess\/|record\/layout\.gen)/.test(file);
   const quotes = (text: string, name: string) => new RegExp(`["'\`]${name}["'\`]`).test(text);

@@ -8,7 +8,7 @@ import {
   NO_FILTER,
   withFilter,
   type KernelFilter,
-} from "../../src/trace/opening/kernel_filter.ts";
+} from "../../src/trace/kernel_filter.ts";
 import {
   Constant,
   ConnMetadata,

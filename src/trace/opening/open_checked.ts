@@ -9,11 +9,11 @@ import type { PerfRings } from "../../kernel/shim.ts";
 import type { Event } from "../../record/layout.gen.ts";
 import type { Ground, Opened, Part, Point } from "../part.ts";
 import { drainer, type Drain } from "../stream/drain.ts";
-import { openRings, type OpenRings } from "../stream/rings.ts";
+import { openRings, type OpenRings } from "./rings.ts";
 import { attachParts, type AttachedParts } from "./attach.ts";
 import type { Made } from "./load.ts";
 import { notUsed } from "./notes.ts";
-import { tellRefusal } from "./refusal.ts";
+import { tellRefusal } from "../refusal.ts";
 
 export interface ToOpen {
   host: Host;

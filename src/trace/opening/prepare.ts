@@ -3,7 +3,7 @@ import type { GuessReport } from "../../guess/report.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Part } from "../part.ts";
 import type { Made } from "./load.ts";
-import { tellRefusal } from "./refusal.ts";
+import { tellRefusal } from "../refusal.ts";
 
 export interface For {
   host: Host;

@@ -4,7 +4,7 @@ import type { Host } from "../../kernel/host.ts";
 import { commandLineOf } from "../../kernel/process.ts";
 import type { GuessReport } from "../../guess/report.ts";
 import { Offset } from "../../record/layout.gen.ts";
-import { tellRefusal } from "../opening/refusal.ts";
+import { tellRefusal } from "../refusal.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Point, Prepared, Working } from "../part.ts";
 import { CommandLines, type CommandSource } from "./command_lines.ts";

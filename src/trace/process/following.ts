@@ -2,7 +2,7 @@
 import { guessTgid } from "../../guess/task.ts";
 import type { AttachMode } from "../../kernel/host.ts";
 import { Counter, Offset } from "../../record/layout.gen.ts";
-import { NO_FILTER } from "../opening/kernel_filter.ts";
+import { NO_FILTER } from "../kernel_filter.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Part, Point } from "../part.ts";
 import { Descendants } from "./descendants.ts";

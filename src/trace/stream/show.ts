@@ -1,7 +1,7 @@
 /** Chooses the events that are shown, and those that are shown as the record they came in. Pure. */
 import { EventKind, type Event } from "../../record/layout.gen.ts";
 import { kindAt, pidAt } from "../event.ts";
-import { asksForAll, mayMatch, type KernelFilter } from "../opening/kernel_filter.ts";
+import { asksForAll, mayMatch, type KernelFilter } from "../kernel_filter.ts";
 import type { Show, Working } from "../part.ts";
 
 export interface Choice {

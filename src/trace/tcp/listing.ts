@@ -6,7 +6,7 @@ import { EAGAIN } from "../../kernel/constants.ts";
 import { close, read } from "../../kernel/libc.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { eventSize, readEvent, type Event } from "../../record/layout.gen.ts";
-import { tellRefusal } from "../opening/refusal.ts";
+import { tellRefusal } from "../refusal.ts";
 import type { Opened, Part, Stocktaking } from "../part.ts";
 
 /** Attached only while the tool reads /proc/net/tcp. */

@@ -2,8 +2,8 @@
 import type { AttachMode } from "../../kernel/host.ts";
 import { withLoopback } from "../../guess/netns.ts";
 import { Counter } from "../../record/layout.gen.ts";
-import type { KernelFilter } from "../opening/kernel_filter.ts";
-import { NO_FILTER, wantsProtocol } from "../opening/kernel_filter.ts";
+import type { KernelFilter } from "../kernel_filter.ts";
+import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Finding, Opened, Part, Point, Working } from "../part.ts";
 import { acceptSources } from "./accept_sources.ts";

@@ -6,7 +6,7 @@ import type { Host } from "../../kernel/host.ts";
 import { findSymbols } from "../../kernel/kallsyms.ts";
 import { readRows } from "../../kernel/proc_net.ts";
 import { EventKind, Counter } from "../../record/layout.gen.ts";
-import { NO_FILTER, wantsProtocol } from "../opening/kernel_filter.ts";
+import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { FlowTimeouts, TraceOptions } from "../options.ts";
 import type { Finding, Ground, Opened, Part, Point, Show, Working } from "../part.ts";
 import { udpCheck } from "./check.ts";

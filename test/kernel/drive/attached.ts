@@ -3,7 +3,7 @@ import type { GuessReport } from "../../../src/guess/report.ts";
 import type { Host } from "../../../src/kernel/host.ts";
 import type { KernelObject } from "../../../src/kernel/object.ts";
 import { attachParts, type AttachedParts } from "../../../src/trace/opening/attach.ts";
-import { withFilter, NO_FILTER } from "../../../src/trace/opening/kernel_filter.ts";
+import { withFilter, NO_FILTER } from "../../../src/trace/kernel_filter.ts";
 import { traceConstants } from "../../../src/trace/opening/offsets.ts";
 import { missingParts } from "../../../src/trace/opening/open_checked.ts";
 import { prepareParts } from "../../../src/trace/opening/prepare.ts";

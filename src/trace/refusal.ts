@@ -1,5 +1,5 @@
-import { UnsupportedError } from "../../errors.ts";
-import type { Part } from "../part.ts";
+import { UnsupportedError } from "../errors.ts";
+import type { Part } from "./part.ts";
 
 /** Every refusal is told so: by the kernel, by this host, or by a check. */
 export function tellRefusal(

@@ -1,14 +1,8 @@
 /** The kernel side's share of the user's filters: see bpf/lib/filter.h. Pure but for `fillFilter`. */
-import { portTest, type PortFilter } from "../../conn/ports.ts";
-import type { ObjectSpec, KernelObject } from "../../kernel/object.ts";
-import type { Shim } from "../../kernel/shim.ts";
-import {
-  ConnMetadata,
-  Filter,
-  Constant,
-  type Event,
-  type TraceMap,
-} from "../../record/layout.gen.ts";
+import { portTest, type PortFilter } from "../conn/ports.ts";
+import type { ObjectSpec, KernelObject } from "../kernel/object.ts";
+import type { Shim } from "../kernel/shim.ts";
+import { ConnMetadata, Filter, Constant, type Event, type TraceMap } from "../record/layout.gen.ts";
 
 /**
  * All of it must match. An empty array does not restrict anything. A member of an event that is not known (the

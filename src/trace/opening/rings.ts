@@ -4,8 +4,8 @@ import type { KernelObject } from "../../kernel/object.ts";
 import { getpagesize } from "../../kernel/libc.ts";
 import { KernelError, type PerfRings, type Shim } from "../../kernel/shim.ts";
 import { EVENT_BATCH_LEN } from "../../record/layout.gen.ts";
-import { LEAST_RING_BYTES } from "../opening/room.ts";
-import { batchByTool } from "./batches.ts";
+import { LEAST_RING_BYTES } from "./room.ts";
+import { batchByTool } from "../stream/batches.ts";
 
 export interface OpenRings {
   rings: PerfRings;

@@ -13,6 +13,9 @@ import {
   countsOf,
   flowOf,
   isFirst,
+  keep,
+  kept,
+  type Kept,
   lastOf,
   lostOf,
   minus,
@@ -33,7 +36,7 @@ export interface FlowSource {
   /** Reads and deletes a flow of udp_flows; null: it is not there. */
   take(flow: Event): Flow | null;
   /** Has the kernel look whether these sockets are still there; their ends come as events. */
-  lookAfter(socks: Iterable<Event>): void;
+  lookAfter(socks: Iterable<Pick<Event, "sk" | "cookie">>): void;
 }
 
 export const DEFAULT_FLOW_TIMEOUTS: FlowTimeouts = {
@@ -61,8 +64,11 @@ export class Flows {
     this.#directions = directions;
   }
 
-  /** One event of the ring or of `sample`, in order of time. null: it is none of UDP's. */
-  event(event: Event): ShownFlow[] | null {
+  /**
+   * One event of the ring or of `sample`, in order of time. null: it is none of UDP's. The result must be read to its end
+   * at once: a socket can have 65,536 flows, of which an array would take more memory than all else.
+   */
+  event(event: Event): Iterable<ShownFlow> | null {
     switch (event.kind) {
       case EventKind.EVENT_UDP_OPEN:
         return this.#open(event);
@@ -80,11 +86,10 @@ export class Flows {
     return Number((this.#nextTickNs - nowNs) / NS_PER_MS);
   }
 
-  /** To be called at each poll, after its events: ends what is silent, finds what no event told. */
-  tick(nowNs: bigint): ShownFlow[] {
-    if (nowNs < this.#nextTickNs) return [];
-    this.#source.lookAfter([...this.#socks.values()].flatMap(({ first }) => first?.opened ?? []));
-    const shown: ShownFlow[] = [];
+  /** To be called at each poll, after its events: ends what is silent, finds what no event told. Read as `event`. */
+  *tick(nowNs: bigint): Iterable<ShownFlow> {
+    if (nowNs < this.#nextTickNs) return;
+    this.#source.lookAfter(this.#firsts());
     const seen = new Set<string>();
     const alive = new Set<string>();
     for (const flow of this.#source.dump()) {
@@ -94,17 +99,16 @@ export class Flows {
       if (seen.has(key)) continue;
       seen.add(key);
       if (isFirst(flow.event)) alive.add(id);
-      if (!this.#known(flow.event, id, key)) shown.push(...this.#open(flow.event));
-      shown.push(...this.#look(flow, this.#socks.get(id)!, key, nowNs));
+      if (!this.#known(flow.event, id, key)) yield* this.#open(flow.event);
+      yield* this.#look(flow, this.#socks.get(id)!, key, nowNs);
     }
     for (const [id, sock] of this.#socks) {
       // The event of its end may still lie in a ring: wait for the next drain.
       sock.missed = alive.has(id) ? 0 : sock.missed + 1;
       if (sock.missed <= 1) continue;
-      for (const one of this.#vanished(id, sock, nowNs)) shown.push(one);
+      yield* this.#vanished(id, sock, nowNs);
     }
     this.#nextTickNs = nowNs + this.#pauseNs(seen.size);
-    return shown;
   }
 
   /** One event for each flow that has moved something since it was told of last, for `event` when its time has come. */
@@ -125,13 +129,17 @@ export class Flows {
       const counts = countsOf(flow.event);
       if (same(counts, known.sampled)) continue;
       known.sampled = counts;
-      moved.push(sampleOf(flow, known.opened, known.told, nowNs));
+      moved.push(sampleOf(flow, kept(known.opened), known.told, nowNs));
     }
     this.#sampledNs = next;
     return moved;
   }
 
   // --- internal ---
+
+  *#firsts(): Iterable<Event> {
+    for (const { first } of this.#socks.values()) if (first !== null) yield kept(first.opened);
+  }
 
   #known(event: Event, id: string, key: string): Known | undefined {
     const sock = this.#socks.get(id);
@@ -148,24 +156,23 @@ export class Flows {
     const sock = this.#socks.get(id) ?? { first: null, others: new Map(), missed: 0 };
     this.#socks.set(id, sock);
     const event = this.#directions.begun(seen);
-    const known = { opened: event, told: NOTHING, sampled: NOTHING, over: false };
+    const known = { opened: keep(event), told: NOTHING, sampled: NOTHING, over: false };
     if (isFirst(event)) sock.first = known;
     else sock.others.set(key, known);
     return [{ event, kind: "open" }];
   }
 
   /** The end of a socket and so of all its flows; the event holds the totals of the first. */
-  #close(event: Event): ShownFlow[] {
+  *#close(event: Event): Iterable<ShownFlow> {
     const id = sockOf(event);
     const sock = this.#socks.get(id);
     // Its beginning was lost, and it ended before a look at the maps.
-    const opened = sock?.first?.opened ?? this.#directions.begun(event);
+    const opened = sock?.first ? kept(sock.first.opened) : this.#directions.begun(event);
     const close = begunAs(opened, event);
-    const first: ShownFlow[] = sock?.first
-      ? endFirst(sock.first, close)
-      : [{ event: close, kind: "close" }];
     this.#forget(id, opened);
-    return [...first, ...this.#closeOthers(sock, timeOf(event))];
+    if (sock?.first) yield* endFirst(sock.first, close);
+    else yield { event: close, kind: "close" };
+    yield* this.#closeOthers(sock, timeOf(event));
   }
 
   /** A flow as it was when it was sampled. Its end may have been told since, which says more. */
@@ -175,11 +182,12 @@ export class Flows {
     return known && !known.over ? [{ event, kind: "open" }] : [];
   }
 
-  #closeOthers(sock: Sock | undefined, atNs: bigint): ShownFlow[] {
-    return [...(sock?.others.values() ?? [])].map(({ opened }) => {
+  *#closeOthers(sock: Sock | undefined, atNs: bigint): Iterable<ShownFlow> {
+    for (const known of sock?.others.values() ?? []) {
+      const opened = kept(known.opened);
       const flow = this.#source.take(opened);
-      return { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
-    });
+      yield { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
+    }
   }
 
   /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
@@ -191,14 +199,14 @@ export class Flows {
       const woken = wake(first, countsOf(event), lastOf(event));
       if (!silent || first.over) return woken;
       // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
-      const close = minus(closeOf(flow, first.opened, nowNs), first.told);
+      const close = minus(closeOf(flow, kept(first.opened), nowNs), first.told);
       first.told = countsOf(event);
       first.over = true;
       return [...woken, { event: close, kind: "close" }];
     }
     if (!silent) return [];
     const taken = this.#source.take(event);
-    const { opened } = sock.others.get(key)!;
+    const opened = kept(sock.others.get(key)!.opened);
     sock.others.delete(key);
     return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
   }
@@ -220,12 +228,11 @@ export class Flows {
   }
 
   /** A socket that is in no map any more, and whose end no event told. */
-  #vanished(id: string, sock: Sock, nowNs: bigint): ShownFlow[] {
-    this.#forget(id, sock.first?.opened);
-    const shown: ShownFlow[] = [];
-    if (sock.first && !sock.first.over)
-      shown.push({ event: lostOf(sock.first.opened, nowNs), kind: "close" });
-    return [...shown, ...this.#closeOthers(sock, nowNs)];
+  *#vanished(id: string, sock: Sock, nowNs: bigint): Iterable<ShownFlow> {
+    const opened = sock.first === null ? undefined : kept(sock.first.opened);
+    this.#forget(id, opened);
+    if (opened && !sock.first!.over) yield { event: lostOf(opened, nowNs), kind: "close" };
+    yield* this.#closeOthers(sock, nowNs);
   }
 
   #forget(id: string, opened: Event | undefined): void {
@@ -240,7 +247,7 @@ const PAUSE_PER_FLOW_NS = 50_000n;
 
 interface Known {
   /** Its first event, with its direction. */
-  opened: Event;
+  opened: Kept;
   /** The counts that its earlier closes told. Only a socket's first flow goes on after one. */
   told: Counts;
   /** Its counts when it was sampled last. */
@@ -265,5 +272,5 @@ function endFirst(first: Known, close: Event): ShownFlow[] {
 function wake(first: Known, counts: Counts, atNs: bigint): ShownFlow[] {
   if (!first.over || same(counts, first.told)) return [];
   first.over = false;
-  return [{ event: at(first.opened, atNs), kind: "open" }];
+  return [{ event: at(kept(first.opened), atNs), kind: "open" }];
 }

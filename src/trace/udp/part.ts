@@ -115,7 +115,7 @@ const { EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE } = EventKind;
 function start({ host, mode, object }: Opened, between: () => void, asked: Asked): Working {
   const maps = flowSource(host.shim, object, mode, between);
   const flows = new Flows(maps, asked.flowTimeouts, asked.directions);
-  const all = (shown: readonly ShownFlow[] | null, show: Show) => {
+  const all = (shown: Iterable<ShownFlow> | null, show: Show) => {
     for (const { event, kind } of shown ?? []) show(event, kind);
   };
   return {

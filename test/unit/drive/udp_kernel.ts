@@ -119,7 +119,7 @@ export function rig(): Rig {
   const kernel = new Kernel();
   const flows = new Flows(kernel, timeouts);
   const polled = (events: Event[]): ShownFlow[] => {
-    const shown = events.flatMap((event) => flows.event(event) ?? []);
+    const shown = events.flatMap((event) => [...(flows.event(event) ?? [])]);
     return [...shown, ...flows.tick(kernel.now)];
   };
   const drained = (lose: boolean) => (lose ? kernel.drain().slice(0, 0) : kernel.drain());

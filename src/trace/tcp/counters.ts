@@ -6,8 +6,8 @@ import type { KnownTotals } from "./totals.ts";
 /** A total that came back wrong. */
 export interface WrongTotal {
   total: keyof KnownTotals;
-  /** "retransmits is 40 by its offset, and 3 by TCP_INFO" */
-  why: string;
+  /** For the user: "retransmits is shown as not known: its offset gives 40, TCP_INFO says 3". */
+  note: string;
 }
 
 type Counter = readonly [name: string, of: (event: Event) => number | bigint, keyof TcpInfo];
@@ -32,8 +32,8 @@ export function wrongTotals(close: Event, info: TcpInfo, known: KnownTotals): Wr
       const [told, truth] = [Number(of(close)), info[member]];
       // An older kernel's struct tcp_info ends before it.
       if (truth === null || told === Number(truth)) continue;
-      const why = `${name} is ${told} by its offset, and ${truth} by TCP_INFO`;
-      wrong.push({ total: total as keyof KnownTotals, why });
+      const note = `${name} is shown as not known: its offset gives ${told}, TCP_INFO says ${truth}`;
+      wrong.push({ total: total as keyof KnownTotals, note });
     }
   }
   return wrong;

@@ -61,8 +61,7 @@ function check({ drain }: Opened, known: KnownTotals): Finding {
   const { sawAccept, tgid, wrong } = withLoopback((place) => selfCheck(place, drain, known));
   if (!sawAccept) return { unseen: "accept" };
   for (const { total } of wrong) known[total] = false;
-  const notes = wrong.map(({ why }) => `a number is shown as not known: ${why}`);
-  return { tgid, notes };
+  return { tgid, notes: wrong.map(({ note }) => note) };
 }
 
 function start(on: Opened, between: () => void, known: KnownTotals): Working {

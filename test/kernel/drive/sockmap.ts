@@ -1,5 +1,6 @@
 /** A sockmap whose program moves what one sock sends right into another, past TCP. */
 import { ptr } from "bun:ffi";
+import { RLIMIT_MEMLOCK } from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 
 const [MAP_CREATE, MAP_UPDATE_ELEM, PROG_LOAD, PROG_ATTACH] = [0, 2, 5, 8];
@@ -8,11 +9,14 @@ const BPF_PROG_TYPE_SK_MSG = 16;
 const BPF_SK_MSG_VERDICT = 7;
 const BPF_FUNC_msg_redirect_map = 60;
 const BPF_F_INGRESS = 1;
+const NO_LIMIT = (1n << 64n) - 1n;
 /** The slot of the sock that gets everything. */
 const RECEIVER = 1;
 
 /** From `sender` to `receiver`, descriptors of connected sockets. Linux 4.18 and later. */
 export function redirect(sender: number, receiver: number): Disposable {
+  // Before 5.11 a map counts against it.
+  libc.setrlimit(0, RLIMIT_MEMLOCK, { soft: NO_LIMIT, hard: NO_LIMIT });
   const map = call(MAP_CREATE, (attr) =>
     [BPF_MAP_TYPE_SOCKMAP, 4, 4, 2].forEach((value, n) => attr.setUint32(4 * n, value, true)),
   );

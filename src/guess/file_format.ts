@@ -1,7 +1,19 @@
 /** The text of an offsets file ↔ a report. Pure. Strict: a wrong offset would be read from kernel memory as data. */
 
 import { Failure } from "../errors.ts";
-import type { FieldReport, FieldStatus, GuessReport } from "./report.ts";
+import type { FieldStatus, GuessReport } from "./report.ts";
+import {
+  list,
+  nullable,
+  number,
+  object,
+  objectOnly,
+  oneOf,
+  refuse,
+  Refusal,
+  textUpTo,
+  type Check,
+} from "./shape.ts";
 
 const FORMAT = "tracer-bpf offsets";
 /** Raised when the meaning of a member changes; a file of another version is refused, never converted. 1 had no checksum. */
@@ -30,11 +42,6 @@ export function decodeReport(path: string, text: string): GuessReport {
   }
 }
 
-/** The fault of the text, for the `because:` line. */
-class Refusal extends Error {}
-
-type Json = Readonly<Record<string, unknown>>;
-
 function parse(text: string): unknown {
   if (text.trim() === "") throw new Refusal("it is empty");
   try {
@@ -46,29 +53,34 @@ function parse(text: string): unknown {
 }
 
 function reportOf(value: unknown): GuessReport {
-  const file = objectOf(value, "the file");
-  if (file["format"] !== FORMAT) throw new Refusal(`its "format" is not "${FORMAT}"`);
-  if (file["version"] !== VERSION) {
-    const found = JSON.stringify(file["version"]) ?? "none";
-    throw new Refusal(`its "version" is ${found}, this tracer-bpf reads ${VERSION}`);
-  }
-  only(file, "the file", ["format", "version", "checksum", "kernel", "attach", "ms", "fields"]);
-  const kernel = objectOf(file["kernel"], "kernel");
-  only(kernel, "kernel", ["release", "version", "machine"]);
-  const report: GuessReport = {
-    kernel: {
-      release: textOf(kernel["release"], "kernel.release"),
-      version: textOf(kernel["version"], "kernel.version"),
-      machine: textOf(kernel["machine"], "kernel.machine"),
-    },
-    attach: oneOf(file["attach"], "attach", ["kprobe", "tracepoint"]),
-    ms: numberOf(file["ms"], "ms"),
-    fields: fieldsOf(file["fields"]),
-  };
+  ofThisVersion(value, "");
+  const { checksum, report } = membersOf(value);
   // Last, so that what can be named is named.
-  if (textOf(file["checksum"], "checksum") !== checksumOf(report))
+  if (checksum !== checksumOf(report))
     throw new Refusal("it was changed or damaged: its checksum is not that of what it holds");
   return report;
+}
+
+function ofThisVersion(value: unknown, at: string): void {
+  object({})(value, at);
+  const { format, version } = value as Record<string, unknown>;
+  if (format !== FORMAT) throw new Refusal(`its "format" is not "${FORMAT}"`);
+  if (version !== VERSION) {
+    const found = JSON.stringify(version) ?? "none";
+    throw new Refusal(`its "version" is ${found}, this tracer-bpf reads ${VERSION}`);
+  }
+}
+
+function membersOf(value: unknown): { checksum: string; report: GuessReport } {
+  file(value, "");
+  const { checksum, kernel, attach, ms, fields } = value as GuessReport & { checksum: string };
+  const seen = new Set<string>();
+  for (const [n, { field, status, offset }] of fields.entries()) {
+    if (status === "found" && offset === null) refuse(`fields[${n}].offset`, "is missing");
+    if (seen.has(field)) throw new Refusal(`field "${field}" is there twice`);
+    seen.add(field);
+  }
+  return { checksum, report: { kernel, attach, ms, fields } };
 }
 
 /** Of what is meant, not of how it is laid out: CRC-32 (IEEE 802.3) over all values in a fixed order, 8 hex digits. */
@@ -91,18 +103,6 @@ function checksumOf({ kernel, attach, ms, fields }: GuessReport): string {
   return (~crc >>> 0).toString(16).padStart(8, "0");
 }
 
-function fieldsOf(value: unknown): FieldReport[] {
-  const fields = listOf(value, "fields", MAX_FIELDS).map((field, i) =>
-    fieldOf(field, `fields[${i}]`),
-  );
-  const seen = new Set<string>();
-  for (const { field } of fields) {
-    if (seen.has(field)) throw new Refusal(`field "${field}" is there twice`);
-    seen.add(field);
-  }
-  return fields;
-}
-
 const statuses: readonly FieldStatus[] = [
   "found",
   "not-applicable",
@@ -111,62 +111,30 @@ const statuses: readonly FieldStatus[] = [
   "kprobe-only",
 ];
 
-function fieldOf(value: unknown, at: string): FieldReport {
-  const row = objectOf(value, at);
-  only(row, at, ["field", "struct", "status", "offset", "candidates", "how"]);
-  const status = oneOf(row["status"], `${at}.status`, statuses);
-  const offset = row["offset"] === null ? null : offsetOf(row["offset"], `${at}.offset`);
-  if (status === "found" && offset === null) throw new Refusal(`${at}.offset is missing`);
-  return {
-    field: textOf(row["field"], `${at}.field`),
-    struct: textOf(row["struct"], `${at}.struct`),
-    status,
-    offset,
-    candidates: listOf(row["candidates"], `${at}.candidates`, MAX_OFFSET).map((candidate, i) =>
-      offsetOf(candidate, `${at}.candidates[${i}]`),
-    ),
-    how: textOf(row["how"], `${at}.how`),
-  };
-}
+const name = textUpTo(MAX_TEXT);
 
-function objectOf(value: unknown, at: string): Json {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Refusal(`${at} is no object`);
-  }
-  return value as Json;
-}
+const offset: Check = (value, at) => {
+  number(value, at);
+  if (!Number.isInteger(value) || (value as number) > MAX_OFFSET)
+    refuse(at, `is ${String(value)}, no whole number of bytes up to ${MAX_OFFSET}`);
+};
 
-function only(value: Json, at: string, names: readonly string[]): void {
-  const unknown = Object.keys(value).find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new Refusal(`${at} has an unknown member "${unknown}"`);
-}
+const field = objectOnly({
+  field: name,
+  struct: name,
+  status: oneOf(...statuses),
+  offset: nullable(offset),
+  candidates: list(offset, MAX_OFFSET),
+  how: name,
+});
 
-function listOf(value: unknown, at: string, limit: number): unknown[] {
-  if (!Array.isArray(value)) throw new Refusal(`${at} is no list`);
-  if (value.length > limit)
-    throw new Refusal(`${at} has ${value.length} entries, more than ${limit}`);
-  return value;
-}
-
-function textOf(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new Refusal(`${at} is no text`);
-  if (value.length > MAX_TEXT) throw new Refusal(`${at} is longer than ${MAX_TEXT} characters`);
-  return value;
-}
-
-function numberOf(value: unknown, at: string): number {
-  if (typeof value !== "number" || !(value >= 0)) throw new Refusal(`${at} is no number from 0 on`);
-  return value;
-}
-
-function offsetOf(value: unknown, at: string): number {
-  const number = numberOf(value, at);
-  if (Number.isInteger(number) && number <= MAX_OFFSET) return number;
-  throw new Refusal(`${at} is ${number}, no whole number of bytes up to ${MAX_OFFSET}`);
-}
-
-function oneOf<const T extends string>(value: unknown, at: string, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === value);
-  if (found === undefined) throw new Refusal(`${at} is none of ${allowed.join(", ")}`);
-  return found;
-}
+/** To add a member of the report, add its row. */
+const file = objectOnly({
+  format: name,
+  version: number,
+  kernel: objectOnly({ release: name, version: name, machine: name }),
+  attach: oneOf("kprobe", "tracepoint"),
+  ms: number,
+  fields: list(field, MAX_FIELDS),
+  checksum: name,
+});

@@ -1,62 +1,16 @@
 /** Whether parsed JSON has the shape of a snapshot: it comes with bug reports, from anybody. Pure. */
-
-/** Throws a Refusal that names the member. */
-type Check = (value: unknown, at: string) => void;
-
-class Refusal extends Error {}
-
-const refuse = (at: string, what: string): never => {
-  throw new Refusal(`${at} is no ${what}`);
-};
-
-const text: Check = (value, at) => void (typeof value === "string" || refuse(at, "text"));
-const u64: Check = (value, at) =>
-  void ((typeof value === "bigint" && value >= 0n && value < 1n << 64n) || refuse(at, "u64"));
-const whole: Check = (value, at) =>
-  void ((Number.isSafeInteger(value) && (value as number) >= 0) || refuse(at, "whole number"));
-const bytes: Check = (value, at) => void (value instanceof Uint8Array || refuse(at, "bytes"));
-
-const bytesOf =
-  (...lengths: number[]): Check =>
-  (value, at) =>
-    void (
-      (value instanceof Uint8Array && lengths.includes(value.length)) ||
-      refuse(at, `${lengths.join(" or ")} bytes`)
-    );
-
-const nullable =
-  (check: Check): Check =>
-  (value, at) =>
-    value === null ? undefined : check(value, at);
-
-const optional =
-  (check: Check): Check =>
-  (value, at) =>
-    value === undefined ? undefined : check(value, at);
-
-const oneOf =
-  (...allowed: unknown[]): Check =>
-  (value, at) =>
-    void (allowed.includes(value) || refuse(at, allowed.join(" or ")));
-
-const list =
-  (check: Check): Check =>
-  (value, at) => {
-    if (!Array.isArray(value)) return refuse(at, "list");
-    for (const [n, item] of value.entries()) check(item, `${at}[${n}]`);
-  };
-
-const object =
-  (members: Record<string, Check>): Check =>
-  (value, at) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      return refuse(at, "object");
-    for (const [name, check] of Object.entries(members))
-      check(
-        Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined,
-        `${at}.${name}`,
-      );
-  };
+import {
+  bytes,
+  bytesOf,
+  list,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  text,
+  u64,
+  whole,
+} from "./shape.ts";
 
 const sockTruth = object({
   family: whole,
@@ -128,4 +82,4 @@ const snapshot = object({
   no_udp_segment: optional(nullable(text)),
 });
 
-export const checkSnapshot = (value: unknown): void => snapshot(value, "the snapshot");
+export const checkSnapshot = (value: unknown): void => snapshot(value, "");

@@ -172,7 +172,7 @@ describe("loading refuses", () => {
       holding(text.replace('"version": 2', '"version": 1')),
       /"version" is 1, this tracer-bpf reads 2/,
     ],
-    ["a list", holding("[]"), /the file is no object/],
+    ["a list", holding("[]"), /it is no object/],
     ["a gigabyte of zeros", zeros, /larger than 1048576 bytes/],
     ["a megabyte of zeros", holding("\0".repeat(1 << 20)), /truncated or no JSON/],
   ])("%s", async (_, path, reason) => {
@@ -206,7 +206,7 @@ describe("the format", () => {
 
   /** To add a check, add a row: what is changed in a good file, and what must be said about it. */
   test.each<[string, (file: Record<string, any>) => void]>([
-    ['the file has an unknown member "extra"', (file) => (file["extra"] = 1)],
+    ['it has an unknown member "extra"', (file) => (file["extra"] = 1)],
     ["kernel is no object", (file) => delete file["kernel"]],
     ["kernel.release is no text", (file) => (file["kernel"].release = 6)],
     ["attach is none of kprobe, tracepoint", (file) => (file["attach"] = "auto")],

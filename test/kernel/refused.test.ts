@@ -65,6 +65,26 @@ describe.each(modes)("with %ss", (mode) => {
     );
   });
 
+  const REASON = "there is no reason";
+
+  /** Every other moment at which a part can be refused: when its needs are found out, and by its own check. */
+  test.each<[string, string, Partial<Part>]>([
+    ["this host cannot", "command lines", { prepare: () => REASON }],
+    ["the kernel lacks something", "UDP", { missing: () => REASON }],
+    ["its check finds it wrong", "UDP", { check: () => ({ refused: REASON }) }],
+  ])("when %s, all but %s works and the user is told once", async (_, name, refused) => {
+    const parts = PARTS.map((of): PartOf => {
+      return (given) => (of(given).name === name ? { ...of(given), ...refused } : of(given));
+    });
+    await using trace = await openTrace(options, parts, host);
+    const part = asked.find((one) => one.name === name)!;
+    expectToldOnce(trace, part, asked);
+    // A check is made of what is there.
+    const why = refused.check === undefined ? REASON : (missing.get(part) ?? REASON);
+    expect(trace.notes).toContain(`${part.without}: ${why}`);
+    await expectOthers(trace, name);
+  });
+
   test("with nothing refused nothing is told of but what this kernel lacks", async () => {
     await using trace = await openTrace(options, PARTS, host);
     for (const part of optional)

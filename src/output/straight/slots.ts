@@ -16,7 +16,7 @@ import {
   EVENT_SENT_BYTES,
   EVENT_SENT_PACKETS,
   EVENT_STARTED_AT,
-  type eventPlaces,
+  eventPlaces,
 } from "../../record/layout.gen.ts";
 import { microseconds } from "../numbers.ts";
 
@@ -33,7 +33,7 @@ export interface Slot {
   of(event: ConnEvent): number | bigint | null;
 }
 
-/** To add a number that differs from line to line, add a row, and name its members in `apart`. */
+/** To add a number that differs from line to line, add a row. */
 export const slots = {
   localPort: port("local", EVENT_ENDS_SPORT),
   remotePort: port("remote", EVENT_ENDS_DPORT),
@@ -54,33 +54,30 @@ export const varying: ReadonlySet<Leaf> = new Set<Leaf>([
   "remote.address",
 ]);
 
-/**
- * Members of a struct event that no kept text may depend on: what `slots`, the time and the remote address are made of, and
- * what no line shows. Every other member decides which text it is, so a new one does as well.
- */
-export const apart: readonly (keyof typeof eventPlaces)[] = [
+type Place = keyof typeof eventPlaces;
+
+const inSlots = new Set(Object.values(slots).flatMap(({ at, since }) => [at, since]));
+/** The time and the remote address are written apart; no line shows the rest. */
+const besides: ReadonlySet<Place> = new Set<Place>([
+  "timestamp",
+  "ends_daddr_h",
+  "ends_daddr_l",
   "sk",
   "cookie",
   "legs",
   "state_transitions",
-  "timestamp",
-  "started_at",
-  "ended_at",
-  "ends_daddr_h",
-  "ends_daddr_l",
-  "ends_sport",
-  "ends_dport",
-  "sent_bytes",
-  "recv_bytes",
-  "sent_packets",
-  "recv_packets",
-  "rtt",
-  "rtt_var",
-  "retransmits",
   // Only command lines, and control groups that /proc is asked for, depend on these: such records become events first.
   "owner_owned_at",
   "owner_program",
-];
+]);
+
+/**
+ * Members of a struct event that no kept text may depend on. Every other member decides which text it is, so a new one does
+ * as well.
+ */
+export const apart: readonly Place[] = (Object.keys(eventPlaces) as Place[]).filter(
+  (name) => besides.has(name) || inSlots.has(eventPlaces[name][0]),
+);
 
 /** Not a number, which no comparison holds for: the value cannot be written here. */
 export const UNUSUAL = NaN;

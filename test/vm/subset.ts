@@ -9,7 +9,7 @@ const named = (names: string): string[] =>
 
 /** Where a kernel's own ways show: each runs on the oldest and the newest kernel of the archive, in both modes. */
 const tracing = named(
-  "smoke trace udp scenarios failures open races processes interval offsets refused walked",
+  "smoke trace udp scenarios failures open races processes interval offsets walked",
 );
 
 /** These differ by attach mode, hardly by kernel. They run without a guest as well, with tracepoints. */
@@ -23,10 +23,13 @@ const inGuestsByKprobes: Request[] = [
   },
   {
     kernel: "6.12",
-    files: named("filters places recording survive tracefs busy groups"),
+    files: named("filters places recording survive tracefs busy"),
     logName: "6.12-options",
   },
-  { kernel: "6.1", files: named("smoke trace scenarios follow kernel_filter args resolve") },
+  {
+    kernel: "6.1",
+    files: named("smoke trace scenarios follow kernel_filter args resolve groups refused"),
+  },
   { kernel: "6.12-rt", files: named("smoke trace races scenarios") },
 ].map((request) => ({ ...request, modes: ["kprobe"] }));
 

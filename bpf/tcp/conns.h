@@ -17,7 +17,8 @@ struct live {
 	u32 base_segs_in;
 	u32 base_segs_out;
 	u32 base_retrans;
-	u32 _pad;
+	/* Where write_seq stood before the FIN; 0: no handler has seen the FIN being queued. */
+	u32 fin_seq;
 };
 
 /*

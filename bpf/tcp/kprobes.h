@@ -24,7 +24,7 @@ inline_always void accepted(void *ctx, u64 sk, struct live *live)
 	incoming(ctx, sk, live, EVENT_ACCEPT);
 }
 
-/* A FIN is about to be queued: from now on write_seq counts one more than the application wrote. */
+/* inet_shutdown() holds the sock's lock. */
 inline_always void shutting_down(u64 sk, u32 how)
 {
 	struct live *known;
@@ -33,7 +33,7 @@ inline_always void shutting_down(u64 sk, u32 how)
 		return;
 	known = bpf_map_lookup_elem(&conns, &sk);
 	if (known)
-		known->event.flags |= FACT_FIN_SENT;
+		note_fin(sk, known);
 }
 
 /*

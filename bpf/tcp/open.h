@@ -52,6 +52,9 @@ inline_always int adopt_older(u64 sk, struct live *live)
 	if ((1 << state) & STATES_AFTER_FIN_SENT)
 		live->event.flags |= FACT_FIN_SENT;
 	note_totals(sk, live);
+	/* The walk does not hold the sock's lock before 5.15: a FIN that was queued meanwhile may stand in write_seq. */
+	if ((skc_state(sk) & 15) != state)
+		note_unstable(live);
 	return insert_once(sk, live);
 }
 

@@ -73,6 +73,9 @@ inline_always void read_sample(struct sample *sample, struct live *live)
 		sample->state = SAMPLE_SAME;
 		return;
 	}
+	/* A FIN that was queued meanwhile may stand in write_seq. */
+	if ((known->event.flags ^ live->event.flags) & FACT_FIN_SENT)
+		stable = 0;
 	sample->state = stable ? SAMPLE_TAKEN : SAMPLE_UNSTABLE;
 	sample->timestamp = at;
 	sample->sent_bytes = live->event.sent_bytes;

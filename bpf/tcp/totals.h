@@ -6,6 +6,9 @@
  * is acknowledged like a byte; the SYN of a passive open never shows) and one for a FIN.
  * Read by the application: bytes_received - (rcv_nxt - copied_seq), less one when the FIN of the peer has been
  * read past (bytes_received counts it like a byte; while it is unread it stands in both terms).
+ *
+ * A softirq on another CPU may change the counters between any two reads, and so may another thread of the application
+ * while a sample is taken. test/built/totals.test.ts drives every order.
  */
 #ifndef TCP_TOTALS_H
 #define TCP_TOTALS_H
@@ -26,8 +29,10 @@ struct counters {
 };
 
 /*
- * A close may meet the softirq of a late packet on another CPU, which moves two of the counters together. So each
- * moving one is read twice, in opposite order: equal pairs were read with no change in between.
+ * A segment moves two of the counters together, by two stores with nothing in between. So each moving one is read twice,
+ * in opposite order: equal pairs were read with no change in between. A CPU that stands still between the two stores
+ * for all of the reading is not noticed. Before 4.13 a reader that sleeps takes a segment itself, and for a moment
+ * copied_seq is ahead of rcv_nxt.
  */
 inline_always int read_counters(u64 sk, struct counters *c)
 {
@@ -38,7 +43,38 @@ inline_always int read_counters(u64 sk, struct counters *c)
 	c->write_seq = write_seq(sk);
 	c->copied_seq = copied_seq(sk);
 	return bytes_received(sk) == c->received && rcv_nxt(sk) == c->rcv_nxt &&
-	       bytes_acked(sk) == c->acked && snd_una(sk) == c->snd_una;
+	       bytes_acked(sk) == c->acked && snd_una(sk) == c->snd_una &&
+	       (s32)(c->rcv_nxt - c->copied_seq) >= 0;
+}
+
+/*
+ * A FIN is about to be queued, under the sock's lock: the application has written all that it ever will. A close after a
+ * shutdown sets the same state once more, with the FIN in write_seq.
+ */
+inline_always void note_fin(u64 sk, struct live *live)
+{
+	if (live->event.flags & FACT_FIN_SENT)
+		return;
+	live->fin_seq = write_seq(sk);
+	live->event.flags |= FACT_FIN_SENT;
+}
+
+/* write_seq without the FIN. */
+inline_always u32 written_seq(const struct live *live, u32 write_seq)
+{
+	if (!(live->event.flags & FACT_FIN_SENT))
+		return write_seq;
+	return live->fin_seq ? live->fin_seq : write_seq - 1;
+}
+
+/*
+ * The application has read past the peer's FIN. The FIN sets SOCK_DONE after rcv_nxt, and nothing moves rcv_nxt after that:
+ * if rcv_nxt has moved since c was read, the FIN has come since then, and c does not count it.
+ */
+inline_always int has_read_fin(u64 sk, const struct counters *c)
+{
+	return c->rcv_nxt == c->copied_seq && sk_flags(sk) & (1 << SOCK_DONE) &&
+	       rcv_nxt(sk) == c->rcv_nxt;
 }
 
 /*
@@ -66,21 +102,20 @@ inline_always int read_totals(u64 sk, struct live *live)
 {
 	struct event *event = &live->event;
 	struct counters c = {};
-	u32 unread;
+	s32 unacked;
 	int stable = read_counters(sk, &c) || read_counters(sk, &c) || read_counters(sk, &c);
 
 	if (stable && event->direction == DIRECTION_UNKNOWN)
 		event->direction = opened_by(sk, live, &c);
 
-	event->sent_bytes = c.acked - live->base_acked + (u32)(c.write_seq - c.snd_una);
+	/* Below 0 once the FIN is acknowledged. */
+	unacked = written_seq(live, c.write_seq) - c.snd_una;
+	event->sent_bytes = c.acked - live->base_acked + unacked;
 	if (event->direction == DIRECTION_OUTGOING && !(live->event.flags & FACT_NO_SYN))
 		event->sent_bytes--;
-	if (live->event.flags & FACT_FIN_SENT)
-		event->sent_bytes--;
 
-	unread = c.rcv_nxt - c.copied_seq;
-	event->recv_bytes = c.received - live->base_received - unread;
-	if (unread == 0 && sk_flags(sk) & (1 << SOCK_DONE))
+	event->recv_bytes = c.received - live->base_received - (u32)(c.rcv_nxt - c.copied_seq);
+	if (has_read_fin(sk, &c))
 		event->recv_bytes--;
 
 	event->sent_packets = segs_out(sk) - live->base_segs_out;
@@ -91,12 +126,18 @@ inline_always int read_totals(u64 sk, struct live *live)
 	return stable;
 }
 
-inline_always void note_totals(u64 sk, struct live *live)
+inline_always void note_unstable(struct live *live)
 {
-	if (read_totals(sk, live))
-		return;
 	live->event.flags |= FACT_COUNTERS_UNSTABLE;
 	count_loss_of(live, LOSS_COUNTERS_UNSTABLE);
+}
+
+inline_always void note_totals(u64 sk, struct live *live)
+{
+	/* As they were at its open, if at all. */
+	live->event.flags &= ~FACT_COUNTERS_UNSTABLE;
+	if (!read_totals(sk, live))
+		note_unstable(live);
 }
 
 #endif

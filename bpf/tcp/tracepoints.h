@@ -89,7 +89,7 @@ inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 	/* Now is the last time at which its counters tell who opened it. */
 	if (live->event.direction == DIRECTION_UNKNOWN)
 		read_totals(sk, live);
-	live->event.flags |= FACT_FIN_SENT;
+	note_fin(sk, live);
 	if (sk_socket(sk))
 		live->event.flags |= FACT_ACCEPTED;
 	if (live->event.owner.pid == 0)

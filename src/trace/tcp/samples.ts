@@ -166,7 +166,7 @@ function trackedFrom(event: Event, slot: number): Tracked {
   };
 }
 
-/** Takes over what has grown; `null` when nothing has. A byte count never goes back: a FIN may be counted too early. */
+/** Takes over what has grown; `null` when nothing has. A byte count never goes back: a SYN is counted while the direction is unknown. */
 function follow(tracked: Tracked, sample: Sample): Event | null {
   const { event } = tracked;
   const sent = max(tracked.sent, sentOf(event, sample));

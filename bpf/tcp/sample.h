@@ -45,7 +45,6 @@ inline_always void read_sample(struct sample *sample, struct live *live)
 	struct live *known = bpf_map_lookup_elem(&conns, &sk);
 	u32 wrote, copied;
 	mono_ns at;
-	int stable;
 
 	if (!known || is_other(known, cookie)) {
 		sample->state = SAMPLE_GONE;
@@ -64,7 +63,10 @@ inline_always void read_sample(struct sample *sample, struct live *live)
 	*live = *known;
 	wrote = write_seq(sk);
 	copied = copied_seq(sk);
-	stable = read_totals(sk, live);
+	if (!read_totals(sk, live)) {
+		sample->state = SAMPLE_UNSTABLE;
+		return;
+	}
 	at = bpf_ktime_get_ns();
 	known = bpf_map_lookup_elem(&conns, &sk);
 	if (!known || is_other(known, cookie))
@@ -74,9 +76,11 @@ inline_always void read_sample(struct sample *sample, struct live *live)
 		return;
 	}
 	/* A FIN that was queued meanwhile may stand in write_seq. */
-	if ((known->event.flags ^ live->event.flags) & FACT_FIN_SENT)
-		stable = 0;
-	sample->state = stable ? SAMPLE_TAKEN : SAMPLE_UNSTABLE;
+	if ((known->event.flags ^ live->event.flags) & FACT_FIN_SENT) {
+		sample->state = SAMPLE_UNSTABLE;
+		return;
+	}
+	sample->state = SAMPLE_TAKEN;
 	sample->timestamp = at;
 	sample->sent_bytes = live->event.sent_bytes;
 	sample->recv_bytes = live->event.recv_bytes;

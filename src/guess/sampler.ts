@@ -175,6 +175,9 @@ export function openTracepointSampler(
   };
 }
 
+/** The runtime starts threads of its own from the same thread, for its compilers: a copy may be of one of those. */
+const BIRTH_TRIES = 10;
+
 /** Copies of a thread that is being born. */
 export interface TaskSampler extends Disposable {
   /** The process of the tool, as the kernel numbers it. */
@@ -217,10 +220,14 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
   return {
     tgid: Number(pid_tgid >> 32n),
     newTask(make) {
-      maps.command({ pid_tgid, armed: BigInt(ARMED_TASK) });
-      maps.heard(make, kprobes ? "wake_up_new_task" : "sched_process_fork");
-      maps.command({});
-      return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
+      const via = kprobes ? "wake_up_new_task" : "sched_process_fork";
+      for (let i = 0; i < BIRTH_TRIES; i++) {
+        maps.command({ pid_tgid, armed: BigInt(ARMED_TASK) });
+        const births = maps.heard(make, via);
+        maps.command({});
+        if (births === 1) return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
+      }
+      throw new SamplerDeaf(via);
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };
@@ -294,10 +301,13 @@ function openMaps(shim: Shim, object: KernelObject) {
       shim.mapUpdate(command!, zero, asked);
     },
     /** Runs `call` and makes sure that a program answered. */
-    heard(call: () => void, via: string): void {
+    /** Returns how often a program answered while `call` ran. */
+    heard(call: () => void, via: string): number {
       const before = read().sequence;
       call();
-      if (read().sequence === before) throw new SamplerDeaf(via);
+      const answers = Number(read().sequence - before);
+      if (answers === 0) throw new SamplerDeaf(via);
+      return answers;
     },
     /** The chunks from `first` on, up to the first that could not be read. */
     read(first: number, count: number): Uint8Array {

@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import type { TracedEvent } from "../../src/conn/identity.ts";
+import { openTaskSampler } from "../../src/guess/sampler.ts";
 import { guessTgid, sampleTasks } from "../../src/guess/task.ts";
 import { findMember, parseBtf } from "../../src/kernel/btf.ts";
 import { openHost } from "../../src/kernel/host.ts";
+import { briefThread } from "../../src/kernel/threads.ts";
 import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { Actor, actorPath } from "./drive/actors.ts";
@@ -84,6 +86,17 @@ test("the offset of tgid is that of the kernel's own type information", () => {
       );
   }
   expect(modes).not.toBeEmpty();
+});
+
+test.each(modes)("%s: a thread that the runtime starts meanwhile is not taken for ours", (mode) => {
+  const { shim, kprobes } = openHost(mode);
+  using sampler = openTaskSampler(shim, mode === "kprobe" ? kprobes : null);
+  let calls = 0;
+  sampler.newTask(() => {
+    briefThread();
+    if (++calls === 1) briefThread();
+  });
+  expect(calls).toBe(2);
 });
 
 describe.each(modes)("trace --attach %s -- CMD", (mode) => {

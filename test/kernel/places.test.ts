@@ -5,15 +5,7 @@ import { CAP_SYS_PTRACE, CAP_SYS_RESOURCE } from "../../src/kernel/constants.ts"
 import { expectConnection } from "./drive/expect.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
-import {
-  binary,
-  eachLine,
-  PATIENCE_MS,
-  place,
-  plainEnvironment,
-  run,
-  Tracer,
-} from "./drive/tracer.ts";
+import { binary, PATIENCE_MS, place, plainEnvironment, run, Tracer } from "./drive/tracer.ts";
 import { unitCapabilities } from "./drive/unit.ts";
 
 setDefaultTimeout(180_000);
@@ -95,16 +87,6 @@ describe.each(modes.slice(0, 1))("trace --attach %s", (mode) => {
     expect(exitCode).toBe(3);
   });
 
-  test("stdout closed: it traces, and ends as asked", async () => {
-    const { stderr, stop } = start(mode, place("stdout-closed"));
-    await until(stderr, /tracing/);
-    const { client, server } = pair();
-    client.close();
-    server.close();
-    expect(await stop()).toBe(0);
-    expect(stderr.text).toMatch(/[1-9]\d* events in /);
-  });
-
   test.each([
     [40, "xterm-256color"],
     [200, "xterm-256color"],
@@ -165,26 +147,6 @@ async function seesConnection(tracer: Tracer, meanwhile: () => void = () => {}):
 
 interface Shown {
   text: string;
-}
-
-/** A trace whose stdout is nobody's. */
-function start(mode: string, prefix: string[]): { stderr: Shown; stop: () => Promise<number> } {
-  const child = Bun.spawn([...prefix, binary, "trace", "--attach", mode], {
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "pipe",
-    env: plainEnvironment(),
-  });
-  const stderr = { text: "" };
-  const over = eachLine(child.stderr, (line) => void (stderr.text += `${line}\n`));
-  return {
-    stderr,
-    async stop() {
-      child.kill("SIGINT");
-      await over;
-      return child.exited;
-    },
-  };
 }
 
 async function until(shown: Shown, what: RegExp): Promise<void> {

@@ -81,11 +81,6 @@ const places: Readonly<Record<string, (command: string[]) => void>> = {
     become(command);
   },
 
-  "stdout-closed": (command) => {
-    libc.close(1);
-    become(command);
-  },
-
   /** As packaging/tracer-bpf.service has it, but for the filter of system calls. */
   "systemd-unit": ([executable = "", ...args]) => {
     const capabilities = unitCapabilities();

@@ -119,6 +119,8 @@ enum conn_fact {
 	FACT_BOUND = 8192,
 	/* It has been in a sockmap: bytes are unknown. Set by the tool. */
 	FACT_REDIRECTED = 16384,
+	/* No owner was known before the close. The process that closed it stands for it; it may be a thread of the kernel. */
+	FACT_OWNED_BY_CLOSER = 32768,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */

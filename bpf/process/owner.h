@@ -6,6 +6,7 @@
 #include "lib/filter.h"
 #include "process/program.h"
 
+/* Where a connection is opened or accepted. */
 inline_always void own_by_current(struct event *event)
 {
 	struct owner *owner = &event->owner;
@@ -17,6 +18,15 @@ inline_always void own_by_current(struct event *event)
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
 	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
 	note_followed(event);
+}
+
+/* Where a connection without a known owner is closed. The tool finds out whether a thread of the kernel did it. */
+inline_always void own_by_closer(struct event *event)
+{
+	if (event->owner.pid != 0)
+		return;
+	own_by_current(event);
+	event->flags |= FACT_OWNED_BY_CLOSER;
 }
 
 #endif

@@ -117,8 +117,7 @@ inline_always void closing(void *ctx, u64 sk, struct live *live)
 	} else if (!begin_unseen(sk, live, state)) {
 		return;
 	}
-	if (live->event.owner.pid == 0)
-		own_by_current(&live->event);
+	own_by_closer(&live->event);
 	if (!(live->event.flags & FACT_ESTABLISHED)) {
 		mark_established(live);
 		emit(ctx, live, EVENT_CONNECT);

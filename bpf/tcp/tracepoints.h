@@ -47,8 +47,7 @@ inline_always void end(void *ctx, u64 sk, struct live *live, int fresh)
 	else
 		live->event.flags |= FACT_TOTALS_LOST;
 	/* No FIN was sent for it, so this is the close(2) of a connection that had been reset. */
-	if (live->event.owner.pid == 0)
-		own_by_current(&live->event);
+	own_by_closer(&live->event);
 	finish(ctx, live, at);
 }
 
@@ -92,8 +91,7 @@ inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 	note_fin(sk, live);
 	if (sk_socket(sk))
 		live->event.flags |= FACT_ACCEPTED;
-	if (live->event.owner.pid == 0)
-		own_by_current(&live->event);
+	own_by_closer(&live->event);
 	if (known)
 		update_conn(sk, live);
 	else

@@ -112,6 +112,7 @@ export const F_SETPIPE_SZ = 1031;
 
 export const SPLICE_F_MORE = 4;
 
+export const CLONE_FILES = 0x00000400;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 

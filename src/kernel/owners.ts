@@ -1,7 +1,8 @@
 /** Finds in /proc the process that holds a socket: for tracepoint mode, where no probe sees accept(2). */
 import { readdirSync, readlinkSync } from "node:fs";
-import { monotonicTicks } from "./clock.ts";
 import type * as layout from "../record/layout.gen.ts";
+import { monotonicTicks } from "./clock.ts";
+import { haveSameFiles } from "./libc.ts";
 import { cgroupIdOf, commOf, lifeOf, realIdOf } from "./process.ts";
 
 /**
@@ -15,25 +16,22 @@ export interface Owner extends layout.Owner {
 
 /**
  * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. `between` is called all the time. A
- * socket that several hold (after a fork) is left out: which of them accepted it cannot be told.
+ * socket that several hold (after a fork) is left out: which of them accepted it cannot be told. For the inodes that
+ * no process holds in the descriptors of its first thread, those of its other threads are looked at.
  */
 export function findOwners(
   inodes: ReadonlySet<number>,
   pids: Iterable<number>,
   between: () => void = () => {},
 ): Map<number, Owner> {
-  const holders = new Map<number, number[]>();
-  for (const pid of pids) {
-    for (const ino of socketsOf(pid)) {
-      between();
-      if (!inodes.has(ino)) continue;
-      const known = holders.get(ino) ?? [];
-      if (!known.includes(pid)) holders.set(ino, [...known, pid]);
-    }
-  }
+  const all = [...pids];
+  const holders = new Map<number, Holder | typeof SEVERAL>();
+  findHolders(holders, inodes, all.map(firstThread), between);
+  const missing = new Set([...inodes].filter((ino) => !holders.has(ino)));
+  if (missing.size > 0) findHolders(holders, missing, otherTables(all, between), between);
   const owners = new Map<number, Owner>();
-  for (const [ino, [pid, another]] of holders) {
-    const owner = another === undefined ? ownerOf(pid!) : null;
+  for (const [ino, holder] of holders) {
+    const owner = holder === SEVERAL ? null : ownerOf(holder);
     if (owner !== null) owners.set(ino, owner);
   }
   return owners;
@@ -45,17 +43,79 @@ export function allPids(): number[] {
 
 // --- internal ---
 
-function* socketsOf(pid: number): Iterable<number> {
+/** A process, and the thread in whose descriptors the socket is. */
+interface Holder {
+  pid: number;
+  tid: number;
+}
+
+const SEVERAL = Symbol("several");
+
+const firstThread = (pid: number): Holder => ({ pid, tid: pid });
+
+function findHolders(
+  holders: Map<number, Holder | typeof SEVERAL>,
+  inodes: ReadonlySet<number>,
+  among: Iterable<Holder>,
+  between: () => void,
+): void {
+  for (const holder of among) {
+    for (const ino of socketsOf(holder.tid)) {
+      between();
+      if (!inodes.has(ino)) continue;
+      const known = holders.get(ino) ?? holder;
+      holders.set(ino, known !== SEVERAL && known.pid === holder.pid ? known : SEVERAL);
+    }
+  }
+}
+
+/**
+ * One thread for each table of descriptors that is not the first thread's: of threads that called unshare(2), and of a
+ * process whose first thread has ended and so has no descriptors any more.
+ */
+function* otherTables(pids: readonly number[], between: () => void): Iterable<Holder> {
+  for (const pid of pids) {
+    between();
+    const tids = threadsOf(pid);
+    if (tids.length < 2) continue;
+    const seen = isOver(pid) ? [] : [pid];
+    for (const tid of tids) {
+      if (tid === pid || seen.some((other) => haveSameFiles(other, tid))) continue;
+      seen.push(tid);
+      yield { pid, tid };
+    }
+  }
+}
+
+function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Of a first thread: others of its process may still run. */
+function isOver(pid: number): boolean {
+  try {
+    return lifeOf(pid).exiting;
+  } catch {
+    return true;
+  }
+}
+
+/** A thread that is not the first is in no list of /proc, but found there. */
+function* socketsOf(tid: number): Iterable<number> {
   let fds: string[];
   try {
-    fds = readdirSync(`/proc/${pid}/fd`);
+    fds = readdirSync(`/proc/${tid}/fd`);
   } catch {
     return; // gone, or a kernel thread's
   }
   for (const fd of fds) {
     let target: string;
     try {
-      target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+      target = readlinkSync(`/proc/${tid}/fd/${fd}`);
     } catch {
       continue;
     }
@@ -63,13 +123,17 @@ function* socketsOf(pid: number): Iterable<number> {
   }
 }
 
-function ownerOf(pid: number): Owner | null {
+/**
+ * A thread with descriptors of its own is named, as in kprobe mode. A first thread that has ended left them to all others,
+ * so it still names the process; but it is in no control group of version 1 any more.
+ */
+function ownerOf({ pid, tid }: Holder): Owner | null {
   try {
     return {
       pid,
-      comm: commOf(pid),
-      uid: realIdOf(pid, "Uid"),
-      cgroup_id: cgroupIdOf(pid) ?? 0n,
+      comm: commOf(tid !== pid && isOver(pid) ? pid : tid),
+      uid: realIdOf(tid, "Uid"),
+      cgroup_id: cgroupIdOf(tid) ?? 0n,
       program: 0n,
       owned_at: monotonicTicks(),
       startedNs: lifeOf(pid).startedNs,

@@ -47,6 +47,8 @@ export interface ProcessStat {
   startTicks: bigint;
   /** On its way out, or a zombie: hierarchies of version 1 show it at their root by now. */
   exiting: boolean;
+  /** A thread of the kernel: it runs no program. */
+  ofKernel: boolean;
 }
 
 /** From the text of /proc/PID/stat, whose second field is the name in parentheses and may hold any of both. */
@@ -54,7 +56,11 @@ export function parseStat(stat: string): ProcessStat | null {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [flags, starttime] = [fields[FLAGS - 3], fields[STARTTIME - 3]];
   if (flags === undefined || starttime === undefined || !/^\d+$/.test(starttime)) return null;
-  return { startTicks: BigInt(starttime), exiting: (Number(flags) & PF_EXITING) !== 0 };
+  return {
+    startTicks: BigInt(starttime),
+    exiting: (Number(flags) & PF_EXITING) !== 0,
+    ofKernel: (Number(flags) & PF_KTHREAD) !== 0,
+  };
 }
 
 /**
@@ -74,6 +80,7 @@ const FLAGS = 9;
 const STARTTIME = 22;
 const MEMORY_MARKS = [28, 48, 49, 50, 51];
 const PF_EXITING = 4;
+const PF_KTHREAD = 0x0020_0000;
 
 /** A controller mounted together with others is named with them: `cpu,cpuacct`. */
 function rankOf(controllers: string): number {

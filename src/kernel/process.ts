@@ -10,14 +10,16 @@ const NS_PER_TICK = 10_000_000n;
 export interface Life {
   /** When it began, on the monotonic clock, to 10 ms. */
   startedNs: bigint;
-  /** See ProcessStat. */
+  /** See ProcessStat for these two. */
   exiting: boolean;
+  ofKernel: boolean;
 }
 
 export function lifeOf(pid: number): Life {
   const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
   if (stat === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
-  return { startedNs: monotonicOfBoottime(stat.startTicks * NS_PER_TICK), exiting: stat.exiting };
+  const { startTicks, exiting, ofKernel } = stat;
+  return { startedNs: monotonicOfBoottime(startTicks * NS_PER_TICK), exiting, ofKernel };
 }
 
 /** Real user or group id, in the user namespace of the tool. */

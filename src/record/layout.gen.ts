@@ -89,6 +89,7 @@ export const ConnFact = {
   FACT_FOLLOWED: 4096,
   FACT_BOUND: 8192,
   FACT_REDIRECTED: 16384,
+  FACT_OWNED_BY_CLOSER: 32768,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 

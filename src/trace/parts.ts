@@ -1,5 +1,6 @@
 /** The parts of a trace, in the order in which they are attached and in which their records pass. To add one, add it here. */
 import { argsPart } from "./process/args.ts";
+import { closersPart } from "./process/closers_part.ts";
 import { following } from "./process/following.ts";
 import { groupsPart } from "./process/groups_part.ts";
 import type { PartOf } from "./part.ts";
@@ -20,5 +21,6 @@ export const PARTS: readonly PartOf[] = [
   attempts,
   sockmap,
   sampling,
+  closersPart,
   groupsPart,
 ];

@@ -47,10 +47,20 @@ test("start and flags are found behind any name", () => {
     `17 (${name}) S 1 17 17 0 -1 ${flags} 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3`;
   fc.assert(
     fc.property(fc.string({ maxLength: 15 }), (name) => {
-      expect(parseStat(stat(name))).toEqual({ startTicks: 98765n, exiting: false });
+      expect(parseStat(stat(name))).toEqual({
+        startTicks: 98765n,
+        exiting: false,
+        ofKernel: false,
+      });
     }),
   );
-  expect(parseStat(stat(") Z 1 (x) 4 )"))).toEqual({ startTicks: 98765n, exiting: false });
+  expect(parseStat(stat(") Z 1 (x) 4 )"))).toEqual({
+    startTicks: 98765n,
+    exiting: false,
+    ofKernel: false,
+  });
   expect(parseStat(stat("x", 4228108))?.exiting).toBe(true);
+  // As a kworker has it on 6.12.
+  expect(parseStat(stat("kworker/0:1-events", 69238880))?.ofKernel).toBe(true);
   expect(parseStat("17 (x) S 1 17")).toBeNull();
 });

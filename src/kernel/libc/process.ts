@@ -1,4 +1,5 @@
 /** System calls about this process, its threads and its host. */
+import type { Pointer } from "bun:ffi";
 import { bytesOf, libc, result, type Fd } from "./symbols.ts";
 
 /** Moves only the calling thread: threads that the runtime started before stay where they are. */
@@ -10,6 +11,10 @@ export const getpagesize = (): number => libc.getpagesize();
 
 /** The thread the kernel sees; equals getpid() on the main thread. glibc has a wrapper only since 2.30. */
 export const gettid = (): number => result(libc.syscall(arm64 ? 178 : 186, 0, null, 0));
+
+/** kcmp(2): whether both threads have one table of descriptors. Also true where the kernel does not tell. */
+export const haveSameFiles = (tid: number, other: number): boolean =>
+  result(libc.syscall(arm64 ? 272 : 312, tid, other as Pointer, KCMP_FILES)) <= 0;
 
 /** bpf(2), for the few commands the tests need; the tracer itself goes through libbpf. */
 export const bpf = (command: number, attr: Uint8Array): number =>
@@ -64,3 +69,6 @@ export const setrlimit = (pid: number, resource: number, { soft, hard }: Rlimit)
 
 /** For the calls that libc has no wrapper for: their numbers are the architecture's own. */
 const arm64 = process.arch === "arm64";
+
+/** Of enum kcmp_type. */
+const KCMP_FILES = 2;

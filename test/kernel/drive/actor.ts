@@ -7,8 +7,10 @@ import * as k from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 import { ofOwnThread } from "../../../src/kernel/own_thread.ts";
 import { sockaddr } from "../../../src/kernel/sockaddr.ts";
+import { awaitGo, say } from "./actor_io.ts";
 import { Attempt, refusing } from "./attempt.ts";
 import { Udp } from "./datagrams.ts";
+import { startLoneThread } from "./lone_thread.ts";
 import type { Mode } from "./modes.ts";
 import {
   type Pair,
@@ -172,6 +174,9 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     server.close();
     say(server.truth);
   },
+
+  /** Accepts in a thread whose descriptors the first thread does not have: see lone_thread.ts. */
+  "lone-thread": startLoneThread,
 
   /** Says its port, accepts, and hangs in one read that waits for so many bytes. */
   "block-in-waitall": (bytes) => {
@@ -443,10 +448,6 @@ actors[name!]!(...args);
 
 // --- internal ---
 
-function say(value: unknown): void {
-  writeSync(1, `${JSON.stringify(value)}\n`);
-}
-
 function storm(count: number): Truth[] {
   const listener = new Listener("127.0.0.1", 0, 128);
   const truths: Truth[] = [];
@@ -493,11 +494,6 @@ function abort(fd: number): void {
     "SO_LINGER",
   );
   libc.close(fd);
-}
-
-/** Blocks until the starter sends a line or goes away. */
-function awaitGo(): boolean {
-  return check(libc.read(0, new Uint8Array(16)), "stdin") > 0;
 }
 
 function become(uid: string, group: string): void {

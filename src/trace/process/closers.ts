@@ -1,0 +1,83 @@
+/**
+ * Owners who only closed a connection that nobody was seen to open. The kernel itself closes for processes: MPTCP's worker,
+ * io_uring's files after the process' end, descriptors in flight that nobody can receive any more. So a thread of the
+ * kernel that only closed is no owner: the owner is unknown. Pure, but for the source.
+ */
+import {
+  ConnFact,
+  EVENT_FLAGS,
+  EVENT_OWNER_COMM,
+  EVENT_OWNER_OWNED_AT,
+  EVENT_OWNER_PID,
+  EVENT_OWNER_UID,
+  ownerSize,
+  readOwner,
+  type Event,
+  type Owner,
+} from "../../record/layout.gen.ts";
+import { asView, plainEvent } from "../event.ts";
+import { endOf } from "./groups.ts";
+
+export interface CloserSource {
+  /**
+   * When this thread of the kernel began, nanoseconds of CLOCK_MONOTONIC, to 10 ms. `null`: a program's process, or gone;
+   * `undefined`: /proc numbers processes otherwise than the events do.
+   */
+  kernelThread(pid: number): bigint | null | undefined;
+  /** CLOCK_MONOTONIC in nanoseconds. */
+  nowNs(): bigint;
+}
+
+export class Closers {
+  readonly #source: CloserSource;
+  /** Only for one poll: a pid may be used again. */
+  readonly #known = new Map<number, bigint | null | undefined>();
+
+  constructor(source: CloserSource) {
+    this.#source = source;
+  }
+
+  /** To be called before each drain: later questions are about events that were drained later. */
+  renew(): void {
+    if (this.#known.size > 0) this.#known.clear();
+  }
+
+  /** Whether `apply` would do anything with the record at `p` but return it. */
+  concern(view: DataView, p: number): boolean {
+    return (
+      (view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_OWNED_BY_CLOSER) !== 0 &&
+      view.getUint32(p + EVENT_OWNER_UID, true) === 0 &&
+      this.#isOfKernel(view, p)
+    );
+  }
+
+  /** The event, without an owner that is a thread of the kernel. */
+  apply(event: Event): Event {
+    if ((event.flags & ConnFact.FACT_OWNED_BY_CLOSER) === 0 || event.owner.uid !== 0) return event;
+    const { view, p } = asView(event);
+    return this.#isOfKernel(view, p) ? { ...plainEvent(event), owner: NOBODY } : event;
+  }
+
+  #isOfKernel(view: DataView, p: number): boolean {
+    const pid = view.getUint32(p + EVENT_OWNER_PID, true);
+    let startedNs = this.#known.get(pid);
+    if (startedNs === undefined && !this.#known.has(pid)) {
+      startedNs = this.#source.kernelThread(pid);
+      this.#known.set(pid, startedNs);
+    }
+    if (startedNs === undefined) return hasNameOfWorker(view, p);
+    if (startedNs === null) return false;
+    // One that began later has only got its number.
+    const ownedAt = view.getUint32(p + EVENT_OWNER_OWNED_AT, true);
+    return startedNs <= endOf(ownedAt, this.#source.nowNs());
+  }
+}
+
+// --- internal ---
+
+const NOBODY: Owner = readOwner(new DataView(new ArrayBuffer(ownerSize)), 0);
+
+/** The threads of the kernel that close for others; another program of root's can have the name, which is unknown then too. */
+const WORKER = [...Buffer.from("kworker/")];
+const hasNameOfWorker = (view: DataView, p: number): boolean =>
+  WORKER.every((byte, i) => view.getUint8(p + EVENT_OWNER_COMM + i) === byte);

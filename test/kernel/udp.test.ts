@@ -15,6 +15,7 @@ import {
   unknown,
   Udp,
 } from "./drive/datagrams.ts";
+import { loseInFlight } from "./drive/in_flight.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { check, families, payload } from "./drive/peer.ts";
 import { traced } from "./drive/traced.ts";
@@ -345,6 +346,15 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     server.receive();
     await expectFlows(our.tracer, asShown(truth));
     await closed(server);
+  });
+
+  test("a socket that the kernel closes, lost in flight, is its process's", async () => {
+    const server = new Udp("127.0.0.1");
+    const client = new Udp("127.0.0.1").connect(server.local);
+    client.send(109);
+    server.receive();
+    loseInFlight([client.fd, server.fd]);
+    for (const sock of [client, server]) await expectFlows(our.tracer, sock);
   });
 
   test("the same ports in another network namespace are another flow", async () => {

@@ -251,6 +251,13 @@ struct spill_key {
 	u16 cpu;
 };
 
+/* How the kernel numbers inodes: see tcp/younger.h. */
+enum inode_batch {
+	INODE_BATCH_BITS = 10, /* LAST_INO_BATCH of fs/inode.c */
+	/* So many batches after the trace began are told from those before it; the numbers have 32 bits and begin anew. */
+	INODE_BATCHES_TOLD = 1 << 18,
+};
+
 /* One slot per cause for which an event or a connection can be lost. To add one, add its text in src/trace/health/losses.ts. */
 enum loss {
 	LOSS_EVENT_RING_FULL,	  /* bpf_perf_event_output failed, and so did the spill */
@@ -262,6 +269,7 @@ enum loss {
 	LOSS_FAILURE_UNKNOWN,	  /* a failure whose errno could not be read */
 	LOSS_ATTEMPT_MAP_FULL,	  /* a connect(2) could not be followed to its return */
 	LOSS_PROCESS_MAP_FULL,	  /* a process that could not be followed */
+	LOSS_BEGIN_MISSED, /* a close of a connection that no program has seen begin: tcp/younger.h */
 	LOSS_MAX,
 };
 

@@ -3,7 +3,7 @@
 #ifndef TCP_FAILURE_H
 #define TCP_FAILURE_H
 
-#include "tcp/conn.h"
+#include "tcp/younger.h"
 
 #define STATES_CONNECTING (1 << TCP_STATE_SYN_SENT | 1 << TCP_STATE_SYN_RECV)
 

@@ -114,7 +114,9 @@ inline_always void closing(void *ctx, u64 sk, struct live *live)
 		}
 		if (!delete_conn(sk))
 			return;
-	} else if (!begin_unseen(sk, live, state)) {
+	} else if (begin_unseen(sk, live, state)) {
+		count_unseen(sk, state);
+	} else {
 		return;
 	}
 	own_by_closer(&live->event);

@@ -85,6 +85,8 @@ inline_always void sending_fin(u64 sk, u32 old, struct live *live)
 
 	if (!known && !begin_unseen(sk, live, old))
 		return;
+	if (!known)
+		count_unseen(sk, old);
 	/* Now is the last time at which its counters tell who opened it. */
 	if (live->event.direction == DIRECTION_UNKNOWN)
 		read_totals(sk, live);
@@ -133,6 +135,8 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 	/* Unseen and without a socket: its owner had closed it before the trace. */
 	if (!known && (!socket || !begin_unseen(sk, live, old)))
 		return;
+	if (!known)
+		count_unseen(sk, old);
 	if (socket)
 		live->event.flags |= FACT_ACCEPTED;
 	if ((1 << old) & STATES_AFTER_FIN_SENT)

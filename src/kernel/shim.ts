@@ -77,6 +77,8 @@ const SYMBOLS = {
   sh_hash_map_entries: { args: ["ptr", "u32", "ptr", "ptr"], returns: LONG },
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
   sh_has_sockmap: { args: [], returns: "i32" },
+  sh_newest_inodes: { args: ["ptr", "u32"], returns: "i32" },
+  sh_give_inodes: { args: ["u32", "u32"], returns: LONG },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
   sh_rings_batches: { args: ["ptr", "i32", "i32", "u32"], returns: "i32" },
   sh_rings_collect: { args: ["ptr"], returns: "i32" },
@@ -178,6 +180,18 @@ export function openShim() {
     hasHelper: (helper: number, type: AskedType = AskedType.ASKED_KPROBE): boolean | null => {
       const answer = c.sh_has_helper(type, helper, kernelVersionCode() ?? 0);
       return answer < 0 ? null : answer === 1;
+    },
+
+    /** The newest inode number of each CPU below `cpus`; 0: the calling thread could not ask it. */
+    newestInodes: (cpus: number): Uint32Array => {
+      const inos = new Uint32Array(cpus);
+      c.sh_newest_inodes(inos, cpus);
+      return inos;
+    },
+    /** Uses up so many numbers of a CPU, at least one; returns the last. null: the calling thread could not. */
+    giveInodes: (cpu: number, count: number): number | null => {
+      const ino = Number(c.sh_give_inodes(cpu, count));
+      return ino < 0 ? null : ino;
     },
 
     // Each returns an fd of the caller's; closing it detaches.

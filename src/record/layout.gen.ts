@@ -581,6 +581,12 @@ export function readSpillKey(view: DataView, p: number): SpillKey {
   };
 }
 
+export const InodeBatch = {
+  INODE_BATCH_BITS: 10,
+  INODE_BATCHES_TOLD: 262144,
+} as const;
+export type InodeBatch = (typeof InodeBatch)[keyof typeof InodeBatch];
+
 export const Loss = {
   LOSS_EVENT_RING_FULL: 0,
   LOSS_CONNECTION_MAP_FULL: 1,
@@ -591,17 +597,18 @@ export const Loss = {
   LOSS_FAILURE_UNKNOWN: 6,
   LOSS_ATTEMPT_MAP_FULL: 7,
   LOSS_PROCESS_MAP_FULL: 8,
-  LOSS_MAX: 9,
+  LOSS_BEGIN_MISSED: 9,
+  LOSS_MAX: 10,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 
 export const Counter = {
-  COUNTER_EVENT_SPILLED: 9,
-  COUNTER_PROGRAM_MAP_FULL: 10,
-  COUNTER_STATE_RESCUED: 11,
-  COUNTER_LENGTH_RESCUED: 12,
-  COUNTER_BIRTH_RESCUED: 13,
-  COUNTER_MAX: 14,
+  COUNTER_EVENT_SPILLED: 10,
+  COUNTER_PROGRAM_MAP_FULL: 11,
+  COUNTER_STATE_RESCUED: 12,
+  COUNTER_LENGTH_RESCUED: 13,
+  COUNTER_BIRTH_RESCUED: 14,
+  COUNTER_MAX: 15,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -1377,6 +1384,8 @@ export type TraceMap =
   | "batches"
   | "programs"
   | "conns"
+  | "inodes_before"
+  | "first_batch"
   | "attempts"
   | "lister"
   | "samples"
@@ -1387,7 +1396,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 14,
+  losses: 15,
   filter: 1,
   filter_pids: 1,
   filter_ports: 1,
@@ -1396,6 +1405,8 @@ export const traceEntries = {
   batches: 1,
   programs: 1,
   conns: 65536,
+  inodes_before: 1,
+  first_batch: 1,
   attempts: 4096,
   lister: 1,
   samples: 1,

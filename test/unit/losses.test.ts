@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { Loss } from "../../src/record/layout.gen.ts";
 import {
+  countedOnce,
   countLosses,
   lossTexts,
   missedByAny,
@@ -64,6 +65,17 @@ test("each cause is counted by its own counter, those with nothing too, and what
   expect(ring?.count).toBe(BigInt(Loss.LOSS_EVENT_RING_FULL) * 10n);
   expect(flows?.count).toBe(BigInt(Loss.LOSS_FLOW_MAP_FULL) * 10n);
   expect(losses).toHaveLength(Object.keys(lossTexts).length + 1);
+});
+
+test("a beginning that another cause has counted is not counted again with its close", () => {
+  const counts = (full: bigint, closes: bigint) => [
+    { cause: lossTexts.LOSS_CONNECTION_MAP_FULL, count: full },
+    { cause: lossTexts.LOSS_BEGIN_MISSED, count: closes },
+    { cause: "something else", count: 99n },
+  ];
+  expect(countedOnce(counts(0n, 5n), 0n)).toEqual(counts(0n, 5n));
+  expect(countedOnce(counts(2n, 5n), 1n)).toEqual(counts(2n, 2n));
+  expect(countedOnce(counts(2n, 5n), 9n)).toEqual(counts(2n, 0n));
 });
 
 test("in the telemetry datagrams are those of every loss that is counted in datagrams", () => {

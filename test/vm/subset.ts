@@ -23,7 +23,7 @@ const inGuestsByKprobes: Request[] = [
   },
   {
     kernel: "6.12",
-    files: named("filters places recording survive tracefs busy"),
+    files: named("filters places recording survive tracefs busy younger"),
     logName: "6.12-options",
   },
   {

@@ -43,7 +43,7 @@ SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
 SH_API int sh_iter(int prog_fd);
 int perf_open(struct perf_event_attr *attr, int cpu);
 
-/* hold.c: around each map command. release_cpu takes what hold_cpu gave. */
+/* hold.c: around each map command, and while inodes.c goes from CPU to CPU. release_cpu takes what hold_cpu gave. */
 int hold_cpu(void);
 void release_cpu(int held);
 
@@ -60,6 +60,10 @@ SH_API int sh_map_next_key(int fd, const void *key, void *next);
 SH_API __s64 sh_hash_map_entries(void *object, __u32 index, char name[MAP_NAME_SIZE], __u32 *max);
 SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
 SH_API int sh_has_sockmap(void);
+
+/* inodes.c: inode numbers, by CPU. */
+SH_API int sh_newest_inodes(__u32 *inos, __u32 cpus);
+SH_API __s64 sh_give_inodes(__u32 cpu, __u32 count);
 
 /* rings.c: one perf ring per online CPU, read by polling. */
 SH_API __s64 sh_rings_open(int map_fd, int pages);

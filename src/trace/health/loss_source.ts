@@ -3,6 +3,7 @@ import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import { Counter, Loss, type TraceProgram } from "../../record/layout.gen.ts";
 import {
+  countedOnce,
   countLosses,
   missedByAny,
   notRescued,
@@ -54,15 +55,18 @@ export function lossSource(
     counted,
     all(over) {
       const now = performance.now();
+      let missedEvents = 0n;
       const more = settled.map(({ programs, rescued, settle, ...loss }) => {
         const byBackups = rescued === undefined ? 0n : counted(rescued);
         const lost = notRescued(missedByAny(misses(programs)), byBackups);
+        if (loss.unit === undefined) missedEvents += lost;
         return { ...loss, count: settle(lost, now, over) };
       });
-      return countLosses(
+      const losses = countLosses(
         (cause) => (cause === Loss.LOSS_EVENT_RING_FULL ? ofRings() : counted(cause)),
         more,
       );
+      return countedOnce(losses, missedEvents);
     },
   };
 }

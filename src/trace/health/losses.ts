@@ -11,6 +11,7 @@ export const lossTexts: Record<Exclude<keyof typeof Loss, "LOSS_MAX">, string> =
   LOSS_FLOW_MAP_FULL: "UDP flow map full",
   LOSS_FAILURE_UNKNOWN: "failure without its reason",
   LOSS_PROCESS_MAP_FULL: "process not followed, too many at once",
+  LOSS_BEGIN_MISSED: "connect or accept missed, only its close was seen",
   LOSS_ATTEMPT_MAP_FULL: "connect not followed, its failure would not be seen",
 };
 
@@ -31,6 +32,25 @@ export function countLosses(read: (cause: number) => bigint, more: LossCount[]):
     return { cause, count: read(loss), ...(DATAGRAMS.has(loss) ? { unit: "datagram" } : {}) };
   });
   return [...counted, ...more];
+}
+
+/** Losses of a beginning. */
+const BEGINNINGS = [lossTexts.LOSS_CONNECTION_MAP_FULL, lossTexts.LOSS_TUPLE_UNREADABLE];
+
+/**
+ * A beginning that another cause has counted is not counted again when its close comes. `missed`: the beginnings that busy
+ * programs may have missed, also those that have not settled.
+ */
+export function countedOnce(losses: readonly LossCount[], missed: bigint): LossCount[] {
+  const counted = losses.reduce(
+    (sum, { cause, count }) => (BEGINNINGS.includes(cause) ? sum + count : sum),
+    missed,
+  );
+  return losses.map((loss) =>
+    loss.cause === lossTexts.LOSS_BEGIN_MISSED
+      ? { ...loss, count: notRescued(loss.count, counted) }
+      : loss,
+  );
 }
 
 /** The share that losses have in the telemetry (src/state/telemetry.ts). */

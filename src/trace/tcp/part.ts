@@ -1,5 +1,6 @@
 /** TCP connections: from connect or accept to close. Nothing is traced without this part. */
 import type { AttachMode } from "../../kernel/host.ts";
+import { possibleCpus } from "../../kernel/cpus.ts";
 import { withLoopback } from "../../guess/netns.ts";
 import { Counter } from "../../record/layout.gen.ts";
 import type { KernelFilter } from "../kernel_filter.ts";
@@ -14,6 +15,7 @@ import { acceptPoints, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
 import { addTotals, holdsTotals, knownTotals, shownFields, type KnownTotals } from "./totals.ts";
 import { workingTcp } from "./working.ts";
+import { tellYounger } from "./younger.ts";
 
 /** In tracepoint mode: told neither by an accept nor by a close. */
 export const ACCEPT_UNKNOWN = "accept possibly missed, its close was lost";
@@ -32,7 +34,10 @@ export function tcp({ filter = NO_FILTER, maxConnections: entries }: TraceOption
     without: null,
     ...(wantsTcp(filter) ? { protocol: "TCP" } : {}),
     fields: shownFields,
-    mapSizes: entries === undefined ? {} : { conns: entries },
+    mapSizes: {
+      inodes_before: possibleCpus(),
+      ...(entries === undefined ? {} : { conns: entries }),
+    },
     missing({ report, mode }) {
       requireFields(report, mode);
       return null;
@@ -68,6 +73,7 @@ function start(on: Opened, between: () => void, known: KnownTotals): Working {
   const { host, mode, object, tgid } = on;
   const sources = acceptSources(host.shim, object, tgid, between);
   const accepts = new Accepts(sources);
+  tellYounger(on);
   return {
     ...workingTcp(accepts),
     enrich: addTotals(known),

@@ -86,6 +86,8 @@ export interface Tracer extends Disposable, AsyncDisposable {
 
 const POLL_MS = { least: 10, most: 1000, usual: 100 };
 const MAX_WAITING = 65_536;
+/** Events that a slow reader was not given. */
+export const EVENTS_UNREAD = "events() read too slowly";
 
 /** To add an option, add its row. */
 const TRACER_RULES: Readonly<Record<keyof TracerOptions, Rule>> = {
@@ -180,7 +182,7 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   };
   const losses = (): LossCount[] => {
     const unread = [...readers].reduce((sum, reader) => sum + reader.dropped, dropped);
-    const own = { cause: "events() read too slowly", count: unread };
+    const own = { cause: EVENTS_UNREAD, count: unread };
     return [...(lossesAtEnd ?? trace.losses()), own];
   };
 

@@ -60,7 +60,8 @@ export async function openRecorder(path: string, beginning: Beginning): Promise<
 
 /** A disk this far behind has stopped; about 80,000 events. */
 const LIMIT_BYTES = 32 << 20;
-const UNSAVED = "not recorded, the file could not be written";
+/** Events that the file lacks. */
+export const UNSAVED = "not recorded, the file could not be written";
 
 export function recordTo(
   file: RecorderFile,

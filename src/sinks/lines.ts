@@ -29,6 +29,9 @@ export interface LineSink extends Sink {
   readonly readerLeft: boolean;
 }
 
+/** Lines that a slow reader was not given. */
+export const OUTPUT_UNREAD = "output read too slowly";
+
 /** So much is handed on at once, that a burst takes no more memory than this and what the writer holds. */
 const HANDED_BYTES = 1 << 20;
 /** Lines that are being written, and those that a slow reader was not given, are told of so soon. */
@@ -44,7 +47,7 @@ export function lineSink({ format, writer, stop, readerGone }: LinesOptions): Li
   /** Nobody lost what nobody wants to read any more. */
   const unread = (): Loss => {
     const count = writer.dropped + BigInt(ended ? writer.pending : 0);
-    return { cause: "output read too slowly", count: writer.closed ? 0n : count };
+    return { cause: OUTPUT_UNREAD, count: writer.closed ? 0n : count };
   };
   const tell = ({ before }: Losses, { atNs, clocks }: Moment): void => {
     for (const news of told.news([...before, unread()])) {

@@ -3,9 +3,12 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { documents } from "../../src/build/documents.ts";
+import { EVENTS_UNREAD } from "../../src/library/tracer.ts";
 import { failureWords } from "../../src/output/failure_words.ts";
 import { formatOf } from "../../src/output/index.ts";
 import { columnLegend } from "../../src/output/legend.ts";
+import { UNSAVED } from "../../src/recording/recorder.ts";
+import { OUTPUT_UNREAD } from "../../src/sinks/lines.ts";
 import { lossTexts } from "../../src/trace/health/losses.ts";
 import { PARTS } from "../../src/trace/parts.ts";
 import { ACCEPT_UNKNOWN } from "../../src/trace/tcp/part.ts";
@@ -89,7 +92,8 @@ describe("an entry of KNOWN_ISSUES.md", () => {
     for (const entry of entries) expect(entry.trim()).toMatch(/^\*\*.+\*\*\\\nWhy: .+\\\nDo: .+$/);
   });
 
-  test.each([...Object.values(lossTexts), ACCEPT_UNKNOWN, ...missed, "output read too slowly"])(
+  const ofSinks = [OUTPUT_UNREAD, UNSAVED, EVENTS_UNREAD];
+  test.each([...Object.values(lossTexts), ACCEPT_UNKNOWN, ...missed, ...ofSinks])(
     "tells of the loss: %s",
     (cause) => {
       expect(entries.filter((entry) => entry.split("\n")[0]!.includes(cause))).not.toEqual([]);

@@ -54,6 +54,14 @@ const onlyTracepoints = new Set(
   ["on_sched_process_fork", "on_set_state", "run_copy_sock", "run_peek"].map((p) => `guess: ${p}`),
 );
 
+/** The programs of lengths use atomic instructions of 5.12. Their tracepoints came with 6.3. */
+const ofLengths = /: on_(sent|received)(_backup)?$/;
+
+/** A program that the tracer never gives to this kernel. */
+const isForNewer = (name: string): boolean =>
+  (!host.features.has("test_run") && onlyTracepoints.has(name)) ||
+  (!host.features.has("udp_lengths") && ofLengths.test(name));
+
 // The constants of most hosts, and all that can be asked for: other ways through the programs.
 const variants: [string, Map<number, bigint>][] = [
   ["as usual", constants(0)],
@@ -79,9 +87,7 @@ test.each(variants)(
       }
     console.table(walks.toSorted((a, b) => b.instructions - a.instructions));
     expect(long).toEqual([]);
-    expect(refused).toEqual(
-      host.features.has("test_run") ? [] : refused.filter((name) => onlyTracepoints.has(name)),
-    );
+    expect(refused.filter((name) => !isForNewer(name))).toEqual([]);
     expect(walks.length).toBeGreaterThan(25);
   },
 );

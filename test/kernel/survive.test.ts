@@ -26,7 +26,7 @@ const ALARM = "/sys/class/rtc/rtc0/wakealarm";
 const textOf = (file: string) => (existsSync(file) ? readFileSync(file, "latin1") : "");
 const inGuest = process.env["VM_KERNEL"] !== undefined;
 /** Each start takes a quarter of a second, in a guest ten times as long. */
-const STARTS = inGuest && process.env["FULL"] !== "1" ? 7 : 200;
+const STARTS = inGuest && process.env["FULL"] !== "1" ? 3 : 100;
 
 const directory = mkdtempSync(join(tmpdir(), "tracer-bpf-survive-"));
 const temporary = join(directory, "tmp");

@@ -37,10 +37,11 @@ const inGuestsByKprobes: Request[] = [
   { kernel: "6.12-rt", files: named("smoke trace races scenarios") },
 ].map((request) => ({ ...request, modes: ["kprobe"] }));
 
-/** The other architecture: its registers and its own layout of structs. */
+/** The other architecture: its registers, of which tracepoints see none, and its own layout of structs. */
 const onArm64: Request = {
   kernel: "6.1-arm64",
   files: named("smoke trace udp offsets walked bindings"),
+  modes: ["kprobe"],
 };
 
 /** The oldest processor that the README promises: x86-64-v2 and nothing of v3. The tests' own Bun runs on it too. */

@@ -1,4 +1,5 @@
 /** Takes the copies: one way with kprobes, one with tracepoints. Everything happens in the calling thread. */
+import { Failure } from "../errors.ts";
 import { guessObject } from "../embedded.ts";
 import { AF_INET, SOCK_STREAM, SOL_TCP } from "../kernel/constants.ts";
 import type { KprobeAttacher } from "../kernel/kprobes.ts";
@@ -227,7 +228,10 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
         maps.command({});
         if (births === 1) return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
       }
-      throw new SamplerDeaf(via);
+      throw new Failure("a thread of the tool's own: cannot be told from others", {
+        why: `this process started several at once, ${BIRTH_TRIES} times in a row`,
+        hint: "run it again",
+      });
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };

@@ -7,7 +7,7 @@ import { features, type FeatureName } from "./feature_table.ts";
 export interface BpfUse {
   kind: "command" | "program type" | "map type" | "map flag" | "helper" | "perf attribute";
   name: string;
-  /** The mainline release that brought it. RHEL 7.6's 3.10 has all up to 4.14 that is not optional. */
+  /** The mainline release that brought it; see docs/kernels.md for RHEL 7. */
   since: string;
   use: string;
   /** The feature whose row says how the tracer goes on without it. Rows without one are always needed. */

@@ -22,6 +22,7 @@ export const {
 } = KernelNumber;
 
 export const AF_UNSPEC = 0;
+export const AF_NETLINK = 16;
 
 export const SOCK_STREAM = 1;
 export const SOCK_RAW = 3;
@@ -144,6 +145,7 @@ export const {
   FAILURE_REFUSED: ECONNREFUSED,
 } = FailureReason;
 export const EPERM = 1;
+export const EINTR = 4;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENODEV = 19;
@@ -151,5 +153,6 @@ export const EINVAL = 22;
 export const ENODATA = 61;
 export const EAFNOSUPPORT = 97;
 export const EADDRNOTAVAIL = 99;
+export const ENOBUFS = 105;
 export const EINPROGRESS = 115;
 export const ESTALE = 116;

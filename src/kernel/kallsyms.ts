@@ -15,19 +15,26 @@ export const findSymbol = (name: string): string | null => findSymbols([name]).g
 export function findSymbols(names: readonly string[]): ReadonlyMap<string, string> {
   const unknown = names.filter((name) => !known.has(name));
   if (unknown.length > 0) {
-    const found = readKallsyms(unknown);
+    const found = readKallsyms(new SymbolSearch(unknown));
     for (const name of unknown) known.set(name, found.get(name) ?? null);
   }
   return new Map(names.flatMap((name) => (known.get(name) ? [[name, known.get(name)!]] : [])));
 }
 
+/** Functions of the kernel itself, not of its modules: they stay as long as the kernel runs. Reads the file each time. */
+export const builtInSymbols = (names: readonly string[]): ReadonlySet<string> =>
+  new Set(readKallsyms(new SymbolSearch(names, BUILT_IN)).values());
+
 /** The search itself. Pure: text of /proc/kallsyms goes in piece by piece. */
 export class SymbolSearch {
   readonly #names: readonly string[];
   readonly #found = new Map<string, string>();
+  readonly #symbol: RegExp;
 
-  constructor(names: readonly string[]) {
+  /** `symbol` finds the symbol of a line that counts. */
+  constructor(names: readonly string[], symbol = SYMBOL) {
     this.#names = names;
+    this.#symbol = symbol;
   }
 
   /** The symbols found so far: the name itself, or else its first clone. */
@@ -51,12 +58,15 @@ export class SymbolSearch {
     const sign = ` ${name}`;
     for (let at = 0; (at = lines.indexOf(sign, at)) >= 0; at++) {
       const line = lines.toString("latin1", Math.max(0, at - 2), lines.indexOf("\n", at));
-      const [, symbol] = SYMBOL.exec(line) ?? [];
+      const [, symbol] = this.#symbol.exec(line) ?? [];
       if (symbol === name || (symbol && withoutSuffix(symbol) === name && !this.#found.has(name)))
         this.#found.set(name, symbol);
     }
   }
 }
+
+/** Behind the name of a module's function stands the module's. */
+export const BUILT_IN = /^ [tTwW] (\S+)$/;
 
 // --- internal ---
 
@@ -70,8 +80,7 @@ const withoutSuffix = (symbol: string): string =>
 const PIECE_BYTES = 1 << 16;
 const LEAST_ROOM = 1 << 12;
 
-function readKallsyms(names: readonly string[]): ReadonlyMap<string, string> {
-  const search = new SymbolSearch(names);
+function readKallsyms(search: SymbolSearch): ReadonlyMap<string, string> {
   const piece = Buffer.alloc(PIECE_BYTES);
   let used = 0;
   let fd: number | null = null;

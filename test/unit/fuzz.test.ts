@@ -27,6 +27,7 @@ import { decodeSnapshot } from "../../src/guess/snapshot.ts";
 import { solve } from "../../src/guess/solve.ts";
 import * as btf from "../../src/kernel/btf.ts";
 import { patchConstants } from "../../src/kernel/elf.ts";
+import { readAnswers } from "../../src/kernel/ctnetlink_codec.ts";
 import { SymbolSearch } from "../../src/kernel/kallsyms.ts";
 import { staleEvents } from "../../src/kernel/kprobes.ts";
 import { parseRow } from "../../src/kernel/proc_net.ts";
@@ -137,6 +138,15 @@ describe("records", () => {
       // The last bytes may be padding.
       if (size - length > 7) expect(() => whole(bytes)).toThrow(RangeError);
     }
+  });
+
+  test("of the kernel's connection tracking", () => {
+    const file = join(import.meta.dir, "../fixtures/ctnetlink/6.18.json");
+    const recorded = JSON.parse(readFileSync(file, "utf8")) as Record<string, string>;
+    const answers = Object.values(recorded).map((hex) => Buffer.from(hex, "hex"));
+    expect(answers.length).toBeGreaterThan(5);
+    for (const answer of [...answers, Buffer.concat(answers)])
+      holds(readAnswers, damaged(answer), RecordError);
   });
 
   test("of a command name", () => {

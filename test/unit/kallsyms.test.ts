@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { SymbolSearch } from "../../src/kernel/kallsyms.ts";
+import { BUILT_IN, SymbolSearch } from "../../src/kernel/kallsyms.ts";
 
 const LINES = [
   "ffffffff81000000 T tcp_close",
@@ -51,6 +51,12 @@ describe("functions in /proc/kallsyms", () => {
     const text = "0 t a.isra.0\n1 t a.isra.1\n2 T a";
     expect(found(["a"], text, 1000)).toEqual({ a: "a.isra.0" });
     expect(found(["a"], `${text}\n`, 1000)).toEqual({ a: "a" });
+  });
+
+  test("of a module are not those of the kernel itself", () => {
+    const search = new SymbolSearch(["ip_send_skb", "tcp_connect"], BUILT_IN);
+    search.take(Buffer.from(LINES.join("")));
+    expect(Object.fromEntries(search.found)).toEqual({ ip_send_skb: "ip_send_skb" });
   });
 
   test("the search is over once each has been found under its own name", () => {

@@ -21,7 +21,7 @@ const inGuestsByKprobes: Request[] = [
   {
     kernel: "6.12",
     files: named(
-      "actors check cost cpus ends expect leaks library modules peer privileges quiet sockmap",
+      "actors check cost cpus ctnetlink ends expect leaks library modules peer privileges quiet sockmap",
     ),
     logName: "6.12-host",
   },

@@ -4,7 +4,7 @@ import { UsageError } from "../errors.ts";
 import { addressAsShown } from "../record/address.ts";
 import type { Condition, Expectation, Operator } from "../filter/expect.ts";
 import { boundedPattern } from "../filter/pattern.ts";
-import { members, type Member } from "../members/table.ts";
+import { members, objectOf, type Member } from "../members/table.ts";
 import { nearest } from "./nearest.ts";
 import { Wrong } from "./wrong.ts";
 
@@ -38,6 +38,14 @@ const names = members.map(({ name }) => name);
 
 const operators: readonly Operator[] = ["==", "!=", "<=", ">=", "<", ">", "~"];
 
+const operatorsOf: Readonly<
+  Record<Member["type"], { what: string; operators: readonly Operator[] }>
+> = {
+  integer: { what: "a number", operators: ["==", "!=", "<", "<=", ">", ">="] },
+  string: { what: "a text", operators: ["==", "!=", "~"] },
+  object: { what: "an object or none", operators: ["==", "!="] },
+};
+
 /** Operators that other languages write for the same. */
 const misspelt: Readonly<Record<string, Operator>> = {
   "=": "==",
@@ -58,7 +66,8 @@ function parseCondition(text: string): Condition | Wrong {
     );
   const member = members.find((one) => one.name === name);
   if (member === undefined) {
-    const near = nearest(name, names) ?? names.findLast((one) => one.endsWith(`.${name}`)) ?? null;
+    const near =
+      nearest(name, names) ?? names.find((one) => one.endsWith(`remote.${name}`)) ?? null;
     return new Wrong(
       `no member "${name}"`,
       `they are ${names.join(", ")}`,
@@ -88,17 +97,18 @@ function parseCondition(text: string): Condition | Wrong {
 const MAX_DIGITS = 20;
 
 function valueFor(member: Member, operator: Operator, text: string): Condition["value"] | Wrong {
-  const { name, type, values, nullable, on } = member;
+  const { name, type, nullable, on, orFalse } = member;
+  const values = type === "object" ? [...(orFalse ? ["false"] : []), "true"] : member.values;
   if (text === "") return new Wrong("with nothing", "a value stands behind the operator");
   const isEquality = operator === "==" || operator === "!=";
   if (text === "null" && isEquality) {
-    if (nullable === true || on !== undefined) return null;
+    if (nullable === true || on !== undefined || objectOf(member) !== undefined) return null;
     return new Wrong("with null", "it is known of every event");
   }
-  if (type === "integer" ? operator === "~" : !isEquality && operator !== "~")
+  if (!operatorsOf[type].operators.includes(operator))
     return new Wrong(
       `by ${operator}`,
-      type === "integer" ? "it is a number: == != < <= > >=" : "it is a text: == != ~",
+      `it is ${operatorsOf[type].what}: ${operatorsOf[type].operators.join(" ")}`,
       `${name}==${text}`,
     );
   if (operator === "~") {

@@ -4,6 +4,7 @@ import {
   eventKinds,
   lostMembers,
   members,
+  objectOf,
   type Described,
   type Member,
   type Names,
@@ -32,7 +33,10 @@ export function fieldsTable(): string {
 
 const inOthers = ({ openTelemetry, ecs }: Names): string[] => [openTelemetry, ecs];
 
-function eventsOf({ on, protocol }: Member): string {
+function eventsOf(member: Member): string {
+  const { on, protocol } = member;
+  const outer = objectOf(member);
+  if (outer !== undefined) return `those whose ${code(outer.name)} is an object`;
   if (on === undefined) return "all";
   const kinds = [
     ...on.always.map((kind) => `each ${code(kind)}`),

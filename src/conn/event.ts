@@ -20,6 +20,15 @@ export interface Endpoint {
 }
 
 /**
+ * The ends of a connection whose addresses or ports are translated on this host (NAT): `remote` is the end that really
+ * answers or really asks, `local` is this end as the other side knows it. `null`: the same as the socket's; never both.
+ */
+export interface Translation {
+  local: Endpoint | null;
+  remote: Endpoint | null;
+}
+
+/**
  * Totals of a connection, read from its tcp_sock when it closed. Of a UDP flow, what was counted of it: segments are
  * datagrams then, and round-trip time and retransmits `null`. `null` = not known, never a guess.
  */
@@ -64,8 +73,11 @@ export interface ConnEvent extends Attributes {
   container?: string | null;
   /** Its command line, arguments separated by spaces; raw text, as `comm`. */
   args?: string | null;
+  /** As the socket has them. */
   local: Endpoint;
   remote: Endpoint;
+  /** `false`: known to be translated nowhere on this host; `null` or left out: not known. */
+  nat?: Translation | false | null;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
   /** On `close`, and on `open` but for a flow's first datagram. */

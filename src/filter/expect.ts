@@ -88,6 +88,7 @@ const comparisons: Readonly<
 function valueOf({ member }: Condition, event: ConnEvent, wallNs: bigint): Comparable | null {
   const value = member.of(event, wallNs) ?? null;
   if (typeof value === "string") return value.toWellFormed();
+  if (typeof value === "boolean") return `${value}`;
   return value === null ? null : BigInt(value);
 }
 

@@ -3,7 +3,7 @@
  * the key of each text that is kept come from here; table.ts says how a value is printed. To add one, add a member of
  * ConnEvent and a row here: types miss either. Pure.
  */
-import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
+import type { ConnEvent, Endpoint, Totals, Translation } from "../conn/event.ts";
 import { attributeNames, type AttributeName } from "./attributes.ts";
 import { eventKinds, protocols } from "./table.ts";
 
@@ -28,7 +28,9 @@ export type Form =
   | { form: "text" | "address" }
   | { form: "oneOf"; values: readonly (string | number)[] }
   | { form: "integer"; least: number; most: number }
-  | { form: "integer64" };
+  | { form: "integer64" }
+  /** A whole Translation, or false. */
+  | { form: "translation" };
 
 /** The forms that values of a type can have. */
 type FormOf<T> = [T] extends [bigint]
@@ -37,9 +39,11 @@ type FormOf<T> = [T] extends [bigint]
     ? number extends T
       ? Form & { form: "integer" }
       : { form: "oneOf"; values: readonly T[] }
-    : string extends T
-      ? { form: "text" | "address" }
-      : { form: "oneOf"; values: readonly T[] };
+    : [T] extends [Translation | false]
+      ? { form: "translation" }
+      : string extends T
+        ? { form: "text" | "address" }
+        : { form: "oneOf"; values: readonly T[] };
 
 /** `null`: not known. Optional: some events lack it. */
 export interface Held {
@@ -82,6 +86,7 @@ const rows: Rows = {
   cgroup: { as: text, orNull: true, optional: true },
   container: { as: text, orNull: true, optional: true },
   args: { as: text, orNull: true, optional: true },
+  nat: { as: { form: "translation" }, orNull: true, optional: true },
   failure: { as: errno, orNull: true, optional: true },
   atNs: { as: integer64 },
   "local.address": { as: address },

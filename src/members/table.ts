@@ -17,8 +17,8 @@ export const VERSION = 1;
 export const eventKinds: readonly EventKind[] = ["connect", "accept", "close", "fail", "open"];
 export const protocols: readonly Protocol[] = ["tcp", "udp"];
 
-/** `undefined`: this event has no such member. */
-export type Value = string | number | bigint | null | undefined;
+/** `undefined`: this event has no such member. `true`: it is an object, whose members are members of the table. */
+export type Value = string | number | bigint | boolean | null | undefined;
 
 /** Its names in other vocabularies, as Markdown; empty: they have none. */
 export interface Names {
@@ -26,19 +26,27 @@ export interface Names {
   ecs: string;
 }
 
+const NO_NAMES: Names = { openTelemetry: "", ecs: "" };
+
 /** The facts of a member that programs have to know. */
 export interface Described {
   name: string;
   description: string;
   names: Names;
-  type: "string" | "integer";
+  /** Of `object`, the members `NAME.*` behind it tell what is in the object. */
+  type: "string" | "integer" | "object";
   /** All the values there are, where they are few. */
   values?: readonly (string | number)[];
   /** `null` is a value: not known. */
   nullable?: true;
+  /** Of an object, `false` is a value: there is no such thing. */
+  orFalse?: true;
 }
 
-/** Of an event. In its name, `local.port` is the member `port` of the object `local`; such neighbours share one object. */
+/**
+ * Of an event. In its name, `local.port` is the member `port` of the object `local`; such neighbours share one object. Where
+ * the object itself can be missing, it is a member too.
+ */
 export interface Member extends Described {
   /** The events that have it; left out: every one. */
   on?: { always: readonly EventKind[]; sometimes: readonly EventKind[] };
@@ -205,6 +213,27 @@ export const members: readonly Member[] = [
     of: ({ remote }) => remote.name,
   },
   {
+    name: "nat",
+    names: NO_NAMES,
+    description:
+      "address translation on this host (NAT): the ends that differ from local and remote; " +
+      "false: known to be translated nowhere; null: not known. Without objects (CSV, --expect) true is an object",
+    type: "object",
+    nullable: true,
+    orFalse: true,
+    of: ({ nat }) => (nat === undefined || nat === null ? null : nat !== false),
+  },
+  ...translated(
+    "local",
+    "this end as the other side knows it",
+    "`source.nat.*` of an outgoing connection, else `destination.nat.*`",
+  ),
+  ...translated(
+    "remote",
+    "the end that really answers, or really asks",
+    "`destination.nat.*` of an outgoing connection, else `source.nat.*`",
+  ),
+  {
     name: "failure",
     names: { openTelemetry: "`error.type`", ecs: "`error.code`; `event.outcome` is `failure`" },
     description: "name of the errno by which it failed or ended, for instance ECONNREFUSED",
@@ -272,7 +301,9 @@ export const members: readonly Member[] = [
   ),
 ];
 
-const NO_NAMES: Names = { openTelemetry: "", ecs: "" };
+/** The object that the member stands in, if that can be missing: `nat.local` of `nat.local.port`. */
+export const objectOf = ({ name }: Member): Member | undefined =>
+  members.find((one) => one.type === "object" && one.name === name.slice(0, name.lastIndexOf(".")));
 
 /** The object for lost events, in the order in which they are written. It is no event: no kind has its `event`. */
 export const lostMembers: readonly (Described & {
@@ -341,6 +372,36 @@ function port(end: "local" | "remote", whose: string, names: Names): Member {
     of: (event) => (event[end].port === 0 ? null : event[end].port),
     hole: { form: "integer", slot: end === "local" ? "localPort" : "remotePort" },
   };
+}
+
+/** `ecs` names the object that has its `ip` and its `port`. */
+function translated(end: "local" | "remote", whose: string, ecs: string): Member[] {
+  const of = ({ nat }: ConnEvent) => (nat ? nat[end] : undefined);
+  const named = (member: string) => ({ openTelemetry: "", ecs: ecs.replaceAll("*", member) });
+  return [
+    {
+      name: `nat.${end}`,
+      description: `${whose}; null: it does not differ`,
+      names: NO_NAMES,
+      type: "object",
+      nullable: true,
+      of: (event) => of(event) && true,
+    },
+    {
+      name: `nat.${end}.address`,
+      description: `IP address of ${whose}`,
+      names: named("ip"),
+      type: "string",
+      of: (event) => of(event)?.address,
+    },
+    {
+      name: `nat.${end}.port`,
+      description: `port of ${whose}`,
+      names: named("port"),
+      type: "integer",
+      of: (event) => of(event)?.port,
+    },
+  ];
 }
 
 type TotalSlot = Exclude<NonNullable<Hole["slot"]>, "localPort" | "remotePort">;

@@ -1,4 +1,4 @@
-/** CSV (RFC 4180, lines end in LF): one column per member of members/table.ts, also of those that only some events have. Pure. */
+/** CSV (RFC 4180, lines end in LF): one column per value of members/table.ts, also of those that only some events have. Pure. */
 
 import type { ConnEvent } from "../conn/event.ts";
 import { escapeText } from "./escape.ts";
@@ -7,7 +7,7 @@ import { lineTemplate, type Piece, type Template } from "./straight/template.ts"
 
 /** `local.port` is the column `local_port`. */
 export function csvHeader(): string {
-  return members.map(({ name }) => name.replace(".", "_")).join(",");
+  return columns.map(({ name }) => name.replaceAll(".", "_")).join(",");
 }
 
 /**
@@ -15,12 +15,12 @@ export function csvHeader(): string {
  * that a spreadsheet would take for a formula has a `'` in front.
  */
 export function csvLine(event: ConnEvent, wallNs: bigint): string {
-  return members.map(({ of }) => cell(of(event, wallNs))).join(",");
+  return columns.map(({ of }) => cell(of(event, wallNs))).join(",");
 }
 
 /** The same with holes, for the straight way: see straight/. */
 export function csvTemplate(event: ConnEvent): Template {
-  const pieces = members.flatMap(({ of, hole }, n): Piece[] => {
+  const pieces = columns.flatMap(({ of, hole }, n): Piece[] => {
     const value = of(event, 0n);
     const comma = n === 0 ? "" : ",";
     if (hole === undefined || value === null || value === undefined) return [comma + cell(value)];
@@ -30,6 +30,9 @@ export function csvTemplate(event: ConnEvent): Template {
 }
 
 // --- internal ---
+
+/** An object within an object has none: its members are empty where it is missing. */
+const columns = members.filter(({ name, type }) => type !== "object" || !name.includes("."));
 
 function cell(value: Value): string {
   if (value === null || value === undefined) return "";

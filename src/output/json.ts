@@ -11,31 +11,26 @@ export function jsonLine(event: ConnEvent, wallNs: bigint): string {
   let inside = "";
   for (const { outer, key, of } of keys) {
     const value = of(event, wallNs);
-    if (value === undefined) continue;
-    if (outer !== inside && inside !== "") line += "}";
-    if (line !== "") line += ",";
-    if (outer !== inside && outer !== "") line += `"${outer}":{`;
+    if (value === undefined || value === true) continue;
+    line += `${line === "" ? "{" : between(inside, outer)}${key}${text(value)}`;
     inside = outer;
-    line += `${key}${text(value)}`;
   }
-  return `{${line}${inside === "" ? "" : "}"}}`;
+  return line + endOf(inside);
 }
 
 /** The same with holes, for the straight way: see straight/. */
 export function jsonTemplate(event: ConnEvent): Template {
-  const pieces: Piece[] = ["{"];
+  const pieces: Piece[] = [];
   let inside = "";
   for (const { outer, key, of, hole, quote } of keys) {
     const value = of(event, 0n);
-    if (value === undefined) continue;
-    if (outer !== inside && inside !== "") pieces.push("}");
-    if (pieces.length > 1) pieces.push(",");
-    if (outer !== inside && outer !== "") pieces.push(`"${outer}":{`);
+    if (value === undefined || value === true) continue;
+    pieces.push(pieces.length === 0 ? "{" : between(inside, outer));
     inside = outer;
     if (hole === undefined || value === null) pieces.push(`${key}${text(value)}`);
     else pieces.push(`${key}${quote}`, hole, hole.form === "isoMicros" ? `Z${quote}` : quote);
   }
-  pieces.push(inside === "" ? "}" : "}}");
+  pieces.push(endOf(inside));
   return lineTemplate(pieces);
 }
 
@@ -49,7 +44,7 @@ export function jsonLost(loss: Loss, wallNs: bigint): string {
 
 /** Taken apart once: `local.port` is `"port":` inside `local`. */
 const keys = members.map(({ name, of, hole, type }) => {
-  const dot = name.indexOf(".");
+  const dot = name.lastIndexOf(".");
   const quote = type === "string" ? '"' : "";
   return {
     outer: name.slice(0, Math.max(0, dot)),
@@ -60,8 +55,22 @@ const keys = members.map(({ name, of, hole, type }) => {
   };
 });
 
+const pathOf = (outer: string): string[] => (outer === "" ? [] : outer.split("."));
+
+/** Of a member inside `from` and the next one, inside `to`. The first member of an event is inside no object. */
+function between(from: string, to: string): string {
+  if (from === to) return ",";
+  const [old, next] = [pathOf(from), pathOf(to)];
+  const both = old.findIndex((name, depth) => name !== next[depth]);
+  const shared = both < 0 ? old.length : both;
+  const opened = next.slice(shared).map((name) => `"${name}":{`);
+  return `${"}".repeat(old.length - shared)},${opened.join("")}`;
+}
+
+const endOf = (inside: string): string => "}".repeat(pathOf(inside).length + 1);
+
 /** By hand, because JSON.stringify refuses a bigint and a Number would round it above 2^53. */
-function text(value: Exclude<Value, undefined>): string {
+function text(value: Exclude<Value, undefined | true>): string {
   if (typeof value === "string") return jsonString(value);
   return value === null ? "null" : value.toString();
 }

@@ -54,6 +54,7 @@ function objectOf(of: readonly Varying[]): Schema {
   for (const member of of) {
     const [outer = "", inner] = member.name.split(".");
     if (inner !== undefined) properties[outer] ??= objectOf(insideOf(outer, of));
+    else if (member.type === "object") properties[outer] = objectOr(member, of);
     else properties[outer] = valueOf(member);
     if (member.on === undefined) required.add(outer);
   }
@@ -64,6 +65,12 @@ const insideOf = (outer: string, of: readonly Varying[]): Varying[] =>
   of
     .filter(({ name }) => name.startsWith(`${outer}.`))
     .map((member) => ({ ...member, name: member.name.slice(outer.length + 1) }));
+
+/** An object that can be missing. */
+function objectOr({ name, description, nullable, orFalse }: Varying, of: readonly Varying[]) {
+  const instead = [...(nullable ? [null] : []), ...(orFalse ? [false] : [])];
+  return { description, anyOf: [{ enum: instead }, objectOf(insideOf(name, of))] };
+}
 
 function valueOf({ description, type, values, nullable }: Described): Schema {
   const range = type === "integer" && values === undefined ? { minimum: 0 } : {};

@@ -1,9 +1,9 @@
 /** An event as the JSON of a recording's line. Its names are those of ConnEvent; its members are those of members/held.ts. Pure. */
 
-import type { ConnEvent } from "../conn/event.ts";
+import type { ConnEvent, Endpoint, Translation } from "../conn/event.ts";
 import { held, leaves, optionalObjects, partsOf, type Form, type Inside } from "../members/held.ts";
 import { segment, type Segment } from "../output/lines.ts";
-import { addressText, parseAddress } from "../record/address.ts";
+import { addressText, isUnspecified, parseAddress } from "../record/address.ts";
 import {
   integer,
   integer64,
@@ -17,6 +17,8 @@ import {
   type ObjectCodec,
 } from "./codec.ts";
 
+const FALSE = segment("false");
+
 /** As the tracer writes them, so that nothing else reaches a terminal. */
 const isAddress = (value: string): boolean => {
   const found = parseAddress(value);
@@ -27,6 +29,26 @@ const addressSegment = recurringText((value) => segment(JSON.stringify(value)));
 const address: Codec<string> = {
   ...textLike(isAddress),
   write: (lines, value) => lines.segment(addressSegment(value)),
+};
+
+/** Conntrack has no entries of other ends. */
+const translatedEnd = object<Pick<Endpoint, "address" | "port">>({
+  address: {
+    ...address,
+    read: textLike((value) => isAddress(value) && !isUnspecified(value)).read,
+  },
+  port: integer(2 ** 16 - 1, 1),
+});
+const ends = object<Translation>({ local: orNull(translatedEnd), remote: orNull(translatedEnd) });
+
+/** `false`, or an object of which one end at least is translated. */
+const translation: Codec<Translation | false> = {
+  write: (lines, value) => (value === false ? lines.segment(FALSE) : ends.write(lines, value)),
+  read(json) {
+    if (json === false) return false;
+    const value = ends.read(json);
+    return value?.local === null && value.remote === null ? undefined : value;
+  },
 };
 
 /** As many as are likely to be talked to at a time; beyond it they are made anew. */
@@ -54,6 +76,8 @@ function codecOf(as: Form): Codec<never> {
       return integer(as.most, as.least) as Codec<never>;
     case "integer64":
       return integer64() as Codec<never>;
+    case "translation":
+      return translation as Codec<never>;
   }
 }
 

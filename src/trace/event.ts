@@ -49,6 +49,7 @@ export function toConnEvent(of: Event, kind: EventKind, enrich: readonly Enrich[
     netns: netns === 0 ? null : netns,
     local: { address: local.address, port: ends.sport },
     remote: { address: remote.address, port: ends.dport },
+    nat: null,
   };
   for (const name of ownerAttributes) shown[name] = pid === null ? null : owner[name];
   for (const add of enrich) add(shown, event, kind);

@@ -26,6 +26,7 @@ const whole: ConnEvent = {
   netns: 3,
   local: { address: "10.0.0.1", port: 4 },
   remote: { address: "10.0.0.2", port: 5, name: "n" },
+  nat: false,
   failure: 104,
   totals: {
     bytesSent: 1n,

@@ -87,8 +87,25 @@ describe("JSON", () => {
       '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","pid":123,"comm":"curl",' +
         `"uid":1000,"cgroup":"/system.slice/docker-${id}.scope","container":"${id}","family":4,` +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
-        '"remote":{"address":"127.0.0.1","port":80}}',
+        '"remote":{"address":"127.0.0.1","port":80},"nat":null}',
     );
+  });
+
+  test("a translation has the ends that differ; false is known to be none", () => {
+    const local = { address: "192.0.2.1", port: 30080 };
+    const remote = { address: "2001:db8::1", port: 8080 };
+    const line = (nat: NonNullable<ConnEvent["nat"]>) =>
+      formats.json.line({ ...opened, nat }, wallNs);
+    expect(line(false)).toEndWith('"port":80},"nat":false}');
+    expect(line({ local: null, remote })).toEndWith(
+      '"port":80},"nat":{"local":null,"remote":{"address":"2001:db8::1","port":8080}}}',
+    );
+    expect(line({ local, remote: null })).toEndWith(
+      '"port":80},"nat":{"local":{"address":"192.0.2.1","port":30080},"remote":null}}',
+    );
+    const both = { ...closed, nat: { local, remote } };
+    expect(JSON.parse(formats.json.line(both, wallNs))).toMatchObject({ nat: { local, remote } });
+    expect(formats.json.line(both, wallNs)).toContain('"port":8080}},"bytes_sent":');
   });
 
   test("a close carries its totals, 64 bits wide to the last digit", () => {
@@ -99,11 +116,11 @@ describe("JSON", () => {
   });
 
   test("a fail names its errno, a close only when it has one; a number without a name stays one", () => {
-    expect(formats.json.line(failed, wallNs)).toEndWith('"port":80},"failure":"ECONNREFUSED"}');
+    expect(formats.json.line(failed, wallNs)).toEndWith(',"nat":null,"failure":"ECONNREFUSED"}');
     expect(formats.json.line({ ...failed, failure: null }, wallNs)).toEndWith(',"failure":null}');
     expect(formats.json.line({ ...failed, failure: 512 }, wallNs)).toEndWith(',"failure":"512"}');
     expect(formats.json.line({ ...closed, failure: 104 }, wallNs)).toContain(
-      '"port":80},"failure":"ECONNRESET","bytes_sent":',
+      ',"nat":null,"failure":"ECONNRESET","bytes_sent":',
     );
     expect(formats.json.line(closed, wallNs)).not.toContain("failure");
   });
@@ -140,6 +157,7 @@ describe("JSON", () => {
       family: 4,
       direction: "unknown",
       netns: null,
+      nat: null,
       bytes_sent: null,
       bytes_received: null,
       segs_out: null,
@@ -190,6 +208,22 @@ describe("CSV", () => {
     for (const event of [opened, closed, allUnknown])
       expect(Object.keys(row(event))).toEqual(names);
     expect(row({ ...opened, kind: "fail", failure: 111 })["failure"]).toBe("ECONNREFUSED");
+  });
+
+  test("tells a translation that is not known from one that is not there", () => {
+    const remote = { address: "10.1.2.2", port: 8080 };
+    const none = { nat_local_address: "", nat_remote_address: "", nat_remote_port: "" };
+    expect(row(opened)).toMatchObject({ ...none, nat: "" });
+    expect(row({ ...opened, nat: false })).toMatchObject({ ...none, nat: "false" });
+    expect(row({ ...opened, nat: { local: null, remote } })).toMatchObject({
+      ...none,
+      ...{ nat: "true", nat_remote_address: "10.1.2.2", nat_remote_port: "8080" },
+    });
+    expect(names.filter((name) => name.startsWith("nat"))).toEqual(
+      ["", "_local_address", "_local_port", "_remote_address", "_remote_port"].map(
+        (end) => `nat${end}`,
+      ),
+    );
   });
 
   test.each([

@@ -27,7 +27,7 @@ import { Parser } from "../../src/recording/parse.ts";
 import { openRecording } from "../../src/recording/read.ts";
 import { openRecorder, recordTo, type Beginning } from "../../src/recording/recorder.ts";
 import { allAttributes } from "./drive/attributes.ts";
-import { anyValue, leaves, withValue } from "./drive/leaves.ts";
+import { anyTranslation, anyValue, leaves, withValue } from "./drive/leaves.ts";
 import { runs, STRIDE } from "./drive/random.ts";
 
 const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
@@ -70,6 +70,7 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   user: rawText,
   local: endpoint,
   remote: endpoint,
+  nat: orNull(fc.oneof(fc.constant(false as const), anyTranslation)),
   failure: orNull(fc.integer({ min: 1, max: 4095 })),
   totals,
 };
@@ -354,6 +355,14 @@ describe("a recording", () => {
     ["digits that are none", '"bytesSent":"1"', '"bytesSent":"0x1"'],
     ["a missing member", '"netns":1,', ""],
     ["a list for an object", '"totals":{', '"totals":[],"x":{'],
+    ["a translation that is a list", '"nat":{', '"nat":[],"x":{'],
+    ["a translation that is true", '"nat":{', '"nat":true,"x":{'],
+    ["a translation without one of its ends", '"nat":{"local":null,', '"nat":{'],
+    ["a translation of no end", '"remote":{"address":"192.0.2.1","port":2}', '"remote":null'],
+    ["a translated port that is none", '"port":2', '"port":0'],
+    ["a translated port that is a text", '"port":2', '"port":"2"'],
+    ["a translated address that is none", '"192.0.2.1"', '"0.0.0.0"'],
+    ["a translated address that is a terminal's command", '"192.0.2.1"', '"\\u001b[2J"'],
     ["a time before 1970", '"wallMinusMonoNs":"', '"wallMinusMonoNs":"-'],
     ["nothing but brackets", '{"event"', `${"[".repeat(100_000)}`],
   ])("a line with %s is a damaged one", (_, from, to) => {
@@ -361,6 +370,7 @@ describe("a recording", () => {
     const event: ConnEvent = {
       ...{ kind: "connect", protocol: "tcp", atNs: 1n, pid: 1, comm: null, family: 4 },
       ...{ direction: "outgoing", netns: 1, local: end, remote: end },
+      nat: { local: null, remote: { address: "192.0.2.1", port: 2 } },
       totals: {
         ...{ bytesSent: 1n, bytesReceived: null, segsOut: 1, segsIn: null, rttUs: 1 },
         ...{ rttVarUs: 1, retransmits: 0, durationNs: 1n },

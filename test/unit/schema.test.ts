@@ -7,6 +7,7 @@ import { formats } from "../../src/output/index.ts";
 import { eventKinds, lostMembers, members, protocols } from "../../src/members/table.ts";
 import { eventSchema } from "../../src/output/schema.ts";
 import { allAttributes } from "./drive/attributes.ts";
+import { anyTranslation } from "./drive/leaves.ts";
 import { anyText, runs } from "./drive/random.ts";
 
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
@@ -46,6 +47,7 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
     netns: u32,
     local: endpoint,
     remote: endpoint,
+    nat: fc.oneof(fc.constantFrom(null, false as const), anyTranslation),
   })
   .chain((event) =>
     fc.record({
@@ -146,6 +148,10 @@ describe("the schema", () => {
     ["a fraction", { pid: 1.5 }],
     ["a negative number", { pid: -1 }],
     ["an endpoint without a port", { local: { address: "127.0.0.1" } }],
+    ["a translation that is a number", { nat: 1 }],
+    ["a translation that is true", { nat: true }],
+    ["a translation without an end", { nat: { local: null } }],
+    ["a translated end without a port", { nat: { local: null, remote: { address: "::1" } } }],
   ])("refuses %s", (_, change) => {
     expect(published(connect)).toBe(true);
     expect(published(JSON.parse(JSON.stringify({ ...connect, ...change })))).toBe(false);

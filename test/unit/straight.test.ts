@@ -27,7 +27,7 @@ import { kindOf, toConnEvent, type Enrich } from "../../src/trace/event.ts";
 import { addTotals, holdsTotals, type KnownTotals } from "../../src/trace/tcp/totals.ts";
 import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
-import { anyValue, leaves, withValue } from "./drive/leaves.ts";
+import { anyTranslation, anyValue, leaves, withValue } from "./drive/leaves.ts";
 import { runs } from "./drive/random.ts";
 
 const plain = {
@@ -420,6 +420,7 @@ const connEvents: fc.Arbitrary<ConnEvent> = fc
       netns: few(null, 4026531840, 1),
       local: endpoint,
       remote: endpoint,
+      nat: fc.oneof({ weight: 9, arbitrary: few(null, null, false) }, anyTranslation),
     }),
     user: few(undefined, null, "root"),
     name: few(undefined, undefined, null, "a.example"),

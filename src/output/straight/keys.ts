@@ -87,7 +87,8 @@ export class RecordTemplates {
       // Something that is known.
       bytes.fill(0, at, at + size).fill(1, at, at + 1);
     }
-    return this.#shape(describe(this.#copy, 0));
+    const event = describe(this.#copy, 0);
+    return isTranslated(event) ? null : this.#shape(event);
   }
 }
 
@@ -108,6 +109,8 @@ export class EventTemplates {
 
   of(event: ConnEvent): Made {
     // A connect, an accept and a close differ in length; so do the directions.
+    // The ends of a translation differ from line to line, and there is no hole for them.
+    if (isTranslated(event)) return null;
     const mixed = (event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64;
     const slot = mixed & (SLOTS - 1);
     const key = this.#keys[slot];
@@ -138,6 +141,8 @@ export class EventTemplates {
 
 const [MET, MADE] = [1, 2];
 
+const isTranslated = ({ nat }: ConnEvent): boolean => typeof nat === "object" && nat !== null;
+
 /** By object, the values that vary and that may be unknown. */
 function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[]> {
   const parts = ofKey.filter((leaf) => varying.has(leaf) && held[leaf].orNull).map(partsOf);
@@ -155,6 +160,7 @@ const sampleOf: Readonly<Record<Form["form"], unknown>> = {
   oneOf: "",
   integer: 1,
   integer64: 1n,
+  translation: false,
 };
 const samples: Record<string, Record<string, unknown>> = {};
 for (const leaf of varying) {

@@ -1,6 +1,6 @@
 /** Two events that differ in one value, for each value that an event holds. */
 import fc from "fast-check";
-import type { ConnEvent } from "../../../src/conn/event.ts";
+import type { ConnEvent, Translation } from "../../../src/conn/event.ts";
 import { held, leaves, optionalObjects, partsOf, type Leaf } from "../../../src/members/held.ts";
 
 export { leaves };
@@ -15,6 +15,19 @@ export function withValue(event: ConnEvent, leaf: Leaf, value: unknown): ConnEve
   else of![inner] = value;
   return other as unknown as ConnEvent;
 }
+
+const translatedEnd = fc.record({
+  address: fc.constantFrom("10.0.0.1", "192.0.2.1", "2001:db8::1"),
+  port: fc.constantFrom(1, 8080, 65535),
+});
+
+/** Few values, so that they meet again. */
+export const anyTranslation: fc.Arbitrary<Translation> = fc
+  .record({
+    local: fc.option(translatedEnd, { nil: null }),
+    remote: fc.option(translatedEnd, { nil: null }),
+  })
+  .filter(({ local, remote }) => local !== null || remote !== null);
 
 /** Few values, so that they meet again; all that the place may have. */
 export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
@@ -31,5 +44,7 @@ export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
       return fc.constantFrom(as.least, 1, 80, as.most, ...others);
     case "integer64":
       return fc.constantFrom(0n, 80n, 2n ** 53n, 2n ** 64n - 1n, ...others);
+    case "translation":
+      return fc.oneof(anyTranslation, fc.constantFrom(false, ...others));
   }
 }

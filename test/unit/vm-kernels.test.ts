@@ -28,6 +28,8 @@ const index = [
   ["linux-image-6.19.14+deb13-cloud-amd64", "6.19.14-1~bpo13+1", "amd64", 2072],
   ["linux-binary-6.19.14+deb13-cloud-amd64", "6.19.14-1~bpo13+1", "amd64", 13030208],
   ["linux-binary-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1", "amd64", 13604064],
+  ["linux-modules-7.3.4+deb13-cloud-amd64", "7.3.4-1~bpo13+1", "amd64", 21397624],
+  ["linux-modules-7.3.4+deb13-cloud-amd64", "7.3.4-1~exp1", "amd64", 21397000],
   ["linux-binary-7.3-cloud-arm64", "7.3~rc7-1~exp1", "arm64", 10522952],
   ["linux-binary-7.4-cloud-amd64", "7.4~rc1-1~exp1", "amd64", 13904064],
 ]
@@ -48,6 +50,17 @@ SHA256: 0b1c
 const packages = parseKernelPackages(index, "http://mirror.example/debian");
 
 const newest = (name: string) => kernelCandidates(packages, parseKernelName(name)!)[0];
+
+describe("the modules of a kernel", () => {
+  test("come in a package of their own, of the same release and version", () => {
+    const { url } = newest("7.3")!.modules!;
+    expect(url).toEndWith("/linux-modules-7.3.4+deb13-cloud-amd64_7.3.4-1~bpo13+1_amd64.deb");
+  });
+
+  test("or in the kernel's package, which then names no other", () => {
+    expect(newest("6.12")!.modules).toBeUndefined();
+  });
+});
 
 describe("choosing a kernel", () => {
   test("every name of the matrix is understood and written back the same", () => {

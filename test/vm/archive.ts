@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ownState } from "../../src/build/apt.ts";
 import { cacheDirectory as cacheOf } from "../../src/build/cache.ts";
 import { type Arch, type KernelPackage, parseKernelPackages, parseStanza } from "./kernels.ts";
+import { guestPackages, netfilterPackages } from "./packages.ts";
 import { run, runShell } from "./process.ts";
 import { compareVersions } from "./version.ts";
 
@@ -16,6 +17,8 @@ export type UserlandPackage = Pick<KernelPackage, "package" | "version" | "url" 
 
 export type Index = {
   readAtMs: number;
+  /** The names of the packages that were looked for: an index of others is of no use. */
+  wanted: string;
   kernels: KernelPackage[];
   userland: UserlandPackage[];
   /** Suites that could not be read. */
@@ -41,7 +44,7 @@ const suites: readonly { suite: string; tree: Tree; archs: readonly Arch[] }[] =
 
 // The guest's libc and shell come from one fixed release, so that a guest is the same on every host.
 const userlandSuite = "bookworm";
-const userlandNames = ["libc6", "busybox-static"];
+const userlandNames: readonly string[] = [...guestPackages, ...netfilterPackages];
 
 const dayMs = 24 * 60 * 60 * 1000;
 let reading: Promise<Index> | undefined;
@@ -61,7 +64,8 @@ export async function download(url: string, sha256: string, file: string): Promi
 async function readOrRefresh(): Promise<Index> {
   const file = join(cacheDirectory, "index.json");
   const cached = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Index) : undefined;
-  if (cached && Date.now() - cached.readAtMs < dayMs) return cached;
+  const wanted = userlandNames.join();
+  if (cached?.wanted === wanted && Date.now() - cached.readAtMs < dayMs) return cached;
   console.error("vm: reading Debian's package indices (75 MB the first time)");
   const fresh = await refresh();
   if (fresh.missing.length > 0) console.error(`vm: not to be had: ${fresh.missing.join(", ")}`);
@@ -88,7 +92,13 @@ async function refresh(): Promise<Index> {
     sources = sources.map((source) => (isThere(source) ? source : archived(source)));
     await update(sources);
   }
-  const index: Index = { readAtMs: Date.now(), kernels: [], userland: [], missing: [] };
+  const index: Index = {
+    readAtMs: Date.now(),
+    wanted: userlandNames.join(),
+    kernels: [],
+    userland: [],
+    missing: [],
+  };
   for (const source of sources) {
     if (!isThere(source)) index.missing.push(source.suite);
     for (const list of listFiles(source)) {
@@ -140,7 +150,7 @@ function listFiles({ base, suite, archs }: Source): string[] {
 
 /** A whole index is 60 MB of text, of which the lab wants a few pages: a filter picks them. */
 function wantedStanzas(list: string): Promise<string> {
-  const want = `^Package: (linux-(image|binary)-[0-9]|(${userlandNames.join("|")})\\n)`;
+  const want = `^Package: (linux-(image|binary|modules)-[0-9]|(${userlandNames.join("|")})\\n)`;
   const filter = 'awk -v RS= -v ORS="\\n\\n" -v want="$2" \'$0 ~ want\'';
   return runShell(`/usr/lib/apt/apt-helper cat-file "$1" | ${filter}`, list, want);
 }

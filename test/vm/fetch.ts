@@ -19,6 +19,7 @@ import {
   type KernelPackage,
   newerSeries,
 } from "./kernels.ts";
+import { guestPackages } from "./packages.ts";
 import { runShell } from "./process.ts";
 
 export type CachedKernel = KernelPackage & {
@@ -64,10 +65,20 @@ export async function newerKernels(): Promise<string[]> {
 }
 
 /** A directory with the guest's libc and busybox for one architecture, unpacked from Debian's packages. */
-export async function fetchUserland(arch: Arch): Promise<string> {
-  const directory = join(cacheDirectory, "userland", arch);
-  if (existsSync(directory)) return directory;
-  await fetchOnce(directory, () => downloadUserland(arch, directory));
+export const fetchUserland = (arch: Arch): Promise<string> =>
+  fetchPackages(arch, "userland", guestPackages);
+
+/** A directory `part` of the cache with these packages for one architecture, unpacked. */
+export async function fetchPackages(
+  arch: Arch,
+  part: string,
+  names: readonly string[],
+): Promise<string> {
+  const directory = join(cacheDirectory, part, arch);
+  const complete = join(directory, "packages");
+  const text = names.join(" ");
+  if (existsSync(complete) && readFileSync(complete, "utf8") === text) return directory;
+  await fetchOnce(directory, () => downloadPackages(arch, directory, names));
   return directory;
 }
 
@@ -139,11 +150,15 @@ async function downloadKernel(kernel: Cached, directory: string): Promise<void> 
   });
 }
 
-async function downloadUserland(arch: Arch, directory: string): Promise<void> {
+async function downloadPackages(
+  arch: Arch,
+  directory: string,
+  names: readonly string[],
+): Promise<void> {
   const { userland } = await readIndex();
-  console.error(`vm: downloading libc and busybox for ${arch}`);
+  console.error(`vm: downloading for ${arch}: ${names.join(" ")}`);
   await inFreshDirectory(directory, async (fresh) => {
-    for (const name of ["libc6", "busybox-static"]) {
+    for (const name of names) {
       const chosen = userland.find((found) => found.package === name && found.arch === arch);
       if (!chosen) throw new Error(`${name} for ${arch} is not in Debian's archive`);
       const deb = join(fresh, `${name}.deb`);
@@ -151,11 +166,12 @@ async function downloadUserland(arch: Arch, directory: string): Promise<void> {
       await runShell('dpkg-deb -x "$1" "$2"', deb, fresh);
       rmSync(deb);
     }
+    writeFileSync(join(fresh, "packages"), names.join(" "));
   });
 }
 
 /** Fills a new directory and puts it in place of the old one only when it is complete. */
-async function inFreshDirectory(directory: string, fill: (fresh: string) => Promise<void>) {
+export async function inFreshDirectory(directory: string, fill: (fresh: string) => Promise<void>) {
   mkdirSync(dirname(directory), { recursive: true });
   const fresh = mkdtempSync(`${directory}.new-`);
   try {

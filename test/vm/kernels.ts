@@ -18,6 +18,8 @@ export type KernelPackage = {
   url: string;
   sha256: string;
   bytes: number;
+  /** The package that holds its modules; from 7.2 on a package of their own. Absent: the same package. */
+  modules?: { url: string; sha256: string };
 };
 
 export type MatrixRow = { name: string; required: boolean };
@@ -69,13 +71,19 @@ export function kernelNameText(name: KernelName): string {
 /** The packages of a Packages index that hold a kernel image; `base` is the URL its paths start at. */
 export function parseKernelPackages(index: string, base: string): KernelPackage[] {
   const found: KernelPackage[] = [];
+  const modules = new Map<string, { url: string; sha256: string }>();
   for (const stanza of index.split("\n\n")) {
     // Most stanzas of a full index are not kernels: look at the name before parsing the fields.
-    if (!/^Package: linux-(image|binary)-\d/m.test(stanza)) continue;
-    const kernel = parseKernelStanza(stanza, base);
+    const [, kind] = /^Package: linux-(image|binary|modules)-\d/m.exec(stanza) ?? [];
+    if (kind === undefined) continue;
+    const kernel = kind === "modules" ? undefined : parseKernelStanza(stanza, base);
     if (kernel) found.push(kernel);
+    if (kind === "modules") addModules(modules, parseStanza(stanza), base);
   }
-  return found;
+  return found.map((kernel) => {
+    const own = modules.get(`${kernel.release} ${kernel.version}`);
+    return own ? { ...kernel, modules: own } : kernel;
+  });
 }
 
 /**
@@ -137,11 +145,27 @@ function parseKernelStanza(stanza: string, base: string): KernelPackage | undefi
     series: match[2]!,
     flavour: match[3] ? (match[3].slice(0, -1) as Flavour) : "generic",
     release: match[1]!,
-    url: new URL(path, base.endsWith("/") ? base : `${base}/`).href,
+    url: urlOf(path, base),
     sha256,
     bytes,
   };
 }
+
+/** Under the release and the version of the kernel that they belong to. */
+function addModules(
+  found: Map<string, { url: string; sha256: string }>,
+  fields: ReadonlyMap<string, string>,
+  base: string,
+): void {
+  const release = (fields.get("Package") ?? "").replace(/^linux-modules-/, "");
+  const path = fields.get("Filename");
+  const sha256 = fields.get("SHA256");
+  if (path === undefined || sha256 === undefined) return;
+  found.set(`${release} ${fields.get("Version")}`, { url: urlOf(path, base), sha256 });
+}
+
+const urlOf = (path: string, base: string): string =>
+  new URL(path, base.endsWith("/") ? base : `${base}/`).href;
 
 function newestFirst(a: KernelPackage, b: KernelPackage): number {
   return (

@@ -24,6 +24,7 @@ import {
   writeInitramfs,
 } from "./initramfs.ts";
 import { type Arch, parseKernelName } from "./kernels.ts";
+import { netfilterPath, packNetfilter, wantsNetfilter } from "./netfilter.ts";
 import { type GuestReport, readReport } from "./report.ts";
 
 export type Request = {
@@ -39,6 +40,8 @@ export type Request = {
   /** The executable to test, instead of the one in dist. */
   binary?: string | undefined;
   keepLog?: string | undefined;
+  /** Modules and programs that translate addresses; without it, where one of the files needs them: see netfilter.ts. */
+  netfilter?: boolean | undefined;
   /** Files for this guest alone, beside what every guest has. */
   extra?: readonly Entry[] | undefined;
   machine?: Machine | undefined;
@@ -85,11 +88,18 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   const { arch, kernel, name } = await findKernel(request.kernel);
   if (!kernel) return absent(request.kernel);
   const binary = findBinary(arch, request.binary);
+  const netfilter = request.netfilter ?? wantsNetfilter(filesOf(request));
   const job = { script: jobScript(request), env: guestEnv(request, name, arch) };
+  if (netfilter) job.env["PATH"] = netfilterPath;
   const logFile = logPath(request.logName ?? name);
   const initramfs = await writeInitramfs([
     ...(await common(arch, binary)),
-    ...cpio([...(request.extra ?? []), ...moduleOf(kernel), ...truthBeside(kernel.vmlinuz)]),
+    ...cpio([
+      ...(request.extra ?? []),
+      ...moduleOf(kernel),
+      ...truthBeside(kernel.vmlinuz),
+      ...(netfilter ? await packNetfilter(arch, architectures[arch].libraries, kernel) : []),
+    ]),
     ...packJob(job),
   ]);
   try {
@@ -193,12 +203,18 @@ function absent(kernel: string): Outcome {
   };
 }
 
+/** None where a command runs instead. */
+function filesOf(request: Request): readonly string[] {
+  if (request.shell !== undefined) return [];
+  return request.files?.length ? request.files : kernelTests();
+}
+
 function jobScript(request: Request): string {
   // In a shell of its own: a command that exits must not end init.
   if (request.shell !== undefined) {
     return `sh -c ${quote(request.shell)} </dev/null\necho "@@ shell $?"\n`;
   }
-  const files = request.files?.length ? request.files : kernelTests();
+  const files = filesOf(request);
   const options = request.pattern === undefined ? "" : ` -t ${quote(request.pattern)}`;
   // Emulation makes everything some ten times slower than the five seconds bun allows by itself.
   return files.map((file) => `run_test ${quote(file)} --timeout 120000${options}\n`).join("");

@@ -12,6 +12,7 @@ const usage = `usage: bun run test:vm KERNEL [FILE...] [options]
   -t, --test-name-pattern TEXT   only tests whose names match
   --env NAME=VALUE               a variable for the guest, may be repeated
   --shell COMMAND                runs this in the guest's shell instead of tests
+  --netfilter                    brings modules and programs that translate addresses: nft, iptables, conntrack, ip
   --binary FILE                  the executable to test (default: the one in dist)
   --keep-log FILE                where to leave a copy of the whole console log
   --timeout SECONDS              for the whole guest (default: until it ends, or says nothing for 15 minutes)
@@ -28,6 +29,7 @@ async function main(): Promise<number> {
       "test-name-pattern": { type: "string", short: "t" },
       env: { type: "string", multiple: true, default: [] },
       shell: { type: "string" },
+      netfilter: { type: "boolean" },
       binary: { type: "string" },
       "keep-log": { type: "string" },
       timeout: { type: "string" },
@@ -47,6 +49,7 @@ async function main(): Promise<number> {
     files,
     pattern: values["test-name-pattern"],
     shell: values.shell,
+    netfilter: values.netfilter,
     binary: values.binary,
     keepLog: values["keep-log"],
     timeoutSeconds: values.timeout === undefined ? undefined : Number(values.timeout),

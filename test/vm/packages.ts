@@ -1,0 +1,29 @@
+// Debian's packages that a guest is made of. To add one, write its name: no dependency comes by itself.
+
+/** In every guest. */
+export const guestPackages = ["libc6", "busybox-static"] as const;
+
+/** In guests that translate addresses: programs, and the libraries that these need. */
+export const netfilterPackages = [
+  ...["nftables", "libnftables1", "libnftnl11", "libmnl0", "libgmp10", "libjansson4", "libedit2"],
+  ...["libtinfo6", "libbsd0", "libmd0"],
+  ...[
+    "iptables",
+    "libip4tc2",
+    "libip6tc2",
+    "libxtables12",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+  ],
+  ...[
+    "conntrack",
+    "iproute2",
+    "libbpf1",
+    "libelf1",
+    "zlib1g",
+    "libcap2",
+    "libselinux1",
+    "libpcre2-8-0",
+  ],
+  ...["ipvsadm", "libnl-3-200", "libnl-genl-3-200", "libpopt0"],
+] as const;

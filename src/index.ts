@@ -25,7 +25,16 @@ export type { AttachMode } from "./kernel/host.ts";
 export type { LossCount } from "./trace/health/losses.ts";
 
 // The events of a trace.
-export type { ConnEvent, Direction, Endpoint, EventKind, Protocol, Totals } from "./conn/event.ts";
+export type {
+  ConnEvent,
+  Direction,
+  Endpoint,
+  EventKind,
+  Protocol,
+  Totals,
+  Translation,
+} from "./conn/event.ts";
+export { natOf } from "./conn/nat.ts";
 export type { TracedEvent } from "./conn/identity.ts";
 export type { Counters } from "./state/counters.ts";
 export type { ConnectionDelta, Deltas, StateCounts, StateOptions } from "./state/state.ts";
@@ -33,6 +42,7 @@ export { aggregate, type Aggregate } from "./state/aggregate.ts";
 export { formats } from "./output/index.ts";
 
 // The records of bpf/public.h: exact sizes, strict decoders.
+export { ConntrackTuple, type ConntrackTupleParts } from "./public/conntrack_tuple.ts";
 export { ConnTuple, type ConnTupleParts } from "./public/conn_tuple.ts";
 export { Batch, BATCH_ROOM, Conn, ConnStats, SkpConn, TCPStats } from "./public/conn.ts";
 export { Batches } from "./public/batches.ts";

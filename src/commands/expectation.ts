@@ -2,9 +2,11 @@
 
 import { UsageError } from "../errors.ts";
 import { addressAsShown } from "../record/address.ts";
-import type { Condition, Expectation, Operator } from "../filter/expect.ts";
+import { within, type Cidr } from "../filter/cidr.ts";
+import type { AnyOf, Condition, Expectation, Operator } from "../filter/expect.ts";
 import { boundedPattern } from "../filter/pattern.ts";
 import { members, objectOf, type Member } from "../members/table.ts";
+import { network, portRange } from "./filter_values.ts";
 import { nearest } from "./nearest.ts";
 import { Wrong } from "./wrong.ts";
 
@@ -109,7 +111,7 @@ function valueFor(member: Member, operator: Operator, text: string): Condition["
     return new Wrong(
       `by ${operator}`,
       `it is ${operatorsOf[type].what}: ${operatorsOf[type].operators.join(" ")}`,
-      `${name}==${text}`,
+      `${name}==${type === "object" ? "true" : text}`,
     );
   if (operator === "~") {
     const pattern = boundedPattern(text);
@@ -117,6 +119,8 @@ function valueFor(member: Member, operator: Operator, text: string): Condition["
       ? new Wrong("with a pattern that is refused", pattern)
       : pattern;
   }
+  const set = isEquality ? setFor(name, text) : null;
+  if (set !== null) return set;
   if (type === "integer" && !(/^\d+$/.test(text) && text.length <= MAX_DIGITS))
     return new Wrong(
       `with "${text}"`,
@@ -136,6 +140,28 @@ function valueFor(member: Member, operator: Operator, text: string): Condition["
   if (!name.endsWith(".address")) return text;
   return (
     addressAsShown(text) ??
-    new Wrong(`with "${text}"`, "it is an IPv4 or IPv6 address; ~ compares with a pattern")
+    new Wrong(
+      `with "${text}"`,
+      "it is an IPv4 or IPv6 address, or a network; ~ compares with a pattern",
+    )
   );
+}
+
+/** Networks, `10.0.0.0/8,fd00::/8`, and ranges of ports, `80,8000-8100`; `null`: `text` is no set. */
+function setFor(name: string, text: string): AnyOf | Wrong | null {
+  const items = text.split(",");
+  if (name.endsWith(".address") && /[/,]/.test(text)) {
+    const networks = items.map(network);
+    const wrong = networks.find((one) => one instanceof Wrong);
+    if (wrong !== undefined) return new Wrong(`with "${text}": ${wrong.what}`, wrong.why);
+    return { has: (actual) => within(networks as Cidr[], String(actual)) };
+  }
+  if (!name.endsWith(".port") || !/^[\d,-]*[,-][\d,-]*$/.test(text)) return null;
+  const ranges = items.map(portRange);
+  const wrong = ranges.find((one) => one instanceof Wrong);
+  if (wrong !== undefined) return new Wrong(`with "${text}": ${wrong.what}`, wrong.why);
+  const of = ranges as [first: number, last: number][];
+  return {
+    has: (port) => of.some(([first, last]) => Number(port) >= first && Number(port) <= last),
+  };
 }

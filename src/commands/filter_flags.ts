@@ -72,6 +72,35 @@ export const filterFlags = {
     repeat: "list",
     description: "only with a remote address of this network",
   },
+  nat: {
+    type: "boolean",
+    description: "only connections and flows whose ends this host translates (NAT)",
+  },
+  "nat-localport": {
+    type: "string",
+    valueHint: "PORT",
+    repeat: "list",
+    description: "only with this port as the translated local one",
+  },
+  "nat-remoteport": {
+    type: "string",
+    valueHint: "PORT",
+    repeat: "list",
+    description: "only with this port as the translated remote one",
+  },
+  "nat-laddr": {
+    type: "string",
+    valueHint: "CIDR",
+    repeat: "list",
+    description: "only with a translated local address of this network",
+  },
+  "nat-raddr": {
+    type: "string",
+    valueHint: "CIDR",
+    repeat: "list",
+    description:
+      "only with a translated remote address of this network: a backend, the real client",
+  },
   ipv4: { type: "boolean", alias: "4", description: "only IPv4, also over IPv6 sockets" },
   ipv6: { type: "boolean", alias: "6", description: "only IPv6" },
   tcp: { type: "boolean", description: "only TCP" },
@@ -135,7 +164,7 @@ export function filterOf(
         suggestion: instead === null ? null : `--${flag} ${instead}`,
       });
     });
-  const ports = (flag: "port" | "localport" | "remoteport"): number[] =>
+  const ports = (flag: PortFlag): number[] =>
     inOrder(each(flag, portRange).flatMap(([first, last]) => counted(first, last)));
   const filter: Filter = {
     pids: inOrder(each("pid", pid)),
@@ -145,6 +174,11 @@ export function filterOf(
     remotePorts: ports("remoteport"),
     localNets: each("laddr", network),
     remoteNets: each("raddr", network),
+    natLocalPorts: ports("nat-localport"),
+    natRemotePorts: ports("nat-remoteport"),
+    natLocalNets: each("nat-laddr", network),
+    natRemoteNets: each("nat-raddr", network),
+    nat: args.nat === true,
     families: chosen<4 | 6>([4, args.ipv4], [6, args.ipv6]),
     protocols: chosen<Protocol>(["tcp", args.tcp], ["udp", args.udp]),
     netns: inOrder(each("netns", (text) => netnsOf(text, host))),
@@ -182,6 +216,8 @@ export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup
 }
 
 // --- internal ---
+
+type PortFlag = "port" | "localport" | "remoteport" | "nat-localport" | "nat-remoteport";
 
 const canFail = (kind: EventKind): boolean => kind === "fail" || kind === "close";
 

@@ -8,8 +8,15 @@ export type Operator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~";
 export interface Condition {
   member: Member;
   operator: Operator;
-  /** Of the member's type; a pattern for `~`. `null`: not known, or the event has no such member. */
-  value: bigint | string | RegExp | null;
+  /** Of the member's type, or a set of such values; a pattern for `~`. `null`: not known, or the event has no such member. */
+  value: Comparable | RegExp | AnyOf | null;
+}
+
+export type Comparable = bigint | string;
+
+/** Networks, or ranges of ports. */
+export interface AnyOf {
+  has(actual: Comparable): boolean;
 }
 
 /** All conditions are to be met by one event. */
@@ -69,20 +76,22 @@ export class Expected {
 
 // --- internal ---
 
-type Comparable = bigint | string;
-
 /** The parser has seen to it that both sides are of one type, and that a pattern stands only behind `~`. */
 const comparisons: Readonly<
-  Record<Operator, (actual: Comparable, value: Comparable | RegExp) => boolean>
+  Record<Operator, (actual: Comparable, value: Comparable | RegExp | AnyOf) => boolean>
 > = {
-  "==": (actual, value) => actual === value,
-  "!=": (actual, value) => actual !== value,
+  "==": isAmong,
+  "!=": (actual, value) => !isAmong(actual, value),
   "<": (actual, value) => actual < value,
   "<=": (actual, value) => actual <= value,
   ">": (actual, value) => actual > value,
   ">=": (actual, value) => actual >= value,
   "~": (actual, value) => value instanceof RegExp && value.test(String(actual)),
 };
+
+function isAmong(actual: Comparable, value: Comparable | RegExp | AnyOf): boolean {
+  return typeof value === "object" && "has" in value ? value.has(actual) : actual === value;
+}
 
 /** As the JSON line shows it. */
 function valueOf({ member }: Condition, event: ConnEvent, wallNs: bigint): Comparable | null {

@@ -1,6 +1,6 @@
 /** A filter: decides which events are shown. Pure. */
 
-import type { ConnEvent, EventKind, Protocol } from "../conn/event.ts";
+import type { ConnEvent, Endpoint, EventKind, Protocol } from "../conn/event.ts";
 import { portTest, type PortFilter, type PortTest } from "../conn/ports.ts";
 import { isUnspecified } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
@@ -22,6 +22,13 @@ export interface Filter extends PortFilter {
   cgroups: readonly string[];
   uids: readonly number[];
   kinds: readonly EventKind[];
+  /** Networks and ports of translated ends. An end that is not translated is in none. */
+  natLocalNets: readonly Cidr[];
+  natRemoteNets: readonly Cidr[];
+  natLocalPorts: readonly number[];
+  natRemotePorts: readonly number[];
+  /** Only connections that are translated. */
+  nat: boolean;
   /** Only failed attempts and connections that ended by an error. */
   failed: boolean;
 }
@@ -41,6 +48,11 @@ export const noFilter: Filter = {
   cgroups: [],
   uids: [],
   kinds: [],
+  natLocalNets: [],
+  natRemoteNets: [],
+  natLocalPorts: [],
+  natRemotePorts: [],
+  nat: false,
   failed: false,
 };
 
@@ -95,6 +107,11 @@ const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ cgroups }) => inCgroup(cgroups),
   ({ uids }) => oneOf(uids, ({ uid }) => uid),
   ({ kinds }) => oneOf(kinds, ({ kind }) => kind),
+  ({ natLocalNets }) => inTranslated("local", natLocalNets, isWithin),
+  ({ natRemoteNets }) => inTranslated("remote", natRemoteNets, isWithin),
+  ({ natLocalPorts }) => inTranslated("local", natLocalPorts, hasPort),
+  ({ natRemotePorts }) => inTranslated("remote", natRemotePorts, hasPort),
+  ({ nat }) => (nat ? isTranslated : null),
   ({ failed }) => (failed ? hasFailed : null),
 ];
 
@@ -146,6 +163,24 @@ function inCgroup(groups: readonly string[]): Test | null {
     return inside.some((group) => path.startsWith(group));
   };
 }
+
+const isTranslated: Test = ({ nat }) => (nat === null || nat === undefined ? null : nat !== false);
+
+function inTranslated<T>(
+  end: "local" | "remote",
+  wanted: readonly T[],
+  has: (wanted: readonly T[], end: Endpoint) => boolean,
+): Test | null {
+  if (wanted.length === 0) return null;
+  return ({ nat }) => {
+    if (nat === null || nat === undefined) return null;
+    const translated = nat === false ? null : nat[end];
+    return translated !== null && has(wanted, translated);
+  };
+}
+
+const isWithin = (networks: readonly Cidr[], { address }: Endpoint) => within(networks, address);
+const hasPort = (ports: readonly number[], { port }: Endpoint) => ports.includes(port);
 
 const hasFailed: Test = ({ kind, failure }) => kind === "fail" || failure !== undefined;
 

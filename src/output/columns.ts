@@ -2,6 +2,7 @@
 
 import { timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
+import { translationOf } from "../conn/nat.ts";
 import { endpointText, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import { attributeNames, attributes, type AttributeName } from "../members/attributes.ts";
@@ -19,6 +20,8 @@ export interface Column {
   right?: true;
   /** `null` where there is nothing to say about this event. */
   cell(event: ConnEvent, wallNs: bigint): string | null;
+  /** Texts in place of the cell, the best one first: the first one with which the line is no wider than the table, else the last. */
+  instead?(event: ConnEvent): readonly string[];
   /** How the cell is written where it differs from line to line of one process, and where it does. */
   hole?(event: ConnEvent): CellHole | null;
 }
@@ -76,6 +79,28 @@ const remote: Column = {
       : { text: "", hole: { form: "endpoint", slot: "remotePort" } },
 };
 
+/** The real remote end stands behind the socket's where there is room. Of others is told that there is more to see. */
+const narrowRemote: Column = {
+  ...remote,
+  instead(event) {
+    const nat = translationOf(event);
+    if (nat === null) return [];
+    const end = endText(event.remote);
+    return [...(nat.remote === null ? [] : [`${end} (${endpointText(nat.remote)})`]), `${end} (+)`];
+  },
+};
+
+const natColumn: Column = {
+  title: "NAT",
+  width: 21,
+  cell({ nat }) {
+    if (nat === null || nat === undefined) return unknown;
+    if (nat === false) return "no";
+    const ends = (["local", "remote"] as const).filter((end) => nat[end] !== null);
+    return ends.map((end) => `${end} ${endpointText(nat[end]!)}`).join(" ");
+  },
+};
+
 /** As many characters of an id as engines show themselves. */
 const SHORT_ID = 12;
 
@@ -93,7 +118,7 @@ export const narrow: readonly Column[] = [
     hole: () => ({ text: "", hole: { form: "integer", slot: "localPort" } }),
   },
   { title: "->", width: 2, cell: (event) => arrows[event.direction] },
-  remote,
+  narrowRemote,
   total("SENT", 4, ({ bytesSent }) => brief(bytesSent), { form: "briefBytes", slot: "bytesSent" }),
   total("RECV", 4, ({ bytesReceived }) => brief(bytesReceived), {
     form: "briefBytes",
@@ -129,6 +154,7 @@ export const wide: readonly Column[] = [
     }),
   },
   remote,
+  natColumn,
   { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
   { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },
   ...attributeNames.flatMap((name) => attributeColumn(name) ?? []),

@@ -24,7 +24,9 @@ const columns: Readonly<Record<string, string>> = {
   LPORT: "local port",
   "->": "-> this end opened the connection, <- the other end did, -- not known; of UDP: the end that sent first",
   LOCAL: "address and port of this end",
-  REMOTE: "address and port of the other end; with --resolve its name",
+  REMOTE:
+    "address and port of the other end; with --resolve its name; in brackets the end that really answers or asks, where this host translates it (NAT)",
+  NAT: "the ends that this host translates: remote: the end that really answers or asks; local: this end as that one knows it; no: it is known to be translated nowhere",
   DIR: "out: this end opened the connection; in: the other end did",
   NETNS: "inode of the network namespace, as ls -l /proc/PID/ns/net shows it",
   SENT: "bytes the local application wrote, without headers; K is 1024; of a fail: the reason",
@@ -65,5 +67,6 @@ export const signLegend: Legend = {
       "this line has no such value: SENT and the columns after it belong to close and open",
     ],
     ["+", "the name is longer than its column"],
+    ["(+)", "an end is translated (NAT), but there is no room for it: -w shows it"],
   ],
 };

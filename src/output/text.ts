@@ -60,7 +60,7 @@ export function textFormat(options: TextOptions) {
     },
     line(event: ConnEvent, wallNs: bigint): string {
       const cells = columns.map((column) => column.cell(event, wallNs));
-      const line = align(columns, cells);
+      const line = alternative(columns, cells, event) ?? align(columns, cells);
       return typeof event.failure === "number" ? paint("red", line) : line;
     },
   };
@@ -77,6 +77,23 @@ function cellOf(column: Column, event: ConnEvent): Cell | null {
   if (hole !== null) return { ...hole, width, right };
   const text = column.cell(event, 0n);
   return text === null ? null : { text, hole: null, width, right };
+}
+
+/** The line with a better text than the cell of one of its columns; `null`: there is none. */
+function alternative(
+  columns: readonly Column[],
+  cells: readonly (string | null)[],
+  event: ConnEvent,
+): string | null {
+  const at = columns.findIndex(({ instead }) => instead !== undefined);
+  const texts = columns[at]?.instead?.(event) ?? [];
+  // The arguments are as long as they are.
+  const sized = columns.filter((column) => column !== argsColumn);
+  const width = sized.reduce((sum, column) => sum + column.width, sized.length - 1);
+  const fits = (text: string) =>
+    Bun.stringWidth(align(sized, cells.slice(0, sized.length).with(at, text))) <= width;
+  const best = texts.find(fits) ?? texts.at(-1);
+  return best === undefined ? null : align(columns, cells.with(at, best));
 }
 
 /** Right behind the process it is of. */

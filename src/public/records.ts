@@ -3,6 +3,7 @@
  * many, or a buffer that does not start at a multiple of 8 (as the kernel's memory does), throw a RecordError.
  */
 import { Batch, Conn, ConnStats, SkpConn, TCPStats } from "./conn.ts";
+import { ConntrackTuple } from "./conntrack_tuple.ts";
 import { ConnTuple } from "./conn_tuple.ts";
 import { RecordError } from "../record/error.ts";
 import * as l from "../record/layout.gen.ts";
@@ -10,7 +11,6 @@ import * as l from "../record/layout.gen.ts";
 export type {
   BindSyscallArgs,
   ConntrackTelemetry,
-  ConntrackTuple,
   PidFd as PIDFD,
   PidTs,
   PortBinding,
@@ -53,7 +53,11 @@ const codecs = {
     l.readProtocolStackWrapper,
     l.writeProtocolStackWrapper,
   ),
-  ConntrackTuple: codec(l.conntrackTupleSize, l.readConntrackTuple, l.writeConntrackTuple),
+  ConntrackTuple: codec(
+    l.conntrackTupleSize,
+    (v, p) => new ConntrackTuple(l.readConntrackTuple(v, p)),
+    l.writeConntrackTuple,
+  ),
   ConntrackTelemetry: codec(
     l.conntrackTelemetrySize,
     l.readConntrackTelemetry,

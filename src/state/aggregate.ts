@@ -9,7 +9,8 @@ export interface Aggregate extends ConnectionDelta {
 }
 
 /**
- * One row per process, protocol, direction and ends: counters are summed (unknown if one of them is), round-trip times
+ * One row per process, protocol, direction, ends and translated ends, so that two backends of one address are two rows:
+ * counters are summed (unknown if one of them is), round-trip times
  * averaged over those that are known. Retransmits are counted per connection, so that a sum counts none twice.
  */
 export function aggregate(connections: Iterable<ConnectionDelta>): Aggregate[] {
@@ -25,9 +26,12 @@ export function aggregate(connections: Iterable<ConnectionDelta>): Aggregate[] {
 
 // --- internal ---
 
-function keyOf({ protocol, direction, netns, pid, local, remote }: ConnectionDelta): string {
-  const ends = `${local.address} ${local.port} ${remote.address} ${remote.port}`;
-  return `${protocol} ${direction} ${netns} ${pid} ${ends}`;
+function keyOf(connection: ConnectionDelta): string {
+  const { protocol, direction, netns, pid, local, remote, nat } = connection;
+  // A translation that is not known is none of those that are.
+  const beyond = nat === null ? [] : nat === false ? [null] : [nat.local, nat.remote];
+  const ends = [local, remote, ...beyond].map((end) => end && `${end.address} ${end.port}`);
+  return `${protocol} ${direction} ${netns} ${pid} ${ends.join()}`;
 }
 
 function together(row: ConnectionDelta[]): Aggregate {

@@ -197,10 +197,11 @@ function describe(connection: Connection, event: TracedEvent): void {
   const [newer, older] = event.atNs >= old.atNs ? [event, old] : [old, event];
   const owner = newer.pid === null ? older : newer;
   const direction = newer.direction === "unknown" ? older.direction : newer.direction;
+  const nat = newer.nat ?? older.nat ?? null;
   connection.event =
-    owner === newer && direction === newer.direction
+    owner === newer && direction === newer.direction && nat === (newer.nat ?? null)
       ? newer
-      : { ...newer, ...processOf(owner), direction };
+      : { ...newer, ...processOf(owner), direction, nat };
 }
 
 /** The process of an event, with all that is known of it. */

@@ -2,7 +2,7 @@
  * Tells several clients of the same connections: each gets every byte exactly once, whenever it asks. Pure: time
  * comes in as a parameter, milliseconds of any clock that does not go backwards.
  */
-import type { ConnEvent } from "../conn/event.ts";
+import type { ConnEvent, Translation } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
 import type { Attributes } from "../members/attributes.ts";
@@ -28,6 +28,7 @@ export interface ConnectionDelta
   /** As in ConnEvent. */
   cgroup: string | null;
   container: string | null;
+  nat: Translation | false | null;
   cookie: number;
   state: "open" | "closed" | "failed";
   /** Nanoseconds of CLOCK_MONOTONIC: the newest event or sample. */
@@ -167,6 +168,7 @@ function reported({
     ...processOf(event),
     local: event.local,
     remote: event.remote,
+    nat: event.nat ?? null,
     cookie,
     state,
     atNs: event.atNs,

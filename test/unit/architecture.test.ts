@@ -20,7 +20,7 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
  * stands in the wrong place.
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  index: ["library", "public", "state", "guess", "record", "output", "errors"],
+  index: ["library", "conn/nat", "public", "state", "guess", "record", "output", "errors"],
   library: ["options", "trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["start", "commands", "errors", "log", "output"],
   // Evaluated before all others: nothing here may call the kernel as it is imported.

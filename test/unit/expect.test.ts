@@ -74,6 +74,16 @@ describe("a close meets", () => {
     "time~^2023-11-14T22:13:20",
     "packets_sent==null",
     "v==1",
+    "nat==null",
+    "nat.remote==null",
+    "nat.remote.port==null",
+    "local.address==127.0.0.0/8",
+    "local.address==::ffff:127.0.0.0/104",
+    "remote.address==10.0.0.0/8,2001:db8::/32,pid==637",
+    "remote.address!=10.0.0.0/8",
+    "remote.port==80,443",
+    "remote.port==400-500,family==4",
+    "remote.port!=80,8000-8100",
   ])("%s", (text) => {
     expect(met(text)).toBe(true);
   });
@@ -102,6 +112,15 @@ describe("a close does not meet", () => {
     "event==close,failure==ECONNRESET",
     "event==open,bytes_sent>0",
     "packets_sent>=0",
+    "nat==false",
+    "nat==true",
+    "nat!=false",
+    "nat.remote.port>=0",
+    "nat.remote.address!=10.0.0.0/8",
+    "local.address!=127.0.0.0/8",
+    "remote.address==10.0.0.0/8,fd00::/8",
+    "remote.port==80,444-500",
+    "remote.port!=1-65535",
   ])("%s", (text) => {
     expect(met(text)).toBe(false);
   });
@@ -111,6 +130,45 @@ test("what an event does not have meets nothing but null", () => {
   expect(met("bytes_sent==null", connect)).toBe(true);
   for (const text of ["bytes_sent!=null", "bytes_sent>=0", "bytes_sent!=1"])
     expect(met(text, connect)).toBe(false);
+});
+
+describe("a translated close", () => {
+  const remote = { address: "10.1.2.2", port: 8080 };
+  const translated = { ...close, nat: { local: null, remote } };
+
+  test.each([
+    "nat==true",
+    "nat!=false",
+    "nat!=null",
+    "nat.local==null",
+    "nat.local.port==null",
+    "nat.remote==true",
+    "nat.remote.port==8080",
+    "nat.remote.port==8000-8100",
+    "nat.remote.address==10.1.2.2",
+    "nat.remote.address==10.1.0.0/16,nat.remote.port!=80",
+  ])("meets %s", (text) => {
+    expect(met(text, translated)).toBe(true);
+  });
+
+  test.each([
+    "nat==false",
+    "nat==null",
+    "nat.local!=null",
+    "nat.local.address!=10.0.0.1",
+    "nat.remote.port==80",
+    "nat.remote.address==10.2.0.0/16",
+  ])("does not meet %s", (text) => {
+    expect(met(text, translated)).toBe(false);
+  });
+
+  test("is no plain one, and a plain one has no translated ends", () => {
+    const plain = { ...close, nat: false as const };
+    expect(met("nat==false", plain)).toBe(true);
+    for (const text of ["nat==null", "nat==true", "nat!=false", "nat.remote!=null"])
+      expect(met(text, plain)).toBe(false);
+    expect(met("nat.remote==null", plain)).toBe(true);
+  });
 });
 
 test("a byte that is no UTF-8 is compared as the JSON line shows it", () => {
@@ -179,7 +237,14 @@ describe("refused:", () => {
     ["family==5", /with "5"/, /one of 4, 6/, "family==4"],
     ["direction!=in", /with "in"/, /incoming/, "direction!=incoming"],
     ["remote.address==localhost", /with "localhost"/, /IPv4 or IPv6/, null],
-    ["remote.address==10.0.0.0/8", /with "10.0.0.0\/8"/, /IPv4 or IPv6/, null],
+    ["remote.address==10.0.0.0/33", /with "10.0.0.0\/33"/, /no number from 0 to 32/, null],
+    ["remote.address==10.0.0.1,x", /"x" is no network/, /IPv4 or IPv6/, null],
+    ["remote.port==80-", /"80-" is no port/, /two with a dash/, null],
+    ["remote.port==0,80", /"0" is no port/, /from 1 to 65535/, null],
+    ["remote.port>80,90", /with "80,90"/, /whole number/, "remote.port>80"],
+    ["nat==plain", /compares nat with "plain"/, /one of false, true/, null],
+    ["nat~x", /compares nat by ~/, /an object or none: == !=/, "nat==true"],
+    ["nat.remote==false", /with "false"/, /one of true/, null],
     ["event==close&&pid==1", /is no condition/, /comma/, "event==close,pid==1"],
     ["comm==curl and pid==1", /is no condition/, /comma/, "comm==curl,pid==1"],
     [

@@ -29,6 +29,8 @@ const told = (...[ask, event]: Case) => matcher({ ...noFilter, ...ask })({ ...cl
 
 const at = (address: string, port = 1) => ({ address, port });
 
+const translated = { local: null, remote: at("10.1.2.2", 8080) };
+
 describe("shown", () => {
   test.each<Case>([
     [{}, {}],
@@ -62,6 +64,12 @@ describe("shown", () => {
     [{ failed: true }, { failure: 104 }],
     [{ failed: true }, { failure: null }],
     [{ pids: [637], remotePorts: [443], failed: true }, { failure: 104 }],
+    [{ nat: true }, { nat: translated }],
+    [{ nat: true }, { nat: { local: at("10.9.9.9"), remote: null } }],
+    [{ natRemoteNets: networks("10.1.2.0/24") }, { nat: translated }],
+    [{ natRemotePorts: [80, 8080] }, { nat: translated }],
+    [{ natLocalNets: networks("fd00::/8") }, { nat: { local: at("fd00::1"), remote: null } }],
+    [{ natLocalPorts: [30080] }, { nat: { local: at("10.9.9.9", 30080), remote: null } }],
   ])("%j of %j", (ask, event) => {
     expect(told(ask, event)).toBe(true);
   });
@@ -96,6 +104,15 @@ describe("not shown", () => {
     [{ failed: true }, {}],
     [{ failed: true }, { kind: "connect" }],
     [{ pids: [637], remotePorts: [80] }, {}],
+    [{ nat: true }, { nat: false }],
+    [{ nat: true }, { nat: null }],
+    [{ nat: true }, {}],
+    [{ natRemoteNets: networks("0.0.0.0/0") }, { nat: false }],
+    [{ natRemoteNets: networks("192.0.2.7") }, { nat: translated }],
+    [{ natRemotePorts: [443] }, { nat: translated }],
+    [{ natLocalNets: networks("0.0.0.0/0") }, { nat: translated }],
+    [{ natLocalPorts: [8080] }, { nat: translated }],
+    [{ natRemotePorts: [443] }, {}],
   ])("%j of %j", (ask, event) => {
     expect(told(ask, event)).toBe(false);
   });
@@ -119,6 +136,14 @@ test("events that were hidden only for what is not known of them are counted, an
   expect(wanted.shows({ ...close, pid: null, remote: at("192.0.2.7", 80) })).toBe(false);
   expect(wanted.shows({ ...close, pid: 638 })).toBe(false);
   expect(wanted.unsure).toBe(2);
+});
+
+test("a translation that is not known may have been the one, a plain connection not", () => {
+  const wanted = sieve({ ...noFilter, nat: true, natRemotePorts: [8080] });
+  for (const nat of [null, false, { local: at("10.0.0.1"), remote: null }] as const)
+    expect(wanted.shows({ ...close, nat })).toBe(false);
+  expect(wanted.unsure).toBe(1);
+  expect(wanted.shows({ ...close, nat: translated })).toBe(true);
 });
 
 test("where one end is not known, its port may have been the one", () => {
@@ -264,6 +289,11 @@ const someEvent = fc
     cgroup: pick("/a", "/a/b", "/ab", null),
     local: end,
     remote: end,
+    nat: fc.oneof(
+      pick(null, false as const),
+      fc.record({ local: fc.constant(null), remote: end }),
+      fc.record({ local: end, remote: fc.option(end, { nil: null }) }),
+    ),
     failed: fc.boolean(),
   })
   .map(({ failed, ...event }): ConnEvent => (failed ? { ...event, failure: 111 } : event));
@@ -281,6 +311,11 @@ const someFilter: fc.Arbitrary<Filter> = fc.record({
   cgroups: list("/a", "/a/b"),
   uids: list(0, 1),
   kinds: list<ConnEvent["kind"]>("connect", "accept", "close", "fail", "open"),
+  natLocalNets: fc.subarray(networks("10.0.0.1", "10.0.0.2/31")),
+  natRemoteNets: fc.subarray(networks("10.0.0.1", "10.0.0.2/31")),
+  natLocalPorts: list(80, 443),
+  natRemotePorts: list(80, 443),
+  nat: fc.boolean(),
   failed: fc.boolean(),
 });
 const parts = Object.keys(noFilter) as (keyof Filter)[];

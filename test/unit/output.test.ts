@@ -330,6 +330,53 @@ describe("the table of 80 columns", () => {
     );
   });
 
+  test("the real remote end stands in brackets where there is room, else is told of", () => {
+    const remote = { address: "10.96.0.1", port: 80 };
+    const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
+    const both = { ...nat, local: { address: "192.0.2.1", port: 30080 } };
+    const long = { ...nat, remote: { address: "2001:db8:1111:2222::1", port: 8080 } };
+    const event = { ...opened, remote, nat };
+    const close = { ...closed, remote, nat, totals: small };
+    const start = "tcp     123 curl        40000 -> 10.96.0.1:80";
+    expect(
+      lines(
+        event,
+        { ...event, nat: both },
+        { ...event, nat: { ...both, remote: null } },
+        { ...event, nat: long },
+        { ...event, nat: false },
+        { ...event, nat: null },
+        close,
+        { ...close, remote: { address: "1.1.1.1", port: 1 } },
+      ),
+    ).toEqual([
+      `connect ${start} (10.1.2.2:8080)`,
+      `connect ${start} (10.1.2.2:8080)`,
+      `connect ${start} (+)`,
+      `connect ${start} (+)`,
+      `connect ${start}`,
+      `connect ${start}`,
+      `close   ${start} (+)         1 1.2M   1.23s`,
+      "close   tcp     123 curl        40000 -> 1.1.1.1:1 (10.1.2.2:8080) 1 1.2M  1.23s",
+    ]);
+    const args = table({ args: true }).line({ ...event, args: "curl -s" }, wallNs);
+    expect(args).toBe(`connect ${start} (10.1.2.2:8080)            curl -s`);
+  });
+
+  test("no line with a translated IPv4 end is wider than 80 columns, nor without a sign of it", () => {
+    const v4 = fc.record({ address: fc.ipV4(), port: fc.integer({ min: 1, max: 65535 }) });
+    fc.assert(
+      fc.property(v4, v4, fc.boolean(), (remote, real, over) => {
+        const nat = { local: null, remote: real };
+        const [line = ""] = lines({ ...(over ? closed : opened), remote, nat });
+        expect(line).toMatch(/ \((\+|[\d.]+:\d+)\)/);
+        const plain = lines({ ...(over ? closed : opened), remote })[0]!;
+        if (!line.includes("(+)")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+        else expect(Bun.stringWidth(line)).toBeLessThanOrEqual(Bun.stringWidth(plain) + 4);
+      }),
+    );
+  });
+
   test("names stand in place of numbers, escaped, and none where there is none", () => {
     const remote = { address: "192.0.2.7", port: 443, name: "a\x1b.example" };
     const owned = table({ uid: true });
@@ -398,12 +445,12 @@ describe("text", () => {
       formats.text.line({ ...failed, failure: null }, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
-      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840",
-      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
-      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840 ECONNREFUSED",
-      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
-      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          out 4026531840          -",
+      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                NAT                   DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
+      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840 ECONNREFUSED",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840          -",
     ]);
   });
 
@@ -417,14 +464,30 @@ describe("text", () => {
     );
   });
 
-  test("an open with the longest IPv4 endpoints is between 80 and 130 columns wide", () => {
+  test("an open with the longest IPv4 endpoints is between 80 and 152 columns wide", () => {
     const end = { address: "255.255.255.255", port: 65535 };
     const { length } = formats.text.line(
       { ...withComm("x".repeat(15)), local: end, remote: end },
       wallNs,
     );
     expect(length).toBeGreaterThanOrEqual(80);
-    expect(length).toBeLessThanOrEqual(130);
+    expect(length).toBeLessThanOrEqual(152);
+  });
+
+  test("the ends that are translated have a column, in which none is not unknown", () => {
+    const at = formats.text.header!.indexOf("NAT");
+    const cell = (nat: NonNullable<ConnEvent["nat"]> | null) =>
+      formats.text
+        .line({ ...opened, nat }, wallNs)
+        .slice(at, -" out 4026531840".length)
+        .trim();
+    const local = { address: "192.0.2.1", port: 30080 };
+    const remote = { address: "2001:db8::1", port: 8080 };
+    expect(cell(null)).toBe("-");
+    expect(cell(false)).toBe("no");
+    expect(cell({ local: null, remote })).toBe("remote [2001:db8::1]:8080");
+    expect(cell({ local, remote: null })).toBe("local 192.0.2.1:30080");
+    expect(cell({ local, remote })).toBe("local 192.0.2.1:30080 remote [2001:db8::1]:8080");
   });
 
   test("what is unknown is a dash in its column", () => {
@@ -432,6 +495,7 @@ describe("text", () => {
       ...["-", "-", "-", "-"],
       "127.0.0.1:40000",
       "127.0.0.1:80",
+      "-",
       "-",
       "-",
       ...["-", "-", "-", "-", "-"],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Batch, BATCH_ROOM, ConnStats } from "../../src/public/conn.ts";
+import { ConntrackTuple } from "../../src/public/conntrack_tuple.ts";
 import { ConnTuple, type ConnTupleParts } from "../../src/public/conn_tuple.ts";
 import {
   ClassificationProgram,
@@ -15,7 +16,8 @@ import { RecordError } from "../../src/record/error.ts";
 import * as records from "../../src/public/records.ts";
 import { runs } from "./drive/random.ts";
 
-const { recordSizes, toBatch, toBytes, toConn, toConnStats, toConnTuple, toTCPStats } = records;
+const { recordSizes, toBatch, toBytes, toConn, toConnStats, toConntrackTuple } = records;
+const { toConnTuple, toTCPStats } = records;
 const names = Object.keys(recordSizes) as records.RecordName[];
 const decoders = Object.fromEntries(
   names.map((name) => [name, (records as Record<string, unknown>)[`to${name}`]]),
@@ -205,6 +207,49 @@ describe("a tuple", () => {
         expect([tuple.sport, tuple.dport]).toEqual([from, to]);
       }),
     );
+  });
+});
+
+describe("a tuple of conntrack", () => {
+  const parts = {
+    type: ConnType.UDP,
+    ...{ source: "10.1.1.2", sourcePort: 38958, destination: "10.96.0.1", destinationPort: 53 },
+    netns: 4026531833,
+  };
+  const original = ConntrackTuple.of(parts);
+
+  test("is bytes and values of its two ends", () => {
+    const bytes = toBytes("ConntrackTuple", original);
+    const expected = new Uint8Array(48);
+    expected.set([10, 1, 1, 2], 8);
+    expected.set([10, 96, 0, 1], 24);
+    expected.set([0x2e, 0x98, 53, 0], 32); // 38958 = 0x982e
+    expected.set([0xf9, 0xff, 0xff, 0xef], 36); // 4026531833 = 0xeffffff9
+    expect(bytes).toEqual(expected);
+    const read = toConntrackTuple(bytes);
+    expect(read).toBeInstanceOf(ConntrackTuple);
+    expect(read).toEqual(original);
+    expect(read.toString()).toBe("udp 10.1.1.2:38958 > 10.96.0.1:53 netns 4026531833");
+    expect([read.family(), read.type()]).toEqual([ConnFamily.IPv4, ConnType.UDP]);
+    expect(() => read.setSourcePort(65_536)).toThrow("ConntrackTuple");
+  });
+
+  test("is translated by a reply that is not its inverse", () => {
+    const plain = original.inverse();
+    expect(plain.toString()).toBe("udp 10.96.0.1:53 > 10.1.1.2:38958 netns 4026531833");
+    expect(plain.inverse()).toEqual(original);
+    expect(original.isTranslatedBy(plain)).toBe(false);
+    const replies = [
+      plain.inverse(),
+      original.inverse().setSourceAddress("10.1.2.2"),
+      original.inverse().setSourcePort(5353),
+      original.inverse().setDestinationAddress("192.0.2.1"),
+      original.inverse().setDestinationPort(1024),
+    ];
+    for (const reply of replies) expect(original.isTranslatedBy(reply)).toBe(true);
+    const v6 = ConntrackTuple.of({ ...parts, source: "2001:db8::1", destination: "fd00::1" });
+    expect(v6.isTranslatedBy(v6.inverse())).toBe(false);
+    expect(v6.isTranslatedBy(v6.inverse().setDestinationAddress("fd00:0:0:1::"))).toBe(true);
   });
 });
 

@@ -406,18 +406,27 @@ describe("UDP flows", () => {
 
 test("what became known of a connection stays known", () => {
   const state = registered("a");
+  const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
   state.observe([opened("accept", { pid: null, comm: null, direction: "incoming" })], 0);
   state.observe(
-    [event("open", 1n, { pid: 12, comm: "b", ...allAttributes(7), direction: "unknown" })],
+    [event("open", 1n, { pid: 12, comm: "b", ...allAttributes(7), direction: "unknown", nat })],
     0,
   );
-  state.observe([event("close", 2n, { pid: null, comm: null, direction: "unknown" })], 0);
+  const last = { pid: null, comm: null, direction: "unknown", nat: null } as const;
+  state.observe([event("close", 2n, last)], 0);
   expect(state.take("a", 0).closed[0]).toMatchObject({
     pid: 12,
     comm: "b",
     ...allAttributes(7),
     direction: "incoming",
+    nat,
   });
+});
+
+test("a translation that is not known is null, and one that is known not to be there false", () => {
+  const state = registered("a");
+  state.observe([event("close", 1n, { cookie: 1 }), event("close", 1n, { nat: false })], 0);
+  expect(state.take("a", 0).closed.map(({ nat }) => nat)).toEqual([null, false]);
 });
 
 describe("an aggregate", () => {
@@ -438,7 +447,7 @@ describe("an aggregate", () => {
     closed: 1,
   };
   const { kind: _kind, totals: _totals, ...ends } = event("close", 0n);
-  const unknown = { ...allAttributes(null), cgroup: null, container: null };
+  const unknown = { ...allAttributes(null), cgroup: null, container: null, nat: null };
   const base = {
     ...unknown,
     ...ends,
@@ -465,6 +474,10 @@ describe("an aggregate", () => {
       { protocol: "udp" },
       { netns: 2 },
       { remote: { address: "10.0.0.9", port: 80 } },
+      { nat: false },
+      { nat: { local: null, remote: { address: "10.1.2.2", port: 8080 } } },
+      { nat: { local: null, remote: { address: "10.1.2.3", port: 8080 } } },
+      { nat: { local: { address: "10.1.2.3", port: 8080 }, remote: null } },
     ];
     expect(aggregate(others.map((more) => delta(more)))).toHaveLength(others.length);
   });

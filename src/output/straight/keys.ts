@@ -4,6 +4,7 @@
  * has no template: a process that is heard once would pay for one and never use it.
  */
 import type { ConnEvent } from "../../conn/event.ts";
+import { translationOf } from "../../conn/nat.ts";
 import {
   EVENT_DIRECTION,
   EVENT_KIND,
@@ -88,7 +89,7 @@ export class RecordTemplates {
       bytes.fill(0, at, at + size).fill(1, at, at + 1);
     }
     const event = describe(this.#copy, 0);
-    return isTranslated(event) ? null : this.#shape(event);
+    return translationOf(event) === null ? this.#shape(event) : null;
   }
 }
 
@@ -110,7 +111,7 @@ export class EventTemplates {
   of(event: ConnEvent): Made {
     // A connect, an accept and a close differ in length; so do the directions.
     // The ends of a translation differ from line to line, and there is no hole for them.
-    if (isTranslated(event)) return null;
+    if (translationOf(event) !== null) return null;
     const mixed = (event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64;
     const slot = mixed & (SLOTS - 1);
     const key = this.#keys[slot];
@@ -140,8 +141,6 @@ export class EventTemplates {
 // --- internal ---
 
 const [MET, MADE] = [1, 2];
-
-const isTranslated = ({ nat }: ConnEvent): boolean => typeof nat === "object" && nat !== null;
 
 /** By object, the values that vary and that may be unknown. */
 function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[]> {

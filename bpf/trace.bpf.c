@@ -57,7 +57,7 @@ int on_security_sock_graft(void *ctx)
 {
 	struct live live = {};
 
-	accepted(ctx, reg(ctx, REG_ARG1), &live);
+	accepted(ctx, reg(ctx, REG_ARG1), &live, 1);
 	return 0;
 }
 
@@ -67,7 +67,7 @@ int on_inet_csk_accept(void *ctx)
 {
 	struct live live = {};
 
-	accepted(ctx, reg(ctx, REG_RETURN), &live);
+	accepted(ctx, reg(ctx, REG_RETURN), &live, 0);
 	return 0;
 }
 

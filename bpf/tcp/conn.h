@@ -82,6 +82,7 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 	if (live->event.flags & FACT_ESTABLISHED)
 		return;
 	mark_established(live);
+	note_sequences(sk, live);
 	/* closing() may have taken it for cancelled. */
 	live->event.failure_reason = 0;
 	if (bytes_acked(sk) == live->base_acked)

@@ -19,6 +19,9 @@ struct live {
 	u32 base_retrans;
 	/* Where write_seq stood before the FIN; 0: no handler has seen the FIN being queued. */
 	u32 fin_seq;
+	/* Sequence numbers less the counters that move with them: see note_sequences(). Both 0: not known. */
+	u32 first_acked_seq;
+	u32 first_received_seq;
 };
 
 /*

@@ -10,11 +10,13 @@
 #define STATES_SHUTDOWN_SENDS_FIN                                                                  \
 	(1 << TCP_STATE_ESTABLISHED | 1 << TCP_STATE_SYN_RECV | 1 << TCP_STATE_CLOSE_WAIT)
 
-/* accept(2) hands the sock to the current process. */
-inline_always void accepted(void *ctx, u64 sk, struct live *live)
+/* accept(2) hands the sock to the current process. locked: it holds the sock's lock. live is zeroed. */
+inline_always void accepted(void *ctx, u64 sk, struct live *live, int locked)
 {
 	if (!sk || !is_tcp(sk))
 		return;
+	if (locked)
+		note_sequences(sk, live);
 	own_by_current(&live->event);
 	live->event.flags |= FACT_ACCEPTED;
 	/* Reset while it waited to be accepted. */

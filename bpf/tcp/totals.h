@@ -2,10 +2,10 @@
 /*
  * The totals of a TCP connection, read from its tcp_sock. No probe is on the send and receive path.
  *
- * Written by the application: bytes_acked + (write_seq - snd_una), less one for the SYN of an active open (it
- * is acknowledged like a byte; the SYN of a passive open never shows) and one for a FIN.
- * Read by the application: bytes_received - (rcv_nxt - copied_seq), less one when the FIN of the peer has been
- * read past (bytes_received counts it like a byte; while it is unread it stands in both terms).
+ * Written by the application: what write_seq has moved, less one for the SYN of an active open and one for a FIN.
+ * Read by the application: what copied_seq has moved, less one when the FIN of the peer has been read past.
+ * Sequence numbers have 32 bits. The counters of 64 bits say how often they began anew: bytes_acked moves with snd_una,
+ * also at the SYN of an active open (the SYN of a passive open never shows), and bytes_received with rcv_nxt.
  *
  * A softirq on another CPU may change the counters between any two reads, and so may another thread of the application
  * while a sample is taken. test/built/totals.test.ts drives every order.
@@ -29,10 +29,30 @@ struct counters {
 };
 
 /*
- * A segment moves two of the counters together, by two stores with nothing in between. So each moving one is read twice,
- * in opposite order: equal pairs were read with no change in between. A CPU that stands still between the two stores
- * for all of the reading is not noticed. Before 4.13 a reader that sleeps takes a segment itself, and for a moment
- * copied_seq is ahead of rcv_nxt.
+ * A segment moves a counter and its sequence number by two stores. Where the sock's lock is held, or in the softirq that
+ * holds it, nobody is between the two, and their difference stays the same for the life of the connection.
+ */
+inline_always void note_sequences(u64 sk, struct live *live)
+{
+	live->first_acked_seq = snd_una(sk) - (u32)bytes_acked(sk);
+	live->first_received_seq = rcv_nxt(sk) - (u32)bytes_received(sk);
+}
+
+inline_always int knows_sequences(const struct live *live)
+{
+	return live->first_acked_seq || live->first_received_seq;
+}
+
+/* The 64 bits of which `low` are the lower half. The counter is less than 2^31 away. */
+inline_always u64 widen(u32 low, u64 counter)
+{
+	return counter + (s32)(low - (u32)counter);
+}
+
+/*
+ * Without note_sequences() each moving counter is read twice, in opposite order: equal pairs were read with no change in
+ * between. A CPU that stands still between the two stores for all of the reading (that of a virtual machine does) is not
+ * noticed. Before 4.13 a reader that sleeps takes a segment itself, and for a moment copied_seq is ahead of rcv_nxt.
  */
 inline_always int read_counters(u64 sk, struct counters *c)
 {
@@ -97,8 +117,22 @@ inline_always u8 opened_by(u64 sk, struct live *live, struct counters *c)
 	return c->acked == sent ? DIRECTION_INCOMING : DIRECTION_UNKNOWN;
 }
 
-/* Returns 0 when the counters kept changing. */
-inline_always int read_totals(u64 sk, struct live *live)
+/* Of a connection whose beginning was seen: write_seq and copied_seq alone decide, and each is one read. */
+inline_always void read_moved(u64 sk, struct live *live)
+{
+	u32 wrote = written_seq(live, write_seq(sk)) - live->first_acked_seq;
+	u32 copied = copied_seq(sk);
+
+	live->event.sent_bytes = widen(wrote, bytes_acked(sk)) - live->base_acked;
+	live->event.recv_bytes = widen(copied - live->first_received_seq, bytes_received(sk)) -
+				 live->base_received;
+	/* Read after copied_seq: a FIN sets SOCK_DONE before it can be read past, and rcv_nxt, its last change, before that. */
+	if (sk_flags(sk) & (1 << SOCK_DONE) && rcv_nxt(sk) == copied)
+		live->event.recv_bytes--;
+}
+
+/* Of a connection whose beginning was not seen. Returns 0 when the counters kept changing. */
+inline_always int read_counted(u64 sk, struct live *live)
 {
 	struct event *event = &live->event;
 	struct counters c = {};
@@ -111,12 +145,24 @@ inline_always int read_totals(u64 sk, struct live *live)
 	/* Below 0 once the FIN is acknowledged. */
 	unacked = written_seq(live, c.write_seq) - c.snd_una;
 	event->sent_bytes = c.acked - live->base_acked + unacked;
-	if (event->direction == DIRECTION_OUTGOING && !(live->event.flags & FACT_NO_SYN))
-		event->sent_bytes--;
-
 	event->recv_bytes = c.received - live->base_received - (u32)(c.rcv_nxt - c.copied_seq);
 	if (has_read_fin(sk, &c))
 		event->recv_bytes--;
+	return stable;
+}
+
+/* Returns 0 when the counters kept changing. */
+inline_always int read_totals(u64 sk, struct live *live)
+{
+	struct event *event = &live->event;
+	int stable = 1;
+
+	if (knows_sequences(live))
+		read_moved(sk, live);
+	else
+		stable = read_counted(sk, live);
+	if (event->direction == DIRECTION_OUTGOING && !(event->flags & FACT_NO_SYN))
+		event->sent_bytes--;
 
 	event->sent_packets = segs_out(sk) - live->base_segs_out;
 	event->recv_packets = segs_in(sk) - live->base_segs_in;

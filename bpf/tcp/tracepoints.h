@@ -75,6 +75,7 @@ inline_always void passive_established(void *ctx, u64 sk, struct live *live)
 	}
 	if (known)
 		end_of_former(ctx, sk, live);
+	note_sequences(sk, live);
 	incoming(ctx, sk, live, EVENT_PASSIVE);
 }
 

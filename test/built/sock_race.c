@@ -119,11 +119,22 @@ static void *lookup(void *map, const void *key)
 	return map == &conns ? &open_conn : 0;
 }
 
+/* Whether the beginning of the connection was seen. */
+static u32 seen;
+
+void see_beginning(u32 is_seen)
+{
+	seen = is_seen;
+}
+
 static void start(const u64 *before, const struct step *schedule, const u32 *times, u32 count)
 {
 	__builtin_memcpy(fields, before, sizeof(fields));
 	__builtin_memset(&open_conn, 0, sizeof(open_conn));
 	open_conn.event.direction = DIRECTION_INCOMING;
+	step_count = taken = 0;
+	if (seen)
+		note_sequences(0, &open_conn);
 	steps = schedule;
 	due = times;
 	step_count = count;

@@ -9,6 +9,8 @@ import { join } from "node:path";
 interface Count {
   passed: number;
   failed: number;
+  /** Of what failed: named again at the end, since a reader of a long log sees that first. */
+  failures: string[];
 }
 
 /** A part that cannot start counts as one failure. To add one, add a row; they run in this order. */
@@ -21,18 +23,20 @@ const PARTS: { name: string; run: () => Promise<Count> }[] = [
 ];
 
 process.chdir(join(import.meta.dir, ".."));
-const total: Count = { passed: 0, failed: 0 };
+const total: Count = { passed: 0, failed: 0, failures: [] };
 for (const { name, run } of PARTS) {
   const start = performance.now();
   console.log(`\n# ${name}`);
   const count = await orFailed(run());
   total.passed += count.passed;
   total.failed += count.failed;
+  total.failures.push(...count.failures.map((failure) => `${name}: ${failure}`));
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   console.log(`# ${name}: ${count.passed} ok, ${count.failed} not, ${seconds} s`);
   // Nothing that follows can run without it.
   if (name === "build" && count.failed > 0) break;
 }
+for (const failure of total.failures) console.log(`failed: ${failure}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed === 0 ? 0 : 1);
 
@@ -43,19 +47,19 @@ async function build(): Promise<Count> {
     stderr: "inherit",
   });
   if ((await child.exited) !== 0) throw new Error("the build failed: its reason is above");
-  return { passed: 0, failed: 0 };
+  return { passed: 0, failed: 0, failures: [] };
 }
 
 async function orFailed(count: Promise<Count>): Promise<Count> {
   return await count.catch((error: unknown) => {
     console.log(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, failures: [String(error)] };
   });
 }
 
 /** Each file in a process of its own, as in a guest. */
 async function eachFile(folder: string): Promise<Count> {
-  const sum: Count = { passed: 0, failed: 0 };
+  const sum: Count = { passed: 0, failed: 0, failures: [] };
   const seconds: [string, number][] = [];
   for (const file of readdirSync(folder).toSorted()) {
     if (!file.endsWith(".test.ts")) continue;
@@ -64,6 +68,7 @@ async function eachFile(folder: string): Promise<Count> {
     seconds.push([file.replace(".test.ts", ""), (performance.now() - start) / 1000]);
     sum.passed += count.passed;
     sum.failed += count.failed;
+    sum.failures.push(...count.failures.map((failure) => `${file}: ${failure}`));
   }
   const shown = seconds
     .toSorted((a, b) => b[1] - a[1])
@@ -88,22 +93,29 @@ async function bunTest(path: string, ...flags: string[]): Promise<Count> {
     const code = await child.exited;
     const count = readReport(report);
     // A crash, or a file that could not be loaded, is in no report.
-    if (code !== 0 && count.failed === 0) count.failed = 1;
+    if (code !== 0 && count.failed === 0) {
+      count.failed = 1;
+      count.failures.push(`bun test ${path} ended with ${code}`);
+    }
     return count;
   } finally {
     rmSync(work, { recursive: true });
   }
 }
 
-/** The root element counts all tests; what was skipped did not pass. */
+/** The root element counts all tests; what was skipped did not pass. Names are as XML has them. */
 function readReport(file: string): Count {
-  const root = /<testsuites [^>]*>/.exec(readFileSync(file, "utf8"))?.[0] ?? "";
+  const xml = readFileSync(file, "utf8");
+  const root = /<testsuites [^>]*>/.exec(xml)?.[0] ?? "";
+  const failures = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*[^/]>\s*<failure/g)].map(
+    ([, name = ""]) => name,
+  );
   const number = (name: string): number =>
     Number(new RegExp(` ${name}="(\\d+)"`).exec(root)?.[1] ?? NaN);
   const failed = number("failures");
   const passed = number("tests") - failed - number("skipped");
   if (Number.isNaN(passed)) throw new Error(`${file} is no report of bun test`);
-  return { passed, failed };
+  return { passed, failed, failures };
 }
 
 async function vmSubset(): Promise<Count> {

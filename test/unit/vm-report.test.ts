@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readReport } from "../vm/report.ts";
+import { failedLines, readReport } from "../vm/report.ts";
 
 const ready = "[    3.4] Freeing unused kernel image\n@@ ready 3.91 6.1.0-56-cloud-amd64\n";
 const summary = (pass: number, fail: number) =>
@@ -17,6 +17,7 @@ test("counts of several files add up and the release is known", () => {
       { name: "a", seconds: 4 },
       { name: "b", seconds: 61 },
     ],
+    failures: [],
     problems: [],
     complaints: [],
     done: true,
@@ -26,6 +27,12 @@ test("counts of several files add up and the release is known", () => {
 test("failed tests are counted once, not again for the exit status", () => {
   const report = readReport(`${ready}@@ file a\n${summary(3, 2)}@@ exit 1 a\n@@ done 9\n`);
   expect(report).toMatchObject({ passed: 3, failed: 2, problems: [] });
+});
+
+test("a test that failed is named with its file, and shown with what was printed for it", () => {
+  const log = `${ready}@@ file a\n(pass) one\nerror: of two\n(fail) two [3.1ms]\n(pass) three [1ms]\n1 tests failed:\n(fail) two [3.1ms]\n${summary(2, 1)}@@ exit 1 a 4\n@@ file b\n(pass) four\n@@ done 9\n`;
+  expect(readReport(log).failures).toEqual(["a: two"]);
+  expect(failedLines(log)).toEqual(["error: of two", "(fail) two [3.1ms]"]);
 });
 
 test("a file that hung is a failure, and told as one", () => {

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import { type Outcome, type Request, runInGuest } from "./lab.ts";
+import { failedLines } from "./report.ts";
 
 /** Two guests on two processors: more only slow each other down until their tests' timeouts. */
 const guestsAtATime = Number(process.env["VM_GUESTS"] || 0) || Math.min(2, availableParallelism());
@@ -43,6 +44,9 @@ export function describe(outcome: Outcome): string {
   return [line, ...times(outcome), ...remarks, ...(failed > 0 ? failures(outcome) : [])].join("\n");
 }
 
+/** Of a log in which no test failed, though the guest did. */
+const LAST_LINES = 60;
+
 /** The seconds of each file, the longest first: a test that became slow is seen in each run. */
 function times({ files }: Outcome): string[] {
   if (files.length < 2) return [];
@@ -52,18 +56,12 @@ function times({ files }: Outcome): string[] {
   return [`    seconds: ${shown.join(", ")}`];
 }
 
-// A reader of a failed run needs bun's output from the guest's first mark on.
-const shownLines = 150;
-
+/** A test that failed is shown with its reason. Without any, the log's end tells: a file crashed or hung. */
 function failures({ log, logFile }: Outcome): string[] {
-  const lines = log.split("\n");
-  const start = lines.findIndex((line) => line.startsWith("@@ file"));
-  if (start < 0) return [`    whole log: ${logFile}`];
-  const shown = lines.slice(start).filter((line) => !/^(\(pass\)|@@ dmesg)/.test(line));
-  const cut = shown.length > shownLines ? ["..."] : [];
-  return [...cut, ...shown.slice(-shownLines), `whole log: ${logFile}`].map(
-    (line) => `    ${line}`,
-  );
+  const failed = failedLines(log);
+  const ran = log.includes("\n@@ file");
+  const shown = failed.length > 0 || !ran ? failed : ["...", ...log.split("\n").slice(-LAST_LINES)];
+  return [...shown, `whole log: ${logFile}`].map((line) => `    ${line}`);
 }
 
 function failedToRun(kernel: string, error: Error): Outcome {
@@ -77,6 +75,7 @@ function failedToRun(kernel: string, error: Error): Outcome {
     seconds: 0,
     bootSeconds: undefined,
     files: [],
+    failures: [],
     remarks: [error.message],
     logFile: "",
     log: "",

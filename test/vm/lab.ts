@@ -66,6 +66,8 @@ export type Outcome = {
   bootSeconds: number | undefined;
   /** How long each test file took, in the guest's own time. */
   files: GuestReport["files"];
+  /** The tests that failed, as `file: test`. */
+  failures: string[];
   /** Everything worth telling besides the counts. */
   remarks: string[];
   logFile: string;
@@ -174,6 +176,7 @@ function judge(
     seconds: result.seconds,
     bootSeconds: report.bootSeconds,
     files: report.files,
+    failures: report.failures,
     remarks,
     logFile,
     log: result.log,
@@ -197,6 +200,7 @@ function absent(kernel: string): Outcome {
     seconds: 0,
     bootSeconds: undefined,
     files: [],
+    failures: [],
     remarks: ["no longer in Debian's archive"],
     logFile: "",
     log: "",

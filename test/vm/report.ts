@@ -9,6 +9,8 @@ export type GuestReport = {
   skipped: number;
   /** Each file that came to an end, with the guest's own seconds. */
   files: { name: string; seconds: number }[];
+  /** The tests that failed, as `file: test`. */
+  failures: string[];
   /** Files that count as failed for a reason that no test printed. */
   problems: string[];
   /** Kernel messages that tell of a bug, with their traces. */
@@ -24,14 +26,20 @@ export function readReport(log: string): GuestReport {
     failed: 0,
     skipped: 0,
     files: [],
+    failures: [],
     problems: [],
     complaints: [],
     done: false,
   };
+  let file = "";
   let counts: Counts = noCounts();
   for (const line of log.split("\n")) {
     const count = /^ *(\d+) (pass|fail|skip|todo)$/.exec(line);
     if (count) counts[count[2] as keyof Counts] += Number(count[1]);
+    const failure = failureName.exec(line)?.[1];
+    // Bun names them again at a file's end.
+    if (failure !== undefined && !report.failures.includes(`${file}: ${failure}`))
+      report.failures.push(`${file}: ${failure}`);
     const mark = /^@@ (\w+) ?(.*)$/.exec(line);
     if (!mark) {
       // Seen on the console only when the kernel died before init could read its log.
@@ -43,7 +51,10 @@ export function readReport(log: string): GuestReport {
       report.bootSeconds = Number(rest.split(" ")[0]);
       report.release = rest.split(" ")[1];
     }
-    if (kind === "file") counts = noCounts();
+    if (kind === "file") {
+      counts = noCounts();
+      file = rest;
+    }
     if (kind === "exit") addFile(report, counts, rest);
     if (kind === "shell" && rest !== "0") {
       report.failed += 1;
@@ -53,6 +64,28 @@ export function readReport(log: string): GuestReport {
     if (kind === "done") report.done = true;
   }
   return report;
+}
+
+const failureName = /^\(fail\) (.*?)( \[[\d.]+m?s\])?$/;
+
+/** Lines before a test's own, in which bun has printed why it failed. */
+const LINES_OF_FAILURE = 40;
+
+/** For each failed test the lines that bun printed for it: those since the test before, 40 at most. */
+export function failedLines(log: string): string[] {
+  const shown: string[] = [];
+  let own: string[] = [];
+  const told = new Set<string>();
+  for (const line of log.split("\n")) {
+    const name = failureName.exec(line)?.[1];
+    own.push(line);
+    if (name !== undefined && !told.has(name)) {
+      shown.push(...own.slice(-LINES_OF_FAILURE));
+      told.add(name);
+    }
+    if (name !== undefined || /^(\(pass\)|\(skip\)|@@ )/.test(line)) own = [];
+  }
+  return shown;
 }
 
 type Counts = { pass: number; fail: number; skip: number; todo: number };

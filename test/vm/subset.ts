@@ -84,24 +84,36 @@ export function subset(): Request[] {
   ];
 }
 
-/** Boots each guest of the subset and adds up their tests. */
-export async function runSubset(): Promise<{ passed: number; failed: number }> {
+/** Boots each guest of the subset and adds up their tests. `failures` names what failed, with its guest. */
+export async function runSubset(): Promise<{
+  passed: number;
+  failed: number;
+  failures: string[];
+}> {
   installTools();
   if (images().length === 0)
     console.error(`vm: ${imageFolder} holds no kernels: nothing older than Linux 5.10 is tried`);
-  const outcomes = await runAll(subset());
+  const requests = subset();
+  const outcomes = await runAll(requests);
   let passed = 0;
   let failed = 0;
-  for (const outcome of outcomes) {
-    passed += outcome.passed;
+  const failures: string[] = [];
+  for (const [place, outcome] of outcomes.entries()) {
     // A kernel that cannot be had is a hole in the test, not a pass.
-    failed += outcome.state === "absent" ? 1 : outcome.failed;
+    const failedHere = outcome.state === "absent" ? 1 : outcome.failed;
+    passed += outcome.passed;
+    failed += failedHere;
+    const guest = requests[place]!.logName ?? outcome.kernel;
+    failures.push(...outcome.failures.map((name) => `${guest}: ${name}`));
+    if (failedHere > outcome.failures.length)
+      failures.push(`${guest}: ${outcome.remarks.at(-1) ?? "no reason known"}`);
   }
-  return { passed, failed };
+  return { passed, failed, failures };
 }
 
 if (import.meta.main) {
-  const { passed, failed } = await runSubset();
+  const { passed, failed, failures } = await runSubset();
+  for (const name of failures) console.log(`failed: ${name}`);
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed === 0 ? 0 : 1);
 }

@@ -1,6 +1,6 @@
 /** The network namespaces of this host, and work done inside of one. */
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { CLONE_NEWNET } from "./constants.ts";
+import { CLONE_NEWNET, PROC_PID_INIT_INO } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { allPids } from "./owners.ts";
 import { ofOwnThread } from "./own_thread.ts";
@@ -20,6 +20,17 @@ export const ownNetnsPath = (): string => ofOwnThread("ns/net");
 
 /** Its inode, or 0. */
 export const ownNetns = (): number => statSync(ownNetnsPath(), { throwIfNoEntry: false })?.ino ?? 0;
+
+/** The host's own, in which its first process is; `null`: from this pid namespace nobody can tell. */
+export function hostNamespace(): Namespace | null {
+  const path = "/proc/1/ns/net";
+  try {
+    if (statSync("/proc/self/ns/pid").ino !== PROC_PID_INIT_INO) return null;
+    return { netns: statSync(path).ino, path };
+  } catch {
+    return null; // A kernel without these namespaces.
+  }
+}
 
 /** The calling thread's first. One that is only kept by a file descriptor or a socket cannot be found. */
 export function networkNamespaces(): Namespace[] {

@@ -56,6 +56,10 @@ export function endpointText(endpoint: { address: string; port: number }): strin
 export const isUnspecified = (address: string): boolean =>
   address === "0.0.0.0" || address === "::";
 
+/** 127.0.0.0/8 and ::1. */
+export const isLoopback = (address: string): boolean =>
+  address === "::1" || address.startsWith("127.");
+
 /** An address as events show it, whichever way it is written; `null`: it is no address. */
 export function addressAsShown(text: string): string | null {
   const parsed = parseAddress(text);

@@ -3,6 +3,7 @@ import { argsPart } from "./process/args.ts";
 import { closersPart } from "./process/closers_part.ts";
 import { following } from "./process/following.ts";
 import { groupsPart } from "./process/groups_part.ts";
+import { askingPart } from "./nat/ask_part.ts";
 import type { PartOf } from "./part.ts";
 import { attempts } from "./tcp/attempts.ts";
 import { listing } from "./tcp/listing.ts";
@@ -23,4 +24,5 @@ export const PARTS: readonly PartOf[] = [
   sampling,
   closersPart,
   groupsPart,
+  askingPart,
 ];

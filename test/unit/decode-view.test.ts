@@ -12,7 +12,7 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { cgroupIdAt, kindAt, pidAt, plainEvent, toConnEvent } from "../../src/trace/event.ts";
 import { addTotals, holdsTotals } from "../../src/trace/tcp/totals.ts";
-import { sockAt, sockOf } from "../../src/trace/tcp/sock.ts";
+import { sockAt, sockOf } from "../../src/trace/sock.ts";
 import { readRecords } from "./drained.ts";
 
 test("a view gives what a reader gives, member by member", () => {

@@ -17,7 +17,7 @@ import {
   type Owner,
 } from "../../record/layout.gen.ts";
 import { asView, plainEvent } from "../event.ts";
-import { sockAt, sockOf } from "./sock.ts";
+import { sockAt, sockOf } from "../sock.ts";
 
 /** The kernel's answer about a connection whose handshake is done. */
 export type AcceptState =

@@ -4,7 +4,7 @@
  */
 import { ConnDirection, ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import { directed } from "./census.ts";
-import { sockAt, sockOf } from "./sock.ts";
+import { sockAt, sockOf } from "../sock.ts";
 
 export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */

@@ -3,7 +3,7 @@
  * bytes are not known. Pure.
  */
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
-import { sockAt, sockOf } from "./sock.ts";
+import { sockAt, sockOf } from "../sock.ts";
 
 /** Socks that are not traced have no close that ends their entry; the oldest entries go first. */
 const MOST = 65_536;

@@ -1,5 +1,5 @@
 /** A struct sock's address as a key: the low 48 bits tell all of them apart, and are a number without a bigint. Pure. */
-import type { Event } from "../../record/layout.gen.ts";
+import type { Event } from "../record/layout.gen.ts";
 
 /** Of the struct event that lies at `p`: sk comes first. */
 export const sockAt = (view: DataView, p: number): number =>

@@ -1,0 +1,87 @@
+/**
+ * The start: one GET of ctnetlink for each connection that is open, in the namespace of its socket and in the host's. Never
+ * a dump: a GET costs the same however many entries there are. To be done while the tool may still enter namespaces.
+ */
+import { readFileSync } from "node:fs";
+import { ENOENT } from "../../kernel/constants.ts";
+import { Ctnetlink, ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
+import { getEntry, type Tuple } from "../../kernel/ctnetlink_codec.ts";
+import { errnoName } from "../../kernel/libc.ts";
+import {
+  hostNamespace,
+  inNamespace,
+  networkNamespaces,
+  type Namespace,
+} from "../../kernel/namespaces.ts";
+import { REQUESTS_AT_ONCE } from "../../kernel/netlink.ts";
+import { beyond, natOf, type Asked, type Nat } from "./ask.ts";
+
+export interface Start {
+  nat: Nat[];
+  /** Why some could not be asked for, for the user; `null`: all were. */
+  refused: string | null;
+}
+
+/** `between` is called all the time. */
+export function askAtStart(asked: readonly Asked[], between: () => void): Start {
+  const unknown = { nat: asked.map(() => null) };
+  if (asked.length === 0 || !isTracked()) return { ...unknown, refused: null };
+  if (!ctnetlinkIsThere())
+    return { ...unknown, refused: "the module nf_conntrack_netlink is not loaded" };
+  const root = hostNamespace();
+  const places = namespacesOf(asked, root);
+  let refused: string | null = null;
+  const nat = natOf(asked, root?.netns ?? null, (netns, tuples) => {
+    const place = places.get(netns);
+    const answers = place === undefined ? null : inNamespace(place, () => askHere(tuples, between));
+    if (Array.isArray(answers)) return answers;
+    if (answers !== null) refused = answers;
+    return [];
+  });
+  return { nat, refused };
+}
+
+// --- internal ---
+
+/** Asks the calling thread's namespace, and closes the socket: an open one would keep the namespace alive. */
+function askHere(tuples: readonly Tuple[], between: () => void): (Tuple | null)[] | string {
+  if (!hasEntries()) return [];
+  const opened = Ctnetlink.open();
+  if (typeof opened === "number") return `socket(NETLINK_NETFILTER): ${errnoName(opened)}`;
+  using conntrack = opened;
+  const found: (Tuple | null)[] = [];
+  for (let from = 0; from < tuples.length; from += REQUESTS_AT_ONCE) {
+    const batch = tuples.slice(from, from + REQUESTS_AT_ONCE);
+    for (const [n, answer] of conntrack.ask(batch.map((tuple) => getEntry(tuple))).entries()) {
+      between();
+      if (typeof answer === "number" && answer !== ENOENT) return `ctnetlink: ${errnoName(answer)}`;
+      found.push(answer === null || typeof answer === "number" ? null : beyond(answer, batch[n]!));
+    }
+  }
+  return found;
+}
+
+function namespacesOf(
+  asked: readonly Asked[],
+  root: Namespace | null,
+): ReadonlyMap<number, Namespace> {
+  const wanted = new Set(asked.map(({ netns }) => netns));
+  // To find them all takes a look at each process.
+  const others = wanted.size > 1 || !wanted.has(root?.netns ?? -1) ? networkNamespaces() : [];
+  return new Map([...others, ...(root === null ? [] : [root])].map((of) => [of.netns, of]));
+}
+
+/** Whether the kernel tracks connections in any namespace. */
+const isTracked = (): boolean => countHere() !== null;
+
+/** Most namespaces track nothing. */
+const hasEntries = (): boolean => countHere() !== 0;
+
+/** Entries of the calling thread's namespace; `null`: this kernel tracks no connections. */
+function countHere(): number | null {
+  try {
+    return Number(readFileSync("/proc/sys/net/netfilter/nf_conntrack_count", "latin1"));
+  } catch {
+    return null;
+  }
+}

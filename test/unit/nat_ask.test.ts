@@ -1,0 +1,233 @@
+/** The chain of namespaces through which a connection's tuple goes, by tables that are written here. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
+import { beyond, natOf, tupleOf } from "../../src/trace/nat/ask.ts";
+import { KnownNat } from "../../src/trace/nat/ask_known.ts";
+import { asView } from "../../src/trace/event.ts";
+import { ConnMetadata, eventSize, readEvent, type Event } from "../../src/record/layout.gen.ts";
+
+const [ROOT, POD] = [1, 2];
+
+const end = (text: string): Tuple["source"] => {
+  const at = text.lastIndexOf(":");
+  const address = text.slice(0, at);
+  return { family: address.includes(":") ? 6 : 4, address, port: Number(text.slice(at + 1)) };
+};
+const tcp = (source: string, destination: string): Tuple => ({
+  protocol: 6,
+  source: end(source),
+  destination: end(destination),
+});
+
+type Tables = Readonly<Record<number, readonly (readonly [orig: Tuple, reply: Tuple])[]>>;
+
+/** Answers as the kernel does: by either tuple. A namespace without a table cannot be asked. */
+const from = (tables: Tables) => (netns: number, tuples: readonly Tuple[]) =>
+  tuples.map((tuple) => {
+    for (const [orig, reply] of tables[netns] ?? []) {
+      const out = beyond({ orig, reply, zone: 0, status: null }, tuple);
+      if (out !== null) return out;
+    }
+    return null;
+  });
+const one = (netns: number, tuple: Tuple, tables: Tables, root: number | null = ROOT) =>
+  natOf([{ netns, tuple }], root, from(tables))[0];
+
+const CLIENT = tcp("10.1.1.2:38958", "10.96.0.1:80");
+const SERVER = tcp("10.1.2.2:8080", "10.1.1.2:38958");
+const DNAT = [CLIENT, SERVER] as const;
+const remote = (text: string) => ({ address: end(text).address, port: end(text).port });
+
+describe("of a connection", () => {
+  test("behind a service address the client sees the server, the server the address that was asked", () => {
+    expect(one(POD, CLIENT, { [ROOT]: [DNAT] })).toEqual({
+      local: null,
+      remote: remote("10.1.2.2:8080"),
+    });
+    expect(one(POD, SERVER, { [ROOT]: [DNAT] })).toEqual({
+      local: remote("10.96.0.1:80"),
+      remote: null,
+    });
+  });
+
+  test("of the host's own namespace one table is asked", () => {
+    const asked: number[] = [];
+    const ask = (netns: number, tuples: readonly Tuple[]) => {
+      asked.push(netns);
+      return from({ [ROOT]: [DNAT] })(netns, tuples);
+    };
+    expect(natOf([{ netns: ROOT, tuple: CLIENT }], ROOT, ask)).toEqual([
+      { local: null, remote: remote("10.1.2.2:8080") },
+    ]);
+    expect(asked).toEqual([ROOT]);
+  });
+
+  test("a masqueraded hairpin changes both ends", () => {
+    const reply = tcp("10.1.1.2:8080", "10.1.1.1:5000");
+    expect(one(POD, CLIENT, { [ROOT]: [[CLIENT, reply]] })).toEqual({
+      local: remote("10.1.1.1:5000"),
+      remote: remote("10.1.1.2:8080"),
+    });
+  });
+
+  test("translated in both namespaces: the second is asked with what came out of the first", () => {
+    const first = [CLIENT, tcp("10.96.0.1:80", "10.1.1.9:4000")] as const;
+    const second = [
+      tcp("10.1.1.9:4000", "10.96.0.1:80"),
+      tcp("10.1.2.2:8080", "10.1.1.9:4000"),
+    ] as const;
+    expect(one(POD, CLIENT, { [POD]: [first], [ROOT]: [second] })).toEqual({
+      local: remote("10.1.1.9:4000"),
+      remote: remote("10.1.2.2:8080"),
+    });
+  });
+
+  test("redirected to the loopback of its own namespace: the host's, which has its own loopback, is not asked", () => {
+    const redirect = [CLIENT, tcp("127.0.0.1:8080", "10.1.1.2:38958")] as const;
+    const other = [
+      tcp("10.1.1.2:38958", "127.0.0.1:8080"),
+      tcp("10.7.7.7:7", "10.1.1.2:38958"),
+    ] as const;
+    expect(one(POD, CLIENT, { [POD]: [redirect], [ROOT]: [other] })).toEqual({
+      local: null,
+      remote: remote("127.0.0.1:8080"),
+    });
+  });
+
+  test.each<[string, number, Tuple, Tables, number | null, false | null]>([
+    [
+      "plain in the host's namespace",
+      POD,
+      CLIENT,
+      { [ROOT]: [[CLIENT, turned(CLIENT)]] },
+      ROOT,
+      false,
+    ],
+    ["in no table", POD, CLIENT, {}, ROOT, null],
+    [
+      "plain in its own table, absent in the host's",
+      POD,
+      CLIENT,
+      { [POD]: [[CLIENT, turned(CLIENT)]] },
+      ROOT,
+      null,
+    ],
+    [
+      "plain, and the host's namespace cannot be told",
+      POD,
+      CLIENT,
+      { [POD]: [[CLIENT, turned(CLIENT)]] },
+      null,
+      null,
+    ],
+    [
+      "plain on the loopback of its own namespace",
+      POD,
+      tcp("127.0.0.1:1", "127.0.0.1:2"),
+      { [POD]: [[tcp("127.0.0.1:1", "127.0.0.1:2"), tcp("127.0.0.1:2", "127.0.0.1:1")]] },
+      ROOT,
+      false,
+    ],
+    [
+      "translated, but on another namespace's loopback",
+      POD,
+      tcp("127.0.0.1:1", "127.0.0.1:2"),
+      { [ROOT]: [[tcp("127.0.0.1:1", "127.0.0.1:2"), tcp("10.1.1.1:2", "127.0.0.1:1")]] },
+      ROOT,
+      null,
+    ],
+  ])("%s", (_, netns, tuple, tables, root, nat) => {
+    expect(one(netns, tuple, tables, root)).toBe(nat);
+  });
+
+  test("an entry that is not about the tuple is no answer", () => {
+    const entry = { orig: CLIENT, reply: SERVER, zone: 0, status: null };
+    expect(beyond(entry, turned(CLIENT))).toBeNull();
+    expect(beyond(entry, { ...CLIENT, protocol: 17 })).toBeNull();
+  });
+});
+
+test("of many each gets its own answer, whatever their namespaces", () => {
+  const port = fc.integer({ min: 1, max: 40 });
+  const asked = fc.array(fc.record({ netns: fc.constantFrom(ROOT, POD, 3), port }), {
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(asked, (of) => {
+      const tables: Tables = {
+        [ROOT]: Array.from({ length: 40 }, (_, n) => [
+          tcp(`10.0.0.1:${n}`, "10.96.0.1:80"),
+          tcp(`10.0.0.2:${n + 1000}`, `10.0.0.1:${n}`),
+        ]),
+      };
+      const nat = natOf(
+        of.map(({ netns, port: n }) => ({ netns, tuple: tcp(`10.0.0.1:${n}`, "10.96.0.1:80") })),
+        ROOT,
+        from(tables),
+      );
+      expect(nat).toEqual(
+        of.map(({ port: n }) =>
+          n < 40 ? { local: null, remote: remote(`10.0.0.2:${n + 1000}`) } : null,
+        ),
+      );
+    }),
+  );
+});
+
+describe("a record", () => {
+  test("gives the tuple of its connection, an IPv4-mapped one as what goes over the wire", () => {
+    const event = record(1n, 1);
+    expect(tupleOf(event)).toEqual(tcp("127.0.0.1:1000", "10.0.0.1:80"));
+    event.ends.metadata = ConnMetadata.METADATA_IPV6;
+    event.ends.saddr_l = 0x0100_007f_ffff_0000n;
+    event.ends.daddr_l = 0x0100_000a_ffff_0000n;
+    expect(tupleOf(event)).toEqual({ ...tcp("127.0.0.1:1000", "10.0.0.1:80"), protocol: 17 });
+    event.ends.dport = 0;
+    expect(tupleOf(event)).toBeNull();
+  });
+
+  test("finds what is known of its connection until that is closed, and nothing of the next on its sock", () => {
+    const known = new KnownNat();
+    const [one, next] = [record(1n, 1), record(1n, 2)];
+    known.set(one, false);
+    expect([known.of(one), known.of(next)]).toEqual([false, null]);
+    expect([concerns(known, one), concerns(known, next)]).toEqual([true, false]);
+    known.ends(one);
+    expect(known.of(one)).toBe(false);
+    known.set(next, false);
+    known.forgetEnded();
+    expect([known.of(one), known.of(next)]).toEqual([null, false]);
+    known.ends(next);
+    known.forgetEnded();
+    expect(concerns(known, next)).toBe(false);
+  });
+
+  test("of a UDP flow is told apart from the socket's other flows", () => {
+    const known = new KnownNat();
+    const flows = [80, 81].map((dport) => {
+      const event = record(1n, 1);
+      event.ends.metadata = 0;
+      event.ends.dport = dport;
+      return event;
+    });
+    known.set(flows[0]!, false);
+    expect(flows.map((flow) => known.of(flow))).toEqual([false, null]);
+  });
+
+  function record(sk: bigint, cookie: number): Event {
+    const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+    const ends = { ...event.ends, metadata: ConnMetadata.METADATA_TCP, sport: 1000, dport: 80 };
+    return {
+      ...event,
+      sk,
+      cookie,
+      ends: { ...ends, saddr_l: 0x0100_007fn, daddr_l: 0x0100_000an },
+    };
+  }
+
+  function concerns(known: KnownNat, event: Event): boolean {
+    const { view, p } = asView(event);
+    return known.concern(view, p);
+  }
+});

@@ -115,7 +115,7 @@ const directionOf = ({ opened }: Pick<Truth, "opened">) =>
   opened === "connect" ? "outgoing" : "incoming";
 
 const openKeys =
-  "v time event protocol pid comm uid cgroup container family direction netns local remote".split(
+  "v time event protocol pid comm uid cgroup container family direction netns local remote nat".split(
     " ",
   );
 

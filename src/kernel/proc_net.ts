@@ -2,6 +2,7 @@
 import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { ofOwnThread } from "./own_thread.ts";
+import type { Table } from "./sockstat.ts";
 
 export interface Row {
   /** As the kernel prints them, each 32-bit word in hex; an IPv4-mapped address as IPv4. */
@@ -18,15 +19,19 @@ export interface Row {
 /** The kernel gives at most one page per read. */
 const PAGE = 1 << 16;
 
+/** Of these files, those among `tables`; see readRows. */
+export const readTables = (
+  tables: ReadonlySet<Table>,
+  files: readonly Table[],
+  afterPage: () => void,
+): Row[] => files.flatMap((file) => (tables.has(file) ? readRows(file, afterPage) : []));
+
 /**
  * Every line of one of these files, `[]` where there is none (tcp6 without IPv6), but for connections that are over: of
  * those a busy server has tens of thousands. The kernel works on a page of lines at a time; `afterPage` is called in
  * between.
  */
-export function readRows(
-  file: "tcp" | "tcp6" | "udp" | "udp6",
-  afterPage: () => void = () => {},
-): Row[] {
+export function readRows(file: Table, afterPage: () => void = () => {}): Row[] {
   const fd = libc.open(ofOwnThread(`net/${file}`), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return [];
   const page = new Uint8Array(PAGE);

@@ -8,6 +8,7 @@ import type { TracedEvent } from "../conn/identity.ts";
 import type { GuessReport } from "../guess/report.ts";
 import type { AttachMode, Host } from "../kernel/host.ts";
 import type { KernelObject } from "../kernel/object.ts";
+import type { Table } from "../kernel/sockstat.ts";
 import type { Event, EventView, TraceProgram } from "../record/layout.gen.ts";
 import type { LossCount } from "./health/losses.ts";
 import type { TraceOptions } from "./options.ts";
@@ -130,9 +131,17 @@ export interface Finding {
   tgid?: number;
 }
 
+/** A network namespace of the host. */
+export interface Place {
+  netns: number;
+  ephemeral: PortRange | undefined;
+  /** The tables that are not empty. */
+  tables: ReadonlySet<Table>;
+}
+
 export interface Stocktaking extends Partial<Disposable> {
-  /** Called within each network namespace; `keep` empties the rings and must be called while much is read. */
-  visit(netns: number, ephemeral: PortRange | undefined, keep: () => void): void;
+  /** Called within each network namespace that has sockets; `keep` empties the rings and must be called while much is read. */
+  visit(place: Place, keep: () => void): void;
   /** Events that it has found itself; not in order. */
   readonly found?: readonly Event[];
   /** The events of the opening, with what is known now. `between` is called all the time, and may add events. */

@@ -1,6 +1,12 @@
-/** Takes stock of what is there already: each part does so in each network namespace of the host. */
+/** Takes stock of what is there already: each part does so in each network namespace of the host that has sockets. */
 import { parsePortRange } from "../../conn/direction.ts";
-import { inNamespace, localPortRange, networkNamespaces } from "../../kernel/namespaces.ts";
+import {
+  inNamespace,
+  localPortRange,
+  networkNamespaces,
+  type Namespace,
+} from "../../kernel/namespaces.ts";
+import { socketCounts, TABLES } from "../../kernel/sockstat.ts";
 import type { Event } from "../../record/layout.gen.ts";
 import { meanwhile } from "../meanwhile.ts";
 import type { Opened, Part, Stocktaking } from "../part.ts";
@@ -14,14 +20,8 @@ export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
   };
   try {
     for (const part of parts) if (part.takesStock) takers.push(part.takesStock(on));
-    for (const { netns, ...namespace } of networkNamespaces()) {
-      const entered = inNamespace({ netns, ...namespace }, () => {
-        const ephemeral = parsePortRange(localPortRange()) ?? undefined;
-        for (const taker of takers) taker.visit(netns, ephemeral, keep);
-        return true;
-      });
-      if (entered === null) on.notes.push(`network namespace ${netns} cannot be entered`);
-    }
+    const left = eachNamespace((place) => visit(place.netns, takers, keep));
+    if (left > 0) on.notes.push(notEntered(left));
   } finally {
     for (const taker of takers) taker[Symbol.dispose]?.();
   }
@@ -30,4 +30,30 @@ export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
   const between = meanwhile(keep);
   for (const taker of takers) events = taker.describe?.(events, between) ?? events;
   return events;
+}
+
+// --- internal ---
+
+/** Returns how many could not be entered. A process that stood for its namespace may have ended: others may be in it. */
+function eachNamespace(work: (place: Namespace) => void): number {
+  const tried = (places: readonly Namespace[]): Namespace[] =>
+    places.filter((place) => inNamespace(place, () => (work(place), true)) === null);
+  const missed = new Set(tried(networkNamespaces()).map(({ netns }) => netns));
+  if (missed.size === 0) return 0;
+  tried(networkNamespaces().filter(({ netns }) => missed.delete(netns)));
+  return missed.size;
+}
+
+/** A namespace without sockets costs as good as nothing: each of these tables is a walk over those of all namespaces. */
+function visit(netns: number, takers: readonly Stocktaking[], keep: () => void): void {
+  const counts = socketCounts();
+  const tables = new Set(TABLES.filter((table) => counts === null || counts[table] > 0));
+  if (tables.size === 0) return;
+  const ephemeral = parsePortRange(localPortRange()) ?? undefined;
+  for (const taker of takers) taker.visit({ netns, ephemeral, tables }, keep);
+}
+
+function notEntered(count: number): string {
+  const which = count === 1 ? "1 network namespace has" : `${count} network namespaces have`;
+  return `${which} ended meanwhile, or cannot be entered: connections older than the trace are not listed there`;
 }

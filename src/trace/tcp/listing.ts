@@ -68,7 +68,8 @@ function byIterator({ host, object }: Opened): Stocktaking {
   const view = new DataView(buffer.buffer);
   return {
     found,
-    visit() {
+    visit({ tables }) {
+      if (!tables.has("tcp") && !tables.has("tcp6")) return;
       const fd = host.shim.iterator(object.progFd(ITERATOR.program));
       try {
         for (;;) {

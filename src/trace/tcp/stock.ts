@@ -1,5 +1,5 @@
 /** Takes stock of TCP: asks /proc in each network namespace for the owners of open connections and for their directions. */
-import { readRows } from "../../kernel/proc_net.ts";
+import { readTables } from "../../kernel/proc_net.ts";
 import { allPids, findOwners } from "../../kernel/owners.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import type { Opened, Stocktaking } from "../part.ts";
@@ -8,8 +8,8 @@ import { Census } from "./census.ts";
 export function takeStock({ tgid }: Opened): Stocktaking {
   const census = new Census();
   return {
-    visit(netns, ephemeral, keep) {
-      census.add(netns, [...readRows("tcp", keep), ...readRows("tcp6", keep)], ephemeral);
+    visit({ netns, ephemeral, tables }, keep) {
+      census.add(netns, readTables(tables, ["tcp", "tcp6"], keep), ephemeral);
     },
     describe: (events, between) => describe(events, census, tgid, between),
   };

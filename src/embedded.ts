@@ -3,9 +3,10 @@
  * another architecture takes that architecture's instead.
  */
 import guessObject from "../dist/embed/guess.bpf.o" with { type: "file" };
+import lookupObject from "../dist/embed/lookup.bpf.o" with { type: "file" };
 import notice from "../dist/embed/notice.txt" with { type: "file" };
 import shimLibrary from "../dist/embed/shim.so" with { type: "file" };
 import traceObject from "../dist/embed/trace.bpf.o" with { type: "file" };
 import traceObject510 from "../dist/embed/trace_5_10.bpf.o" with { type: "file" };
 
-export { guessObject, notice, shimLibrary, traceObject, traceObject510 };
+export { guessObject, lookupObject, notice, shimLibrary, traceObject, traceObject510 };

@@ -19,7 +19,7 @@ import { sysrootOf } from "./sysroot.ts";
  * The instruction set of each object. Linux 4.4 runs -mcpu=v1. v2 came with 4.14. v3 compiles an atomic sum to an
  * instruction of 5.12.
  */
-const CPUS = { trace: "v1", trace_5_10: "v2", guess: "v1" } as const;
+const CPUS = { trace: "v1", trace_5_10: "v2", guess: "v1", lookup: "v2" } as const;
 export type ObjectName = keyof typeof CPUS;
 export const OBJECTS = Object.keys(CPUS) as ObjectName[];
 /** The objects that Linux 4.4 takes. The other object has all of trace, and more. */
@@ -38,6 +38,7 @@ const SHARED = [
   "bpf/public.h",
   "bpf/lib/abi.h",
   "bpf/guess.h",
+  "bpf/lookup.h",
   "src/kernel/shim/shared.h",
 ];
 

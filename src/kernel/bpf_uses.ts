@@ -34,6 +34,12 @@ export const bpfUses: readonly BpfUse[] = [
   command("BPF_PROG_TEST_RUN", "5.10", "programs that only the tracer runs", "test_run"),
 
   programType("BPF_PROG_TYPE_SOCKET_FILTER", "3.19", "libbpf asks with it what the kernel can"),
+  programType(
+    "BPF_PROG_TYPE_SCHED_CLS",
+    "4.1",
+    "entries of conntrack are looked up; never attached",
+    "conntrack_lookup",
+  ),
   programType("BPF_PROG_TYPE_KPROBE", "4.1", "kprobe mode"),
   programType("BPF_PROG_TYPE_RAW_TRACEPOINT", "4.17", "tracepoint mode", "test_run"),
   programType("BPF_PROG_TYPE_TRACING", "5.9", "the iterator over TCP sockets", "tcp_iterator"),
@@ -61,6 +67,7 @@ export const bpfUses: readonly BpfUse[] = [
   helper("perf_event_output", 25, "4.4"),
   helper("get_current_task", 35, "4.8", "current_task"),
   helper("get_current_cgroup_id", 80, "4.18", "current_cgroup_id"),
+  helper("probe_read_kernel", 113, "5.5", "conntrack_lookup"),
   helper("seq_write", 127, "5.7", "tcp_iterator"),
 
   perf("PERF_COUNT_SW_BPF_OUTPUT", "4.4", "the rings of each CPU"),

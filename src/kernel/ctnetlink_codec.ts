@@ -44,6 +44,8 @@ export interface NewEntry {
   reply: Tuple;
   zone?: number;
   timeoutSeconds: number;
+  /** Bits of enum ip_conntrack_status that are set besides. */
+  status?: number;
   /** The kernel then translates the destination to it, and makes `reply` fit: needs the module nf_nat. */
   natDestination?: Address;
 }
@@ -53,13 +55,14 @@ export type Request = (seq: number) => Uint8Array;
 
 /** Makes an entry. Answered by 0, or by an errno: EEXIST where one of its tuples is taken. */
 export const newEntry =
-  ({ orig, reply, zone, timeoutSeconds, natDestination }: NewEntry): Request =>
+  ({ orig, reply, zone, timeoutSeconds, status, natDestination }: NewEntry): Request =>
   (seq) =>
     request(IPCTNL_MSG_CT_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, orig, [
       tupleAttribute(CTA_TUPLE_ORIG, orig),
       tupleAttribute(CTA_TUPLE_REPLY, reply),
       ...zoneAttribute(zone),
       attribute(CTA_TIMEOUT, be32(timeoutSeconds)),
+      ...(status === undefined ? [] : [attribute(CTA_STATUS, be32(status))]),
       ...(natDestination === undefined ? [] : [natAttribute(natDestination)]),
     ]);
 

@@ -219,6 +219,12 @@ const table = {
     asked: "the guess: sk_type stands one or two bytes from sk_protocol",
     without: "sk_protocol is read as 8 bits",
   },
+  conntrack_lookup: {
+    since: "5.18",
+    change: "net: netfilter: Add kfuncs to allow looking up CT entries",
+    asked: "the program that calls it is loaded, with the kernel's types; only in tracepoint mode",
+    without: "translations are asked for through ctnetlink, for which CAP_NET_ADMIN is kept",
+  },
   patient_map_locks: {
     since: "6.15",
     change: "bpf: Convert hashtab.c to rqspinlock",

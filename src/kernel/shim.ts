@@ -56,6 +56,7 @@ const SYMBOLS = {
   sh_prog_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_map_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
+  sh_test_run_packet: { args: ["i32"], returns: LONG },
   sh_kernel_bpf: { args: [], returns: "i32" },
   sh_has_helper: { args: ["u32", "u32", "u32"], returns: "i32" },
   sh_has_test_run: { args: [], returns: "i32" },
@@ -148,6 +149,8 @@ export function openShim() {
     /** Runs a raw tracepoint program once on an argument array; returns its u32 result. */
     testRun: (progFd: number, ctx: NodeJS.TypedArray): number =>
       check("test run", c.sh_test_run(progFd, ctx, ctx.byteLength)),
+    /** The same of a program for packets, in the calling thread's network namespace, with a packet that holds nothing. */
+    testRunPacket: (progFd: number): number => check("test run", c.sh_test_run_packet(progFd)),
     /** Whether raw tracepoint programs can be run on request; null: none can even be loaded. */
     hasTestRun: (): boolean | null => {
       const answer = c.sh_has_test_run();

@@ -1202,6 +1202,37 @@ export function readChunk(view: DataView, p: number): Chunk {
   };
 }
 
+export const LookupSize = {
+  LOOKUPS: 64,
+  LOOKUP_WINDOW: 256,
+} as const;
+export type LookupSize = (typeof LookupSize)[keyof typeof LookupSize];
+
+export const lookupSize = 304;
+export interface Lookup {
+  tuple: Uint8Array;
+  protocol: number;
+  family: number;
+  found: number;
+  entry: Uint8Array;
+}
+export function readLookup(view: DataView, p: number): Lookup {
+  return {
+    tuple: bytesAt(view, p, 36).slice(),
+    protocol: view.getUint32(p + 36, true),
+    family: view.getUint32(p + 40, true),
+    found: view.getUint32(p + 44, true),
+    entry: bytesAt(view, p + 48, 256).slice(),
+  };
+}
+export function writeLookup(view: DataView, p: number, value: Lookup): void {
+  bytesAt(view, p, 36).set(value.tuple);
+  view.setUint32(p + 36, value.protocol, true);
+  view.setUint32(p + 40, value.family, true);
+  view.setUint32(p + 44, value.found, true);
+  bytesAt(view, p + 48, 256).set(value.entry);
+}
+
 export const ShimNumber = {
   LOG_SIZE: 262144,
   MAP_NAME_SIZE: 64,

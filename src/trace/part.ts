@@ -6,6 +6,7 @@ import type { PortRange } from "../conn/direction.ts";
 import type { EventKind } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import type { GuessReport } from "../guess/report.ts";
+import type { Capabilities } from "../kernel/capability.ts";
 import type { AttachMode, Host } from "../kernel/host.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Table } from "../kernel/sockstat.ts";
@@ -173,6 +174,12 @@ export interface Working {
   renew?(nowNs: bigint): void;
   /** Whether `revise` could do anything with the record at `p` but return it. Must be there with `revise`. */
   revises?(view: DataView, p: number): boolean;
+  /** Of each record that was drained, before those of its poll are applied; of a young one again at the next poll. */
+  drained?(view: DataView, p: number): void;
+  /** After all of these. */
+  drainedAll?(): void;
+  /** Capabilities that it needs as long as it works, besides those of every trace. */
+  readonly capabilities?: Capabilities;
   /** A record as it is to be applied; `null`: it has been told already. */
   revise?(event: Event): Event | null;
   /** A record for which some part's `revise` returned null. */

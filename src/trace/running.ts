@@ -38,6 +38,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   /** Long work calls this so that the rings do not fill up; the records wait for the next poll, as they would in the rings. */
   const between = meanwhile(() => drain.into(queue));
   const parts = of.working.flatMap((part) => part.start?.(of, between) ?? []);
+  const looking = parts.filter((part) => part.drained !== undefined);
   const enrich: readonly Enrich[] = parts.flatMap((part) => part.enrich ?? []);
   const time = options.timed === true ? new TimeWindows(timeSource(host.shim, object)) : null;
   const losses = lossSource(host.shim, object, missedBy(of), batchByTool, () => drain.lost());
@@ -60,6 +61,11 @@ export function running(of: Found, options: TraceOptions): Trace {
     for (const part of parts) part.renew?.(beganNs);
     until = last ? Infinity : Number(monotonicNs() - SETTLED_NS);
     drain.into(queue);
+    if (looking.length === 0) return;
+    queue.look((view, p) => {
+      for (const part of looking) part.drained!(view, p);
+    });
+    for (const part of looking) part.drainedAll?.();
   };
   const pollInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
     if (!queue.underWay) beginPoll(last);
@@ -109,7 +115,8 @@ export function running(of: Found, options: TraceOptions): Trace {
     dropCapabilities: () => {
       // Measuring is asked for with CAP_SYS_ADMIN, so the first window begins before it is gone.
       time?.polled(monotonicNs());
-      return dropCapabilities(host, mode, () => {
+      const more = parts.reduce((all, part) => all | (part.capabilities ?? 0n), 0n);
+      return dropCapabilities(host, mode, more, () => {
         losses.counted(Loss.LOSS_EVENT_RING_FULL);
         for (const part of parts) part.rehearse?.();
         if (object.loaded(batchByTool))

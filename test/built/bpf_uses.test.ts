@@ -35,6 +35,7 @@ describe("the objects", () => {
     kprobe: "BPF_PROG_TYPE_KPROBE",
     kretprobe: "BPF_PROG_TYPE_KPROBE",
     raw_tp: "BPF_PROG_TYPE_RAW_TRACEPOINT",
+    tc: "BPF_PROG_TYPE_SCHED_CLS",
     iter: "BPF_PROG_TYPE_TRACING",
   };
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
-import { beyond, natOf, tupleOf } from "../../src/trace/nat/ask.ts";
+import { beyond, natOf, tupleOf, type Asked } from "../../src/trace/nat/ask.ts";
 import { KnownNat } from "../../src/trace/nat/ask_known.ts";
 import { asView } from "../../src/trace/event.ts";
 import { ConnMetadata, eventSize, readEvent, type Event } from "../../src/record/layout.gen.ts";
@@ -23,10 +23,10 @@ const tcp = (source: string, destination: string): Tuple => ({
 type Tables = Readonly<Record<number, readonly (readonly [orig: Tuple, reply: Tuple])[]>>;
 
 /** Answers as the kernel does: by either tuple. A namespace without a table cannot be asked. */
-const from = (tables: Tables) => (netns: number, tuples: readonly Tuple[]) =>
-  tuples.map((tuple) => {
+const from = (tables: Tables) => (netns: number, asked: readonly Asked[]) =>
+  asked.map((of) => {
     for (const [orig, reply] of tables[netns] ?? []) {
-      const out = beyond({ orig, reply, zone: 0, status: null }, tuple);
+      const out = beyond({ orig, reply, zone: 0, status: null }, of);
       if (out !== null) return out;
     }
     return null;
@@ -53,9 +53,9 @@ describe("of a connection", () => {
 
   test("of the host's own namespace one table is asked", () => {
     const asked: number[] = [];
-    const ask = (netns: number, tuples: readonly Tuple[]) => {
+    const ask = (netns: number, of: readonly Asked[]) => {
       asked.push(netns);
-      return from({ [ROOT]: [DNAT] })(netns, tuples);
+      return from({ [ROOT]: [DNAT] })(netns, of);
     };
     expect(natOf([{ netns: ROOT, tuple: CLIENT }], ROOT, ask)).toEqual([
       { local: null, remote: remote("10.1.2.2:8080") },
@@ -143,8 +143,21 @@ describe("of a connection", () => {
 
   test("an entry that is not about the tuple is no answer", () => {
     const entry = { orig: CLIENT, reply: SERVER, zone: 0, status: null };
-    expect(beyond(entry, turned(CLIENT))).toBeNull();
-    expect(beyond(entry, { ...CLIENT, protocol: 17 })).toBeNull();
+    expect(beyond(entry, { netns: ROOT, tuple: turned(CLIENT) })).toBeNull();
+    expect(beyond(entry, { netns: ROOT, tuple: { ...CLIENT, protocol: 17 } })).toBeNull();
+  });
+
+  test("an entry of an attempt is no answer for an established connection, nor the other way round", () => {
+    const asked = { netns: ROOT, tuple: CLIENT };
+    for (const [status, answered] of [
+      [8, false],
+      [10, true],
+    ] as const) {
+      const entry = { orig: CLIENT, reply: SERVER, zone: 0, status };
+      expect(beyond(entry, { ...asked, answered })).toEqual(turned(SERVER));
+      expect(beyond(entry, { ...asked, answered: !answered })).toBeNull();
+      expect(beyond(entry, asked)).toEqual(turned(SERVER));
+    }
   });
 });
 

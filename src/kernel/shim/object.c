@@ -87,6 +87,16 @@ __s64 sh_test_run(int prog_fd, const void *ctx, __u32 ctx_len)
 	return err < 0 ? err : (__s64)opts.retval;
 }
 
+/* Runs a program for packets once, in the caller's network namespace: its packet is empty but for an Ethernet header. */
+__s64 sh_test_run_packet(int prog_fd)
+{
+	__u8 packet[14] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
+	int err = bpf_prog_test_run_opts(prog_fd, &opts);
+
+	return err < 0 ? err : (__s64)opts.retval;
+}
+
 /*
  * 1: raw tracepoint programs can be run on request, 0: they cannot. -errno: not even loaded, so that nothing is known of
  * what the kernel can do with such programs.

@@ -12,24 +12,32 @@ import { ConnMetadata, type Event } from "../../record/layout.gen.ts";
 /** `false`: known to be translated nowhere on this host; `null`: not known. */
 export type Nat = Translation | false | null;
 
-/** The tuple of a socket, its local end as the source. */
+/** A connection that is asked for. */
 export interface Asked {
   netns: number;
+  /** That of the socket, its local end as the source. */
   tuple: Tuple;
+  /**
+   * Whether the other end has answered. An entry that says otherwise is of another connection with the same tuple. Left
+   * out: not known.
+   */
+  answered?: boolean;
 }
 
 /**
  * Asks the table of one namespace. Returns for each tuple the tuple that comes out of the translation, the same one for a
  * plain connection; `null`: the table does not have it, or cannot be asked.
  */
-export type Ask = (netns: number, tuples: readonly Tuple[]) => (Tuple | null)[];
+export type Ask = (netns: number, asked: readonly Asked[]) => (Tuple | null)[];
 
 /** `root`: the host's namespace; `null`: it cannot be told, so nothing is known to be plain. */
 export function natOf(asked: readonly Asked[], root: number | null, ask: Ask): Nat[] {
   const own = askEach(asked, ask);
-  const onward = asked.map(({ netns, tuple }, n) => {
-    const out = own[n] ?? tuple;
-    return root === null || netns === root || staysInside(out) ? null : { netns: root, tuple: out };
+  const onward = asked.map((of, n): Asked | null => {
+    const out = own[n] ?? of.tuple;
+    return root === null || of.netns === root || staysInside(out)
+      ? null
+      : { ...of, netns: root, tuple: out };
   });
   const there = askEach(
     onward.filter((of) => of !== null),
@@ -47,8 +55,13 @@ export function natOf(asked: readonly Asked[], root: number | null, ask: Ask): N
   });
 }
 
-/** The tuple that comes out of the translation of `entry`; `null`: the entry is not about `tuple`. */
-export function beyond({ orig, reply }: ConntrackEntry, tuple: Tuple): Tuple | null {
+/** The tuple that comes out of the translation of `entry`; `null`: the entry is not about this connection. */
+export function beyond(
+  { orig, reply, status }: ConntrackEntry,
+  { tuple, answered }: Asked,
+): Tuple | null {
+  if (answered !== undefined && status !== null && answered !== ((status & IPS_SEEN_REPLY) !== 0))
+    return null;
   if (isSame(orig, tuple)) return turned(reply);
   return isSame(reply, tuple) ? turned(orig) : null;
 }
@@ -71,6 +84,9 @@ export function tupleOf({ ends }: Event): Tuple | null {
 
 // --- internal ---
 
+/** Of enum ip_conntrack_status. */
+const IPS_SEEN_REPLY = 2;
+
 /** With one call for all of a namespace. */
 function askEach(asked: readonly Asked[], ask: Ask): (Tuple | null)[] {
   const answers = asked.map((): Tuple | null => null);
@@ -78,7 +94,7 @@ function askEach(asked: readonly Asked[], ask: Ask): (Tuple | null)[] {
   for (const [netns, at] of places) {
     const found = ask(
       netns,
-      at.map((n) => asked[n]!.tuple),
+      at.map((n) => asked[n]!),
     );
     for (const [i, n] of at.entries()) answers[n] = found[i] ?? null;
   }

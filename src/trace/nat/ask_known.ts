@@ -56,9 +56,8 @@ export class KnownNat {
   }
 }
 
-// --- internal ---
-
-function keyOf(event: Event): number | string {
+/** What tells the connections and flows of one moment apart. */
+export function keyOf(event: Event): number | string {
   const { ends } = event;
   const sock = sockOf(event);
   if ((ends.metadata & ConnMetadata.METADATA_TCP) !== 0) return sock;

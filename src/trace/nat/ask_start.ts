@@ -31,9 +31,9 @@ export function askAtStart(asked: readonly Asked[], between: () => void): Start 
   const root = hostNamespace();
   const places = namespacesOf(asked, root);
   let refused: string | null = null;
-  const nat = natOf(asked, root?.netns ?? null, (netns, tuples) => {
+  const nat = natOf(asked, root?.netns ?? null, (netns, of) => {
     const place = places.get(netns);
-    const answers = place === undefined ? null : inNamespace(place, () => askHere(tuples, between));
+    const answers = place === undefined ? null : inNamespace(place, () => askHere(of, between));
     if (Array.isArray(answers)) return answers;
     if (answers !== null) refused = answers;
     return [];
@@ -41,18 +41,17 @@ export function askAtStart(asked: readonly Asked[], between: () => void): Start 
   return { nat, refused };
 }
 
-// --- internal ---
-
 /** Asks the calling thread's namespace, and closes the socket: an open one would keep the namespace alive. */
-function askHere(tuples: readonly Tuple[], between: () => void): (Tuple | null)[] | string {
+export function askHere(asked: readonly Asked[], between: () => void): (Tuple | null)[] | string {
   if (!hasEntries()) return [];
   const opened = Ctnetlink.open();
   if (typeof opened === "number") return `socket(NETLINK_NETFILTER): ${errnoName(opened)}`;
   using conntrack = opened;
   const found: (Tuple | null)[] = [];
-  for (let from = 0; from < tuples.length; from += REQUESTS_AT_ONCE) {
-    const batch = tuples.slice(from, from + REQUESTS_AT_ONCE);
-    for (const [n, answer] of conntrack.ask(batch.map((tuple) => getEntry(tuple))).entries()) {
+  for (let from = 0; from < asked.length; from += REQUESTS_AT_ONCE) {
+    const batch = asked.slice(from, from + REQUESTS_AT_ONCE);
+    const answers = conntrack.ask(batch.map(({ tuple }) => getEntry(tuple)));
+    for (const [n, answer] of answers.entries()) {
       between();
       if (typeof answer === "number" && answer !== ENOENT) return `ctnetlink: ${errnoName(answer)}`;
       found.push(answer === null || typeof answer === "number" ? null : beyond(answer, batch[n]!));
@@ -60,6 +59,14 @@ function askHere(tuples: readonly Tuple[], between: () => void): (Tuple | null)[
   }
   return found;
 }
+
+/** Whether the kernel tracks connections in any namespace. */
+export const isTracked = (): boolean => countHere() !== null;
+
+/** The same of the calling thread's namespace: most track nothing. */
+export const hasEntries = (): boolean => countHere() !== 0;
+
+// --- internal ---
 
 function namespacesOf(
   asked: readonly Asked[],
@@ -70,12 +77,6 @@ function namespacesOf(
   const others = wanted.size > 1 || !wanted.has(root?.netns ?? -1) ? networkNamespaces() : [];
   return new Map([...others, ...(root === null ? [] : [root])].map((of) => [of.netns, of]));
 }
-
-/** Whether the kernel tracks connections in any namespace. */
-const isTracked = (): boolean => countHere() !== null;
-
-/** Most namespaces track nothing. */
-const hasEntries = (): boolean => countHere() !== 0;
 
 /** Entries of the calling thread's namespace; `null`: this kernel tracks no connections. */
 function countHere(): number | null {

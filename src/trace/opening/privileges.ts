@@ -11,17 +11,22 @@ import {
 } from "../../kernel/constants.ts";
 import type { AttachMode, Host } from "../../kernel/host.ts";
 import { errnoName } from "../../kernel/libc.ts";
-import { capability } from "../../kernel/capability.ts";
+import { capability, type Capabilities } from "../../kernel/capability.ts";
 import { dropAllBut, goesWith } from "../../kernel/privileges.ts";
 import { KernelError } from "../../kernel/shim.ts";
 
 /**
  * Gives up, in all threads and for good, what the trace does not need any more. All that is to be opened, entered or
- * started with the user's own rights must be so by then. `trial` does what the trace is going to do all the time.
+ * started with the user's own rights must be so by then. `more`: those that only some traces need. `trial` does what the trace is going to do all the time.
  * Returns where it did not come to that, for the user.
  */
-export function dropCapabilities(host: Host, mode: AttachMode, trial: () => void): string[] {
-  const few = neededBy(mode);
+export function dropCapabilities(
+  host: Host,
+  mode: AttachMode,
+  more: Capabilities,
+  trial: () => void,
+): string[] {
+  const few = neededBy(mode) | more;
   try {
     // Before 5.8 there was nothing less.
     const keep = goesWith(host.shim, few, trial) ? few : few | capability(CAP_SYS_ADMIN);

@@ -59,6 +59,13 @@ export class EventQueue {
     this.#keep(bytes);
   }
 
+  /** Gives each event that waits for a `take` to `each`, in the order of time. Throws as `take` does. */
+  look(each: Each): void {
+    const view = viewOf(this.#bytes);
+    this.#index.fill(view, this.#used);
+    for (let n = 0; n < this.#index.count; n++) each(view, this.#index.at(n));
+  }
+
   /** Whether a `take` had enough and left some events to the next one. */
   get underWay(): boolean {
     return this.#turn !== null;

@@ -1,4 +1,5 @@
 /** Runs the binary under test and collects what it prints. */
+import type { Translation } from "../../../src/conn/event.ts";
 import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
 import type { Mode } from "./modes.ts";
@@ -28,6 +29,7 @@ export interface Event {
   netns: number | null;
   local: { address: string; port: number };
   remote: { address: string; port: number; name?: string | null };
+  nat: Translation | false | null;
   failure?: string | null;
   bytes_sent?: number | null;
   bytes_received?: number | null;

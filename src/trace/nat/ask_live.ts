@@ -1,0 +1,74 @@
+/**
+ * The connections that begin while the trace runs: those of a poll are asked for together, before any of them is shown.
+ * Each is asked for once: later its tuple may be another connection's. Pure but for the table that is asked.
+ */
+import { EventKind, readEvent, type Event } from "../../record/layout.gen.ts";
+import { kindAt } from "../event.ts";
+import { natOf, tupleOf, type Ask, type Asked } from "./ask.ts";
+import { keyOf, type KnownNat } from "./ask_known.ts";
+
+/** The kinds of record that begin a connection, and whether the other end has answered. To add one, add a row. */
+const BEGINNINGS: ReadonlyMap<number, boolean | undefined> = new Map([
+  [EventKind.EVENT_CONNECT, true],
+  [EventKind.EVENT_PASSIVE, true],
+  // An attempt without an answer keeps its entry. A refused one loses it.
+  [EventKind.EVENT_FAIL, false],
+  [EventKind.EVENT_UDP_OPEN, undefined],
+]);
+
+interface Begun {
+  event: Event;
+  asked: Asked;
+}
+
+export class Inquiry {
+  readonly #known: KnownNat;
+  readonly #root: number | null;
+  readonly #ask: Ask;
+  /** By tuple: one that began twice within a poll has the entry of the later connection. */
+  #begun = new Map<string, Begun>();
+  /** A record that is too young for its poll is seen again in the next. */
+  #seen: ReadonlySet<string> = new Set();
+  #seenNow = new Set<string>();
+
+  /** `root`: the host's network namespace, if it can be told. */
+  constructor(known: KnownNat, root: number | null, ask: Ask) {
+    this.#known = known;
+    this.#root = root;
+    this.#ask = ask;
+  }
+
+  /** The record at `p` has been drained. */
+  drained(view: DataView, p: number): void {
+    const kind = kindAt(view, p);
+    if (!BEGINNINGS.has(kind)) return;
+    const event = readEvent(view, p);
+    const id = `${keyOf(event)} ${event.cookie} ${kind}`;
+    this.#seenNow.add(id);
+    if (this.#seen.has(id)) return;
+    const tuple = tupleOf(event);
+    if (tuple === null) return;
+    const answered = BEGINNINGS.get(kind);
+    const asked = { netns: event.netns, tuple, ...(answered === undefined ? {} : { answered }) };
+    const { protocol, source, destination } = tuple;
+    const key = `${event.netns} ${protocol} ${source.address} ${source.port} ${destination.address} ${destination.port}`;
+    const other = this.#begun.get(key);
+    if (other === undefined || other.event.timestamp <= event.timestamp)
+      this.#begun.set(key, { event, asked });
+  }
+
+  /** All records of the poll have been drained. */
+  ask(): void {
+    const begun = [...this.#begun.values()];
+    this.#begun = new Map();
+    this.#seen = this.#seenNow;
+    this.#seenNow = new Set();
+    if (begun.length === 0) return;
+    const nat = natOf(
+      begun.map(({ asked }) => asked),
+      this.#root,
+      this.#ask,
+    );
+    for (const [n, { event }] of begun.entries()) this.#known.set(event, nat[n]!);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Conntrack of the tool's own namespace, asked by a program that the tool runs (bpf/lookup.bpf.c). It needs the kernel's
+ * types, and no capability that the tool has not anyway.
+ */
+import { lookupObject } from "../../embedded.ts";
+import { AF_INET, AF_INET6 } from "../../kernel/constants.ts";
+import type { Tuple } from "../../kernel/ctnetlink_codec.ts";
+import type { Host } from "../../kernel/host.ts";
+import { loadObject, type KernelObject } from "../../kernel/object.ts";
+import { KernelError } from "../../kernel/shim.ts";
+import { addressText, parseAddress } from "../../record/address.ts";
+import { LookupSize, lookupSize, readLookup, writeLookup } from "../../record/layout.gen.ts";
+import { beyond, type Asked } from "./ask.ts";
+
+export interface Table extends Disposable {
+  /** The tuple that comes out of the translation of each; `null`: not there, or not to be asked. */
+  ask(asked: readonly Asked[]): (Tuple | null)[];
+}
+
+/** `null`: the kernel does not take the program. */
+export function openLookup({ shim, features }: Host): Table | null {
+  if (!features.has("conntrack_lookup")) return null;
+  let object: KernelObject;
+  try {
+    object = loadObject(shim, {
+      name: "lookup",
+      file: lookupObject,
+      programs: [PROGRAM],
+      load: [PROGRAM],
+      constants: new Map(),
+    });
+  } catch (error) {
+    if (error instanceof KernelError) return null;
+    throw error;
+  }
+  const [program, map] = [object.progFd(PROGRAM), object.mapFd("lookups")];
+  const bytes = new Uint8Array(LookupSize.LOOKUPS * lookupSize);
+  const view = new DataView(bytes.buffer);
+  const key = new Uint32Array(1);
+  const askBatch = (asked: readonly Asked[]) => {
+    for (const [n, { tuple }] of asked.entries()) writeTuple(view, n * lookupSize, tuple);
+    if (asked.length < LookupSize.LOOKUPS) writeEnd(view, asked.length * lookupSize);
+    shim.mapUpdate(map, key, bytes);
+    shim.testRunPacket(program);
+    shim.mapLookup(map, key, bytes);
+    return asked.map((of, n) => {
+      const { found, entry } = readLookup(view, n * lookupSize);
+      return found === 1 ? beyondIn(entry, of) : null;
+    });
+  };
+  return {
+    ask(asked) {
+      const answers: (Tuple | null)[] = [];
+      for (let from = 0; from < asked.length; from += LookupSize.LOOKUPS)
+        answers.push(...askBatch(asked.slice(from, from + LookupSize.LOOKUPS)));
+      return answers;
+    },
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+/**
+ * The tuple that comes out, by the bytes of a struct nf_conn that was found by the tuple; `null`: they do not hold it. One of
+ * the entry's two tuples is the one that was asked for, so it is looked for and shows where the other is. Pure.
+ */
+export function beyondIn(entry: Uint8Array, asked: Asked): Tuple | null {
+  const wanted = kernelTuple(asked.tuple);
+  const view = new DataView(entry.buffer, entry.byteOffset, entry.length);
+  for (let at = 0; at + TUPLE <= entry.length; at += 8) {
+    const direction = entry[at + TUPLE_DIR];
+    const other = direction === 0 ? at + TUPLE_HASH : at - TUPLE_HASH;
+    if (other < 0 || other + TUPLE > entry.length || entry[other + TUPLE_DIR] !== 1 - direction!)
+      continue;
+    if (!wanted.every((byte, n) => entry[at + n] === byte)) continue;
+    const [orig, reply] = direction === 0 ? [at, other] : [other, at];
+    return beyond(
+      {
+        orig: readTuple(view, orig),
+        reply: readTuple(view, reply),
+        zone: 0,
+        status: reply + STATUS + 4 > entry.length ? null : view.getUint32(reply + STATUS, true),
+      },
+      asked,
+    );
+  }
+  return null;
+}
+
+// --- internal ---
+
+const PROGRAM = "look_up";
+
+/**
+ * struct nf_conntrack_tuple, the same since 2.6.20: 16 bytes of source, its port, u16 l3num, 16 bytes of destination, its
+ * port, u8 protonum, u8 dir. In network order but for l3num. Two of them stand in an entry, each behind two pointers.
+ */
+const TUPLE = 40;
+const TUPLE_SPORT = 16;
+const TUPLE_L3NUM = 18;
+const TUPLE_DST = 20;
+const TUPLE_DPORT = 36;
+const TUPLE_PROTO = 38;
+const TUPLE_DIR = 39;
+const TUPLE_HASH = TUPLE + 16;
+/** nf_conn.status, from the reply tuple on: the next member, since 2.6.20. */
+const STATUS = TUPLE;
+
+/** Without its direction. */
+function kernelTuple({ protocol, source, destination }: Tuple): Uint8Array {
+  const bytes = new Uint8Array(TUPLE_DIR);
+  const view = new DataView(bytes.buffer);
+  bytes.set(addressBytes(source), 0);
+  view.setUint16(TUPLE_SPORT, source.port);
+  view.setUint16(TUPLE_L3NUM, source.family === 4 ? AF_INET : AF_INET6, true);
+  bytes.set(addressBytes(destination), TUPLE_DST);
+  view.setUint16(TUPLE_DPORT, destination.port);
+  bytes[TUPLE_PROTO] = protocol;
+  return bytes;
+}
+
+function readTuple(view: DataView, p: number): Tuple {
+  const family = view.getUint16(p + TUPLE_L3NUM, true) === AF_INET ? 4 : 6;
+  const address = (at: number) =>
+    addressText(new Uint8Array(view.buffer, view.byteOffset + at, 16), family);
+  return {
+    protocol: view.getUint8(p + TUPLE_PROTO),
+    source: { ...address(p), port: view.getUint16(p + TUPLE_SPORT) },
+    destination: { ...address(p + TUPLE_DST), port: view.getUint16(p + TUPLE_DPORT) },
+  };
+}
+
+/** struct bpf_sock_tuple. */
+function writeTuple(view: DataView, p: number, { protocol, source, destination }: Tuple): void {
+  const length = source.family === 4 ? 4 : 16;
+  const tuple = new Uint8Array(36);
+  const ports = new DataView(tuple.buffer);
+  tuple.set(addressBytes(source).subarray(0, length), 0);
+  tuple.set(addressBytes(destination).subarray(0, length), length);
+  ports.setUint16(2 * length, source.port);
+  ports.setUint16(2 * length + 2, destination.port);
+  const family = source.family === 4 ? AF_INET : AF_INET6;
+  writeLookup(view, p, { tuple, protocol, family, found: 0, entry: NOTHING });
+}
+
+const writeEnd = (view: DataView, p: number): void =>
+  writeLookup(view, p, {
+    tuple: new Uint8Array(36),
+    protocol: 0,
+    family: 0,
+    found: 0,
+    entry: NOTHING,
+  });
+
+const NOTHING = new Uint8Array(LookupSize.LOOKUP_WINDOW);
+
+/** 16 bytes, of which IPv4 uses the first 4. */
+const addressBytes = ({ address }: Tuple["source"]): Uint8Array => parseAddress(address)!.bytes;

@@ -73,7 +73,7 @@ export interface Uses {
 /** `magic`: the high word of a helper's placeholder. */
 export function readUses(file: Buffer, magic: number): Uses {
   const sections = sectionsOf(file);
-  const programs = sections.filter(({ name }) => /^[a-z]\w*\//.test(name));
+  const programs = sections.filter(({ name }) => /^([a-z]\w*\/|tc$)/.test(name));
   const helpers = programs.flatMap(({ bytes }) =>
     Array.from({ length: bytes.length / 8 }, (_, n) => n * 8).flatMap((at) => {
       const [opcode, registers] = [bytes[at], bytes[at + 1]!];

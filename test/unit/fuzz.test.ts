@@ -39,6 +39,7 @@ import { readComm } from "../../src/record/comm.ts";
 import { RecordError } from "../../src/record/error.ts";
 import * as layout from "../../src/record/layout.gen.ts";
 import * as records from "../../src/public/records.ts";
+import { beyondIn } from "../../src/trace/nat/ask_lookup.ts";
 import { readRecords } from "./drained.ts";
 import { anyText, runs } from "./drive/random.ts";
 
@@ -147,6 +148,15 @@ describe("records", () => {
     expect(answers.length).toBeGreaterThan(5);
     for (const answer of [...answers, Buffer.concat(answers)])
       holds(readAnswers, damaged(answer), RecordError);
+  });
+
+  test("of an entry of connection tracking", () => {
+    const file = join(import.meta.dir, "../fixtures/ctnetlink/entries-6.18.json");
+    const { tcp } = JSON.parse(readFileSync(file, "utf8")) as { tcp: string };
+    const end = (address: string, port: number) => ({ family: 4 as const, address, port });
+    const [source, destination] = [end("10.1.2.3", 5555), end("10.4.5.6", 80)];
+    const asked = { netns: 1, tuple: { protocol: 6, source, destination }, answered: true };
+    holds((bytes) => beyondIn(bytes, asked), damaged(Buffer.from(tcp, "hex")));
   });
 
   test("of a command name", () => {

@@ -1,13 +1,27 @@
 /** The chain of namespaces through which a connection's tuple goes, by tables that are written here. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { join } from "node:path";
 import { turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
 import { beyond, natOf, tupleOf, type Asked } from "../../src/trace/nat/ask.ts";
 import { KnownNat } from "../../src/trace/nat/ask_known.ts";
+import { Inquiry } from "../../src/trace/nat/ask_live.ts";
+import { beyondIn } from "../../src/trace/nat/ask_lookup.ts";
 import { asView } from "../../src/trace/event.ts";
-import { ConnMetadata, eventSize, readEvent, type Event } from "../../src/record/layout.gen.ts";
+import {
+  ConnMetadata,
+  EventKind,
+  eventSize,
+  readEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
 
 const [ROOT, POD] = [1, 2];
+
+/** 256 bytes of a struct nf_conn; its kernel addresses are not the real ones. */
+const entryBytes = (await Bun.file(
+  join(import.meta.dir, "../fixtures/ctnetlink/entries-6.18.json"),
+).json()) as Record<"tcp" | "udp6", string>;
 
 const end = (text: string): Tuple["source"] => {
   const at = text.lastIndexOf(":");
@@ -228,6 +242,50 @@ describe("a record", () => {
     expect(flows.map((flow) => known.of(flow))).toEqual([false, null]);
   });
 
+  test("is asked for once, with the others of its poll", () => {
+    const known = new KnownNat();
+    const polls: number[] = [];
+    const inquiry = new Inquiry(known, ROOT, (_, asked) => {
+      polls.push(asked.length);
+      return asked.map(({ tuple }) => tuple);
+    });
+    const first = begun(1n, 1, 1000);
+    see(inquiry, first, begun(2n, 2, 1001));
+    inquiry.ask();
+    // Too young for the first poll: it is seen again.
+    see(inquiry, first);
+    inquiry.ask();
+    expect(polls).toEqual([2]);
+    expect(known.of(first)).toBe(false);
+  });
+
+  test("whose tuple began once more within the poll is not given the later one's entry", () => {
+    const known = new KnownNat();
+    const inquiry = new Inquiry(known, ROOT, (_, asked) => asked.map(({ tuple }) => tuple));
+    const [earlier, later] = [begun(1n, 1, 1000), { ...begun(2n, 2, 1000), timestamp: 5n }];
+    see(inquiry, later, earlier);
+    inquiry.ask();
+    expect([known.of(earlier), known.of(later)]).toEqual([null, false]);
+  });
+
+  test("of no beginning is not asked for", () => {
+    let asked = 0;
+    const inquiry = new Inquiry(new KnownNat(), ROOT, (_, of) => ((asked += of.length), []));
+    for (const kind of [EventKind.EVENT_CLOSE, EventKind.EVENT_SAMPLE, EventKind.EVENT_SOCKMAP])
+      see(inquiry, { ...begun(1n, 1, 1000), kind });
+    inquiry.ask();
+    expect(asked).toBe(0);
+  });
+
+  const begun = (sk: bigint, cookie: number, sport: number): Event => {
+    const event = record(sk, cookie);
+    const ends = { ...event.ends, sport };
+    return { ...event, kind: EventKind.EVENT_CONNECT, netns: ROOT, timestamp: 1n, ends };
+  };
+  function see(inquiry: Inquiry, ...events: Event[]): void {
+    for (const { view, p } of events.map(asView)) inquiry.drained(view, p);
+  }
+
   function record(sk: bigint, cookie: number): Event {
     const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
     const ends = { ...event.ends, metadata: ConnMetadata.METADATA_TCP, sport: 1000, dport: 80 };
@@ -243,4 +301,44 @@ describe("a record", () => {
     const { view, p } = asView(event);
     return known.concern(view, p);
   }
+});
+
+describe("the bytes of an entry, as Linux 6.18 has it, by which the program was told", () => {
+  const ANSWERED = true;
+  const cases = [
+    {
+      bytes: entryBytes.tcp,
+      orig: tcp("10.1.2.3:5555", "10.4.5.6:80"),
+      reply: tcp("10.9.9.9:99", "10.1.2.3:5555"),
+      answered: ANSWERED,
+    },
+    {
+      bytes: entryBytes.udp6,
+      orig: { ...tcp("2001:db8::1:1234", "2001:db8::2:53"), protocol: 17 },
+      reply: { ...tcp("2001:db8::3:5353", "2001:db8::4:4321"), protocol: 17 },
+      answered: !ANSWERED,
+    },
+  ];
+
+  test.each(cases)("give what comes out of either tuple: $orig.protocol", (of) => {
+    const { orig, reply, answered } = of;
+    const bytes = Uint8Array.from(Buffer.from(of.bytes, "hex"));
+    expect(beyondIn(bytes, { netns: ROOT, tuple: orig })).toEqual(turned(reply));
+    expect(beyondIn(bytes, { netns: ROOT, tuple: reply })).toEqual(turned(orig));
+    expect(beyondIn(bytes, { netns: ROOT, tuple: orig, answered })).toEqual(turned(reply));
+    expect(beyondIn(bytes, { netns: ROOT, tuple: orig, answered: !answered })).toBeNull();
+  });
+
+  test.each(cases)("of another connection, or cut off, give nothing: $orig.protocol", (of) => {
+    const bytes = Uint8Array.from(Buffer.from(of.bytes, "hex"));
+    const { source } = of.orig;
+    for (const other of [
+      { ...source, port: source.port + 1 },
+      { ...source, address: source.family === 4 ? "10.1.2.4" : "2001:db8::9" },
+    ])
+      expect(beyondIn(bytes, { netns: ROOT, tuple: { ...of.orig, source: other } })).toBeNull();
+    expect(beyondIn(bytes, { netns: ROOT, tuple: turned(of.orig) })).toBeNull();
+    for (let length = 0; length < 128; length++)
+      expect(beyondIn(bytes.subarray(0, length), { netns: ROOT, tuple: of.orig })).toBeNull();
+  });
 });

@@ -56,7 +56,7 @@ export class KnownNat {
   }
 }
 
-/** What tells the connections and flows of one moment apart. */
+/** The key by which connections and flows of one moment are told apart. */
 export function keyOf(event: Event): number | string {
   const { ends } = event;
   const sock = sockOf(event);

@@ -7,6 +7,10 @@ import { deleteEntry, getEntry, newEntry, turned } from "../../src/kernel/ctnetl
 import * as libc from "../../src/kernel/libc.ts";
 import { ownNetnsPath } from "../../src/kernel/namespaces.ts";
 
+// Nothing of a host's kernel is loaded.
+if (process.env["VM_KERNEL"] !== undefined)
+  Bun.spawnSync(["modprobe", "nf_conntrack_netlink"], { stderr: "inherit" });
+
 const modules = () =>
   existsSync("/proc/modules")
     ? readFileSync("/proc/modules", "latin1")

@@ -220,11 +220,15 @@ describe("a record", () => {
     known.set(one, false);
     expect([known.of(one), known.of(next)]).toEqual([false, null]);
     expect([concerns(known, one), concerns(known, next)]).toEqual([true, false]);
+    // The next one is asked for with the poll in which the close of the last one is shown.
+    known.set(next, { local: null, remote: remote("10.1.2.2:8080") });
     known.ends(one);
     expect(known.of(one)).toBe(false);
-    known.set(next, false);
     known.forgetEnded();
-    expect([known.of(one), known.of(next)]).toEqual([null, false]);
+    expect([known.of(one), known.of(next)]).toEqual([
+      null,
+      { local: null, remote: remote("10.1.2.2:8080") },
+    ]);
     known.ends(next);
     known.forgetEnded();
     expect(concerns(known, next)).toBe(false);

@@ -95,14 +95,24 @@ function memberRows(schema: Schema): string[][] {
 }
 
 function propertyRows(schema: Schema, outer = ""): string[][] {
-  return Object.entries(schema.properties as Record<string, Schema>).flatMap(([name, inner]) =>
-    inner.properties === undefined
-      ? [[code(outer + name), plain(typeText(inner)), plain(String(inner.description))]]
-      : propertyRows(inner, `${outer}${name}.`),
-  );
+  return Object.entries(schema.properties as Record<string, Schema>).flatMap(([name, inner]) => {
+    const ofObject = inner.properties === undefined ? objectIn(inner) : inner;
+    const inside = ofObject === null ? [] : propertyRows(ofObject, `${outer}${name}.`);
+    if (ofObject === inner) return inside;
+    const own = [code(outer + name), plain(typeText(inner)), plain(String(inner.description))];
+    return [own, ...inside];
+  });
 }
 
-function typeText({ type, enum: values }: Schema): string {
+/** The object of a member that is an object or something else. */
+const objectIn = ({ anyOf = [] }: Schema): Schema | null =>
+  (anyOf as Schema[]).find((one) => one.properties !== undefined) ?? null;
+
+function typeText({ type, enum: values, anyOf }: Schema): string {
+  if (anyOf !== undefined) {
+    const instead = (anyOf as Schema[]).flatMap((one) => (one.enum ?? []) as unknown[]);
+    return ["object", ...instead.map(String)].join(" or ");
+  }
   const types = [type].flat().join(" or ");
   return values === undefined ? types : `${types}: ${(values as unknown[]).join(", ")}`;
 }

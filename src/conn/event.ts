@@ -4,10 +4,10 @@ import type { Attributes } from "../members/attributes.ts";
 
 export type Protocol = "tcp" | "udp";
 /**
- * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace, the first
- * datagram of a UDP flow, or, with `totals`, what one that goes on has moved so far.
+ * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace. `begin`: the
+ * first datagram of a UDP flow. `sample`: what a connection or flow that goes on has moved so far.
  */
-export type EventKind = "connect" | "accept" | "close" | "fail" | "open";
+export type EventKind = "connect" | "accept" | "close" | "fail" | "open" | "begin" | "sample";
 export type Direction = "outgoing" | "incoming" | "unknown";
 
 export interface Endpoint {
@@ -80,6 +80,6 @@ export interface ConnEvent extends Attributes {
   nat?: Translation | false | null;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
-  /** On `close`, and on `open` but for a flow's first datagram. */
+  /** On `close`, `open` and `sample`. */
   totals?: Totals;
 }

@@ -68,7 +68,7 @@ export interface Tracer extends Disposable, AsyncDisposable {
   removeClient(id: string): boolean;
   /**
    * The bytes moved since this client last asked, by open connections and UDP flows as they are now. Takes 3 ms, and some more
-   * per thousand connections; readers of `events()` get an "open" for each that has moved. Throws a Failure when the client
+   * per thousand connections; readers of `events()` get a "sample" for each that has moved. Throws a Failure when the client
    * is not registered.
    */
   connections(id: string): Deltas;

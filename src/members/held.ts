@@ -118,3 +118,7 @@ export function partsOf(leaf: Leaf): { outer: Inside | ""; inner: string } {
     ? { outer: "", inner: first }
     : { outer: first as Inside, inner: second };
 }
+
+/** The slot of what is remembered of an event's process: another one for each kind but `fail`, by its second letter. */
+export const slotOf = ({ pid, kind, direction }: Pick<ConnEvent, "pid" | "kind" | "direction">) =>
+  (pid ?? 0) * 8 + (kind.charCodeAt(1) & 7) + direction.length * 64;

@@ -14,7 +14,15 @@ import { attributeNames, attributes } from "./attributes.ts";
 /** Raised when a member changes its meaning or goes away; new members do not raise it. */
 export const VERSION = 1;
 
-export const eventKinds: readonly EventKind[] = ["connect", "accept", "close", "fail", "open"];
+export const eventKinds: readonly EventKind[] = [
+  "connect",
+  "accept",
+  "close",
+  "fail",
+  "open",
+  "begin",
+  "sample",
+];
 export const protocols: readonly Protocol[] = ["tcp", "udp"];
 
 /** `undefined`: this event has no such member. `true`: it is an object, whose members are members of the table. */
@@ -79,12 +87,13 @@ export const members: readonly Member[] = [
     name: "event",
     names: {
       openTelemetry: "`event.name`, as `tracer_bpf.connect`",
-      ecs: "`event.action`; `event.type` is `connection` and `start` (connect, accept, open), `end` (close) or `denied` (fail)",
+      ecs: "`event.action`; `event.type` is `connection` and `start` (connect, accept, begin), `end` (close), `denied` (fail) or `info` (open, sample)",
     },
     description:
       "connect: established by a process here; accept: handed to a process here; close: over; " +
       "fail: an attempt that came to nothing; " +
-      "open: there before the trace, or its first datagram, or goes on (trace --interval)",
+      "open: there before the trace; begin: the first datagram of a UDP flow; " +
+      "sample: goes on, and has moved something (trace --interval)",
     type: "string",
     values: eventKinds,
     of: ({ kind }) => kind,
@@ -431,7 +440,7 @@ function total(
     names,
     type: "integer",
     nullable: true,
-    on: { always: ["close"], sometimes: ["open"] },
+    on: { always: ["close", "sample"], sometimes: ["open"] },
     ...(protocol === undefined ? {} : { protocol }),
     of: ({ totals, protocol: of }) =>
       totals === undefined || (protocol ?? of) !== of ? undefined : totalOf[slot](totals),

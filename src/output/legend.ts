@@ -13,7 +13,7 @@ export interface Legend {
 const columns: Readonly<Record<string, string>> = {
   TIME: "local time of day, with milliseconds",
   "TIME(s)": "seconds since the trace began; below 0 for what began before it",
-  KIND: "connect: a process here established a connection; accept: a process here took one from its listener; close: it is over; fail: connect(2) came to nothing; open: it was open before the trace, or --interval shows what it has moved; of UDP: the first datagram",
+  KIND: "connect: a process here established a connection; accept: a process here took one from its listener; close: it is over; fail: connect(2) came to nothing; open: it was open before the trace; begin: the first datagram of a UDP flow; sample: --interval shows what it has moved so far",
   PRO: "protocol",
   PROTO: "protocol",
   PID: "process that connected or accepted, as the host numbers it",
@@ -64,7 +64,7 @@ export const signLegend: Legend = {
     ["-", "not known; a number that is shown is right"],
     [
       "(nothing)",
-      "this line has no such value: SENT and the columns after it belong to close and open",
+      "this line has no such value: SENT and the columns after it belong to close, open and sample",
     ],
     ["+", "the name is longer than its column"],
     ["(+)", "an end is translated (NAT), but there is no room for it: -w shows it"],

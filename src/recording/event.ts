@@ -1,7 +1,15 @@
 /** An event as the JSON of a recording's line. Its names are those of ConnEvent; its members are those of members/held.ts. Pure. */
 
 import type { ConnEvent, Endpoint, Translation } from "../conn/event.ts";
-import { held, leaves, optionalObjects, partsOf, type Form, type Inside } from "../members/held.ts";
+import {
+  held,
+  leaves,
+  optionalObjects,
+  partsOf,
+  slotOf,
+  type Form,
+  type Inside,
+} from "../members/held.ts";
 import { segment, type Segment } from "../output/lines.ts";
 import { addressText, isUnspecified, parseAddress } from "../record/address.ts";
 import {
@@ -133,9 +141,7 @@ export const eventCodec: Codec<ConnEvent> = {
 function remembering(write: (value: Common) => Segment): (value: Common) => Segment {
   const slots: ({ of: Common; written: Segment } | undefined)[] = Array.from({ length: SLOTS });
   return (event) => {
-    // A connect, an accept and a close differ in length; so do the directions.
-    const slot =
-      ((event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64) & (SLOTS - 1);
+    const slot = slotOf(event) & (SLOTS - 1);
     const known = slots[slot];
     if (known !== undefined && isSame(known.of, event)) return known.written;
     const written = write(event);

@@ -171,12 +171,12 @@ function keyOf({ protocol, cookie, local, remote }: TracedEvent): Key {
 }
 
 /**
- * A UDP flow that was over for its silence, and goes on: that is another record, with counters from 0. Its beginning
- * comes without totals; a sample that comes late has some.
+ * A UDP flow that was over for its silence, and goes on: that is another record, with counters from 0. A
+ * sample that comes late does not begin it.
  */
 function isAnother({ state, event: last }: Connection, event: TracedEvent): boolean {
   if (event.protocol !== "udp" || state === "open") return false;
-  return (event.kind === "open" && !event.totals) || event.atNs > last.atNs;
+  return event.kind === "begin" || event.atNs > last.atNs;
 }
 
 /** Told by its beginning; or by its end, when the beginning was lost: a known duration began during the trace. */

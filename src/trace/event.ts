@@ -63,7 +63,7 @@ const kinds: ReadonlyMap<number, EventKind> = new Map([
   [Kind.EVENT_CLOSE, "close"],
   [Kind.EVENT_FAIL, "fail"],
   [Kind.EVENT_OPEN, "open"],
-  [Kind.EVENT_SAMPLE, "open"],
+  [Kind.EVENT_SAMPLE, "sample"],
 ]);
 
 export const kindOf = (event: Event): EventKind | null => kinds.get(event.kind) ?? null;

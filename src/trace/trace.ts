@@ -23,7 +23,7 @@ export interface Trace extends AsyncDisposable {
    */
   wait(leastMs: number, mostMs: number, readerFd?: number): Promise<void>;
   /**
-   * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives an "open" with totals
+   * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives a "sample"
    * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.
    */
   sample(): TracedEvent[];

@@ -99,7 +99,7 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
     } finally {
       tracer.process.kill("SIGCONT");
     }
-    const event = await tracer.takeIf("open", "of the child", (e) => e.pid === pid);
+    const event = await tracer.takeIf("begin", "of the child", (e) => e.pid === pid);
     expect(event.args).toBe(command.join(" "));
     server.close();
     expect(await tracer.stop()).toBe(0);

@@ -60,7 +60,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
         client.close();
         await expectDirections([server, "incoming"]);
         const [seen] = client.truths(mode);
-        await our.tracer.take("open", seen!);
+        await our.tracer.take("begin", seen!);
         await our.tracer.take("close", seen!);
       });
 
@@ -118,7 +118,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
         const shown: Record<string, Direction> = {};
         for (const sock of [asked, answering]) {
           const { direction, bytes_sent } = await our.tracer.take("close", sock.truths(mode)[0]!);
-          await our.tracer.take("open", sock.truths(mode)[0]!);
+          await our.tracer.take("begin", sock.truths(mode)[0]!);
           shown[bytes_sent === 0 ? "asked" : "answering"] = direction;
         }
         expect(shown).toEqual({ asked: "incoming", answering: "incoming" });
@@ -141,7 +141,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
         local: seen!.remote,
         remote: mode === "kprobe" ? seen!.local : unknown,
       };
-      await our.tracer.take("open", served);
+      await our.tracer.take("begin", served);
       await our.tracer.take("close", served);
     },
   );

@@ -68,7 +68,7 @@ test.each(modes.filter(tracesUdp))(
     let missing = 0;
     for (const actor of actors) {
       for (const truth of await actor.hear<FlowTruth[]>()) {
-        await tracer.take("open", truth);
+        await tracer.take("begin", truth);
         const { bytes_sent, bytes_received } = await tracer.take("close", truth);
         missing += (truth.sent - bytes_sent!) / (truth.sent / each);
         missing += (truth.received - bytes_received!) / (truth.received / each);

@@ -24,17 +24,17 @@ const caughtUp = (tracer: Tracer, end: peer.Peer): Promise<Event> =>
     () =>
       of(tracer, end).find(
         (event) =>
-          event.event === "open" &&
+          (event.event === "open" || event.event === "sample") &&
           event.bytes_sent === end.truth.sent &&
           event.bytes_received === end.truth.received,
       ),
     `line with ${end.truth.sent} and ${end.truth.received} bytes`,
   );
 
-/** Only growing counts and times, `open` lines between the first line and the close. */
+/** Only growing counts and times, `sample` lines between the first line and the close. */
 function expectInOrder(lines: Event[]): void {
   expect(lines.at(-1)!.event).toBe("close");
-  expect(lines.slice(1, -1).every(({ event }) => event === "open")).toBe(true);
+  expect(lines.slice(1, -1).every(({ event }) => event === "sample")).toBe(true);
   const told = lines.filter((line) => line.bytes_sent !== undefined);
   for (const [i, line] of told.slice(1).entries()) {
     expect(line.time >= told[i]!.time).toBe(true);
@@ -160,7 +160,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s --interval 50ms, of UD
   const caughtUp = async (sock: Udp): Promise<void> => {
     for (const truth of sock.truths(mode)) {
       const told = (event: Event) =>
-        event.event === "open" &&
+        event.event === "sample" &&
         event.bytes_sent === truth.sent &&
         event.bytes_received === truth.received &&
         event.packets_sent === truth.packetsSent &&

@@ -214,7 +214,7 @@ async function expectOthers(trace: Trace, without: string | null): Promise<void>
     trace.sample();
     poll();
     const seen = events.some(({ kind, totals, local: { port } }) => {
-      return kind === "open" && port === local.port && totals?.bytesSent === 1009n;
+      return kind === "sample" && port === local.port && totals?.bytesSent === 1009n;
     });
     return seen || without === "sampling" || undefined;
   });
@@ -227,7 +227,7 @@ async function expectOthers(trace: Trace, without: string | null): Promise<void>
   using client = new DatagramSocket("127.0.0.1");
   client.connect(server);
   client.send(503);
-  if (traced) find("open", "udp", client.port);
+  if (traced) find("begin", "udp", client.port);
   poll();
   expect(events.some(({ protocol }) => protocol === "udp")).toBe(traced);
 }

@@ -372,7 +372,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     const flows = full ? 100_003 : 2_003;
     const storm = our.actor("datagram-storm", flows);
     const { port, sent, ends } = await storm.hear<{ port: number; sent: number; ends: number }>();
-    const of = (side: "local" | "remote", kind: "open" | "close") =>
+    const of = (side: "local" | "remote", kind: "begin" | "close") =>
       our.tracer.unclaimed(
         ({ event, pid, ...ends }) =>
           event === kind && pid === storm.pid && ends[side].port === port,
@@ -386,9 +386,9 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     for (const [side, records, counter] of sides) {
       await our.tracer.until(() => of(side, "close").length >= records, `${records} closes`);
       const closes = of(side, "close");
-      expect([closes.length, of(side, "open").length]).toEqual([records, records]);
+      expect([closes.length, of(side, "begin").length]).toEqual([records, records]);
       expect(closes.reduce((sum, event) => sum + event[counter]!, 0)).toBe(sent);
-      for (const { event, local, remote, netns } of [...of(side, "open"), ...closes])
+      for (const { event, local, remote, netns } of [...of(side, "begin"), ...closes])
         await our.tracer.take(event, { local, remote, netns: netns! });
     }
   });
@@ -424,9 +424,9 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s --udp-timeout 2s", (mo
     const [first] = oneWay.truths(mode);
     const [second] = bothWays.truths(mode);
     const silent = await expectFlows(tracer, first!);
-    expect(secondsSinceOpen(tracer, first!, silent[0]!)).toBeGreaterThan(2);
+    expect(secondsSinceBegin(tracer, first!, silent[0]!)).toBeGreaterThan(2);
     const assured = await expectFlows(tracer, second!);
-    expect(secondsSinceOpen(tracer, second!, assured[0]!)).toBeGreaterThan(6);
+    expect(secondsSinceBegin(tracer, second!, assured[0]!)).toBeGreaterThan(6);
 
     oneWay.send(131);
     const woken = { ...first!, sent: 131, packetsSent: mode === "kprobe" ? 1 : null };
@@ -464,8 +464,8 @@ function sendsSegments(): boolean {
   return sends;
 }
 
-function secondsSinceOpen(tracer: Tracer, { local }: FlowTruth, close: { time: string }): number {
-  const open = tracer.events.find((e) => e.event === "open" && e.local.port === local.port)!;
+function secondsSinceBegin(tracer: Tracer, { local }: FlowTruth, close: { time: string }): number {
+  const open = tracer.events.find((e) => e.event === "begin" && e.local.port === local.port)!;
   return (Date.parse(close.time) - Date.parse(open.time)) / 1000;
 }
 
@@ -473,7 +473,7 @@ function secondsSinceOpen(tracer: Tracer, { local }: FlowTruth, close: { time: s
 async function expectSame(tracer: Tracer, truths: FlowTruth[]): Promise<void> {
   const seen: unknown[] = [];
   for (const truth of truths) {
-    await tracer.take("open", truth);
+    await tracer.take("begin", truth);
     const { bytes_received, packets_received } = await tracer.take("close", truth);
     seen.push([bytes_received, packets_received]);
   }

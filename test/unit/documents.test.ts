@@ -35,8 +35,8 @@ test.each([
   ["v", "all, `lost`"],
   ["local.port", "all"],
   ["failure", "each `fail`, some `close`"],
-  ["segs_out", "each `close`, some `open` of TCP"],
-  ["duration_us", "each `close`, some `open`"],
+  ["segs_out", "each `close`, each `sample`, some `open` of TCP"],
+  ["duration_us", "each `close`, each `sample`, some `open`"],
   ["args", "some of all kinds"],
   ["cause", "`lost`"],
 ])("docs/fields.md says which events have %s", (member, events) => {

@@ -277,7 +277,7 @@ const list = <T>(...values: T[]) => fc.subarray(values);
 const end = fc.record({ address: pick("10.0.0.1", "10.0.0.2", "0.0.0.0"), port: pick(0, 80, 443) });
 const someEvent = fc
   .record({
-    kind: pick<ConnEvent["kind"]>("connect", "accept", "close", "fail", "open"),
+    kind: pick<ConnEvent["kind"]>("connect", "accept", "close", "fail", "open", "begin", "sample"),
     protocol: pick("tcp" as const, "udp" as const),
     atNs: fc.constant(0n),
     pid: pick(1, 2, null),
@@ -310,7 +310,7 @@ const someFilter: fc.Arbitrary<Filter> = fc.record({
   netns: list(7, 8),
   cgroups: list("/a", "/a/b"),
   uids: list(0, 1),
-  kinds: list<ConnEvent["kind"]>("connect", "accept", "close", "fail", "open"),
+  kinds: list<ConnEvent["kind"]>("connect", "accept", "close", "fail", "open", "begin", "sample"),
   natLocalNets: fc.subarray(networks("10.0.0.1", "10.0.0.2/31")),
   natRemoteNets: fc.subarray(networks("10.0.0.1", "10.0.0.2/31")),
   natLocalPorts: list(80, 443),

@@ -29,7 +29,7 @@ describe("a flow", () => {
   test("opens with its first datagram and closes with its socket", () => {
     const { kernel, poll } = rig();
     kernel.datagram(1n, 53, 10n, false);
-    expect(lines(poll())).toEqual([{ kind: "open", dport: 53, sent: 10n, received: 0n }]);
+    expect(lines(poll())).toEqual([{ kind: "begin", dport: 53, sent: 10n, received: 0n }]);
     kernel.datagram(1n, 53, 20n, true);
     kernel.destroy(1n);
     expect(lines(poll())).toEqual([{ kind: "close", dport: 53, sent: 10n, received: 20n }]);
@@ -41,8 +41,8 @@ describe("a flow", () => {
     kernel.datagram(1n, 54, 20n, false);
     kernel.destroy(1n);
     expect(lines(poll())).toEqual([
-      { kind: "open", dport: 53, sent: 10n, received: 0n },
-      { kind: "open", dport: 54, sent: 20n, received: 0n },
+      { kind: "begin", dport: 53, sent: 10n, received: 0n },
+      { kind: "begin", dport: 54, sent: 20n, received: 0n },
       { kind: "close", dport: 53, sent: 10n, received: 0n },
       { kind: "close", dport: 54, sent: 20n, received: 0n },
     ]);
@@ -97,7 +97,7 @@ describe("a flow", () => {
     kernel.datagram(1n, 53, 20n, false);
     kernel.destroy(1n);
     const shown = poll();
-    expect(lines(shown).map(({ kind }) => kind)).toEqual(["open", "close"]);
+    expect(lines(shown).map(({ kind }) => kind)).toEqual(["begin", "close"]);
     expect(lines(shown)[1]!.sent).toBe(20n);
     expect(shown[1]!.event.sent_packets).toBe(1n);
     expect(shown[1]!.event.flags & ConnFact.FACT_UNSEEN_OPEN).not.toBe(0);
@@ -142,12 +142,12 @@ describe("a sample", () => {
     for (const dport of [53, 54]) kernel.datagram(1n, dport, 10n, false);
     poll();
     expect(told(sample())).toEqual([
-      ["open", 54, 10n, 0n],
-      ["open", 53, 10n, 0n],
+      ["sample", 54, 10n, 0n],
+      ["sample", 53, 10n, 0n],
     ]);
     expect(sample()).toEqual([]);
     kernel.datagram(1n, 54, 7n, true);
-    expect(told(sample())).toEqual([["open", 54, 10n, 7n]]);
+    expect(told(sample())).toEqual([["sample", 54, 10n, 7n]]);
     kernel.now += 20n * SECOND;
     expect(sample()).toEqual([]);
     kernel.datagram(1n, 53, 0n, false);
@@ -165,7 +165,7 @@ describe("a sample", () => {
     expect(flows.sample(kernel.now)).toEqual([]);
     for (const event of begun) Array.from(flows.event(event) ?? []);
     kernel.now += 5n * SECOND;
-    expect(told(sample())).toEqual([["open", 53, 10n, 0n]]);
+    expect(told(sample())).toEqual([["sample", 53, 10n, 0n]]);
   });
 
   test("that is older than the close is not shown after it", () => {
@@ -188,7 +188,7 @@ describe("a sample", () => {
     kernel.datagram(1n, 53, 20n, false);
     kernel.now += SECOND;
     expect(sample().map(({ event }) => isSample(event))).toEqual([false]);
-    expect(told(sample())).toEqual([["open", 53, 20n, 0n]]);
+    expect(told(sample())).toEqual([["sample", 53, 20n, 0n]]);
   });
 });
 
@@ -203,8 +203,8 @@ test("the direction that a flow was given at its beginning is its close's too", 
   kernel.destroy(5n);
   const shown = poll().map(({ kind, event }) => [kind, event.sk, event.direction]);
   expect(shown).toEqual([
-    ["open", 5n, 1],
-    ["open", 6n, 1],
+    ["begin", 5n, 1],
+    ["begin", 6n, 1],
     ["close", 6n, 1],
     ["close", 5n, 1],
   ]);
@@ -215,7 +215,7 @@ describe("when events are lost", () => {
     const { kernel, poll } = rig();
     kernel.datagram(1n, 53, 10n, false);
     kernel.datagram(1n, 54, 20n, false);
-    expect(lines(poll(true)).map(({ kind }) => kind)).toEqual(["open", "open"]);
+    expect(lines(poll(true)).map(({ kind }) => kind)).toEqual(["begin", "begin"]);
   });
 
   test("the end of a socket is noticed: what is in the map is told, what is not is unknown", () => {
@@ -291,7 +291,7 @@ test("whatever is lost, every flow that was opened is closed, and the maps are e
         shown.push(...poll());
       }
       expect(kernel.others.size).toBe(0);
-      const begun = shown.filter(({ kind, event }) => kind === "open" && !isSample(event));
+      const begun = shown.filter(({ kind }) => kind === "begin");
       const closes = shown.filter(({ kind }) => kind === "close");
       expect(closes.length).toBeGreaterThanOrEqual(begun.length);
     }),

@@ -68,7 +68,7 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
       ...(name === undefined ? {} : { remote: { ...event.remote, name } }),
       ...(args === undefined ? {} : { args }),
       ...(kind === "fail" || (kind === "close" && more) ? { failure } : {}),
-      ...(kind === "close" || (kind === "open" && more) ? { totals } : {}),
+      ...(kind === "close" || kind === "sample" || (kind === "open" && more) ? { totals } : {}),
     };
   });
 
@@ -137,6 +137,8 @@ describe("the schema", () => {
     ["another version", { v: 2 }],
     ["an unknown event", { event: "connected" }],
     ["a close without its totals", { event: "close" }],
+    ["a sample without its totals", { event: "sample" }],
+    ["a begin with totals", { ...close, protocol: "udp", event: "begin" }],
     ["a connect with totals", { bytes_sent: 1 }],
     ["a TCP close with packets", { ...close, packets_sent: 1 }],
     ["a UDP close with segments", { ...close, protocol: "udp" }],

@@ -87,10 +87,10 @@ describe("a client", () => {
 
   test("that registers again keeps what it was told", () => {
     const state = registered("a");
-    state.observe([event("open", 5n)], 0);
+    state.observe([event("sample", 5n)], 0);
     state.take("a", 0);
     state.register("a", 1);
-    state.observe([event("open", 7n)], 1);
+    state.observe([event("sample", 7n)], 1);
     expect(summary(state.take("a", 1))).toEqual({ active: [2n], closed: [] });
   });
 
@@ -110,9 +110,9 @@ describe("a client", () => {
 describe("deltas", () => {
   test("each of two clients gets its own, at its own pace", () => {
     const state = registered("a", "b");
-    state.observe([opened("connect"), event("open", 10n)], 0);
+    state.observe([opened("connect"), event("sample", 10n)], 0);
     expect(summary(state.take("a", 0)).active).toEqual([10n]);
-    state.observe([event("open", 17n)], 0);
+    state.observe([event("sample", 17n)], 0);
     expect(summary(state.take("b", 0)).active).toEqual([17n]);
     expect(summary(state.take("a", 0)).active).toEqual([7n]);
     state.observe([event("close", 20n)], 0);
@@ -125,11 +125,11 @@ describe("deltas", () => {
 
   test("are left out when nothing has moved", () => {
     const state = registered("a");
-    state.observe([event("open", 10n)], 0);
+    state.observe([event("sample", 10n)], 0);
     expect(state.take("a", 0).active).toHaveLength(1);
-    state.observe([event("open", 10n)], 0);
+    state.observe([event("sample", 10n)], 0);
     expect(state.take("a", 0).active).toEqual([]);
-    state.observe([event("open", 0n, { cookie: 9 })], 0);
+    state.observe([event("sample", 0n, { cookie: 9 })], 0);
     expect(state.take("a", 0).active).toEqual([]);
   });
 
@@ -157,19 +157,19 @@ describe("deltas", () => {
 
   test("are never negative: the larger count stays and the smaller one is counted", () => {
     const state = registered("a");
-    state.observe([event("open", 10n)], 0);
+    state.observe([event("sample", 10n)], 0);
     state.take("a", 0);
-    state.observe([event("open", 4n)], 0);
+    state.observe([event("sample", 4n)], 0);
     expect(state.take("a", 0).active).toEqual([]);
     expect(state.counts().underflows).toBe(1n);
-    state.observe([event("open", 12n)], 0);
+    state.observe([event("sample", 12n)], 0);
     expect(summary(state.take("a", 0)).active).toEqual([2n]);
   });
 
   test("do not multiply retransmits", () => {
     const state = registered("a");
     const sample = (retransmits: number) =>
-      event("open", 0n, { totals: { ...nothing, retransmits } });
+      event("sample", 0n, { totals: { ...nothing, retransmits } });
     for (const retransmits of [1, 3, 3, 7]) state.observe([sample(retransmits)], 0);
     expect(state.take("a", 0).active[0]!.delta.retransmits).toBe(7);
     state.observe([sample(9)], 0);
@@ -178,13 +178,16 @@ describe("deltas", () => {
 
   test("of what is not known now are null, and made up for once it is known again", () => {
     const state = registered("a");
-    state.observe([event("open", 10n)], 0);
+    state.observe([event("sample", 10n)], 0);
     state.take("a", 0);
-    state.observe([event("open", 15n), event("open", null, { totals: unknown(3) })], 0);
+    state.observe([event("sample", 15n), event("sample", null, { totals: unknown(3) })], 0);
     const [active] = state.take("a", 0).active;
     expect(active!.delta).toMatchObject({ bytesSent: null, segsOut: 3 });
     expect(active!.total.bytesSent).toBeNull();
-    state.observe([event("open", 18n, { totals: { ...nothing, bytesSent: 18n, segsOut: 3 } })], 0);
+    state.observe(
+      [event("sample", 18n, { totals: { ...nothing, bytesSent: 18n, segsOut: 3 } })],
+      0,
+    );
     expect(state.take("a", 0).active[0]!.delta).toMatchObject({ bytesSent: 8n, segsOut: 0 });
   });
 
@@ -215,7 +218,7 @@ describe("ends", () => {
 
   test("overtake a sample that was taken before them: it neither revives nor doubles", () => {
     const state = registered("a");
-    const sample = event("open", 6n);
+    const sample = event("sample", 6n);
     state.observe([event("close", 9n)], 0);
     state.observe([sample], 0);
     expect(summary(state.take("a", 0))).toEqual({ active: [], closed: [9n] });
@@ -227,7 +230,7 @@ describe("ends", () => {
   test("of connections between the same two ends, one after the other, are each told", () => {
     const state = registered("a");
     state.observe([event("close", 5n, { cookie: 1 }), event("close", 6n, { cookie: 2 })], 0);
-    state.observe([event("open", 7n, { cookie: 3 })], 0);
+    state.observe([event("sample", 7n, { cookie: 3 })], 0);
     const deltas = state.take("a", 0);
     expect(summary(deltas)).toEqual({ active: [7n], closed: [5n, 6n] });
     const [row] = aggregate([...deltas.active, ...deltas.closed]);
@@ -236,7 +239,7 @@ describe("ends", () => {
 
   test("across a poll give the remainder", () => {
     const state = registered("a");
-    state.observe([event("open", 5n, { cookie: 1 })], 0);
+    state.observe([event("sample", 5n, { cookie: 1 })], 0);
     expect(summary(state.take("a", 0)).active).toEqual([5n]);
     state.observe([event("close", 8n, { cookie: 1 }), event("close", 2n, { cookie: 2 })], 0);
     expect(summary(state.take("a", 0)).closed).toEqual([3n, 2n]);
@@ -245,7 +248,7 @@ describe("ends", () => {
   test("of two connections with one cookie are two", () => {
     const state = registered("a");
     const other = { address: "10.0.0.3", port: 80 };
-    state.observe([event("open", 5n), event("open", 50n, { remote: other })], 0);
+    state.observe([event("sample", 5n), event("sample", 50n, { remote: other })], 0);
     state.observe([event("close", 6n), event("close", 60n, { remote: other })], 0);
     expect(summary(state.take("a", 0)).closed).toEqual([6n, 60n]);
     expect(state.counts().cookieCollisions).toBe(1n);
@@ -257,7 +260,7 @@ describe("ends", () => {
 
   test("are forgotten after a minute, but not for a client that has yet to ask", () => {
     const state = registered("a");
-    state.observe([event("open", 5n)], 0);
+    state.observe([event("sample", 5n)], 0);
     state.take("a", 0);
     state.observe([event("close", 8n)], 0);
     state.observe([], 61_000);
@@ -285,7 +288,7 @@ describe("ends", () => {
   test("leave nothing behind, whether they were told before they were forgotten, after, or never", () => {
     const state = new ConnectionState({ maxEnded: 3, clientIdleMs: Infinity });
     for (const id of ["a", "b"]) state.register(id, 0);
-    const open = [1, 2, 3, 4, 5].map((cookie) => event("open", 1n, { cookie }));
+    const open = [1, 2, 3, 4, 5].map((cookie) => event("sample", 1n, { cookie }));
     state.observe(open, 0);
     for (const id of ["a", "b"]) state.take(id, 0);
     expect(state.counts().remembered).toBe(10);
@@ -303,7 +306,7 @@ describe("ends", () => {
   test("that waited until they were forgotten, and then had to make room, leave nothing behind", () => {
     const state = new ConnectionState({ maxEnded: 1, clientIdleMs: Infinity });
     state.register("a", 0);
-    state.observe([event("open", 1n)], 0);
+    state.observe([event("sample", 1n)], 0);
     state.take("a", 0);
     state.observe([event("close", 1n)], 0);
     state.observe([], 70_000);
@@ -329,9 +332,9 @@ describe("ends", () => {
 
   test("that were lost leave no open connection behind, and are told all the same if they come late", () => {
     const state = registered("a");
-    const open = event("open", 5n, { cookie: 1 });
-    state.observe([open, event("open", 6n, { cookie: 2 })], 0);
-    state.drop([open, open, event("open", 0n, { cookie: 3 })], 0);
+    const open = event("sample", 5n, { cookie: 1 });
+    state.observe([open, event("sample", 6n, { cookie: 2 })], 0);
+    state.drop([open, open, event("sample", 0n, { cookie: 3 })], 0);
     expect(summary(state.take("a", 0))).toEqual({ active: [6n], closed: [] });
     expect(state.counts()).toMatchObject({ open: 1, vanished: 1n });
     state.observe([event("close", 9n, { cookie: 1 })], 0);
@@ -350,7 +353,7 @@ describe("UDP flows", () => {
     });
   const begun = (port: number, more: Partial<TracedEvent> = {}) =>
     opened("connect", {
-      kind: "open",
+      kind: "begin",
       protocol: "udp",
       remote: { address: "10.0.0.2", port },
       ...more,
@@ -409,7 +412,7 @@ test("what became known of a connection stays known", () => {
   const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
   state.observe([opened("accept", { pid: null, comm: null, direction: "incoming" })], 0);
   state.observe(
-    [event("open", 1n, { pid: 12, comm: "b", ...allAttributes(7), direction: "unknown", nat })],
+    [event("sample", 1n, { pid: 12, comm: "b", ...allAttributes(7), direction: "unknown", nat })],
     0,
   );
   const last = { pid: null, comm: null, direction: "unknown", nat: null } as const;
@@ -512,7 +515,7 @@ test("any interleaving of samples, ends and polls gives every client the same to
           ends[client]![remote.port]! += delta.closed;
         }
       };
-      const observe = (kind: "open" | "close", n: number) =>
+      const observe = (kind: "sample" | "close", n: number) =>
         event(kind, BigInt(truth[n]!.sent), {
           // Cookies collide: the port is what names the connection.
           cookie: n % 3,
@@ -521,7 +524,7 @@ test("any interleaving of samples, ends and polls gives every client the same to
       for (const [what, n, m] of steps) {
         const connection = truth[n];
         if (what === "move" && !connection!.closed) connection!.sent += m;
-        if (what === "sample" && !connection!.closed) ring.push(observe("open", n));
+        if (what === "sample" && !connection!.closed) ring.push(observe("sample", n));
         if (what === "close") {
           connection!.closed = true;
           for (let i = 0; i <= m; i++) ring.push(observe("close", n));
@@ -535,7 +538,7 @@ test("any interleaving of samples, ends and polls gives every client the same to
       }
       state.observe(ring, 0);
       for (const [n, { closed }] of truth.entries())
-        if (!closed) state.observe([observe("open", n)], 0);
+        if (!closed) state.observe([observe("sample", n)], 0);
       for (const client of CLIENTS.keys()) poll(client);
       for (const client of CLIENTS.keys()) {
         expect(told[client]).toEqual(truth.map(({ sent }) => sent));

@@ -407,7 +407,7 @@ const known32 = orNull(fc.nat(2 ** 32 - 1));
 const connEvents: fc.Arbitrary<ConnEvent> = fc
   .record({
     event: fc.record({
-      kind: few("connect", "accept", "close", "fail", "open"),
+      kind: few("connect", "accept", "close", "fail", "open", "begin", "sample"),
       protocol: few("tcp", "udp"),
       atNs: fc.bigInt({ min: 0n, max: 3_000_000_000n }),
       pid: few(null, 1, 2, 1025),

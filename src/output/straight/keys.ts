@@ -12,7 +12,7 @@ import {
   eventPlaces,
   eventSize,
 } from "../../record/layout.gen.ts";
-import { held, leaves, partsOf, type Form, type Leaf } from "../../members/held.ts";
+import { held, leaves, partsOf, slotOf, type Form, type Leaf } from "../../members/held.ts";
 import { eventKey, sameWords, type EventKey, type Place, type SameWords } from "./compile.ts";
 import { moment } from "./moment.ts";
 import { apart, varying } from "./slots.ts";
@@ -109,11 +109,9 @@ export class EventTemplates {
   }
 
   of(event: ConnEvent): Made {
-    // A connect, an accept and a close differ in length; so do the directions.
     // The ends of a translation differ from line to line, and there is no hole for them.
     if (translationOf(event) !== null) return null;
-    const mixed = (event.pid ?? 0) * 4 + event.kind.length + event.direction.length * 64;
-    const slot = mixed & (SLOTS - 1);
+    const slot = slotOf(event) & (SLOTS - 1);
     const key = this.#keys[slot];
     if (key !== undefined && this.#key.same(key, event))
       return (this.#made[slot] ??= this.#make(key));

@@ -46,7 +46,7 @@ export const DEFAULT_FLOW_TIMEOUTS: FlowTimeouts = {
 
 export interface ShownFlow {
   event: Event;
-  kind: "open" | "close";
+  kind: "begin" | "sample" | "close";
 }
 
 export class Flows {
@@ -159,7 +159,7 @@ export class Flows {
     const known = { opened: keep(event), told: NOTHING, sampled: NOTHING, over: false };
     if (isFirst(event)) sock.first = known;
     else sock.others.set(key, known);
-    return [{ event, kind: "open" }];
+    return [{ event, kind: "begin" }];
   }
 
   /** The end of a socket and so of all its flows; the event holds the totals of the first. */
@@ -179,7 +179,7 @@ export class Flows {
   #follow(event: Event): ShownFlow[] {
     const id = sockOf(event);
     const known = this.#known(event, id, flowOf(event, id));
-    return known && !known.over ? [{ event, kind: "open" }] : [];
+    return known && !known.over ? [{ event, kind: "sample" }] : [];
   }
 
   *#closeOthers(sock: Sock | undefined, atNs: bigint): Iterable<ShownFlow> {
@@ -272,5 +272,5 @@ function endFirst(first: Known, close: Event): ShownFlow[] {
 function wake(first: Known, counts: Counts, atNs: bigint): ShownFlow[] {
   if (!first.over || same(counts, first.told)) return [];
   first.over = false;
-  return [{ event: at(kept(first.opened), atNs), kind: "open" }];
+  return [{ event: at(kept(first.opened), atNs), kind: "begin" }];
 }

@@ -1,7 +1,7 @@
 /** The totals of a UDP flow as they are shown. Pure. */
 import type { EventKind, Totals } from "../../conn/event.ts";
 import type { TracedEvent } from "../../conn/identity.ts";
-import { ConnFact, ConnMetadata, EventKind as Kind, type Event } from "../../record/layout.gen.ts";
+import { ConnFact, ConnMetadata, type Event } from "../../record/layout.gen.ts";
 import { lastedNs } from "../event.ts";
 
 /** The totals that a check with datagrams of the tool's own has shown to be right. */
@@ -10,12 +10,11 @@ export interface KnownFlowTotals {
   packets: boolean;
 }
 
-/** Adds its totals to an event of UDP; an open that is no sample is a flow's first datagram. */
+/** Adds its totals to an event of UDP. */
 export function addFlowTotals(known: KnownFlowTotals) {
   return (shown: TracedEvent, event: Event, kind: EventKind): void => {
     if ((event.ends.metadata & ConnMetadata.METADATA_TCP) !== 0) return;
-    if (kind === "close" || event.kind === Kind.EVENT_UDP_SAMPLE)
-      shown.totals = flowTotalsOf(event, known);
+    if (kind === "close" || kind === "sample") shown.totals = flowTotalsOf(event, known);
   };
 }
 

@@ -156,7 +156,7 @@ export async function expectFlows(tracer: Tracer, of: Udp | FlowTruth): Promise<
 }
 
 export async function expectFlowOpen(tracer: Tracer, truth: FlowTruth): Promise<Event> {
-  const event = await tracer.take("open", truth);
+  const event = await tracer.take("begin", truth);
   expectIdentity(event, truth);
   expect(Object.keys(event)).toEqual(openKeys);
   return event;

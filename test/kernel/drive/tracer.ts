@@ -15,7 +15,7 @@ export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 export interface Event {
   v: number;
   time: string;
-  event: "connect" | "accept" | "close" | "open" | "fail";
+  event: "connect" | "accept" | "close" | "open" | "fail" | "begin" | "sample";
   protocol: "tcp" | "udp";
   pid: number | null;
   comm: string | null;

@@ -10,7 +10,7 @@ import { isMapped } from "../../../src/record/address.ts";
 import type { Mode } from "./modes.ts";
 import { linuxAtLeast } from "./modes.ts";
 import { awaitReadable, check, type Endpoint, payload, self } from "./peer.ts";
-import type { Event, Tracer } from "./tracer.ts";
+import { openKeys, type Event, type Tracer } from "./tracer.ts";
 
 /** Tracepoints that see UDP came with 6.3. */
 export const tracesUdp = (mode: Mode): boolean => mode === "kprobe" || linuxAtLeast(6, 3);
@@ -183,10 +183,6 @@ export async function expectFlowClosed(tracer: Tracer, truth: FlowTruth): Promis
 // --- internal ---
 
 const scratch = new Uint8Array(1 << 16);
-const openKeys =
-  "v time event protocol pid comm uid cgroup container family direction netns local remote".split(
-    " ",
-  );
 const totalKeys = "bytes_sent bytes_received packets_sent packets_received duration_us".split(" ");
 
 function expectIdentity(event: Event, truth: FlowTruth): void {

@@ -1,7 +1,7 @@
 /** Compares the tracer's lines about one end of a connection with the end's own counts. */
 import { expect } from "bun:test";
 import type { Peer, Truth } from "./peer.ts";
-import type { Event, Tracer } from "./tracer.ts";
+import { openKeys, type Event, type Tracer } from "./tracer.ts";
 
 export interface Allowed {
   /**
@@ -113,11 +113,6 @@ function expectMembers(event: Event, failure: string | undefined): void {
 
 const directionOf = ({ opened }: Pick<Truth, "opened">) =>
   opened === "connect" ? "outgoing" : "incoming";
-
-const openKeys =
-  "v time event protocol pid comm uid cgroup container family direction netns local remote nat".split(
-    " ",
-  );
 
 const totalKeys = [
   ...(["bytes_sent", "bytes_received", "segs_out", "segs_in"] as const),

@@ -1,5 +1,5 @@
 /** Runs the binary under test and collects what it prints. */
-import type { Translation } from "../../../src/conn/event.ts";
+import type { EventKind, Translation } from "../../../src/conn/event.ts";
 import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
 import type { Mode } from "./modes.ts";
@@ -11,11 +11,17 @@ export const binary =
 /** In an emulated guest a guess takes seconds, and everything else ten times as long as natively. */
 export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 
+/** The members of each line, those of a sample and a close aside. */
+export const openKeys =
+  "v time event protocol pid comm uid cgroup container family direction netns local remote nat".split(
+    " ",
+  );
+
 /** One line of `trace --json`. */
 export interface Event {
   v: number;
   time: string;
-  event: "connect" | "accept" | "close" | "open" | "fail" | "begin" | "sample";
+  event: EventKind;
   protocol: "tcp" | "udp";
   pid: number | null;
   comm: string | null;

@@ -88,6 +88,8 @@ enum event_kind {
 	EVENT_UDP_SAMPLE = 10,
 	/* A sock has entered a sockmap. Only sk and timestamp are filled. */
 	EVENT_SOCKMAP = 11,
+	/* listen(2) has made a sock a listener. Tracepoint mode only: owner, netns and the local end are filled. */
+	EVENT_LISTEN = 12,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -158,7 +160,7 @@ struct owner {
 	u32 pid; /* its tgid, in the initial pid namespace */
 	u32 uid; /* its real user id, in the initial user namespace */
 	mono_ticks owned_at;
-	u32 _pad;
+	u32 listener_ino; /* of EVENT_PASSIVE and EVENT_LISTEN: the inode of the listener's socket, 0: not known */
 	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
 	u64 program; /* the program it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 	char comm[16];
@@ -241,6 +243,15 @@ struct sample {
 	/* As they were before the rest was read. */
 	u32 write_seq;
 	u32 copied_seq;
+};
+
+/* A process that holds a listener, or a connection that came in lately; see tcp/holders.h. */
+struct holder {
+	u32 ino; /* of the socket */
+	u32 tgid;
+	u32 tid; /* the thread whose table of descriptors has it; of one that threads share, the first's */
+	u32 netns;
+	u32 listens_at; /* its port; 0: no listener */
 };
 
 /* An event that found no room in its ring, by what makes it one of its kind. */
@@ -370,6 +381,7 @@ SIZE_IS(struct owner, 48);
 SIZE_IS(struct event, 184);
 SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
+SIZE_IS(struct holder, 20);
 SIZE_IS(struct spill_key, 16);
 
 #endif

@@ -5,6 +5,7 @@
  * data.
  */
 #include "process/follow.h"
+#include "tcp/holders.h"
 #include "tcp/kprobes.h"
 #include "tcp/open.h"
 #include "tcp/sample.h"
@@ -471,6 +472,23 @@ int run_samples(struct bpf_raw_tracepoint_args *ctx)
 	struct live live;
 
 	read_samples(ctx->args[0], &live);
+	return 0;
+}
+
+/* Attached only while the tool connects to itself. */
+SEC("raw_tp/inet_sock_set_state")
+int on_listener_copied(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[1] == TCP_STATE_LISTEN && ctx->args[2] == TCP_STATE_SYN_RECV)
+		learn_listener(ctx->args[0]);
+	return 0;
+}
+
+/* Run at polls in which connections came in. 5.11 and later, with the kernel's BTF. */
+SEC("iter/task_file")
+int list_holders(struct iter_task_file *ctx)
+{
+	holding(ctx);
 	return 0;
 }
 

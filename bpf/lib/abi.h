@@ -14,6 +14,7 @@ enum kernel_number {
 	SOCK_DGRAM = 2,
 	IPPROTO_TCP = 6,
 	IPPROTO_UDP = 17,
+	IPPROTO_MPTCP = 262,
 	SOL_TCP = 6,
 	MSG_PEEK = 2,
 	MSG_ERRQUEUE = 0x2000,

@@ -67,6 +67,14 @@ ACCESSOR(sk_userlocks, u8, OFFSET_SK_USERLOCKS) /* see bound_by_program() */
 ACCESSOR(sk_err, u32, OFFSET_SK_ERR) /* an errno; 0 again once the application has been told */
 ACCESSOR(socket_ino, u64, OFFSET_SOCKET_INO) /* of the inode that embeds the struct socket */
 
+/* Of the sock's struct socket; 0: it has none. */
+inline_always u64 ino_of(u64 sk)
+{
+	u64 socket = sk_socket(sk);
+
+	return socket ? socket_ino(socket) : 0;
+}
+
 /* struct tcp_sock */
 ACCESSOR(srtt_us, u32, OFFSET_SRTT_US)
 ACCESSOR(mdev_us, u32, OFFSET_MDEV_US)

@@ -8,6 +8,7 @@
 #define TCP_TRACEPOINTS_H
 
 #include "tcp/failure.h"
+#include "tcp/listeners.h"
 
 /* SYN_SENT comes before a port is chosen, CLOSE after it was given back. */
 inline_always void read_port(u64 sk, struct ends *ends)
@@ -76,6 +77,7 @@ inline_always void passive_established(void *ctx, u64 sk, struct live *live)
 	if (known)
 		end_of_former(ctx, sk, live);
 	note_sequences(sk, live);
+	live->event.owner.listener_ino = listener_of(sk);
 	incoming(ctx, sk, live, EVENT_PASSIVE);
 }
 
@@ -170,6 +172,10 @@ inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct l
 		return;
 	if (state == TCP_STATE_SYN_SENT)
 		syn_sent(ctx, sk, live);
+	else if (state == TCP_STATE_LISTEN)
+		listening(ctx, sk, live);
+	else if (state == TCP_STATE_SYN_RECV && was == TCP_STATE_LISTEN)
+		note_listener(sk);
 	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_SENT)
 		connected(ctx, sk, live);
 	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_RECV)

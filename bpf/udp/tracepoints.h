@@ -8,13 +8,6 @@
 
 #include "udp/flow.h"
 
-inline_always u64 ino_of(u64 sk)
-{
-	u64 socket = sk_socket(sk);
-
-	return socket ? socket_ino(socket) : 0;
-}
-
 /* Runs at each send and receive of the whole host: what is not UDP costs one read. */
 inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
 {

@@ -15,14 +15,19 @@ const THREADS = 4;
 
 /** Throws a Failure where it cannot be found; nothing about processes can be told then. */
 export function guessTgid(host: Host): number {
-  const samples = sampleTasks(host);
-  const offsets = tgidOffsets(samples);
-  if (offsets.length === 1) return offsets[0]!;
-  const found = offsets.length === 0 ? "nowhere" : `at ${offsets.join(", ")}`;
+  const found = findTgid(host);
+  if (typeof found === "number") return found;
   throw new UnsupportedError("following a command", {
-    why: `the kernel's tgid was found ${found} in the first ${samples[0]?.bytes.length ?? 0} bytes of task_struct`,
+    why: found,
     hint: "trace without `-- CMD`, as is to be done where structs are laid out at random (CONFIG_RANDSTRUCT); elsewhere report it with the kernel's version",
   });
+}
+
+/** The same, or why it was not found, as a sentence. It is searched once per host. May throw a Failure. */
+export function findTgid(host: Host): number | string {
+  const known = tgids.get(host) ?? search(host);
+  tgids.set(host, known);
+  return known;
 }
 
 /** Copies of the tool's own threads, by the first way of this host that works. */
@@ -40,6 +45,16 @@ export function sampleTasks(host: Host): TaskSample[] {
 }
 
 // --- internal ---
+
+const tgids = new WeakMap<Host, number | string>();
+
+function search(host: Host): number | string {
+  const samples = sampleTasks(host);
+  const offsets = tgidOffsets(samples);
+  if (offsets.length === 1) return offsets[0]!;
+  const found = offsets.length === 0 ? "nowhere" : `at ${offsets.join(", ")}`;
+  return `the kernel's tgid was found ${found} in the first ${samples[0]?.bytes.length ?? 0} bytes of task_struct`;
+}
 
 function sampleBy(host: Host, mode: AttachMode): TaskSample[] {
   using sampler = openTaskSampler(host.shim, mode === "kprobe" ? host.kprobes! : null);

@@ -6,6 +6,8 @@ import { monotonicOffset } from "./time_namespace.ts";
 
 const CLOCK_REALTIME = 0;
 const CLOCK_MONOTONIC = 1;
+/** The calling thread's: without the time that it waited for its turn. */
+const CLOCK_THREAD_CPUTIME_ID = 3;
 /** The monotonic clock and the time the host slept: what /proc counts in. */
 const CLOCK_BOOTTIME = 7;
 
@@ -41,6 +43,9 @@ function readOnce(): Required<ClockPair> {
 
 /** The clock of bpf_ktime_get_ns, also in a time namespace. */
 export const monotonicNs = (): bigint => read(CLOCK_MONOTONIC) - (aheadNs ??= monotonicOffset());
+
+/** For how long the calling thread has had a processor. */
+export const threadCpuNs = (): bigint => read(CLOCK_THREAD_CPUTIME_ID);
 
 /** Read once: a process does not leave its time namespace. */
 let aheadNs: bigint | null = null;

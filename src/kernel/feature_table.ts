@@ -3,6 +3,7 @@
  * docs/kernels.md. Distributions bring features back to old release numbers, so a row asks for the ability itself. To
  * add a difference, add a row.
  */
+import { existsSync } from "node:fs";
 import {
   CAP_BPF,
   IPPROTO_UDP,
@@ -157,6 +158,13 @@ const table = {
     change: "net: bpf: Implement bpf iterator for tcp",
     asked: "its program is loaded with the others; a refusal leaves it out",
     without: "with tracepoints, connections older than the trace have no `open` line",
+  },
+  holder_iterator: {
+    since: "5.11",
+    change: "bpf: Add a bpf_sock_from_file helper",
+    asked: "/sys/kernel/btf/vmlinux is there; then by the release",
+    without: "with tracepoints, who accepted is looked up in /proc: fewer accepts have a process",
+    ask: () => (existsSync("/sys/kernel/btf/vmlinux") ? null : false),
   },
   map_batches: {
     since: "5.6",

@@ -1,4 +1,4 @@
-/** Finds in /proc the process that holds a socket: for tracepoint mode, where no probe sees accept(2). */
+/** Finds in /proc the processes that hold a socket: for tracepoint mode, where no probe sees accept(2). */
 import { readdirSync, readlinkSync } from "node:fs";
 import type * as layout from "../record/layout.gen.ts";
 import { monotonicTicks } from "./clock.ts";
@@ -14,47 +14,83 @@ export interface Owner extends layout.Owner {
   startedNs: bigint;
 }
 
+/** A process, and the thread in whose descriptors the socket is. */
+export interface Holder {
+  pid: number;
+  tid: number;
+}
+
+/** By socket inode, each process once. */
+export type Holders = Map<number, Holder[]>;
+
 /**
- * Owners by socket inode, for those of `inodes` that exactly one of `pids` holds. `between` is called all the time. A
- * socket that several hold (after a fork) is left out: which of them accepted it cannot be told. For the inodes that
- * no process holds in the descriptors of its first thread, those of its other threads are looked at.
+ * The holders, among `pids`, of the sockets of these inodes. `between` is called all the time. For the inodes that no process holds
+ * in the descriptors of its first thread, those of its other threads are looked at.
  */
+export function findHolders(
+  inodes: ReadonlySet<number>,
+  pids: Iterable<number>,
+  between: () => void = () => {},
+): Holders {
+  const all = [...pids];
+  const holders: Holders = new Map();
+  addHolders(holders, inodes, all.map(firstThread), between);
+  const missing = new Set([...inodes].filter((ino) => !holders.has(ino)));
+  if (missing.size > 0) addHolders(holders, missing, otherTables(all, between), between);
+  return holders;
+}
+
+/** Owners of those that exactly one process holds. Of a socket that several hold (after a fork) the owner cannot be told. */
 export function findOwners(
   inodes: ReadonlySet<number>,
   pids: Iterable<number>,
   between: () => void = () => {},
 ): Map<number, Owner> {
-  const all = [...pids];
-  const holders = new Map<number, Holder | typeof SEVERAL>();
-  findHolders(holders, inodes, all.map(firstThread), between);
-  const missing = new Set([...inodes].filter((ino) => !holders.has(ino)));
-  if (missing.size > 0) findHolders(holders, missing, otherTables(all, between), between);
   const owners = new Map<number, Owner>();
-  for (const [ino, holder] of holders) {
-    const owner = holder === SEVERAL ? null : ownerOf(holder);
+  for (const [ino, [first, ...others]] of findHolders(inodes, pids, between)) {
+    const owner = others.length > 0 ? null : ownerOf(first!);
     if (owner !== null) owners.set(ino, owner);
   }
   return owners;
+}
+
+export function addHolder(holders: Holders, ino: number, holder: Holder): void {
+  const known = holders.get(ino);
+  if (known === undefined) holders.set(ino, [holder]);
+  else if (!known.some(({ pid }) => pid === holder.pid)) known.push(holder);
 }
 
 export function allPids(): number[] {
   return readdirSync("/proc").map(Number).filter(Number.isInteger);
 }
 
-// --- internal ---
-
-/** A process, and the thread in whose descriptors the socket is. */
-interface Holder {
-  pid: number;
-  tid: number;
+/**
+ * A thread with descriptors of its own is named, as in kprobe mode. A first thread that has ended left them to all others,
+ * so it still names the process; but it is in no control group of version 1 any more. `null`: gone.
+ */
+export function ownerOf({ pid, tid }: Holder): Owner | null {
+  try {
+    return {
+      pid,
+      comm: commOf(tid !== pid && isOver(pid) ? pid : tid),
+      uid: realIdOf(tid, "Uid"),
+      listener_ino: 0,
+      cgroup_id: cgroupIdOf(tid) ?? 0n,
+      program: 0n,
+      owned_at: monotonicTicks(),
+      startedNs: lifeOf(pid).startedNs,
+    };
+  } catch {
+    return null;
+  }
 }
 
-const SEVERAL = Symbol("several");
+// --- internal ---
 
 const firstThread = (pid: number): Holder => ({ pid, tid: pid });
 
-function findHolders(
-  holders: Map<number, Holder | typeof SEVERAL>,
+function addHolders(
+  holders: Holders,
   inodes: ReadonlySet<number>,
   among: Iterable<Holder>,
   between: () => void,
@@ -62,9 +98,7 @@ function findHolders(
   for (const holder of among) {
     for (const ino of socketsOf(holder.tid)) {
       between();
-      if (!inodes.has(ino)) continue;
-      const known = holders.get(ino) ?? holder;
-      holders.set(ino, known !== SEVERAL && known.pid === holder.pid ? known : SEVERAL);
+      if (inodes.has(ino)) addHolder(holders, ino, holder);
     }
   }
 }
@@ -120,25 +154,5 @@ function* socketsOf(tid: number): Iterable<number> {
       continue;
     }
     if (target.startsWith("socket:[")) yield Number(target.slice(8, -1));
-  }
-}
-
-/**
- * A thread with descriptors of its own is named, as in kprobe mode. A first thread that has ended left them to all others,
- * so it still names the process; but it is in no control group of version 1 any more.
- */
-function ownerOf({ pid, tid }: Holder): Owner | null {
-  try {
-    return {
-      pid,
-      comm: commOf(tid !== pid && isOver(pid) ? pid : tid),
-      uid: realIdOf(tid, "Uid"),
-      cgroup_id: cgroupIdOf(tid) ?? 0n,
-      program: 0n,
-      owned_at: monotonicTicks(),
-      startedNs: lifeOf(pid).startedNs,
-    };
-  } catch {
-    return null;
   }
 }

@@ -70,6 +70,7 @@ export const EventKind = {
   EVENT_UDP_CLOSE: 9,
   EVENT_UDP_SAMPLE: 10,
   EVENT_SOCKMAP: 11,
+  EVENT_LISTEN: 12,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -183,6 +184,7 @@ export interface Owner {
   pid: number;
   uid: number;
   owned_at: number;
+  listener_ino: number;
   cgroup_id: bigint;
   program: bigint;
   comm: Uint8Array;
@@ -192,6 +194,7 @@ export function readOwner(view: DataView, p: number): Owner {
     pid: view.getUint32(p, true),
     uid: view.getUint32(p + 4, true),
     owned_at: view.getUint32(p + 8, true),
+    listener_ino: view.getUint32(p + 12, true),
     cgroup_id: view.getBigUint64(p + 16, true),
     program: view.getBigUint64(p + 24, true),
     comm: bytesAt(view, p + 32, 16).slice(),
@@ -201,6 +204,7 @@ export function writeOwner(view: DataView, p: number, value: Owner): void {
   view.setUint32(p, value.pid, true);
   view.setUint32(p + 4, value.uid, true);
   view.setUint32(p + 8, value.owned_at, true);
+  view.setUint32(p + 12, value.listener_ino, true);
   view.setBigUint64(p + 16, value.cgroup_id, true);
   view.setBigUint64(p + 24, value.program, true);
   bytesAt(view, p + 32, 16).set(value.comm);
@@ -221,6 +225,9 @@ export class OwnerView implements Owner {
   }
   get owned_at() {
     return this.view.getUint32(this.p + 8, true);
+  }
+  get listener_ino() {
+    return this.view.getUint32(this.p + 12, true);
   }
   get cgroup_id() {
     return this.view.getBigUint64(this.p + 16, true);
@@ -420,6 +427,7 @@ export const EVENT_OWNER = 48;
 export const EVENT_OWNER_PID = 48;
 export const EVENT_OWNER_UID = 52;
 export const EVENT_OWNER_OWNED_AT = 56;
+export const EVENT_OWNER_LISTENER_INO = 60;
 export const EVENT_OWNER_CGROUP_ID = 64;
 export const EVENT_OWNER_PROGRAM = 72;
 export const EVENT_OWNER_COMM = 80;
@@ -454,6 +462,7 @@ export const eventPlaces = {
   owner_pid: [48, 4],
   owner_uid: [52, 4],
   owner_owned_at: [56, 4],
+  owner_listener_ino: [60, 4],
   owner_cgroup_id: [64, 8],
   owner_program: [72, 8],
   owner_comm: [80, 16],
@@ -564,6 +573,31 @@ export const SAMPLE_RETRANSMITS = 56;
 export const SAMPLE_DIRECTION = 60;
 export const SAMPLE_WRITE_SEQ = 64;
 export const SAMPLE_COPIED_SEQ = 68;
+
+export const holderSize = 20;
+export interface Holder {
+  ino: number;
+  tgid: number;
+  tid: number;
+  netns: number;
+  listens_at: number;
+}
+export function readHolder(view: DataView, p: number): Holder {
+  return {
+    ino: view.getUint32(p, true),
+    tgid: view.getUint32(p + 4, true),
+    tid: view.getUint32(p + 8, true),
+    netns: view.getUint32(p + 12, true),
+    listens_at: view.getUint32(p + 16, true),
+  };
+}
+export function writeHolder(view: DataView, p: number, value: Holder): void {
+  view.setUint32(p, value.ino, true);
+  view.setUint32(p + 4, value.tgid, true);
+  view.setUint32(p + 8, value.tid, true);
+  view.setUint32(p + 12, value.netns, true);
+  view.setUint32(p + 16, value.listens_at, true);
+}
 
 export const spillKeySize = 16;
 export interface SpillKey {
@@ -1100,6 +1134,7 @@ export const KernelNumber = {
   SOCK_DGRAM: 2,
   IPPROTO_TCP: 6,
   IPPROTO_UDP: 17,
+  IPPROTO_MPTCP: 262,
   SOL_TCP: 6,
   MSG_PEEK: 2,
   MSG_ERRQUEUE: 8192,
@@ -1275,6 +1310,22 @@ export function readProgramArgs(view: DataView, p: number): ProgramArgs {
   };
 }
 
+export const newbornSize = 16;
+export interface Newborn {
+  sk: bigint;
+  listener_ino: number;
+}
+export function readNewborn(view: DataView, p: number): Newborn {
+  return {
+    sk: view.getBigUint64(p, true),
+    listener_ino: view.getUint32(p + 8, true),
+  };
+}
+export function writeNewborn(view: DataView, p: number, value: Newborn): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setUint32(p + 8, value.listener_ino, true);
+}
+
 export const acceptedSize = 24;
 export interface Accepted {
   sk: bigint;
@@ -1386,6 +1437,8 @@ export const tracePrograms = [
   "run_accepted",
   "run_batch",
   "run_samples",
+  "on_listener_copied",
+  "list_holders",
   "list_tcp",
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
@@ -1415,6 +1468,9 @@ export type TraceMap =
   | "batches"
   | "programs"
   | "conns"
+  | "listener_at"
+  | "newborn"
+  | "held_since"
   | "inodes_before"
   | "first_batch"
   | "attempts"
@@ -1436,6 +1492,9 @@ export const traceEntries = {
   batches: 1,
   programs: 1,
   conns: 65536,
+  listener_at: 1,
+  newborn: 1,
+  held_since: 1,
   inodes_before: 1,
   first_batch: 1,
   attempts: 4096,

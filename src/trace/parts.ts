@@ -6,6 +6,7 @@ import { groupsPart } from "./process/groups_part.ts";
 import { askingPart } from "./nat/ask_part.ts";
 import type { PartOf } from "./part.ts";
 import { attempts } from "./tcp/attempts.ts";
+import { holders, listeners } from "./tcp/holders.ts";
 import { listing } from "./tcp/listing.ts";
 import { tcp } from "./tcp/part.ts";
 import { sampling } from "./tcp/sampling.ts";
@@ -14,7 +15,9 @@ import { udp } from "./udp/part.ts";
 
 export const PARTS: readonly PartOf[] = [
   // First: where a kernel refuses one part, this is the most likely one, and each part is left out in turn.
+  holders,
   listing,
+  listeners,
   argsPart,
   following,
   tcp,

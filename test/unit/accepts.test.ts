@@ -7,7 +7,10 @@ import {
   readEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
+import { Acceptors } from "../../src/trace/tcp/acceptors.ts";
 import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
+
+import { nobodyHolds } from "./drive/holders.ts";
 
 function eventOf(kind: number, sk: bigint, cookie: number, flags = 0): Event {
   const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
@@ -19,10 +22,7 @@ const close = (sk: bigint, cookie: number, flags: number = ConnFact.FACT_ACCEPTE
   eventOf(EventKind.EVENT_CLOSE, sk, cookie, flags);
 
 function acceptsOf(states: Map<bigint, AcceptState>): Accepts {
-  return new Accepts({
-    ask: (sk) => states.get(sk) ?? { state: "gone" },
-    owners: () => new Map(),
-  });
+  return new Accepts((sk) => states.get(sk) ?? { state: "gone" }, new Acceptors(nobodyHolds));
 }
 
 test("a handshake is told when somebody has accepted it, once", () => {
@@ -85,10 +85,7 @@ const SECOND = 1_000_000_000n;
 /** How often each of 100 connections is asked about in this time, at ten polls a second. */
 function askedIn(seconds: bigint): number {
   let asked = 0;
-  const accepts = new Accepts({
-    ask: () => (asked++, { state: "waiting" }),
-    owners: () => new Map(),
-  });
+  const accepts = new Accepts(() => (asked++, { state: "waiting" }), new Acceptors(nobodyHolds));
   for (let sk = 1n; sk <= 100n; sk++) accepts.established(handshake(sk, 11));
   for (let now = 0n; now < seconds * SECOND; now += SECOND / 10n) accepts.poll(now);
   return asked / 100;

@@ -10,6 +10,7 @@ import {
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
+import { Acceptors, portOf, type HolderSource } from "../../src/trace/tcp/acceptors.ts";
 import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
 import type { Show, Working } from "../../src/trace/part.ts";
 import { applied } from "../../src/trace/stream/apply.ts";
@@ -18,6 +19,7 @@ import { Opens } from "../../src/trace/tcp/opens.ts";
 import { tellOne, tellRecord } from "../../src/trace/tcp/tell.ts";
 import { workingTcp } from "../../src/trace/tcp/working.ts";
 import { chosen, showable, type Choice, type Obstacles } from "../../src/trace/stream/show.ts";
+import { holderOf, ownerOf, walkAt } from "./drive/holders.ts";
 
 interface Of {
   kind?: number;
@@ -62,8 +64,20 @@ function gathered(): { texts: string[]; show: Show } {
   };
 }
 
-const noAccepts = (states = new Map<bigint, AcceptState>()) =>
-  new Accepts({ ask: (sk) => states.get(sk) ?? { state: "gone" }, owners: () => new Map() });
+/** The processes of the tests hold the listener of all connections, of which it is not known. */
+const allHold: HolderSource = {
+  walk: () => ({
+    ...walkAt(0, {}),
+    listeners: new Map([[portOf(0, 40_000), [500, 600].map(holderOf)]]),
+  }),
+  owner: ({ pid }) => ownerOf(pid),
+};
+
+function noAccepts(states = new Map<bigint, AcceptState>()): Accepts {
+  const acceptors = new Acceptors(allHold);
+  acceptors.begin();
+  return new Accepts((sk) => states.get(sk) ?? { state: "gone" }, acceptors);
+}
 
 /** TCP's part and others, with nothing in the way of a record that is shown as it is. */
 const appliedBy = (opens = new Opens(), ...others: Working[]) =>

@@ -186,6 +186,7 @@ const records: fc.Arbitrary<Event> = fc
       owned_at: 0,
       cgroup_id: of.cgroup,
       program: 0n,
+      listener_ino: of.counts[0]!,
       comm: of.comm,
     },
     sent_bytes: of.sent,

@@ -69,6 +69,8 @@ const besides: ReadonlySet<Place> = new Set<Place>([
   // Only command lines, and control groups that /proc is asked for, depend on these: such records become events first.
   "owner_owned_at",
   "owner_program",
+  // No line shows the listener.
+  "owner_listener_ino",
 ]);
 
 /**

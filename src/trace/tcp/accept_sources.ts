@@ -1,76 +1,116 @@
-/** Where the tracepoint mode learns of accepts: the kernel for the state, /proc for the owner. */
-import { allPids, findOwners, type Owner } from "../../kernel/owners.ts";
-import type { KernelObject } from "../../kernel/object.ts";
-import type { Shim } from "../../kernel/shim.ts";
-import { acceptedSize, readAccepted, type Event } from "../../record/layout.gen.ts";
-import type { AcceptSources } from "./accepts.ts";
+/** Where the tracepoint mode learns of accepts: the kernel for the state, the kernel or /proc for who holds which socket. */
+import { monotonicNs, threadCpuNs } from "../../kernel/clock.ts";
+import {
+  allPids,
+  findHolders,
+  ownerOf,
+  type Holder,
+  type Holders,
+  type Owner,
+} from "../../kernel/owners.ts";
+import { acceptedSize, readAccepted } from "../../record/layout.gen.ts";
 import { rationed } from "../meanwhile.ts";
+import type { Opened } from "../part.ts";
+import type { HolderSource, Walk } from "./acceptors.ts";
+import type { AcceptState } from "./accepts.ts";
+import { listsHolders, walkAll } from "./holders.ts";
 
-/** Reading all of /proc costs some ten milliseconds on a large host, and ten microseconds per descriptor. */
-const SCAN_EVERY_MS = 1000;
-/** Ports, and processes per port, that are remembered; beyond it they are learned anew. */
-const SERVERS_MAX = 1024;
-
-/** `tgid` is the tool's own pid in the kernel's numbers; `between` is called all the time. */
-export function acceptSources(
-  shim: Shim,
-  object: KernelObject,
-  tgid: number,
+/** Whether somebody has accepted this connection by now. `between` is called all the time. */
+export function askAccepted(
+  { host: { shim }, object }: Opened,
   between: () => void,
-): AcceptSources {
+): (sk: bigint, cookie: number) => AcceptState {
   const answer = new Uint8Array(acceptedSize);
   const view = new DataView(answer.buffer);
   const zero = new Uint32Array(1);
-  /** Processes that accepted before, by namespace and port: they are asked first. */
-  const servers = new Map<string, Set<number>>();
-  const look = rationed();
-  const scan = rationed(SCAN_EVERY_MS);
-
-  const remember = (event: Event, { pid }: Owner) => {
-    const key = serverOf(event);
-    const known = servers.get(key) ?? new Set();
-    if (known.size >= SERVERS_MAX || servers.size >= SERVERS_MAX) servers.clear();
-    servers.set(key, known.add(pid));
+  return (sk, cookie) => {
+    between();
+    shim.testRun(object.progFd("run_accepted"), BigUint64Array.of(sk, BigInt(cookie)));
+    shim.mapLookup(object.mapFd("accepted_answer"), zero, answer);
+    const { gone, socket_ino } = readAccepted(view, 0);
+    if (gone !== 0) return { state: "gone" };
+    return socket_ino === 0n
+      ? { state: "waiting" }
+      : { state: "accepted", ino: Number(socket_ino) };
   };
+}
 
+export function holderSource(on: Opened, between: () => void): HolderSource {
+  const owners = new Map<number, Owner | null>();
+  // In a pid namespace /proc, and the walk, number processes otherwise than the events do, and do not show all of them.
+  const walk =
+    on.tgid !== process.pid ? nobody : listsHolders(on.object) ? byKernel(on) : byProc(between);
   return {
-    ask(sk, cookie) {
-      between();
-      shim.testRun(object.progFd("run_accepted"), BigUint64Array.of(sk, BigInt(cookie)));
-      shim.mapLookup(object.mapFd("accepted_answer"), zero, answer);
-      const { gone, socket_ino } = readAccepted(view, 0);
-      if (gone !== 0) return { state: "gone" };
-      return socket_ino === 0n
-        ? { state: "waiting" }
-        : { state: "accepted", ino: Number(socket_ino) };
+    walk(asked) {
+      owners.clear();
+      return walk(asked);
     },
-    owners(accepted) {
-      // In a pid namespace /proc numbers processes otherwise than the events do.
-      if (tgid !== process.pid) return new Map();
-      const likely = new Set<number>();
-      for (const event of accepted.values()) {
-        for (const pid of servers.get(serverOf(event)) ?? []) likely.add(pid);
-      }
-      const wanted = new Set(accepted.keys());
-      const found = look(() => findOwners(wanted, likely, between));
-      // A server of ten thousands of connections: to look at all of them at each poll would be all that is done.
-      if (found === null) return new Map();
-      const missing = new Set([...accepted.keys()].filter((ino) => !found.has(ino)));
-      if (missing.size > 0) {
-        const others = scan(() => findOwners(missing, allPids(), between));
-        for (const [ino, owner] of others ?? []) found.set(ino, owner);
-      }
-      for (const [ino, owner] of found) {
-        const event = accepted.get(ino)!;
-        // Born after the handshake: the acceptor's child, or somebody it was passed to.
-        if (owner.startedNs > event.timestamp) found.delete(ino);
-        else remember(event, owner);
-      }
-      return found;
+    owner(holder) {
+      if (on.tgid !== process.pid) return null;
+      const known = owners.get(holder.tid);
+      if (known !== undefined) return known;
+      const owner = ownerOf(holder);
+      owners.set(holder.tid, owner);
+      return owner;
     },
   };
 }
 
 // --- internal ---
 
-const serverOf = ({ netns, ends }: Event): string => `${netns} ${ends.sport}`;
+type WalkSource = HolderSource["walk"];
+
+const nobody: WalkSource = () => partial(new Map());
+
+const partial = (holders: Holders, beganNs = Number(monotonicNs())): Walk => ({
+  beganNs,
+  endedNs: Number(monotonicNs()),
+  whole: false,
+  holders,
+  listeners: new Map(),
+});
+
+/** A walk takes some 0.2 microseconds per descriptor of the host: of a processor no more than this. */
+const SHARE = 1 / 20;
+/** So many milliseconds may be taken in advance. */
+const AHEAD_MS = 10;
+
+function byKernel({ host: { shim }, object }: Opened): WalkSource {
+  let owedMs = 0;
+  let at = performance.now();
+  return ({ sinceNs, last = false }) => {
+    const began = performance.now();
+    owedMs = Math.max(0, owedMs - (began - at) * SHARE);
+    at = began;
+    if (owedMs > AHEAD_MS && !last) return null;
+    const cpuNs = threadCpuNs();
+    const walk = walkAll(shim, object, sinceNs);
+    owedMs += Number(threadCpuNs() - cpuNs) / 1e6;
+    return walk;
+  };
+}
+
+/** Reading all of /proc costs some ten milliseconds on a large host, and ten microseconds per descriptor. */
+const SCAN_EVERY_MS = 1000;
+/** Processes that held a listener before: they are looked at first. */
+const SERVERS_MAX = 1024;
+
+function byProc(between: () => void): WalkSource {
+  const servers = new Map<number, readonly Holder[]>();
+  const look = rationed();
+  const scan = rationed(SCAN_EVERY_MS);
+  return ({ accepted, listeners, likely }) => {
+    const beganNs = Number(monotonicNs());
+    const wanted = new Set([...accepted, ...listeners]);
+    if (wanted.size === 0) return partial(new Map(), beganNs);
+    const known = [...listeners].flatMap((ino) => servers.get(ino) ?? []).map(({ pid }) => pid);
+    // A server of ten thousands of connections: to look at all of them at each poll would be all that is done.
+    const found = look(() => findHolders(wanted, new Set([...likely, ...known]), between));
+    if (found === null) return partial(new Map(), beganNs);
+    const missing = [...wanted].some((ino) => !found.has(ino));
+    const all = (missing && scan(() => findHolders(wanted, allPids(), between))) || found;
+    if (servers.size > SERVERS_MAX) servers.clear();
+    for (const ino of listeners) servers.set(ino, all.get(ino) ?? []);
+    return partial(all, beganNs);
+  };
+}

@@ -13,10 +13,13 @@ import {
   eventSize,
   EventView,
   ownerSize,
+  readOwner,
+  writeOwner,
   type Event,
   type Owner,
 } from "../../record/layout.gen.ts";
-import { asView, plainEvent } from "../event.ts";
+import { asView, pidAt, plainEvent, timeAt } from "../event.ts";
+import type { Acceptors, Handshake } from "./acceptors.ts";
 import { sockAt, sockOf } from "../sock.ts";
 
 /** The kernel's answer about a connection whose handshake is done. */
@@ -26,16 +29,14 @@ export type AcceptState =
   | { state: "gone" }
   | { state: "accepted"; ino: number };
 
-export interface AcceptSources {
-  ask(sk: bigint, cookie: number): AcceptState;
-  /** Owners of these socket inodes; `port` and `netns` say where to look first. Missing: not found. */
-  owners(inodes: Map<number, Event>): Map<number, Owner>;
-}
+export type AskAccepted = (sk: bigint, cookie: number) => AcceptState;
 
 /** An accept is noticed at most this part of the time late that the connection has waited for it. */
 const LATENESS = 1 / 8;
 /** And at most so much. To ask about 4,000 connections at each poll took 19 % of a processor. */
 const LATEST_NS = 5e9;
+/** Where it takes too much of the time to find out who accepted: until it is tried again. */
+const AGAIN_NS = 5e7;
 
 export class Accepts {
   /** By sock: one that is used again was closed in between, told or not. */
@@ -45,10 +46,17 @@ export class Accepts {
   /** When the first of #pending is to be asked about; 0: at the next poll. */
   #askAtNs = Infinity;
   #lost = 0n;
-  readonly #sources: AcceptSources;
+  readonly #askKernel: AskAccepted;
+  readonly #acceptors: Acceptors;
 
-  constructor(sources: AcceptSources) {
-    this.#sources = sources;
+  constructor(ask: AskAccepted, acceptors: Acceptors) {
+    this.#askKernel = ask;
+    this.#acceptors = acceptors;
+  }
+
+  /** A listener begins. */
+  listening(event: Event): void {
+    this.#acceptors.listening(event);
   }
 
   /** Until the kernel is to be asked again; Infinity: nothing waits. */
@@ -66,8 +74,9 @@ export class Accepts {
   established(event: Event): void {
     const sock = sockOf(event);
     if (this.#pending.has(sock)) this.#lost++;
+    const handshake = this.#acceptors.handshake(event);
     // A record lies where it is only for a moment.
-    this.#pending.set(sock, { event: copied(event), askAtNs: 0 });
+    this.#pending.set(sock, { event: unowned(event), handshake, ino: null, askAtNs: 0 });
     this.#askAtNs = 0;
   }
 
@@ -85,14 +94,17 @@ export class Accepts {
   closedAt(view: DataView, p: number): EventView | null | "unaccepted" {
     if (this.#pending.size === 0) return null;
     const sock = sockAt(view, p);
-    const pending = this.#pending.get(sock)?.event;
-    if (pending?.view.getUint32(EVENT_COOKIE, true) !== view.getUint32(p + EVENT_COOKIE, true))
-      return null;
+    const pending = this.#pending.get(sock);
+    const cookie = view.getUint32(p + EVENT_COOKIE, true);
+    if (pending?.event.view.getUint32(EVENT_COOKIE, true) !== cookie) return null;
     this.#pending.delete(sock);
     const flags = view.getUint32(p + EVENT_FLAGS, true);
     if ((flags & ConnFact.FACT_ACCEPTED) === 0) return "unaccepted";
-    own(pending, view, p);
-    return pending;
+    const { event, handshake } = pending;
+    const by = this.#acceptors.ofClosed(handshake, pidAt(view, p), timeAt(view, p));
+    const owner = by === "closer" ? readOwner(view, p + EVENT_OWNER) : by;
+    own(event, owner, flags & ConnFact.FACT_FOLLOWED);
+    return event;
   }
 
   /**
@@ -101,42 +113,56 @@ export class Accepts {
    */
   poll(nowNs: bigint, last = false): Event[] {
     const now = last ? Infinity : Number(nowNs);
+    this.#acceptors.refresh();
     if (this.#pending.size === 0 || now < this.#askAtNs) return [];
-    const accepted = new Map<number, Event>();
+    const accepted = new Map<number, readonly [sock: number, pending: Pending]>();
     const gone = new Set<Pending>();
     this.#askAtNs = Infinity;
     for (const [sock, pending] of this.#pending) {
-      const ino = now < pending.askAtNs ? null : this.#ask(sock, pending, now, gone);
-      if (ino === null) this.#askAtNs = Math.min(this.#askAtNs, pending.askAtNs);
-      else accepted.set(ino, pending.event);
+      if (now >= pending.askAtNs) this.#ask(sock, pending, now, gone);
+      if (pending.ino === null) this.#askAtNs = Math.min(this.#askAtNs, pending.askAtNs);
+      else accepted.set(pending.ino, [sock, pending]);
     }
     this.#gone = gone;
-    if (accepted.size === 0) return [];
-    const owners = this.#sources.owners(accepted);
-    return [...accepted].map(([ino, event]) => {
+    return this.#accepted(accepted, now, last);
+  }
+
+  #accepted(
+    by: ReadonlyMap<number, readonly [number, Pending]>,
+    nowNs: number,
+    last: boolean,
+  ): Event[] {
+    if (by.size === 0) return [];
+    const handshakes = new Map([...by].map(([ino, [, { handshake }]]) => [ino, handshake]));
+    const owners = this.#acceptors.ofAccepted(handshakes, last);
+    if (owners === null) {
+      this.#askAtNs = nowNs + AGAIN_NS;
+      return [];
+    }
+    return [...by].map(([ino, [sock, { event }]]) => {
+      this.#pending.delete(sock);
       const owner = owners.get(ino);
       return owner ? { ...plainEvent(event), owner } : plainEvent(event);
     });
   }
 
-  /** The inode of its socket, if it was accepted; else null, and when it is to be asked about next. */
-  #ask(sock: number, pending: Pending, now: number, gone: Set<Pending>): number | null {
+  /** Notes the inode of its socket, if it was accepted; else when it is to be asked about next. */
+  #ask(sock: number, pending: Pending, now: number, gone: Set<Pending>): void {
     const { event } = pending;
-    const answer = this.#sources.ask(event.sk, event.cookie);
+    const answer = this.#askKernel(event.sk, event.cookie);
+    pending.ino = null;
     if (answer.state === "waiting") {
       const waited = now - Number(event.timestamp);
       pending.askAtNs = now + Math.min(waited * LATENESS, LATEST_NS);
-      return null;
+      return;
     }
     pending.askAtNs = 0;
-    if (answer.state === "gone" && !this.#gone.has(pending)) {
-      gone.add(pending);
-      return null;
+    if (answer.state === "accepted") pending.ino = answer.ino;
+    else if (!this.#gone.has(pending)) gone.add(pending);
+    else {
+      this.#pending.delete(sock);
+      this.#lost++;
     }
-    this.#pending.delete(sock);
-    if (answer.state === "accepted") return answer.ino;
-    this.#lost++;
-    return null;
   }
 }
 
@@ -144,20 +170,23 @@ export class Accepts {
 
 interface Pending {
   event: EventView;
+  handshake: Handshake;
+  /** Of its socket, once it was accepted. */
+  ino: number | null;
   askAtNs: number;
 }
 
-function copied(event: Event): EventView {
+/** A copy, in which the listener stands no more. */
+function unowned(event: Event): EventView {
   const { view, p } = asView(event);
   const bytes = new Uint8Array(view.buffer, view.byteOffset + p, eventSize).slice();
+  bytes.fill(0, EVENT_OWNER, EVENT_OWNER + ownerSize);
   return new EventView(new DataView(bytes.buffer), 0);
 }
 
-/** Makes of a handshake the accept by the process of the close at `p`. */
-function own({ view: to }: EventView, view: DataView, p: number): void {
-  const followed = view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_FOLLOWED;
+/** Makes of a handshake the accept by this process. */
+function own({ view: to }: EventView, owner: Owner | null, followed: number): void {
   to.setUint8(EVENT_KIND, EventKind.EVENT_ACCEPT);
   to.setUint32(EVENT_FLAGS, to.getUint32(EVENT_FLAGS, true) | followed, true);
-  const owner = new Uint8Array(view.buffer, view.byteOffset + p + EVENT_OWNER, ownerSize);
-  new Uint8Array(to.buffer).set(owner, EVENT_OWNER);
+  if (owner !== null) writeOwner(to, EVENT_OWNER, { ...owner, listener_ino: 0 });
 }

@@ -7,10 +7,12 @@ import type { KernelFilter } from "../kernel_filter.ts";
 import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Finding, Opened, Part, Point, Working } from "../part.ts";
-import { acceptSources } from "./accept_sources.ts";
+import { askAccepted, holderSource } from "./accept_sources.ts";
+import { Acceptors } from "./acceptors.ts";
 import { Accepts } from "./accepts.ts";
 import { selfCheck } from "./check.ts";
 import { requireFields } from "./fields.ts";
+import { learnListeners } from "./holders.ts";
 import { acceptPoints, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
 import { addTotals, holdsTotals, knownTotals, shownFields, type KnownTotals } from "./totals.ts";
@@ -62,7 +64,9 @@ export function tcp({ filter = NO_FILTER, maxConnections: entries }: TraceOption
 const wantsTcp = (filter: KernelFilter): boolean => wantsProtocol(filter, "tcp");
 
 /** A total that came back wrong is not known from then on. */
-function check({ drain }: Opened, known: KnownTotals): Finding {
+function check(on: Opened, known: KnownTotals): Finding {
+  using _learning = learnListeners(on);
+  const { drain } = on;
   const { sawAccept, tgid, wrong } = withLoopback((place) => selfCheck(place, drain, known));
   if (!sawAccept) return { unseen: "accept" };
   for (const { total } of wrong) known[total] = false;
@@ -70,9 +74,10 @@ function check({ drain }: Opened, known: KnownTotals): Finding {
 }
 
 function start(on: Opened, between: () => void, known: KnownTotals): Working {
-  const { host, mode, object, tgid } = on;
-  const sources = acceptSources(host.shim, object, tgid, between);
-  const accepts = new Accepts(sources);
+  const ask = askAccepted(on, between);
+  const acceptors = new Acceptors(holderSource(on, between));
+  const accepts = new Accepts(ask, acceptors);
+  if (on.mode === "tracepoint") acceptors.begin();
   tellYounger(on);
   return {
     ...workingTcp(accepts),
@@ -81,7 +86,9 @@ function start(on: Opened, between: () => void, known: KnownTotals): Working {
     holds: holdsTotals,
     losses: () => [{ cause: ACCEPT_UNKNOWN, count: accepts.lost }],
     rehearse() {
-      if (mode === "tracepoint") sources.ask(0n, 0);
+      if (on.mode !== "tracepoint") return;
+      ask(0n, 0);
+      acceptors.begin();
     },
   };
 }

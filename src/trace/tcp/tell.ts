@@ -6,10 +6,11 @@ import type { Accepts } from "./accepts.ts";
 
 export function tellOne(
   event: Event,
-  accepts: Pick<Accepts, "established" | "closed">,
+  accepts: Pick<Accepts, "established" | "closed" | "listening">,
   show: Show,
 ): void {
   if (event.kind === EventKind.EVENT_PASSIVE) return accepts.established(event);
+  if (event.kind === EventKind.EVENT_LISTEN) return accepts.listening(event);
   const kind = kindOf(event);
   if (kind === null) return;
   if (kind === "close") {

@@ -6,7 +6,7 @@ import { Opens } from "./opens.ts";
 import { tellOne, tellRecord } from "./tell.ts";
 
 const { EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EVENT_CLOSE } = EventKind;
-const { EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE } = EventKind;
+const { EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE, EVENT_LISTEN } = EventKind;
 
 /** Nearly all records of a busy host. */
 const PLAIN: readonly number[] = [EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EVENT_CLOSE];
@@ -19,7 +19,7 @@ export function workingTcp(accepts: Accepts, opens = new Opens()) {
   return {
     revises: (view, p) => opens.concern(view, p),
     revise: (event) => opens.apply(event),
-    kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE],
+    kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE, EVENT_LISTEN],
     tell: (event, show) => tellOne(event, accepts, show),
     plainKinds: PLAIN,
     tellRecord: (view, p, record, show) => tellRecord(view, p, accepts, record, show),

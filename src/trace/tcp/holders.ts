@@ -1,0 +1,110 @@
+/** Asks the kernel who holds listeners and young connections, by a walk over the files of all tasks. */
+import { Failure } from "../../errors.ts";
+import { findTgid } from "../../guess/task.ts";
+import type { GuessReport } from "../../guess/report.ts";
+import { monotonicNs } from "../../kernel/clock.ts";
+import { EAGAIN } from "../../kernel/constants.ts";
+import { close, read } from "../../kernel/libc.ts";
+import type { Host } from "../../kernel/host.ts";
+import type { KernelObject } from "../../kernel/object.ts";
+import { addHolder, type Holder, type Holders } from "../../kernel/owners.ts";
+import type { Shim } from "../../kernel/shim.ts";
+import { holderSize, Offset, readHolder } from "../../record/layout.gen.ts";
+import type { Opened, Part, Prepared } from "../part.ts";
+import { portOf, type Walk } from "./acceptors.ts";
+
+/** The walk. */
+const ITERATOR = { program: "list_holders", held: true } as const;
+/** Attached only while the tool connects to itself. */
+const LEARNER = { program: "on_listener_copied", held: true } as const;
+
+/** The walk that tells who accepts: only a process that holds the listener can. */
+export function holders(): Part {
+  let prepared = false;
+  return {
+    name: "holders",
+    without: "who accepted is looked up in /proc, so fewer accepts have a process",
+    prepare(host, report) {
+      const values = prepare(host, report);
+      prepared = typeof values !== "string" && values.constants !== undefined;
+      return values;
+    },
+    points: ({ mode }) => (mode === "tracepoint" && prepared ? [ITERATOR] : []),
+  };
+}
+
+/** The listener of a connection is found without BTF. */
+export const listeners = (): Part => ({
+  name: "listeners",
+  without: "accepts have no process",
+  points: ({ mode }) => (mode === "tracepoint" ? [LEARNER] : []),
+});
+
+/** From now on, until it is disposed of, connections of the tool and of others tell how a listener is found. */
+export function learnListeners({ host, mode, object }: Opened): Disposable {
+  const fd =
+    mode === "tracepoint" && object.loaded(LEARNER.program)
+      ? host.shim.rawTracepoint(object.progFd(LEARNER.program), "inet_sock_set_state")
+      : null;
+  return { [Symbol.dispose]: () => void (fd !== null && close(fd)) };
+}
+
+export const listsHolders = (object: KernelObject): boolean => object.loaded(ITERATOR.program);
+
+/** Records per read: the kernel's buffer is 32 KiB. */
+const buffer = new Uint8Array(1 << 16);
+const view = new DataView(buffer.buffer);
+
+/** Connections that began before `sinceNs` are left out. */
+export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk {
+  const held: Holders = new Map();
+  const listeners = new Map<string, Holder[]>();
+  shim.mapUpdate(
+    object.mapFd("held_since"),
+    new Uint32Array(1),
+    BigUint64Array.of(BigInt(sinceNs)),
+  );
+  const beganNs = Number(monotonicNs());
+  const fd = shim.iterator(object.progFd(ITERATOR.program));
+  let whole = false;
+  try {
+    for (;;) {
+      const bytes = read(fd, buffer);
+      if (bytes === -EAGAIN) continue; // a million files without a record
+      whole = bytes === 0;
+      if (bytes <= 0) break;
+      for (let at = 0; at + holderSize <= bytes; at += holderSize) {
+        const { ino, tgid: pid, tid, netns, listens_at } = readHolder(view, at);
+        addHolder(held, ino, { pid, tid });
+        if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
+      }
+    }
+  } finally {
+    close(fd);
+  }
+  return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, listeners };
+}
+
+// --- internal ---
+
+/** Of no use with kprobes, which see who accepts. */
+function prepare(host: Host, { attach }: GuessReport): Prepared | string {
+  if (attach !== "tracepoint") return {};
+  if (!host.features.has("holder_iterator")) return TAKES;
+  try {
+    const tgid = findTgid(host);
+    if (typeof tgid === "string") return tgid;
+    return { constants: new Map([[Offset.OFFSET_TASK_TGID, BigInt(tgid)]]) };
+  } catch (error) {
+    if (error instanceof Failure) return error.message;
+    throw error;
+  }
+}
+
+const TAKES = "with tracepoints that takes Linux 5.11 and its BTF";
+
+function addTo(listeners: Map<string, Holder[]>, port: string, holder: Holder): void {
+  const known = listeners.get(port);
+  if (known === undefined) listeners.set(port, [holder]);
+  else if (!known.some(({ pid }) => pid === holder.pid)) known.push(holder);
+}

@@ -55,7 +55,7 @@ describe("an accept without an owner", () => {
     expect(descendants.own(eventOf({}), "accept")).toBe(false);
     const close = eventOf({ pid: 7, flags: FACT_FOLLOWED });
     expect(descendants.acceptOf(close)).toMatchObject({
-      owner: { pid: 7 },
+      owner: { pid: 0 },
       flags: FACT_FOLLOWED,
     });
     expect(descendants.acceptOf(close)).toBeNull();

@@ -64,8 +64,8 @@ export class Descendants {
   }
 
   /**
-   * Whether this event is of one of them. An accept has its owner from /proc in tracepoint mode; one that /proc did not
-   * tell either is kept until its close says whose it was.
+   * Whether this event is of one of them. In tracepoint mode the owner of an accept may be unknown; then the accept is kept
+   * until its close tells whether it was one of theirs.
    */
   own(event: Event, kind: EventKind): boolean {
     if (isFollowed(event)) return true;
@@ -76,13 +76,13 @@ export class Descendants {
     return pid !== 0 && this.#has(pid);
   }
 
-  /** The accept that was kept for this close, if it is one of theirs. */
+  /** The accept that was kept for this close, if that is one of theirs; who closes need not be who accepted. */
   acceptOf(close: Event): Event | null {
     const accept = this.#unowned.get(close.sk);
     if (accept === undefined) return null;
     this.#unowned.delete(close.sk);
     if (!isFollowed(close) || accept.cookie !== close.cookie) return null;
-    return { ...accept, owner: close.owner, flags: accept.flags | ConnFact.FACT_FOLLOWED };
+    return { ...accept, flags: accept.flags | ConnFact.FACT_FOLLOWED };
   }
 
   /** Also for a moment after its end. */

@@ -11,6 +11,7 @@ import { awaitGo, say } from "./actor_io.ts";
 import { Attempt, refusing } from "./attempt.ts";
 import { Udp } from "./datagrams.ts";
 import { startLoneThread } from "./lone_thread.ts";
+import { servers } from "./servers.ts";
 import type { Mode } from "./modes.ts";
 import {
   type Pair,
@@ -177,6 +178,8 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
 
   /** Accepts in a thread whose descriptors the first thread does not have: see lone_thread.ts. */
   "lone-thread": startLoneThread,
+
+  ...servers,
 
   /** Says its port, accepts, and hangs in one read that waits for so many bytes. */
   "block-in-waitall": (bytes) => {

@@ -14,7 +14,7 @@ const named = (names: string): string[] =>
 const tracing = named("smoke trace udp scenarios races processes interval offsets walked");
 
 /** The same by tracepoints only. By kprobes these run in the ways of older kernels. */
-const byTracepoints = named("failures open nat_ask nat_ctnetlink");
+const byTracepoints = named("failures open acceptors nat_ask nat_ctnetlink");
 
 /** These differ by attach mode, hardly by kernel. They run without a guest as well, with tracepoints. */
 const inGuestsByKprobes: Request[] = [

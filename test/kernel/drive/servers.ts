@@ -19,9 +19,9 @@ export const servers: Readonly<Record<string, (...args: string[]) => unknown>> =
     say({ port: listener.port, pid: self().pid, closer: older.pid });
     for (;;) {
       const server = listener.acceptBlocking();
-      say(server.truth);
       sendDescriptors(own, [server.fd]);
       server.close();
+      say(server.truth);
     }
   },
   "take-handed": () => {

@@ -13,6 +13,7 @@ inline_always void own_by_current(struct event *event)
 
 	owner->pid = bpf_get_current_pid_tgid() >> 32;
 	owner->uid = bpf_get_current_uid_gid();
+	owner->listener_ino = 0;
 	owner->owned_at = bpf_ktime_get_ns() >> TICK_BITS;
 	owner->program = current_program(0);
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);

@@ -116,6 +116,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   event_batch: ["places"],
   sample: [...USUAL, "places"],
   spill_key: READ,
+  holder: READ,
   program_args: READ,
   accepted: READ,
   flow_key: WRITTEN,
@@ -126,6 +127,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   wait_request: ["size", "type", "write"],
   // Of the kernel side alone.
   live: [],
+  newborn: [],
   attempt: [],
 };
 

@@ -10,6 +10,7 @@ export const {
   AF_INET,
   AF_INET6,
   SOCK_DGRAM,
+  IPPROTO_MPTCP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   SOL_TCP,

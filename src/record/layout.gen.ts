@@ -591,13 +591,6 @@ export function readHolder(view: DataView, p: number): Holder {
     listens_at: view.getUint32(p + 16, true),
   };
 }
-export function writeHolder(view: DataView, p: number, value: Holder): void {
-  view.setUint32(p, value.ino, true);
-  view.setUint32(p + 4, value.tgid, true);
-  view.setUint32(p + 8, value.tid, true);
-  view.setUint32(p + 12, value.netns, true);
-  view.setUint32(p + 16, value.listens_at, true);
-}
 
 export const spillKeySize = 16;
 export interface SpillKey {
@@ -1308,22 +1301,6 @@ export function readProgramArgs(view: DataView, p: number): ProgramArgs {
     copied: view.getUint32(p + 4, true),
     bytes: bytesAt(view, p + 8, 256).slice(),
   };
-}
-
-export const newbornSize = 16;
-export interface Newborn {
-  sk: bigint;
-  listener_ino: number;
-}
-export function readNewborn(view: DataView, p: number): Newborn {
-  return {
-    sk: view.getBigUint64(p, true),
-    listener_ino: view.getUint32(p + 8, true),
-  };
-}
-export function writeNewborn(view: DataView, p: number, value: Newborn): void {
-  view.setBigUint64(p, value.sk, true);
-  view.setUint32(p + 8, value.listener_ino, true);
 }
 
 export const acceptedSize = 24;

@@ -18,7 +18,6 @@ import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
-const IPPROTO_MPTCP = 262;
 const MPTCP_ENABLED = "/proc/sys/net/mptcp/enabled";
 const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8").trim() === "1";
 
@@ -152,7 +151,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test.skipIf(!hasMptcp)("a refused MPTCP connect is one failure", async () => {
     using port = refusing("127.0.0.1");
-    const attempt = new Attempt("127.0.0.1", port.port, { protocol: IPPROTO_MPTCP });
+    const attempt = new Attempt("127.0.0.1", port.port, { protocol: k.IPPROTO_MPTCP });
     expect(attempt.connect()).toBe(-k.ECONNREFUSED);
     attempt.close();
     await expectFailed(our.tracer, attempt.failedWith("ECONNREFUSED"));

@@ -15,7 +15,6 @@ import type { Event } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
-const IPPROTO_MPTCP = 262;
 const MPTCP_ENABLED = "/proc/sys/net/mptcp/enabled";
 const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8").trim() === "1";
 
@@ -118,7 +117,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 function mptcpConnection(there: number, back: number): { fd: number; ports: number[] } {
   const socket = () => {
     const type = k.SOCK_STREAM | k.SOCK_CLOEXEC;
-    return peer.check(libc.socket(k.AF_INET, type, IPPROTO_MPTCP), "socket");
+    return peer.check(libc.socket(k.AF_INET, type, k.IPPROTO_MPTCP), "socket");
   };
   const server = socket();
   peer.check(libc.bind(server, sockaddr("127.0.0.1", 0)), "bind");

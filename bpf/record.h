@@ -123,6 +123,8 @@ enum conn_fact {
 	FACT_REDIRECTED = 16384,
 	/* No owner was known before the close. The process that closed it stands for it; it may be a thread of the kernel. */
 	FACT_OWNED_BY_CLOSER = 32768,
+	/* UDP: of a datagram nobody knows how much of it the program took: received bytes are unknown. */
+	FACT_RECEIVED_UNKNOWN = 65536,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */
@@ -135,6 +137,11 @@ enum filter {
 	FILTER_IPV6 = 32,
 	FILTER_NO_TCP = 64,    /* without UDP its programs are not attached */
 	FILTER_FOLLOWED = 128, /* of processes that are followed: see follow.h */
+};
+
+/* How many entries udp_receives has where they are needed: a power of two. */
+enum receive_places {
+	RECEIVE_PLACES = 16384,
 };
 
 /*

@@ -169,6 +169,17 @@ int on_skb_consume_udp(void *ctx)
 	return 0;
 }
 
+/*
+ * int udp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int noblock, int flags, int *addr_len), and
+ * udpv6_recvmsg: before 4.7. On RHEL 7 a struct kiocb comes first.
+ */
+SEC("kprobe/udp_recvmsg")
+int on_udp_receive(void *ctx)
+{
+	udp_receiving(ctx);
+	return 0;
+}
+
 /* void __skb_free_datagram_locked(struct sock *sk, struct sk_buff *skb, int len), 4.7 to 4.9 */
 SEC("kprobe/__skb_free_datagram_locked")
 int on_skb_free_datagram_length(void *ctx)

@@ -17,6 +17,7 @@ enum kernel_number {
 	IPPROTO_MPTCP = 262,
 	SOL_TCP = 6,
 	MSG_PEEK = 2,
+	MSG_TRUNC = 0x20,
 	MSG_ERRQUEUE = 0x2000,
 	ENOENT = 2,
 	EPIPE = 32,

@@ -18,6 +18,7 @@ struct datagram {
 	u64 bytes;
 	u64 packets;
 	u64 socket_ino; /* tracepoint mode */
+	u64 unknown;	/* FACT_RECEIVED_UNKNOWN, or 0 */
 };
 
 /* IPPROTO_UDP alone is also a raw socket's. */
@@ -55,6 +56,8 @@ inline_always void add(struct flow *flow, const struct datagram *d, int received
 	if (received) {
 		__sync_fetch_and_add(&event->recv_bytes, d->bytes);
 		__sync_fetch_and_add(&event->recv_packets, d->packets);
+		if (d->unknown)
+			event->flags |= d->unknown;
 	} else {
 		__sync_fetch_and_add(&event->sent_bytes, d->bytes);
 		__sync_fetch_and_add(&event->sent_packets, d->packets);
@@ -92,6 +95,7 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 	if (received) {
 		event->recv_bytes = d->bytes;
 		event->recv_packets = d->packets;
+		event->flags |= d->unknown;
 	} else {
 		event->sent_bytes = d->bytes;
 		event->sent_packets = d->packets;

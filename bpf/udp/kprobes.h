@@ -199,11 +199,61 @@ inline_always void udp_freed_length(void *ctx, u64 sk, u64 skb, s32 length, stru
 		udp_received(ctx, sk, skb, length < 0 ? -length : length, fresh);
 }
 
-/* Before 4.7, and on RHEL 7, the length is not told: it is the datagram's own, also where the buffer was smaller. */
+/* The receives of a thread follow each other, and the end of one is in the same thread. */
+inline_always struct receive *receive_of(u64 thread)
+{
+	u32 place = thread & (RECEIVE_PLACES - 1);
+
+	return bpf_map_lookup_elem(&udp_receives, &place);
+}
+
+/* Another thread of the same place may write or read at the same time, on another CPU. */
+#define in_this_order() asm volatile("" ::: "memory")
+
+/* A receive begins: before 4.7, and on RHEL 7. Its arguments are the function's behind the struct msghdr. */
+inline_always void udp_receiving(void *ctx)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct receive *receive = receive_of(thread);
+
+	if (!receive)
+		return;
+	receive->thread = 0;
+	in_this_order();
+	receive->sk = reg(ctx, REG_ARG1);
+	receive->room = reg(ctx, REG_ARG5) & MSG_TRUNC ? (u64)-1 : reg(ctx, REG_ARG3);
+	receive->sk_behind_kiocb = reg(ctx, REG_ARG2);
+	receive->room_behind_kiocb = reg(ctx, REG_ARG6) & MSG_TRUNC ? (u64)-1 : reg(ctx, REG_ARG4);
+	in_this_order();
+	receive->thread = thread;
+}
+
+/* How many bytes this thread's receive takes at most. Returns 0 when nobody knows: it began before the trace did. */
+inline_always int take_room(u64 sk, u64 *room)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct receive *receive = receive_of(thread);
+	struct receive seen = {};
+
+	if (!receive || receive->thread != thread)
+		return 0;
+	in_this_order();
+	/* All of it: with an address that is chosen first 4.4 forgets what it points to. */
+	seen = *receive;
+	in_this_order();
+	if (receive->thread != thread)
+		return 0;
+	receive->thread = 0;
+	*room = seen.sk == sk ? seen.room : seen.room_behind_kiocb;
+	return seen.sk == sk || seen.sk_behind_kiocb == sk;
+}
+
+/* Before 4.7, and on RHEL 7, the length is not told: it is the datagram's own, or as much as the program asked for. */
 inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
 {
 	struct skb_headers at = {};
 	struct datagram d = {};
+	u64 room = 0;
 
 	if (skb_is_shared(skb))
 		return;
@@ -213,6 +263,10 @@ inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.packets = 1;
+	if (!take_room(sk, &room))
+		d.unknown = FACT_RECEIVED_UNKNOWN;
+	else if (room < d.bytes)
+		d.bytes = room;
 	count(ctx, &d, 1, fresh);
 }
 

@@ -53,4 +53,26 @@ struct {
 	__type(value, struct flow);
 } udp_flows SEC(".maps");
 
+/* A receive that has begun. The sock is the function's first argument; before 4.1, and on RHEL 7, a struct kiocb is. */
+struct receive {
+	u64 thread; /* pid_tgid; 0 while it is written, and once it is over */
+	u64 sk;
+	u64 room; /* bytes that the program takes; with MSG_TRUNC it is told the whole length */
+	u64 sk_behind_kiocb;
+	u64 room_behind_kiocb;
+};
+
+/*
+ * The receive of each thread, where nothing tells at its end how much was copied: before 4.7, and on RHEL 7.
+ * Written when a receive begins, taken when it lets go of its datagram. A receive that finds no datagram ends unseen, so
+ * its place is that of a thread, and the next receive writes it anew: it cannot leak or be full. Threads share a place where
+ * the low bits of their ids are alike; of the one that was overwritten FACT_RECEIVED_UNKNOWN is told.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* the tool makes RECEIVE_PLACES of it where they are needed */
+	__type(key, u32);
+	__type(value, struct receive);
+} udp_receives SEC(".maps");
+
 #endif

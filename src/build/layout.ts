@@ -129,6 +129,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   live: [],
   newborn: [],
   attempt: [],
+  receive: [],
 };
 
 function viewSource(btf: Btf, name: string, members: readonly Member[]): string {

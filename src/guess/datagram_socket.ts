@@ -46,10 +46,11 @@ export class DatagramSocket implements Disposable {
     check(libc.sendto(this.fd, new Uint8Array(bytes), 0, address), `send of ${bytes} bytes`);
   }
 
-  receive(flags = 0): void {
+  /** Of a datagram of more bytes than `room` the rest is lost. */
+  receive(flags = 0, room = 2048): void {
     if (libc.pollOne(this.fd, POLLIN, TIMEOUT_MS) <= 0)
       throw new LoopbackError("receive", ETIMEDOUT);
-    check(libc.recv(this.fd, new Uint8Array(2048), flags), "receive");
+    check(libc.recv(this.fd, new Uint8Array(room), flags), "receive");
   }
 
   [Symbol.dispose](): void {

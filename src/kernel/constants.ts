@@ -15,6 +15,7 @@ export const {
   IPPROTO_UDP,
   SOL_TCP,
   MSG_PEEK,
+  MSG_TRUNC,
   ENOENT,
   SOCK_DONE,
   SOCK_BINDPORT_LOCK,
@@ -87,7 +88,6 @@ export const UDP_CORK = 1;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
-export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;

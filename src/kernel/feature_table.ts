@@ -101,14 +101,15 @@ const table = {
     change: "udp: be less conservative with sock rmem accounting",
     asked: "kallsyms has skb_consume_udp",
     without:
-      "__skb_free_datagram_locked (4.7) is probed, where a peek is told by the reference count; or skb_free_datagram_locked, with which a datagram cut short counts whole",
+      "__skb_free_datagram_locked (4.7) is probed, where a peek is told by the reference count; or skb_free_datagram_locked",
   },
   datagram_lengths: {
     since: "4.7",
     change: "udp: enable MSG_PEEK at non-zero offset",
     asked:
       "by the release: RHEL 7 has the later function, but passes it no length; the self-check tells whether that is right",
-    without: "a datagram cut short counts whole",
+    without:
+      "udp_recvmsg and udpv6_recvmsg are probed too, for the room of each receive; of one that began before the trace the bytes are unknown",
     ask: () => null,
   },
   current_task: {

@@ -91,6 +91,7 @@ export const ConnFact = {
   FACT_BOUND: 8192,
   FACT_REDIRECTED: 16384,
   FACT_OWNED_BY_CLOSER: 32768,
+  FACT_RECEIVED_UNKNOWN: 65536,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -105,6 +106,11 @@ export const Filter = {
   FILTER_FOLLOWED: 128,
 } as const;
 export type Filter = (typeof Filter)[keyof typeof Filter];
+
+export const ReceivePlaces = {
+  RECEIVE_PLACES: 16384,
+} as const;
+export type ReceivePlaces = (typeof ReceivePlaces)[keyof typeof ReceivePlaces];
 
 export const endsSize = 40;
 export interface Ends {
@@ -1130,6 +1136,7 @@ export const KernelNumber = {
   IPPROTO_MPTCP: 262,
   SOL_TCP: 6,
   MSG_PEEK: 2,
+  MSG_TRUNC: 32,
   MSG_ERRQUEUE: 8192,
   ENOENT: 2,
   EPIPE: 32,
@@ -1378,6 +1385,7 @@ export const tracePrograms = [
   "on_ip_send_skb",
   "on_ip6_send_skb",
   "on_skb_consume_udp",
+  "on_udp_receive",
   "on_skb_free_datagram_length",
   "on_skb_free_datagram_locked",
   "on_udp_destroy_sock",
@@ -1456,7 +1464,8 @@ export type TraceMap =
   | "accepted_answer"
   | "pending"
   | "udp_socks"
-  | "udp_flows";
+  | "udp_flows"
+  | "udp_receives";
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
@@ -1481,4 +1490,5 @@ export const traceEntries = {
   pending: 16384,
   udp_socks: 65536,
   udp_flows: 65536,
+  udp_receives: 1,
 } as const;

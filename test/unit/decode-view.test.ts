@@ -12,6 +12,7 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { cgroupIdAt, kindAt, pidAt, plainEvent, toConnEvent } from "../../src/trace/event.ts";
 import { addTotals, holdsTotals } from "../../src/trace/tcp/totals.ts";
+import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { sockAt, sockOf } from "../../src/trace/sock.ts";
 import { readRecords } from "./drained.ts";
 
@@ -60,6 +61,16 @@ test("totals of a connection that were not read in time are unknown, and its dur
   const { durationNs, ...others } = totals(ConnFact.FACT_TOTALS_LOST);
   expect(durationNs).toBe(3n);
   expect(new Set(Object.values(others))).toEqual(new Set([null]));
+});
+
+test("received bytes of a UDP flow are unknown, and nothing else, where a datagram's length was not told", () => {
+  const event = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+  Object.assign(event, { sent_bytes: 1n, recv_bytes: 2n, sent_packets: 3n, recv_packets: 4n });
+  const totals = (flags: number) =>
+    toConnEvent({ ...event, flags }, "close", [addFlowTotals({ bytes: true, packets: true })])
+      .totals!;
+  expect(totals(0)).toMatchObject({ bytesReceived: 2n });
+  expect(totals(ConnFact.FACT_RECEIVED_UNKNOWN)).toEqual({ ...totals(0), bytesReceived: null });
 });
 
 describe("counters of 32 bits", () => {

@@ -58,7 +58,9 @@ interface End {
   packets: [number, number];
 }
 
-const TO_SERVER = [211, 307, 401];
+const TO_SERVER = [211, 307, 401] as const;
+/** The first is received with so little room: only what the program gets counts. */
+const CUT = 101;
 const TO_CLIENT = 503;
 /** One send that leaves as four datagrams. */
 const SEGMENTED = 350;
@@ -72,15 +74,16 @@ function exchange(address: string): [End, End] | null {
     client.connect(server);
     for (const bytes of TO_SERVER) client.send(bytes);
     server.receive(MSG_PEEK);
-    for (const _ of TO_SERVER) server.receive();
+    for (const [i, bytes] of TO_SERVER.entries()) server.receive(0, i === 0 ? CUT : bytes);
     server.sendTo(client, TO_CLIENT);
     client.receive();
     const segments = sendSegmented(client, server);
-    const sent = TO_SERVER.reduce((sum, n) => sum + n, segments > 0 ? SEGMENTED : 0);
+    const sent = TO_SERVER.reduce((sum: number, n) => sum + n, segments > 0 ? SEGMENTED : 0);
+    const received = sent - TO_SERVER[0] + CUT;
     const packets = TO_SERVER.length + segments;
     return [
       { port: client.port, bytes: [sent, TO_CLIENT], packets: [packets, 1] },
-      { port: server.port, bytes: [TO_CLIENT, sent], packets: [1, packets] },
+      { port: server.port, bytes: [TO_CLIENT, received], packets: [1, packets] },
     ];
   } catch (error) {
     if (error instanceof LoopbackError) return null;

@@ -5,7 +5,7 @@ import { features } from "../../kernel/feature_table.ts";
 import type { Host } from "../../kernel/host.ts";
 import { findSymbols } from "../../kernel/kallsyms.ts";
 import { readTables } from "../../kernel/proc_net.ts";
-import { EventKind, Counter } from "../../record/layout.gen.ts";
+import { Counter, EventKind, ReceivePlaces } from "../../record/layout.gen.ts";
 import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { FlowTimeouts, TraceOptions } from "../options.ts";
 import type { Finding, Ground, Opened, Part, Point, Show, Working } from "../part.ts";
@@ -34,6 +34,10 @@ export function udp(options: TraceOptions): Part {
     alone: !wantsProtocol(filter, "tcp"),
     without: "UDP is not traced",
     symbols: udpSymbols,
+    prepare: ({ features }) =>
+      features.has("datagram_lengths")
+        ? {}
+        : { mapSizes: { udp_receives: ReceivePlaces.RECEIVE_PLACES } },
     mapSizes: entries === undefined ? {} : { udp_flows: entries, udp_socks: entries },
     missing,
     points,

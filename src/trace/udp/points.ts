@@ -35,12 +35,27 @@ const kprobes: readonly (readonly UdpPoint[])[] = [
   ],
   [{ program: "on_udp_destroy_sock", kprobe: "udp_destroy_sock", ...OF_UDP }],
 ];
+/** Besides, where no function is given how much a receive returns. */
+const receiving = (kprobe: string): UdpPoint => ({
+  program: "on_udp_receive",
+  kprobe,
+  lengths: false,
+  missesAreLost: true,
+});
+const kprobesOfReceives: readonly (readonly UdpPoint[])[] = [[receiving("udp_recvmsg")]];
 const kprobesOfIpv6: readonly (readonly UdpPoint[])[] = [
   [{ program: "on_ip6_send_skb", kprobe: "ip6_send_skb", ...OF_UDP }],
   [{ program: "on_udp_destroy_sock", kprobe: "udpv6_destroy_sock", ...OF_UDP }],
 ];
 
-export const udpSymbols: readonly string[] = [...kprobes, ...kprobesOfIpv6]
+const kprobesOfIpv6Receives: readonly (readonly UdpPoint[])[] = [[receiving("udpv6_recvmsg")]];
+
+export const udpSymbols: readonly string[] = [
+  ...kprobes,
+  ...kprobesOfReceives,
+  ...kprobesOfIpv6,
+  ...kprobesOfIpv6Receives,
+]
   .flat()
   .map(({ kprobe }) => kprobe);
 
@@ -54,7 +69,14 @@ export function udpKprobes(
   lengths: boolean,
 ): readonly KprobePoint[] | { missing: string } {
   const points: KprobePoint[] = [];
-  for (const alternatives of [...kprobes, ...(ipv6 ? kprobesOfIpv6 : [])]) {
+  const needed = [
+    // First: a receive that begins now must find them.
+    ...(lengths ? [] : kprobesOfReceives),
+    ...(lengths || !ipv6 ? [] : kprobesOfIpv6Receives),
+    ...kprobes,
+    ...(ipv6 ? kprobesOfIpv6 : []),
+  ];
+  for (const alternatives of needed) {
     const point = alternatives.find(
       (point) => (point.lengths ?? lengths) === lengths && has(point.kprobe),
     );

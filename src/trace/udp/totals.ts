@@ -23,9 +23,10 @@ export function addFlowTotals(known: KnownFlowTotals) {
 /** Of a UDP flow. */
 function flowTotalsOf(event: Event, known: KnownFlowTotals): Totals {
   const told = (event.flags & ConnFact.FACT_TOTALS_LOST) === 0;
+  const receivedKnown = (event.flags & ConnFact.FACT_RECEIVED_UNKNOWN) === 0;
   return {
     bytesSent: told && known.bytes ? event.sent_bytes : null,
-    bytesReceived: told && known.bytes ? event.recv_bytes : null,
+    bytesReceived: told && receivedKnown && known.bytes ? event.recv_bytes : null,
     segsOut: told && known.packets ? Number(event.sent_packets) : null,
     segsIn: told && known.packets ? Number(event.recv_packets) : null,
     rttUs: null,

@@ -176,6 +176,15 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
     say(server.truth);
   },
 
+  /** Says its port, then hangs in recvfrom(2), twice, with room for so many bytes. */
+  "block-in-receive": (mode, room) => {
+    const server = new Udp("127.0.0.1");
+    say({ port: server.local.port });
+    for (let i = 0; i < 2; i++) server.receiveBlocking(Number(room));
+    server.close();
+    say(server.truths(mode as Mode)[0]);
+  },
+
   /** Accepts in a thread whose descriptors the first thread does not have: see lone_thread.ts. */
   "lone-thread": startLoneThread,
 

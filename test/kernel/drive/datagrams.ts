@@ -30,6 +30,9 @@ export interface FlowTruth {
   packetsSent: number | null;
   packetsReceived: number | null;
 }
+/** `null`: the bytes are shown as unknown. */
+export type FlowShown = Omit<FlowTruth, "received"> & { received: number | null };
+
 /** How an end is shown that is not known. */
 export const unknown = { address: null, port: null } as unknown as Endpoint;
 
@@ -89,6 +92,11 @@ export class Udp {
   /** Returns what recvfrom does. `local`: where the datagram was sent to, if that is not this socket's address. */
   receive(flags = 0, room = 1 << 16, packets = 1): number {
     awaitReadable(this.fd);
+    return this.receiveBlocking(room, flags, packets);
+  }
+
+  /** recvfrom(2) itself waits, for ever: for tests of a process that hangs in it. */
+  receiveBlocking(room: number, flags = 0, packets = 1): number {
     const raw = new Uint8Array(128);
     const r = check(libc.recvfrom(this.fd, scratch.subarray(0, room), flags, raw), "recvfrom");
     if (!(flags & k.MSG_PEEK)) this.received(plain(readSockaddr(raw)!), r, packets);
@@ -143,7 +151,7 @@ interface UdpOptions {
 }
 
 /** Both lines of every flow that the socket had, or of the one given; the socket is closed. */
-export async function expectFlows(tracer: Tracer, of: Udp | FlowTruth): Promise<Event[]> {
+export async function expectFlows(tracer: Tracer, of: Udp | FlowShown): Promise<Event[]> {
   const truths = of instanceof Udp ? of.truths(tracer.mode) : [of];
   const closes: Event[] = [];
   for (const truth of truths) {
@@ -155,14 +163,14 @@ export async function expectFlows(tracer: Tracer, of: Udp | FlowTruth): Promise<
   return closes;
 }
 
-export async function expectFlowOpen(tracer: Tracer, truth: FlowTruth): Promise<Event> {
+export async function expectFlowOpen(tracer: Tracer, truth: FlowShown): Promise<Event> {
   const event = await tracer.take("begin", truth);
   expectIdentity(event, truth);
   expect(Object.keys(event)).toEqual(openKeys);
   return event;
 }
 
-export async function expectFlowClosed(tracer: Tracer, truth: FlowTruth): Promise<Event> {
+export async function expectFlowClosed(tracer: Tracer, truth: FlowShown): Promise<Event> {
   const event = await tracer.take("close", truth);
   expectIdentity(event, truth);
   expect({
@@ -185,7 +193,7 @@ export async function expectFlowClosed(tracer: Tracer, truth: FlowTruth): Promis
 const scratch = new Uint8Array(1 << 16);
 const totalKeys = "bytes_sent bytes_received packets_sent packets_received duration_us".split(" ");
 
-function expectIdentity(event: Event, truth: FlowTruth): void {
+function expectIdentity(event: Event, truth: FlowShown): void {
   expect(event).toMatchObject({
     protocol: "udp",
     pid: truth.pid,

@@ -11,6 +11,10 @@ const hasKprobes = / kprobe_dispatcher$/m.test(readFileSync("/proc/kallsyms", "l
 export const asBefore510 =
   process.env["TRACER_BPF_WITHOUT"]?.split(",").includes("test_run") === true;
 
+/** The same as on a kernel before 4.7, of how much a program takes of a datagram. */
+export const withoutLengths =
+  process.env["TRACER_BPF_WITHOUT"]?.split(",").includes("datagram_lengths") === true;
+
 /** BPF_PROG_TEST_RUN of raw tracepoints came with 5.10; the tracepoints themselves are older. */
 const hasTracepoints = !asBefore510 && linuxAtLeast(5, 10);
 

@@ -3,7 +3,9 @@
  * the lines that the other shows and that the filter is meant to let through.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as k from "../../src/kernel/constants.ts";
 import { netnsAt } from "../../src/kernel/host_names.ts";
 import { Attempt, refusing, type Port } from "./drive/attempt.ts";
@@ -124,8 +126,14 @@ const rows: readonly Row[] = [
 describe.each(modes)("trace --attach %s", (mode) => {
   let stage: Stage;
   const our = traced(mode);
+  // A filter is the same with offsets that were guessed before, and a guess takes a third of each start.
+  const directory = mkdtempSync(join(tmpdir(), "tracer-bpf-filters-"));
+  const saved = ["--offsets", join(directory, "offsets.json")];
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   beforeAll(async () => {
+    const { exitCode } = await run(["offsets", "guess", "--attach", mode, "--save", saved[1]!]);
+    expect(exitCode).toBe(0);
     stage = {
       ipv4: new peer.Listener("127.0.0.1"),
       second: new peer.Listener("127.0.0.2"),
@@ -148,7 +156,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     .filter(([args]) => !protocols.includes(args));
 
   test.each(named)("%s", async (_, { args, picks, byProcess }) => {
-    const filtered = await Tracer.start(mode, args(stage).map(String));
+    const filtered = await Tracer.start(mode, [...saved, ...args(stage).map(String)]);
     const told = await drive(mode, our.tracer, stage);
     const unsure = byProcess === true && mode === "tracepoint";
     const sure = ({ event }: Event) => !(unsure && event === "accept");
@@ -173,7 +181,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test("--count counts what is shown", async () => {
     const args = ["-D", String(stage.ipv4.port), "--events", "connect", "--count", "3"];
-    const filtered = await Tracer.start(mode, args);
+    const filtered = await Tracer.start(mode, [...saved, ...args]);
     // Two of the connections are to this port, among many others.
     await drive(mode, our.tracer, stage);
     await filtered.until(() => filtered.events.length === 2, "two connects");

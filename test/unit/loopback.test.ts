@@ -55,11 +55,16 @@ test("connections of others that come first are not taken for the tool's own", (
 });
 
 test("where only others come it is told at once, not after a timeout", () => {
-  const others: number[] = [];
-  const begun = performance.now();
-  expect(() => openPair("v4", () => void others.push(...disturb()))).toThrow(DisturbedError);
-  expect(performance.now() - begun).toBeLessThan(900);
-  abort(...others);
+  // A busy machine may stop this process for any time. It does not each time.
+  const tries = Array.from({ length: 5 }, () => {
+    const others: number[] = [];
+    const begun = performance.now();
+    expect(() => openPair("v4", () => void others.push(...disturb()))).toThrow(DisturbedError);
+    const ms = performance.now() - begun;
+    abort(...others);
+    return ms;
+  });
+  expect(Math.min(...tries)).toBeLessThan(900);
 });
 
 const root = process.geteuid?.() === 0;

@@ -394,8 +394,7 @@ int on_received(struct bpf_raw_tracepoint_args *ctx)
 
 	if (constant(CONSTANT_PREEMPTED))
 		claim_pending(bpf_get_current_pid_tgid());
-	if (!(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
-		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
+	udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 1, &fresh);
 	return 0;
 }
 
@@ -414,10 +413,55 @@ int on_received_backup(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct flow fresh;
 
-	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED) &&
-	    !(ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE)))
-		udp_moved(ctx, ctx->args[0], ctx->args[1], 1, &fresh);
+	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
+		udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 1, &fresh);
 	return 0;
+}
+
+/*
+ * Hooks of the root control group: they see the sockets of all groups, and return 1, which changes nothing. Linux 4.17 and
+ * later (sends 4.18, receives 5.2). None of them runs in a send or a receive of TCP.
+ */
+SEC("cgroup/connect4")
+int on_connect4(struct bpf_sock_addr *ctx)
+{
+	connect_begins_v4(ctx);
+	return 1;
+}
+
+SEC("cgroup/connect6")
+int on_connect6(struct bpf_sock_addr *ctx)
+{
+	connect_begins_v6(ctx);
+	return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int on_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	sending_to_v4(ctx);
+	return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int on_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	named_v6(ctx);
+	return 1;
+}
+
+SEC("cgroup/recvmsg4")
+int on_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	received_from_v4(ctx);
+	return 1;
+}
+
+SEC("cgroup/recvmsg6")
+int on_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	named_v6(ctx);
+	return 1;
 }
 
 /* (struct task_struct *parent, struct task_struct *child): as wake_up_new_task. Alone but where the kernel preempts. */
@@ -460,6 +504,19 @@ int run_udp_gone(struct bpf_raw_tracepoint_args *ctx)
 
 	end_if_gone(ctx, ctx->args[0], ctx->args[1], &last);
 	return 0;
+}
+
+SEC("raw_tp/run_connect_failed")
+int run_connect_failed(struct bpf_raw_tracepoint_args *ctx)
+{
+	keep_begun(ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+SEC("raw_tp/run_sock_word")
+int run_sock_word(struct bpf_raw_tracepoint_args *ctx)
+{
+	return sock_word(ctx->args[0], ctx->args[1]);
 }
 
 SEC("raw_tp/run_accepted")

@@ -45,6 +45,17 @@
 
 #define reg(ctx, n) (((u64 *)(ctx))[n])
 
+/*
+ * The address of a hook's sock as a plain number: before 5.13 a program may not use the pointer as a map's key. After
+ * the two negations the verifier takes the same value for a number.
+ */
+#define address_of(pointer)                                                                        \
+	({                                                                                         \
+		u64 _address = (u64)(pointer);                                                     \
+		asm volatile("%0 = -%0; %0 = -%0" : "+r"(_address));                               \
+		_address;                                                                          \
+	})
+
 /* bpf_probe_read, not _kernel: the latter is 5.5+. The destination is always the stack: older verifiers want it so. */
 #define read_kernel(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
 

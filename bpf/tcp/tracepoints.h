@@ -7,6 +7,7 @@
 #ifndef TCP_TRACEPOINTS_H
 #define TCP_TRACEPOINTS_H
 
+#include "tcp/begun.h"
 #include "tcp/failure.h"
 #include "tcp/listeners.h"
 
@@ -63,6 +64,7 @@ inline_always void end_of_former(void *ctx, u64 sk, struct live *live)
 inline_always void destroyed(void *ctx, u64 sk, struct live *live)
 {
 	end(ctx, sk, live, skc_dport(sk) != 0);
+	tell_begun(ctx, sk, live);
 }
 
 /* A sock that is known here has sent a SYN itself, which crossed the peer's; or the end of what it was before was missed. */
@@ -160,6 +162,7 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 /* connect(2) on a sock: what it carried before has ended (connect(AF_UNSPEC) leaves no other trace). */
 inline_always void syn_sent(void *ctx, u64 sk, struct live *live)
 {
+	connect_goes_on(sk);
 	end_of_former(ctx, sk, live);
 	connecting(sk, live);
 }

@@ -7,22 +7,42 @@
 #define UDP_TRACEPOINTS_H
 
 #include "udp/flow.h"
+#include "udp/named.h"
 
-/* Runs at each send and receive of the whole host: what is not UDP costs one read. */
+/* A peek takes nothing, and what the error queue gives back was sent before. */
+inline_always s32 received_bytes(s32 result, u32 flags)
+{
+	return flags & (MSG_PEEK | MSG_ERRQUEUE) ? 0 : result;
+}
+
+inline_always void end_known(void *ctx, u64 sk, struct flow *first, struct flow *last)
+{
+	bpf_map_delete_elem(&sent_elsewhere, &sk);
+	end_socket(ctx, sk, first, last);
+}
+
+/* Runs at each send and receive of the whole host: what is not UDP costs one read. result: 0 where nothing is to count. */
 inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
 {
 	struct datagram d = {};
+	struct named named = {};
 	struct flow *first;
+	int is_named;
 
-	if (result <= 0 || (sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
+	if ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
+		return;
+	/* Also of a call that failed: the next one is another. */
+	is_named = take_named(sk, &named);
+	if (result <= 0)
 		return;
 	read_ends(sk, &d.ends);
 	d.ends.metadata &= ~METADATA_TCP;
-	if (!ends_wanted(&d.ends, d.ends.sport))
-		return;
 	d.sk = sk;
 	d.bytes = (u32)result;
 	d.socket_ino = ino_of(sk);
+	find_remote(sk, &d.ends, is_named ? &named : 0, received, d.socket_ino);
+	if (!ends_wanted(&d.ends, d.ends.sport))
+		return;
 	first = bpf_map_lookup_elem(&udp_socks, &sk);
 	if (first && first->socket_ino == d.socket_ino) {
 		count_known(ctx, first, &d, received, fresh);
@@ -30,7 +50,7 @@ inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct
 	}
 	/* Nothing tells of the end of a socket: here is the next one at its address. */
 	if (first)
-		end_socket(ctx, sk, first, fresh);
+		end_known(ctx, sk, first, fresh);
 	count(ctx, &d, received, fresh);
 }
 
@@ -40,7 +60,16 @@ inline_always void end_if_gone(void *ctx, u64 sk, u32 cookie, struct flow *last)
 	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
 
 	if (first && first->event.cookie == cookie && first->socket_ino != ino_of(sk))
-		end_socket(ctx, sk, first, last);
+		end_known(ctx, sk, first, last);
+}
+
+/* Asked by the tool, which finds with it where a sock tells of a datagram that is not sent yet. */
+inline_always u32 sock_word(u64 sk, u64 at)
+{
+	u32 word = 0;
+
+	read_kernel(word, sk + at);
+	return word;
 }
 
 #endif

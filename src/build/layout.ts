@@ -119,7 +119,10 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   holder: READ,
   program_args: READ,
   accepted: READ,
+  begun: READ,
+  failed_key: ["size"],
   flow_key: WRITTEN,
+  naming: WRITTEN,
   guess_command: WRITTEN,
   guess_answer: READ,
   chunk: READ,
@@ -130,6 +133,8 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   newborn: [],
   attempt: [],
   receive: [],
+  named: [],
+  elsewhere: [],
 };
 
 function viewSource(btf: Btf, name: string, members: readonly Member[]): string {

@@ -37,8 +37,8 @@ export class DatagramSocket implements Disposable {
     check(libc.connect(this.fd, sockaddr(to.address, to.port)), `connect to ${to.address}`);
   }
 
-  send(bytes: number): void {
-    check(libc.send(this.fd, new Uint8Array(bytes), 0), `send of ${bytes} bytes`);
+  send(bytes: number, flags = 0): void {
+    check(libc.send(this.fd, new Uint8Array(bytes), flags), `send of ${bytes} bytes`);
   }
 
   sendTo(to: DatagramSocket, bytes: number): void {
@@ -48,12 +48,22 @@ export class DatagramSocket implements Disposable {
 
   /** Of a datagram of more bytes than `room` the rest is lost. */
   receive(flags = 0, room = 2048): void {
-    if (libc.pollOne(this.fd, POLLIN, TIMEOUT_MS) <= 0)
-      throw new LoopbackError("receive", ETIMEDOUT);
+    this.#await();
     check(libc.recv(this.fd, new Uint8Array(room), flags), "receive");
+  }
+
+  /** Asks the kernel for the sender, too. */
+  receiveFrom(): void {
+    this.#await();
+    check(libc.recvfrom(this.fd, new Uint8Array(2048), 0, new Uint8Array(128)), "receive");
   }
 
   [Symbol.dispose](): void {
     libc.close(this.fd);
+  }
+
+  #await(): void {
+    if (libc.pollOne(this.fd, POLLIN, TIMEOUT_MS) <= 0)
+      throw new LoopbackError("receive", ETIMEDOUT);
   }
 }

@@ -29,6 +29,12 @@ export const bpfUses: readonly BpfUse[] = [
   command("BPF_MAP_LOOKUP_AND_DELETE_ELEM", "5.14", "an entry is taken", "take_from_hash"),
   command("BPF_MAP_LOOKUP_BATCH", "5.6", "maps are read many entries at a time", "map_batches"),
   command("BPF_LINK_CREATE", "5.8", "the iterator over TCP sockets", "tcp_iterator"),
+  command(
+    "BPF_LINK_CREATE",
+    "5.7",
+    "hooks of the root control group: named ends of UDP, connects",
+    "socket_hooks",
+  ),
   command("BPF_ITER_CREATE", "5.8", "the iterator over TCP sockets", "tcp_iterator"),
   command("BPF_ENABLE_STATS", "5.8", "the run time of programs", "run_time_stats"),
   command("BPF_PROG_TEST_RUN", "5.10", "programs that only the tracer runs", "test_run"),
@@ -43,6 +49,12 @@ export const bpfUses: readonly BpfUse[] = [
   programType("BPF_PROG_TYPE_KPROBE", "4.1", "kprobe mode"),
   programType("BPF_PROG_TYPE_RAW_TRACEPOINT", "4.17", "tracepoint mode", "test_run"),
   programType("BPF_PROG_TYPE_TRACING", "5.9", "the iterator over TCP sockets", "tcp_iterator"),
+  programType(
+    "BPF_PROG_TYPE_CGROUP_SOCK_ADDR",
+    "5.2",
+    "named ends of UDP, connects that fail before a SYN",
+    "socket_hooks",
+  ),
 
   mapType("BPF_MAP_TYPE_HASH", 1, "3.19", "connections, sockets, attempts"),
   mapType("BPF_MAP_TYPE_ARRAY", 2, "3.19", "settings, counters, events that wait"),

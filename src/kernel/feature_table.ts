@@ -83,6 +83,13 @@ const table = {
     ask: (shim) =>
       ["sock_send_length", "sock_recv_length"].every((name) => shim.hasTracepoint(name)),
   },
+  socket_hooks: {
+    since: "5.7",
+    change: "bpf: Implement bpf_link-based cgroup BPF program attachment",
+    asked: "attaching to the root control group is tried",
+    without:
+      "with tracepoints, whom a UDP socket sends to is unknown, and so is the remote end of one that is not connected; connects that fail before a SYN is sent are not shown",
+  },
   udp_segment: {
     since: "4.18",
     change: "udp: generate gso with UDP_SEGMENT",

@@ -49,17 +49,20 @@ export interface ProcessStat {
   exiting: boolean;
   /** A thread of the kernel: it runs no program. */
   ofKernel: boolean;
+  /** The letter of proc(5): R runs or could, D waits and cannot be disturbed, S sleeps. */
+  state: string;
 }
 
 /** From the text of /proc/PID/stat, whose second field is the name in parentheses and may hold any of both. */
 export function parseStat(stat: string): ProcessStat | null {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [flags, starttime] = [fields[FLAGS - 3], fields[STARTTIME - 3]];
+  const [state, flags, starttime] = [fields[0]!, fields[FLAGS - 3], fields[STARTTIME - 3]];
   if (flags === undefined || starttime === undefined || !/^\d+$/.test(starttime)) return null;
   return {
     startTicks: BigInt(starttime),
     exiting: (Number(flags) & PF_EXITING) !== 0,
     ofKernel: (Number(flags) & PF_KTHREAD) !== 0,
+    state,
   };
 }
 

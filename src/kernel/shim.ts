@@ -68,6 +68,8 @@ const SYMBOLS = {
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
   sh_iter: { args: ["i32"], returns: "i32" },
+  sh_cgroup: { args: ["i32", "i32", "u32"], returns: "i32" },
+  sh_cgroup_root: { args: [], returns: "i32" },
   sh_caps_effective: { args: ["u64"], returns: "i32" },
   sh_caps_drop: { args: ["i32", "u64"], returns: "i32" },
   sh_map_lookup: { args: ["i32", "ptr", "ptr"], returns: "i32" },
@@ -209,6 +211,12 @@ export function openShim() {
       check(`perf tracepoint ${tracepointId}`, c.sh_perf_tracepoint(progFd, tracepointId)),
     /** A BPF iterator over the calling thread's namespaces, an fd of the caller's to read to its end. */
     iterator: (progFd: number): number => check("BPF iterator", c.sh_iter(progFd)),
+
+    /** The attachment to a control group, in `hook` (enum socket_hook); closing it, or the end of the process, detaches. */
+    cgroupHook: (progFd: number, cgroupFd: number, hook: number): number =>
+      check("cgroup hook", c.sh_cgroup(progFd, cgroupFd, hook)),
+    /** The top of the hierarchy of version 2 that this process sees, without a place where it is mounted. */
+    cgroupRoot: (): number => check("cgroup2", c.sh_cgroup_root()),
 
     /** Of the calling thread, out of what it is permitted. Bit N stands for capability N. */
     capsEffective: (effective: bigint): void => {

@@ -1282,6 +1282,16 @@ export type AskedType = (typeof AskedType)[keyof typeof AskedType];
 
 export const ringPrefixSize = 8;
 
+export const SocketHook = {
+  HOOK_CONNECT4: 10,
+  HOOK_CONNECT6: 11,
+  HOOK_SENDMSG4: 14,
+  HOOK_SENDMSG6: 15,
+  HOOK_RECVMSG4: 19,
+  HOOK_RECVMSG6: 20,
+} as const;
+export type SocketHook = (typeof SocketHook)[keyof typeof SocketHook];
+
 export const waitRequestSize = 16;
 export interface WaitRequest {
   least_ms: number;
@@ -1309,6 +1319,22 @@ export function readProgramArgs(view: DataView, p: number): ProgramArgs {
     bytes: bytesAt(view, p + 8, 256).slice(),
   };
 }
+
+export const begunSize = 192;
+export interface Begun {
+  event: Event;
+  thread: number;
+  zero: number;
+}
+export function readBegun(view: DataView, p: number): Begun {
+  return {
+    event: readEvent(view, p),
+    thread: view.getUint32(p + 184, true),
+    zero: view.getUint32(p + 188, true),
+  };
+}
+
+export const failedKeySize = 16;
 
 export const acceptedSize = 24;
 export interface Accepted {
@@ -1368,6 +1394,20 @@ export function writeFlowKey(view: DataView, p: number, value: FlowKey): void {
   view.setUint32(p + 52, value.zero, true);
 }
 
+export const namingSize = 16;
+export interface Naming {
+  attached: number;
+  pending_at: number;
+  elsewhere: number;
+  zero: number;
+}
+export function writeNaming(view: DataView, p: number, value: Naming): void {
+  view.setUint32(p, value.attached, true);
+  view.setUint32(p + 4, value.pending_at, true);
+  view.setUint32(p + 8, value.elsewhere, true);
+  view.setUint32(p + 12, value.zero, true);
+}
+
 export const tracePrograms = [
   "on_connect",
   "on_connect_return",
@@ -1414,11 +1454,19 @@ export const tracePrograms = [
   "on_received",
   "on_sent_backup",
   "on_received_backup",
+  "on_connect4",
+  "on_connect6",
+  "on_sendmsg4",
+  "on_sendmsg6",
+  "on_recvmsg4",
+  "on_recvmsg6",
   "on_fork_pending",
   "on_fork",
   "on_fork_backup",
   "on_sched_process_free",
   "run_udp_gone",
+  "run_connect_failed",
+  "run_sock_word",
   "run_accepted",
   "run_batch",
   "run_samples",
@@ -1461,11 +1509,16 @@ export type TraceMap =
   | "attempts"
   | "lister"
   | "samples"
+  | "begun"
+  | "failed_connects"
   | "accepted_answer"
   | "pending"
   | "udp_socks"
   | "udp_flows"
-  | "udp_receives";
+  | "udp_receives"
+  | "named_ends"
+  | "sent_elsewhere"
+  | "naming";
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
@@ -1486,9 +1539,14 @@ export const traceEntries = {
   attempts: 4096,
   lister: 1,
   samples: 1,
+  begun: 4096,
+  failed_connects: 1024,
   accepted_answer: 1,
   pending: 16384,
   udp_socks: 65536,
   udp_flows: 65536,
   udp_receives: 1,
+  named_ends: 4096,
+  sent_elsewhere: 1024,
+  naming: 1,
 } as const;

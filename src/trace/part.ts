@@ -10,7 +10,7 @@ import type { Capabilities } from "../kernel/capability.ts";
 import type { AttachMode, Host } from "../kernel/host.ts";
 import type { KernelObject } from "../kernel/object.ts";
 import type { Table } from "../kernel/sockstat.ts";
-import type { Event, EventView, TraceProgram } from "../record/layout.gen.ts";
+import type { Event, EventView, SocketHook, TraceProgram } from "../record/layout.gen.ts";
 import type { LossCount } from "./health/losses.ts";
 import type { TraceOptions } from "./options.ts";
 
@@ -74,7 +74,7 @@ export interface Ground {
   newer: boolean;
 }
 
-export type Point = KprobePoint | TracepointPoint | HeldPoint;
+export type Point = KprobePoint | TracepointPoint | SocketHookPoint | HeldPoint;
 
 interface AnyPoint {
   readonly program: TraceProgram;
@@ -104,6 +104,11 @@ export interface Cover {
   readonly pending: readonly TraceProgram[];
   /** Attached behind it: each does the work if the note is still there. */
   readonly backups: readonly TraceProgram[];
+}
+
+/** Attached to the root control group, so that it sees the sockets of the whole host; it decides nothing. */
+export interface SocketHookPoint extends AnyPoint {
+  readonly socketHook: keyof typeof SocketHook;
 }
 
 /** Loaded only: the part runs the program on request, or attaches it for a while. */

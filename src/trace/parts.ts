@@ -12,6 +12,7 @@ import { tcp } from "./tcp/part.ts";
 import { sampling } from "./tcp/sampling.ts";
 import { sockmap } from "./tcp/sockmap.ts";
 import { udp } from "./udp/part.ts";
+import { remoteEnds } from "./udp/remote_ends.ts";
 
 export const PARTS: readonly PartOf[] = [
   // First: where a kernel refuses one part, this is the most likely one, and each part is left out in turn.
@@ -22,6 +23,8 @@ export const PARTS: readonly PartOf[] = [
   following,
   tcp,
   udp,
+  // Behind UDP: a hook that is there first would leave notes that no tracepoint takes.
+  remoteEnds,
   attempts,
   sockmap,
   sampling,

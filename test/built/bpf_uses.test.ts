@@ -37,6 +37,7 @@ describe("the objects", () => {
     raw_tp: "BPF_PROG_TYPE_RAW_TRACEPOINT",
     tc: "BPF_PROG_TYPE_SCHED_CLS",
     iter: "BPF_PROG_TYPE_TRACING",
+    cgroup: "BPF_PROG_TYPE_CGROUP_SOCK_ADDR",
   };
 
   test("have programs of the types of the table", () => {

@@ -13,7 +13,7 @@ import { expectConnection, expectFailed } from "./drive/expect.ts";
 import { answerSyn, catchSyn, unreachable } from "./drive/icmp.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
-import { flushed, traced } from "./drive/traced.ts";
+import { traced } from "./drive/traced.ts";
 import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
@@ -23,6 +23,7 @@ const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8"
 
 describe.each(modes)("trace --attach %s", (mode) => {
   const our = traced(mode);
+  const kprobes = mode === "kprobe";
 
   describe.each(Object.entries(peer.families))("over %s", (_, address) => {
     test("97 refused connects, blocking, are 97 failures", async () => {
@@ -229,29 +230,64 @@ describe.each(modes)("trace --attach %s", (mode) => {
     for (const end of ends.flat()) await expectConnection(our.tracer, end);
   });
 
-  test("a connect to where there is no route: reported with its destination; tracepoints cannot see it", async () => {
+  test("a connect to where there is no route: reported with its destination, while its socket lives", async () => {
     const actor = our.actor("no-route");
     const { pid, comm, netns, remotes } = await actor.hear<
       Pick<peer.Truth, "pid" | "comm" | "netns"> & {
         remotes: { address: string; port: number; family: 4 | 6 }[];
       }
     >();
-    await flushed(our.tracer);
-    if (mode === "tracepoint") {
-      expect(our.tracer.events.filter((event) => event.pid === actor.pid)).toEqual([]);
-    } else
-      for (const { address, port, family } of remotes) {
-        const event = await our.tracer.takeIf("fail", `to port ${port}`, ({ remote }) => {
-          return remote.port === port;
-        });
-        expect(event).toMatchObject({ pid, comm, netns, family, direction: "outgoing" });
-        expect(event.remote.address).toBe(address.replace("::ffff:", ""));
-        expect(event).toMatchObject({
-          failure: "ENETUNREACH",
-          local: { address: null, port: null },
-        });
-      }
+    for (const { address, port, family } of remotes) {
+      const event = await our.tracer.takeIf("fail", `to port ${port}`, ({ remote }) => {
+        return remote.port === port;
+      });
+      expect(event).toMatchObject({ pid, comm, netns, family, direction: "outgoing" });
+      expect(event.remote.address).toBe(address.replace("::ffff:", ""));
+      expect(event).toMatchObject({
+        failure: kprobes ? "ENETUNREACH" : null,
+        local: { address: null, port: null },
+      });
+    }
     actor.go();
+  });
+
+  test("two connects of a socket to where there is no route, and one that is answered: two failures and a connection", async () => {
+    const listener = new peer.Listener("127.0.0.1");
+    const fd = peer.check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
+    const ports = [7011, 7012];
+    // TCP has no route to a group.
+    for (const port of ports)
+      expect(libc.connect(fd, sockaddr("224.0.0.7", port))).toBe(-k.ENETUNREACH);
+    peer.check(libc.connect(fd, sockaddr("127.0.0.1", listener.port)), "connect");
+    const client = new peer.Peer(fd, "connect");
+    const server = listener.accept();
+    for (const port of ports) {
+      const event = await our.tracer.takeIf("fail", `to port ${port}`, ({ remote }) => {
+        return remote.port === port;
+      });
+      const { pid, comm, netns } = client.truth;
+      expect(event).toMatchObject({
+        ...{ pid, comm, family: 4, remote: { address: "224.0.0.7" } },
+        netns: kprobes ? netns : null,
+        failure: kprobes ? "ENETUNREACH" : null,
+      });
+    }
+    client.close();
+    server.close();
+    listener.close();
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, server);
+  });
+
+  test("a connect to where there is no route, whose socket is closed at once", async () => {
+    const attempt = new Attempt("127.0.0.1", 7013);
+    const { local, pid, comm, netns } = attempt.truth;
+    expect(libc.connect(attempt.fd, sockaddr("224.0.0.7", 7013))).toBeLessThan(0);
+    attempt.close();
+    const event = await our.tracer.takeIf("fail", "to port 7013", ({ remote }) => {
+      return remote.port === 7013;
+    });
+    expect(event).toMatchObject({ pid, comm, netns, local, direction: "outgoing" });
   });
 
   async function acceptedAndClosed(attempt: Attempt, listener: peer.Listener): Promise<void> {

@@ -42,7 +42,8 @@ describe.each(modes)("with %ss", (mode) => {
     expect(names).toContain("sampling");
     expect(names).toContain("command lines");
     expect(names.includes("UDP")).toBe(mode === "kprobe" || linuxAtLeast(6, 3));
-    expect(names.includes("failing connects")).toBe(mode === "kprobe");
+    expect(names).toContain("failing connects");
+    expect(names.includes("remote ends of UDP")).toBe(mode === "tracepoint" && linuxAtLeast(6, 3));
   });
 
   describe.each(optional.map((part) => [part.name, part] as const))("without %s", (name, part) => {
@@ -170,6 +171,7 @@ function misplaced(of: PartOf): PartOf {
       if (n < points.findLastIndex((one) => !("held" in one))) return point;
       const { program } = point;
       if ("kprobe" in point) return { program, kprobe: NOWHERE };
+      if ("socketHook" in point) return { program, socketHook: NOWHERE as "HOOK_SENDMSG4" };
       return "tracepoint" in point ? { program, tracepoint: NOWHERE } : point;
     });
   return (options) => {

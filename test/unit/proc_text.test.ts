@@ -51,6 +51,7 @@ test("start and flags are found behind any name", () => {
         startTicks: 98765n,
         exiting: false,
         ofKernel: false,
+        state: "S",
       });
     }),
   );
@@ -58,6 +59,7 @@ test("start and flags are found behind any name", () => {
     startTicks: 98765n,
     exiting: false,
     ofKernel: false,
+    state: "S",
   });
   expect(parseStat(stat("x", 4228108))?.exiting).toBe(true);
   // As a kworker has it on 6.12.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The three ways to attach. No libbpf link objects: a plain fd is all the tracer has to keep. */
+/* The ways to attach. No libbpf link objects: a plain fd is all the tracer has to keep. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
 #include <linux/perf_event.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -109,4 +111,29 @@ int sh_iter(int prog_fd)
 	fd = bpf_iter_create(link);
 	close(link);
 	return fd;
+}
+
+/* hook: enum bpf_attach_type. The link lets other programs in beside it, as BPF_F_ALLOW_MULTI does. */
+int sh_cgroup(int prog_fd, int cgroup_fd, __u32 hook)
+{
+	return bpf_link_create(prog_fd, cgroup_fd, hook, NULL);
+}
+
+/*
+ * The top of the hierarchy of version 2 that this process's cgroup namespace shows, mounted nowhere: the mount goes with the
+ * fd. Linux 5.2 and later.
+ */
+int sh_cgroup_root(void)
+{
+	int fs, fd, err;
+
+	fs = syscall(SYS_fsopen, "cgroup2", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	fd = syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (fd == 0)
+		fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	err = -errno;
+	close(fs);
+	return fd < 0 ? err : fd;
 }

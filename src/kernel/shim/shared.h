@@ -23,6 +23,16 @@ struct ring_prefix {
 	__u32 cpu;
 };
 
+/* Hooks of a control group that tell of sockets. */
+enum socket_hook {
+	HOOK_CONNECT4 = BPF_CGROUP_INET4_CONNECT,
+	HOOK_CONNECT6 = BPF_CGROUP_INET6_CONNECT,
+	HOOK_SENDMSG4 = BPF_CGROUP_UDP4_SENDMSG,
+	HOOK_SENDMSG6 = BPF_CGROUP_UDP6_SENDMSG,
+	HOOK_RECVMSG4 = BPF_CGROUP_UDP4_RECVMSG,
+	HOOK_RECVMSG6 = BPF_CGROUP_UDP6_RECVMSG,
+};
+
 /* One wait, as it comes through the waiter's pair of sockets. */
 struct wait_request {
 	__s32 least_ms;

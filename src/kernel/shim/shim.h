@@ -42,6 +42,8 @@ SH_API int sh_has_tracepoint(const char *name);
 SH_API int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol);
 SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
 SH_API int sh_iter(int prog_fd);
+SH_API int sh_cgroup(int prog_fd, int cgroup_fd, __u32 hook);
+SH_API int sh_cgroup_root(void);
 int perf_open(struct perf_event_attr *attr, int cpu);
 
 /* hold.c: around each map command, and while inodes.c goes from CPU to CPU. release_cpu takes what hold_cpu gave. */

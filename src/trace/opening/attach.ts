@@ -1,10 +1,12 @@
 /** Loads the trace object with the programs of the parts, and attaches them. */
 import { Failure } from "../../errors.ts";
-import { ENOENT } from "../../kernel/constants.ts";
+import { ENOENT, EPERM } from "../../kernel/constants.ts";
+import { openCgroupRoot } from "../../kernel/cgroup_root.ts";
 import { explained, type Host } from "../../kernel/host.ts";
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
+import { SocketHook } from "../../record/layout.gen.ts";
 import {
   programsOf,
   rowsOf,
@@ -12,6 +14,7 @@ import {
   type KprobePoint,
   type Part,
   type Point,
+  type SocketHookPoint,
   type TracepointPoint,
 } from "../part.ts";
 import { firstToLoad, load, waysToLoad, type Made } from "./load.ts";
@@ -114,6 +117,7 @@ function attachPart(
     for (const point of points)
       if ("kprobe" in point) attached.push(...attachKprobe(host, object, point));
       else if ("tracepoint" in point) attached.push(...attachTracepoint(host, object, point));
+      else if ("socketHook" in point) attached.push(attachSocketHook(host, object, point));
   } catch (error) {
     for (const attachment of attached)
       if (typeof attachment === "number") close(attachment);
@@ -146,3 +150,20 @@ function attachTracepoint(host: Host, object: KernelObject, point: TracepointPoi
     throw explained(error, { step: "attach", subject: `tracepoint ${point.tracepoint}` });
   }
 }
+
+function attachSocketHook(host: Host, object: KernelObject, point: SocketHookPoint): number {
+  const { program, socketHook } = point;
+  const root = openCgroupRoot(host.shim);
+  if (typeof root === "string") throw new Failure(root);
+  try {
+    return host.shim.cgroupHook(object.progFd(program), root, SocketHook[socketHook]);
+  } catch (error) {
+    if (error instanceof KernelError && error.errno === EPERM) throw new Failure(ALONE);
+    throw explained(error, { step: "attach", subject: `cgroup hook ${socketHook}` });
+  } finally {
+    close(root);
+  }
+}
+
+const ALONE =
+  "another program is attached to the root control group, and lets none in beside it (bpftool cgroup tree shows it)";

@@ -6,6 +6,7 @@ import { MSG_PEEK, SOL_UDP, UDP_SEGMENT } from "../../kernel/constants.ts";
 import type { AttachMode } from "../../kernel/host.ts";
 import * as libc from "../../kernel/libc.ts";
 import { ConnMetadata, EventKind, type Event } from "../../record/layout.gen.ts";
+import { isFirst, sockOf } from "./flow_events.ts";
 import type { FlowSource } from "./flows.ts";
 import type { KnownFlowTotals } from "./totals.ts";
 
@@ -28,7 +29,7 @@ export function udpCheck(
   for (const address of place.no_ipv6 === null ? [ipv4, "::1"] : [ipv4]) {
     const ends = exchange(address);
     if (ends === null) continue;
-    const closes = closesOf(ends, drain, source);
+    const closes = closesOf(ends, drain, source).map((close) => close && whole(close, source));
     for (const [i, end] of ends.entries()) {
       const close = closes[i];
       if (!close) return null;
@@ -65,6 +66,21 @@ const TO_CLIENT = 503;
 /** One send that leaves as four datagrams. */
 const SEGMENTED = 350;
 const SEGMENT = 100;
+
+/** The totals of all flows of a socket that has ended: with tracepoints no remote end of a send is known yet. */
+function whole(close: Event, source: FlowSource): Event {
+  const id = sockOf(close);
+  const others = [...source.dump()].filter(({ event }) => sockOf(event) === id && !isFirst(event));
+  const sum = { ...close };
+  for (const { event } of others) {
+    const flow = source.take(event)?.event ?? event;
+    sum.sent_bytes += flow.sent_bytes;
+    sum.recv_bytes += flow.recv_bytes;
+    sum.sent_packets += flow.sent_packets;
+    sum.recv_packets += flow.recv_packets;
+  }
+  return sum;
+}
 
 /** Sends datagrams between two sockets, closes both, and returns what each has moved. null: no such address here. */
 function exchange(address: string): [End, End] | null {

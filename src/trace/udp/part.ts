@@ -87,9 +87,6 @@ function kprobesOf(host: Host, report: GuessReport) {
   return udpKprobes((symbol) => there.has(symbol), ipv6, host.features.has("datagram_lengths"));
 }
 
-const LIMITS =
-  "UDP with tracepoints: the remote end of a socket that is not connected is not known, nor are packets";
-
 /** Counts datagrams of the tool's own; what is not right is unknown from then on, and said. */
 function check(on: Opened): { finding: Finding; totals: KnownFlowTotals | null } {
   const { host, mode, object, drain } = on;
@@ -104,8 +101,7 @@ function check(on: Opened): { finding: Finding; totals: KnownFlowTotals | null }
   const wrong = found.wrong.map(
     (what) => `UDP: the tool's own datagrams came back as ${what}; that number is shown as unknown`,
   );
-  const notes = mode === "tracepoint" ? [...wrong, LIMITS] : wrong;
-  return { finding: { notes }, totals: found.known };
+  return { finding: { notes: wrong }, totals: found.known };
 }
 
 interface Asked {

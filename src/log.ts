@@ -38,13 +38,13 @@ export function wantsColor(fd: 1 | 2): boolean {
 }
 
 /** node:tty is loaded for nothing else, with 3 MB, and seldom in a service: only a character device can be a terminal. */
-const isTerminal = (fd: number): boolean => {
+export function isTerminal(fd: 0 | 1 | 2): boolean {
   try {
     return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule("node:tty").isatty(fd);
   } catch {
     return false; // closed
   }
-};
+}
 
 /** Prints an error, with its first word in color. */
 export function tellError(text: string): void {

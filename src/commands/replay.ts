@@ -1,9 +1,9 @@
 import { exitCodes, UsageError } from "../errors.ts";
 import { sieve } from "../filter/filter.ts";
-import { log } from "../log.ts";
+import { isTerminal, log } from "../log.ts";
 import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
-import { openRecording } from "../recording/read.ts";
+import { openRecording, STDIN_NAME } from "../recording/read.ts";
 import type { Damage } from "../recording/parse.ts";
 import { command } from "./command.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
@@ -13,17 +13,23 @@ import { outputFlags, outputOf } from "./output.ts";
 import { replay } from "./replay_lines.ts";
 import { stopSignal } from "./stop.ts";
 
+const STDIN = 0;
 const path = "tracer-bpf replay";
 
 export const replayCommand = command({
   description: "print a recording of trace --record, with the same filters and formats",
-  examples: [`${path} FILE`, `${path} FILE --wide --port 443`, `${path} FILE --json | jq .`],
+  examples: [
+    `${path} FILE`,
+    `${path} FILE --wide --port 443`,
+    `${path} FILE --json | jq .`,
+    `zcat FILE.gz | ${path} -`,
+  ],
   legends: [columnLegend, failureLegend, signLegend],
   flags: {
     file: {
       type: "positional",
       valueHint: "FILE",
-      description: "a recording that trace --record wrote",
+      description: "a recording that trace --record wrote; - is stdin",
       required: true,
     },
     ...outputFlags,
@@ -36,16 +42,17 @@ export const replayCommand = command({
     debug: debugFlag,
   },
   async run(args) {
-    if (args.file === "-")
-      throw new UsageError(`argument FILE: "-" is no file`, {
+    if (args.file === "-" && isTerminal(STDIN))
+      throw new UsageError(`argument FILE: "-" is stdin, and that is a terminal`, {
         command: path,
-        why: "a recording is not read from stdin",
+        why: "a recording comes from a pipe or a file",
+        suggestion: `zcat FILE.gz | ${path} -`,
       });
     const formatSince = outputOf(args, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const wanted = sieve(filterOf(args, path));
     const stop = stopSignal();
-    await using recording = await openRecording(args.file);
+    await using recording = await openRecording(args.file, stop);
     const { shown, losses, readerLeft } = await replay({
       recording,
       formatSince,
@@ -56,7 +63,8 @@ export const replayCommand = command({
       note: (line) => log.info(line),
     });
     if (!readerLeft) {
-      for (const line of damageTexts(recording.damage)) log.warn(`${args.file}: ${line}`);
+      const name = args.file === "-" ? STDIN_NAME : args.file;
+      for (const line of damageTexts(recording.damage)) log.warn(`${name}: ${line}`);
       const missing = missingText(losses, wanted.unsure);
       log.info(`${shown} event${shown === 1 ? "" : "s"} replayed, ${missing}`);
     }

@@ -47,6 +47,11 @@ export function resolve(name: string, root: Command, argv: readonly string[]): R
       return { kind: "help", text: renderHelp(path, command), wrong: true };
     }
     const next = Object.hasOwn(command.subCommands, word) ? command.subCommands[word] : undefined;
+    // Other tools have a command of this name.
+    if (next === undefined && word === HELP) {
+      rest = [...rest.slice(1), "--help"];
+      continue;
+    }
     if (next === undefined) throw unknownWord(path, command, word, rest[1]);
     [path, command, rest] = [`${path} ${word}`, next, rest.slice(1)];
   }
@@ -249,7 +254,7 @@ function checkWords(
   }
 }
 
-/** Of other tools a command; here a flag, which is what is suggested then. */
+/** In front of a command the same as --help behind it. */
 const HELP = "help";
 
 function unknownFlag(path: string, command: Command, flag: string): UsageError {
@@ -270,10 +275,6 @@ function unknownWord(
   next: string | undefined,
 ): UsageError {
   const names = Object.keys(command.subCommands);
-  if (word === HELP) {
-    const about = next !== undefined && names.includes(next) ? `${path} ${next}` : path;
-    return new UsageError(`unknown command "${word}"`, { command: about });
-  }
   if (!word.startsWith("-")) {
     const near = nearest(word, names);
     return new UsageError(`unknown command "${word}"`, {

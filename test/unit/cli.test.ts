@@ -230,8 +230,8 @@ describe("what is refused, with a suggestion", () => {
     [["trace", "--count="], "flag --count needs a value", "--count N"],
     [["trace", "--count", "--json"], "flag --count needs a value", "--count N"],
     [["trace", "-c", "-5"], "flag --count needs a value", "--count N"],
-    [["help"], 'unknown command "help"', null],
-    [["help", "trace"], 'unknown command "help"', null],
+    [["help", "trac"], 'unknown command "trac"', "tracer-bpf trace"],
+    [["offsets", "help", "gues"], 'unknown command "gues"', "tracer-bpf offsets guess"],
     [["trace", "help"], 'argument "help" is one too many', null],
     [["completions"], "argument SHELL is missing", "tracer-bpf completions bash|zsh|fish"],
     [["trace", "-c", "1", "--count", "2"], "flag --count given twice (1 and 2)", "give it once"],
@@ -269,6 +269,31 @@ describe("help", () => {
     [["offsets", "guess", "-h"]],
   ])("%j asks for it", (argv) => {
     expect(help(...argv)?.wrong).toBe(false);
+  });
+
+  test.each([
+    [["help"], ["--help"]],
+    [
+      ["help", "trace"],
+      ["trace", "--help"],
+    ],
+    [
+      ["help", "offsets"],
+      ["offsets", "--help"],
+    ],
+    [
+      ["help", "offsets", "guess"],
+      ["offsets", "guess", "--help"],
+    ],
+    [
+      ["offsets", "help", "guess"],
+      ["offsets", "guess", "--help"],
+    ],
+    [["help", "help"], ["--help"]],
+  ])("%j is the same as %j", (argv, same) => {
+    const asked = help(...argv);
+    expect(asked).not.toBeNull();
+    expect(asked).toEqual(help(...same));
   });
 
   test.each([[[]], [["offsets"]], [["--"]]])(

@@ -11,8 +11,9 @@ const main = join(import.meta.dir, "../../src/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "replay-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const env = { ...process.env, TZ: "UTC", NO_COLOR: "1" };
+
 function run(...args: string[]) {
-  const env = { ...process.env, TZ: "UTC", NO_COLOR: "1" };
   const child = Bun.spawnSync([process.execPath, main, "replay", ...args], { env });
   return { code: child.exitCode, out: child.stdout.toString(), told: child.stderr.toString() };
 }
@@ -159,7 +160,6 @@ test("what a recording says of itself stays on its line, and moves no cursor", (
 });
 
 test.each<[string, string[], number, RegExp]>([
-  ["-", ["-"], 2, /argument FILE: "-" is no file/],
   ["no file", [], 2, /argument FILE is missing/],
   ["a file that is none", [main], 1, /main.ts: no recording\n {2}because: no line of it/],
   ["--wide with --json", [recording, "--json", "--wide"], 2, /--wide means nothing in json/],
@@ -167,6 +167,58 @@ test.each<[string, string[], number, RegExp]>([
   const refused = run(...args);
   expect(refused).toMatchObject({ code, out: "" });
   expect(refused.told).toMatch(reason);
+});
+
+describe("from stdin", () => {
+  const piped = (command: string) => {
+    const replaying = `"${process.execPath}" "${main}" replay -`;
+    const child = Bun.spawnSync(["sh", "-c", command.replaceAll("REPLAY", replaying)], { env });
+    return { out: child.stdout.toString(), told: child.stderr.toString(), code: child.exitCode };
+  };
+
+  test.each([
+    ["a pipe", `cat "${recording}" | REPLAY --json`],
+    [
+      "a slow pipe",
+      `{ head -c 1000 "${recording}"; sleep 0.3; tail -c +1001 "${recording}"; } | REPLAY --json`,
+    ],
+    ["a file", `REPLAY --json < "${recording}"`],
+  ])("of %s a replay is that of the file", (_, command) => {
+    expect(piped(command)).toEqual(run(recording, "--json"));
+  });
+
+  test.each([
+    ["nothing", "REPLAY < /dev/null", /error: stdin: no recording\n {2}because: it is empty/],
+    ["what is no recording", `REPLAY < "${main}"`, /stdin: no recording\n {2}because: no line/],
+    ["a folder", "REPLAY < /", /error: stdin: cannot be used/],
+    ["no stdin", "REPLAY <&-", /error: stdin: /],
+  ])("%s is refused", (_, command, reason) => {
+    const refused = piped(command);
+    expect(refused).toMatchObject({ code: 1, out: "" });
+    expect(refused.told).toMatch(reason);
+  });
+
+  test("damage is told of stdin", () => {
+    expect(piped(`head -c -20 "${recording}" | REPLAY`).told).toMatch(
+      /^warning: stdin: line \d+ is cut off/m,
+    );
+  });
+
+  test("a writer that does not end is not waited for once somebody wants an end", async () => {
+    const child = Bun.spawn([process.execPath, main, "replay", "-", "--json"], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "ignore",
+      env,
+    });
+    void child.stdin.write(readFileSync(recording));
+    await child.stdin.flush();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(0);
+    await child.stdin.end();
+  });
 });
 
 test("a reader that has seen enough ends it quietly", () => {

@@ -2,6 +2,7 @@
 
 import { UsageError } from "../errors.ts";
 import { localOffset } from "../kernel/local_time.ts";
+import { terminalColumns } from "../kernel/libc.ts";
 import { wantsColor } from "../log.ts";
 import { formatNames, formatOf, type Format, type FormatName } from "../output/index.ts";
 
@@ -53,7 +54,8 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
       uid: args["print-uid"] === true,
       args: args.args === true,
       sinceNs: args.timestamp === true ? startNs : null,
-      color: wantsColor(1),
+      color: wantsColor(STDOUT),
+      terminalColumns: args.wide === true || name !== "table" ? null : narrowTerminal(),
       offsetAt: localOffset,
     });
     return args["no-header"] === true ? { ...format, header: null } : format;
@@ -61,6 +63,16 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
 }
 
 // --- internal ---
+
+const STDOUT = 1;
+/** As wide as the table. */
+const USUAL_COLUMNS = 80;
+
+/** The width of a terminal that has no room for the table; `null`: there is room, or no terminal. */
+function narrowTerminal(): number | null {
+  const columns = terminalColumns(STDOUT);
+  return columns !== null && columns < USUAL_COLUMNS ? columns : null;
+}
 
 /** Refused rather than ignored: who gives them expects something else than what they would get. */
 const unusedBy: Readonly<

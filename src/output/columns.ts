@@ -18,6 +18,8 @@ export interface Column {
   title: string;
   width: number;
   right?: true;
+  /** On a terminal that is too narrow, columns are left out by this number, the lowest first. Without it a column stays. */
+  spare?: number;
   /** `null` where there is nothing to say about this event. */
   cell(event: ConnEvent, wallNs: bigint): string | null;
   /** Texts in place of the cell, the best one first: the first one with which the line is no wider than the table, else the last. */
@@ -107,27 +109,38 @@ const SHORT_ID = 12;
 /** 80 columns, unless an IPv6 address of the other end is longer than any of IPv4. This end's address is left out. */
 export const narrow: readonly Column[] = [
   { title: "KIND", width: 7, cell: (event) => event.kind },
-  { title: "PRO", width: 3, cell: (event) => event.protocol },
-  pid,
-  { title: "COMM", width: 11, cell: ({ comm }) => nameText(comm, 11) },
+  { title: "PRO", width: 3, spare: 1, cell: (event) => event.protocol },
+  { ...pid, spare: 5 },
+  { title: "COMM", width: 11, spare: 7, cell: ({ comm }) => nameText(comm, 11) },
   {
     title: "LPORT",
     width: 5,
     right: true,
+    spare: 2,
     cell: ({ local }) => portText(local.port),
     hole: () => ({ text: "", hole: { form: "integer", slot: "localPort" } }),
   },
-  { title: "->", width: 2, cell: (event) => arrows[event.direction] },
+  { title: "->", width: 2, spare: 6, cell: (event) => arrows[event.direction] },
   narrowRemote,
-  total("SENT", 4, ({ bytesSent }) => brief(bytesSent), { form: "briefBytes", slot: "bytesSent" }),
-  total("RECV", 4, ({ bytesReceived }) => brief(bytesReceived), {
-    form: "briefBytes",
-    slot: "bytesReceived",
-  }),
+  {
+    ...total("SENT", 4, ({ bytesSent }) => brief(bytesSent), {
+      form: "briefBytes",
+      slot: "bytesSent",
+    }),
+    spare: 4,
+  },
+  {
+    ...total("RECV", 4, ({ bytesReceived }) => brief(bytesReceived), {
+      form: "briefBytes",
+      slot: "bytesReceived",
+    }),
+    spare: 3,
+  },
   {
     title: "DUR|ERR",
     width: 7,
     right: true,
+    spare: 8,
     cell: (event) => (typeof event.failure === "number" ? errorWord(event.failure) : took(event)),
     hole: ({ failure, totals }) =>
       typeof failure === "number" || totals === undefined || totals.durationNs === null

@@ -35,6 +35,7 @@ const plain: TextOptions = {
   args: false,
   sinceNs: null,
   color: false,
+  terminalColumns: null,
   offsetAt: utc,
 };
 

@@ -66,7 +66,10 @@ export const signLegend: Legend = {
       "(nothing)",
       "this line has no such value: SENT and the columns after it belong to close, open and sample",
     ],
-    ["+", "the name is longer than its column"],
+    [
+      "+",
+      "the name is longer than its column, or the line than a terminal of less than 80 columns",
+    ],
     ["(+)", "an end is translated (NAT), but there is no room for it: -w shows it"],
   ],
 };

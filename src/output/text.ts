@@ -26,18 +26,24 @@ export interface TextOptions {
   /** A column with the seconds since this reading of the monotonic clock; `null` for none. */
   sinceNs: bigint | null;
   color: boolean;
+  /** Of a terminal that is narrower than the table: lines are cut to it. `null`: they are as long as they are. */
+  terminalColumns: number | null;
   /** The time zone of the time of day. */
   offsetAt: OffsetAt;
 }
 
 export function textFormat(options: TextOptions) {
-  const { wide: all, time, uid, args, sinceNs, color, offsetAt } = options;
-  const columns = [
-    ...(sinceNs === null ? [] : [sinceColumn(sinceNs)]),
-    ...(time || all ? [timeColumn(offsetAt)] : []),
-    ...(all ? wide : uid ? withUid(narrow) : narrow),
-    ...(args ? [argsColumn] : []),
-  ];
+  const { wide: all, time, uid, args, sinceNs, color, offsetAt, terminalColumns } = options;
+  const most = terminalColumns ?? Infinity;
+  const columns = fitting(
+    [
+      ...(sinceNs === null ? [] : [sinceColumn(sinceNs)]),
+      ...(time || all ? [timeColumn(offsetAt)] : []),
+      ...(all ? wide : uid ? withUid(narrow) : narrow),
+      ...(args ? [argsColumn] : []),
+    ],
+    most,
+  );
   const paint = (style: "bold" | "red", line: string) =>
     color ? styleText(style, line, { validateStream: false }) : line;
   const titles = align(
@@ -46,9 +52,10 @@ export function textFormat(options: TextOptions) {
   );
   return {
     offsetAt,
-    header: paint("bold", titles),
+    header: paint("bold", cut(titles, most)),
     /** A line with holes, for the straight way: see straight/. */
-    template(event: ConnEvent): Template {
+    template(event: ConnEvent): Template | null {
+      if (terminalColumns !== null) return null;
       const failed = typeof event.failure === "number";
       const [head = "", tail = ""] = failed ? paint("red", MARK).split(MARK) : [];
       return tableTemplate(
@@ -60,7 +67,7 @@ export function textFormat(options: TextOptions) {
     },
     line(event: ConnEvent, wallNs: bigint): string {
       const cells = columns.map((column) => column.cell(event, wallNs));
-      const line = alternative(columns, cells, event) ?? align(columns, cells);
+      const line = cut(alternative(columns, cells, event) ?? align(columns, cells), most);
       return typeof event.failure === "number" ? paint("red", line) : line;
     },
   };
@@ -89,11 +96,36 @@ function alternative(
   const texts = columns[at]?.instead?.(event) ?? [];
   // The arguments are as long as they are.
   const sized = columns.filter((column) => column !== argsColumn);
-  const width = sized.reduce((sum, column) => sum + column.width, sized.length - 1);
+  const width = widthOf(sized);
   const fits = (text: string) =>
     Bun.stringWidth(align(sized, cells.slice(0, sized.length).with(at, text))) <= width;
   const best = texts.find(fits) ?? texts.at(-1);
   return best === undefined ? null : align(columns, cells.with(at, best));
+}
+
+const widthOf = (columns: readonly Column[]): number =>
+  columns.reduce((sum, { width }) => sum + width, columns.length - 1);
+
+/** As many of them as `most` characters have room for, as far as there are any to leave out. */
+function fitting(columns: readonly Column[], most: number): readonly Column[] {
+  if (widthOf(columns) <= most) return columns;
+  const spare = Math.min(...columns.map((column) => column.spare ?? Infinity));
+  if (spare === Infinity) return columns;
+  return fitting(
+    columns.filter((column) => column.spare !== spare),
+    most,
+  );
+}
+
+/** A `+` says that there is more of it. */
+function cut(line: string, most: number): string {
+  if (Bun.stringWidth(line) <= most) return line;
+  let shown = "";
+  for (const char of line) {
+    if (Bun.stringWidth(shown + char) > most - 1) break;
+    shown += char;
+  }
+  return `${shown}+`;
 }
 
 /** Right behind the process it is of. */

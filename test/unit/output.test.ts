@@ -6,9 +6,10 @@ import type { ConnEvent } from "../../src/conn/event.ts";
 import { escapeText, jsonString } from "../../src/output/escape.ts";
 import { formatOf, formats as plain } from "../../src/output/index.ts";
 import type { TextOptions } from "../../src/output/text.ts";
+import { Lines } from "../../src/output/lines.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
 import { readComm, readText } from "../../src/record/comm.ts";
-import { anyText } from "./drive/random.ts";
+import { anyText, runs } from "./drive/random.ts";
 
 const table = (options: Partial<TextOptions>) => formatOf("table", options);
 const formats = { ...plain, text: table({ wide: true }), narrow: plain.table };
@@ -374,6 +375,63 @@ describe("the table of 80 columns", () => {
         if (!line.includes("(+)")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
         else expect(Bun.stringWidth(line)).toBeLessThanOrEqual(Bun.stringWidth(plain) + 4);
       }),
+    );
+  });
+
+  test("on a narrower terminal the least important columns are left out, and lines are cut to it", () => {
+    const at = (terminalColumns: number) => {
+      const cut = table({ terminalColumns });
+      return [
+        cut.header!,
+        cut.line({ ...closed, totals: small }, wallNs),
+        cut.line(failed, wallNs),
+      ];
+    };
+    expect(at(79)).toEqual([
+      "KIND        PID COMM        LPORT -> REMOTE                SENT RECV DUR|ERR",
+      "close       123 curl        40000 -> 127.0.0.1:80             1 1.2M   1.23s",
+      "fail        123 curl        40000 -> 127.0.0.1:80                    refused",
+    ]);
+    expect(at(60)).toEqual([
+      "KIND        PID COMM        -> REMOTE                DUR|ERR",
+      "close       123 curl        -> 127.0.0.1:80            1.23s",
+      "fail        123 curl        -> 127.0.0.1:80          refused",
+    ]);
+    expect(at(40)).toEqual([
+      "KIND    REMOTE                DUR|ERR",
+      "close   127.0.0.1:80            1.23s",
+      "fail    127.0.0.1:80          refused",
+    ]);
+    expect(at(20)).toEqual(["KIND    REMOTE", "close   127.0.0.1:80", "fail    127.0.0.1:80"]);
+  });
+
+  test("no line is wider than a narrow terminal, in whatever way it is written", () => {
+    const end = fc.record({ address: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.nat(65535) });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 79 }),
+        end,
+        fc.uint8Array({ maxLength: 15 }),
+        fc.boolean(),
+        (terminalColumns, remote, comm, args) => {
+          const cut = table({ terminalColumns, args, time: true, uid: true });
+          const event = {
+            ...closed,
+            totals: small,
+            remote,
+            comm: readComm(comm),
+            args: "a \u6f22",
+          };
+          expect(Bun.stringWidth(cut.header!)).toBeLessThanOrEqual(terminalColumns);
+          expect(Bun.stringWidth(cut.line(event, wallNs))).toBeLessThanOrEqual(terminalColumns);
+          const written = new Lines();
+          const clocks = { monoNs: 0n, wallNs };
+          for (let n = 0; n < 3; n++) cut.append!(written, event, clocks);
+          const line = cut.line(event, wallNs);
+          expect(Buffer.from(written.take().bytes).toString()).toBe(`${line}\n`.repeat(3));
+        },
+      ),
+      runs(300),
     );
   });
 

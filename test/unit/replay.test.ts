@@ -169,6 +169,32 @@ test.each<[string, string[], number, RegExp]>([
   expect(refused.told).toMatch(reason);
 });
 
+test.each([
+  [60, /^KIND +PID COMM +-> REMOTE +DUR\|ERR\r\n/],
+  [80, /^KIND +PRO +PID COMM +LPORT -> REMOTE +SENT RECV DUR\|ERR\r\n/],
+])("on a terminal of %d columns no line is wider", async (cols, header) => {
+  let text = "";
+  const all = Promise.withResolvers<void>();
+  const child = Bun.spawn([process.execPath, main, "replay", recording, "-4"], {
+    env: { ...env, TERM: "dumb" },
+    terminal: {
+      cols,
+      rows: 24,
+      data(_, bytes) {
+        text += Buffer.from(bytes).toString();
+        if (text.includes("none lost")) all.resolve();
+      },
+    },
+  });
+  await all.promise;
+  expect(await child.exited).toBe(0);
+  expect(text.slice(text.indexOf("KIND"))).toMatch(header);
+  // Messages stand on the terminal as well.
+  const lines = text.split("\r\n").filter((line) => /^(KIND|connect|close) /.test(line));
+  expect(lines.length).toBeGreaterThan(5);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(cols);
+});
+
 describe("from stdin", () => {
   const piped = (command: string) => {
     const replaying = `"${process.execPath}" "${main}" replay -`;

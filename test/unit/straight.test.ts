@@ -32,6 +32,7 @@ import { runs } from "./drive/random.ts";
 
 const plain = {
   ...{ wide: false, time: false, uid: false, args: false, sinceNs: null, color: false },
+  terminalColumns: null,
   offsetAt: utc,
 };
 const START = 5_000_000_400_000n;

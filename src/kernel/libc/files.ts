@@ -1,5 +1,5 @@
 /** System calls on files and on any descriptor. */
-import { POLLERR, POLLHUP, POLLIN, POLLOUT } from "../constants.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, TIOCGWINSZ } from "../constants.ts";
 import { bytesOf, cString, libc, memory, result, type Fd, type Memory } from "./symbols.ts";
 
 export const open = (path: string, flags: number, mode = 0o600): Fd =>
@@ -27,6 +27,14 @@ export function ioctlInt(fd: Fd, request: number): number {
   const value = new Int32Array(1);
   const r = ioctl(fd, request, bytesOf(value));
   return r < 0 ? r : value[0]!;
+}
+
+/** `null`: it is no terminal, or one that does not know its size. */
+export function terminalColumns(fd: Fd): number | null {
+  // struct winsize: u16 rows, u16 columns, and both in pixels.
+  const size = new Uint32Array(2);
+  const columns = ioctl(fd, TIOCGWINSZ, bytesOf(size)) < 0 ? 0 : size[0]! >>> 16;
+  return columns === 0 ? null : columns;
 }
 
 /** `fds` is an array of struct pollfd, 8 bytes each: i32 fd, i16 events, i16 revents. -1 ms waits for ever. */

@@ -113,8 +113,10 @@ export class EventTemplates {
     if (translationOf(event) !== null) return null;
     const slot = slotOf(event) & (SLOTS - 1);
     const key = this.#keys[slot];
-    if (key !== undefined && this.#key.same(key, event))
-      return (this.#made[slot] ??= this.#make(key));
+    if (key !== undefined && this.#key.same(key, event)) {
+      const made = this.#made[slot];
+      return made === undefined ? (this.#made[slot] = this.#make(key)) : made;
+    }
     this.#keys[slot] = this.#key.read(event);
     this.#made[slot] = undefined;
     return undefined;

@@ -7,6 +7,7 @@ import { RecordError } from "../record/error.ts";
 import { AF_INET, AF_INET6 } from "./constants.ts";
 import {
   attribute,
+  attributesOf,
   errnoOf,
   message,
   nested,
@@ -14,8 +15,8 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REQUEST,
-  readAttributes,
   readMessages,
+  type Attributes,
   type Message,
 } from "./netlink.ts";
 import { ipv6Text, parseIPv4, parseIPv6, type Address } from "./sockaddr.ts";
@@ -93,14 +94,12 @@ export function readAnswer(of: Message): ConntrackEntry | number {
   if (errno !== null) return errno;
   if (of.type !== typeOf(IPCTNL_MSG_CT_NEW)) throw wrong(`a message of type ${of.type}`);
   if (of.payload.length < NFGENMSG) throw wrong("no room for a struct nfgenmsg");
-  const attributes = readAttributes(of.payload.subarray(NFGENMSG));
-  const status = attributes.get(CTA_STATUS);
-  const zone = attributes.get(CTA_ZONE);
+  const attributes = attributesOf(of, NFGENMSG);
   return {
     orig: readTuple(needed(attributes, CTA_TUPLE_ORIG, "the orig tuple")),
     reply: readTuple(needed(attributes, CTA_TUPLE_REPLY, "the reply tuple")),
-    zone: zone === undefined ? 0 : numberOf(zone, 2, "the zone"),
-    status: status === undefined ? null : numberOf(status, 4, "the status"),
+    zone: attributes.find(CTA_ZONE)?.number(2) ?? 0,
+    status: attributes.find(CTA_STATUS)?.number(4) ?? null,
   };
 }
 
@@ -163,8 +162,8 @@ function request(
   attributes: readonly Uint8Array[],
 ): Uint8Array {
   const family = source.family === 4 ? AF_INET : AF_INET6;
-  const payload = Buffer.concat([Uint8Array.of(family, 0, 0, 0), ...attributes]);
-  return message({ type: typeOf(kind), flags: NLM_F_REQUEST | flags, seq, payload });
+  const payload = [Uint8Array.of(family, 0, 0, 0), ...attributes];
+  return message(typeOf(kind), NLM_F_REQUEST | flags, seq, payload);
 }
 
 function tupleAttribute(type: number, { protocol, source, destination }: Tuple): Uint8Array {
@@ -205,34 +204,29 @@ function natAttribute(to: Address): Uint8Array {
   );
 }
 
-function readTuple(bytes: Uint8Array): Tuple {
-  const parts = readAttributes(bytes);
-  const ip = readAttributes(needed(parts, CTA_TUPLE_IP, "a tuple's addresses"));
-  const proto = readAttributes(needed(parts, CTA_TUPLE_PROTO, "a tuple's protocol"));
-  const family = ip.has(CTA_IP_V4_SRC) ? 4 : 6;
-  const [from, to] = family === 4 ? [CTA_IP_V4_SRC, CTA_IP_V4_DST] : [CTA_IP_V6_SRC, CTA_IP_V6_DST];
-  const port = (type: number) =>
-    numberOf(needed(proto, type, "a tuple's port"), 2, "a tuple's port");
+function readTuple(of: Attributes): Tuple {
+  const ip = needed(of, CTA_TUPLE_IP, "a tuple's addresses");
+  const proto = needed(of, CTA_TUPLE_PROTO, "a tuple's protocol");
+  const v4 = ip.find(CTA_IP_V4_SRC);
+  const [source, destination] =
+    v4 === null
+      ? [
+          readV6(needed(ip, CTA_IP_V6_SRC, "a tuple's source")),
+          readV6(needed(ip, CTA_IP_V6_DST, "a tuple's destination")),
+        ]
+      : [readV4(v4), readV4(needed(ip, CTA_IP_V4_DST, "a tuple's destination"))];
   return {
-    protocol: numberOf(needed(proto, CTA_PROTO_NUM, "a tuple's protocol"), 1, "a tuple's protocol"),
-    source: {
-      family,
-      address: addressOf(needed(ip, from, "a tuple's source"), family),
-      port: port(CTA_PROTO_SRC_PORT),
-    },
+    protocol: needed(proto, CTA_PROTO_NUM, "a tuple's protocol").number(1),
+    source: { ...source, port: needed(proto, CTA_PROTO_SRC_PORT, "a tuple's port").number(2) },
     destination: {
-      family,
-      address: addressOf(needed(ip, to, "a tuple's destination"), family),
-      port: port(CTA_PROTO_DST_PORT),
+      ...destination,
+      port: needed(proto, CTA_PROTO_DST_PORT, "a tuple's port").number(2),
     },
   };
 }
 
-function addressOf(bytes: Uint8Array, family: 4 | 6): string {
-  const length = family === 4 ? 4 : 16;
-  if (bytes.length < length) throw wrong(`an IPv${family} address of ${bytes.length} bytes`);
-  return family === 4 ? ipv4Text(bytes.subarray(0, 4)) : ipv6Text(bytes.subarray(0, 16));
-}
+const readV4 = (of: Attributes) => ({ family: 4 as const, address: ipv4Text(of.bytes(4)) });
+const readV6 = (of: Attributes) => ({ family: 6 as const, address: ipv6Text(of.bytes(16)) });
 
 const addressBytes = ({ family, address }: Address): Uint8Array =>
   family === 4 ? parseIPv4(address) : parseIPv6(address);
@@ -241,18 +235,9 @@ const be16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0
 const be32 = (value: number): Uint8Array =>
   Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 
-function numberOf(bytes: Uint8Array, size: 1 | 2 | 4, what: string): number {
-  if (bytes.length < size) throw wrong(`${what} of ${bytes.length} bytes`);
-  return bytes.subarray(0, size).reduce((value, byte) => value * 256 + byte, 0);
-}
-
-function needed(
-  attributes: ReadonlyMap<number, Uint8Array>,
-  type: number,
-  what: string,
-): Uint8Array {
-  const value = attributes.get(type);
-  if (value === undefined) throw wrong(`${what} is missing`);
+function needed(of: Attributes, type: number, what: string): Attributes {
+  const value = of.find(type);
+  if (value === null) throw wrong(`${what} is missing`);
   return value;
 }
 

@@ -28,14 +28,19 @@ export interface Message {
   payload: Uint8Array;
 }
 
-export function message({ type, flags, seq, payload }: Message): Uint8Array {
-  const bytes = new Uint8Array(padded(HEADER + payload.length));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, HEADER + payload.length, true);
+/** One with a payload that is given in parts. */
+export function message(
+  type: number,
+  flags: number,
+  seq: number,
+  payload: readonly Uint8Array[],
+): Uint8Array {
+  const bytes = joined(HEADER, payload);
+  const view = viewOf(bytes);
+  view.setUint32(0, bytes.length, true);
   view.setUint16(4, type, true);
   view.setUint16(6, flags, true);
   view.setUint32(8, seq, true);
-  bytes.set(payload, HEADER);
   return bytes;
 }
 
@@ -70,16 +75,13 @@ export function errnoOf({ type, payload }: Message): number | null {
 
 /** A struct nlattr with its value, which may be attributes again. */
 export function attribute(type: number, ...value: readonly Uint8Array[]): Uint8Array {
-  const length = value.reduce((sum, part) => sum + part.length, ATTRIBUTE);
-  const bytes = new Uint8Array(padded(length));
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, length, true);
-  view.setUint16(2, type, true);
-  let at = ATTRIBUTE;
-  for (const part of value) {
-    bytes.set(part, at);
-    at += part.length;
-  }
+  const bytes = joined(ATTRIBUTE, value);
+  let length = ATTRIBUTE;
+  for (const part of value) length += part.length;
+  bytes[0] = length & 0xff;
+  bytes[1] = length >>> 8;
+  bytes[2] = type & 0xff;
+  bytes[3] = type >>> 8;
   return bytes;
 }
 
@@ -87,21 +89,54 @@ export function attribute(type: number, ...value: readonly Uint8Array[]): Uint8A
 export const nested = (type: number, ...value: readonly Uint8Array[]): Uint8Array =>
   attribute(type | NLA_F_NESTED, ...value);
 
-/** Values by type, views of the bytes; of two of one type the later one, as in the kernel. Throws a RecordError. */
-export function readAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
-  const view = viewOf(bytes);
-  const attributes = new Map<number, Uint8Array>();
-  for (let at = 0; at < bytes.length;) {
-    if (at + ATTRIBUTE > bytes.length) throw wrong(`an attribute is cut off at byte ${at}`);
-    const length = view.getUint16(at, true);
-    if (length < ATTRIBUTE || length > bytes.length - at)
-      throw wrong(`an attribute of ${length} bytes at byte ${at} of ${bytes.length}`);
-    const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-    attributes.set(type, bytes.subarray(at + ATTRIBUTE, at + length));
-    at += padded(length);
+/**
+ * Attributes, one behind the other, or the value of one. Nothing is copied. Every read throws a RecordError for what lies
+ * outside, or is no attribute.
+ */
+export class Attributes {
+  readonly #view: DataView;
+  readonly #from: number;
+  readonly #to: number;
+
+  constructor(view: DataView, from: number, to: number) {
+    this.#view = view;
+    this.#from = from;
+    this.#to = to;
   }
-  return attributes;
+
+  /** The value of the first attribute of this type. */
+  find(type: number): Attributes | null {
+    for (let at = this.#from; at < this.#to;) {
+      if (at + ATTRIBUTE > this.#to) throw wrong(`an attribute is cut off at byte ${at}`);
+      const length = this.#view.getUint16(at, true);
+      if (length < ATTRIBUTE || length > this.#to - at)
+        throw wrong(`an attribute of ${length} bytes at byte ${at} of ${this.#to}`);
+      if ((this.#view.getUint16(at + 2, true) & NLA_TYPE_MASK) === type)
+        return new Attributes(this.#view, at + ATTRIBUTE, at + length);
+      at += padded(length);
+    }
+    return null;
+  }
+
+  /** The first `size` bytes of the value. */
+  bytes(size: number): Uint8Array {
+    if (this.#to - this.#from < size)
+      throw wrong(`a value of ${this.#to - this.#from} bytes, not ${size}`);
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.#from, size);
+  }
+
+  /** A big-endian number of so many bytes. */
+  number(size: 1 | 2 | 4): number {
+    const bytes = this.bytes(size);
+    let value = 0;
+    for (let n = 0; n < size; n++) value = value * 256 + bytes[n]!;
+    return value;
+  }
 }
+
+/** The attributes of a message behind a header of `skip` bytes, which the caller has found there. */
+export const attributesOf = ({ payload }: Message, skip: number): Attributes =>
+  new Attributes(viewOf(payload), skip, payload.length);
 
 /**
  * Asks the kernel, in the network namespace of the thread that opened the socket. The socket keeps that namespace alive,
@@ -169,6 +204,19 @@ const NLA_TYPE_MASK = 0x3fff;
 /** Longer than any answer to one request: the kernel makes them within a page. */
 const ROOM_BYTES = 8192;
 const ROOM = Array.from({ length: REQUESTS_AT_ONCE }, () => new Uint8Array(ROOM_BYTES));
+
+/** The parts behind `header` bytes of zero, padded. */
+function joined(header: number, parts: readonly Uint8Array[]): Uint8Array {
+  let length = header;
+  for (const part of parts) length += part.length;
+  const bytes = new Uint8Array(padded(length));
+  let at = header;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
 
 const padded = (length: number): number => (length + 3) & ~3;
 const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>

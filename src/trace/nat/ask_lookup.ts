@@ -9,6 +9,7 @@ import type { Host } from "../../kernel/host.ts";
 import { loadObject, type KernelObject } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { addressText, parseAddress } from "../../record/address.ts";
+import { recurring } from "../../record/recurring.ts";
 import { LookupSize, lookupSize, readLookup, writeLookup } from "../../record/layout.gen.ts";
 import { beyond, type Asked } from "./ask.ts";
 
@@ -71,7 +72,7 @@ export function beyondIn(entry: Uint8Array, asked: Asked): Tuple | null {
     const other = direction === 0 ? at + TUPLE_HASH : at - TUPLE_HASH;
     if (other < 0 || other + TUPLE > entry.length || entry[other + TUPLE_DIR] !== 1 - direction!)
       continue;
-    if (!wanted.every((byte, n) => entry[at + n] === byte)) continue;
+    if (!stands(wanted, entry, at)) continue;
     const [orig, reply] = direction === 0 ? [at, other] : [other, at];
     return beyond(
       {
@@ -105,6 +106,11 @@ const TUPLE_HASH = TUPLE + 16;
 /** nf_conn.status, from the reply tuple on: the next member, since 2.6.20. */
 const STATUS = TUPLE;
 
+function stands(wanted: Uint8Array, bytes: Uint8Array, at: number): boolean {
+  for (let n = 0; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
+  return true;
+}
+
 /** Without its direction. */
 function kernelTuple({ protocol, source, destination }: Tuple): Uint8Array {
   const bytes = new Uint8Array(TUPLE_DIR);
@@ -119,13 +125,11 @@ function kernelTuple({ protocol, source, destination }: Tuple): Uint8Array {
 }
 
 function readTuple(view: DataView, p: number): Tuple {
-  const family = view.getUint16(p + TUPLE_L3NUM, true) === AF_INET ? 4 : 6;
-  const address = (at: number) =>
-    addressText(new Uint8Array(view.buffer, view.byteOffset + at, 16), family);
+  const address = view.getUint16(p + TUPLE_L3NUM, true) === AF_INET ? ipv4At : ipv6At;
   return {
     protocol: view.getUint8(p + TUPLE_PROTO),
-    source: { ...address(p), port: view.getUint16(p + TUPLE_SPORT) },
-    destination: { ...address(p + TUPLE_DST), port: view.getUint16(p + TUPLE_DPORT) },
+    source: { ...address(view, p), port: view.getUint16(p + TUPLE_SPORT) },
+    destination: { ...address(view, p + TUPLE_DST), port: view.getUint16(p + TUPLE_DPORT) },
   };
 }
 
@@ -153,5 +157,18 @@ const writeEnd = (view: DataView, p: number): void =>
 
 const NOTHING = new Uint8Array(LookupSize.LOOKUP_WINDOW);
 
-/** 16 bytes, of which IPv4 uses the first 4. */
-const addressBytes = ({ address }: Tuple["source"]): Uint8Array => parseAddress(address)!.bytes;
+const ipv4At = recurring((bytes) => addressText(bytes, 4));
+const ipv6At = recurring((bytes) => addressText(bytes, 6));
+
+/** 16 bytes, of which IPv4 uses the first 4; of addresses that recur. */
+function addressBytes({ address }: Tuple["source"]): Uint8Array {
+  const known = parsed.get(address);
+  if (known !== undefined) return known;
+  const { bytes } = parseAddress(address)!;
+  if (parsed.size >= MOST_PARSED) parsed.clear();
+  parsed.set(address, bytes);
+  return bytes;
+}
+
+const parsed = new Map<string, Uint8Array>();
+const MOST_PARSED = 4096;

@@ -261,6 +261,19 @@ struct holder {
 	u32 listens_at; /* its port; 0: no listener */
 };
 
+/* A TCP or UDP socket that a process holds, as the walk over the files of all tasks finds it: see tcp/held.h. */
+struct held_sock {
+	u64 ino;
+	u32 tgid;
+	u32 tid; /* the thread whose table of descriptors has it; of one that threads share, the first's */
+	u16 family;
+	u16 protocol;
+	u16 state; /* enum tcp_state, of TCP */
+	u16 port;  /* the local one, while the kernel has the socket in its tables */
+	/* kind EVENT_OPEN: a connection that is to be told. 0: only sk, netns and ends are filled. */
+	struct event event;
+};
+
 /* An event that found no room in its ring, by what makes it one of its kind. */
 struct spill_key {
 	u64 sk;
@@ -389,6 +402,7 @@ SIZE_IS(struct event, 184);
 SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct holder, 20);
+SIZE_IS(struct held_sock, 208);
 SIZE_IS(struct spill_key, 16);
 
 #endif

@@ -5,6 +5,7 @@
  * data.
  */
 #include "process/follow.h"
+#include "tcp/held.h"
 #include "tcp/holders.h"
 #include "tcp/kprobes.h"
 #include "tcp/open.h"
@@ -560,7 +561,17 @@ int list_holders(struct iter_task_file *ctx)
 	return 0;
 }
 
-/* Run once per network namespace at the start. 5.9 and later, with the kernel's BTF. */
+/* Run once at the start. 5.11 and later, with the kernel's BTF. */
+SEC("iter/task_file")
+int list_held(struct iter_task_file *ctx)
+{
+	struct live live = {};
+
+	held(ctx, &live);
+	return 0;
+}
+
+/* Run once per network namespace that has sockets nobody holds, at the start. 5.9 and later, with the kernel's BTF. */
 SEC("iter/tcp")
 int list_tcp(struct iter_tcp *ctx)
 {

@@ -90,7 +90,7 @@ ACCESSOR(write_seq, u32, OFFSET_WRITE_SEQ)
 ACCESSOR(rcv_nxt, u32, OFFSET_RCV_NXT)
 ACCESSOR(copied_seq, u32, OFFSET_COPIED_SEQ)
 
-/* struct task_struct, of any thread; only for follow.h */
+/* struct task_struct, of any thread; only for follow.h and held.h */
 ACCESSOR(task_tgid, u32, OFFSET_TASK_TGID)
 
 inline_always u32 task_pid(u64 task)

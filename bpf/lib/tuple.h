@@ -8,6 +8,9 @@
 #define V4_MAPPED                                                                                  \
 	0xffff0000ULL /* the third and fourth 32-bit word of ::ffff:a.b.c.d, little endian */
 
+/* The members of struct socket up to its ops: one of them points to its sock. */
+#define SOCKET_WORDS 6
+
 inline_always u16 from_be16(u16 value)
 {
 	return value >> 8 | value << 8;

@@ -44,9 +44,6 @@ inline_always int is_younger(u32 ino)
 	return newest && ino > *newest;
 }
 
-/* The members of struct socket up to its ops. */
-#define SOCKET_WORDS 6
-
 /* A subflow of MPTCP has the socket of its connection, which points to another sock. */
 inline_always int points_to(u64 socket, u64 sk)
 {

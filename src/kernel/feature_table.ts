@@ -3,7 +3,7 @@
  * docs/kernels.md. Distributions bring features back to old release numbers, so a row asks for the ability itself. To
  * add a difference, add a row.
  */
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import {
   CAP_BPF,
   IPPROTO_UDP,
@@ -170,9 +170,10 @@ const table = {
   holder_iterator: {
     since: "5.11",
     change: "bpf: Add a bpf_sock_from_file helper",
-    asked: "/sys/kernel/btf/vmlinux is there; then by the release",
-    without: "with tracepoints, who accepted is looked up in /proc: fewer accepts have a process",
-    ask: () => (existsSync("/sys/kernel/btf/vmlinux") ? null : false),
+    asked: "the kernel's BTF names the helper and the iterator over the files of tasks",
+    without:
+      "connections older than the trace are listed one network namespace after the other; with tracepoints, who accepted is looked up in /proc: fewer accepts have a process",
+    ask: () => namesInBtf(["BPF_FUNC_sock_from_file", "bpf_iter_task_file"]),
   },
   map_batches: {
     since: "5.6",
@@ -272,6 +273,16 @@ export function featureTable(): string {
 function knowsCapability(capability: number): boolean | null {
   const last = textOf("/proc/sys/kernel/cap_last_cap");
   return last === null ? null : Number(last) >= capability;
+}
+
+/** Whether these are among the names of the kernel's types. To read them takes two milliseconds. */
+function namesInBtf(names: readonly string[]): boolean {
+  try {
+    const btf = readFileSync("/sys/kernel/btf/vmlinux");
+    return names.every((name) => btf.includes(`\0${name}\0`));
+  } catch {
+    return false;
+  }
 }
 
 function hasUdpSegment(): boolean | null {

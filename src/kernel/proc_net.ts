@@ -19,13 +19,6 @@ export interface Row {
 /** The kernel gives at most one page per read. */
 const PAGE = 1 << 16;
 
-/** Of these files, those among `tables`; see readRows. */
-export const readTables = (
-  tables: ReadonlySet<Table>,
-  files: readonly Table[],
-  afterPage: () => void,
-): Row[] => files.flatMap((file) => (tables.has(file) ? readRows(file, afterPage) : []));
-
 /**
  * Every line of one of these files, `[]` where there is none (tcp6 without IPv6), but for connections that are over: of
  * those a busy server has tens of thousands. The kernel works on a page of lines at a time; `afterPage` is called in

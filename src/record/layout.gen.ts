@@ -598,6 +598,40 @@ export function readHolder(view: DataView, p: number): Holder {
   };
 }
 
+export const heldSockSize = 208;
+export interface HeldSock {
+  ino: bigint;
+  tgid: number;
+  tid: number;
+  family: number;
+  protocol: number;
+  state: number;
+  port: number;
+  event: Event;
+}
+export function readHeldSock(view: DataView, p: number): HeldSock {
+  return {
+    ino: view.getBigUint64(p, true),
+    tgid: view.getUint32(p + 8, true),
+    tid: view.getUint32(p + 12, true),
+    family: view.getUint16(p + 16, true),
+    protocol: view.getUint16(p + 18, true),
+    state: view.getUint16(p + 20, true),
+    port: view.getUint16(p + 22, true),
+    event: readEvent(view, p + 24),
+  };
+}
+export function writeHeldSock(view: DataView, p: number, value: HeldSock): void {
+  view.setBigUint64(p, value.ino, true);
+  view.setUint32(p + 8, value.tgid, true);
+  view.setUint32(p + 12, value.tid, true);
+  view.setUint16(p + 16, value.family, true);
+  view.setUint16(p + 18, value.protocol, true);
+  view.setUint16(p + 20, value.state, true);
+  view.setUint16(p + 22, value.port, true);
+  writeEvent(view, p + 24, value.event);
+}
+
 export const spillKeySize = 16;
 export interface SpillKey {
   sk: bigint;
@@ -1472,6 +1506,7 @@ export const tracePrograms = [
   "run_samples",
   "on_listener_copied",
   "list_holders",
+  "list_held",
   "list_tcp",
 ] as const;
 export type TraceProgram = (typeof tracePrograms)[number];
@@ -1504,10 +1539,10 @@ export type TraceMap =
   | "listener_at"
   | "newborn"
   | "held_since"
+  | "lister"
   | "inodes_before"
   | "first_batch"
   | "attempts"
-  | "lister"
   | "samples"
   | "begun"
   | "failed_connects"
@@ -1534,10 +1569,10 @@ export const traceEntries = {
   listener_at: 1,
   newborn: 1,
   held_since: 1,
+  lister: 1,
   inodes_before: 1,
   first_batch: 1,
   attempts: 4096,
-  lister: 1,
   samples: 1,
   begun: 4096,
   failed_connects: 1024,

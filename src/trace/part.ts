@@ -9,8 +9,10 @@ import type { GuessReport } from "../guess/report.ts";
 import type { Capabilities } from "../kernel/capability.ts";
 import type { AttachMode, Host } from "../kernel/host.ts";
 import type { KernelObject } from "../kernel/object.ts";
+import type { Row } from "../kernel/proc_net.ts";
 import type { Table } from "../kernel/sockstat.ts";
 import type { Event, EventView, SocketHook, TraceProgram } from "../record/layout.gen.ts";
+import type { Held } from "./held.ts";
 import type { LossCount } from "./health/losses.ts";
 import type { TraceOptions } from "./options.ts";
 
@@ -49,8 +51,10 @@ export interface Part {
   readonly misses?: Misses;
   /** Makes traffic of the tool's own, and compares what comes back. */
   check?(on: Opened): Finding;
-  /** After the check: how it takes stock of what is there already, in each network namespace. */
-  takesStock?(on: Opened): Stocktaking;
+  /** After the check: the sockets that processes hold, in all network namespaces. `keep`: see Stocktaking.visit. */
+  walk?(on: Opened, keep: () => void): Held | null;
+  /** After the walk, if some part walks: how it takes stock of what is there already, in each network namespace. */
+  takesStock?(on: Opened, held: Held | null): Stocktaking;
   /** From here on it works. May throw a Failure. */
   start?(on: Opened, between: () => void): Working;
   /** The same when it was refused: it works with less, and `without` says what that is. Left out: it is not there. */
@@ -141,8 +145,10 @@ export interface Finding {
 export interface Place {
   netns: number;
   ephemeral: PortRange | undefined;
-  /** The tables that are not empty. */
+  /** The tables that have sockets which `Part.walk` did not find. */
   tables: ReadonlySet<Table>;
+  /** The rows of a table, read from it or known from the walk. */
+  rows(table: Table, afterPage: () => void): Row[];
 }
 
 export interface Stocktaking extends Partial<Disposable> {

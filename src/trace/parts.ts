@@ -11,12 +11,14 @@ import { listing } from "./tcp/listing.ts";
 import { tcp } from "./tcp/part.ts";
 import { sampling } from "./tcp/sampling.ts";
 import { sockmap } from "./tcp/sockmap.ts";
+import { walk } from "./tcp/walk.ts";
 import { udp } from "./udp/part.ts";
 import { remoteEnds } from "./udp/remote_ends.ts";
 
 export const PARTS: readonly PartOf[] = [
   // First: where a kernel refuses one part, this is the most likely one, and each part is left out in turn.
   holders,
+  walk,
   listing,
   listeners,
   argsPart,

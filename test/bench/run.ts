@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { burst, compare } from "./compare.ts";
+import { namespaces } from "./namespaces.ts";
 import { openConnections } from "./open.ts";
 import { programs } from "./programs.ts";
 import { soak } from "./soak.ts";
@@ -18,6 +19,7 @@ const parts: Record<string, { title: string; measure: () => Promise<string> }> =
   burst: { title: "Bursts on two CPUs", measure: burst },
   programs: { title: "Kernel time per event, by program", measure: programs },
   start: { title: "From the start to the first event", measure: start },
+  namespaces: { title: "The start with many network namespaces", measure: namespaces },
   soak: { title: "Memory", measure: soak },
   throughput: { title: "Decoding and printing", measure: async () => throughput() },
   open: { title: "100,000 open connections", measure: openConnections },

@@ -6,10 +6,12 @@ import {
   networkNamespaces,
   type Namespace,
 } from "../../kernel/namespaces.ts";
+import { readRows } from "../../kernel/proc_net.ts";
 import { socketCounts, TABLES } from "../../kernel/sockstat.ts";
 import type { Event } from "../../record/layout.gen.ts";
+import type { Held } from "../held.ts";
 import { meanwhile } from "../meanwhile.ts";
-import type { Opened, Part, Stocktaking } from "../part.ts";
+import type { Opened, Part, Place, Stocktaking } from "../part.ts";
 
 /** Everything that was drained since the opening, and what was found, described; not in order. */
 export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
@@ -18,14 +20,17 @@ export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
   const keep = () => {
     for (const event of on.drain()) events.push(event);
   };
+  let held: Held | null = null;
   try {
-    for (const part of parts) if (part.takesStock) takers.push(part.takesStock(on));
-    const left = eachNamespace((place) => visit(place.netns, takers, keep));
+    for (const part of parts) held ??= part.walk?.(on, keep) ?? null;
+    for (const part of parts) if (part.takesStock) takers.push(part.takesStock(on, held));
+    const left = eachNamespace((place) => visit(place.netns, held, takers, keep));
     if (left > 0) on.notes.push(notEntered(left));
   } finally {
     for (const taker of takers) taker[Symbol.dispose]?.();
   }
   keep();
+  for (const event of held?.told ?? []) events.push(event);
   for (const { found = [] } of takers) for (const event of found) events.push(event);
   const between = meanwhile(keep);
   for (const taker of takers) events = taker.describe?.(events, between) ?? events;
@@ -44,13 +49,27 @@ function eachNamespace(work: (place: Namespace) => void): number {
   return missed.size;
 }
 
-/** A namespace without sockets costs as good as nothing: each of these tables is a walk over those of all namespaces. */
-function visit(netns: number, takers: readonly Stocktaking[], keep: () => void): void {
+/**
+ * A table of the kernel is read only if it has sockets that the walk did not find: to read one is to walk over the sockets of
+ * all namespaces. A namespace without sockets costs as good as nothing.
+ */
+function visit(
+  netns: number,
+  held: Held | null,
+  takers: readonly Stocktaking[],
+  keep: () => void,
+): void {
   const counts = socketCounts();
-  const tables = new Set(TABLES.filter((table) => counts === null || counts[table] > 0));
-  if (tables.size === 0) return;
+  if (counts !== null && TABLES.every((table) => counts[table] === 0)) return;
+  const lacking =
+    counts === null
+      ? TABLES
+      : TABLES.filter((table) => counts[table] > (held?.count(netns, table) ?? 0));
+  const tables = new Set(lacking);
   const ephemeral = parsePortRange(localPortRange()) ?? undefined;
-  for (const taker of takers) taker.visit({ netns, ephemeral, tables }, keep);
+  const rows: Place["rows"] = (table, afterPage) =>
+    tables.has(table) ? readRows(table, afterPage) : (held?.rows(netns, table) ?? []);
+  for (const taker of takers) taker.visit({ netns, ephemeral, tables, rows }, keep);
 }
 
 function notEntered(count: number): string {

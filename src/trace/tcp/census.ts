@@ -2,6 +2,7 @@
 import { DEFAULT_EPHEMERAL, tcpDirection, type PortRange } from "../../conn/direction.ts";
 import { TCP_LISTEN } from "../../kernel/constants.ts";
 import type { Row } from "../../kernel/proc_net.ts";
+import { addressesOf } from "../../record/row_address.ts";
 import {
   ConnDirection,
   ConnMetadata,
@@ -63,9 +64,10 @@ export class Census {
 
   /** Where the other end is, if it is on this host. */
   #remotePlace(ends: Ends, own: Place): Place | undefined {
-    const other = otherEndOf(ends);
     // Loopback does not leave its namespace; equal addresses elsewhere mean another connection.
-    if (isLoopback(ends) || own.inodes.has(other)) return own;
+    if (isLoopback(ends)) return own;
+    const other = otherEndOf(ends);
+    if (own.inodes.has(other)) return own;
     return [...this.#places.values()].find(({ inodes }) => inodes.has(other));
   }
 }
@@ -99,18 +101,6 @@ function otherEndOf(ends: Ends): string {
   const [local, remote] = addressesOf(ends);
   return `${remote}:${ends.dport} ${local}:${ends.sport}`;
 }
-
-function addressesOf(ends: Ends): [local: string, remote: string] {
-  if ((ends.metadata & ConnMetadata.METADATA_IPV6) === 0) {
-    return [word(ends.saddr_l), word(ends.daddr_l)];
-  }
-  return [words(ends.saddr_h) + words(ends.saddr_l), words(ends.daddr_h) + words(ends.daddr_l)];
-}
-
-/** As the kernel prints it: a 32-bit word of the address, as the machine reads it. */
-const word = (value: bigint): string =>
-  (value & 0xffff_ffffn).toString(16).toUpperCase().padStart(8, "0");
-const words = (value: bigint): string => word(value) + word(value >> 32n);
 
 /** 127.0.0.0/8 and ::1. */
 function isLoopback(ends: Ends): boolean {

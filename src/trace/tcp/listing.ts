@@ -4,6 +4,7 @@
  */
 import { EAGAIN } from "../../kernel/constants.ts";
 import { close, read } from "../../kernel/libc.ts";
+import type { Table } from "../../kernel/sockstat.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { eventSize, readEvent, type Event } from "../../record/layout.gen.ts";
 import { tellRefusal } from "../refusal.ts";
@@ -34,9 +35,27 @@ export const listing = (): Part => ({
 // --- internal ---
 
 /** The kernel prints a sock: a probe there sees it. Attached only for so long, because others read these files too. */
-function byKprobes({ host, object, tgid, notes }: Opened): Stocktaking {
+function byKprobes(on: Opened): Stocktaking {
+  const { host, object, tgid } = on;
   const set = (value: number) =>
     host.shim.mapUpdate(object.mapFd("lister"), new Uint32Array(1), Uint32Array.of(value));
+  let attached: Disposable[] | null = null;
+  return {
+    // TCP's own stocktaking reads the files, and that is the walk.
+    visit({ tables }) {
+      if (attached !== null || !hasTcp(tables)) return;
+      attached = attach(on);
+      set(tgid);
+    },
+    [Symbol.dispose]() {
+      if (attached === null) return;
+      set(0);
+      for (const attachment of attached) attachment[Symbol.dispose]();
+    },
+  };
+}
+
+function attach({ host, object, notes }: Opened): Disposable[] {
   const attached: Disposable[] = [];
   for (const { program, symbol } of PROBES) {
     try {
@@ -48,16 +67,10 @@ function byKprobes({ host, object, tgid, notes }: Opened): Stocktaking {
       tellRefusal(OF_LISTING, `no probe on ${symbol}`, notes);
     }
   }
-  set(tgid);
-  return {
-    // TCP's own stocktaking reads the files, and that is the walk.
-    visit: () => {},
-    [Symbol.dispose]() {
-      set(0);
-      for (const attachment of attached) attachment[Symbol.dispose]();
-    },
-  };
+  return attached;
 }
+
+const hasTcp = (tables: ReadonlySet<Table>): boolean => tables.has("tcp") || tables.has("tcp6");
 
 /** Records per read: the kernel's buffer is 32 KiB. */
 const ITERATOR_BUFFER = 1 << 16;
@@ -69,7 +82,7 @@ function byIterator({ host, object }: Opened): Stocktaking {
   return {
     found,
     visit({ tables }) {
-      if (!tables.has("tcp") && !tables.has("tcp6")) return;
+      if (!hasTcp(tables)) return;
       const fd = host.shim.iterator(object.progFd(ITERATOR.program));
       try {
         for (;;) {

@@ -1,17 +1,28 @@
-/** Takes stock of TCP: asks /proc in each network namespace for the owners of open connections and for their directions. */
-import { readTables } from "../../kernel/proc_net.ts";
-import { allPids, findOwners } from "../../kernel/owners.ts";
+/** Takes stock of TCP: the owners of open connections and their directions, from what each network namespace has. */
+import { allPids, findOwners, ownerOf, type Holder, type Owner } from "../../kernel/owners.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
+import type { Held } from "../held.ts";
 import type { Opened, Stocktaking } from "../part.ts";
 import { Census } from "./census.ts";
 
-export function takeStock({ tgid }: Opened): Stocktaking {
+export function takeStock({ tgid }: Opened, held: Held | null): Stocktaking {
   const census = new Census();
   return {
-    visit({ netns, ephemeral, tables }, keep) {
-      census.add(netns, readTables(tables, ["tcp", "tcp6"], keep), ephemeral);
+    visit({ netns, ephemeral, rows }, keep) {
+      census.add(netns, [...rows("tcp", keep), ...rows("tcp6", keep)], ephemeral);
     },
-    describe: (events, between) => describe(events, census, tgid, between),
+    describe(events, between) {
+      const older = events.filter(isOlder);
+      // In a pid namespace /proc numbers processes otherwise than the events do.
+      if (older.length > 0 && tgid === process.pid) {
+        const inodes = new Set(older.map((event) => census.inodeOf(event)));
+        inodes.delete(0);
+        census.setOwners(
+          held?.trusted ? ownersOf(held, inodes, between) : findOwners(inodes, allPids(), between),
+        );
+      }
+      return events.map((event) => (isOlder(event) ? census.describe(event) : event));
+    },
   };
 }
 
@@ -22,18 +33,19 @@ const isOlder = ({ kind, flags }: Event): boolean =>
   kind === EventKind.EVENT_OPEN ||
   (kind === EventKind.EVENT_CLOSE && (flags & ConnFact.FACT_UNSEEN_OPEN) !== 0);
 
-/** `between` adds events while it runs. */
-function describe(
-  events: readonly Event[],
-  census: Census,
-  tgid: number,
-  between: () => void,
-): Event[] {
-  const older = events.filter(isOlder);
-  // In a pid namespace /proc numbers processes otherwise than the events do.
-  if (older.length > 0 && tgid === process.pid) {
-    const inodes = new Set(older.map((event) => census.inodeOf(event)).filter((ino) => ino !== 0));
-    census.setOwners(findOwners(inodes, allPids(), between));
+/** As `findOwners`, without a search: each process is looked at once. */
+function ownersOf(held: Held, inodes: Iterable<number>, between: () => void): Map<number, Owner> {
+  const known = new Map<number, Owner | null>();
+  const owners = new Map<number, Owner>();
+  const owner = (holder: Holder): Owner | null => {
+    if (!known.has(holder.tid)) known.set(holder.tid, ownerOf(holder));
+    return known.get(holder.tid)!;
+  };
+  for (const ino of inodes) {
+    between();
+    const holder = held.holderOf(ino);
+    const found = holder === null ? null : owner(holder);
+    if (found !== null) owners.set(ino, found);
   }
-  return events.map((event) => (isOlder(event) ? census.describe(event) : event));
+  return owners;
 }

@@ -4,7 +4,6 @@ import type { GuessReport } from "../../guess/report.ts";
 import { features } from "../../kernel/feature_table.ts";
 import type { Host } from "../../kernel/host.ts";
 import { findSymbols } from "../../kernel/kallsyms.ts";
-import { readTables } from "../../kernel/proc_net.ts";
 import { Counter, EventKind, ReceivePlaces } from "../../record/layout.gen.ts";
 import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { FlowTimeouts, TraceOptions } from "../options.ts";
@@ -52,8 +51,8 @@ export function udp(options: TraceOptions): Part {
       return finding;
     },
     takesStock: () => ({
-      visit({ netns, ephemeral, tables }, keep) {
-        directions.add(netns, readTables(tables, ["udp", "udp6"], keep), ephemeral);
+      visit({ netns, ephemeral, rows }, keep) {
+        directions.add(netns, [...rows("udp", keep), ...rows("udp6", keep)], ephemeral);
       },
     }),
     start: (on, between) => start(on, between, { flowTimeouts, directions, known }),

@@ -1,0 +1,81 @@
+/** The sockets that processes hold, in all network namespaces, as one walk over the files of all tasks found them. Pure. */
+import { AF_INET6, IPPROTO_TCP, IPPROTO_UDP } from "../kernel/constants.ts";
+import type { Holder } from "../kernel/owners.ts";
+import type { Row } from "../kernel/proc_net.ts";
+import type { Table } from "../kernel/sockstat.ts";
+import { addressesOf } from "../record/row_address.ts";
+import { EventKind, type Event, type HeldSock } from "../record/layout.gen.ts";
+
+/** By inode, so that a socket of several holders counts once. */
+type Place = Readonly<Record<Table, Map<number, HeldSock>>>;
+
+export class Held {
+  readonly #places = new Map<number, Place>();
+  /** null: several. */
+  readonly #holders = new Map<number, Holder | null>();
+  readonly #told: Event[] = [];
+
+  /** Whether the ids of processes are right. */
+  readonly trusted: boolean;
+
+  constructor(records: Iterable<HeldSock>, trusted: boolean) {
+    this.trusted = trusted;
+    for (const record of records) this.#add(record);
+  }
+
+  /** Connections that are to be told. */
+  get told(): readonly Event[] {
+    return this.#told;
+  }
+
+  /** The one process that holds the socket; `null`: several, or none that is known. */
+  holderOf(ino: number): Holder | null {
+    return this.#holders.get(ino) ?? null;
+  }
+
+  /** How many sockets of a table processes hold; those beyond it are held by none. */
+  count(netns: number, table: Table): number {
+    return this.#places.get(netns)?.[table].size ?? 0;
+  }
+
+  /** As /proc/net has them. */
+  rows(netns: number, table: Table): Row[] {
+    return [...(this.#places.get(netns)?.[table].values() ?? [])].map(rowOf);
+  }
+
+  #add(record: HeldSock): void {
+    const ino = Number(record.ino);
+    this.#addHolder(ino, { pid: record.tgid, tid: record.tid });
+    if (record.event.kind === EventKind.EVENT_OPEN) this.#told.push(record.event);
+    const table = tableOf(record);
+    if (table === null) return;
+    const { netns } = record.event;
+    let place = this.#places.get(netns);
+    if (place === undefined) {
+      place = { tcp: new Map(), tcp6: new Map(), udp: new Map(), udp6: new Map() };
+      this.#places.set(netns, place);
+    }
+    place[table].set(ino, record);
+  }
+
+  #addHolder(ino: number, holder: Holder): void {
+    const known = this.#holders.get(ino);
+    if (known === undefined) this.#holders.set(ino, holder);
+    else if (known?.pid !== holder.pid) this.#holders.set(ino, null);
+  }
+}
+
+// --- internal ---
+
+/** A sock of MPTCP is in none of these tables; its subflows are, and have its socket. */
+function tableOf({ protocol, family }: HeldSock): Table | null {
+  const ipv6 = family === AF_INET6;
+  if (protocol === IPPROTO_TCP) return ipv6 ? "tcp6" : "tcp";
+  if (protocol === IPPROTO_UDP) return ipv6 ? "udp6" : "udp";
+  return null;
+}
+
+function rowOf({ ino, state, port, event: { ends } }: HeldSock): Row {
+  const [local, remote] = addressesOf(ends);
+  return { local, remote, localPort: port, remotePort: ends.dport, state, ino: Number(ino) };
+}

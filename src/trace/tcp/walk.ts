@@ -1,0 +1,80 @@
+/** The sockets of all network namespaces that processes hold: the kernel walks once over the files of all tasks. */
+import { fstatSync } from "node:fs";
+import { Failure } from "../../errors.ts";
+import { findTgid } from "../../guess/task.ts";
+import { AF_INET, EAGAIN, SOCK_CLOEXEC, SOCK_DGRAM } from "../../kernel/constants.ts";
+import type { Host } from "../../kernel/host.ts";
+import { bind, close, read, socket } from "../../kernel/libc.ts";
+import { sockaddr } from "../../kernel/sockaddr.ts";
+import { heldSockSize, Offset, readHeldSock, type HeldSock } from "../../record/layout.gen.ts";
+import { Held } from "../held.ts";
+import type { Opened, Part, Prepared } from "../part.ts";
+
+const ITERATOR = { program: "list_held", held: true } as const;
+
+export function walk(): Part {
+  let prepared = false;
+  return {
+    name: "walk",
+    without:
+      "sockets older than the trace are listed one network namespace after the other, which takes longer",
+    prepare(host) {
+      const values = prepare(host);
+      prepared = values !== null;
+      return values ?? {};
+    },
+    points: ({ newer }) => (prepared && newer ? [ITERATOR] : []),
+    walk: (on, keep) => (on.object.loaded(ITERATOR.program) ? walked(on, keep) : null),
+  };
+}
+
+// --- internal ---
+
+/** null: not on this kernel, which is slower and no more. */
+function prepare(host: Host): Prepared | null {
+  if (!host.features.has("holder_iterator")) return null;
+  try {
+    const tgid = findTgid(host);
+    if (typeof tgid === "string") return null;
+    return { constants: new Map([[Offset.OFFSET_TASK_TGID, BigInt(tgid)]]) };
+  } catch (error) {
+    if (error instanceof Failure) return null;
+    throw error;
+  }
+}
+
+/** Records per read: the kernel's buffer is 32 KiB. */
+const BUFFER = 1 << 16;
+
+/** null: the walk does not find a socket of the tool itself. */
+function walked(on: Opened, keep: () => void): Held | null {
+  const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  try {
+    if (fd < 0 || bind(fd, sockaddr("127.0.0.1", 0)) < 0) return null;
+    const own = BigInt(fstatSync(fd).ino);
+    const records = recordsOf(on, keep);
+    const found = records.find(({ ino }) => ino === own);
+    return found === undefined ? null : new Held(records, found.tgid === on.tgid);
+  } finally {
+    close(fd);
+  }
+}
+
+function recordsOf({ host, object }: Opened, keep: () => void): HeldSock[] {
+  const records: HeldSock[] = [];
+  const buffer = new Uint8Array(BUFFER);
+  const view = new DataView(buffer.buffer);
+  const fd = host.shim.iterator(object.progFd(ITERATOR.program));
+  try {
+    for (;;) {
+      const bytes = read(fd, buffer);
+      if (bytes === -EAGAIN) continue; // a million files without a record
+      if (bytes <= 0) return records;
+      for (let at = 0; at + heldSockSize <= bytes; at += heldSockSize)
+        records.push(readHeldSock(view, at));
+      keep();
+    }
+  } finally {
+    close(fd);
+  }
+}

@@ -45,7 +45,7 @@ export async function namespaces(): Promise<string> {
 
 // --- internal ---
 
-/** Whoever holds connections says so once all are there; an empty namespace is held by a process that reads. */
+/** A process that holds connections says so once all are there; a process that reads holds an empty namespace. */
 async function inhabit({ load }: Native, host: (typeof hosts)[number]): Promise<AsyncDisposable> {
   const { namespaces: count, connections, elsewhere } = host;
   const content = connections === 0 ? "echo; exec cat" : `exec ${load} hold ${connections}`;

@@ -276,7 +276,7 @@ test("whatever is lost, every flow that was opened is closed, and the maps are e
   const lossy = fc.tuple(step, fc.boolean());
   fc.assert(
     fc.property(fc.array(lossy, { maxLength: 60, size: "max" }), (steps) => {
-      const { kernel, poll, sample } = rig();
+      const { kernel, flows, poll, sample } = rig();
       const shown: ShownFlow[] = [];
       for (const [now, lose] of steps) {
         if (now.do === "datagram") kernel.datagram(now.sk, now.dport, now.bytes, now.received);
@@ -291,6 +291,7 @@ test("whatever is lost, every flow that was opened is closed, and the maps are e
         shown.push(...poll());
       }
       expect(kernel.others.size).toBe(0);
+      expect(flows.size).toBe(0);
       const begun = shown.filter(({ kind }) => kind === "begin");
       const closes = shown.filter(({ kind }) => kind === "close");
       expect(closes.length).toBeGreaterThanOrEqual(begun.length);

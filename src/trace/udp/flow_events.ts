@@ -1,13 +1,5 @@
 /** Of UDP flows: which is which, what they have moved, and the events with which they begin, go on and end. Pure. */
-import {
-  ConnFact,
-  EventKind,
-  eventSize,
-  readEvent,
-  writeEvent,
-  type Event,
-  type Flow,
-} from "../../record/layout.gen.ts";
+import { ConnFact, EventKind, type Event, type Flow } from "../../record/layout.gen.ts";
 
 export interface Counts {
   sentBytes: bigint;
@@ -101,24 +93,7 @@ export function minus(event: Event, told: Counts): Event {
   };
 }
 
-/** An event as its bytes: 184 of them, where the object takes a kilobyte. There can be one for each of 65,536 flows. */
-export type Kept = Uint8Array & { readonly kept: "event" };
-
-export function keep(event: Event): Kept {
-  writeEvent(keptView, 0, event);
-  // A copy that nobody asks for its ArrayBuffer is one object of the engine instead of three.
-  return keptBytes.slice() as Kept;
-}
-
-export function kept(bytes: Kept): Event {
-  keptBytes.set(bytes);
-  return readEvent(keptView, 0);
-}
-
 // --- internal ---
-
-const keptBytes = new Uint8Array(eventSize);
-const keptView = new DataView(keptBytes.buffer);
 
 /** Keys are bytes: a big number costs ten times as much as text, and a look at all flows makes a key for each. */
 const keyBytes = Buffer.alloc(52);

@@ -5,24 +5,26 @@ import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
   EVENT_ENDED_AT,
+  EventView,
+  traceEntries,
   flowKeySize,
   flowSize,
   readFlow,
   writeFlowKey,
   type Event,
-  type Flow,
 } from "../../record/layout.gen.ts";
-import type { FlowSource } from "./flows.ts";
+import type { DumpedFlow, FlowSource } from "./flows.ts";
 
-/** `between` is called all the time: ten thousands of flows take longer than the rings have room for. */
+/** `most`: entries of each map. `between` is called all the time: ten thousands of flows take longer than the rings have room for. */
 export function flowSource(
   shim: Shim,
   object: KernelObject,
   mode: AttachMode,
   between: () => void = () => {},
+  most: number = traceEntries.udp_flows,
 ): FlowSource {
-  const socks = mapReader(shim, object.mapFd("udp_socks"), 8);
-  const flows = mapReader(shim, object.mapFd("udp_flows"), flowKeySize);
+  const socks = mapReader(shim, object.mapFd("udp_socks"), 8, most);
+  const flows = mapReader(shim, object.mapFd("udp_flows"), flowKeySize, most);
   const flowsFd = object.mapFd("udp_flows");
   const key = new Uint8Array(flowKeySize);
   const value = new Uint8Array(flowSize);
@@ -63,8 +65,10 @@ const lastAt = (view: DataView, at: number): number =>
   view.getUint32(at + EVENT_ENDED_AT, true) +
   view.getUint32(at + EVENT_ENDED_AT + 4, true) * 2 ** 32;
 
-function writeKey(key: Uint8Array, { sk, cookie, ends }: Event): void {
-  writeFlowKey(new DataView(key.buffer), 0, { ...ends, sk, cookie, zero: 0 });
+function writeKey(key: Uint8Array, { sk, cookie, ends }: Readonly<Event>): void {
+  const { saddr_h, saddr_l, daddr_h, daddr_l, sport, dport, metadata } = ends;
+  const from = { saddr_h, saddr_l, daddr_h, daddr_l, sport, dport, metadata };
+  writeFlowKey(new DataView(key.buffer), 0, { ...from, sk, cookie, zero: 0 });
 }
 
 /** A flow whose last datagram is older than asked for is not read: null stands for it. */
@@ -72,16 +76,17 @@ function mapReader(
   shim: Shim,
   fd: number,
   keySize: number,
-): (sinceNs: number) => Iterable<Flow | null> {
+  most: number,
+): (sinceNs: number) => Iterable<DumpedFlow | null> {
   const entrySize = keySize + flowSize;
-  const dump = mapDumper(shim, fd, keySize, flowSize);
+  const dump = mapDumper(shim, fd, keySize, flowSize, most);
   return (sinceNs) => read(dump(), sinceNs);
 
-  function* read({ count, view }: Dumped, sinceNs: number): Iterable<Flow | null> {
+  function* read({ count, view }: Dumped, sinceNs: number): Iterable<DumpedFlow | null> {
     for (let i = 0; i < count; i++) {
       const at = i * entrySize + keySize;
       const old = sinceNs > 0 && lastAt(view, at) < sinceNs;
-      yield old ? null : readFlow(view, at);
+      yield old ? null : { event: new EventView(view, at), copy: () => readFlow(view, at) };
     }
   }
 }

@@ -13,9 +13,6 @@ import {
   countsOf,
   flowOf,
   isFirst,
-  keep,
-  kept,
-  type Kept,
   lastOf,
   lostOf,
   minus,
@@ -26,15 +23,23 @@ import {
   timeOf,
 } from "./flow_events.ts";
 import { UdpDirections } from "./directions.ts";
+import { KeptEvents, type Slot } from "./kept_events.ts";
+
+/** A flow as it lies in a dump. */
+export interface DumpedFlow {
+  /** Good until the next dump; its members are read when they are asked for. */
+  readonly event: Readonly<Event>;
+  copy(): Flow;
+}
 
 export interface FlowSource {
   /**
    * Every flow that the kernel has, or only those with a datagram at `sinceNs` or later: first those of udp_flows, then
-   * those of udp_socks.
+   * those of udp_socks. There can be 65,536: to make an object of each would take more memory than all else.
    */
-  dump(sinceNs?: bigint): Iterable<Flow>;
+  dump(sinceNs?: bigint): Iterable<DumpedFlow>;
   /** Reads and deletes a flow of udp_flows; null: it is not there. */
-  take(flow: Event): Flow | null;
+  take(flow: Readonly<Event>): Flow | null;
   /** Has the kernel look whether these sockets are still there; their ends come as events. */
   lookAfter(socks: Iterable<Pick<Event, "sk" | "cookie">>): void;
 }
@@ -54,7 +59,9 @@ export class Flows {
   readonly #timeouts: FlowTimeouts;
   readonly #directions: UdpDirections;
   readonly #socks = new Map<string, Sock>();
+  readonly #kept = new KeptEvents();
   #nextTickNs = 0n;
+  #ticks = 0;
   /** No flow that has been sampled since has moved before. */
   #sampledNs = 0n;
 
@@ -81,6 +88,11 @@ export class Flows {
     }
   }
 
+  /** Flows that are remembered. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
   /** Until the next tick has something to do. */
   dueMs(nowNs: bigint): number {
     return Number((this.#nextTickNs - nowNs) / NS_PER_MS);
@@ -90,16 +102,19 @@ export class Flows {
   *tick(nowNs: bigint): Iterable<ShownFlow> {
     if (nowNs < this.#nextTickNs) return;
     this.#source.lookAfter(this.#firsts());
-    const seen = new Set<string>();
+    const tick = ++this.#ticks;
+    let seen = 0;
     const alive = new Set<string>();
     for (const flow of this.#source.dump()) {
       const id = sockOf(flow.event);
       const key = flowOf(flow.event, id);
+      if (!this.#known(flow.event, id, key)) yield* this.#open(flow.copy().event);
+      const known = this.#known(flow.event, id, key)!;
       // A map that changes while it is read may give an entry twice.
-      if (seen.has(key)) continue;
-      seen.add(key);
+      if (known.tick === tick) continue;
+      known.tick = tick;
+      seen++;
       if (isFirst(flow.event)) alive.add(id);
-      if (!this.#known(flow.event, id, key)) yield* this.#open(flow.event);
       yield* this.#look(flow, this.#socks.get(id)!, key, nowNs);
     }
     for (const [id, sock] of this.#socks) {
@@ -108,7 +123,7 @@ export class Flows {
       if (sock.missed <= 1) continue;
       yield* this.#vanished(id, sock, nowNs);
     }
-    this.#nextTickNs = nowNs + this.#pauseNs(seen.size);
+    this.#nextTickNs = nowNs + this.#pauseNs(seen);
   }
 
   /** One event for each flow that has moved something since it was told of last, for `event` when its time has come. */
@@ -129,7 +144,7 @@ export class Flows {
       const counts = countsOf(flow.event);
       if (same(counts, known.sampled)) continue;
       known.sampled = counts;
-      moved.push(sampleOf(flow, kept(known.opened), known.told, nowNs));
+      moved.push(sampleOf(flow.copy(), this.#kept.get(known.opened), known.told, nowNs));
     }
     this.#sampledNs = next;
     return moved;
@@ -138,7 +153,8 @@ export class Flows {
   // --- internal ---
 
   *#firsts(): Iterable<Event> {
-    for (const { first } of this.#socks.values()) if (first !== null) yield kept(first.opened);
+    for (const { first } of this.#socks.values())
+      if (first !== null) yield this.#kept.get(first.opened);
   }
 
   #known(event: Event, id: string, key: string): Known | undefined {
@@ -156,7 +172,13 @@ export class Flows {
     const sock = this.#socks.get(id) ?? { first: null, others: new Map(), missed: 0 };
     this.#socks.set(id, sock);
     const event = this.#directions.begun(seen);
-    const known = { opened: keep(event), told: NOTHING, sampled: NOTHING, over: false };
+    const known = {
+      opened: this.#kept.keep(event),
+      told: NOTHING,
+      sampled: NOTHING,
+      over: false,
+      tick: 0,
+    };
     if (isFirst(event)) sock.first = known;
     else sock.others.set(key, known);
     return [{ event, kind: "begin" }];
@@ -167,10 +189,10 @@ export class Flows {
     const id = sockOf(event);
     const sock = this.#socks.get(id);
     // Its beginning was lost, and it ended before a look at the maps.
-    const opened = sock?.first ? kept(sock.first.opened) : this.#directions.begun(event);
+    const opened = sock?.first ? this.#kept.get(sock.first.opened) : this.#directions.begun(event);
     const close = begunAs(opened, event);
     this.#forget(id, opened);
-    if (sock?.first) yield* endFirst(sock.first, close);
+    if (sock?.first) yield* endFirst(sock.first, opened, close);
     else yield { event: close, kind: "close" };
     yield* this.#closeOthers(sock, timeOf(event));
   }
@@ -184,29 +206,32 @@ export class Flows {
 
   *#closeOthers(sock: Sock | undefined, atNs: bigint): Iterable<ShownFlow> {
     for (const known of sock?.others.values() ?? []) {
-      const opened = kept(known.opened);
+      const opened = this.#kept.get(known.opened);
+      this.#kept.drop(known.opened);
       const flow = this.#source.take(opened);
       yield { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
     }
   }
 
   /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
-  #look(flow: Flow, sock: Sock, key: string, nowNs: bigint): ShownFlow[] {
+  #look(flow: DumpedFlow, sock: Sock, key: string, nowNs: bigint): readonly ShownFlow[] {
     const { event } = flow;
     const silent = nowNs - lastOf(event) > this.#timeoutOf(event);
     if (isFirst(event)) {
       const first = sock.first!;
-      const woken = wake(first, countsOf(event), lastOf(event));
+      const woken = wake(first, () => this.#kept.get(first.opened), countsOf(event), lastOf(event));
       if (!silent || first.over) return woken;
       // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
-      const close = minus(closeOf(flow, kept(first.opened), nowNs), first.told);
+      const close = minus(closeOf(flow.copy(), this.#kept.get(first.opened), nowNs), first.told);
       first.told = countsOf(event);
       first.over = true;
       return [...woken, { event: close, kind: "close" }];
     }
-    if (!silent) return [];
-    const taken = this.#source.take(event);
-    const opened = kept(sock.others.get(key)!.opened);
+    if (!silent) return NONE;
+    const taken = this.#source.take(flow.event);
+    const { opened: slot } = sock.others.get(key)!;
+    const opened = this.#kept.get(slot);
+    this.#kept.drop(slot);
     sock.others.delete(key);
     return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
   }
@@ -229,31 +254,36 @@ export class Flows {
 
   /** A socket that is in no map any more, and whose end no event told. */
   *#vanished(id: string, sock: Sock, nowNs: bigint): Iterable<ShownFlow> {
-    const opened = sock.first === null ? undefined : kept(sock.first.opened);
+    const opened = sock.first === null ? undefined : this.#kept.get(sock.first.opened);
     this.#forget(id, opened);
     if (opened && !sock.first!.over) yield { event: lostOf(opened, nowNs), kind: "close" };
     yield* this.#closeOthers(sock, nowNs);
   }
 
   #forget(id: string, opened: Event | undefined): void {
+    const first = this.#socks.get(id)?.first;
+    if (first) this.#kept.drop(first.opened);
     this.#socks.delete(id);
     if (opened) this.#directions.ended(opened);
   }
 }
 
+const NONE: readonly ShownFlow[] = [];
 const NS_PER_MS = 1_000_000n;
 const PAUSE_NS = 1_000_000_000n;
 const PAUSE_PER_FLOW_NS = 50_000n;
 
 interface Known {
   /** Its first event, with its direction. */
-  opened: Kept;
+  opened: Slot;
   /** The counts that its earlier closes told. Only a socket's first flow goes on after one. */
   told: Counts;
   /** Its counts when it was sampled last. */
   sampled: Counts;
   /** Closed for its silence. */
   over: boolean;
+  /** The number of the tick that has looked at it last. */
+  tick: number;
 }
 
 interface Sock {
@@ -263,14 +293,14 @@ interface Sock {
   missed: number;
 }
 
-function endFirst(first: Known, close: Event): ShownFlow[] {
-  const woken = wake(first, countsOf(close), timeOf(close));
+function endFirst(first: Known, opened: Event, close: Event): ShownFlow[] {
+  const woken = wake(first, () => opened, countsOf(close), timeOf(close));
   return first.over ? [] : [...woken, { event: minus(close, first.told), kind: "close" }];
 }
 
 /** Closed for its silence, and then there were datagrams again: that is another record, of the same owner. */
-function wake(first: Known, counts: Counts, atNs: bigint): ShownFlow[] {
+function wake(first: Known, opened: () => Event, counts: Counts, atNs: bigint): ShownFlow[] {
   if (!first.over || same(counts, first.told)) return [];
   first.over = false;
-  return [{ event: at(kept(first.opened), atNs), kind: "begin" }];
+  return [{ event: at(opened(), atNs), kind: "begin" }];
 }

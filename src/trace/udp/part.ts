@@ -55,7 +55,7 @@ export function udp(options: TraceOptions): Part {
         directions.add(netns, [...rows("udp", keep), ...rows("udp6", keep)], ephemeral);
       },
     }),
-    start: (on, between) => start(on, between, { flowTimeouts, directions, known }),
+    start: (on, between) => start(on, between, { flowTimeouts, directions, known, entries }),
   };
 }
 
@@ -107,12 +107,14 @@ interface Asked {
   flowTimeouts: FlowTimeouts;
   directions: UdpDirections;
   known: KnownFlowTotals;
+  /** Of each map; undefined: as many as bpf/ says. */
+  entries: number | undefined;
 }
 
 const { EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE } = EventKind;
 
 function start({ host, mode, object }: Opened, between: () => void, asked: Asked): Working {
-  const maps = flowSource(host.shim, object, mode, between);
+  const maps = flowSource(host.shim, object, mode, between, asked.entries);
   const flows = new Flows(maps, asked.flowTimeouts, asked.directions);
   const all = (shown: Iterable<ShownFlow> | null, show: Show) => {
     for (const { event, kind } of shown ?? []) show(event, kind);

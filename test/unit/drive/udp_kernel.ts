@@ -9,7 +9,12 @@ import {
   type Event,
   type Flow,
 } from "../../../src/record/layout.gen.ts";
-import { Flows, type FlowSource, type ShownFlow } from "../../../src/trace/udp/flows.ts";
+import {
+  Flows,
+  type DumpedFlow,
+  type FlowSource,
+  type ShownFlow,
+} from "../../../src/trace/udp/flows.ts";
 
 export const SECOND = 1_000_000_000n;
 const timeouts = { silentNs: 30n * SECOND, assuredNs: 120n * SECOND };
@@ -46,10 +51,10 @@ export class Kernel implements FlowSource {
     this.events.push(close);
   }
 
-  dump = (sinceNs = 0n): Flow[] =>
-    structuredClone([...this.others.values(), ...this.socks.values()]).filter(
-      ({ event }) => event.ended_at >= sinceNs,
-    );
+  dump = (sinceNs = 0n): DumpedFlow[] =>
+    structuredClone([...this.others.values(), ...this.socks.values()])
+      .filter(({ event }) => event.ended_at >= sinceNs)
+      .map((flow) => ({ event: flow.event, copy: () => flow }));
 
   take = (event: Event): Flow | null => {
     const key = `${event.sk} ${event.cookie} ${event.ends.dport}`;

@@ -117,6 +117,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   sample: [...USUAL, "places"],
   spill_key: READ,
   holder: READ,
+  held_sock: READ,
   program_args: READ,
   accepted: READ,
   begun: READ,

@@ -621,16 +621,6 @@ export function readHeldSock(view: DataView, p: number): HeldSock {
     event: readEvent(view, p + 24),
   };
 }
-export function writeHeldSock(view: DataView, p: number, value: HeldSock): void {
-  view.setBigUint64(p, value.ino, true);
-  view.setUint32(p + 8, value.tgid, true);
-  view.setUint32(p + 12, value.tid, true);
-  view.setUint16(p + 16, value.family, true);
-  view.setUint16(p + 18, value.protocol, true);
-  view.setUint16(p + 20, value.state, true);
-  view.setUint16(p + 22, value.port, true);
-  writeEvent(view, p + 24, value.event);
-}
 
 export const spillKeySize = 16;
 export interface SpillKey {

@@ -224,6 +224,19 @@ int on_ip_send_skb(void *ctx)
 	return 0;
 }
 
+/* __nf_conntrack_hash_insert(struct nf_conn *ct, ...), while the tool makes an entry of conntrack */
+SEC("kprobe/__nf_conntrack_hash_insert")
+int on_conntrack_insert(void *ctx)
+{
+	struct chunk buffer = {};
+
+	if (!called_by_tool(read_command(), ARMED_CONNTRACK))
+		return 0;
+	copy_chunk(&buffer, WINDOW_SKB, reg(ctx, REG_ARG1));
+	finish(reg(ctx, REG_ARG1));
+	return 0;
+}
+
 /* A struct task_struct, as large as a sock. */
 inline_always void copy_task(u64 task)
 {

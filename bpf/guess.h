@@ -32,6 +32,8 @@ enum guess_armed {
 	ARMED_CALL = 1,	  /* ip_make_skb, ip6_make_skb: what lies behind the arguments */
 	ARMED_SKB = 2,	  /* ip_send_skb: the sk_buff */
 	ARMED_SHARED = 4, /* ip_send_skb: what lies where it ends, its struct skb_shared_info */
+	/* __nf_conntrack_hash_insert: the struct nf_conn */
+	ARMED_CONNTRACK = 5,
 	ARMED_TASK =
 		3, /* wake_up_new_task, sched_process_fork: a thread of the tool's own that is being born */
 };

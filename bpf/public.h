@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Structs and enums that only the public API has (src/public): no program of ours fills them. Other tracers of this family
- * do, so their names, members and sizes stay. src/record/layout.gen.ts is generated from this file's BTF.
+ * do, so their names, members and sizes stay. src/record/layout.gen.ts is generated from this file's BTF. Of the same
+ * family are struct conntrack_tuple and conntrack_telemetry, which programs of ours fill: see record.h.
  */
 #ifndef PUBLIC_H
 #define PUBLIC_H
@@ -131,23 +132,6 @@ enum classification_program {
 	CLASSIFICATION_GRPC = 5,
 };
 
-/* As conn_tuple, without a process. */
-struct conntrack_tuple {
-	u64 saddr_h;
-	u64 saddr_l;
-	u64 daddr_h;
-	u64 daddr_l;
-	u16 sport;
-	u16 dport;
-	u32 netns;
-	u32 metadata;
-	u8 _pad[4];
-};
-
-struct conntrack_telemetry {
-	u64 registers;
-};
-
 /* Counters of other tracers of this family, in their order. A counter of something that cannot happen here stays 0: see
  * src/state/telemetry.ts. */
 struct telemetry {
@@ -182,8 +166,6 @@ SIZE_IS(struct pid_ts, 16);
 SIZE_IS(struct pid_fd, 8);
 SIZE_IS(struct udp_recv_sock, 16);
 SIZE_IS(struct protocol_stack_wrapper, 16);
-SIZE_IS(struct conntrack_tuple, 48);
-SIZE_IS(struct conntrack_telemetry, 8);
 SIZE_IS(struct telemetry, 17 * 8);
 
 #endif

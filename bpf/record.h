@@ -90,6 +90,8 @@ enum event_kind {
 	EVENT_SOCKMAP = 11,
 	/* listen(2) has made a sock a listener. Tracepoint mode only: owner, netns and the local end are filled. */
 	EVENT_LISTEN = 12,
+	/* How the ends of a connection or a flow are translated: a struct translation. */
+	EVENT_TRANSLATION = 13,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -125,6 +127,12 @@ enum conn_fact {
 	FACT_OWNED_BY_CLOSER = 32768,
 	/* UDP: of a datagram nobody knows how much of it the program took: received bytes are unknown. */
 	FACT_RECEIVED_UNKNOWN = 65536,
+	/* NAT: it is known to be translated nowhere on this host. Without this fact and the next it is not known. */
+	FACT_PLAIN = 131072,
+	/* NAT: it is translated, and an EVENT_TRANSLATION says how. */
+	FACT_TRANSLATED = 262144,
+	/* NAT, of a UDP flow: an answer has come, so conntrack has been looked up. */
+	FACT_NAT_ASKED = 524288,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */
@@ -200,6 +208,59 @@ struct event {
 	u8 direction;	       /* enum conn_direction */
 	u8 legs;	       /* UDP: enum conn_flags */
 	u8 _pad;
+};
+
+/*
+ * NAT: the ends of one connection or flow as the socket has them, and as they are beyond the translation. Travels as a struct
+ * event: the members that both have lie where they lie there, the rest where struct owner has members.
+ */
+struct translation {
+	u64 sk;
+	struct ends ends;
+	u16 beyond_sport; /* this and the next: as in ends; the local end is the source here too */
+	u16 beyond_dport;
+	u32 beyond_metadata;
+	u64 _pad_owned;
+	u64 beyond_saddr_h;
+	u64 beyond_saddr_l;
+	u64 beyond_daddr_h;
+	u64 beyond_daddr_l;
+	u64 _pad_counts[4];
+	mono_ns timestamp;
+	u64 _pad_times[2];
+	u32 netns;
+	u32 cookie;
+	u32 flags;
+	u32 _pad_rtt[3];
+	u16 _pad_states[2];
+	u8 kind; /* EVENT_TRANSLATION */
+	u8 _pad[3];
+};
+
+/* A key of the map conntrack. Addresses and ports as in struct ends. Other tracers of this family have the same struct. */
+struct conntrack_tuple {
+	u64 saddr_h;
+	u64 saddr_l;
+	u64 daddr_h;
+	u64 daddr_l;
+	u16 sport;
+	u16 dport;
+	u32 netns;
+	u32 metadata;
+	u8 _pad[4];
+};
+
+/* Shared with other tracers of this family too. */
+struct conntrack_telemetry {
+	u64 registers; /* entries of conntrack that were stored */
+};
+
+/* Offsets in struct nf_conn; conntrack can come after the start, so they are no constants. */
+struct conntrack_layout {
+	u32 tuple_orig; /* of the tuple in the first struct nf_conntrack_tuple_hash; 0: nothing is known */
+	u32 net;	/* ct_net; 0: a kernel without network namespaces */
+	u32 zone;	/* zone.id; 0: a kernel without zones */
+	u32 root_netns; /* no offset: the inode of the host's own network namespace */
 };
 
 #define BATCH_EVENTS 4
@@ -384,6 +445,8 @@ enum constant {
 	CONSTANT_PREEMPTED,
 	/* 1 where events travel in batches (lib/batch.h). */
 	CONSTANT_BATCHED,
+	/* 1 where NAT is looked up: see nat/lookup.h. */
+	CONSTANT_NAT,
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,
@@ -404,5 +467,24 @@ SIZE_IS(struct sample, 72);
 SIZE_IS(struct holder, 20);
 SIZE_IS(struct held_sock, 208);
 SIZE_IS(struct spill_key, 16);
+SIZE_IS(struct translation, sizeof(struct event));
+SIZE_IS(struct conntrack_tuple, 48);
+SIZE_IS(struct conntrack_telemetry, 8);
+
+#define LIES_AS_IN_EVENT(member)                                                                   \
+	_Static_assert(__builtin_offsetof(struct translation, member) ==                           \
+			       __builtin_offsetof(struct event, member),                           \
+		       #member " of struct translation must lie where it lies in struct event")
+LIES_AS_IN_EVENT(sk);
+LIES_AS_IN_EVENT(ends);
+LIES_AS_IN_EVENT(timestamp);
+LIES_AS_IN_EVENT(netns);
+LIES_AS_IN_EVENT(cookie);
+LIES_AS_IN_EVENT(flags);
+LIES_AS_IN_EVENT(kind);
+/* Padding between members of an owner does not outlive the tool's copies. */
+_Static_assert(__builtin_offsetof(struct translation, beyond_saddr_h) ==
+		       __builtin_offsetof(struct event, owner.cgroup_id),
+	       "the addresses must lie where an owner has no padding");
 
 #endif

@@ -4,6 +4,7 @@
  * The kprobes keep to what Linux 4.4 accepts: helpers up to 25, 4,096 instructions, no calls between programs, no global
  * data.
  */
+#include "nat/conntrack.h"
 #include "process/follow.h"
 #include "tcp/held.h"
 #include "tcp/holders.h"
@@ -232,6 +233,22 @@ SEC("kprobe/note_args")
 int on_call(void *ctx __attribute__((unused)))
 {
 	note_program();
+	return 0;
+}
+
+/* int/void __nf_conntrack_hash_insert(struct nf_conn *ct, ...): every new entry; in the module nf_conntrack, which may come and go */
+SEC("kprobe/__nf_conntrack_hash_insert")
+int on_conntrack_insert(void *ctx)
+{
+	track(reg(ctx, REG_ARG1));
+	return 0;
+}
+
+/* void nf_conntrack_free(struct nf_conn *ct): before 4.10, which has no LRU map */
+SEC("kprobe/nf_conntrack_free")
+int on_conntrack_free(void *ctx)
+{
+	stop_tracking(reg(ctx, REG_ARG1));
 	return 0;
 }
 

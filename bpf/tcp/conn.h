@@ -5,6 +5,7 @@
 
 #include "lib/batch.h"
 #include "lib/tuple.h"
+#include "nat/lookup.h"
 #include "process/owner.h"
 #include "tcp/totals.h"
 
@@ -23,6 +24,14 @@ inline_always void emit(void *ctx, struct live *live, u32 kind)
 		return;
 	live->event.kind = kind;
 	send_event(ctx, &live->event);
+}
+
+/* Tells of a connection as emit() does, and how its ends are translated. live is used up. hops are zeroed. */
+inline_always void emit_translated(void *ctx, struct live *live, u32 kind, struct hops *hops)
+{
+	emit(ctx, live, kind);
+	if (live->event.flags & FACT_TRANSLATED && !is_unwanted(live))
+		tell_translation(ctx, &live->event, &hops->tuple, live->event.timestamp);
 }
 
 /* A connection begins: now, in the direction given, owned by nobody yet. */
@@ -72,6 +81,7 @@ inline_always void connecting(u64 sk, struct live *live)
 inline_always void connected(void *ctx, u64 sk, struct live *live)
 {
 	int known = lookup_conn(sk, live);
+	struct hops hops = {};
 
 	if (!known) {
 		if (filters(FILTER_FOLLOWED))
@@ -97,13 +107,16 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 		bpf_map_delete_elem(&conns, &sk);
 		return;
 	}
+	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
 	if (known ? update_conn(sk, live) : insert_conn(sk, live))
-		emit(ctx, live, EVENT_CONNECT);
+		emit_translated(ctx, live, EVENT_CONNECT, &hops);
 }
 
 /* An incoming connection is there. live is zeroed but for its owner and flags. */
 inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 {
+	struct hops hops = {};
+
 	if (is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
@@ -115,9 +128,10 @@ inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 		return;
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);
+	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
 	/* Told all the same where an accept says so itself; a handshake alone would wait for its accept for ever. */
 	if (insert_conn(sk, live) || kind == EVENT_ACCEPT)
-		emit(ctx, live, kind);
+		emit_translated(ctx, live, kind, &hops);
 }
 
 #define STATES_ONCE_ESTABLISHED                                                                    \

@@ -27,13 +27,17 @@ inline_always void note_failure(struct live *live, u16 reason)
 	live->event.failure_reason = reason;
 }
 
+/* live is used up. */
 inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
 {
+	struct hops hops = {};
+
 	note_failure(live, reason);
 	live->event.timestamp = bpf_ktime_get_ns();
 	live->event.ended_at = live->event.timestamp;
 	live->event.state_transitions |= 1 << TCP_STATE_CLOSE;
-	emit(ctx, live, EVENT_FAIL);
+	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
+	emit_translated(ctx, live, EVENT_FAIL, &hops);
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include "lib/batch.h"
 #include "lib/tuple.h"
+#include "nat/lookup.h"
 #include "process/owner.h"
 #include "udp/maps.h"
 
@@ -103,18 +104,55 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 	flow->socket_ino = d->socket_ino;
 }
 
+/*
+ * A datagram that comes has passed conntrack on its way; one that is sent is yet to. So a flow's NAT is known from its first
+ * datagram that is received on.
+ */
+inline_always u32 ask_nat(const struct event *event, int received, struct hops *hops)
+{
+	if (!received || !constant(CONSTANT_NAT))
+		return 0;
+	return FACT_NAT_ASKED | look_up_nat(&event->ends, event->netns, hops);
+}
+
+/* Tells that a flow has begun; flow is used up. */
+inline_always void tell_open(void *ctx, struct flow *flow, const struct hops *hops)
+{
+	send_event(ctx, &flow->event);
+	if (flow->event.flags & FACT_TRANSLATED)
+		tell_translation(ctx, &flow->event, &hops->tuple, flow->event.started_at);
+}
+
+/* A datagram was received in a flow that the local end has begun: once. scratch is used up. */
+inline_always void answered(void *ctx, struct flow *flow, struct flow *scratch)
+{
+	struct hops hops = {};
+	u32 found;
+
+	if (!constant(CONSTANT_NAT) || flow->event.flags & FACT_NAT_ASKED)
+		return;
+	*scratch = *flow;
+	found = ask_nat(&scratch->event, 1, &hops);
+	flow->event.flags |= found;
+	scratch->event.flags |= found;
+	/* In the order of time it comes before the flow's first datagram, of which the tool may not have told yet. */
+	if (found & FACT_TRANSLATED)
+		tell_translation(ctx, &scratch->event, &hops.tuple, scratch->event.started_at);
+}
+
 /* Returns 0 when the socket is there already (another CPU was first), or when there is no room. */
 inline_always int open_first(void *ctx, struct flow *flow, const struct datagram *d, int received)
 {
 	u64 sk = d->sk;
+	struct hops hops = {};
 
 	begin_flow(flow, d, received);
-	flow->event.flags |= FACT_FIRST_FLOW;
+	flow->event.flags |= FACT_FIRST_FLOW | ask_nat(&flow->event, received, &hops);
 	/* No sock begins twice in one nanosecond. */
 	flow->event.cookie = (u32)(sk >> 6) ^ (u32)flow->event.timestamp;
 	if (bpf_map_update_elem(&udp_socks, &sk, flow, BPF_NOEXIST) != 0)
 		return 0;
-	send_event(ctx, &flow->event);
+	tell_open(ctx, flow, &hops);
 	return 1;
 }
 
@@ -122,11 +160,14 @@ inline_always int open_first(void *ctx, struct flow *flow, const struct datagram
 inline_always int open_other(void *ctx, struct flow *flow, const struct datagram *d, int received,
 			     struct flow_key *key)
 {
+	struct hops hops = {};
+
 	begin_flow(flow, d, received);
+	flow->event.flags |= ask_nat(&flow->event, received, &hops);
 	flow->event.cookie = key->cookie;
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST) != 0)
 		return 0;
-	send_event(ctx, &flow->event);
+	tell_open(ctx, flow, &hops);
 	return 1;
 }
 
@@ -155,19 +196,25 @@ inline_always void count_other(void *ctx, struct flow *fresh, const struct datag
 			return;
 		flow = bpf_map_lookup_elem(&udp_flows, &key);
 	}
-	if (flow)
-		add(flow, d, received);
-	else
+	if (!flow) {
 		count_loss(LOSS_FLOW_MAP_FULL);
+		return;
+	}
+	add(flow, d, received);
+	if (received)
+		answered(ctx, flow, fresh);
 }
 
 inline_always void count_known(void *ctx, struct flow *first, const struct datagram *d,
 			       int received, struct flow *fresh)
 {
-	if (same_ends(&first->event.ends, &d->ends))
-		add(first, d, received);
-	else
+	if (!same_ends(&first->event.ends, &d->ends)) {
 		count_other(ctx, fresh, d, received, first->event.cookie);
+		return;
+	}
+	add(first, d, received);
+	if (received)
+		answered(ctx, first, fresh);
 }
 
 /* Each lookup is followed by its own test: the verifier of 4.4 forgets what a copied pointer is. */

@@ -124,6 +124,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   failed_key: ["size"],
   flow_key: WRITTEN,
   naming: WRITTEN,
+  conntrack_layout: WRITTEN,
   guess_command: WRITTEN,
   guess_answer: READ,
   chunk: READ,
@@ -132,6 +133,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   // Of the kernel side alone.
   live: [],
   newborn: [],
+  conntrack_value: [],
   attempt: [],
   receive: [],
   named: [],

@@ -72,6 +72,12 @@ export const traceCommand = command({
         "also show, each time this has passed, the open connections and flows that have moved something: 1s, 50ms",
     },
     ...expectFlags,
+    "no-nat": {
+      type: "boolean",
+      alias: "n",
+      description:
+        "do not look for address translation (NAT): its probe costs a little for each new entry of conntrack",
+    },
     args: { type: "boolean", description: "also show the command line of each process" },
     resolve: {
       type: "boolean",
@@ -143,6 +149,7 @@ export const traceCommand = command({
       filter: { ...filter, descendants: command.length > 0 },
       timed: true,
       args: args.args === true,
+      nat: args["no-nat"] !== true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),

@@ -31,7 +31,7 @@ export function withLoopback<T>(work: (place: Place) => T): T {
     return work(here());
   } catch (error) {
     if (!(error instanceof LoopbackError) || ownNetns() === 0) throw error;
-    return elsewhere(work, error);
+    return inFreshNamespace(work, error);
   }
 }
 
@@ -43,19 +43,22 @@ export function undisturbed<T>(work: (place: Place) => T, isRight: (result: T) =
   const result = withLoopback(work);
   if (isRight(result) || ownNetns() === 0) return result;
   try {
-    return elsewhere(work, new LoopbackError("disturbed", 0));
+    return inFreshNamespace(work, new LoopbackError("disturbed", 0));
   } catch (error) {
     if (error instanceof LoopbackError) return result;
     throw error;
   }
 }
 
-// --- internal ---
-
-function elsewhere<T>(work: (place: Place) => T, broken: LoopbackError): T {
+/**
+ * Runs `work` in a fresh namespace that this thread alone enters; where the kernel has none (CONFIG_NET_NS), in the only
+ * place there is. Throws `refused` where it must not be made.
+ */
+export function inFreshNamespace<T>(work: (place: Place) => T, refused: Error): T {
+  if (ownNetns() === 0) return work(here());
   const home = openSync(ownNetnsPath(), "r");
   try {
-    if (libc.unshare(CLONE_NEWNET) < 0) throw broken;
+    if (libc.unshare(CLONE_NEWNET) < 0) throw refused;
     try {
       libc.bringInterfaceUp("lo");
       return work(here());
@@ -66,6 +69,8 @@ function elsewhere<T>(work: (place: Place) => T, broken: LoopbackError): T {
     closeSync(home);
   }
 }
+
+// --- internal ---
 
 const here = (): Place => ({ netns: ownNetns(), no_ipv6: ipv6Missing() });
 

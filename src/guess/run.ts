@@ -4,6 +4,7 @@ import { explained, openHost, type AttachMode, type Host } from "../kernel/host.
 import { ATTACH_MODES } from "../kernel/modes.ts";
 import { KernelError } from "../kernel/shim.ts";
 import { checkOptions, oneOf } from "../options.ts";
+import { guessConntrack } from "./conntrack.ts";
 import { sendDatagrams } from "./datagrams.ts";
 import { LoopbackError } from "./loopback.ts";
 import { loopbackFailure } from "./loopback_failure.ts";
@@ -52,6 +53,8 @@ export function guessOn(
 ): GuessReport {
   const begun = performance.now();
   const { snapshot, fields } = sample(host, refused, extent);
+  // A trace does so itself, if NAT is asked for.
+  if (extent === "all") fields.push(...guessConntrack(host, snapshot.attach, fields));
   const ms = performance.now() - begun;
   return { kernel: host.kernel, attach: snapshot.attach, ms, fields };
 }
@@ -73,7 +76,7 @@ export function asFailure(error: unknown): unknown {
 
 type Refused = (mode: AttachMode, why: Failure) => void;
 
-/** "trace": the fields that a trace reads. "all": also flowi4 and flowi6, which take a probe and sends of their own. */
+/** "trace": the fields that each trace reads. "all": also those of conntrack, and flowi4 and flowi6, which take a probe and sends of their own. */
 type Extent = "trace" | "all";
 
 interface Sampled {

@@ -26,7 +26,7 @@ import {
 } from "../record/layout.gen.ts";
 import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
-const { ARMED_CALL, ARMED_SHARED, ARMED_SKB, ARMED_TASK } = GuessArmed;
+const { ARMED_CALL, ARMED_CONNTRACK, ARMED_SHARED, ARMED_SKB, ARMED_TASK } = GuessArmed;
 const { ASK_MASK, ASK_PEEK, ASK_SOCK } = GuessAsk;
 const { BEHIND_CHUNKS, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
 const { WINDOW_ARGS, WINDOW_BEHIND, WINDOW_SKB, WINDOW_SOCK, WINDOW_STACKED } = GuessWindow;
@@ -232,6 +232,57 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
         why: `this process started several at once, ${BIRTH_TRIES} times in a row`,
         hint: "run it again",
       });
+    },
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+/** The kernel function that takes each new entry of conntrack: struct nf_conn is its first argument. */
+export const CONNTRACK_INSERT = "__nf_conntrack_hash_insert";
+
+/** Copies of entries of conntrack that are being made. */
+export interface ConntrackSampler extends Disposable {
+  /** The beginning of a TCP sock. */
+  copySock(fd: number): Uint8Array;
+  /** The beginning of the struct nf_conn that `make` makes; null: none was seen, or several. */
+  entry(make: () => void): Uint8Array | null;
+}
+
+export function openConntrackSampler(shim: Shim, kprobes: KprobeAttacher): ConntrackSampler {
+  const cookie = newCookie();
+  const points = [
+    ["on_tcp_getsockopt", KPROBES.on_tcp_getsockopt],
+    ["on_conntrack_insert", CONNTRACK_INSERT],
+  ] as const;
+  const object = load(
+    shim,
+    points.map(([program]) => program),
+    BigInt(cookie),
+  );
+  const maps = openMaps(shim, object);
+  try {
+    for (const [program, symbol] of points)
+      object.own(kprobes.attach(object.progFd(program), { symbol, retprobe: false }));
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
+  const ask = (fd: number) =>
+    maps.heard(
+      () => void getsockopt(fd, SOL_TCP, cookie | ASK_SOCK, new Uint8Array(4)),
+      "tcp_getsockopt",
+    );
+  return {
+    copySock(fd) {
+      ask(fd);
+      return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
+    },
+    entry(make) {
+      const { pid_tgid, sequence } = maps.answer();
+      maps.command({ pid_tgid, armed: BigInt(ARMED_CONNTRACK) });
+      make();
+      maps.command({});
+      return maps.answer().sequence === sequence + 1n ? maps.chunk(WINDOW_SKB) : null;
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };

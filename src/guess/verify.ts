@@ -8,28 +8,32 @@ import {
   parametersOf,
   parseBtf,
   referredBy,
+  sizeOf,
   skipNames,
   type Btf,
 } from "../kernel/btf.ts";
+import { conntrackFields } from "./solve_conntrack.ts";
 import type { GuessReport, VerifyReport, VerifyRow } from "./report.ts";
 
-const VMLINUX = "/sys/kernel/btf/vmlinux";
+const BTF = "/sys/kernel/btf";
 
 /** null: this kernel carries no BTF. */
 export function verifyOffsets(report: GuessReport): VerifyReport | null {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(VMLINUX);
-  } catch {
-    return null;
-  }
-  return compareWithBtf(report, parseBtf(bytes));
+  const bytes = read("vmlinux");
+  if (bytes === null) return null;
+  const vmlinux = parseBtf(bytes);
+  const module = read("nf_conntrack");
+  return compareWithBtf(report, vmlinux, module === null ? vmlinux : parseBtf(module, vmlinux));
 }
 
-/** A field that is known not to apply here, or not to be reachable, is equal to anything; a failed one is not. */
-function compareWithBtf(report: GuessReport, btf: Btf): VerifyReport {
+/**
+ * A field that is known not to apply here, or not to be reachable, is equal to anything; a failed one is not. `conntrack` has
+ * struct nf_conn: it is `vmlinux`, or with the types of the module.
+ */
+function compareWithBtf(report: GuessReport, vmlinux: Btf, conntrack: Btf): VerifyReport {
+  const ofConntrack = new Set<string>(conntrackFields);
   const rows = report.fields.map(({ field, status, offset }): VerifyRow => {
-    const truth = offsetInBtf(btf, field);
+    const truth = offsetInBtf(ofConntrack.has(field) ? conntrack : vmlinux, field);
     const excused = status === "not-applicable" || status === "kprobe-only";
     return {
       field,
@@ -43,7 +47,23 @@ function compareWithBtf(report: GuessReport, btf: Btf): VerifyReport {
 
 // --- internal ---
 
+function read(name: string): Uint8Array | null {
+  try {
+    return readFileSync(`${BTF}/${name}`);
+  } catch {
+    return null;
+  }
+}
+
 type Place = readonly [struct: string, path: string];
+
+const HASH = "nf_conntrack_tuple_hash";
+
+/** Of the first of its two nf_conntrack_tuple_hash. */
+const TUPLE_IN_NF_CONN: readonly Place[] = [
+  ["nf_conn", "tuplehash"],
+  [HASH, "tuple"],
+];
 
 /** Where each field stands. To add one: the struct and the member's path; several members are summed. */
 const places: Record<string, readonly Place[]> = {
@@ -92,6 +112,9 @@ const places: Record<string, readonly Place[]> = {
   skb_end: [["sk_buff", "end"]],
   skb_users: [["sk_buff", "users"]],
   gso_segs: [["skb_shared_info", "gso_segs"]],
+  ct_tuple_orig: TUPLE_IN_NF_CONN,
+  ct_net: [["nf_conn", "ct_net"]],
+  ct_zone: [["nf_conn", "zone.id"]],
 };
 
 const flow6: Record<string, string> = {
@@ -106,6 +129,10 @@ function offsetInBtf(btf: Btf, field: string): number | null {
   if (field === "sk_userlocks_shift") {
     const member = findMember(btf, "sock", "sk_userlocks");
     return member === null ? null : member.bitOffset % 8;
+  }
+  if (field === "ct_tuple_reply") {
+    const [first, hash] = [sum(btf, TUPLE_IN_NF_CONN), findType(btf, "struct", HASH)];
+    return first === null || hash === null ? null : first + sizeOf(btf, hash);
   }
   const path = flow6[field];
   if (path !== undefined) {

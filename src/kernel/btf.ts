@@ -52,8 +52,11 @@ export class BtfError extends Error {
   override readonly name = "BtfError";
 }
 
-/** Throws a BtfError; so does every function below that comes upon something that cannot be. */
-export function parseBtf(data: Uint8Array): Btf {
+/**
+ * Throws a BtfError; so does every function below that comes upon something that cannot be. `base`: of a module, whose types
+ * and strings are numbered on from those of the kernel.
+ */
+export function parseBtf(data: Uint8Array, base?: Btf): Btf {
   const header = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (data.byteLength < 24 || header.getUint16(0, true) !== 0xeb9f)
     throw new BtfError("not BTF, or of the other byte order");
@@ -69,11 +72,12 @@ export function parseBtf(data: Uint8Array): Btf {
   if (types.byteLength % 4 !== 0) throw new BtfError("its types are no whole number of words");
   // A copy, because a Uint32Array has to start at a multiple of 4.
   const words = new Uint32Array(new Uint8Array(types).buffer);
-  return {
-    words,
-    strings: Buffer.from(strings.buffer, strings.byteOffset, strings.byteLength),
-    ...indexTypes(words),
-  };
+  const own = Buffer.from(strings.buffer, strings.byteOffset, strings.byteLength);
+  if (base === undefined) return { words, strings: own, ...indexTypes(words) };
+  const all = new Uint32Array(base.words.length + words.length);
+  all.set(base.words);
+  all.set(words, base.words.length);
+  return { words: all, strings: Buffer.concat([base.strings, own]), ...indexTypes(all) };
 }
 
 /** The first type of this kind and name, or null. */

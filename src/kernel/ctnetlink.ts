@@ -8,7 +8,8 @@ import { builtInSymbols } from "./kallsyms.ts";
 import { REQUESTS_AT_ONCE, NetlinkSocket } from "./netlink.ts";
 
 /** Whether this kernel tracks connections at this moment: the module can come later, and go. */
-const conntrackIsThere = (): boolean => existsSync("/proc/sys/net/netfilter/nf_conntrack_count");
+export const conntrackIsThere = (): boolean =>
+  existsSync("/proc/sys/net/netfilter/nf_conntrack_count");
 
 /** The same of ctnetlink. false also where neither /proc/modules nor /proc/kallsyms tells. */
 export const ctnetlinkIsThere = (): boolean =>

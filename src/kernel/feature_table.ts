@@ -119,6 +119,13 @@ const table = {
       "udp_recvmsg and udpv6_recvmsg are probed too, for the room of each receive; of one that began before the trace the bytes are unknown",
     ask: () => null,
   },
+  lru_maps: {
+    since: "4.10",
+    change: "bpf: Add BPF_MAP_TYPE_LRU_HASH",
+    asked: "such a map is made",
+    without: "entries of conntrack are deleted when the kernel frees them, by a probe more",
+    ask: (shim) => shim.hasLru(),
+  },
   current_task: {
     since: "4.8",
     change: "bpf: Add bpf_get_current_task",

@@ -18,6 +18,11 @@ const MAXACTIVE = 4096;
 export interface KprobeTarget {
   symbol: string;
   retprobe: boolean;
+  /**
+   * The function is in this module, which need not be there: the probe waits for it, and comes back with it. Only tracefs
+   * knows such probes; without tracefs the module must be there now, and its probe is gone for good when it goes.
+   */
+  module?: string;
 }
 
 export interface KprobeAttacher {
@@ -38,7 +43,15 @@ export function openKprobes(shim: Shim): KprobeAttacher | null {
   const tracefs = findTracefs();
   if (tracefs) sweepStale(tracefs);
   const pmu = readPmu();
-  if (pmu) return { via: "pmu", attach: byName((fd, target) => attachPmu(shim, pmu, fd, target)) };
+  if (pmu)
+    return {
+      via: "pmu",
+      attach: byName((fd, target) =>
+        target.module !== undefined && tracefs
+          ? attachTracefs(shim, tracefs, fd, target)
+          : attachPmu(shim, pmu, fd, target),
+      ),
+    };
   if (!tracefs) return null;
   return { via: "tracefs", attach: byName((fd, t) => attachTracefs(shim, tracefs, fd, t)) };
 }
@@ -106,11 +119,11 @@ function attachTracefs(
   shim: Shim,
   tracefs: string,
   progFd: number,
-  { symbol, retprobe }: KprobeTarget,
+  { symbol, retprobe, module }: KprobeTarget,
 ): Disposable {
   const kind = retprobe ? "r" : "p";
   const event = `${GROUP}/${kind}_${process.pid}_${symbol.replaceAll(".", "_")}`;
-  define(tracefs, kind, event, symbol);
+  define(tracefs, kind, event, module === undefined ? symbol : `${module}:${symbol}`);
   const remove = () => edit(tracefs, `-:${event}`);
   try {
     const fd = shim.perfTracepoint(

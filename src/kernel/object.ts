@@ -18,6 +18,8 @@ export interface ObjectSpec {
   helpers?: ReadonlySet<number>;
   /** Sizes of maps that differ from what the ELF image says. */
   entries?: Readonly<Record<string, number>>;
+  /** false: this kernel has no LRU maps, so that they become plain hash maps. */
+  lru?: boolean;
   /** Array maps that are looked into through a mapping; 5.5 and later. */
   mappable?: readonly string[];
 }
@@ -47,6 +49,7 @@ export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
       shim.mapMaxEntries(object, map, entries);
     }
     for (const map of spec.mappable ?? []) shim.mapMappable(object, map);
+    if (spec.lru === false) shim.noLru(object);
     shim.load(object);
   } catch (error) {
     shim.close(object);

@@ -59,6 +59,8 @@ const SYMBOLS = {
   sh_test_run_packet: { args: ["i32"], returns: LONG },
   sh_kernel_bpf: { args: [], returns: "i32" },
   sh_has_helper: { args: ["u32", "u32", "u32"], returns: "i32" },
+  sh_no_lru: { args: ["ptr"], returns: "i32" },
+  sh_has_lru: { args: [], returns: "i32" },
   sh_has_test_run: { args: [], returns: "i32" },
   sh_prog_misses: { args: ["i32"], returns: LONG },
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
@@ -134,6 +136,10 @@ export function openShim() {
     mapMappable: (object: BpfObject, map: string): void => {
       check(`map ${map}`, c.sh_map_mappable(at(object), text(map)));
     },
+    /** Its LRU maps become plain hash maps: before 4.10. */
+    noLru: (object: BpfObject): void => {
+      check("maps without LRU", c.sh_no_lru(at(object)));
+    },
     load: (object: BpfObject): void => {
       log();
       check("load", c.sh_load(at(object)));
@@ -153,6 +159,11 @@ export function openShim() {
       check("test run", c.sh_test_run(progFd, ctx, ctx.byteLength)),
     /** The same of a program for packets, in the calling thread's network namespace, with a packet that holds nothing. */
     testRunPacket: (progFd: number): number => check("test run", c.sh_test_run_packet(progFd)),
+    /** Whether this kernel has LRU maps; null where it cannot be asked. */
+    hasLru: (): boolean | null => {
+      const answer = c.sh_has_lru();
+      return answer < 0 ? null : answer === 1;
+    },
     /** Whether raw tracepoint programs can be run on request; null: none can even be loaded. */
     hasTestRun: (): boolean | null => {
       const answer = c.sh_has_test_run();

@@ -71,6 +71,7 @@ export const EventKind = {
   EVENT_UDP_SAMPLE: 10,
   EVENT_SOCKMAP: 11,
   EVENT_LISTEN: 12,
+  EVENT_TRANSLATION: 13,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -92,6 +93,9 @@ export const ConnFact = {
   FACT_REDIRECTED: 16384,
   FACT_OWNED_BY_CLOSER: 32768,
   FACT_RECEIVED_UNKNOWN: 65536,
+  FACT_PLAIN: 131072,
+  FACT_TRANSLATED: 262144,
+  FACT_NAT_ASKED: 524288,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -492,6 +496,119 @@ export const eventPlaces = {
   legs: [182, 1],
 } as const;
 
+export const translationSize = 184;
+export interface Translation {
+  sk: bigint;
+  ends: Ends;
+  beyond_sport: number;
+  beyond_dport: number;
+  beyond_metadata: number;
+  beyond_saddr_h: bigint;
+  beyond_saddr_l: bigint;
+  beyond_daddr_h: bigint;
+  beyond_daddr_l: bigint;
+  timestamp: bigint;
+  netns: number;
+  cookie: number;
+  flags: number;
+  kind: number;
+}
+export function readTranslation(view: DataView, p: number): Translation {
+  return {
+    sk: view.getBigUint64(p, true),
+    ends: readEnds(view, p + 8),
+    beyond_sport: view.getUint16(p + 48, true),
+    beyond_dport: view.getUint16(p + 50, true),
+    beyond_metadata: view.getUint32(p + 52, true),
+    beyond_saddr_h: view.getBigUint64(p + 64, true),
+    beyond_saddr_l: view.getBigUint64(p + 72, true),
+    beyond_daddr_h: view.getBigUint64(p + 80, true),
+    beyond_daddr_l: view.getBigUint64(p + 88, true),
+    timestamp: view.getBigUint64(p + 128, true),
+    netns: view.getUint32(p + 152, true),
+    cookie: view.getUint32(p + 156, true),
+    flags: view.getUint32(p + 160, true),
+    kind: view.getUint8(p + 180),
+  };
+}
+export function writeTranslation(view: DataView, p: number, value: Translation): void {
+  view.setBigUint64(p, value.sk, true);
+  writeEnds(view, p + 8, value.ends);
+  view.setUint16(p + 48, value.beyond_sport, true);
+  view.setUint16(p + 50, value.beyond_dport, true);
+  view.setUint32(p + 52, value.beyond_metadata, true);
+  view.setBigUint64(p + 64, value.beyond_saddr_h, true);
+  view.setBigUint64(p + 72, value.beyond_saddr_l, true);
+  view.setBigUint64(p + 80, value.beyond_daddr_h, true);
+  view.setBigUint64(p + 88, value.beyond_daddr_l, true);
+  view.setBigUint64(p + 128, value.timestamp, true);
+  view.setUint32(p + 152, value.netns, true);
+  view.setUint32(p + 156, value.cookie, true);
+  view.setUint32(p + 160, value.flags, true);
+  view.setUint8(p + 180, value.kind);
+}
+
+export const conntrackTupleSize = 48;
+export interface ConntrackTuple {
+  saddr_h: bigint;
+  saddr_l: bigint;
+  daddr_h: bigint;
+  daddr_l: bigint;
+  sport: number;
+  dport: number;
+  netns: number;
+  metadata: number;
+}
+export function readConntrackTuple(view: DataView, p: number): ConntrackTuple {
+  return {
+    saddr_h: view.getBigUint64(p, true),
+    saddr_l: view.getBigUint64(p + 8, true),
+    daddr_h: view.getBigUint64(p + 16, true),
+    daddr_l: view.getBigUint64(p + 24, true),
+    sport: view.getUint16(p + 32, true),
+    dport: view.getUint16(p + 34, true),
+    netns: view.getUint32(p + 36, true),
+    metadata: view.getUint32(p + 40, true),
+  };
+}
+export function writeConntrackTuple(view: DataView, p: number, value: ConntrackTuple): void {
+  view.setBigUint64(p, value.saddr_h, true);
+  view.setBigUint64(p + 8, value.saddr_l, true);
+  view.setBigUint64(p + 16, value.daddr_h, true);
+  view.setBigUint64(p + 24, value.daddr_l, true);
+  view.setUint16(p + 32, value.sport, true);
+  view.setUint16(p + 34, value.dport, true);
+  view.setUint32(p + 36, value.netns, true);
+  view.setUint32(p + 40, value.metadata, true);
+}
+
+export const conntrackTelemetrySize = 8;
+export interface ConntrackTelemetry {
+  registers: bigint;
+}
+export function readConntrackTelemetry(view: DataView, p: number): ConntrackTelemetry {
+  return {
+    registers: view.getBigUint64(p, true),
+  };
+}
+export function writeConntrackTelemetry(view: DataView, p: number, value: ConntrackTelemetry): void {
+  view.setBigUint64(p, value.registers, true);
+}
+
+export const conntrackLayoutSize = 16;
+export interface ConntrackLayout {
+  tuple_orig: number;
+  net: number;
+  zone: number;
+  root_netns: number;
+}
+export function writeConntrackLayout(view: DataView, p: number, value: ConntrackLayout): void {
+  view.setUint32(p, value.tuple_orig, true);
+  view.setUint32(p + 4, value.net, true);
+  view.setUint32(p + 8, value.zone, true);
+  view.setUint32(p + 12, value.root_netns, true);
+}
+
 export const EVENT_BATCH_E0 = 0;
 export const EVENT_BATCH_E1 = 184;
 export const EVENT_BATCH_E2 = 368;
@@ -722,8 +839,9 @@ export const Constant = {
   CONSTANT_FILTERS: 44,
   CONSTANT_PREEMPTED: 45,
   CONSTANT_BATCHED: 46,
-  CONSTANT_COOKIE: 47,
-  CONSTANT_MAX: 48,
+  CONSTANT_NAT: 47,
+  CONSTANT_COOKIE: 48,
+  CONSTANT_MAX: 49,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 
@@ -1043,53 +1161,6 @@ export const ClassificationProgram = {
 } as const;
 export type ClassificationProgram = (typeof ClassificationProgram)[keyof typeof ClassificationProgram];
 
-export const conntrackTupleSize = 48;
-export interface ConntrackTuple {
-  saddr_h: bigint;
-  saddr_l: bigint;
-  daddr_h: bigint;
-  daddr_l: bigint;
-  sport: number;
-  dport: number;
-  netns: number;
-  metadata: number;
-}
-export function readConntrackTuple(view: DataView, p: number): ConntrackTuple {
-  return {
-    saddr_h: view.getBigUint64(p, true),
-    saddr_l: view.getBigUint64(p + 8, true),
-    daddr_h: view.getBigUint64(p + 16, true),
-    daddr_l: view.getBigUint64(p + 24, true),
-    sport: view.getUint16(p + 32, true),
-    dport: view.getUint16(p + 34, true),
-    netns: view.getUint32(p + 36, true),
-    metadata: view.getUint32(p + 40, true),
-  };
-}
-export function writeConntrackTuple(view: DataView, p: number, value: ConntrackTuple): void {
-  view.setBigUint64(p, value.saddr_h, true);
-  view.setBigUint64(p + 8, value.saddr_l, true);
-  view.setBigUint64(p + 16, value.daddr_h, true);
-  view.setBigUint64(p + 24, value.daddr_l, true);
-  view.setUint16(p + 32, value.sport, true);
-  view.setUint16(p + 34, value.dport, true);
-  view.setUint32(p + 36, value.netns, true);
-  view.setUint32(p + 40, value.metadata, true);
-}
-
-export const conntrackTelemetrySize = 8;
-export interface ConntrackTelemetry {
-  registers: bigint;
-}
-export function readConntrackTelemetry(view: DataView, p: number): ConntrackTelemetry {
-  return {
-    registers: view.getBigUint64(p, true),
-  };
-}
-export function writeConntrackTelemetry(view: DataView, p: number, value: ConntrackTelemetry): void {
-  view.setBigUint64(p, value.registers, true);
-}
-
 export const telemetrySize = 136;
 export interface Telemetry {
   tcp_failed_connect: bigint;
@@ -1204,6 +1275,7 @@ export const GuessArmed = {
   ARMED_CALL: 1,
   ARMED_SKB: 2,
   ARMED_SHARED: 4,
+  ARMED_CONNTRACK: 5,
   ARMED_TASK: 3,
 } as const;
 export type GuessArmed = (typeof GuessArmed)[keyof typeof GuessArmed];
@@ -1456,6 +1528,8 @@ export const tracePrograms = [
   "on_wake_up_new_task",
   "on_put_task_struct",
   "on_call",
+  "on_conntrack_insert",
+  "on_conntrack_free",
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
   "on_tcp_getsockopt",
@@ -1506,6 +1580,7 @@ export const guessPrograms = [
   "on_ip_make_skb",
   "on_ip6_make_skb",
   "on_ip_send_skb",
+  "on_conntrack_insert",
   "on_wake_up_new_task",
   "on_sched_process_fork",
   "on_set_state",
@@ -1518,6 +1593,9 @@ export type TraceMap =
   | "events"
   | "spill"
   | "losses"
+  | "conntrack"
+  | "conntrack_layout"
+  | "conntrack_telemetry"
   | "filter"
   | "filter_pids"
   | "filter_ports"
@@ -1548,6 +1626,9 @@ export type TraceMap =
 export const traceEntries = {
   spill: 4096,
   losses: 15,
+  conntrack: 1,
+  conntrack_layout: 1,
+  conntrack_telemetry: 1,
   filter: 1,
   filter_pids: 1,
   filter_ports: 1,

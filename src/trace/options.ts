@@ -22,6 +22,8 @@ export interface TraceOptions {
   timed?: boolean;
   /** Whether each event has the command line of its process. */
   args?: boolean;
+  /** Whether events tell how their ends are translated (NAT); true unless given. */
+  nat?: boolean;
   debug: boolean;
 }
 

@@ -88,6 +88,8 @@ interface AnyPoint {
 
 export interface KprobePoint extends AnyPoint {
   readonly kprobe: string;
+  /** The function is in this module, which may come, go and come again while the trace runs. */
+  readonly module?: string;
   /** The place is inside a system call of the process that owns the socket. */
   readonly ofOwner?: true;
   readonly returns?: true;

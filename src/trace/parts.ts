@@ -4,6 +4,7 @@ import { closersPart } from "./process/closers_part.ts";
 import { following } from "./process/following.ts";
 import { groupsPart } from "./process/groups_part.ts";
 import { askingPart } from "./nat/ask_part.ts";
+import { nat } from "./nat/part.ts";
 import type { PartOf } from "./part.ts";
 import { attempts } from "./tcp/attempts.ts";
 import { holders, listeners } from "./tcp/holders.ts";
@@ -28,6 +29,7 @@ export const PARTS: readonly PartOf[] = [
   // Behind UDP: a hook that is there first would leave notes that no tracepoint takes.
   remoteEnds,
   attempts,
+  nat,
   sockmap,
   sampling,
   closersPart,

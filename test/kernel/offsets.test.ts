@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadOffsets, saveOffsets } from "../../src/guess/file.ts";
+import { ctnetlinkIsThere } from "../../src/kernel/ctnetlink.ts";
+import { conntrackFields } from "../../src/guess/solve_conntrack.ts";
 import type { GuessReport, VerifyReport } from "../../src/guess/report.ts";
 import { Actor, actorCommand } from "./drive/actors.ts";
 import { expectConnection } from "./drive/expect.ts";
@@ -203,8 +205,11 @@ function truthOf(text: string): Map<string, number> {
   return new Map(Array.from(lines, ([, name, offset]) => [name!, Number(offset)]));
 }
 
+/** ct_zone is there only with CONFIG_NF_CONNTRACK_ZONES. */
+const ofConntrack = ctnetlinkIsThere() ? ["ct_zone"] : conntrackFields;
+
 /** Fields that some kernels do not have: bytes_sent came with 4.19, gso_segs counts what UDP_SEGMENT makes since 4.18. */
-const later = ["bytes_sent", "gso_segs"];
+const later: readonly string[] = ["bytes_sent", "gso_segs", ...ofConntrack];
 
 function offsetsOf({ fields }: Pick<GuessReport, "fields">): Record<string, number | null> {
   return Object.fromEntries(fields.map(({ field, offset }) => [field, offset]));

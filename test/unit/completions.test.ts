@@ -63,7 +63,10 @@ describe("bash offers", () => {
       ["offsets", "s"],
       ["show", "snapshot"],
     ],
-    [["trace", "--no"], ["--no-header"]],
+    [
+      ["trace", "--no"],
+      ["--no-header", "--no-nat"],
+    ],
     [
       ["trace", "-o", ""],
       ["table", "json", "csv"],

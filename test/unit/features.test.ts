@@ -8,6 +8,7 @@ import type { Shim } from "../../src/kernel/shim.ts";
 /** A kernel of the release 4.18 that has what newer ones have. */
 const backported = {
   hasTestRun: () => true,
+  hasLru: () => true,
   hasHelper: () => true,
   hasTracepoint: () => true,
 } as unknown as Shim;

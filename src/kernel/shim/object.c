@@ -51,6 +51,18 @@ int sh_map_mappable(void *object, const char *map)
 	return found ? bpf_map__set_map_flags(found, BPF_F_MMAPABLE) : -ENOENT;
 }
 
+/* Before 4.10: maps that let the least recently used entries go become hash maps that do not. */
+int sh_no_lru(void *object)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map,
+				 object) if (!err && bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
+		err = bpf_map__set_type(map, BPF_MAP_TYPE_HASH);
+	return err;
+}
+
 int sh_load(void *object)
 {
 	return bpf_object__load(object);
@@ -118,6 +130,17 @@ int sh_has_test_run(void)
 	result = sh_test_run(fd, ctx, sizeof(ctx));
 	close(fd);
 	return result >= 0;
+}
+
+/* 1: the kernel has maps that let the least recently used entries go, 0: it has not, -errno: it could not be asked. */
+int sh_has_lru(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, NULL, 4, 4, 1, NULL);
+
+	if (fd < 0)
+		return fd == -EINVAL ? 0 : fd;
+	close(fd);
+	return 1;
 }
 
 /* -ENOSYS: built without bpf(2); -EPERM: not allowed to use it. */

@@ -8,6 +8,7 @@ import { ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
 import { hostNamespace, ownNetns } from "../../kernel/namespaces.ts";
 import { EventKind, type Event } from "../../record/layout.gen.ts";
 import { plainEvent } from "../event.ts";
+import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Working } from "../part.ts";
 import { tellRefusal } from "../refusal.ts";
 import { tupleOf, type Asked } from "./ask.ts";
@@ -21,10 +22,11 @@ const OF_PART = {
   without: "the translation of connections older than the trace is not known",
 } as const;
 
-export const askingPart = (): Part => {
+export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
   const known = new KnownNat();
   return {
     ...OF_PART,
+    asked,
     points: () => [],
     takesStock: ({ notes }) => ({
       visit: () => {},

@@ -130,9 +130,10 @@ function attachPart(
 }
 
 function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): Disposable[] {
-  const { program, kprobe: symbol, returns: retprobe = false, optional = false } = point;
+  const { program, kprobe: symbol, returns: retprobe = false, optional = false, module } = point;
+  const target = { symbol, retprobe, ...(module === undefined ? {} : { module }) };
   try {
-    return [host.kprobes!.attach(object.progFd(program), { symbol, retprobe })];
+    return [host.kprobes!.attach(object.progFd(program), target)];
   } catch (error) {
     if (optional && error instanceof KernelError && error.errno === ENOENT) return [];
     throw explained(error, { step: "attach", subject: `kprobe ${symbol}`, symbol });

@@ -55,6 +55,7 @@ export function load(
     file: newer ? traceObject510 : traceObject,
     programs: tracePrograms,
     helpers: host.features.helpers(),
+    lru: host.features.has("lru_maps"),
     ...(batched ? withBatches(made) : made),
   };
   const always = batched ? [...needed, batchByTool] : needed;

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Entries of the kernel's connection tracking (struct nf_conn) as they are made: of which tuple becomes which. */
+#ifndef NAT_CONNTRACK_H
+#define NAT_CONNTRACK_H
+
+#include "lib/maps.h"
+#include "lib/tuple.h"
+
+/* conntrack_value.facts, a bit set; 0: a plain entry, whose beyond means nothing */
+enum conntrack_fact {
+	CONNTRACK_TRANSLATED = 1,
+	/* The key's ends stand the other way round than in the tuple that is translated: see order_ends(). */
+	CONNTRACK_SWAPPED = 2,
+};
+
+struct conntrack_value {
+	struct conntrack_tuple beyond;
+	u32 facts; /* enum conntrack_fact */
+	u32 _pad;
+};
+
+/*
+ * Entries by what their tuples say. The two ends of a key stand in a fixed order, so that one element holds a plain entry for
+ * both of its ends. A translated entry has an element for each of its two tuples; the value is that tuple as it is beyond
+ * the translation, its sender as the source.
+ * Inserted when conntrack makes an entry, also of connections that no socket of this host has. The least recently used go
+ * first; nothing else deletes. A new entry with the same tuple overwrites. Before Linux 4.10, which has no such map, the
+ * tool makes it a plain hash, and stop_tracking() deletes the elements of an entry that is freed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* the tool makes room if NAT is asked for */
+	__type(key, struct conntrack_tuple);
+	__type(value, struct conntrack_value);
+} conntrack SEC(".maps");
+
+/* Written by the tool, one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct conntrack_layout);
+} conntrack_layout SEC(".maps");
+
+/* Added to by the programs, read by them and the tool; one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct conntrack_telemetry);
+} conntrack_telemetry SEC(".maps");
+
+/* struct nf_conntrack_tuple, the same since 2.6.20; addresses and ports in network order, an IPv4 address in the first word. */
+struct nf_tuple {
+	u32 src[4];
+	u16 sport;
+	u16 l3num;
+	u32 dst[4];
+	u16 dport;
+	u8 protonum;
+	u8 dir;
+};
+
+/* nf_conn.tuplehash from its first tuple on: two, each behind the two pointers of its list. */
+struct nf_tuples {
+	struct nf_tuple orig;
+	u64 hnnode[2];
+	struct nf_tuple reply;
+};
+
+inline_always int words_equal(const u32 *a, const u32 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+/* The answer goes back to where the first packet came from, from where it went to. */
+inline_always int is_plain_entry(const struct nf_tuples *of)
+{
+	return of->orig.sport == of->reply.dport && of->orig.dport == of->reply.sport &&
+	       words_equal(of->orig.src, of->reply.dst) && words_equal(of->orig.dst, of->reply.src);
+}
+
+inline_always void write_source(struct conntrack_tuple *to, const u32 *address, u16 port,
+				u32 metadata)
+{
+	if (metadata & METADATA_IPV6) {
+		to->saddr_h = (u64)address[1] << 32 | address[0];
+		to->saddr_l = (u64)address[3] << 32 | address[2];
+	} else {
+		to->saddr_h = 0;
+		to->saddr_l = address[0];
+	}
+	to->sport = from_be16(port);
+}
+
+inline_always void write_destination(struct conntrack_tuple *to, const u32 *address, u16 port,
+				     u32 metadata)
+{
+	if (metadata & METADATA_IPV6) {
+		to->daddr_h = (u64)address[1] << 32 | address[0];
+		to->daddr_l = (u64)address[3] << 32 | address[2];
+	} else {
+		to->daddr_h = 0;
+		to->daddr_l = address[0];
+	}
+	to->dport = from_be16(port);
+}
+
+inline_always void swap_ends(struct conntrack_tuple *t)
+{
+	u64 high = t->saddr_h, low = t->saddr_l;
+	u16 port = t->sport;
+
+	t->saddr_h = t->daddr_h;
+	t->saddr_l = t->daddr_l;
+	t->sport = t->dport;
+	t->daddr_h = high;
+	t->daddr_l = low;
+	t->dport = port;
+}
+
+/* Brings the ends into the order of keys. Returns CONNTRACK_SWAPPED when they have changed places, else 0. */
+inline_always u32 order_ends(struct conntrack_tuple *t)
+{
+	if (t->saddr_l != t->daddr_l) {
+		if (t->saddr_l < t->daddr_l)
+			return 0;
+	} else if (t->saddr_h != t->daddr_h) {
+		if (t->saddr_h < t->daddr_h)
+			return 0;
+	} else if (t->sport <= t->dport) {
+		return 0;
+	}
+	swap_ends(t);
+	return CONNTRACK_SWAPPED;
+}
+
+inline_always u64 word_of(u64 ct, u32 offset)
+{
+	u64 value = 0;
+
+	read_kernel(value, ct + offset);
+	return value;
+}
+
+/* Reads the two tuples. Returns 0 for what is neither TCP nor UDP, and where offsets are not known. */
+inline_always int read_tuples(u64 ct, const struct conntrack_layout *layout, struct nf_tuples *of)
+{
+	u32 at = layout->tuple_orig;
+
+	if (!at || bpf_probe_read(of, sizeof(*of), (void *)(ct + at)) != 0)
+		return 0;
+	return of->orig.protonum == IPPROTO_TCP || of->orig.protonum == IPPROTO_UDP;
+}
+
+/* The key's part that both tuples have. */
+inline_always void begin_key(u64 ct, const struct conntrack_layout *layout,
+			     const struct nf_tuples *of, struct conntrack_tuple *key)
+{
+	u32 net = layout->net;
+
+	key->metadata = (of->orig.protonum == IPPROTO_TCP ? METADATA_TCP : 0) |
+			(of->orig.l3num == AF_INET6 ? METADATA_IPV6 : 0);
+	key->netns = net ? net_ns_inum(word_of(ct, net)) : 0;
+}
+
+inline_always void count_register(void)
+{
+	u32 zero = 0;
+	struct conntrack_telemetry *t = bpf_map_lookup_elem(&conntrack_telemetry, &zero);
+
+	if (t)
+		__sync_fetch_and_add(&t->registers, 1);
+}
+
+inline_always void orig_key(const struct nf_tuples *of, struct conntrack_tuple *key)
+{
+	write_source(key, of->orig.src, of->orig.sport, key->metadata);
+	write_destination(key, of->orig.dst, of->orig.dport, key->metadata);
+}
+
+inline_always void reply_key(const struct nf_tuples *of, struct conntrack_tuple *key)
+{
+	write_source(key, of->reply.src, of->reply.sport, key->metadata);
+	write_destination(key, of->reply.dst, of->reply.dport, key->metadata);
+}
+
+/* A new entry of conntrack, whose tuples are final: NAT has been done by now. */
+inline_always void track(u64 ct)
+{
+	u32 zero = 0;
+	struct nf_tuples of = {};
+	struct conntrack_tuple key = {};
+	struct conntrack_value value = {};
+	struct conntrack_layout *layout = bpf_map_lookup_elem(&conntrack_layout, &zero);
+
+	if (!layout || !read_tuples(ct, layout, &of))
+		return;
+	begin_key(ct, layout, &of, &key);
+	if (is_plain_entry(&of)) {
+		/* Another zone may have the same tuple translated, and would be overwritten (OVN commits to two zones). */
+		if (layout->zone && (u16)word_of(ct, layout->zone))
+			return;
+		orig_key(&of, &key);
+		order_ends(&key);
+		bpf_map_update_elem(&conntrack, &key, &value, BPF_ANY);
+		count_register();
+		return;
+	}
+	value.beyond.netns = key.netns;
+	value.beyond.metadata = key.metadata;
+	/* The sender of orig is known to the other side as the destination of the reply. */
+	write_source(&value.beyond, of.reply.dst, of.reply.dport, key.metadata);
+	write_destination(&value.beyond, of.reply.src, of.reply.sport, key.metadata);
+	orig_key(&of, &key);
+	value.facts = CONNTRACK_TRANSLATED | order_ends(&key);
+	bpf_map_update_elem(&conntrack, &key, &value, BPF_ANY);
+	write_source(&value.beyond, of.orig.dst, of.orig.dport, key.metadata);
+	write_destination(&value.beyond, of.orig.src, of.orig.sport, key.metadata);
+	reply_key(&of, &key);
+	value.facts = CONNTRACK_TRANSLATED | order_ends(&key);
+	bpf_map_update_elem(&conntrack, &key, &value, BPF_ANY);
+	count_register();
+}
+
+/* An entry is freed. Attached only where `conntrack` is no LRU map. */
+inline_always void stop_tracking(u64 ct)
+{
+	u32 zero = 0;
+	struct nf_tuples of = {};
+	struct conntrack_tuple key = {};
+	struct conntrack_layout *layout = bpf_map_lookup_elem(&conntrack_layout, &zero);
+
+	if (!layout || !read_tuples(ct, layout, &of))
+		return;
+	begin_key(ct, layout, &of, &key);
+	orig_key(&of, &key);
+	order_ends(&key);
+	bpf_map_delete_elem(&conntrack, &key);
+	if (is_plain_entry(&of))
+		return;
+	reply_key(&of, &key);
+	order_ends(&key);
+	bpf_map_delete_elem(&conntrack, &key);
+}
+
+#endif

@@ -1,0 +1,145 @@
+/** The records of NAT: what is kept of them, and which event gets it. */
+import { describe, expect, test } from "bun:test";
+import {
+  ConnFact,
+  ConnMetadata,
+  EventKind,
+  readTranslation,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { writeTranslation, translationSize } from "../../src/record/layout.gen.ts";
+import { asView, plainEvent } from "../../src/trace/event.ts";
+import { beyondOf, Translations } from "../../src/trace/nat/translations.ts";
+import { EventView } from "../../src/record/layout.gen.ts";
+
+const IPV4 = { metadata: ConnMetadata.METADATA_TCP };
+const IPV6 = { metadata: ConnMetadata.METADATA_TCP | ConnMetadata.METADATA_IPV6 };
+const v4 = (a: number, b: number, c: number, d: number) =>
+  BigInt(a | (b << 8) | (c << 16)) | (BigInt(d) << 24n);
+
+/** 10.1.1.2:40000 > 10.96.0.1:80. */
+const socket = {
+  saddr_h: 0n,
+  saddr_l: v4(10, 1, 1, 2),
+  daddr_h: 0n,
+  daddr_l: v4(10, 96, 0, 1),
+  sport: 40_000,
+  dport: 80,
+};
+
+interface Made {
+  beyond: typeof socket;
+  ends?: typeof socket & { metadata: number };
+  sk?: bigint;
+  cookie?: number;
+  flags?: number;
+}
+
+/** As the kernel side writes it, read as the tool reads each record. */
+function record({
+  beyond,
+  ends = { ...socket, ...IPV4 },
+  sk = 1n,
+  cookie = 7,
+  flags = ConnFact.FACT_TRANSLATED,
+}: Made): Event {
+  const view = new DataView(new ArrayBuffer(translationSize));
+  writeTranslation(view, 0, {
+    sk,
+    ends,
+    beyond_saddr_h: beyond.saddr_h,
+    beyond_saddr_l: beyond.saddr_l,
+    beyond_daddr_h: beyond.daddr_h,
+    beyond_daddr_l: beyond.daddr_l,
+    beyond_sport: beyond.sport,
+    beyond_dport: beyond.dport,
+    beyond_metadata: ends.metadata,
+    timestamp: 5n,
+    netns: 0,
+    cookie,
+    flags,
+    kind: EventKind.EVENT_TRANSLATION,
+  });
+  return plainEvent(new EventView(view, 0));
+}
+
+function known(records: readonly Event[], translations = new Translations()): Translations {
+  for (const event of records) {
+    const { view, p } = asView(event);
+    translations.set(event, beyondOf(readTranslation(view, p)));
+  }
+  return translations;
+}
+
+const backend = { ...socket, daddr_l: v4(10, 1, 2, 2), dport: 8080 };
+
+describe("a translated connection", () => {
+  test("has the end that differs, until its close", () => {
+    const of = record({ beyond: backend });
+    const translations = known([of]);
+    const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
+    expect(translations.of(of, "connect")).toEqual(nat);
+    expect(translations.of(of, "open")).toEqual(nat);
+    expect(translations.of(of, "close")).toEqual(nat);
+    expect(translations.of(of, "open")).toBeNull();
+  });
+
+  test("has both ends where both differ", () => {
+    const of = record({ beyond: { ...backend, saddr_l: v4(192, 0, 2, 1), sport: 1024 } });
+    expect(known([of]).of(of, "connect")).toEqual({
+      local: { address: "192.0.2.1", port: 1024 },
+      remote: { address: "10.1.2.2", port: 8080 },
+    });
+  });
+
+  test("of IPv6 keeps every byte of its addresses", () => {
+    const ends = {
+      saddr_h: 0x0807060504030201n,
+      saddr_l: 0x100f0e0d0c0b0a09n,
+      daddr_h: 0x1817161514131211n,
+      daddr_l: 0x201f1e1d1c1b1a19n,
+      sport: 1,
+      dport: 2,
+      ...IPV6,
+    };
+    const beyond = { ...ends, saddr_l: 0xfffefdfcfbfaf9f8n, daddr_h: 0x9897969594939291n };
+    expect(known([record({ ends, beyond })]).of(record({ ends, beyond }), "connect")).toEqual({
+      local: { address: "102:304:506:708:f8f9:fafb:fcfd:feff", port: 1 },
+      remote: { address: "9192:9394:9596:9798:191a:1b1c:1d1e:1f20", port: 2 },
+    });
+  });
+
+  test("is told from another connection of the same sock by its cookie, from another flow by its ends", () => {
+    const translations = known([record({ beyond: backend })]);
+    expect(translations.of(record({ beyond: backend, cookie: 8 }), "connect")).toBeNull();
+    const ends = { ...socket, dport: 81, ...IPV4 };
+    expect(translations.of(record({ beyond: backend, ends }), "open")).toBeNull();
+  });
+
+  test("is not shown as its record is; a plain one, and one of which nothing is known, are", () => {
+    const translations = known([record({ beyond: backend })]);
+    const isTold = (of: Partial<Made>) => {
+      const { view, p } = asView(record({ beyond: backend, ...of }));
+      return translations.isTold(view, p);
+    };
+    expect(isTold({})).toBe(false);
+    expect(isTold({ flags: ConnFact.FACT_PLAIN, sk: 2n })).toBe(true);
+    expect(isTold({ flags: 0, sk: 2n })).toBe(true);
+  });
+});
+
+test("of more translations than there is room for the oldest goes", () => {
+  const all = [1n, 2n, 3n, 4n].map((sk) => record({ beyond: backend, sk }));
+  const translations = known(all, new Translations(3));
+  expect(translations.of(all[0]!, "close")).toBeNull();
+  for (const of of all.slice(1)) expect(translations.of(of, "close")).not.toBeNull();
+});
+
+test("a record that says plain is plain, one that says nothing is not known", () => {
+  const of = (flags: number) =>
+    new Translations().of(record({ beyond: backend, flags }), "connect");
+  expect(of(ConnFact.FACT_PLAIN)).toBe(false);
+  expect(of(0)).toBeNull();
+  // Its own record was lost.
+  expect(of(ConnFact.FACT_TRANSLATED)).toBeNull();
+});

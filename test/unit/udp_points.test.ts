@@ -22,6 +22,7 @@ test.each([
   ["Linux 4.4", [freed], false, "on_skb_free_datagram_locked", freed],
   ["Linux 4.9", [freed, length], true, "on_skb_free_datagram_length", length],
   ["Linux 4.14", [freed, length, consumed], true, "on_skb_consume_udp", consumed],
+  ["Linux 4.4 with the change of 4.7", [length], false, "on_skb_free_datagram_locked", length],
   ["RHEL 7", [freed, consumed], false, "on_skb_free_datagram_locked", consumed],
 ])("%s", (_, symbols, lengths, program, at) => {
   expect(receiving(symbols, lengths) as unknown).toEqual({ program, at });

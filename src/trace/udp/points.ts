@@ -32,6 +32,13 @@ const kprobes: readonly (readonly UdpPoint[])[] = [
       lengths: false,
       ...OF_UDP,
     },
+    // Of a distribution that has brought the change of 4.7 back to an older release.
+    {
+      program: "on_skb_free_datagram_locked",
+      kprobe: "__skb_free_datagram_locked",
+      lengths: false,
+      ...OF_UDP,
+    },
   ],
   [{ program: "on_udp_destroy_sock", kprobe: "udp_destroy_sock", ...OF_UDP }],
 ];

@@ -54,6 +54,12 @@ const onOldest: Request = {
   env: { VM_PROCESSOR: "Nehalem" },
 };
 
+/** NAT is followed by kprobes as entries are made, and asked for by tracepoints in two ways. */
+const translating: Request[] = [
+  { kernel: "newest", files: named("nat"), logName: "newest-nat" },
+  { kernel: "5.10", files: named("nat"), logName: "5.10-nat" },
+];
+
 /** On each kernel that no archive has any more: the start, with its self-check, and one pass of the scenarios. */
 const onImages = named("smoke scenarios");
 
@@ -78,6 +84,7 @@ export function subset(): Request[] {
       logName: "newest-tracepoints",
     },
     asBefore510,
+    ...translating,
     ...images().map((kernel) => ({ kernel, files: onImages })),
     ...inGuestsByKprobes,
     onOldest,

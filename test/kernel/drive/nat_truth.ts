@@ -1,0 +1,106 @@
+/** The truth about translation, from the names of both sockets and from conntrack's table, and the comparison with events. */
+import { runIn } from "./nat_network.ts";
+import type { Link, Names } from "./nat_sockets.ts";
+import type { Endpoint } from "./peer.ts";
+import type { Event, Tracer } from "./tracer.ts";
+
+/** As `trace --json` tells it; `false`: nothing is translated, `null`: not known. */
+export type Nat = { local: Endpoint | null; remote: Endpoint | null } | false | null;
+
+/** `exact or unknown`: it depends on moments that no test can set. An answer that is told must be right. */
+export type Answer = "exact" | "unknown" | "exact or unknown";
+
+/** One end of a connection or a flow, and what its events must say. */
+export interface Side extends Names {
+  opened: "connect" | "accept" | "open" | "fail";
+  nat: Nat;
+  /** As true as `nat`. */
+  or?: Nat;
+  answer: Answer;
+}
+
+/** Both ends, and what the other end's names say about each. */
+export function sidesOf(
+  { client, server }: Link,
+  answer: Answer,
+  kind: "tcp" | "udp" = "tcp",
+): Side[] {
+  const [asks, answers] =
+    kind === "tcp" ? (["connect", "accept"] as const) : (["open", "open"] as const);
+  return [
+    { ...client, opened: asks, nat: seenBy(client, server), answer },
+    { ...server, opened: answers, nat: seenBy(server, client), answer },
+  ];
+}
+
+/** Compares both events of each side; gives what is not as it must be, in words. */
+export async function misjudged(tracer: Tracer, sides: readonly Side[]): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const side of sides) {
+    const kinds = side.opened === "fail" ? (["fail"] as const) : ([side.opened, "close"] as const);
+    for (const kind of kinds) {
+      const event = await tracer.take(kind, side);
+      const nat = natIn(event);
+      // A datagram is told before the packet meets any rule.
+      const answer = kind === "open" && side.answer === "exact" ? "exact or unknown" : side.answer;
+      const truths = [side.nat, side.or ?? side.nat];
+      if (!truths.some((truth) => isRight(nat, truth, answer)))
+        wrong.push(
+          `${kind} ${text(side)}: ${answer} ${JSON.stringify(side.nat)}, not ${JSON.stringify(nat)}`,
+        );
+    }
+  }
+  return wrong;
+}
+
+/** The entries of conntrack in the router and in p3: what becomes of the tuple that a client has, by both tables. */
+export function tableOfConntrack(): (client: Names) => string {
+  const tables = (["p3", "root"] as const).map((place) => entriesOf(place));
+  return (client) =>
+    tables.reduce((tuple, entries) => entries.get(tuple) ?? tuple, tupleText(client));
+}
+
+/** A tuple that says who asked whom. */
+export const tupleText = ({ local, remote }: Pick<Names, "local" | "remote">): string =>
+  `${local.address} ${local.port} > ${remote.address} ${remote.port}`;
+
+// --- internal ---
+
+function seenBy(own: Names, other: Names): Nat {
+  const local = differs(other.remote, own.local) ? other.remote : null;
+  const remote = differs(other.local, own.remote) ? other.local : null;
+  return local === null && remote === null ? false : { local, remote };
+}
+
+const differs = (a: Endpoint, b: Endpoint): boolean => a.address !== b.address || a.port !== b.port;
+
+function isRight(nat: Nat | undefined, truth: Nat, answer: Answer): boolean {
+  if (nat === undefined) return false;
+  if (nat === null) return answer !== "exact";
+  return answer !== "unknown" && JSON.stringify(plain(nat)) === JSON.stringify(plain(truth));
+}
+
+/** With its members in one order. */
+const plain = (nat: Nat): unknown =>
+  nat && [nat.local, nat.remote].map((end) => end && `${end.address} ${end.port}`);
+
+const natIn = (event: Event): Nat | undefined => event.nat;
+
+const text = ({ local, remote, netns }: Names): string =>
+  `${local.address}:${local.port} -> ${remote.address}:${remote.port} in netns ${netns}`;
+
+/** By the tuple of the first packet: the tuple that the answering socket has. */
+function entriesOf(place: "root" | "p3"): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const family of ["ipv4", "ipv6"]) {
+    for (const line of runIn(place, ["conntrack", "-L", "-f", family]).split("\n")) {
+      const found = [...line.matchAll(/src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g)];
+      if (found.length !== 2) continue;
+      const [first, answer] = found as [RegExpExecArray, RegExpExecArray];
+      const [, src, dst, sport, dport] = first;
+      const [, by, to, byPort, toPort] = answer;
+      entries.set(`${src} ${sport} > ${dst} ${dport}`, `${to} ${toPort} > ${by} ${byPort}`);
+    }
+  }
+  return entries;
+}

@@ -1,0 +1,122 @@
+/**
+ * Address translation by this host: each event tells the end that really answers or asks. In guests of the lab alone,
+ * which bring nft, iptables and the kernel's modules: the rules are those of the host's own namespace.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { tracesUdp } from "./drive/datagrams.ts";
+import { type Mode, modes } from "./drive/modes.ts";
+import { buildNetwork } from "./drive/nat_network.ts";
+import { addRules, unloadAll } from "./drive/nat_rules.ts";
+import { lossyScenarios, type Scenario, scenarios } from "./drive/nat_scenarios.ts";
+import type { Link } from "./drive/nat_sockets.ts";
+import { type Answer, misjudged, sidesOf, tableOfConntrack, tupleText } from "./drive/nat_truth.ts";
+import { pair } from "./drive/peer.ts";
+import { Tracer } from "./drive/tracer.ts";
+
+setDefaultTimeout(300_000);
+
+/** NAT_CONNECTIONS=2000 is a run for a bench. */
+const COUNT = Number(process.env["NAT_CONNECTIONS"] ?? 10);
+
+const inGuest = process.env["VM_KERNEL"] !== undefined;
+const hasTools = existsSync("/usr/sbin/nft");
+
+test.skipIf(!inGuest)("the lab has brought what translates addresses", () => {
+  expect(hasTools).toBe(true);
+});
+
+/** The modes that must tell all that a scenario calls exact. In another one whatever is told must be right. */
+const follows: Readonly<Record<Mode, boolean>> = { kprobe: false, tracepoint: true };
+
+/** Connections whose entries stay in conntrack's table, which is the second truth about them. */
+const kept: [string, Link][] = [];
+
+describe.skipIf(!hasTools || !inGuest).each(modes)("trace --attach %s", (mode) => {
+  let tracer: Tracer;
+  const first = mode === modes[0];
+  const before = modulesLoaded();
+
+  beforeAll(async () => {
+    tracer = await Tracer.start(mode);
+  });
+
+  afterAll(async () => {
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.stderr).toMatch(/none lost/);
+  });
+
+  test.if(first)(
+    "without connection tracking nothing is translated, and no module is loaded",
+    async () => {
+      expect(existsSync(conntrackCount)).toBe(false);
+      const { client, server } = pair();
+      client.close();
+      server.close();
+      const sides = sidesOf({ client: client.truth, server: server.truth }, "exact or unknown");
+      expect(await misjudged(tracer, sides)).toEqual([]);
+      expect(modulesLoaded()).toBe(before);
+    },
+  );
+
+  test.if(first)("the modules come while the trace runs", async () => {
+    buildNetwork();
+    addRules();
+    await judge(named("a service address"));
+  });
+
+  test.each(seen(scenarios))("$name", (scenario) => judge(scenario));
+
+  test.if(first)("what the sockets say is what conntrack's table says", () => {
+    const beyond = tableOfConntrack();
+    const differ = kept.filter(
+      ([, { client, server }]) =>
+        beyond(client) !== tupleText({ local: server.remote, remote: server.local }),
+    );
+    expect(differ.slice(0, 5)).toEqual([]);
+    expect(new Set(kept.map(([name]) => name)).size).toBeGreaterThan(30);
+  });
+
+  test.each(seen(lossyScenarios))("$name", (scenario) => judge(scenario));
+
+  test.if(first && mode === "kprobe")(
+    "the modules go, although the trace runs, and come again",
+    async () => {
+      unloadAll();
+      expect(existsSync(conntrackCount)).toBe(false);
+      await judge(named("no rule"), "exact or unknown");
+      addRules();
+      await judge(named("a service address"));
+      await judge(named("UDP: a service address"));
+    },
+  );
+
+  function seen(all: readonly Scenario[]): Scenario[] {
+    return all.filter(({ udp }) => !udp || tracesUdp(mode));
+  }
+
+  async function judge({ name, kept: isKept, drive }: Scenario, least?: Answer): Promise<void> {
+    const driven = drive({ count: COUNT, mode });
+    const { links } = driven;
+    const answer = follows[mode] ? least : "exact or unknown";
+    const sides =
+      answer === undefined ? driven.sides : driven.sides.map((side) => ({ ...side, answer }));
+    if (isKept && first) for (const link of links) kept.push([name, link]);
+    const wrong = await misjudged(tracer, sides);
+    expect(wrong.slice(0, 5)).toEqual([]);
+  }
+});
+
+/** There while connections are tracked. */
+const conntrackCount = "/proc/sys/net/netfilter/nf_conntrack_count";
+
+function named(name: string): Scenario {
+  return scenarios.find((scenario) => scenario.name === name)!;
+}
+
+/** Their names. A use count may change; a kernel without modules has no list. */
+function modulesLoaded(): string {
+  if (!existsSync("/proc/modules")) return "";
+  const lines = readFileSync("/proc/modules", "latin1").split("\n");
+  return lines.map((line) => line.split(" ")[0]).join(" ");
+}

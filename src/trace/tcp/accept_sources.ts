@@ -60,20 +60,27 @@ export function holderSource(on: Opened, between: () => void): HolderSource {
 
 type WalkSource = HolderSource["walk"];
 
-const nobody: WalkSource = () => partial(new Map());
+const nobody: WalkSource = () => partial(new Map(), new Set(), Number(monotonicNs()));
 
-const partial = (holders: Holders, beganNs = Number(monotonicNs())): Walk => ({
-  beganNs,
-  endedNs: Number(monotonicNs()),
-  whole: false,
-  holders,
-  listeners: new Map(),
-});
+function partial(all: Holders, accepted: ReadonlySet<number>, beganNs: number): Walk {
+  const of = (isAccepted: boolean): Holders =>
+    new Map([...all].filter(([ino]) => accepted.has(ino) === isAccepted));
+  return {
+    beganNs,
+    endedNs: Number(monotonicNs()),
+    whole: false,
+    holders: of(false),
+    accepted: of(true),
+    listeners: new Map(),
+  };
+}
 
 /** A walk takes some 0.2 microseconds per descriptor of the host: of a processor no more than this. */
 const SHARE = 1 / 20;
 /** So many milliseconds may be taken in advance. */
 const AHEAD_MS = 10;
+/** For a walk that took longer nobody waits longer: on a busy machine one can take a hundred times as long as the next. */
+const OWED_MAX_MS = 50;
 
 function byKernel({ host: { shim }, object }: Opened): WalkSource {
   let owedMs = 0;
@@ -85,7 +92,8 @@ function byKernel({ host: { shim }, object }: Opened): WalkSource {
     if (owedMs > AHEAD_MS && !last) return null;
     const cpuNs = threadCpuNs();
     const walk = walkAll(shim, object, sinceNs);
-    owedMs += Number(threadCpuNs() - cpuNs) / 1e6;
+    const tookMs = Number(threadCpuNs() - cpuNs) / 1e6;
+    if (!last) owedMs = Math.min(owedMs + tookMs, OWED_MAX_MS);
     return walk;
   };
 }
@@ -102,15 +110,15 @@ function byProc(between: () => void): WalkSource {
   return ({ accepted, listeners, likely }) => {
     const beganNs = Number(monotonicNs());
     const wanted = new Set([...accepted, ...listeners]);
-    if (wanted.size === 0) return partial(new Map(), beganNs);
+    if (wanted.size === 0) return partial(new Map(), accepted, beganNs);
     const known = [...listeners].flatMap((ino) => servers.get(ino) ?? []).map(({ pid }) => pid);
     // A server of ten thousands of connections: to look at all of them at each poll would be all that is done.
     const found = look(() => findHolders(wanted, new Set([...likely, ...known]), between));
-    if (found === null) return partial(new Map(), beganNs);
+    if (found === null) return partial(new Map(), accepted, beganNs);
     const missing = [...wanted].some((ino) => !found.has(ino));
     const all = (missing && scan(() => findHolders(wanted, allPids(), between))) || found;
     if (servers.size > SERVERS_MAX) servers.clear();
     for (const ino of listeners) servers.set(ino, all.get(ino) ?? []);
-    return partial(all, beganNs);
+    return partial(all, accepted, beganNs);
   };
 }

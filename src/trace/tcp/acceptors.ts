@@ -12,8 +12,10 @@ export interface Walk {
   endedNs: number;
   /** Over every process: whoever is not in it held nothing. Else it is about the sockets that were asked for. */
   whole: boolean;
-  /** By inode: of listeners, and of the connections that were asked for. */
+  /** Of listeners, by inode. */
   holders: Holders;
+  /** Of the connections that were asked for, by inode. */
+  accepted: Holders;
   /** Of all listeners, by `portOf`. */
   listeners: ReadonlyMap<string, readonly Holder[]>;
 }
@@ -50,8 +52,8 @@ export interface Handshake {
 
 export const portOf = (netns: number, port: number): string => `${netns} ${port}`;
 
-/** So many are kept: a handshake is told of up to a poll after it was done, and there may be two walks in a poll. */
-const WALKS = 4;
+/** So many are kept: a handshake is told of up to a poll after it was done, and seconds later on a busy host. */
+const WALKS = 32;
 /** An older one is done anew when connections come in. */
 const STALE_NS = 1e9;
 /** Listeners whose beginning was seen since the last walk. */
@@ -112,7 +114,7 @@ export class Acceptors {
     if (walk === null) return null;
     const owners = new Map<number, Owner>();
     for (const [ino, handshake] of accepted) {
-      const holder = this.#acceptor(handshake, walk, walk.holders.get(ino) ?? []);
+      const holder = this.#acceptor(handshake, walk, walk.accepted.get(ino) ?? []);
       const owner = holder && this.#source.owner(holder);
       if (owner !== null) owners.set(ino, owner);
     }
@@ -161,8 +163,8 @@ export class Acceptors {
   #walk(asked: Asked): Walk | null {
     const walk = this.#source.walk(asked);
     if (walk === null) return null;
-    const known = walk.whole ? walk : joined(this.#walks[0], walk, asked);
-    this.#walks = [known, ...this.#walks].slice(0, WALKS);
+    const known = walk.whole ? walk : joined(this.#walks[0], walk);
+    this.#walks = [{ ...known, accepted: new Map() }, ...this.#walks].slice(0, WALKS);
     this.#forgetBegun(known);
     return walk;
   }
@@ -201,9 +203,9 @@ function askedFor(accepted: ReadonlyMap<number, Handshake>): Asked {
 }
 
 /** A walk about some sockets, with what an earlier one knew of other listeners. */
-function joined(former: Walk | undefined, walk: Walk, { accepted }: Asked): Walk {
+function joined(former: Walk | undefined, walk: Walk): Walk {
   const holders = new Map(former?.holders);
-  for (const [ino, of] of walk.holders) if (!accepted.has(ino)) holders.set(ino, of);
+  for (const [ino, of] of walk.holders) holders.set(ino, of);
   if (holders.size > BEGUN_MAX) holders.clear();
   return { ...walk, holders };
 }

@@ -57,7 +57,7 @@ const view = new DataView(buffer.buffer);
 
 /** Connections that began before `sinceNs` are left out. */
 export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk {
-  const held: Holders = new Map();
+  const [held, accepted]: [Holders, Holders] = [new Map(), new Map()];
   const listeners = new Map<string, Holder[]>();
   shim.mapUpdate(
     object.mapFd("held_since"),
@@ -75,14 +75,14 @@ export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk
       if (bytes <= 0) break;
       for (let at = 0; at + holderSize <= bytes; at += holderSize) {
         const { ino, tgid: pid, tid, netns, listens_at } = readHolder(view, at);
-        addHolder(held, ino, { pid, tid });
+        addHolder(listens_at === 0 ? accepted : held, ino, { pid, tid });
         if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
       }
     }
   } finally {
     close(fd);
   }
-  return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, listeners };
+  return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, accepted, listeners };
 }
 
 // --- internal ---

@@ -4,13 +4,19 @@ import { readOwner, ownerSize } from "../../../src/record/layout.gen.ts";
 import type { HolderSource, Walk } from "../../../src/trace/tcp/acceptors.ts";
 
 /** A walk at this time that found these processes, by inode. */
-export const walkAt = (atNs: number, held: Record<number, readonly number[]>): Walk => ({
-  beganNs: atNs,
-  endedNs: atNs,
-  whole: true,
-  holders: new Map(Object.entries(held).map(([ino, pids]) => [Number(ino), pids.map(holderOf)])),
-  listeners: new Map(),
-});
+export function walkAt(atNs: number, held: Record<number, readonly number[]>): Walk {
+  const holders = new Map(
+    Object.entries(held).map(([ino, pids]) => [Number(ino), pids.map(holderOf)]),
+  );
+  return {
+    beganNs: atNs,
+    endedNs: atNs,
+    whole: true,
+    holders,
+    accepted: holders,
+    listeners: new Map(),
+  };
+}
 
 export const holderOf = (pid: number): Holder => ({ pid, tid: pid });
 

@@ -11,7 +11,7 @@ setDefaultTimeout(180_000);
 
 /** By step: the file, the text in front of which a line is put or which a line replaces, and the line. */
 const steps = {
-  record: ["bpf/record.h", "\tu32 _pad;\n\tu64 cgroup_id;", "\tu32 gid;\n\tu64 cgroup_id;"],
+  record: ["bpf/record.h", "\tu64 cgroup_id;", "\tu32 gid;\n\tu32 _pad;\n\tu64 cgroup_id;"],
   current: [
     "bpf/process/owner.h",
     "\towner->owned_at",
@@ -34,6 +34,13 @@ const steps = {
   ],
 } as const satisfies Record<string, readonly [file: string, at: string, becomes: string]>;
 type Step = keyof typeof steps;
+
+/** Where the struct has no room left, these grow with it. */
+const sizes = [
+  ["SIZE_IS(struct owner, 48)", "SIZE_IS(struct owner, 56)"],
+  ["SIZE_IS(struct event, 184)", "SIZE_IS(struct event, 192)"],
+  ["SIZE_IS(struct event_batch, 768)", "SIZE_IS(struct event_batch, 800)"],
+] as const;
 const stepNames = Object.keys(steps) as Step[];
 
 const copies = new Copies("attribute");
@@ -42,6 +49,7 @@ let whole: string;
 beforeAll(async () => {
   whole = copies.of(top, "whole");
   for (const step of stepNames) edit(whole, steps[step]);
+  for (const [size, grown] of sizes) edit(whole, ["bpf/record.h", size, grown]);
   const built = await run(whole, [process.execPath, "build.ts", "--dev"]);
   expect(built).toMatchObject({ exitCode: 0 });
   expect(await run(whole, [process.execPath, "run", "docs"])).toMatchObject({ exitCode: 0 });

@@ -104,13 +104,20 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 	flow->socket_ino = d->socket_ino;
 }
 
+/* The verifier of 4.4 looks at 32,768 instructions, which the lookups in all the branches here would exceed. */
+#ifdef LINUX_5_10
+#define FLOWS_ASK 1
+#else
+#define FLOWS_ASK 0
+#endif
+
 /*
  * A datagram that comes has passed conntrack on its way; one that is sent is yet to. So a flow's NAT is known from its first
  * datagram that is received on.
  */
 inline_always u32 ask_nat(const struct event *event, int received, struct hops *hops)
 {
-	if (!received || !constant(CONSTANT_NAT))
+	if (!FLOWS_ASK || !received || !constant(CONSTANT_NAT))
 		return 0;
 	return FACT_NAT_ASKED | look_up_nat(&event->ends, event->netns, hops);
 }
@@ -119,7 +126,7 @@ inline_always u32 ask_nat(const struct event *event, int received, struct hops *
 inline_always void tell_open(void *ctx, struct flow *flow, const struct hops *hops)
 {
 	send_event(ctx, &flow->event);
-	if (flow->event.flags & FACT_TRANSLATED)
+	if (FLOWS_ASK && flow->event.flags & FACT_TRANSLATED)
 		tell_translation(ctx, &flow->event, &hops->tuple, flow->event.started_at);
 }
 
@@ -129,7 +136,7 @@ inline_always void answered(void *ctx, struct flow *flow, struct flow *scratch)
 	struct hops hops = {};
 	u32 found;
 
-	if (!constant(CONSTANT_NAT) || flow->event.flags & FACT_NAT_ASKED)
+	if (!FLOWS_ASK || !constant(CONSTANT_NAT) || flow->event.flags & FACT_NAT_ASKED)
 		return;
 	*scratch = *flow;
 	found = ask_nat(&scratch->event, 1, &hops);

@@ -60,6 +60,10 @@ export const bpfUses: readonly BpfUse[] = [
   mapType("BPF_MAP_TYPE_ARRAY", 2, "3.19", "settings, counters, events that wait"),
   mapType("BPF_MAP_TYPE_PERF_EVENT_ARRAY", 4, "4.3", "the rings of each CPU"),
   {
+    ...mapType("BPF_MAP_TYPE_LRU_HASH", 9, "4.10", "entries of conntrack"),
+    optional: "lru_maps",
+  },
+  {
     kind: "map flag",
     name: "BPF_F_MMAPABLE",
     since: "5.5",

@@ -60,6 +60,8 @@ const MAP_TYPES = new Map([
   [1, "HASH"],
   [2, "ARRAY"],
   [4, "PERF_EVENT_ARRAY"],
+  // The tool makes a plain hash of it where the kernel does not have it: see sh_no_lru.
+  [9, "LRU_HASH"],
 ]);
 
 export function verify(program: Program, contextSize: number): Verdict {

@@ -6,7 +6,7 @@ import { RULES, verify, type Rule, type Verdict } from "../built/verifier.ts";
 const plain = { key_size: 4, value_size: 16, extras: [] };
 const counts: BpfMap = { name: "counts", type: 2, ...plain };
 const ring: BpfMap = { name: "ring", type: 4, ...plain, value_size: 4 };
-const lru: BpfMap = { name: "lru", type: 9, ...plain };
+const perCpu: BpfMap = { name: "per_cpu", type: 5, ...plain };
 const flagged: BpfMap = { name: "flagged", type: 1, ...plain, extras: ["map_flags"] };
 
 interface Code {
@@ -110,7 +110,7 @@ const BREAKS: Record<Rule, { program: string; at: number; codes: Code[] }[]> = {
   ],
   maps: [
     { program: "that refers to .rodata", at: 0, codes: [address(1, ".rodata"), ...end] },
-    { program: "with an LRU map", at: 0, codes: [address(1, lru), ...end] },
+    { program: "with a per-CPU hash map", at: 0, codes: [address(1, perCpu), ...end] },
     { program: "with a map that has flags", at: 0, codes: [address(1, flagged), ...end] },
     {
       program: "that looks up in a ring",

@@ -12,7 +12,7 @@ export type Answer = "exact" | "unknown" | "exact or unknown";
 
 /** One end of a connection or a flow, and what its events must say. */
 export interface Side extends Names {
-  opened: "connect" | "accept" | "open" | "fail";
+  opened: "connect" | "accept" | "begin" | "fail";
   nat: Nat;
   /** As true as `nat`. */
   or?: Nat;
@@ -26,7 +26,7 @@ export function sidesOf(
   kind: "tcp" | "udp" = "tcp",
 ): Side[] {
   const [asks, answers] =
-    kind === "tcp" ? (["connect", "accept"] as const) : (["open", "open"] as const);
+    kind === "tcp" ? (["connect", "accept"] as const) : (["begin", "begin"] as const);
   return [
     { ...client, opened: asks, nat: seenBy(client, server), answer },
     { ...server, opened: answers, nat: seenBy(server, client), answer },
@@ -42,7 +42,7 @@ export async function misjudged(tracer: Tracer, sides: readonly Side[]): Promise
       const event = await tracer.take(kind, side);
       const nat = natIn(event);
       // A datagram is told before the packet meets any rule.
-      const answer = kind === "open" && side.answer === "exact" ? "exact or unknown" : side.answer;
+      const answer = kind === "begin" && side.answer === "exact" ? "exact or unknown" : side.answer;
       const truths = [side.nat, side.or ?? side.nat];
       if (!truths.some((truth) => isRight(nat, truth, answer)))
         wrong.push(

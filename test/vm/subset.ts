@@ -56,7 +56,7 @@ const onOldest: Request = {
 
 /** NAT is followed by kprobes as entries are made, and asked for by tracepoints in two ways. */
 const translating: Request[] = [
-  { kernel: "newest", files: named("nat"), logName: "newest-nat" },
+  { kernel: "newest", files: named("nat"), modes: ["tracepoint"], logName: "newest-nat" },
   { kernel: "5.10", files: named("nat"), logName: "5.10-nat" },
 ];
 

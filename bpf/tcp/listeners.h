@@ -33,7 +33,11 @@ struct newborn {
  * or the handshake was done later (TCP Fast Open), the listener is not known.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+#ifdef LINUX_5_10
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); /* 4.6 and later */
+#else
+	__uint(type, BPF_MAP_TYPE_ARRAY); /* nobody uses it */
+#endif
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct newborn);

@@ -59,6 +59,7 @@ export const bpfUses: readonly BpfUse[] = [
   mapType("BPF_MAP_TYPE_HASH", 1, "3.19", "connections, sockets, attempts"),
   mapType("BPF_MAP_TYPE_ARRAY", 2, "3.19", "settings, counters, events that wait"),
   mapType("BPF_MAP_TYPE_PERF_EVENT_ARRAY", 4, "4.3", "the rings of each CPU"),
+  mapType("BPF_MAP_TYPE_PERCPU_ARRAY", 6, "4.6", "listeners of new connections, by tracepoints"),
   {
     ...mapType("BPF_MAP_TYPE_LRU_HASH", 9, "4.10", "entries of conntrack"),
     optional: "lru_maps",
@@ -85,6 +86,7 @@ export const bpfUses: readonly BpfUse[] = [
   helper("get_current_cgroup_id", 80, "4.18", "current_cgroup_id"),
   helper("probe_read_kernel", 113, "5.5", "conntrack_lookup"),
   helper("seq_write", 127, "5.7", "tcp_iterator"),
+  helper("sock_from_file", 162, "5.11", "holder_iterator"),
 
   perf("PERF_COUNT_SW_BPF_OUTPUT", "4.4", "the rings of each CPU"),
   perf("PERF_EVENT_IOC_SET_BPF", "4.1", "a program is attached to a kprobe"),

@@ -212,7 +212,7 @@ struct event {
 
 /*
  * NAT: the ends of one connection or flow as the socket has them, and as they are beyond the translation. Travels as a struct
- * event: the members that both have lie where they lie there, the rest where struct owner has members.
+ * event: the members that both have lie where they lie there, the ports where an owner begins, the addresses at the counts.
  */
 struct translation {
 	u64 sk;
@@ -220,12 +220,11 @@ struct translation {
 	u16 beyond_sport; /* this and the next: as in ends; the local end is the source here too */
 	u16 beyond_dport;
 	u32 beyond_metadata;
-	u64 _pad_owned;
+	u64 _pad_owner[sizeof(struct owner) / 8 - 1];
 	u64 beyond_saddr_h;
 	u64 beyond_saddr_l;
 	u64 beyond_daddr_h;
 	u64 beyond_daddr_l;
-	u64 _pad_counts[4];
 	mono_ns timestamp;
 	u64 _pad_times[2];
 	u32 netns;
@@ -465,7 +464,7 @@ SIZE_IS(struct event, 184);
 SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct holder, 20);
-SIZE_IS(struct held_sock, 208);
+SIZE_IS(struct held_sock, 24 + sizeof(struct event));
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct translation, sizeof(struct event));
 SIZE_IS(struct conntrack_tuple, 48);
@@ -482,9 +481,12 @@ LIES_AS_IN_EVENT(netns);
 LIES_AS_IN_EVENT(cookie);
 LIES_AS_IN_EVENT(flags);
 LIES_AS_IN_EVENT(kind);
-/* Padding between members of an owner does not outlive the tool's copies. */
+/* Padding does not outlive the tool's copies: an owner begins without any, and the counts have none. */
+_Static_assert(__builtin_offsetof(struct translation, beyond_sport) ==
+		       __builtin_offsetof(struct event, owner.pid),
+	       "the ports must lie where an owner begins");
 _Static_assert(__builtin_offsetof(struct translation, beyond_saddr_h) ==
-		       __builtin_offsetof(struct event, owner.cgroup_id),
-	       "the addresses must lie where an owner has no padding");
+		       __builtin_offsetof(struct event, sent_bytes),
+	       "the addresses must lie where the counts lie");
 
 #endif

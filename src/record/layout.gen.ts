@@ -520,10 +520,10 @@ export function readTranslation(view: DataView, p: number): Translation {
     beyond_sport: view.getUint16(p + 48, true),
     beyond_dport: view.getUint16(p + 50, true),
     beyond_metadata: view.getUint32(p + 52, true),
-    beyond_saddr_h: view.getBigUint64(p + 64, true),
-    beyond_saddr_l: view.getBigUint64(p + 72, true),
-    beyond_daddr_h: view.getBigUint64(p + 80, true),
-    beyond_daddr_l: view.getBigUint64(p + 88, true),
+    beyond_saddr_h: view.getBigUint64(p + 96, true),
+    beyond_saddr_l: view.getBigUint64(p + 104, true),
+    beyond_daddr_h: view.getBigUint64(p + 112, true),
+    beyond_daddr_l: view.getBigUint64(p + 120, true),
     timestamp: view.getBigUint64(p + 128, true),
     netns: view.getUint32(p + 152, true),
     cookie: view.getUint32(p + 156, true),
@@ -537,10 +537,10 @@ export function writeTranslation(view: DataView, p: number, value: Translation):
   view.setUint16(p + 48, value.beyond_sport, true);
   view.setUint16(p + 50, value.beyond_dport, true);
   view.setUint32(p + 52, value.beyond_metadata, true);
-  view.setBigUint64(p + 64, value.beyond_saddr_h, true);
-  view.setBigUint64(p + 72, value.beyond_saddr_l, true);
-  view.setBigUint64(p + 80, value.beyond_daddr_h, true);
-  view.setBigUint64(p + 88, value.beyond_daddr_l, true);
+  view.setBigUint64(p + 96, value.beyond_saddr_h, true);
+  view.setBigUint64(p + 104, value.beyond_saddr_l, true);
+  view.setBigUint64(p + 112, value.beyond_daddr_h, true);
+  view.setBigUint64(p + 120, value.beyond_daddr_l, true);
   view.setBigUint64(p + 128, value.timestamp, true);
   view.setUint32(p + 152, value.netns, true);
   view.setUint32(p + 156, value.cookie, true);

@@ -153,6 +153,8 @@ function without(step: Step): string {
   const copy = copies.of(whole, `without-${step}`);
   const [file, at, becomes] = steps[step];
   edit(copy, [file, becomes, at]);
+  if (step === "record")
+    for (const [size, grown] of sizes) edit(copy, ["bpf/record.h", grown, size]);
   return copy;
 }
 

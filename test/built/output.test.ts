@@ -131,8 +131,8 @@ test("json: lines of every kind are as the schema that the tool prints says", as
     "tcp connect",
     "tcp fail",
     "tcp open",
+    "udp begin",
     "udp close",
-    "udp open",
   ]);
 });
 

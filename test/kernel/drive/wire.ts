@@ -3,13 +3,20 @@ import { guessOn } from "../../../src/guess/run.ts";
 import type { GuessReport } from "../../../src/guess/report.ts";
 import { openHost } from "../../../src/kernel/host.ts";
 import type { KernelObject } from "../../../src/kernel/object.ts";
-import type { PerfRings } from "../../../src/kernel/shim.ts";
+import type { PerfRings, Shim } from "../../../src/kernel/shim.ts";
 import type { AttachedParts } from "../../../src/trace/opening/attach.ts";
 import { drainer, type Drain } from "../../../src/trace/stream/drain.ts";
 import { flowSource } from "../../../src/trace/udp/flow_source.ts";
 import { fillFilter, type KernelFilter } from "../../../src/trace/kernel_filter.ts";
 import { openRings } from "../../../src/trace/opening/rings.ts";
-import { EventKind, Loss, type Event, type TraceMap } from "../../../src/record/layout.gen.ts";
+import {
+  EventKind,
+  Loss,
+  namingSize,
+  writeNaming,
+  type Event,
+  type TraceMap,
+} from "../../../src/record/layout.gen.ts";
 import { attachAsked } from "./attached.ts";
 import type { Mode } from "./modes.ts";
 import { until } from "./peer.ts";
@@ -36,6 +43,7 @@ export class Wire implements Disposable {
       fillFilter(host.shim, object, filter);
     };
     this.#attached = attachAsked({ host, report, mode, options: { filter }, ready });
+    if (mode === "tracepoint") trustHooks(host.shim, this.#attached.object);
     this.mode = mode;
     this.#host = host;
     this.#drain = drainer(host.shim, this.#attached.object, rings!);
@@ -91,8 +99,20 @@ export class Wire implements Disposable {
   }
 
   #read(): void {
-    for (const event of this.#drain()) this.events.push(event);
+    // Listeners are told of whatever the filter: they name who accepts.
+    for (const event of this.#drain())
+      if (event.kind !== EventKind.EVENT_LISTEN) this.events.push(event);
     const opened = this.events.filter(({ kind }) => kind === EventKind.EVENT_UDP_OPEN);
     flowSource(this.#host.shim, this.#attached.object, this.mode).lookAfter(opened);
   }
+}
+
+// --- internal ---
+
+/** As the self-check does when the hooks have seen the tool's own datagrams. */
+function trustHooks(shim: Shim, object: KernelObject): void {
+  const naming = new Uint8Array(namingSize);
+  const value = { attached: 1, pending_at: 0, elsewhere: 0, zero: 0 };
+  writeNaming(new DataView(naming.buffer), 0, value);
+  shim.mapUpdate(object.mapFd("naming"), Uint32Array.of(0), naming);
 }

@@ -106,33 +106,50 @@ inline_always void write_destination(struct conntrack_tuple *to, const u32 *addr
 	to->dport = from_be16(port);
 }
 
-inline_always void swap_ends(struct conntrack_tuple *t)
+/* Exchanges *a and *b where mask is all ones, and leaves them where it is 0. */
+inline_always void swap_words(u64 *a, u64 *b, u64 mask)
 {
-	u64 high = t->saddr_h, low = t->saddr_l;
-	u16 port = t->sport;
+	u64 differing = (*a ^ *b) & mask;
 
-	t->saddr_h = t->daddr_h;
-	t->saddr_l = t->daddr_l;
-	t->sport = t->dport;
-	t->daddr_h = high;
-	t->daddr_l = low;
-	t->dport = port;
+	*a ^= differing;
+	*b ^= differing;
 }
 
-/* Brings the ends into the order of keys. Returns CONNTRACK_SWAPPED when they have changed places, else 0. */
+inline_always void swap_ends_if(struct conntrack_tuple *t, u64 mask)
+{
+	u64 sport = t->sport, dport = t->dport;
+
+	swap_words(&t->saddr_h, &t->daddr_h, mask);
+	swap_words(&t->saddr_l, &t->daddr_l, mask);
+	swap_words(&sport, &dport, mask);
+	t->sport = sport;
+	t->dport = dport;
+}
+
+inline_always void swap_ends(struct conntrack_tuple *t)
+{
+	swap_ends_if(t, ~0ULL);
+}
+
+/* An end as one number. Two ends of the same number are as good as never met, and then only not found. */
+inline_always u64 rank(u64 high, u64 low, u16 port)
+{
+	return low + high * 0x9e3779b97f4a7c15ULL + port * 0xc2b2ae3d27d4eb4fULL;
+}
+
+/*
+ * Brings the ends into the order of keys. Returns CONNTRACK_SWAPPED when they have changed places, else 0. Without a branch:
+ * each would double the ways that the verifier walks behind it.
+ */
 inline_always u32 order_ends(struct conntrack_tuple *t)
 {
-	if (t->saddr_l != t->daddr_l) {
-		if (t->saddr_l < t->daddr_l)
-			return 0;
-	} else if (t->saddr_h != t->daddr_h) {
-		if (t->saddr_h < t->daddr_h)
-			return 0;
-	} else if (t->sport <= t->dport) {
-		return 0;
-	}
-	swap_ends(t);
-	return CONNTRACK_SWAPPED;
+	u64 a = rank(t->daddr_h, t->daddr_l, t->dport);
+	u64 b = rank(t->saddr_h, t->saddr_l, t->sport);
+	/* The borrow of a - b: 1 where a < b. */
+	u64 swap = ((~a & b) | ((~a | b) & (a - b))) >> 63;
+
+	swap_ends_if(t, 0 - swap);
+	return (u32)swap * CONNTRACK_SWAPPED;
 }
 
 inline_always u64 word_of(u64 ct, u32 offset)

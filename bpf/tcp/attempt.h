@@ -109,7 +109,7 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 	/* tcp_connect was called, and failed itself. */
 	if (lookup_conn(attempt.sk, live)) {
 		if (!(live->event.flags & FACT_ESTABLISHED))
-			fail(ctx, attempt.sk, live, -result);
+			fail_after(ctx, attempt.sk, live, -result, 0);
 		return;
 	}
 	if (!read_attempt(&attempt, &live->event))
@@ -121,7 +121,7 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 	if (is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);
-	tell_failure(ctx, live, -result);
+	tell_failure(ctx, live, -result, 0);
 }
 
 #endif

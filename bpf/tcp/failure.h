@@ -27,8 +27,8 @@ inline_always void note_failure(struct live *live, u16 reason)
 	live->event.failure_reason = reason;
 }
 
-/* live is used up. */
-inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
+/* sent: a SYN may have left, so that conntrack knows of it. live is used up. */
+inline_always void tell_failure(void *ctx, struct live *live, u16 reason, int sent)
 {
 	struct hops hops = {};
 
@@ -36,6 +36,10 @@ inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
 	live->event.timestamp = bpf_ktime_get_ns();
 	live->event.ended_at = live->event.timestamp;
 	live->event.state_transitions |= 1 << TCP_STATE_CLOSE;
+	if (!sent) {
+		emit(ctx, live, EVENT_FAIL);
+		return;
+	}
 	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
 	emit_translated(ctx, live, EVENT_FAIL, &hops);
 }
@@ -44,7 +48,7 @@ inline_always void tell_failure(void *ctx, struct live *live, u16 reason)
  * The sock's attempt to connect has come to nothing. Returns 0 when its end was told meanwhile on another CPU: a close
  * starts before it waits for the sock's lock.
  */
-inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
+inline_always int fail_after(void *ctx, u64 sk, struct live *live, u16 reason, int sent)
 {
 	if (!delete_conn(sk))
 		return 0;
@@ -53,8 +57,13 @@ inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
 		return 1;
 	if (!live->event.ends.sport)
 		count_loss_of(live, LOSS_TUPLE_UNREADABLE);
-	tell_failure(ctx, live, reason);
+	tell_failure(ctx, live, reason, sent);
 	return 1;
+}
+
+inline_always int fail(void *ctx, u64 sk, struct live *live, u16 reason)
+{
+	return fail_after(ctx, sk, live, reason, 1);
 }
 
 #endif

@@ -57,10 +57,14 @@ const onlyTracepoints = new Set(
 /** The programs of lengths use atomic instructions of 5.12. Their tracepoints came with 6.3. */
 const ofLengths = /: on_(sent|received)(_backup)?$/;
 
+/** The walks over the files of all tasks call a helper of 5.11. */
+const ofHolders = /: list_(holders|held)$/;
+
 /** A program that the tracer never gives to this kernel. */
 const isForNewer = (name: string): boolean =>
   (!host.features.has("test_run") && onlyTracepoints.has(name)) ||
-  (!host.features.has("udp_lengths") && ofLengths.test(name));
+  (!host.features.has("udp_lengths") && ofLengths.test(name)) ||
+  (!host.features.has("holder_iterator") && ofHolders.test(name));
 
 // The constants of most hosts, and all that can be asked for: other ways through the programs.
 const variants: [string, Map<number, bigint>][] = [

@@ -75,7 +75,10 @@ const variants: [string, Map<number, bigint>][] = [
   ],
 ];
 
-test.each(variants)(
+/** In an emulated guest, where each takes a minute, only the one that walks all that the other walks. */
+const tried = process.env["VM_KERNEL"] === undefined ? variants : variants.slice(1);
+
+test.each(tried)(
   "%s, no program has more than a small part walked of what the oldest kernels allow",
   (_, values) => {
     const walks: Walk[] = [];

@@ -26,6 +26,8 @@ export interface HostFacts {
   /** Where tracefs is mounted. */
   tracefs: string | null;
   btf: boolean;
+  /** Connection tracking: not there, there, or there and to be asked through ctnetlink. */
+  conntrack: "none" | "silent" | "asked";
   /** RLIMIT_MEMLOCK in bytes, null for none. */
   memlock: bigint | null;
   /** kernel.perf_event_paranoid, null where it cannot be read. */

@@ -195,6 +195,16 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
       ? ok("/sys/kernel/btf/vmlinux, which tracing does not need")
       : ok("none, which tracing does not need; offsets verify has nothing to compare with"),
 
+  nat({ conntrack }) {
+    if (conntrack === "asked") return ok("the kernel's connection tracking tells of translations");
+    return conntrack === "none"
+      ? ok("the kernel tracks no connections; if it does later, start the trace anew")
+      : note(
+          "connection tracking is there, but nf_conntrack_netlink is not loaded: translations are not known",
+          "modprobe nf_conntrack_netlink",
+        );
+  },
+
   memlock({ memlock, missing, capabilities }) {
     const limit = memlock === null ? "unlimited" : `${memlock / 1024n} KiB`;
     if (!missing.includes("memcg_accounting"))

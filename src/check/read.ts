@@ -8,6 +8,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_STREAM,
 } from "../kernel/constants.ts";
+import { conntrackIsThere, ctnetlinkIsThere } from "../kernel/ctnetlink.ts";
 import { capabilities, hasSeccompFilter, lockdownText, offeredBy } from "../kernel/host.ts";
 import * as libc from "../kernel/libc.ts";
 import { mounts } from "../kernel/mounts.ts";
@@ -31,6 +32,7 @@ export function readFacts(): HostFacts {
     ...offeredBy(openShim(), release),
     tracefs: tracefsIn(all),
     btf: exists("/sys/kernel/btf/vmlinux"),
+    conntrack: !conntrackIsThere() ? "none" : ctnetlinkIsThere() ? "asked" : "silent",
     memlock: typeof memlock === "number" || memlock.soft === RLIM_INFINITY ? null : memlock.soft,
     paranoid: paranoid === null ? null : Number(paranoid),
     ipv6: readIpv6(),

@@ -197,6 +197,13 @@ export function filterOf(
   return filter;
 }
 
+/** Whether nothing can pass where no translation is known. */
+export const asksForNat = (filter: Filter): boolean =>
+  filter.nat ||
+  [filter.natLocalPorts, filter.natRemotePorts, filter.natLocalNets, filter.natRemoteNets].some(
+    (wanted) => wanted.length > 0,
+  );
+
 /** Messages about values of filters that do not exist now: a misspelt name, or a process that has been started anew. */
 export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {
   const told = (flag: string, what: string, missing: readonly (string | number)[]) =>

@@ -1,6 +1,6 @@
 import type { ArgDef } from "citty";
 import type { ConnEvent } from "../conn/event.ts";
-import { exitCodes } from "../errors.ts";
+import { exitCodes, UsageError } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
 import { log, tellError } from "../log.ts";
@@ -12,7 +12,7 @@ import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
-import { absent, filterFlags, filterOf } from "./filter_flags.ts";
+import { absent, asksForNat, filterFlags, filterOf } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -132,6 +132,12 @@ export const traceCommand = command({
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const record = recordFile(args.record, path);
     const filter = filterOf(args, path);
+    if (args["no-nat"] === true && asksForNat(filter))
+      throw new UsageError("--no-nat and filters of translated ends exclude each other", {
+        command: path,
+        why: "without it no translation is known, and nothing would be shown",
+        suggestion: "leave out --no-nat",
+      });
     // Before anything is traced or started: a stdout that is closed is told at once.
     const writer = createWriter();
     const stop = stopper();

@@ -25,6 +25,7 @@ const good: HostFacts = {
   missing: [],
   tracefs: "/sys/kernel/tracing",
   btf: true,
+  conntrack: "asked",
   memlock: 8n << 20n,
   paranoid: 2,
   ipv6: "on",
@@ -238,6 +239,15 @@ describe("a finding", () => {
     ],
     ["no tracefs where it is not", { tracefs: null }, "tracefs", "ok", /not needed/, null],
     ["no BTF", { btf: false }, "btf", "ok", /does not need/, null],
+    ["no conntrack", { conntrack: "none" }, "nat", "ok", /tracks no connections/, null],
+    [
+      "conntrack that cannot be asked",
+      { conntrack: "silent" },
+      "nat",
+      "note",
+      /nf_conntrack_netlink is not loaded/,
+      /^modprobe nf_conntrack_netlink$/,
+    ],
     [
       "little memory to lock, before 5.11, of root",
       { memlock: 65536n, ...old },

@@ -57,6 +57,16 @@ function refusal(...argv: string[]): UsageError {
   throw new Error(`accepted: ${argv.join(" ")}`);
 }
 
+test.each(["--nat", "--nat-remoteport=80", "--nat-laddr=10.0.0.0/8"])(
+  "%s is refused with --no-nat: nothing would be shown",
+  async (flag) => {
+    const resolution = resolve("tracer-bpf", root, ["trace", "--no-nat", flag]);
+    if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
+    const error = await Promise.resolve(resolution.command.run?.(resolution.args)).catch(String);
+    expect(error).toContain("--no-nat and filters of translated ends exclude each other");
+  },
+);
+
 describe("what is accepted reaches the command", () => {
   test.each([[["--count", "3"]], [["--count=3"]], [["-c", "3"]], [["-c3"]], [["-c=3"]]])(
     "%j is a count of 3",

@@ -3,9 +3,9 @@ import { Failure } from "../../errors.ts";
 import { findTgid } from "../../guess/task.ts";
 import type { GuessReport } from "../../guess/report.ts";
 import { monotonicNs } from "../../kernel/clock.ts";
-import { EAGAIN } from "../../kernel/constants.ts";
-import { close, read } from "../../kernel/libc.ts";
 import type { Host } from "../../kernel/host.ts";
+import { eachRecord } from "../../kernel/iterator.ts";
+import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { addHolder, type Holder, type Holders } from "../../kernel/owners.ts";
 import type { Shim } from "../../kernel/shim.ts";
@@ -51,10 +51,6 @@ export function learnListeners({ host, mode, object }: Opened): Disposable {
 
 export const listsHolders = (object: KernelObject): boolean => object.loaded(ITERATOR.program);
 
-/** Records per read: the kernel's buffer is 32 KiB. */
-const buffer = new Uint8Array(1 << 16);
-const view = new DataView(buffer.buffer);
-
 /** Connections that began before `sinceNs` are left out. */
 export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk {
   const [held, accepted]: [Holders, Holders] = [new Map(), new Map()];
@@ -65,23 +61,11 @@ export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk
     BigUint64Array.of(BigInt(sinceNs)),
   );
   const beganNs = Number(monotonicNs());
-  const fd = shim.iterator(object.progFd(ITERATOR.program));
-  let whole = false;
-  try {
-    for (;;) {
-      const bytes = read(fd, buffer);
-      if (bytes === -EAGAIN) continue; // a million files without a record
-      whole = bytes === 0;
-      if (bytes <= 0) break;
-      for (let at = 0; at + holderSize <= bytes; at += holderSize) {
-        const { ino, tgid: pid, tid, netns, listens_at } = readHolder(view, at);
-        addHolder(listens_at === 0 ? accepted : held, ino, { pid, tid });
-        if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
-      }
-    }
-  } finally {
-    close(fd);
-  }
+  const whole = eachRecord(shim, object.progFd(ITERATOR.program), holderSize, (view, at) => {
+    const { ino, tgid: pid, tid, netns, listens_at } = readHolder(view, at);
+    addHolder(listens_at === 0 ? accepted : held, ino, { pid, tid });
+    if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
+  });
   return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, accepted, listeners };
 }
 

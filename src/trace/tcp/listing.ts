@@ -2,8 +2,7 @@
  * Lists the connections that were open before the trace. The handlers are attached by now, so whatever opens or closes
  * meanwhile is seen by them; the kernel side takes up only what they do not know.
  */
-import { EAGAIN } from "../../kernel/constants.ts";
-import { close, read } from "../../kernel/libc.ts";
+import { eachRecord } from "../../kernel/iterator.ts";
 import type { Table } from "../../kernel/sockstat.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { eventSize, readEvent, type Event } from "../../record/layout.gen.ts";
@@ -72,29 +71,15 @@ function attach({ host, object, notes }: Opened): Disposable[] {
 
 const hasTcp = (tables: ReadonlySet<Table>): boolean => tables.has("tcp") || tables.has("tcp6");
 
-/** Records per read: the kernel's buffer is 32 KiB. */
-const ITERATOR_BUFFER = 1 << 16;
-
-function byIterator({ host, object }: Opened): Stocktaking {
+function byIterator({ host, object, notes }: Opened): Stocktaking {
   const found: Event[] = [];
-  const buffer = new Uint8Array(ITERATOR_BUFFER);
-  const view = new DataView(buffer.buffer);
+  const each = (view: DataView, at: number) => void found.push(readEvent(view, at));
   return {
     found,
     visit({ tables }) {
       if (!hasTcp(tables)) return;
-      const fd = host.shim.iterator(object.progFd(ITERATOR.program));
-      try {
-        for (;;) {
-          const bytes = read(fd, buffer);
-          if (bytes === -EAGAIN) continue; // a million socks without a record
-          if (bytes <= 0) break;
-          for (let at = 0; at + eventSize <= bytes; at += eventSize)
-            found.push(readEvent(view, at));
-        }
-      } finally {
-        close(fd);
-      }
+      if (!eachRecord(host.shim, object.progFd(ITERATOR.program), eventSize, each))
+        tellRefusal(OF_LISTING, "the kernel's walk over its sockets broke off", notes);
     },
   };
 }

@@ -2,11 +2,18 @@
 import { fstatSync } from "node:fs";
 import { Failure } from "../../errors.ts";
 import { findTgid } from "../../guess/task.ts";
-import { AF_INET, EAGAIN, SOCK_CLOEXEC, SOCK_DGRAM } from "../../kernel/constants.ts";
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../kernel/constants.ts";
 import type { Host } from "../../kernel/host.ts";
-import { bind, close, read, socket } from "../../kernel/libc.ts";
+import { eachRecord } from "../../kernel/iterator.ts";
+import { bind, close, socket } from "../../kernel/libc.ts";
 import { sockaddr } from "../../kernel/sockaddr.ts";
-import { heldSockSize, Offset, readHeldSock, type HeldSock } from "../../record/layout.gen.ts";
+import {
+  EventKind,
+  heldSockSize,
+  Offset,
+  readHeldSock,
+  type HeldSock,
+} from "../../record/layout.gen.ts";
 import { Held } from "../held.ts";
 import type { Opened, Part, Prepared } from "../part.ts";
 
@@ -43,9 +50,6 @@ function prepare(host: Host): Prepared | null {
   }
 }
 
-/** Records per read: the kernel's buffer is 32 KiB. */
-const BUFFER = 1 << 16;
-
 /** null: the walk does not find a socket of the tool itself. */
 function walked(on: Opened, keep: () => void): Held | null {
   const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -54,27 +58,26 @@ function walked(on: Opened, keep: () => void): Held | null {
     const own = BigInt(fstatSync(fd).ino);
     const records = recordsOf(on, keep);
     const found = records.find(({ ino }) => ino === own);
-    return found === undefined ? null : new Held(records, found.tgid === on.tgid);
+    if (found !== undefined) return new Held(records, found.tgid === on.tgid);
+    forget(on, records);
+    return null;
   } finally {
     close(fd);
   }
 }
 
+/** The walk is not used: the connections that it has taken up are to be listed after it. */
+function forget({ host, object }: Opened, records: readonly HeldSock[]): void {
+  const conns = object.mapFd("conns");
+  for (const { event } of records)
+    if (event.kind === EventKind.EVENT_OPEN)
+      host.shim.mapDelete(conns, BigUint64Array.of(event.sk));
+}
+
+/** A walk that breaks off leaves sockets that sockstat counts: their tables are read then. */
 function recordsOf({ host, object }: Opened, keep: () => void): HeldSock[] {
   const records: HeldSock[] = [];
-  const buffer = new Uint8Array(BUFFER);
-  const view = new DataView(buffer.buffer);
-  const fd = host.shim.iterator(object.progFd(ITERATOR.program));
-  try {
-    for (;;) {
-      const bytes = read(fd, buffer);
-      if (bytes === -EAGAIN) continue; // a million files without a record
-      if (bytes <= 0) return records;
-      for (let at = 0; at + heldSockSize <= bytes; at += heldSockSize)
-        records.push(readHeldSock(view, at));
-      keep();
-    }
-  } finally {
-    close(fd);
-  }
+  const each = (view: DataView, at: number) => void records.push(readHeldSock(view, at));
+  eachRecord(host.shim, object.progFd(ITERATOR.program), heldSockSize, each, keep);
+  return records;
 }

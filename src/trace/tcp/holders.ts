@@ -1,6 +1,4 @@
 /** Asks the kernel who holds listeners and young connections, by a walk over the files of all tasks. */
-import { Failure } from "../../errors.ts";
-import { findTgid } from "../../guess/task.ts";
 import type { GuessReport } from "../../guess/report.ts";
 import { monotonicNs } from "../../kernel/clock.ts";
 import type { Host } from "../../kernel/host.ts";
@@ -9,9 +7,10 @@ import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { addHolder, type Holder, type Holders } from "../../kernel/owners.ts";
 import type { Shim } from "../../kernel/shim.ts";
-import { holderSize, Offset, readHolder } from "../../record/layout.gen.ts";
+import { holderSize, readHolder } from "../../record/layout.gen.ts";
 import type { Opened, Part, Prepared } from "../part.ts";
 import { portOf, type Walk } from "./acceptors.ts";
+import { prepareWalk } from "./walk_needs.ts";
 
 /** The walk. */
 const ITERATOR = { program: "list_holders", held: true } as const;
@@ -74,18 +73,8 @@ export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk
 /** Of no use with kprobes, which see who accepts. */
 function prepare(host: Host, { attach }: GuessReport): Prepared | string {
   if (attach !== "tracepoint") return {};
-  if (!host.features.has("holder_iterator")) return TAKES;
-  try {
-    const tgid = findTgid(host);
-    if (typeof tgid === "string") return tgid;
-    return { constants: new Map([[Offset.OFFSET_TASK_TGID, BigInt(tgid)]]) };
-  } catch (error) {
-    if (error instanceof Failure) return error.message;
-    throw error;
-  }
+  return prepareWalk(host);
 }
-
-const TAKES = "with tracepoints that takes Linux 5.11 and its BTF";
 
 function addTo(listeners: Map<string, Holder[]>, port: string, holder: Holder): void {
   const known = listeners.get(port);

@@ -1,21 +1,13 @@
 /** The sockets of all network namespaces that processes hold: the kernel walks once over the files of all tasks. */
 import { fstatSync } from "node:fs";
-import { Failure } from "../../errors.ts";
-import { findTgid } from "../../guess/task.ts";
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../kernel/constants.ts";
-import type { Host } from "../../kernel/host.ts";
 import { eachRecord } from "../../kernel/iterator.ts";
 import { bind, close, socket } from "../../kernel/libc.ts";
 import { sockaddr } from "../../kernel/sockaddr.ts";
-import {
-  EventKind,
-  heldSockSize,
-  Offset,
-  readHeldSock,
-  type HeldSock,
-} from "../../record/layout.gen.ts";
+import { EventKind, heldSockSize, readHeldSock, type HeldSock } from "../../record/layout.gen.ts";
 import { Held } from "../held.ts";
-import type { Opened, Part, Prepared } from "../part.ts";
+import type { Opened, Part } from "../part.ts";
+import { prepareWalk } from "./walk_needs.ts";
 
 const ITERATOR = { program: "list_held", held: true } as const;
 
@@ -26,9 +18,10 @@ export function walk(): Part {
     without:
       "sockets older than the trace are listed one network namespace after the other, which takes longer",
     prepare(host) {
-      const values = prepare(host);
-      prepared = values !== null;
-      return values ?? {};
+      const values = prepareWalk(host);
+      // A reason is no refusal here: without the walk the start is slower and no more.
+      prepared = typeof values !== "string";
+      return typeof values === "string" ? {} : values;
     },
     points: ({ newer }) => (prepared && newer ? [ITERATOR] : []),
     walk: (on, keep) => (on.object.loaded(ITERATOR.program) ? walked(on, keep) : null),
@@ -36,19 +29,6 @@ export function walk(): Part {
 }
 
 // --- internal ---
-
-/** null: not on this kernel, which is slower and no more. */
-function prepare(host: Host): Prepared | null {
-  if (!host.features.has("holder_iterator")) return null;
-  try {
-    const tgid = findTgid(host);
-    if (typeof tgid === "string") return null;
-    return { constants: new Map([[Offset.OFFSET_TASK_TGID, BigInt(tgid)]]) };
-  } catch (error) {
-    if (error instanceof Failure) return null;
-    throw error;
-  }
-}
 
 /** null: the walk does not find a socket of the tool itself. */
 function walked(on: Opened, keep: () => void): Held | null {

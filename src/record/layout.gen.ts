@@ -1603,6 +1603,7 @@ export type TraceMap =
   | "command_tgid"
   | "batches"
   | "programs"
+  | "visitor"
   | "conns"
   | "listener_at"
   | "newborn"
@@ -1636,6 +1637,7 @@ export const traceEntries = {
   command_tgid: 1,
   batches: 1,
   programs: 1,
+  visitor: 1,
   conns: 65536,
   listener_at: 1,
   newborn: 1,

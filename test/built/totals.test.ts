@@ -4,11 +4,9 @@
  */
 import { dlopen, ptr, type Pointer } from "bun:ffi";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { ARCHES, HOST } from "../../src/build/arch.ts";
+import { rmSync } from "node:fs";
 import { SOCK_DONE } from "../../src/kernel/constants.ts";
+import { buildNative } from "./native.ts";
 
 // A compiler is run.
 setDefaultTimeout(60_000);
@@ -169,16 +167,9 @@ let directory: string;
 let readings: Readings;
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), "totals-test-"));
-  const out = join(directory, "sock_race.so");
-  const { triplet, bpfMacro } = ARCHES[HOST];
-  const flags = `-O1 -shared -fPIC -Wall -Wextra -Werror -D${bpfMacro} -I/usr/include/${triplet} -Ibpf`;
-  const source = `${import.meta.dir}/sock_race.c`;
-  const command = ["clang", ...flags.split(" "), source, "-o", out];
-  const cwd = `${import.meta.dir}/../..`;
-  if (!Bun.spawnSync(command, { cwd, stderr: "inherit" }).success)
-    throw new Error('clang is needed: run "bun run build", which installs it');
-  readings = load(out);
+  const built = buildNative("sock_race");
+  directory = built.directory;
+  readings = load(built.library);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 

@@ -14,6 +14,7 @@ import type { Opened } from "../part.ts";
 import type { HolderSource, Walk } from "./acceptors.ts";
 import type { AcceptState } from "./accepts.ts";
 import { listsHolders, walkAll } from "./holders.ts";
+import { visiting } from "./visit.ts";
 
 /** Whether somebody has accepted this connection by now. `between` is called all the time. */
 export function askAccepted(
@@ -39,7 +40,7 @@ export function holderSource(on: Opened, between: () => void): HolderSource {
   const owners = new Map<number, Owner | null>();
   // In a pid namespace /proc, and the walk, number processes otherwise than the events do, and do not show all of them.
   const walk =
-    on.tgid !== process.pid ? nobody : listsHolders(on.object) ? byKernel(on) : byProc(between);
+    on.tgid !== process.pid ? nobody : listsHolders(on.object) ? byKernel(on) : byProc(on, between);
   return {
     walk(asked) {
       owners.clear();
@@ -82,7 +83,7 @@ const AHEAD_MS = 10;
 /** For a walk that took longer nobody waits longer: on a busy machine one can take a hundred times as long as the next. */
 const OWED_MAX_MS = 50;
 
-function byKernel({ host: { shim }, object }: Opened): WalkSource {
+function byKernel(on: Opened): WalkSource {
   let owedMs = 0;
   let at = performance.now();
   return ({ sinceNs, last = false }) => {
@@ -91,7 +92,7 @@ function byKernel({ host: { shim }, object }: Opened): WalkSource {
     at = began;
     if (owedMs > AHEAD_MS && !last) return null;
     const cpuNs = threadCpuNs();
-    const walk = walkAll(shim, object, sinceNs);
+    const walk = walkAll(on, sinceNs);
     const tookMs = Number(threadCpuNs() - cpuNs) / 1e6;
     if (!last) owedMs = Math.min(owedMs + tookMs, OWED_MAX_MS);
     return walk;
@@ -103,20 +104,22 @@ const SCAN_EVERY_MS = 1000;
 /** Processes that held a listener before: they are looked at first. */
 const SERVERS_MAX = 1024;
 
-function byProc(between: () => void): WalkSource {
+function byProc(on: Opened, between: () => void): WalkSource {
   const servers = new Map<number, readonly Holder[]>();
   const look = rationed();
   const scan = rationed(SCAN_EVERY_MS);
+  const find = (wanted: ReadonlySet<number>, pids: Iterable<number>) =>
+    visiting(on, () => findHolders(wanted, pids, between));
   return ({ accepted, listeners, likely }) => {
     const beganNs = Number(monotonicNs());
     const wanted = new Set([...accepted, ...listeners]);
     if (wanted.size === 0) return partial(new Map(), accepted, beganNs);
     const known = [...listeners].flatMap((ino) => servers.get(ino) ?? []).map(({ pid }) => pid);
     // A server of ten thousands of connections: to look at all of them at each poll would be all that is done.
-    const found = look(() => findHolders(wanted, new Set([...likely, ...known]), between));
+    const found = look(() => find(wanted, new Set([...likely, ...known])));
     if (found === null) return partial(new Map(), accepted, beganNs);
     const missing = [...wanted].some((ino) => !found.has(ino));
-    const all = (missing && scan(() => findHolders(wanted, allPids(), between))) || found;
+    const all = (missing && scan(() => find(wanted, allPids()))) || found;
     if (servers.size > SERVERS_MAX) servers.clear();
     for (const ino of listeners) servers.set(ino, all.get(ino) ?? []);
     return partial(all, accepted, beganNs);

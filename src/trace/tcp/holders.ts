@@ -6,10 +6,10 @@ import { eachRecord } from "../../kernel/iterator.ts";
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { addHolder, type Holder, type Holders } from "../../kernel/owners.ts";
-import type { Shim } from "../../kernel/shim.ts";
 import { holderSize, readHolder } from "../../record/layout.gen.ts";
 import type { Opened, Part, Prepared } from "../part.ts";
 import { portOf, type Walk } from "./acceptors.ts";
+import { visiting } from "./visit.ts";
 import { prepareWalk } from "./walk_needs.ts";
 
 /** The walk. */
@@ -51,7 +51,11 @@ export function learnListeners({ host, mode, object }: Opened): Disposable {
 export const listsHolders = (object: KernelObject): boolean => object.loaded(ITERATOR.program);
 
 /** Connections that began before `sinceNs` are left out. */
-export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk {
+export function walkAll(on: Opened, sinceNs: number): Walk {
+  const {
+    host: { shim },
+    object,
+  } = on;
   const [held, accepted]: [Holders, Holders] = [new Map(), new Map()];
   const listeners = new Map<string, Holder[]>();
   shim.mapUpdate(
@@ -60,11 +64,13 @@ export function walkAll(shim: Shim, object: KernelObject, sinceNs: number): Walk
     BigUint64Array.of(BigInt(sinceNs)),
   );
   const beganNs = Number(monotonicNs());
-  const whole = eachRecord(shim, object.progFd(ITERATOR.program), holderSize, (view, at) => {
+  const each = (view: DataView, at: number) => {
     const { ino, tgid: pid, tid, netns, listens_at } = readHolder(view, at);
     addHolder(listens_at === 0 ? accepted : held, ino, { pid, tid });
     if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
-  });
+  };
+  const program = object.progFd(ITERATOR.program);
+  const whole = visiting(on, () => eachRecord(shim, program, holderSize, each));
   return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, accepted, listeners };
 }
 

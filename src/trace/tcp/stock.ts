@@ -4,8 +4,10 @@ import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import type { Held } from "../held.ts";
 import type { Opened, Stocktaking } from "../part.ts";
 import { Census } from "./census.ts";
+import { visiting } from "./visit.ts";
 
-export function takeStock({ tgid }: Opened, held: Held | null): Stocktaking {
+export function takeStock(on: Opened, held: Held | null): Stocktaking {
+  const { tgid } = on;
   const census = new Census();
   return {
     visit({ netns, ephemeral, rows }, keep) {
@@ -18,7 +20,9 @@ export function takeStock({ tgid }: Opened, held: Held | null): Stocktaking {
         const inodes = new Set(older.map((event) => census.inodeOf(event)));
         inodes.delete(0);
         census.setOwners(
-          held?.trusted ? ownersOf(held, inodes, between) : findOwners(inodes, allPids(), between),
+          held?.trusted
+            ? ownersOf(held, inodes, between)
+            : visiting(on, () => findOwners(inodes, allPids(), between)),
         );
       }
       return events.map((event) => (isOlder(event) ? census.describe(event) : event));

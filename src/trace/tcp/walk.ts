@@ -7,6 +7,7 @@ import { sockaddr } from "../../kernel/sockaddr.ts";
 import { EventKind, heldSockSize, readHeldSock, type HeldSock } from "../../record/layout.gen.ts";
 import { Held } from "../held.ts";
 import type { Opened, Part } from "../part.ts";
+import { visiting } from "./visit.ts";
 import { prepareWalk } from "./walk_needs.ts";
 
 const ITERATOR = { program: "list_held", held: true } as const;
@@ -55,9 +56,11 @@ function forget({ host, object }: Opened, records: readonly HeldSock[]): void {
 }
 
 /** A walk that breaks off leaves sockets that sockstat counts: their tables are read then. */
-function recordsOf({ host, object }: Opened, keep: () => void): HeldSock[] {
+function recordsOf(on: Opened, keep: () => void): HeldSock[] {
+  const { host, object } = on;
   const records: HeldSock[] = [];
   const each = (view: DataView, at: number) => void records.push(readHeldSock(view, at));
-  eachRecord(host.shim, object.progFd(ITERATOR.program), heldSockSize, each, keep);
+  const program = object.progFd(ITERATOR.program);
+  visiting(on, () => eachRecord(host.shim, program, heldSockSize, each, keep));
   return records;
 }

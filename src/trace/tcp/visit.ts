@@ -1,0 +1,20 @@
+/** The looks of the tool at the descriptors of other processes. */
+import { gettid } from "../../kernel/libc.ts";
+import type { Opened } from "../part.ts";
+
+/**
+ * To be called with each such look. A look holds the file that it visits: if its process closes it in that moment, the
+ * socket is closed by this thread, at the end of the system call that looks. The programs must not take the tool for the
+ * closer then.
+ */
+export function visiting<T>({ host, object, tgid }: Opened, look: () => T): T {
+  const set = (thread: bigint) =>
+    host.shim.mapUpdate(object.mapFd("visitor"), new Uint32Array(1), BigUint64Array.of(thread));
+  // In a pid namespace the number of this thread is not the kernel's: then it is any thread of the tool.
+  set((BigInt(tgid) << 32n) | (tgid === process.pid ? BigInt(gettid()) : 0n));
+  try {
+    return look();
+  } finally {
+    set(0n);
+  }
+}

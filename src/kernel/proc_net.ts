@@ -1,8 +1,6 @@
-/** /proc/net/tcp, tcp6, udp and udp6 of the calling thread's network namespace. */
+/** /proc/net/tcp, tcp6, udp and udp6. */
 import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import * as libc from "./libc.ts";
-import { ofOwnThread } from "./own_thread.ts";
-import type { Table } from "./sockstat.ts";
 
 export interface Row {
   /** As the kernel prints them, each 32-bit word in hex; an IPv4-mapped address as IPv4. */
@@ -24,8 +22,8 @@ const PAGE = 1 << 16;
  * those a busy server has tens of thousands. The kernel works on a page of lines at a time; `afterPage` is called in
  * between.
  */
-export function readRows(file: Table, afterPage: () => void = () => {}): Row[] {
-  const fd = libc.open(ofOwnThread(`net/${file}`), O_RDONLY | O_CLOEXEC);
+export function readRows(path: string | null, afterPage: () => void = () => {}): Row[] {
+  const fd = path === null ? -1 : libc.open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return [];
   const page = new Uint8Array(PAGE);
   const decoder = new TextDecoder("latin1");

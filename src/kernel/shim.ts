@@ -5,7 +5,7 @@ import { AskedType, ShimNumber } from "../record/layout.gen.ts";
 import { ENODATA, ENODEV, ENOENT } from "./constants.ts";
 import { dlopenFromMemory } from "./memfd.ts";
 import { kernelVersionCode } from "./version_code.ts";
-import { startThread, type Thread } from "./threads.ts";
+import { joinThread, startThread, type Thread } from "./threads.ts";
 
 /** A call that failed. `log` is what libbpf said meanwhile: often the verifier's words. */
 export class KernelError extends Error {
@@ -27,6 +27,10 @@ export class KernelError extends Error {
 export type BpfObject = number & { readonly kind: "bpf object" };
 export type PerfRings = number & { readonly kind: "perf rings" };
 export type RingWaiter = number & { readonly kind: "ring waiter" };
+
+export interface Stayer extends Disposable {
+  readonly tid: number;
+}
 
 export interface MapFill {
   name: string;
@@ -95,6 +99,11 @@ const SYMBOLS = {
   sh_waiter_run: { args: ["ptr"], returns: "ptr" },
   sh_waiter_stop: { args: ["ptr"], returns: "i32" },
   sh_waiter_close: { args: ["ptr"], returns: "i32" },
+  sh_stayer_open: { args: [], returns: LONG },
+  sh_stayer_run: { args: ["ptr"], returns: "ptr" },
+  sh_stayer_tid: { args: ["ptr"], returns: "i32" },
+  sh_stayer_stop: { args: ["ptr"], returns: "i32" },
+  sh_stayer_close: { args: ["ptr"], returns: "i32" },
 } as const;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
@@ -104,6 +113,7 @@ export function openShim() {
   const lost = new BigUint64Array(1);
   const nsAndRuns = new BigUint64Array(2);
   const runWaiter = (c.sh_waiter_run as unknown as { ptr: Pointer }).ptr;
+  const runStayer = (c.sh_stayer_run as unknown as { ptr: Pointer }).ptr;
 
   /** The messages of libbpf since the last call. */
   const log = (): string => logBytes.toString("utf8", 0, c.sh_log(logBytes, LOG_BYTES));
@@ -332,6 +342,24 @@ export function openShim() {
     /** Once its thread has ended, or if there was none. */
     waiterClose: (waiter: RingWaiter): void => {
       c.sh_waiter_close(at(waiter));
+    },
+
+    /** A thread that stays in the calling thread's network namespace until it is disposed of; null: there can be none. */
+    stay: (): Stayer | null => {
+      const stayer = at(check("thread that stays", c.sh_stayer_open()));
+      const thread = startThread(runStayer, stayer);
+      if (typeof thread === "number") {
+        c.sh_stayer_close(stayer);
+        return null;
+      }
+      return {
+        tid: check("thread that stays", c.sh_stayer_tid(stayer)),
+        [Symbol.dispose]() {
+          c.sh_stayer_stop(stayer);
+          joinThread(thread);
+          c.sh_stayer_close(stayer);
+        },
+      };
     },
   };
 }

@@ -1,5 +1,5 @@
-/** How many sockets the calling thread's network namespace has: in /proc/net/sockstat and sockstat6. */
-import { ofOwnThread } from "./own_thread.ts";
+/** How many sockets a network namespace has: in its /proc/net/sockstat and sockstat6. */
+import type { PathOf } from "./net_files.ts";
 import { textOf } from "./text_file.ts";
 
 /** The tables under /proc/net that list sockets one by one. */
@@ -10,10 +10,14 @@ export type Table = (typeof TABLES)[number];
 export type SocketCounts = Readonly<Record<Table, number>>;
 
 /** `null`: the kernel does not tell. */
-export function socketCounts(): SocketCounts | null {
-  const ipv4 = textOf(ofOwnThread("net/sockstat"));
-  // A kernel without IPv6 has no such file.
-  return ipv4 === null ? null : parseSocketCounts(ipv4, textOf(ofOwnThread("net/sockstat6")) ?? "");
+export function socketCounts(pathOf: PathOf): SocketCounts | null {
+  const read = (file: string): string | null => {
+    const path = pathOf(file);
+    return path === null ? null : textOf(path);
+  };
+  const ipv4 = read("sockstat");
+  // A kernel without IPv6 has no sockstat6.
+  return ipv4 === null ? null : parseSocketCounts(ipv4, read("sockstat6") ?? "");
 }
 
 export function parseSocketCounts(sockstat: string, sockstat6: string): SocketCounts | null {

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
-import { EINVAL } from "../../src/kernel/constants.ts";
-import { bpf, close, pipe2 } from "../../src/kernel/libc.ts";
+import { CLONE_NEWNET, EINVAL } from "../../src/kernel/constants.ts";
+import { bpf, close, gettid, pipe2, setns, unshare } from "../../src/kernel/libc.ts";
+import { ownNetnsPath } from "../../src/kernel/namespaces.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
 import { openWaiter } from "../../src/kernel/waiter.ts";
 
@@ -46,6 +47,20 @@ function failure(call: () => unknown): KernelError {
 
 test("this kernel has bpf(2)", () => {
   expect(shim.kernelBpf()).toBe(0);
+});
+
+test("a thread stays in the network namespace in which it was started, until it is told to go", () => {
+  const home = openSync(ownNetnsPath(), "r");
+  const netnsOf = (tid: number): number => statSync(`/proc/self/task/${tid}/ns/net`).ino;
+  unshare(CLONE_NEWNET);
+  const own = netnsOf(gettid());
+  const stayer = shim.stay()!;
+  setns(home, CLONE_NEWNET);
+  close(home);
+  expect(netnsOf(stayer.tid)).toBe(own);
+  expect(netnsOf(gettid())).not.toBe(own);
+  stayer[Symbol.dispose]();
+  expect(readdirSync("/proc/self/task")).not.toContain(String(stayer.tid));
 });
 
 test("a tracepoint is there, or is not", () => {

@@ -183,7 +183,7 @@ describe("what /proc/net/tcp tells", () => {
   });
 
   test("this machine's lines are all understood", () => {
-    for (const { localPort, state } of readRows("tcp")) {
+    for (const { localPort, state } of readRows("/proc/net/tcp")) {
       expect(localPort).toBeLessThan(65_536);
       expect(state).toBeLessThan(13);
     }

@@ -86,6 +86,14 @@ SH_API __s64 sh_waiter_open(void *rings, int *loop_end);
 SH_API void *sh_waiter_run(void *waiter);
 SH_API int sh_waiter_stop(void *waiter);
 SH_API int sh_waiter_close(void *waiter);
+void leave_signals_to_others(void);
+
+/* stayer.c: a thread that stays in a network namespace. */
+SH_API __s64 sh_stayer_open(void);
+SH_API void *sh_stayer_run(void *stayer);
+SH_API int sh_stayer_tid(void *stayer);
+SH_API int sh_stayer_stop(void *stayer);
+SH_API int sh_stayer_close(void *stayer);
 
 /* batches.c: what is on its way into them. */
 struct batches;

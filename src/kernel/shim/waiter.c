@@ -61,7 +61,7 @@ int sh_waiter_close(void *handle)
  * Signals are for the runtime's threads, but for those that faults raise and SIGSYS, by which each thread is made to drop
  * its capabilities (privileges.c). Of the calling thread alone; pthread_sigmask would need a newer glibc.
  */
-static void leave_signals_to_others(void)
+void leave_signals_to_others(void)
 {
 	static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
 	sigset_t set;

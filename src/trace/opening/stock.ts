@@ -6,6 +6,7 @@ import {
   networkNamespaces,
   type Namespace,
 } from "../../kernel/namespaces.ts";
+import { NetFiles, type PathOf } from "../../kernel/net_files.ts";
 import { readRows } from "../../kernel/proc_net.ts";
 import { socketCounts, TABLES } from "../../kernel/sockstat.ts";
 import type { Event } from "../../record/layout.gen.ts";
@@ -24,7 +25,10 @@ export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
   try {
     for (const part of parts) held ??= part.walk?.(on, keep) ?? null;
     for (const part of parts) if (part.takesStock) takers.push(part.takesStock(on, held));
-    const left = eachNamespace((place) => visit(place.netns, held, takers, keep));
+    const files = new NetFiles(on.host.shim);
+    const left = eachNamespace(({ netns }) =>
+      files.within(netns, (pathOf) => (visit(netns, pathOf, held, takers, keep), true)),
+    );
     if (left > 0) on.notes.push(notEntered(left));
   } finally {
     for (const taker of takers) taker[Symbol.dispose]?.();
@@ -39,10 +43,13 @@ export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
 
 // --- internal ---
 
-/** Returns how many could not be entered. A process that stood for its namespace may have ended: others may be in it. */
-function eachNamespace(work: (place: Namespace) => void): number {
+/**
+ * Returns how many could not be entered, or for which `work` returned null. A process that stood for its namespace may have
+ * ended: others may be in it.
+ */
+function eachNamespace(work: (place: Namespace) => true | null): number {
   const tried = (places: readonly Namespace[]): Namespace[] =>
-    places.filter((place) => inNamespace(place, () => (work(place), true)) === null);
+    places.filter((place) => inNamespace(place, () => work(place)) === null);
   const missed = new Set(tried(networkNamespaces()).map(({ netns }) => netns));
   if (missed.size === 0) return 0;
   tried(networkNamespaces().filter(({ netns }) => missed.delete(netns)));
@@ -55,11 +62,12 @@ function eachNamespace(work: (place: Namespace) => void): number {
  */
 function visit(
   netns: number,
+  pathOf: PathOf,
   held: Held | null,
   takers: readonly Stocktaking[],
   keep: () => void,
 ): void {
-  const counts = socketCounts();
+  const counts = socketCounts(pathOf);
   if (counts !== null && TABLES.every((table) => counts[table] === 0)) return;
   const lacking =
     counts === null
@@ -68,7 +76,7 @@ function visit(
   const tables = new Set(lacking);
   const ephemeral = parsePortRange(localPortRange()) ?? undefined;
   const rows: Place["rows"] = (table, afterPage) =>
-    tables.has(table) ? readRows(table, afterPage) : (held?.rows(netns, table) ?? []);
+    tables.has(table) ? readRows(pathOf(table), afterPage) : (held?.rows(netns, table) ?? []);
   for (const taker of takers) taker.visit({ netns, ephemeral, tables, rows }, keep);
 }
 

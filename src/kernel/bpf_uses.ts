@@ -59,7 +59,15 @@ export const bpfUses: readonly BpfUse[] = [
   mapType("BPF_MAP_TYPE_HASH", 1, "3.19", "connections, sockets, attempts"),
   mapType("BPF_MAP_TYPE_ARRAY", 2, "3.19", "settings, counters, events that wait"),
   mapType("BPF_MAP_TYPE_PERF_EVENT_ARRAY", 4, "4.3", "the rings of each CPU"),
-  mapType("BPF_MAP_TYPE_PERCPU_ARRAY", 6, "4.6", "listeners of new connections, by tracepoints"),
+  {
+    ...mapType(
+      "BPF_MAP_TYPE_PERCPU_ARRAY",
+      6,
+      "4.6",
+      "listeners of new connections, by tracepoints",
+    ),
+    optional: "test_run",
+  },
   {
     ...mapType("BPF_MAP_TYPE_LRU_HASH", 9, "4.10", "entries of conntrack"),
     optional: "lru_maps",

@@ -207,6 +207,12 @@ const table = {
     asked: "the path is looked up",
     without: "the thread is found by its id under /proc/self/task",
   },
+  fresh_net_files: {
+    since: "5.0",
+    change: "proc: fix /proc/net/* after setns(2); a fault since 4.17",
+    asked: "a file of /proc/net has the inode number that it had in another network namespace",
+    without: "a thread is started in each network namespace, and its directory leads to the files",
+  },
   take_from_hash: {
     since: "5.14",
     change: "bpf: Add lookup_and_delete_elem support to hashtab",

@@ -1,6 +1,6 @@
 /**
- * The files of /proc/net as the calling thread's network namespace has them. Linux 4.19 up to 5.0, and RHEL 8's 4.18, keep
- * such a file in their cache of names: after setns(2) the same path still leads to the file of the namespace before. The
+ * The files of /proc/net as the calling thread's network namespace has them. Linux 4.17 up to 5.0 (RHEL 8's 4.18) keeps the
+ * names of such files in its cache: after setns(2) the same path still leads to the file of the namespace before. The
  * directory of a thread that was started here leads to this one's.
  */
 import { statSync } from "node:fs";

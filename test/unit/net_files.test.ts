@@ -1,4 +1,4 @@
-/** The inode numbers are what `stat` gave on Linux 6.18 and on RHEL 8's 4.18; there sockstat was still that of 4026531992. */
+/** Files of /proc/net as kernels show them after setns(2); a table of inode numbers stands for the kernel. */
 import { expect, test } from "bun:test";
 import { NetFiles, type PathOf } from "../../src/kernel/net_files.ts";
 import { ownThread } from "../../src/kernel/own_thread.ts";

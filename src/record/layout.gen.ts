@@ -1602,8 +1602,8 @@ export type TraceMap =
   | "followed"
   | "command_tgid"
   | "batches"
-  | "programs"
   | "visitor"
+  | "programs"
   | "conns"
   | "listener_at"
   | "newborn"
@@ -1636,8 +1636,8 @@ export const traceEntries = {
   followed: 1,
   command_tgid: 1,
   batches: 1,
-  programs: 1,
   visitor: 1,
+  programs: 1,
   conns: 65536,
   listener_at: 1,
   newborn: 1,

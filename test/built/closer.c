@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Who closes, built for the machine that runs the tests. Only the kernel's helpers are replaced. */
+/* The naming of the closer, built for the machine that runs the tests. Only the kernel's helpers are replaced. */
 #define LIB_FILTER_H
 #define LIB_OFFSETS_H
 #define PROCESS_PROGRAM_H

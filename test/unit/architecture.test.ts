@@ -48,7 +48,18 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   // The sinks of a trace's events, and the loop that feeds them.
   sinks: ["trace", "recording", "filter", "state", "output", "conn", "record", "errors"],
   names: ["conn", "kernel/host_names", "record"],
-  trace: ["guess", "kernel", "conn", "members", "record", "embedded", "errors", "explain", "log"],
+  trace: [
+    "guess",
+    "kernel",
+    "conn",
+    "members",
+    "protocols",
+    "record",
+    "embedded",
+    "errors",
+    "explain",
+    "log",
+  ],
   check: ["kernel", "record", "explain", "output/escape"],
   guess: ["options", "kernel", "record", "embedded", "file", "errors", "explain", "log"],
   kernel: ["record", "embedded", "errors", "explain", "log"],
@@ -56,6 +67,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   recording: ["kernel", "output", "members", "conn", "record", "file", "errors"],
   output: ["conn", "members", "record", "kernel/constants", "errors"],
   filter: ["conn", "record", "members"],
+  // The table of protocols and what recognises them.
+  protocols: [],
   conn: ["record"],
   // Types that only the public API has: nothing else imports them.
   public: ["record"],
@@ -124,7 +137,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|members|public|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
+    /^(conn|members|protocols|public|record|filter|output|state)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

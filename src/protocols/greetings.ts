@@ -1,0 +1,30 @@
+/** Protocols of text lines in which the server speaks first, and SSH, where both do. Pure. */
+import type { Seen } from "./seen.ts";
+
+export const isSsh = (seen: Seen): boolean =>
+  seen.start && /^SSH-(?:2\.0|1\.99|1\.5)-[\x20-\x7e]/.test(seen.text);
+
+/** A greeting that names the protocol, or the first command. `220` alone is FTP's too. */
+export function isSmtp(seen: Seen): boolean {
+  if (!seen.start) return false;
+  if (seen.mayBeFrom("server") && /^220[ -][\x20-\x7e]* E?SMTP\b/.test(seen.text)) return true;
+  return (
+    seen.mayBeFrom("client") && /^(?:EHLO|HELO|LHLO) [\x21-\x7e]{1,150}(?:\r\n|$)/i.test(seen.text)
+  );
+}
+
+export const asksForStartTls = (seen: Seen): boolean => /^STARTTLS\r\n/i.test(seen.text);
+
+/** A command behind the greeting `220`: POP3 has the same command behind `+OK`. In the middle: answers with a port. */
+export function isFtp(seen: Seen): boolean {
+  if (seen.mayBeFrom("server") && PASSIVE.test(seen.text)) return true;
+  if (!seen.start || !seen.mayBeFrom("client") || !/^220[ -]/.test(seen.greeting)) return false;
+  return /^(?:USER [\x21-\x7e]{1,100}|AUTH (?:TLS|SSL|TLS-C)|FEAT)\r\n/i.test(seen.text);
+}
+
+export const asksForAuthTls = (seen: Seen): boolean =>
+  /^AUTH (?:TLS|SSL|TLS-C)\r\n/i.test(seen.text);
+
+// --- internal ---
+
+const PASSIVE = /^(?:227 Entering Passive Mode|229 (?:Entering )?Extended Passive Mode) ?\(/i;

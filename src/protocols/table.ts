@@ -1,0 +1,188 @@
+/**
+ * The protocols that are recognised by a connection's first bytes, each once: names, layers, recognisers and the table in the
+ * documents come from here. The room is pure: it reaches for nothing outside.
+ *
+ * To add a protocol, add a row here, a recogniser in the file of its kind, and at least two payloads of real programs in
+ * test/unit/drive/payloads.ts. A recogniser answers true only if no other protocol's bytes look so: a wrong name is worse than
+ * none. A port is no evidence.
+ */
+import { isMemcached, isMongo, isMysql, isPostgres, isRedis } from "./databases.ts";
+import { isDns, isDnsOverTcp } from "./dns.ts";
+import { isFtp, isSmtp, isSsh } from "./greetings.ts";
+import { isGrpc, isHttp, isHttp2 } from "./http.ts";
+import { isAmqp, isKafka, isMqtt, isNats } from "./queues.ts";
+import { isQuic } from "./quic.ts";
+import type { Seen } from "./seen.ts";
+import { isTls } from "./tls.ts";
+
+/** `encryption` carries `application`, which carries `api`. */
+export type Layer = "api" | "application" | "encryption";
+
+export interface Row {
+  layer: Layer;
+  /** As people write it. */
+  title: string;
+  /** For people: the bytes by which it is recognised. */
+  by: string;
+  /** Left out: it is not looked for there. */
+  tcp?: (seen: Seen) => boolean | null;
+  udp?: (seen: Seen) => boolean;
+  /** The protocol that carries it: it is looked for only there. */
+  over?: string;
+}
+
+export type Transport = "tcp" | "udp";
+
+/** Within a layer the first match counts. The protocols that most connections speak are first. */
+const rows = {
+  tls: {
+    layer: "encryption",
+    title: "TLS",
+    by: "a ClientHello, a ServerHello or a refusal; later a segment that begins a record",
+    tcp: isTls,
+  },
+  http: {
+    layer: "application",
+    title: "HTTP/1.0, HTTP/1.1",
+    by: "a request line or a status line",
+    tcp: isHttp,
+  },
+  http2: {
+    layer: "application",
+    title: "HTTP/2",
+    by: "the client's preface or the server's first SETTINGS frame",
+    tcp: isHttp2,
+  },
+  postgres: {
+    layer: "application",
+    title: "PostgreSQL",
+    by: "the start of a session, a request for TLS, authentication; later a query in SQL",
+    tcp: isPostgres,
+  },
+  mysql: {
+    layer: "application",
+    title: "MySQL, MariaDB",
+    by: "the server's greeting or the client's login; later a query in SQL",
+    tcp: isMysql,
+  },
+  mongodb: {
+    layer: "application",
+    title: "MongoDB",
+    by: "the header of a message and its first section; also later",
+    tcp: isMongo,
+  },
+  redis: {
+    layer: "application",
+    title: "Redis, Valkey",
+    by: "a command, or another array or map of texts; also later",
+    tcp: isRedis,
+  },
+  kafka: {
+    layer: "application",
+    title: "Kafka",
+    by: "a request with its length, its API key and its client's name; also later",
+    tcp: isKafka,
+  },
+  amqp: {
+    layer: "application",
+    title: "AMQP 0-9-1, AMQP 1.0",
+    by: "the protocol header; later a method frame of 0-9-1",
+    tcp: isAmqp,
+  },
+  memcached: {
+    layer: "application",
+    title: "memcached",
+    by: "commands that store, answers with a value, binary messages; also later",
+    tcp: isMemcached,
+  },
+  mqtt: {
+    layer: "application",
+    title: "MQTT 3.1 to 5",
+    by: "CONNECT",
+    tcp: isMqtt,
+  },
+  nats: {
+    layer: "application",
+    title: "NATS",
+    by: "the server's INFO or the client's CONNECT",
+    tcp: isNats,
+  },
+  ssh: {
+    layer: "application",
+    title: "SSH",
+    by: "the version line of either end",
+    tcp: isSsh,
+  },
+  smtp: {
+    layer: "application",
+    title: "SMTP",
+    by: "a greeting that says SMTP, or EHLO",
+    tcp: isSmtp,
+  },
+  ftp: {
+    layer: "application",
+    title: "FTP",
+    by: "a first command behind the greeting; later an answer that names a port",
+    tcp: isFtp,
+  },
+  dns: {
+    layer: "application",
+    title: "DNS",
+    by: "a whole header with one question; over TCP also its length",
+    tcp: isDnsOverTcp,
+    udp: isDns,
+  },
+  quic: {
+    layer: "encryption",
+    title: "QUIC",
+    by: "the long header of a known version",
+    udp: isQuic,
+  },
+  grpc: {
+    layer: "api",
+    title: "gRPC",
+    by: "the content type of a request or an answer",
+    tcp: isGrpc,
+    over: "http2",
+  },
+} as const satisfies Readonly<Record<string, Row>>;
+
+export type ProtocolName = keyof typeof rows;
+type Of<L extends Layer> = {
+  [N in ProtocolName]: (typeof rows)[N] extends { layer: L } ? N : never;
+}[ProtocolName];
+export type Api = Of<"api">;
+export type ApplicationProtocol = Of<"application">;
+export type Encryption = Of<"encryption">;
+
+export const protocolTable: Readonly<Record<ProtocolName, Row>> = rows;
+export const protocolNames = Object.keys(rows) as ProtocolName[];
+export const namesOf = (layer: Layer): ProtocolName[] =>
+  protocolNames.filter((name) => protocolTable[name].layer === layer);
+
+/** Recognises the layer's protocol that these bytes are certain to be; `null`: none. `carrier` carries it, if that is known. */
+export function recognise(
+  layer: Layer,
+  transport: Transport,
+  seen: Seen,
+  carrier: ProtocolName | null = null,
+): ProtocolName | null {
+  for (const { name, over, match } of recognisers[transport][layer])
+    if ((over === undefined || over === carrier) && match(seen) === true) return name;
+  return null;
+}
+
+// --- internal ---
+
+const of = (transport: Transport, layer: Layer) =>
+  namesOf(layer).flatMap((name) => {
+    const { over, [transport]: match } = protocolTable[name];
+    return match === undefined ? [] : [{ name, over, match }];
+  });
+
+const layersOf = (transport: Transport) => ({
+  api: of(transport, "api"),
+  application: of(transport, "application"),
+  encryption: of(transport, "encryption"),
+});
+const recognisers = { tcp: layersOf("tcp"), udp: layersOf("udp") };

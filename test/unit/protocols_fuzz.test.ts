@@ -1,0 +1,84 @@
+/** Recognisers with bytes that strangers chose: no error, no wrong name, no long time. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { Recognition } from "../../src/protocols/recognition.ts";
+import { Seen } from "../../src/protocols/seen.ts";
+import { protocolNames, protocolTable, type ProtocolName } from "../../src/protocols/table.ts";
+import { tcpSamples, udpSamples, type Sample } from "./drive/payloads.ts";
+import { runs } from "./drive/random.ts";
+
+const samples = [...tcpSamples, ...udpSamples];
+const side = fc.constantFrom("client" as const, "server" as const, null);
+const bytes = fc.uint8Array({ maxLength: 160 });
+
+/** The sample with some bytes changed, cut off, or with others behind. */
+const damaged = (sample: Sample) =>
+  fc
+    .record({
+      flips: fc.array(fc.tuple(fc.nat(47), fc.nat(255)), { maxLength: 6 }),
+      most: fc.nat(160),
+      length: fc.oneof(fc.constant(sample.length), fc.nat(70_000)),
+      behind: fc.uint8Array({ maxLength: 32 }),
+    })
+    .map(({ flips, most, length, behind }) => {
+      const changed = Uint8Array.from([...sample.bytes.subarray(0, most), ...behind]);
+      for (const [at, value] of flips) if (at < changed.length) changed[at] = value;
+      return { bytes: changed, length: Math.max(length, changed.length) };
+    });
+
+const takers = (seen: Seen): ProtocolName[] =>
+  protocolNames.filter((name) => {
+    const { tcp, udp, over } = protocolTable[name];
+    return over === undefined && (tcp?.(seen) === true || udp?.(seen) === true);
+  });
+
+test("random bytes are no protocol", () => {
+  fc.assert(
+    fc.property(bytes, fc.nat(70_000), side, fc.boolean(), (of, more, from, start) => {
+      const seen = new Seen({ bytes: of, length: of.length + more, from, start });
+      if (takers(seen).length > 0) expect(takers(seen)).toEqual([]);
+    }),
+    runs(10_000),
+  );
+});
+
+test.each(samples)("$title with damage is $name, or unknown", (sample) => {
+  fc.assert(
+    fc.property(damaged(sample), side, fc.boolean(), (of, from, start) => {
+      const found = takers(new Seen({ ...of, from, start }, sample.greeting));
+      const wrong = found.filter((name) => name !== sample.name);
+      if (wrong.length > 0) expect(wrong).toEqual([]);
+    }),
+    runs(500),
+  );
+});
+
+test("a connection of damaged segments ends after 32 of them at most", () => {
+  const look = fc.record({
+    of: fc.oneof(...samples.map(damaged)),
+    fromClient: fc.constantFrom(true, false, null),
+    offset: fc.oneof(fc.constant(0), fc.nat(2 ** 32 - 1)),
+  });
+  fc.assert(
+    fc.property(fc.array(look, { minLength: 32, maxLength: 32 }), (looks) => {
+      const recognition = new Recognition();
+      for (const { of, ...rest } of looks) recognition.see({ ...of, ...rest });
+      expect([recognition.done, typeof recognition.outcome]).toEqual([true, "string"]);
+    }),
+    runs(100),
+  );
+});
+
+describe("text takes no longer than its length", () => {
+  test.each(["GET /", "set ", "220 ", "CONNECT ", "EHLO ", "INFO {", "*1", "SELECT ", " ", "A "])(
+    "%j again and again",
+    (written) => {
+      const of = Uint8Array.from(Buffer.from(written.repeat(160).slice(0, 160), "latin1"));
+      const before = performance.now();
+      for (let n = 0; n < 200; n++)
+        takers(new Seen({ bytes: of, length: 1400, from: null, start: true }, written));
+      // A backtracking pattern would take seconds.
+      expect(performance.now() - before).toBeLessThan(1000);
+    },
+  );
+});

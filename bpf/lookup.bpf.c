@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Looks tuples up in conntrack, in the network namespace of the thread that runs the program (BPF_PROG_TEST_RUN). It is
+ * Looks tuples up in conntrack, one in each run, in the network namespace of the thread that runs the program
+ * (BPF_PROG_TEST_RUN, which runs it as often as is asked: the verifier would walk through a loop here time and again). It is
  * never attached. The function of the kernel that it calls came with 5.18 and is found by the kernel's BTF; so the program
  * is an object of its own, which is loaded only where both are there. Knows no field of struct nf_conn: the tool looks for
  * the tuple, which it knows, in the bytes.
@@ -13,6 +14,7 @@
 
 struct lookups {
 	struct lookup each[LOOKUPS];
+	u64 next; /* the one that the next run looks up */
 };
 
 /* Written by the tool before a run and read after it; one entry, never deleted. */
@@ -46,37 +48,30 @@ extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 #define TUPLE_V4 12
 #define TUPLE_V6 36
 
-static __always_inline struct nf_conn *entry_of(struct __sk_buff *skb, struct lookup *one)
-{
-	struct bpf_sock_tuple *tuple = (struct bpf_sock_tuple *)one->tuple;
-	struct bpf_ct_opts opts = { .netns_id = NETNS_OF_CALLER, .l4proto = one->protocol };
-
-	if (one->family == AF_INET)
-		return bpf_skb_ct_lookup(skb, tuple, TUPLE_V4, &opts, sizeof(opts));
-	return bpf_skb_ct_lookup(skb, tuple, TUPLE_V6, &opts, sizeof(opts));
-}
-
 SEC("tc")
 int look_up(struct __sk_buff *skb)
 {
 	u32 zero = 0, n;
 	struct lookups *all = bpf_map_lookup_elem(&lookups, &zero);
+	struct bpf_ct_opts opts = { .netns_id = NETNS_OF_CALLER };
+	struct lookup *one;
+	struct nf_conn *ct;
 
 	if (!all)
 		return 0;
-	for (n = 0; n < LOOKUPS; n++) {
-		struct lookup *one = &all->each[n];
-		struct nf_conn *ct;
-
-		if (!one->family)
-			break;
-		one->found = 0;
-		ct = entry_of(skb, one);
-		if (!ct)
-			continue;
-		one->found = bpf_probe_read_kernel(one->entry, LOOKUP_WINDOW, ct) == 0;
-		bpf_ct_release(ct);
-	}
+	n = all->next;
+	if (n >= LOOKUPS)
+		return 0;
+	all->next = n + 1;
+	one = &all->each[n];
+	one->found = 0;
+	opts.l4proto = one->protocol;
+	ct = bpf_skb_ct_lookup(skb, (struct bpf_sock_tuple *)one->tuple,
+			       one->family == AF_INET ? TUPLE_V4 : TUPLE_V6, &opts, sizeof(opts));
+	if (!ct)
+		return 0;
+	one->found = bpf_probe_read_kernel(one->entry, LOOKUP_WINDOW, ct) == 0;
+	bpf_ct_release(ct);
 	return 0;
 }
 

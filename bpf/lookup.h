@@ -6,7 +6,7 @@
 #include "record.h"
 
 enum lookup_size {
-	LOOKUPS = 64, /* of one run */
+	LOOKUPS = 64, /* at once, each in a run of the program */
 	/* Bytes of a struct nf_conn, which has both tuples in its first 128: in 160 on kernels that debug their locks. */
 	LOOKUP_WINDOW = 256,
 };
@@ -16,7 +16,7 @@ struct lookup {
 	/* struct bpf_sock_tuple: two addresses of 4 or 16 bytes, two ports, in network order */
 	u8 tuple[36];
 	u32 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
-	u32 family;   /* AF_INET, AF_INET6; 0: from here on nothing is asked */
+	u32 family;   /* AF_INET, AF_INET6 */
 	u32 found;    /* 1: there is an entry */
 	u8 entry[LOOKUP_WINDOW];
 };

@@ -334,6 +334,21 @@ struct held_sock {
 	struct event event;
 };
 
+enum sock_copy_size {
+	/* More than any kernel's struct udp_sock up to `pending`, or struct tcp_sock up to its list heads, has had. */
+	SOCK_COPY_BYTES = 2048,
+	/* The first is the tool's, the others are for socks that come in. */
+	SOCK_COPIES = 9,
+};
+
+/* The beginning of a struct sock; see lib/copy.h. */
+struct sock_copy {
+	u64 sk;
+	u64 listener; /* the sock through which it came in; 0: not known */
+	u64 port;     /* of the listener */
+	u8 bytes[SOCK_COPY_BYTES];
+};
+
 /* An event that found no room in its ring, by what makes it one of its kind. */
 struct spill_key {
 	u64 sk;
@@ -465,6 +480,7 @@ SIZE_IS(struct event_batch, 768);
 SIZE_IS(struct sample, 72);
 SIZE_IS(struct holder, 20);
 SIZE_IS(struct held_sock, 24 + sizeof(struct event));
+SIZE_IS(struct sock_copy, 24 + SOCK_COPY_BYTES);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct translation, sizeof(struct event));
 SIZE_IS(struct conntrack_tuple, 48);

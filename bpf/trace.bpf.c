@@ -14,6 +14,7 @@
 #include "tcp/sockmap.h"
 #include "tcp/tracepoints.h"
 #include "lib/backup.h"
+#include "lib/copy.h"
 #include "udp/kprobes.h"
 #include "udp/tracepoints.h"
 
@@ -531,10 +532,11 @@ int run_connect_failed(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/run_sock_word")
-int run_sock_word(struct bpf_raw_tracepoint_args *ctx)
+SEC("raw_tp/run_sock_copy")
+int run_sock_copy(struct bpf_raw_tracepoint_args *ctx)
 {
-	return sock_word(ctx->args[0], ctx->args[1]);
+	copy_sock(ctx->args[0]);
+	return 0;
 }
 
 SEC("raw_tp/run_accepted")
@@ -565,8 +567,10 @@ int run_samples(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/inet_sock_set_state")
 int on_listener_copied(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (ctx->args[1] == TCP_STATE_LISTEN && ctx->args[2] == TCP_STATE_SYN_RECV)
-		learn_listener(ctx->args[0]);
+	if (ctx->args[2] == TCP_STATE_LISTEN)
+		await_newborn(ctx->args[0]);
+	else if (ctx->args[1] == TCP_STATE_LISTEN && ctx->args[2] == TCP_STATE_SYN_RECV)
+		copy_newborn(ctx->args[0]);
 	return 0;
 }
 

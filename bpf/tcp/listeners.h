@@ -13,7 +13,7 @@
 
 #include "tcp/conn.h"
 
-/* The offset of such a list head; 0: not known. Written by learn_listener(), read by note_listener(); one entry, never deleted. */
+/* The offset of such a list head; 0: not known. Written by the tool, read by note_listener(); one entry, never deleted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -43,10 +43,6 @@ struct {
 	__type(value, struct newborn);
 } newborn SEC(".maps");
 
-/* A struct tcp_sock is longer. */
-#define LIST_HEADS_END 2048
-#define LIST_HEADS_BEGIN 512 /* in struct sock the copy has heads of its own */
-
 inline_always int is_listener_of(u64 listener, u64 sk)
 {
 	return listener != sk && skc_state(listener) == TCP_STATE_LISTEN &&
@@ -65,22 +61,6 @@ inline_always u64 listener_by(u64 sk, u32 offset)
 	if ((s64)head >= 0 || head & 7 || head == sk)
 		return 0;
 	return is_listener_of(head, sk) ? head : 0;
-}
-
-/* Attached only while the tool connects to itself. */
-inline_always void learn_listener(u64 sk)
-{
-	u32 zero = 0;
-	u32 *at = bpf_map_lookup_elem(&listener_at, &zero);
-
-	if (!at || *at)
-		return;
-	for (u32 offset = LIST_HEADS_BEGIN; offset < LIST_HEADS_END; offset += 8) {
-		if (listener_by(sk, offset)) {
-			*at = offset;
-			return;
-		}
-	}
 }
 
 /* LISTEN has become SYN_RECV: a copy of the listener, which is still told. */

@@ -63,13 +63,4 @@ inline_always void end_if_gone(void *ctx, u64 sk, u32 cookie, struct flow *last)
 		end_known(ctx, sk, first, last);
 }
 
-/* Asked by the tool, which finds with it where a sock tells of a datagram that is not sent yet. */
-inline_always u32 sock_word(u64 sk, u64 at)
-{
-	u32 word = 0;
-
-	read_kernel(word, sk + at);
-	return word;
-}
-
 #endif

@@ -61,7 +61,7 @@ const SYMBOLS = {
   sh_prog_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_map_fd: { args: ["ptr", "ptr"], returns: "i32" },
   sh_test_run: { args: ["i32", "ptr", "u32"], returns: LONG },
-  sh_test_run_packet: { args: ["i32"], returns: LONG },
+  sh_test_run_packet: { args: ["i32", "u32"], returns: LONG },
   sh_kernel_bpf: { args: [], returns: "i32" },
   sh_has_helper: { args: ["u32", "u32", "u32"], returns: "i32" },
   sh_has_test_run: { args: [], returns: "i32" },
@@ -167,8 +167,9 @@ export function openShim() {
     /** Runs a raw tracepoint program once on an argument array; returns its u32 result. */
     testRun: (progFd: number, ctx: NodeJS.TypedArray): number =>
       check("test run", c.sh_test_run(progFd, ctx, ctx.byteLength)),
-    /** The same of a program for packets, in the calling thread's network namespace, with a packet that holds nothing. */
-    testRunPacket: (progFd: number): number => check("test run", c.sh_test_run_packet(progFd)),
+    /** Runs a program for packets so many times, in the calling thread's network namespace, with a packet that holds nothing. */
+    testRunPacket: (progFd: number, times: number): number =>
+      check("test run", c.sh_test_run_packet(progFd, times)),
     /** Whether this kernel has LRU maps; null where it cannot be asked. */
     hasLru: (): boolean | null => {
       const answer = c.sh_has_lru();

@@ -739,6 +739,34 @@ export function readHeldSock(view: DataView, p: number): HeldSock {
   };
 }
 
+export const SockCopySize = {
+  SOCK_COPY_BYTES: 2048,
+  SOCK_COPIES: 9,
+} as const;
+export type SockCopySize = (typeof SockCopySize)[keyof typeof SockCopySize];
+
+export const sockCopySize = 2072;
+export interface SockCopy {
+  sk: bigint;
+  listener: bigint;
+  port: bigint;
+  bytes: Uint8Array;
+}
+export function readSockCopy(view: DataView, p: number): SockCopy {
+  return {
+    sk: view.getBigUint64(p, true),
+    listener: view.getBigUint64(p + 8, true),
+    port: view.getBigUint64(p + 16, true),
+    bytes: bytesAt(view, p + 24, 2048).slice(),
+  };
+}
+export function writeSockCopy(view: DataView, p: number, value: SockCopy): void {
+  view.setBigUint64(p, value.sk, true);
+  view.setBigUint64(p + 8, value.listener, true);
+  view.setBigUint64(p + 16, value.port, true);
+  bytesAt(view, p + 24, 2048).set(value.bytes);
+}
+
 export const spillKeySize = 16;
 export interface SpillKey {
   sk: bigint;
@@ -1564,7 +1592,7 @@ export const tracePrograms = [
   "on_sched_process_free",
   "run_udp_gone",
   "run_connect_failed",
-  "run_sock_word",
+  "run_sock_copy",
   "run_accepted",
   "run_batch",
   "run_samples",
@@ -1617,6 +1645,7 @@ export type TraceMap =
   | "failed_connects"
   | "accepted_answer"
   | "pending"
+  | "sock_copies"
   | "udp_socks"
   | "udp_flows"
   | "udp_receives"
@@ -1651,6 +1680,7 @@ export const traceEntries = {
   failed_connects: 1024,
   accepted_answer: 1,
   pending: 16384,
+  sock_copies: 9,
   udp_socks: 65536,
   udp_flows: 65536,
   udp_receives: 1,

@@ -99,11 +99,12 @@ __s64 sh_test_run(int prog_fd, const void *ctx, __u32 ctx_len)
 	return err < 0 ? err : (__s64)opts.retval;
 }
 
-/* Runs a program for packets once, in the caller's network namespace: its packet is empty but for an Ethernet header. */
-__s64 sh_test_run_packet(int prog_fd)
+/* Runs a program for packets so many times, in the caller's network namespace: its packet is empty but for an Ethernet header. */
+__s64 sh_test_run_packet(int prog_fd, __u32 times)
 {
 	__u8 packet[14] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = times);
 	int err = bpf_prog_test_run_opts(prog_fd, &opts);
 
 	return err < 0 ? err : (__s64)opts.retval;

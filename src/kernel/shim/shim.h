@@ -29,7 +29,7 @@ SH_API int sh_close(void *object);
 SH_API int sh_prog_fd(void *object, const char *program);
 SH_API int sh_map_fd(void *object, const char *map);
 SH_API __s64 sh_test_run(int prog_fd, const void *ctx, __u32 ctx_len);
-SH_API __s64 sh_test_run_packet(int prog_fd);
+SH_API __s64 sh_test_run_packet(int prog_fd, __u32 times);
 SH_API int sh_kernel_bpf(void);
 SH_API int sh_has_helper(__u32 type, __u32 helper, __u32 version);
 SH_API int sh_has_test_run(void);

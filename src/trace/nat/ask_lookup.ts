@@ -35,14 +35,14 @@ export function openLookup({ shim, features }: Host): Table | null {
     throw error;
   }
   const [program, map] = [object.progFd(PROGRAM), object.mapFd("lookups")];
-  const bytes = new Uint8Array(LookupSize.LOOKUPS * lookupSize);
+  const bytes = new Uint8Array(LookupSize.LOOKUPS * lookupSize + NEXT_BYTES);
   const view = new DataView(bytes.buffer);
   const key = new Uint32Array(1);
   const askBatch = (asked: readonly Asked[]) => {
     for (const [n, { tuple }] of asked.entries()) writeTuple(view, n * lookupSize, tuple);
-    if (asked.length < LookupSize.LOOKUPS) writeEnd(view, asked.length * lookupSize);
+    view.setBigUint64(LookupSize.LOOKUPS * lookupSize, 0n, true);
     shim.mapUpdate(map, key, bytes);
-    shim.testRunPacket(program);
+    shim.testRunPacket(program, asked.length);
     shim.mapLookup(map, key, bytes);
     return asked.map((of, n) => {
       const { found, entry } = readLookup(view, n * lookupSize);
@@ -90,6 +90,8 @@ export function beyondIn(entry: Uint8Array, asked: Asked): Tuple | null {
 // --- internal ---
 
 const PROGRAM = "look_up";
+/** Behind the tuples: the one that is looked up next. */
+const NEXT_BYTES = 8;
 
 /**
  * struct nf_conntrack_tuple, the same since 2.6.20: 16 bytes of source, its port, u16 l3num, 16 bytes of destination, its
@@ -145,15 +147,6 @@ function writeTuple(view: DataView, p: number, { protocol, source, destination }
   const family = source.family === 4 ? AF_INET : AF_INET6;
   writeLookup(view, p, { tuple, protocol, family, found: 0, entry: NOTHING });
 }
-
-const writeEnd = (view: DataView, p: number): void =>
-  writeLookup(view, p, {
-    tuple: new Uint8Array(36),
-    protocol: 0,
-    family: 0,
-    found: 0,
-    entry: NOTHING,
-  });
 
 const NOTHING = new Uint8Array(LookupSize.LOOKUP_WINDOW);
 

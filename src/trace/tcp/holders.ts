@@ -6,9 +6,11 @@ import { eachRecord } from "../../kernel/iterator.ts";
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { addHolder, type Holder, type Holders } from "../../kernel/owners.ts";
-import { holderSize, readHolder } from "../../record/layout.gen.ts";
+import { holderSize, readHolder, SockCopySize } from "../../record/layout.gen.ts";
 import type { Opened, Part, Prepared } from "../part.ts";
+import { sockCopyAt } from "../sock_copy.ts";
 import { portOf, type Walk } from "./acceptors.ts";
+import { listenerHead } from "./listener_head.ts";
 import { visiting } from "./visit.ts";
 import { prepareWalk } from "./walk_needs.ts";
 
@@ -41,11 +43,19 @@ export const listeners = (): Part => ({
 
 /** From now on, until it is disposed of, connections of the tool and of others tell how a listener is found. */
 export function learnListeners({ host, mode, object }: Opened): Disposable {
-  const fd =
-    mode === "tracepoint" && object.loaded(LEARNER.program)
-      ? host.shim.rawTracepoint(object.progFd(LEARNER.program), "inet_sock_set_state")
-      : null;
-  return { [Symbol.dispose]: () => void (fd !== null && close(fd)) };
+  if (mode !== "tracepoint" || !object.loaded(LEARNER.program)) return { [Symbol.dispose]() {} };
+  const { shim } = host;
+  const fd = shim.rawTracepoint(object.progFd(LEARNER.program), "inet_sock_set_state");
+  return {
+    [Symbol.dispose]() {
+      close(fd);
+      const newborns = Array.from({ length: SockCopySize.SOCK_COPIES - 1 }, (_, n) =>
+        sockCopyAt(shim, object, n + 1),
+      );
+      const head = listenerHead(newborns);
+      shim.mapUpdate(object.mapFd("listener_at"), new Uint32Array(1), Uint32Array.of(head));
+    },
+  };
 }
 
 export const listsHolders = (object: KernelObject): boolean => object.loaded(ITERATOR.program);

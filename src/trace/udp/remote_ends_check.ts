@@ -4,18 +4,18 @@ import { LoopbackError, randomLoopback } from "../../guess/loopback.ts";
 import type { Place } from "../../guess/netns.ts";
 import { AF_INET, AF_INET6, MSG_MORE } from "../../kernel/constants.ts";
 import * as libc from "../../kernel/libc.ts";
-import { EventKind, type Event } from "../../record/layout.gen.ts";
+import { EventKind, SockCopySize, type Event } from "../../record/layout.gen.ts";
 
 /**
  * Where struct udp_sock has `pending`: the family of a datagram that is begun and not sent, else 0. `null`: no place, or
- * more than one, that behaves so. `wordAt` reads 32 bits of a sock.
+ * more than one, that behaves so. `copy` copies the beginning of a sock.
  */
 export function pendingOffset(
   place: Place,
   drain: () => Event[],
-  wordAt: (sk: bigint, at: number) => number,
+  copy: (sk: bigint) => Uint8Array,
 ): number | null {
-  let left = Array.from({ length: SOCK_BYTES / 4 }, (_, n) => n * 4);
+  let left = Array.from({ length: SockCopySize.SOCK_COPY_BYTES / 4 }, (_, n) => n * 4);
   const tried = onLoopback(place, (address) => {
     using server = new DatagramSocket(address);
     using client = new DatagramSocket(address);
@@ -24,7 +24,9 @@ export function pendingOffset(
     const opened = firstSeen(drain)(({ ends }) => ends.sport === client.port);
     if (opened === undefined) return false;
     const keep = (word: number) => {
-      left = left.filter((at) => wordAt(opened.sk, at) === word);
+      const { buffer, byteOffset, length } = copy(opened.sk);
+      const words = new DataView(buffer, byteOffset, length);
+      left = left.filter((at) => words.getUint32(at, true) === word);
     };
     for (let round = 0; round < ROUNDS; round++) {
       client.send(1, MSG_MORE);
@@ -54,8 +56,6 @@ export const namesAreSeen = (place: Place, drain: () => Event[]): boolean =>
 
 // --- internal ---
 
-/** More than any kernel's struct udp_sock up to `pending` has had. */
-const SOCK_BYTES = 2048;
 const ROUNDS = 3;
 
 /** With an address of each family; false also where the host refuses the sockets. */

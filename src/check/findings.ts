@@ -14,6 +14,7 @@ import {
 } from "../kernel/constants.ts";
 import { features, type FeatureName } from "../kernel/feature_table.ts";
 import { isAtLeast } from "../kernel/release.ts";
+import { KERNELS_TRIED, TRIED_SINCE } from "../kernel/tried.ts";
 import { errnoText } from "../record/errno.ts";
 import type { HostFacts, Trial } from "./facts.ts";
 
@@ -75,9 +76,12 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     const found = `Linux ${release} ${machine}`;
     if (machine !== "x86_64" && machine !== "aarch64")
       return problem(found, "a machine with x86-64 or arm64; there is no executable for others");
-    return errnoText(bpf) === "ENOSYS" && !isAtLeast(release, "4.4")
-      ? problem(`${found}, which has no BPF`, "Linux 4.4 or later, or RHEL or CentOS 7.6 or later")
-      : ok(found);
+    if (errnoText(bpf) === "ENOSYS" && !isAtLeast(release, "4.4"))
+      return problem(
+        `${found}, which has no BPF`,
+        "Linux 4.4 or later, or RHEL or CentOS 7.6 or later",
+      );
+    return ok(isAtLeast(release, TRIED_SINCE) ? found : `${found}; tried were ${KERNELS_TRIED}`);
   },
 
   features({ missing }) {

@@ -73,6 +73,14 @@ describe("a finding", () => {
       null,
     ],
     [
+      "a kernel older than those of the archive: the ones that were tried are named",
+      { kernel: { release: "4.9.0-19-amd64", machine: "x86_64" } },
+      "kernel",
+      "ok",
+      /^Linux 4\.9\.0-19-amd64 x86_64; tried were .*4\.4\.155, 4\.14\.67/,
+      null,
+    ],
+    [
       "another machine",
       { kernel: { release: "6.1.0", machine: "riscv64" } },
       "kernel",

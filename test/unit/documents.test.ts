@@ -6,6 +6,7 @@ import { documents } from "../../src/build/documents.ts";
 import { EVENTS_UNREAD } from "../../src/library/tracer.ts";
 import { failureWords } from "../../src/output/failure_words.ts";
 import { formatOf } from "../../src/output/index.ts";
+import { KERNELS_TRIED } from "../../src/kernel/tried.ts";
 import { columnLegend } from "../../src/output/legend.ts";
 import { UNSAVED } from "../../src/recording/recorder.ts";
 import { OUTPUT_UNREAD } from "../../src/sinks/lines.ts";
@@ -41,6 +42,10 @@ test.each([
   ["cause", "`lost`"],
 ])("docs/fields.md says which events have %s", (member, events) => {
   expect(textOf("docs/fields.md")).toContain(`\n| \`${member}\` | ${events} | `);
+});
+
+test.each(["README.md", "docs/kernels.md"])("%s names the kernels that were tried", (page) => {
+  expect(textOf(page).replace(/\s+/g, " ")).toContain(KERNELS_TRIED);
 });
 
 test("the README has at most 150 lines", () => {

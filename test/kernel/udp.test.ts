@@ -226,7 +226,10 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     });
 
     test("a send to the address of all goes to loopback", async () => {
-      const all = address.includes(":") ? "::" : "0.0.0.0";
+      // Before 4.10 a socket with an IPv4 address sends to ::1 what is for `::`, and nobody gets it.
+      const mapped = address === families["IPv4 through an IPv6 socket"];
+      const ofIpv4 = !address.includes(":") || (mapped && !linuxAtLeast(4, 10));
+      const all = ofIpv4 ? "0.0.0.0" : "::";
       const server = new Udp(address);
       const client = new Udp(address);
       client.sendTo({ address: all, port: server.local.port }, 229, 0, 1, server.local);

@@ -103,7 +103,7 @@ int on_tcp_disconnect(void *ctx)
 	return 0;
 }
 
-/* void tcp_close(struct sock *sk, long timeout) */
+/* void __tcp_close(struct sock *sk, long timeout), under the sock's lock; before 5.11 tcp_close, before it has the lock */
 SEC("kprobe/tcp_close")
 int on_tcp_close(void *ctx)
 {

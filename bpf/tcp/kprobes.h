@@ -4,15 +4,23 @@
 #define TCP_KPROBES_H
 
 #include "tcp/attempt.h"
+#include "tcp/mptcp.h"
 
 #define SEND_SHUTDOWN 2
 
 #define STATES_SHUTDOWN_SENDS_FIN                                                                  \
 	(1 << TCP_STATE_ESTABLISHED | 1 << TCP_STATE_SYN_RECV | 1 << TCP_STATE_CLOSE_WAIT)
 
-/* accept(2) hands the sock to the current process. locked: it holds the sock's lock. live is zeroed. */
+/*
+ * accept(2) hands the sock to the current process. locked: it holds the sock's lock; of MPTCP, not that of the subflow. live
+ * is zeroed.
+ */
 inline_always void accepted(void *ctx, u64 sk, struct live *live, int locked)
 {
+	if (sk && is_mptcp(sk)) {
+		sk = first_subflow(sk);
+		locked = 0;
+	}
 	if (!sk || !is_tcp(sk))
 		return;
 	if (locked)
@@ -102,7 +110,7 @@ inline_always int is_unconnected(u64 sk, struct live *live, u32 state)
 }
 
 /*
- * The application lets go of the sock (the last close(2), or exit). The counters now hold all that it wrote and
+ * The application lets go of the sock (the last close(2), or exit), or MPTCP of a subflow. The counters now hold all that it wrote and
  * read, also when the connection was reset before.
  */
 inline_always void closing(void *ctx, u64 sk, struct live *live)
@@ -151,9 +159,8 @@ inline_always void disconnecting(void *ctx, u64 sk, struct live *live)
 }
 
 /*
- * The sock is destroyed. It still has an entry in three cases: it ends without tcp_close (a subflow of MPTCP), its
- * tcp_close or tcp_done was missed (a kprobe does not nest), or it was closed while connecting. So no entry outlives
- * its sock.
+ * The sock is destroyed. It still has an entry in two cases: its tcp_close or tcp_done was missed (a kprobe does not nest),
+ * or it was closed while connecting. So no entry outlives its sock.
  */
 inline_always void destroying(void *ctx, u64 sk, struct live *live)
 {

@@ -10,6 +10,7 @@
 #include "tcp/begun.h"
 #include "tcp/failure.h"
 #include "tcp/listeners.h"
+#include "tcp/mptcp.h"
 
 /* SYN_SENT comes before a port is chosen, CLOSE after it was given back. */
 inline_always void read_port(u64 sk, struct ends *ends)
@@ -171,8 +172,11 @@ inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct l
 {
 	u32 was = old & 15; /* so that the verifier sees how far 1 << was can go */
 
-	if (!is_tcp(sk))
+	if (!is_tcp(sk)) {
+		if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) && is_mptcp(sk))
+			mptcp_sending_fin(sk, live);
 		return;
+	}
 	if (state == TCP_STATE_SYN_SENT)
 		syn_sent(ctx, sk, live);
 	else if (state == TCP_STATE_LISTEN)

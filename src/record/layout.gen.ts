@@ -1640,6 +1640,7 @@ export type TraceMap =
   | "inodes_before"
   | "first_batch"
   | "attempts"
+  | "first_subflow_at"
   | "samples"
   | "begun"
   | "failed_connects"
@@ -1675,6 +1676,7 @@ export const traceEntries = {
   inodes_before: 1,
   first_batch: 1,
   attempts: 4096,
+  first_subflow_at: 1,
   samples: 1,
   begun: 4096,
   failed_connects: 1024,

@@ -188,7 +188,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test("the programs load as well where the kernel has no helper for the group", () => {
     const host = openHost(mode);
-    const load = programsOf(mode === "kprobe" ? [...kprobes, acceptPoints[0]!] : tracepoints(true));
+    const load = programsOf(
+      mode === "kprobe" ? [...kprobes(), acceptPoints[0]!] : tracepoints(true),
+    );
     const constants = new Map(
       [...Object.values(Offset), ...Object.values(Constant)].map((id) => [id as number, 0n]),
     );

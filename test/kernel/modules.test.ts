@@ -25,7 +25,7 @@ test.skipIf(!inGuest || linuxAtLeast(7, 2))("the lab has brought a module", () =
 });
 
 test("what is probed for TCP is no part of a module that could go", () => {
-  const symbols = [...kprobes, ...attemptPoints, ...acceptPoints].map(({ kprobe }) => kprobe);
+  const symbols = [...kprobes(), ...attemptPoints, ...acceptPoints].map(({ kprobe }) => kprobe);
   const inModules = readFileSync("/proc/kallsyms", "latin1")
     .split("\n")
     .filter((line) => symbols.includes(line.split(/\s/)[2] ?? ""))

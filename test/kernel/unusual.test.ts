@@ -1,6 +1,5 @@
 /** Connections that do not take the usual way into or out of the kernel. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
 import * as k from "../../src/kernel/constants.ts";
 import { dropArriving, stopDropping } from "../../src/kernel/filter.ts";
 import * as libc from "../../src/kernel/libc.ts";
@@ -10,13 +9,9 @@ import { expectConnection } from "./drive/expect.ts";
 import { answerSyn, catchSyn, unreachable } from "./drive/icmp.ts";
 import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
-import { flushed, traced } from "./drive/traced.ts";
-import type { Event } from "./drive/tracer.ts";
+import { traced } from "./drive/traced.ts";
 
 setDefaultTimeout(180_000);
-
-const MPTCP_ENABLED = "/proc/sys/net/mptcp/enabled";
-const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8").trim() === "1";
 
 describe.each(modes)("trace --attach %s", (mode) => {
   let listener: peer.Listener;
@@ -34,13 +29,6 @@ describe.each(modes)("trace --attach %s", (mode) => {
     const syn = catchSyn(port.port, () => attempt.connect());
     unanswered = { port, attempt, syn };
   });
-  /** Both ends, for the kernel gives a port to more than one connection. */
-  const of = (ports: number[]): Event[] =>
-    our.tracer.events.filter(
-      ({ protocol, local, remote }) =>
-        protocol === "tcp" && ports.includes(local.port) && ports.includes(remote.port),
-    );
-
   test("a connect that was under way before the trace is outgoing, its bytes exact, its process null or right", async () => {
     stopDropping(listener.fd);
     peer.awaitReadable(listener.fd);
@@ -79,66 +67,4 @@ describe.each(modes)("trace --attach %s", (mode) => {
       expect([null, process.pid]).toContain(failed.pid);
     },
   );
-
-  test.skipIf(!hasMptcp)(
-    "MPTCP: no line twice, no count that is wrong, and the plain connections after it are exact",
-    async () => {
-      // They listen on to the end: no later connection gets their ports.
-      const listeners = Array.from({ length: 7 }, () => mptcpConnection(1019, 1021));
-      for (let i = 0; i < 13; i++) {
-        const { client, server } = peer.pair();
-        client.write(1031);
-        server.read(1031);
-        client.close();
-        server.close();
-        await expectConnection(our.tracer, client);
-        await expectConnection(our.tracer, server);
-      }
-      await flushed(our.tracer);
-      for (const { ports } of listeners) {
-        const events = of(ports);
-        const outgoing = events.filter(({ direction }) => direction === "outgoing");
-        expect(outgoing.map(({ event }) => event)).toEqual(["connect", "close"]);
-        for (const event of outgoing) expect(event.pid).toBe(process.pid);
-        for (const { bytes_sent = null, bytes_received = null } of events) {
-          expect([null, 1019, 1021]).toContain(bytes_sent);
-          expect([null, 1019, 1021]).toContain(bytes_received);
-        }
-        // Taken, so that nothing of them is left over as unexpected.
-        for (const event of events)
-          await our.tracer.take(event.event, { ...event, netns: event.netns! });
-      }
-      for (const { fd } of listeners) libc.close(fd);
-    },
-  );
 });
-
-/** One MPTCP connection over loopback, done with when it returns; its listener is still there. */
-function mptcpConnection(there: number, back: number): { fd: number; ports: number[] } {
-  const socket = () => {
-    const type = k.SOCK_STREAM | k.SOCK_CLOEXEC;
-    return peer.check(libc.socket(k.AF_INET, type, k.IPPROTO_MPTCP), "socket");
-  };
-  const server = socket();
-  peer.check(libc.bind(server, sockaddr("127.0.0.1", 0)), "bind");
-  peer.check(libc.listen(server, 8), "listen");
-  const { port } = peer.nameOf(libc.getsockname, server);
-  const client = socket();
-  peer.check(libc.connect(client, sockaddr("127.0.0.1", port)), "connect");
-  const ports = [port, peer.nameOf(libc.getsockname, client).port];
-  const accepted = peer.check(libc.accept4(server, k.SOCK_CLOEXEC), "accept4");
-  move(client, accepted, there);
-  move(accepted, client, back);
-  for (const fd of [client, accepted]) libc.close(fd);
-  return { fd: server, ports };
-}
-
-function move(from: number, to: number, bytes: number): void {
-  expect(libc.send(from, peer.payload(bytes), 0)).toBe(bytes);
-  const buffer = new Uint8Array(bytes);
-  for (let got = 0; got < bytes;) {
-    const n = libc.recv(to, buffer.subarray(got), 0);
-    if (n <= 0) throw new Error(`recv returned ${n}`);
-    got += n;
-  }
-}

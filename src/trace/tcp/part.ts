@@ -13,7 +13,7 @@ import { Accepts } from "./accepts.ts";
 import { selfCheck } from "./check.ts";
 import { requireFields } from "./fields.ts";
 import { learnListeners } from "./holders.ts";
-import { acceptPoints, kprobes, runByTool, tracepoints } from "./points.ts";
+import { acceptPoints, INNER_CLOSE, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
 import { addTotals, holdsTotals, knownTotals, shownFields, type KnownTotals } from "./totals.ts";
 import { workingTcp } from "./working.ts";
@@ -36,6 +36,7 @@ export function tcp({ filter = NO_FILTER, maxConnections: entries }: TraceOption
     without: null,
     ...(wantsTcp(filter) ? { protocol: "TCP" } : {}),
     fields: shownFields,
+    symbols: [INNER_CLOSE],
     mapSizes: {
       inodes_before: possibleCpus(),
       ...(entries === undefined ? {} : { conns: entries }),
@@ -46,7 +47,7 @@ export function tcp({ filter = NO_FILTER, maxConnections: entries }: TraceOption
     },
     points: ({ host, mode }): readonly Point[] =>
       mode === "kprobe"
-        ? kprobes
+        ? kprobes()
         : [...tracepoints(host.features.has("preemptible_tracepoints")), ...runByTool],
     alternatives: ({ mode }) => (mode === "kprobe" ? acceptPoints : []),
     misses: { cause: (mode) => CAUSES[mode], rescued: Counter.COUNTER_STATE_RESCUED },

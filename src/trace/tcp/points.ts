@@ -1,19 +1,25 @@
 /** Where TCP is seen. To probe another function: a SEC line in bpf/trace.bpf.c, a row here. */
+import { findSymbols } from "../../kernel/kallsyms.ts";
 import type { HeldPoint, KprobePoint, TracepointPoint } from "../part.ts";
 
 /**
  * Ends before beginnings: so what is seen to begin is seen to end, and no entry stays behind for the next connection on
  * the same sock. An event that these miss is made up for when the sock is destroyed, at the latest.
  */
-export const kprobes: readonly KprobePoint[] = [
+export const kprobes = (): readonly KprobePoint[] => [
   { program: "on_tcp_v4_destroy_sock", kprobe: "tcp_v4_destroy_sock" },
-  { program: "on_tcp_close", kprobe: "tcp_close", ofOwner: true },
+  { program: "on_tcp_close", kprobe: closeFunction(), ofOwner: true },
   { program: "on_tcp_disconnect", kprobe: "tcp_disconnect" },
   { program: "on_tcp_done", kprobe: "tcp_done" },
   { program: "on_tcp_shutdown", kprobe: "tcp_shutdown" },
   { program: "on_tcp_finish_connect", kprobe: "tcp_finish_connect" },
   { program: "on_tcp_connect", kprobe: "tcp_connect" },
 ];
+
+/** 5.11 and later: tcp_close calls it, and so does MPTCP for its subflows. */
+export const INNER_CLOSE = "__tcp_close";
+const closeFunction = (): string =>
+  findSymbols([INNER_CLOSE]).has(INNER_CLOSE) ? INNER_CLOSE : "tcp_close";
 
 /**
  * Where accept(2) is seen; the first one that sees it is used. security_sock_graft runs at the end of every accept, but

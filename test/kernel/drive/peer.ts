@@ -140,8 +140,9 @@ export class Listener {
   readonly address: string;
   readonly port: number;
 
-  constructor(address: string, port = 0, backlog = 64) {
-    this.fd = check(libc.socket(familyOf(address), k.SOCK_STREAM | k.SOCK_CLOEXEC, 0), "socket");
+  constructor(address: string, port = 0, backlog = 64, protocol = 0) {
+    const type = k.SOCK_STREAM | k.SOCK_CLOEXEC;
+    this.fd = check(libc.socket(familyOf(address), type, protocol), "socket");
     libc.setsockoptInt(this.fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);
     check(libc.bind(this.fd, sockaddr(address, port)), `bind ${address} ${port}`);
     check(libc.listen(this.fd, backlog), "listen");
@@ -167,11 +168,14 @@ export class Listener {
 export interface DialOptions {
   /** The local port, for connections that must be told apart by something else. */
   port?: number;
+  /** IPPROTO_MPTCP, say. */
+  protocol?: number;
   prepare?: (fd: number) => void;
 }
 
 export function dial(address: string, port: number, options: DialOptions = {}): Peer {
-  const fd = check(libc.socket(familyOf(address), k.SOCK_STREAM | k.SOCK_CLOEXEC, 0), "socket");
+  const type = k.SOCK_STREAM | k.SOCK_CLOEXEC;
+  const fd = check(libc.socket(familyOf(address), type, options.protocol ?? 0), "socket");
   options.prepare?.(fd);
   if (options.port !== undefined) {
     libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);

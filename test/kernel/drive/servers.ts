@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { awaitGo, say } from "./actor_io.ts";
 import { receiveDescriptor, sendDescriptors, unixPair } from "./in_flight.ts";
 import { Listener, Peer, self } from "./peer.ts";
+import { IPPROTO_MPTCP } from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
 
 export const servers: Readonly<Record<string, (...args: string[]) => unknown>> = {
@@ -68,6 +69,20 @@ export const servers: Readonly<Record<string, (...args: string[]) => unknown>> =
   "drain-given": () => {
     drain(GIVEN);
     process.exit(0);
+  },
+
+  /** Listens by MPTCP, answers each connection with so many bytes, reads it to the end and closes it, or exits with it. */
+  mptcp: (answer, end) => {
+    const listener = new Listener("127.0.0.1", 0, 64, IPPROTO_MPTCP);
+    say({ port: listener.port });
+    for (;;) {
+      const server = listener.acceptBlocking();
+      server.write(Number(answer));
+      server.readToEnd();
+      say(server.truth);
+      if (end === "exit") process.exit(0);
+      server.close();
+    }
   },
 
   /** Listens, accepts, reads to the end and exits with both sockets open. */

@@ -1,0 +1,100 @@
+/** MPTCP is shown as its subflows, which are TCP connections: all of them, each with its process and its bytes. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { IPPROTO_MPTCP } from "../../src/kernel/constants.ts";
+import { expectConnection } from "./drive/expect.ts";
+import { linuxAtLeast, modes } from "./drive/modes.ts";
+import * as peer from "./drive/peer.ts";
+import { flushed, traced } from "./drive/traced.ts";
+
+setDefaultTimeout(180_000);
+
+const ENABLED = "/proc/sys/net/mptcp/enabled";
+const hasMptcp = existsSync(ENABLED) && readFileSync(ENABLED, "utf8").trim() === "1";
+
+const dial = (port: number, address = "127.0.0.1") =>
+  peer.dial(address, port, { protocol: IPPROTO_MPTCP });
+
+test("a kernel of the lab has MPTCP", () => {
+  expect(hasMptcp).toBe(linuxAtLeast(5, 10));
+});
+
+describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
+  const our = traced(mode);
+
+  test("short connections to another process are that process', and their bytes are exact", async () => {
+    const server = our.actor("mptcp", 1021, "close");
+    const { port } = await server.hear<{ port: number }>();
+    for (let n = 0; n < 7; n++) {
+      const client = dial(port);
+      client.write(1019);
+      client.read(1021);
+      client.close();
+      await expectConnection(our.tracer, client);
+      await expectConnection(our.tracer, await server.hear<peer.Truth>());
+    }
+  });
+
+  test("a process that ends without a close is named", async () => {
+    const server = our.actor("mptcp", 1031, "exit");
+    const { port } = await server.hear<{ port: number }>();
+    const client = dial(port);
+    client.write(1033);
+    client.read(1031);
+    client.close();
+    const accepted = await server.hear<peer.Truth>();
+    // Any thread of the process may be the last one.
+    expect((await our.tracer.take("accept", accepted)).pid).toBeOneOf([null, server.pid]);
+    expect(await our.tracer.take("close", accepted)).toMatchObject({
+      pid: server.pid,
+      bytes_sent: 1031,
+      bytes_received: 1033,
+    });
+    await expectConnection(our.tracer, client);
+  });
+
+  test("a server that closes first, and IPv6", async () => {
+    const listener = new peer.Listener("::1", 0, 64, IPPROTO_MPTCP);
+    for (let n = 0; n < 3; n++) {
+      const client = dial(listener.port, "::1");
+      const server = listener.accept();
+      client.write(1039);
+      server.read(1039);
+      server.close();
+      client.readToEnd();
+      client.close();
+      await expectConnection(our.tracer, server);
+      await expectConnection(our.tracer, client);
+    }
+    listener.close();
+  });
+
+  test("a plain client of a server with MPTCP is shown like any other", async () => {
+    const listener = new peer.Listener("127.0.0.1", 0, 64, IPPROTO_MPTCP);
+    const client = peer.dial("127.0.0.1", listener.port);
+    const server = listener.accept();
+    client.write(1049);
+    server.read(1049);
+    client.close();
+    server.close();
+    await expectConnection(our.tracer, client);
+    await expectConnection(our.tracer, server);
+    listener.close();
+  });
+
+  test("a connection that nobody accepts has lines of its client only", async () => {
+    const listener = new peer.Listener("127.0.0.1", 0, 64, IPPROTO_MPTCP);
+    const client = dial(listener.port);
+    client.write(11);
+    client.close();
+    listener.close();
+    await our.tracer.take("connect", client.truth);
+    await our.tracer.take("close", client.truth);
+    await flushed(our.tracer);
+    const { local, remote } = client.truth;
+    const ofServer = our.tracer.events.filter(
+      (event) => event.local.port === remote.port && event.remote.port === local.port,
+    );
+    expect(ofServer).toEqual([]);
+  });
+});

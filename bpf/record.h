@@ -123,7 +123,10 @@ enum conn_fact {
 	FACT_BOUND = 8192,
 	/* It has been in a sockmap: bytes are unknown. Set by the tool. */
 	FACT_REDIRECTED = 16384,
-	/* No owner was known before the close. The process that closed it stands for it; it may be a thread of the kernel. */
+	/*
+	 * No owner was known before the close. The process that closed it stands for it: it may be a thread of the kernel. Without
+	 * a process: the tool itself, in a look at the descriptors of others.
+	 */
 	FACT_OWNED_BY_CLOSER = 32768,
 	/* UDP: of a datagram nobody knows how much of it the program took: received bytes are unknown. */
 	FACT_RECEIVED_UNKNOWN = 65536,

@@ -22,13 +22,17 @@ inline_always void own_by_current(struct event *event)
 	note_followed(event);
 }
 
-/* Where a connection without a known owner is closed. The tool finds out whether a thread of the kernel did it. */
+/*
+ * Where a connection without a known owner is closed; the first call decides, since later ones can come from any task. The tool
+ * finds out whether a thread of the kernel closed it.
+ */
 inline_always void own_by_closer(struct event *event)
 {
-	if (event->owner.pid != 0 || is_visitor(bpf_get_current_pid_tgid()))
+	if (event->owner.pid != 0 || event->flags & FACT_OWNED_BY_CLOSER)
 		return;
-	own_by_current(event);
 	event->flags |= FACT_OWNED_BY_CLOSER;
+	if (!is_visitor(bpf_get_current_pid_tgid()))
+		own_by_current(event);
 }
 
 #endif

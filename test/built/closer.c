@@ -62,3 +62,17 @@ u32 closer_named(u64 by, u64 visits, u32 owner)
 	own_by_closer(&event);
 	return event.owner.pid;
 }
+
+/* The same of a connection that the thread `later` ends afterwards, when nobody looks any more. */
+u32 closer_named_at_last(u64 by, u64 visits, u64 later)
+{
+	struct event event = {};
+
+	current = by;
+	looking = visits;
+	own_by_closer(&event);
+	current = later;
+	looking = 0;
+	own_by_closer(&event);
+	return event.owner.pid;
+}

@@ -17,14 +17,17 @@ const NOBODY = 0;
 
 let directory: string;
 let closerNamed: (by: bigint, visits: bigint, owner: number) => number;
+let closerNamedAtLast: (by: bigint, visits: bigint, later: bigint) => number;
 
 beforeAll(() => {
   const built = buildNative("closer");
   directory = built.directory;
   const { symbols } = dlopen(built.library, {
     closer_named: { args: ["u64", "u64", "u32"], returns: "u32" },
+    closer_named_at_last: { args: ["u64", "u64", "u64"], returns: "u32" },
   });
   closerNamed = symbols.closer_named;
+  closerNamedAtLast = symbols.closer_named_at_last;
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -44,4 +47,10 @@ test.each([
 
 test("an owner who was seen to open it stays", () => {
   expect(closerNamed(thread(TOOL, TOOL), thread(TOOL, TOOL), SERVER)).toBe(SERVER);
+});
+
+test("the task in which the kernel destroys the sock afterwards is not the closer", () => {
+  const [tool, server] = [thread(TOOL, TOOL), thread(SERVER, SERVER)];
+  expect(closerNamedAtLast(tool, tool, server)).toBe(NOBODY);
+  expect(closerNamedAtLast(server, 0n, tool)).toBe(SERVER);
 });

@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import type { Actor } from "./drive/actors.ts";
 import { expectClosed, expectConnection, expectListed, expectOpened } from "./drive/expect.ts";
 import { loseInFlight } from "./drive/in_flight.ts";
-import { lists, modes } from "./drive/modes.ts";
+import { loseInRing } from "./drive/ring.ts";
+import { linuxAtLeast, lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 
@@ -95,15 +96,14 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test("what the kernel closes is no kworker's: it is its opener's, or nobody's", async () => {
     const { client, server } = peer.pair();
     await expectOpened(our.tracer, client.truth);
-    await expectOpened(our.tracer, server.truth);
+    const accepted = await expectOpened(our.tracer, server.truth);
     const olderEnds = [older.client, older.server];
     if (lists(mode)) for (const end of olderEnds) await expectListed(our.tracer, end);
     loseInFlight([client, server, older.client, older.server].map(({ fd }) => fd));
     const closeOf = ({ truth }: peer.Peer) => our.tracer.take("close", truth);
     expect((await closeOf(client)).pid).toBe(process.pid);
-    // Tracepoints do not show who accepts.
-    const unseen = mode === "kprobe" ? [] : [server];
-    if (mode === "kprobe") expect((await closeOf(server)).pid).toBe(process.pid);
+    const unseen = accepted.pid === null ? [server] : [];
+    if (accepted.pid !== null) expect((await closeOf(server)).pid).toBe(process.pid);
     for (const end of [...unseen, ...olderEnds]) {
       const close = await closeOf(end);
       // Where the collector runs in the process that closes a socket of AF_UNIX, that is this one.
@@ -111,6 +111,19 @@ describe.each(modes)("trace --attach %s", (mode) => {
         expect(close).toMatchObject({ pid: null, comm: null, uid: null, cgroup: null });
     }
   });
+
+  // Linux 5.1 and later.
+  test.skipIf(!linuxAtLeast(5, 10))(
+    "what io_uring closes after its process has let go is its opener's",
+    async () => {
+      const { client, server } = peer.pair();
+      await expectOpened(our.tracer, client.truth);
+      const accepted = await expectOpened(our.tracer, server.truth);
+      loseInRing([client.fd, server.fd]);
+      expect((await our.tracer.take("close", client.truth)).pid).toBe(process.pid);
+      expect((await our.tracer.take("close", server.truth)).pid).toBe(accepted.pid);
+    },
+  );
 
   test("equal endpoints in two network namespaces are two connections", async () => {
     const { client, server } = peer.pair();

@@ -221,6 +221,45 @@ describe("a record that is shown as it is", () => {
   });
 });
 
+describe("the close of a connection that nobody is known to have closed", () => {
+  const { EVENT_PASSIVE, EVENT_CLOSE } = EventKind;
+  const close: Of = { kind: EVENT_CLOSE, pid: 0 };
+  /** Process 600 holds listener 9, and socket 7, which it has accepted. */
+  const holds: HolderSource = {
+    walk: () => walkAt(0, { 9: [600], 7: [600] }),
+    owner: ({ pid }) => ownerOf(pid),
+  };
+  function accepting(state: AcceptState) {
+    const acceptors = new Acceptors(holds);
+    acceptors.begin();
+    const accepts = new Accepts(() => state, acceptors);
+    const passive = event({ kind: EVENT_PASSIVE, flags: 0 });
+    accepts.established({ ...passive, owner: { ...passive.owner, pid: 0, listener_ino: 9 } });
+    return { accepts, ...gathered() };
+  }
+
+  test("names who accepted it, where the accept was told before", () => {
+    const { accepts, texts, show } = accepting({ state: "accepted", ino: 7 });
+    for (const accept of accepts.poll(0n)) show(accept, "accept");
+    expect(tellRecord(...record(close), accepts, () => true, show)).toBe(false);
+    tellOne(event(close), accepts, show);
+    expect(texts).toEqual(["accept of 600", "close of 600"]);
+  });
+
+  test("names who accepted it, where the close brings the accept along", () => {
+    const { accepts, texts, show } = accepting({ state: "waiting" });
+    tellOne(event(close), accepts, show);
+    expect(texts).toEqual(["accept of 600", "close of 600"]);
+  });
+
+  test("names nobody where the sock carried another connection then", () => {
+    const { accepts, texts, show } = accepting({ state: "accepted", ino: 7 });
+    accepts.poll(0n);
+    tellOne(event({ ...close, cookie: 13 }), accepts, show);
+    expect(texts).toEqual(["close of 0"]);
+  });
+});
+
 const TOOL = 42;
 
 /** The events of these that a trace shows which began at 500 ns. */

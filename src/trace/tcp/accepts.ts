@@ -35,6 +35,8 @@ export type AskAccepted = (sk: bigint, cookie: number) => AcceptState;
 const LATENESS = 1 / 8;
 /** And at most so much. To ask about 4,000 connections at each poll took 19 % of a processor. */
 const LATEST_NS = 5e9;
+/** Acceptors are remembered of so many connections; the oldest go first. */
+const REMEMBERED_MAX = 16_384;
 /** Where it takes too much of the time to find out who accepted: until it is tried again. */
 const AGAIN_NS = 5e7;
 
@@ -46,6 +48,8 @@ export class Accepts {
   /** When the first of #pending is to be asked about; 0: at the next poll. */
   #askAtNs = Infinity;
   #lost = 0n;
+  /** By sock, of connections that were told: for those that nobody is seen to close. */
+  readonly #told = new Map<number, { cookie: number; owner: Owner }>();
   readonly #askKernel: AskAccepted;
   readonly #acceptors: Acceptors;
 
@@ -107,6 +111,12 @@ export class Accepts {
     return event;
   }
 
+  /** Who accepted the connection of this close, as far as it was told. */
+  acceptorOf(close: Event): Owner | null {
+    const told = this.#told.get(sockOf(close));
+    return told?.cookie === close.cookie ? told.owner : null;
+  }
+
   /**
    * The connections that were accepted since they were asked about last, with their owner where it can be named. `last`:
    * all are asked about, since there is no next time.
@@ -142,8 +152,16 @@ export class Accepts {
     return [...by].map(([ino, [sock, { event }]]) => {
       this.#pending.delete(sock);
       const owner = owners.get(ino);
-      return owner ? { ...plainEvent(event), owner } : plainEvent(event);
+      if (owner === undefined) return plainEvent(event);
+      this.#remember(sock, event.cookie, owner);
+      return { ...plainEvent(event), owner };
     });
+  }
+
+  #remember(sock: number, cookie: number, owner: Owner): void {
+    this.#told.delete(sock);
+    this.#told.set(sock, { cookie, owner });
+    if (this.#told.size > REMEMBERED_MAX) this.#told.delete(this.#told.keys().next().value!);
   }
 
   /** Notes the inode of its socket, if it was accepted; else when it is to be asked about next. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * MPTCP is traced as its subflows, which are TCP connections. What a process does, it does to the sock of MPTCP: accept(2),
- * close(2). The kernel does the same to the subflows at another time, often in a worker.
+ * MPTCP is traced as its subflows, which are TCP connections. A process accepts and closes the sock of MPTCP. The kernel does
+ * the same to the subflows at another time, often in a worker.
  */
 #ifndef TCP_MPTCP_H
 #define TCP_MPTCP_H

@@ -74,7 +74,7 @@ const asBefore510: Request = {
 /** The longest first. Each has a log of its own. Every test file is in one of them. */
 export function subset(): Request[] {
   return [
-    { kernel: "newest", files: [...tracing, ...named("unusual layouts bindings sockmap")] },
+    { kernel: "newest", files: [...tracing, ...named("unusual layouts bindings sockmap mptcp")] },
     onArm64,
     { kernel: "5.10", files: [...tracing, ...byTracepoints], modes: ["tracepoint"] },
     {

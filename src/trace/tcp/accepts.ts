@@ -111,7 +111,7 @@ export class Accepts {
     return event;
   }
 
-  /** Who accepted the connection of this close, as far as it was told. */
+  /** The process that accepted the connection of this close, as far as it was told. */
   acceptorOf(close: Event): Owner | null {
     const told = this.#told.get(sockOf(close));
     return told?.cookie === close.cookie ? told.owner : null;

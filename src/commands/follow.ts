@@ -12,7 +12,9 @@ import { lineSink, type LineSink } from "../sinks/lines.ts";
 import { openLoop, type LoopOptions } from "../sinks/loop.ts";
 import { recordingSink } from "../sinks/recording.ts";
 import type { Sink } from "../sinks/sink.ts";
+import { summarySink } from "../sinks/summary.ts";
 import { sieved, together } from "../sinks/together.ts";
+import type { Tally } from "../summary/tally.ts";
 import { lossWarner } from "./losses.ts";
 
 export interface FollowOptions extends Pick<
@@ -31,6 +33,8 @@ export interface FollowOptions extends Pick<
   shows?(event: TracedEvent): boolean;
   /** Waits for some of the events that are shown. */
   expected?: Pick<Expected, "see" | "met">;
+  /** Adds up the events that are shown; `null` = nobody does. */
+  tally?: Pick<Tally, "add"> | null;
   /** These get every event, whether it is shown or not. */
   watching?: readonly Sink[];
   warn(line: string): void;
@@ -51,6 +55,7 @@ const shownTo: readonly ((asked: FollowOptions, lines: LineSink) => Sink | null)
   (_, lines) => lines,
   ({ recorder = null, warn }) => recorder && recordingSink(recorder, warn),
   ({ expected }) => (expected === undefined ? null : expectationSink(expected)),
+  ({ tally = null }) => tally && summarySink(tally),
   ({ count }, lines) => (count === null ? null : countSink(count, lines)),
 ];
 

@@ -8,6 +8,7 @@ import { manCommand } from "./man.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { replayCommand } from "./replay.ts";
 import { schemaCommand } from "./schema.ts";
+import { summaryCommand } from "./summary.ts";
 import { traceCommand } from "./trace.ts";
 import { versionCommand } from "./version.ts";
 
@@ -19,6 +20,7 @@ export const root: Command = group(
   {
     trace: traceCommand,
     replay: replayCommand,
+    summary: summaryCommand,
     check: checkCommand,
     offsets: offsetsCommand,
     schema: schemaCommand,

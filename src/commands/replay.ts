@@ -1,19 +1,18 @@
-import { exitCodes, UsageError } from "../errors.ts";
+import { exitCodes } from "../errors.ts";
 import { sieve } from "../filter/filter.ts";
-import { isTerminal, log } from "../log.ts";
+import { log } from "../log.ts";
 import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
 import { openRecording, STDIN_NAME } from "../recording/read.ts";
-import type { Damage } from "../recording/parse.ts";
 import { command } from "./command.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
+import { damageTexts, isWhole, refuseTerminal } from "./damage.ts";
 import { debugFlag, parseCount } from "./flags.ts";
 import { missingText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
 import { replay } from "./replay_lines.ts";
 import { stopSignal } from "./stop.ts";
 
-const STDIN = 0;
 const path = "tracer-bpf replay";
 
 export const replayCommand = command({
@@ -42,12 +41,7 @@ export const replayCommand = command({
     debug: debugFlag,
   },
   async run(args) {
-    if (args.file === "-" && isTerminal(STDIN))
-      throw new UsageError(`argument FILE: "-" is stdin, and that is a terminal`, {
-        command: path,
-        why: "a recording comes from a pipe or a file",
-        suggestion: `zcat FILE.gz | ${path} -`,
-      });
+    refuseTerminal(args.file, path);
     const formatSince = outputOf(args, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const wanted = sieve(filterOf(args, path));
@@ -68,29 +62,8 @@ export const replayCommand = command({
       const missing = missingText(losses, wanted.unsure);
       log.info(`${shown} event${shown === 1 ? "" : "s"} replayed, ${missing}`);
     }
-    const { unended, repeated } = recording.damage;
-    const whole = losses.length === 0 && unended === 0 && repeated === 0;
-    return args.strict === true && !whole ? exitCodes.lost : exitCodes.done;
+    return args.strict === true && !isWhole(losses, recording.damage)
+      ? exitCodes.lost
+      : exitCodes.done;
   },
 });
-
-function damageTexts({ damaged, firstDamaged, missing, repeated, unended }: Damage): string[] {
-  const texts: string[] = [];
-  if (damaged === 1) texts.push(`line ${firstDamaged} is cut off or damaged, and is skipped`);
-  if (damaged > 1)
-    texts.push(
-      `${damaged} lines are cut off or damaged, and are skipped; the first is line ${firstDamaged}`,
-    );
-  if (missing > 0n) texts.push(`${missing} line${missing === 1n ? " is" : "s are"} missing`);
-  if (repeated > 0)
-    texts.push(
-      `${repeated} line${repeated === 1 ? " stands" : "s stand"} in the file a second time, and ` +
-        `${repeated === 1 ? "is" : "are"} skipped there`,
-    );
-  if (unended > 0)
-    texts.push(
-      `${unended === 1 ? "a session has" : `${unended} sessions have`} no end: the file was cut off, ` +
-        "or the tracer was killed or still runs",
-    );
-  return texts;
-}

@@ -3,12 +3,15 @@ import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes, UsageError } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
-import { log, tellError } from "../log.ts";
+import { localOffset } from "../kernel/local_time.ts";
+import { log, tell, tellError } from "../log.ts";
 import type { Namer } from "../names/named.ts";
 import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
 import { telemetrySink } from "../sinks/telemetry.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
+import { renderings } from "../summary/render.ts";
+import { Tally } from "../summary/tally.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
@@ -115,6 +118,10 @@ export const traceCommand = command({
         "run this command, and trace only the processes it leads to, until the command ends; its output goes to stderr; the tracer ends with its exit status (128 and the signal; 126 or 127 if it cannot be started)",
     } as ArgDef,
     record: recordFlag,
+    summary: {
+      type: "boolean",
+      description: "at the end, also sums by process on stderr, as the command summary prints them",
+    },
     strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
@@ -179,6 +186,7 @@ export const traceCommand = command({
     const counts = new TelemetryCounts();
     const wanted = sieve(filter);
     const expected = new Expected(wish?.expectations ?? []);
+    const tally = args.summary === true ? new Tally("process", SUMMARY_ROWS) : null;
     const summary = await follow({
       trace,
       watching: [
@@ -196,6 +204,7 @@ export const traceCommand = command({
       intervalMs,
       ...((wanted.asks || namer !== null) && { shows: named(wanted.shows, namer) }),
       ...(wish === null ? {} : { expected }),
+      tally,
       stop: stop.signal,
       warn: (line) => log.warn(line),
     });
@@ -203,6 +212,7 @@ export const traceCommand = command({
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
     const ms = performance.now() - begun;
     if (!summary.readerLeft) {
+      if (tally !== null) tell(summaryText(tally));
       log.info(describe(summary, ms, wanted.unsure));
       for (const { what, count: total } of trace.counts()) log.info(`${total} ${what}`);
       log.info(costText(ownCost(), trace.kernelTime()));
@@ -218,6 +228,12 @@ export const traceCommand = command({
     return args.strict === true && lost !== null ? exitCodes.lost : exitCodes.done;
   },
 });
+
+/** Of each of its tables. */
+const SUMMARY_ROWS = 10;
+
+const summaryText = (tally: Tally): string =>
+  renderings.table(tally.summary(), { most: SUMMARY_ROWS, offsetAt: localOffset, losses: [] });
 
 /** Names are asked for only of what is shown. */
 function named(shows: (event: ConnEvent) => boolean, namer: Namer | null) {

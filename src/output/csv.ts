@@ -15,7 +15,7 @@ export function csvHeader(): string {
  * that a spreadsheet would take for a formula has a `'` in front.
  */
 export function csvLine(event: ConnEvent, wallNs: bigint): string {
-  return columns.map(({ of }) => cell(of(event, wallNs))).join(",");
+  return columns.map(({ of }) => csvCell(of(event, wallNs))).join(",");
 }
 
 /** The same with holes, for the straight way: see straight/. */
@@ -23,23 +23,25 @@ export function csvTemplate(event: ConnEvent): Template {
   const pieces = columns.flatMap(({ of, hole }, n): Piece[] => {
     const value = of(event, 0n);
     const comma = n === 0 ? "" : ",";
-    if (hole === undefined || value === null || value === undefined) return [comma + cell(value)];
+    if (hole === undefined || value === null || value === undefined)
+      return [comma + csvCell(value)];
     return [comma, hole, hole.form === "isoMicros" ? "Z" : ""];
   });
   return lineTemplate(pieces);
+}
+
+/** A value as a cell. */
+export function csvCell(value: Value): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value !== "string") return value.toString();
+  const text = plainText(escapeText(value));
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 // --- internal ---
 
 /** An object within an object has none: its members are empty where it is missing. */
 const columns = members.filter(({ name, type }) => type !== "object" || !name.includes("."));
-
-function cell(value: Value): string {
-  if (value === null || value === undefined) return "";
-  if (typeof value !== "string") return value.toString();
-  const text = plainText(escapeText(value));
-  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
 
 /** A spreadsheet takes a text that begins so for a formula, in some languages also by the wide form of the sign. */
 const FORMULA = " *[=+\\-@\uff1d\uff0b\uff0d\uff20]";

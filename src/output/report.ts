@@ -56,8 +56,8 @@ function statuses(report: GuessReport): ReadonlyMap<string, FieldStatus> {
   return new Map(report.fields.map((row) => [row.field, row.status]));
 }
 
-/** `right` are the columns that hold numbers. */
-function table(titles: string[], rows: string[][], right: readonly number[]): string[] {
+/** Lines of aligned cells; `right` are the columns that hold numbers. */
+export function table(titles: string[], rows: string[][], right: readonly number[]): string[] {
   const lines = [titles, ...rows.map((row) => row.map(escapeText))];
   const widths = titles.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
   return lines.map((line) =>

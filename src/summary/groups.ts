@@ -1,0 +1,71 @@
+/** The ways to put connections together, and the sums of each. Pure. */
+import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
+import { translationOf } from "../conn/nat.ts";
+import { isUnspecified } from "../record/address.ts";
+
+/** To add one, add a row: its title, and the group of an event; `null`: not known. */
+export const groupings = {
+  process: { title: "PROCESS", of: ({ comm }: ConnEvent) => comm },
+  remote: { title: "REMOTE", of: (event: ConnEvent) => addressOf(remoteOf(event)) },
+  service: { title: "SERVICE", of: (event: ConnEvent) => serviceOf(event) },
+  cgroup: { title: "CGROUP", of: ({ cgroup }: ConnEvent) => cgroup ?? null },
+  container: { title: "CONTAINER", of: ({ container }: ConnEvent) => container ?? null },
+  netns: { title: "NETNS", of: ({ netns }: ConnEvent) => netns?.toString() ?? null },
+} as const;
+
+export type Grouping = keyof typeof groupings;
+
+export const groupingNames = Object.keys(groupings) as Grouping[];
+
+/** The remote end, the translated one where it is known. */
+export const remoteOf = (event: ConnEvent): Endpoint =>
+  translationOf(event)?.remote ?? event.remote;
+
+/** `null`: the end is not known, or was never chosen. */
+const addressOf = ({ address }: Endpoint): string | null =>
+  isUnspecified(address) ? null : address;
+
+/** The port that the server waits at, with the protocol: `443/tcp`; `null`: which end is the server is not known. */
+export function serviceOf(event: ConnEvent): string | null {
+  if (event.direction === "unknown") return null;
+  const { port } = event.direction === "incoming" ? event.local : remoteOf(event);
+  return port === 0 ? null : `${port}/${event.protocol}`;
+}
+
+/** Sums over the connections of one group. */
+export interface Sums {
+  /** Connections and flows, without the attempts that failed. */
+  connections: number;
+  /** Of these: without an end in what was read. */
+  open: number;
+  /** Attempts that came to nothing. */
+  failed: number;
+  /** Of the connections whose bytes are known. */
+  bytesSent: bigint;
+  bytesReceived: bigint;
+  /** Connections of which one of the two is not known. */
+  bytesUnknown: number;
+  /** Of the connections whose retransmits are known. */
+  retransmits: number;
+}
+
+export const noSums = (): Sums => ({
+  connections: 0,
+  open: 0,
+  failed: 0,
+  bytesSent: 0n,
+  bytesReceived: 0n,
+  bytesUnknown: 0,
+  retransmits: 0,
+});
+
+/** Adds a connection that is over, or the last that is known of one that is not. */
+export function addConnection(sums: Sums, totals: Totals | undefined, isOpen: boolean): void {
+  sums.connections += 1;
+  if (isOpen) sums.open += 1;
+  const { bytesSent = null, bytesReceived = null, retransmits = null } = totals ?? {};
+  sums.bytesSent += bytesSent ?? 0n;
+  sums.bytesReceived += bytesReceived ?? 0n;
+  if (bytesSent === null || bytesReceived === null) sums.bytesUnknown += 1;
+  sums.retransmits += retransmits ?? 0;
+}

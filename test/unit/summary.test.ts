@@ -1,0 +1,233 @@
+/** Sums over events: what `tracer-bpf summary` and `trace --summary` print. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ConnEvent, Totals } from "../../src/conn/event.ts";
+import { utc } from "../../src/conn/clock.ts";
+import { renderings } from "../../src/summary/render.ts";
+import { Tally, OTHERS } from "../../src/summary/tally.ts";
+
+const fixtures = join(import.meta.dir, "../fixtures/recording");
+const recording = join(fixtures, "two_sessions.recording");
+const main = join(import.meta.dir, "../../src/main.ts");
+const env = { ...process.env, TZ: "UTC", NO_COLOR: "1" };
+
+function run(...args: string[]) {
+  const child = Bun.spawnSync([process.execPath, main, "summary", ...args], { env });
+  return { code: child.exitCode, out: child.stdout.toString(), told: child.stderr.toString() };
+}
+
+const TOTALS: Totals = {
+  bytesSent: 100n,
+  bytesReceived: 1000n,
+  segsOut: 3,
+  segsIn: 3,
+  rttUs: 50,
+  rttVarUs: 5,
+  retransmits: 0,
+  durationNs: 5_000_000n,
+};
+
+function event(kind: ConnEvent["kind"], more: Partial<ConnEvent> = {}): ConnEvent {
+  return {
+    kind,
+    protocol: "tcp",
+    atNs: 0n,
+    pid: 7,
+    comm: "curl",
+    uid: 0,
+    family: 4,
+    direction: "outgoing",
+    netns: 1,
+    local: { address: "10.0.0.1", port: 40_000 },
+    remote: { address: "10.0.0.2", port: 443 },
+    ...(kind === "close" ? { totals: TOTALS } : {}),
+    ...more,
+  };
+}
+
+const clientPort = (port: number) => ({ local: { address: "10.0.0.1", port } });
+const moved = (bytesSent: bigint): Partial<ConnEvent> => ({ totals: { ...TOTALS, bytesSent } });
+
+function summaryOf(events: readonly ConnEvent[], by: ConstructorParameters<typeof Tally>[0]) {
+  const tally = new Tally(by, 3);
+  for (const [n, one] of events.entries()) tally.add(one, BigInt(n) * 1_000_000n);
+  return tally.summary();
+}
+
+describe("each connection counts once", () => {
+  test("by its close, whatever samples came before", () => {
+    const events = [
+      event("connect"),
+      event("sample", moved(40n)),
+      event("sample", moved(70n)),
+      event("close"),
+    ];
+    const { sums } = summaryOf(events, "process");
+    expect(sums).toMatchObject({ connections: 1, open: 0, bytesSent: 100n, bytesReceived: 1000n });
+  });
+
+  test("by the newest sample, if it has no end", () => {
+    const events = [event("connect"), event("sample", moved(40n)), event("sample", moved(70n))];
+    const { sums } = summaryOf(events, "process");
+    expect(sums).toMatchObject({ connections: 1, open: 1, bytesSent: 70n, bytesUnknown: 0 });
+  });
+
+  test("as unknown, if nothing says what it has moved", () => {
+    const { sums } = summaryOf([event("accept")], "process");
+    expect(sums).toMatchObject({ connections: 1, open: 1, bytesSent: 0n, bytesUnknown: 1 });
+  });
+
+  test("also if its beginning was not seen", () => {
+    expect(summaryOf([event("close")], "process").sums).toMatchObject({ connections: 1, open: 0 });
+  });
+
+  test("if its ends are used again, and the close in between is missing", () => {
+    const events = [event("connect"), event("connect"), event("close")];
+    expect(summaryOf(events, "process").sums).toMatchObject({ connections: 2, open: 1 });
+  });
+
+  test("at the end of its trace: the next trace of the recording may use the same ends", () => {
+    const tally = new Tally("process", 3);
+    tally.add(event("connect"), 0n);
+    tally.endOfTrace();
+    tally.add(event("close"), 1n);
+    expect(tally.summary().sums).toMatchObject({ connections: 2, open: 1 });
+  });
+});
+
+test("an attempt that failed is no connection, and counts as failed", () => {
+  const { sums, failures } = summaryOf(
+    [event("fail", { failure: 111 }), event("fail", { failure: 111 }), event("fail")],
+    "process",
+  );
+  expect(sums).toMatchObject({ connections: 0, failed: 3 });
+  expect(failures).toEqual([
+    { comm: "curl", remote: "10.0.0.2", service: "443/tcp", errno: 111, count: 2 },
+  ]);
+});
+
+test("groups stand by their bytes, the most first", () => {
+  const events = [
+    event("close", { comm: "small" }),
+    event("close", { comm: "large", ...clientPort(2), ...moved(5_000n) }),
+    event("close", { comm: null, pid: null, ...clientPort(3), ...moved(700n) }),
+  ];
+  const { groups } = summaryOf(events, "process");
+  expect(groups.map(({ name }) => name)).toEqual(["large", null, "small"]);
+});
+
+test("a close without a process is its connection's", () => {
+  const { groups } = summaryOf(
+    [event("connect"), event("close", { pid: null, comm: null })],
+    "process",
+  );
+  expect(groups.map(({ name }) => name)).toEqual(["curl"]);
+});
+
+test("a remote end that is translated counts for the one that really answers", () => {
+  const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
+  const { groups, backends } = summaryOf(
+    [event("connect", { nat }), event("close", { nat })],
+    "remote",
+  );
+  expect(groups.map(({ name }) => name)).toEqual(["10.1.2.2"]);
+  expect(backends).toEqual([
+    { remote: { address: "10.0.0.2", port: 443 }, backend: nat.remote, connections: 1 },
+  ]);
+});
+
+test("the service is the port of the end that waits", () => {
+  const incoming = { direction: "incoming", local: { address: "10.0.0.1", port: 22 } } as const;
+  const events = [
+    event("close"),
+    event("close", incoming),
+    event("close", { direction: "unknown", ...clientPort(9) }),
+  ];
+  const { groups } = summaryOf(events, "service");
+  expect(new Set(groups.map(({ name }) => name))).toEqual(new Set(["443/tcp", "22/tcp", null]));
+});
+
+test("the connections that lasted longest, no more than are asked for", () => {
+  const events = [3n, 9n, 1n, 7n, 5n].map((ms, n) =>
+    event("close", { ...clientPort(n + 1), totals: { ...TOTALS, durationNs: ms * 1_000_000n } }),
+  );
+  const { longest } = summaryOf(events, "process");
+  expect(longest.map(({ event: { totals } }) => totals!.durationNs! / 1_000_000n)).toEqual([
+    9n,
+    7n,
+    5n,
+  ]);
+});
+
+test("connections with segments that were sent again, and no others", () => {
+  const events = [0, 4, 0, 2].map((retransmits, n) =>
+    event("close", { ...clientPort(n + 1), totals: { ...TOTALS, retransmits } }),
+  );
+  const { retransmits } = summaryOf(events, "process");
+  expect(retransmits.map(({ event: { totals } }) => totals!.retransmits)).toEqual([4, 2]);
+});
+
+test("memory has a bound: remote ends beyond it are one group", () => {
+  const tally = new Tally("remote", 3);
+  const ends = 70_000;
+  for (let n = 0; n < ends; n++)
+    tally.add(
+      event("close", { remote: { address: `2001:db8::${n.toString(16)}`, port: 443 } }),
+      0n,
+    );
+  const { groups, sums } = tally.summary();
+  expect(sums.connections).toBe(ends);
+  expect(groups.length).toBeLessThan(66_000);
+  const others = groups.find(({ name }) => name === OTHERS);
+  expect(others!.connections).toBe(ends - groups.length + 1);
+});
+
+test("the name of a process moves nothing on the terminal and ends no cell of CSV", () => {
+  const summary = summaryOf([event("close", { comm: '\x1b[2J=1,"' })], "process");
+  const options = { most: 3, offsetAt: utc, losses: [] };
+  for (const render of Object.values(renderings))
+    expect(render(summary, options)).not.toContain("\x1b");
+  expect(renderings.csv(summary, options)).toContain(String.raw`"\x1b[2J=1,"""`);
+  const { groups } = JSON.parse(renderings.json(summary, options)) as { groups: object[] };
+  expect(groups).toMatchObject([{ process: '\x1b[2J=1,"', connections: 1 }]);
+});
+
+/** To add one, add a row, and the file: `TZ=UTC tracer-bpf summary two_sessions.recording FLAGS > FILE`. */
+test.each<[string, string[]]>([
+  ["two_sessions.summary", []],
+  ["two_sessions.summary.csv", ["--by", "service", "-o", "csv"]],
+])("the summary of a real recording is exactly %s", (golden, flags) => {
+  const { code, out, told } = run(recording, ...flags);
+  expect(out).toBe(readFileSync(join(fixtures, golden), "utf8"));
+  expect(told).toEndWith("the recording: none lost\n");
+  expect(code).toBe(0);
+});
+
+test("JSON is one object, with what was lost and exact numbers", () => {
+  const { out } = run(recording, "-o", "json", "--by", "remote");
+  const summary = JSON.parse(out) as Record<string, unknown>;
+  expect(summary).toMatchObject({ events: 22, lost: [], connections: 12, failed: 2, by: "remote" });
+  expect(summary["from"]).toBe("2026-11-25T10:13:19.450672Z");
+});
+
+test("--since and --until cut the recording, and filters choose from it", () => {
+  const events = (...flags: string[]) =>
+    (JSON.parse(run(recording, "-o", "json", ...flags).out) as { events: number }).events;
+  const all = events();
+  const before = events("--until", "2026-11-25T10:13:20Z");
+  const after = events("--since", "2026-11-25 10:13:20");
+  expect([before > 0, after > 0, before + after]).toEqual([true, true, all]);
+  expect(events("--since", "2026-11-25T12:13:20+02:00")).toBe(after);
+  expect(events("--failed")).toBe(2);
+});
+
+test.each([
+  [["--since", "yesterday"], 'flag --since: "yesterday" is no time'],
+  [["--since", "2026-11-26", "--until", "2026-11-25"], "flag --until: the time is not after"],
+  [["--top", "0"], 'flag --top: "0" is no number of rows'],
+])("%p is refused with what is wrong", (flags, message) => {
+  const { code, told } = run(recording, ...flags);
+  expect(told).toContain(message);
+  expect(code).toBe(2);
+});

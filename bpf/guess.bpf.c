@@ -277,6 +277,17 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* (struct sock *sk, struct sk_buff *skb): a segment comes to the tool's own sock. The task may be any. */
+SEC("raw_tp/tcp_probe")
+int on_tcp_probe(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct guess_command *c = read_command();
+
+	if (c && c->armed == ARMED_SEGMENT && c->address == ctx->args[0])
+		finish(ctx->args[1]);
+	return 0;
+}
+
 /* Tracepoint mode: never attached, run by BPF_PROG_TEST_RUN with the sock to copy as first argument. */
 SEC("raw_tp/run_copy_sock")
 int run_copy_sock(struct bpf_raw_tracepoint_args *ctx)

@@ -34,6 +34,8 @@ enum guess_armed {
 	ARMED_SHARED = 4, /* ip_send_skb: what lies where it ends, its struct skb_shared_info */
 	/* __nf_conntrack_hash_insert: the struct nf_conn */
 	ARMED_CONNTRACK = 5,
+	/* tcp_probe: the address of the sk_buff that comes to the sock at `address` */
+	ARMED_SEGMENT = 6,
 	ARMED_TASK =
 		3, /* wake_up_new_task, sched_process_fork: a thread of the tool's own that is being born */
 };

@@ -92,6 +92,8 @@ enum event_kind {
 	EVENT_LISTEN = 12,
 	/* How the ends of a connection or a flow are translated: a struct translation. */
 	EVENT_TRANSLATION = 13,
+	/* The first bytes of a segment of TCP: a struct payload. */
+	EVENT_PAYLOAD = 14,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -237,6 +239,61 @@ struct translation {
 	u16 _pad_states[2];
 	u8 kind; /* EVENT_TRANSLATION */
 	u8 _pad[3];
+};
+
+/* Bytes. No more of any segment leaves the kernel. */
+enum payload_size {
+	PAYLOAD_FIRST = 48,  /* of a segment */
+	PAYLOAD_BYTES = 112, /* in a record */
+	/* Of a TLS handshake so many more records: the name of the server stands further on. */
+	PAYLOAD_MORE = 4,
+};
+
+/* The gates of protocols/gate.h. */
+enum gate_size {
+	GATE_BITS = 16,		/* of the hash, so there are 2^GATE_BITS gates */
+	GATE_HASH = 0x61c88647, /* a sock's tag times this: the high bits are the hash */
+	/* Segments with payload that are looked at: those that a connection receives, and those that a client sends. */
+	LOOKS = 8,
+	LOOKS_SENT = 2,
+	/* Segments in all, those without payload too, that a sock may receive before its gate closes. */
+	LOOKS_TRIED = 64,
+};
+
+/* Where payload lies: offsets in struct sk_buff and struct skb_shared_info, and from a struct page to its address. */
+struct payload_layout {
+	u64 page_base;	/* address of a page: its struct page << page_shift, plus this */
+	u32 page_shift; /* 0: not known, so no payload in pages is read */
+	u32 skb_len;	/* data_len follows */
+	u32 skb_tail;	/* end, head and data follow; 0: nothing is known */
+	u32 nr_frags;	/* this and the next in skb_shared_info */
+	u32 frags;
+	u32 len_first; /* 1: page, length, offset in a frag; 0: page, offset, length */
+	u32 rtx_queue; /* tcp_rtx_queue in struct sock; 0: not known, so what is sent is not looked at */
+	u32 _pad;
+};
+
+/*
+ * The first bytes of a segment, by which the protocol that is spoken is recognised: see protocols/look.h. Travels as a struct
+ * event, as struct translation does.
+ */
+struct payload {
+	u64 sk;
+	u8 bytes[PAYLOAD_BYTES];
+	u8 _pad_owner[sizeof(struct ends) + sizeof(struct owner) + 32 - PAYLOAD_BYTES];
+	mono_ns timestamp;
+	u64 _pad_times[2];
+	u32 netns;  /* 0: not filled */
+	u32 cookie; /* of the sock's connection; 0: it is not known yet, an accept is to come */
+	u32 flags;  /* 0 */
+	u32 stream; /* sequence number of the first byte that it receives: a sock's next connection has another one */
+	u32 offset;   /* of the first byte, from the beginning of the stream; modulo 2^32 */
+	u32 len;      /* payload of the whole segment, from the first byte on */
+	u16 got;      /* so many bytes are filled, the others are 0 */
+	u16 sent;     /* 1: this end sends the segment; 0: it receives it */
+	u8 kind;      /* EVENT_PAYLOAD */
+	u8 direction; /* enum conn_direction, of the connection */
+	u8 _pad[2];
 };
 
 /* A key of the map conntrack. Addresses and ports as in struct ends. Other tracers of this family have the same struct. */
@@ -390,6 +447,7 @@ enum counter {
 	COUNTER_STATE_RESCUED, /* a program was busy, and its backup saw the change of state, or the end of the sock */
 	COUNTER_LENGTH_RESCUED, /* the same of a length that was sent or received */
 	COUNTER_BIRTH_RESCUED,	/* the same of a process that was born */
+	COUNTER_GATE_TAKEN, /* a connection is not looked at any more, for another one's sake: protocols/gate.h */
 	COUNTER_MAX,
 };
 
@@ -464,6 +522,8 @@ enum constant {
 	CONSTANT_BATCHED,
 	/* 1 where NAT is looked up: see nat/lookup.h. */
 	CONSTANT_NAT,
+	/* 1 where the first bytes of connections are looked at: see protocols/gate.h. */
+	CONSTANT_PROTOCOLS,
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,
@@ -486,20 +546,28 @@ SIZE_IS(struct held_sock, 24 + sizeof(struct event));
 SIZE_IS(struct sock_copy, 24 + SOCK_COPY_BYTES);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct translation, sizeof(struct event));
+SIZE_IS(struct payload, sizeof(struct event));
 SIZE_IS(struct conntrack_tuple, 48);
 SIZE_IS(struct conntrack_telemetry, 8);
 
-#define LIES_AS_IN_EVENT(member)                                                                   \
-	_Static_assert(__builtin_offsetof(struct translation, member) ==                           \
+#define LIES_AS_IN_EVENT(type, member)                                                             \
+	_Static_assert(__builtin_offsetof(struct type, member) ==                                  \
 			       __builtin_offsetof(struct event, member),                           \
-		       #member " of struct translation must lie where it lies in struct event")
-LIES_AS_IN_EVENT(sk);
-LIES_AS_IN_EVENT(ends);
-LIES_AS_IN_EVENT(timestamp);
-LIES_AS_IN_EVENT(netns);
-LIES_AS_IN_EVENT(cookie);
-LIES_AS_IN_EVENT(flags);
-LIES_AS_IN_EVENT(kind);
+		       #member " of struct " #type " must lie where it lies in struct event")
+LIES_AS_IN_EVENT(translation, sk);
+LIES_AS_IN_EVENT(translation, ends);
+LIES_AS_IN_EVENT(translation, timestamp);
+LIES_AS_IN_EVENT(translation, netns);
+LIES_AS_IN_EVENT(translation, cookie);
+LIES_AS_IN_EVENT(translation, flags);
+LIES_AS_IN_EVENT(translation, kind);
+LIES_AS_IN_EVENT(payload, sk);
+LIES_AS_IN_EVENT(payload, timestamp);
+LIES_AS_IN_EVENT(payload, netns);
+LIES_AS_IN_EVENT(payload, cookie);
+LIES_AS_IN_EVENT(payload, flags);
+LIES_AS_IN_EVENT(payload, kind);
+LIES_AS_IN_EVENT(payload, direction);
 /* Padding does not outlive the tool's copies: an owner begins without any, and the counts have none. */
 _Static_assert(__builtin_offsetof(struct translation, beyond_sport) ==
 		       __builtin_offsetof(struct event, owner.pid),

@@ -6,6 +6,7 @@
  */
 #include "nat/conntrack.h"
 #include "process/follow.h"
+#include "protocols/look.h"
 #include "tcp/held.h"
 #include "tcp/holders.h"
 #include "tcp/kprobes.h"
@@ -434,6 +435,23 @@ int on_received_backup(struct bpf_raw_tracepoint_args *ctx)
 
 	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
 		udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 1, &fresh);
+	return 0;
+}
+
+/* (struct sock *sk, struct sk_buff *skb), 4.16 and later: the beginning of tcp_rcv_established */
+SEC("raw_tp/tcp_probe")
+int on_segment(struct bpf_raw_tracepoint_args *ctx)
+{
+	segment_arrives(ctx, ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+/* Kprobe mode: what is sent to a connection before its accept is looked at too. */
+SEC("raw_tp/inet_sock_set_state")
+int on_handshake(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[1] == TCP_STATE_SYN_RECV && ctx->args[2] == TCP_STATE_ESTABLISHED)
+		open_gate(ctx->args[0], DIRECTION_INCOMING);
 	return 0;
 }
 

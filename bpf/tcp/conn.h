@@ -7,6 +7,7 @@
 #include "lib/tuple.h"
 #include "nat/lookup.h"
 #include "process/owner.h"
+#include "protocols/gate.h"
 #include "tcp/totals.h"
 
 /* All 16 bits where there are 16: the low byte of IPPROTO_MPTCP (262) is IPPROTO_TCP. */
@@ -108,8 +109,10 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 		return;
 	}
 	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
-	if (known ? update_conn(sk, live) : insert_conn(sk, live))
+	if (known ? update_conn(sk, live) : insert_conn(sk, live)) {
+		open_gate(sk, live->event.direction);
 		emit_translated(ctx, live, EVENT_CONNECT, &hops);
+	}
 }
 
 /* An incoming connection is there. live is zeroed but for its owner and flags. */
@@ -129,6 +132,9 @@ inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);
 	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
+	/* An accept comes later than the first bytes may: see on_handshake. */
+	if (kind == EVENT_PASSIVE)
+		open_gate(sk, DIRECTION_INCOMING);
 	/* Told all the same where an accept says so itself; a handshake alone would wait for its accept for ever. */
 	if (insert_conn(sk, live) || kind == EVENT_ACCEPT)
 		emit_translated(ctx, live, kind, &hops);
@@ -167,6 +173,7 @@ inline_always void finish(void *ctx, struct live *live, mono_ns at)
 	live->event.state_transitions |= 1 << TCP_STATE_CLOSE;
 	if (!(live->event.flags & FACT_FAILED))
 		live->event.failure_reason = 0;
+	close_gate(live->event.sk);
 	emit(ctx, live, EVENT_CLOSE);
 }
 

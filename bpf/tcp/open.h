@@ -55,6 +55,7 @@ inline_always int adopt_older(u64 sk, struct live *live)
 	/* The walk does not hold the sock's lock before 5.15: a FIN that was queued meanwhile may stand in write_seq. */
 	if ((skc_state(sk) & 15) != state)
 		note_unstable(live);
+	open_gate(sk, live->event.direction);
 	return insert_once(sk, live);
 }
 
@@ -68,6 +69,7 @@ inline_always int adopt_waiting(u64 sk, struct live *live)
 		return 0;
 	live->event.kind = EVENT_PASSIVE;
 	live->event.direction = DIRECTION_INCOMING;
+	open_gate(sk, DIRECTION_INCOMING);
 	return insert_once(sk, live);
 }
 

@@ -26,7 +26,8 @@ import {
 } from "../record/layout.gen.ts";
 import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
-const { ARMED_CALL, ARMED_CONNTRACK, ARMED_SHARED, ARMED_SKB, ARMED_TASK } = GuessArmed;
+const { ARMED_CALL, ARMED_CONNTRACK, ARMED_SEGMENT, ARMED_SHARED, ARMED_SKB, ARMED_TASK } =
+  GuessArmed;
 const { ASK_MASK, ASK_PEEK, ASK_SOCK } = GuessAsk;
 const { BEHIND_CHUNKS, PEEK_CHUNKS, SKB_CHUNKS, SOCK_CHUNKS, STACKED_CHUNKS } = GuessSize;
 const { WINDOW_ARGS, WINDOW_BEHIND, WINDOW_SKB, WINDOW_SOCK, WINDOW_STACKED } = GuessWindow;
@@ -283,6 +284,54 @@ export function openConntrackSampler(shim: Shim, kprobes: KprobeAttacher): Connt
       make();
       maps.command({});
       return maps.answer().sequence === sequence + 1n ? maps.chunk(WINDOW_SKB) : null;
+    },
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+/** The sk_buffs of segments that arrive. */
+export interface SegmentSampler extends Disposable {
+  /** The address of the sock that the connect(2) done by `connect` used. */
+  sockOf(connect: () => void): bigint;
+  /** The address of the sk_buff of the one segment that `send` makes arrive at the sock; nobody has read it yet. */
+  segment(sk: bigint, send: () => void): bigint;
+  /** Copies 1 KiB behind any address; shorter, or empty, where it cannot be read. */
+  peek(address: bigint): Uint8Array;
+}
+
+/** Linux 5.10 and later, in either mode. */
+export function openSegmentSampler(shim: Shim): SegmentSampler {
+  const object = load(shim, ["on_set_state", "run_peek", "on_tcp_probe"], 0n);
+  const maps = openMaps(shim, object);
+  const run = (address: bigint) =>
+    maps.heard(() => {
+      shim.testRun(object.progFd("run_peek"), BigUint64Array.of(address, 0n, 0n));
+    }, "BPF_PROG_TEST_RUN");
+  let pid_tgid = 0n;
+  try {
+    object.own(shim.rawTracepoint(object.progFd("on_set_state"), "inet_sock_set_state"));
+    object.own(shim.rawTracepoint(object.progFd("on_tcp_probe"), "tcp_probe"));
+    run(0n);
+    ({ pid_tgid } = maps.answer());
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    sockOf(connect) {
+      maps.command({ pid_tgid });
+      maps.heard(connect, "inet_sock_set_state");
+      return maps.answer().sk;
+    },
+    segment(sk, send) {
+      maps.command({ address: sk, armed: BigInt(ARMED_SEGMENT) });
+      maps.heard(send, "tcp_probe");
+      maps.command({});
+      return maps.answer().sk;
+    },
+    peek(address) {
+      run(address);
+      return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
   };

@@ -24,6 +24,8 @@ export interface TraceOptions {
   args?: boolean;
   /** Whether events tell how their ends are translated (NAT); true unless given. */
   nat?: boolean;
+  /** Whether events tell which application protocol is spoken; false unless given. */
+  protocols?: boolean;
   debug: boolean;
 }
 

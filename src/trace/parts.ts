@@ -6,6 +6,7 @@ import { groupsPart } from "./process/groups_part.ts";
 import { askingPart } from "./nat/ask_part.ts";
 import { nat } from "./nat/part.ts";
 import type { PartOf } from "./part.ts";
+import { protocols } from "./protocols/part.ts";
 import { attempts } from "./tcp/attempts.ts";
 import { holders, listeners } from "./tcp/holders.ts";
 import { listing } from "./tcp/listing.ts";
@@ -30,6 +31,7 @@ export const PARTS: readonly PartOf[] = [
   remoteEnds,
   attempts,
   nat,
+  protocols,
   sockmap,
   sampling,
   closersPart,

@@ -14,14 +14,14 @@ const named = (names: string): string[] =>
 const tracing = named("smoke trace udp scenarios races processes interval offsets walked");
 
 /** The same by tracepoints only. By kprobes these run in the ways of older kernels. */
-const byTracepoints = named("failures open acceptors nat_ask nat_ctnetlink");
+const byTracepoints = named("failures open acceptors nat_ask nat_ctnetlink protocols");
 
 /** These differ by attach mode, hardly by kernel. They run without a guest as well, with tracepoints. */
 const inGuestsByKprobes: Request[] = [
   {
     kernel: "6.12",
     files: named(
-      "actors check cost cpus ends expect leaks library modules peer privileges quiet sockmap",
+      "actors check cost cpus ends expect leaks library modules peer privileges protocols quiet sockmap",
     ),
     logName: "6.12-host",
   },

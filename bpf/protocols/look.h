@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The first bytes of segments, by which the tool recognises the protocol. A segment that arrives is looked at before TCP has
+ * taken it: its sk_buff begins with the TCP header.
+ */
+#ifndef PROTOCOLS_LOOK_H
+#define PROTOCOLS_LOOK_H
+
+#include "lib/batch.h"
+#include "protocols/gate.h"
+#include "tcp/conns.h"
+
+/* Written by the tool, one entry, never deleted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct payload_layout);
+} payload_layout SEC(".maps");
+
+/* struct sk_buff from `tail` on: distances from head, two pointers. So on all 64-bit kernels since 2.6.22. */
+struct skb_buffer {
+	u32 tail;
+	u32 end;
+	u64 head;
+	u64 data;
+};
+
+/* struct tcphdr, in network order. */
+struct tcp_header {
+	u16 source;
+	u16 dest;
+	u32 seq;
+	u32 ack_seq;
+	u8 doff; /* the high 4 bits: words of 4 bytes */
+	u8 flags;
+};
+
+/* An entry of skb_shared_info.frags: which of the two is the length changes from kernel to kernel. */
+struct frag {
+	u64 page; /* bit 0: memory of a device, which nobody can read */
+	u32 words[2];
+};
+
+inline_always u32 from_be32(u32 value)
+{
+	return __builtin_bswap32(value);
+}
+
+/* A piece of payload that lies in one place. */
+struct piece {
+	u64 address; /* 0: it cannot be read */
+	u32 bytes;
+};
+
+/* Payload that lies in pages, not in the buffer of the sk_buff: the first page's. */
+inline_always void find_in_pages(struct piece *piece, const struct skb_buffer *buffer,
+				 const struct payload_layout *layout)
+{
+	u64 shared = buffer->head + buffer->end;
+	struct frag frag = {};
+	u8 frags = 0;
+
+	if (!layout->page_shift)
+		return;
+	read_kernel(frags, shared + layout->nr_frags);
+	if (!frags)
+		return;
+	read_kernel(frag, shared + layout->frags);
+	if (frag.page & 1)
+		return;
+	piece->bytes = layout->len_first ? frag.words[0] : frag.words[1];
+	piece->address = (frag.page << layout->page_shift) + layout->page_base +
+			 (layout->len_first ? frag.words[1] : frag.words[0]);
+}
+
+/*
+ * The connection of the sock. Returns 0 where it is not asked for. Before an accept of kprobe mode nothing is known of it but that
+ * it came in, and cookie is 0.
+ */
+inline_always int find_connection(u64 sk, struct payload *p)
+{
+	struct live *known = bpf_map_lookup_elem(&conns, &sk);
+
+	p->direction = DIRECTION_INCOMING;
+	if (!known)
+		return 1;
+	p->direction = known->event.direction;
+	p->cookie = known->event.cookie;
+	return !is_unwanted(known);
+}
+
+/* Tells of the next bytes of the piece, at most `most`. p: stream, offset, len, sent and connection are filled. */
+inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece, u64 most)
+{
+	u64 bytes = piece->bytes;
+
+	if (bytes > most)
+		bytes = most;
+	if (bytes > p->len)
+		bytes = p->len;
+	/* For the verifier, of which some forget what the comparison has shown. */
+	asm volatile("%0 &= 127" : "+r"(bytes));
+	__builtin_memset(p->bytes, 0, sizeof(p->bytes));
+	p->got = 0;
+	if (piece->address && bpf_probe_read(p->bytes, bytes, (void *)piece->address) == 0)
+		p->got = bytes;
+	send_event(ctx, (struct event *)p);
+	piece->address += bytes;
+	piece->bytes -= bytes;
+	p->offset += bytes;
+	p->len -= bytes;
+}
+
+/* Content type 22, and the major version that all of them have. */
+inline_always int is_tls_handshake(const struct payload *p)
+{
+	return p->got > 2 && p->bytes[0] == 0x16 && p->bytes[1] == 3;
+}
+
+inline_always void tell_payload(void *ctx, u64 sk, struct payload *p, struct piece *piece)
+{
+	p->sk = sk;
+	p->timestamp = bpf_ktime_get_ns();
+	p->kind = EVENT_PAYLOAD;
+	tell_bytes(ctx, p, piece, PAYLOAD_FIRST);
+	if (!is_tls_handshake(p))
+		return;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < PAYLOAD_MORE && p->got && piece->bytes && p->len; i++)
+		tell_bytes(ctx, p, piece, PAYLOAD_BYTES);
+}
+
+/* The tree of sk_buffs that are sent and not acknowledged: the first bytes are nearly alone in it. */
+#define RTX_DEPTH 3
+#define RB_LEFT 16 /* rb_left in struct rb_node, with which a queued sk_buff begins */
+
+inline_always u64 word_at(u64 address)
+{
+	u64 word = 0;
+
+	read_kernel(word, address);
+	return word;
+}
+
+/* The oldest sk_buff that is not acknowledged; 0: there is none. The sock is locked, so the tree stays as it is. */
+inline_always u64 oldest_sent(u64 sk, const struct payload_layout *layout)
+{
+	u64 skb = layout->rtx_queue ? word_at(sk + layout->rtx_queue) : 0;
+	u64 left;
+
+#pragma unroll
+	for (int i = 0; i < RTX_DEPTH && skb; i++) {
+		left = word_at(skb + RB_LEFT);
+		if (!left)
+			break;
+		skb = left;
+	}
+	return skb;
+}
+
+/* struct sk_buff, as far as it matters here. */
+struct segment {
+	u32 len;
+	u32 data_len;
+	struct skb_buffer buffer;
+};
+
+inline_always void read_segment(u64 skb, const struct payload_layout *layout,
+				struct segment *segment)
+{
+	u32 lens[2] = {};
+
+	read_kernel(lens, skb + layout->skb_len);
+	segment->len = lens[0];
+	segment->data_len = lens[1];
+	read_kernel(segment->buffer, skb + layout->skb_tail);
+}
+
+/* Payload behind `header` bytes. */
+inline_always void find_payload(struct piece *piece, const struct segment *segment, u32 header,
+				const struct payload_layout *layout)
+{
+	u32 in_buffer = segment->len - segment->data_len;
+
+	piece->address = 0;
+	piece->bytes = 0;
+	if (in_buffer > header) {
+		piece->address = segment->buffer.data + header;
+		piece->bytes = in_buffer - header;
+	} else {
+		find_in_pages(piece, &segment->buffer, layout);
+	}
+}
+
+/* An answer has come: the bytes that it answers are not taken off the queue yet. p: the connection is filled. */
+inline_always void look_at_sent(void *ctx, u64 sk, struct gate *gate, struct payload *p,
+				struct segment *segment, const struct payload_layout *layout)
+{
+	u64 skb = oldest_sent(sk, layout);
+	struct piece piece = {};
+
+	if (!skb)
+		return;
+	gate->sent--;
+	read_segment(skb, layout, segment);
+	find_payload(&piece, segment, 0, layout);
+	p->len = segment->len;
+	/* The SYN of the end that connects counts as a byte. */
+	p->offset = (u32)bytes_acked(sk) - (p->direction == DIRECTION_OUTGOING);
+	p->sent = 1;
+	tell_payload(ctx, sk, p, &piece);
+	p->sent = 0;
+}
+
+inline_always void look_at_received(void *ctx, u64 sk, u64 skb, struct gate *gate,
+				    struct payload *p, struct segment *segment,
+				    const struct payload_layout *layout)
+{
+	struct tcp_header header = {};
+	struct piece piece = {};
+	u32 header_bytes;
+
+	read_segment(skb, layout, segment);
+	read_kernel(header, segment->buffer.data);
+	header_bytes = (header.doff >> 4) * 4;
+	if (segment->len <= header_bytes)
+		return;
+	gate->received--;
+	/* A connection that goes on for so long has sent what it begins with. */
+	if (!gate->received)
+		gate->tries = 0;
+	find_payload(&piece, segment, header_bytes, layout);
+	p->len = segment->len - header_bytes;
+	p->offset = from_be32(header.seq) - p->stream;
+	tell_payload(ctx, sk, p, &piece);
+}
+
+/* A segment has arrived for a sock. */
+inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
+{
+	u32 tag = gate_tag(sk), zero = 0;
+	struct gate *gate = gate_of(tag);
+	const struct payload_layout *layout;
+	struct segment segment = {};
+	struct payload p = {};
+
+	if (!gate || gate->tag != tag || !gate->tries)
+		return;
+	layout = bpf_map_lookup_elem(&payload_layout, &zero);
+	if (!layout || !layout->skb_tail)
+		return;
+	gate->tries--;
+	if (!find_connection(sk, &p)) {
+		gate->tries = 0;
+		return;
+	}
+	p.stream = rcv_nxt(sk) - (u32)bytes_received(sk);
+	if (gate->sent)
+		look_at_sent(ctx, sk, gate, &p, &segment, layout);
+	look_at_received(ctx, sk, skb, gate, &p, &segment, layout);
+}
+
+#endif

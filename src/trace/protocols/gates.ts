@@ -1,0 +1,27 @@
+/** The gates of bpf/protocols/gate.h, as the tool empties them. */
+import type { KernelObject } from "../../kernel/object.ts";
+import type { Shim } from "../../kernel/shim.ts";
+import { gateSize, GateSize, readGate } from "../../record/layout.gen.ts";
+
+/** So many gates there are. */
+export const GATES = 2 ** GateSize.GATE_BITS;
+
+/** Nothing more of these socks is looked at. One that has lost its gate to another leaves that one alone. */
+export function closeGates(shim: Shim, object: KernelObject, socks: Iterable<bigint>): void {
+  const map = object.mapFd("gates");
+  const gate = new Uint8Array(gateSize);
+  const nothing = new Uint8Array(gateSize);
+  for (const sk of socks) {
+    const tag = tagOf(sk);
+    const slot = Uint32Array.of(slotOf(tag));
+    shim.mapLookup(map, slot, gate);
+    if (readGate(new DataView(gate.buffer), 0).tag === tag) shim.mapUpdate(map, slot, nothing);
+  }
+}
+
+// --- internal ---
+
+const tagOf = (sk: bigint): number => Number(BigInt.asUintN(32, sk >> 6n));
+
+const slotOf = (tag: number): number =>
+  Math.imul(tag, GateSize.GATE_HASH) >>> (32 - GateSize.GATE_BITS);

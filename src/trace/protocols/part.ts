@@ -1,0 +1,57 @@
+/**
+ * Application protocols: the first bytes of a connection's segments tell what is spoken. The kernel side sends these bytes, a
+ * recogniser decides, and the connection's events name the protocol.
+ */
+import { guessSegments, type Guessed } from "../../guess/segments.ts";
+import { Constant } from "../../record/layout.gen.ts";
+import type { TraceOptions } from "../options.ts";
+import type { Ground, Part, PartOf, Point } from "../part.ts";
+import { GATES } from "./gates.ts";
+import { writeLayout } from "./layout.ts";
+import { checkLooks } from "./check.ts";
+import { Recognised } from "./recognised.ts";
+import { recognising, type Describing } from "./working.ts";
+
+/** `make` makes what recognises one connection. */
+export const protocolsBy =
+  (make: () => Describing): PartOf =>
+  ({ protocols: asked = false }: TraceOptions): Part => {
+    let guessed: Guessed | string = "it was not guessed";
+    return {
+      name: "application protocols",
+      asked,
+      without: "application protocols are not known",
+      prepare(host) {
+        if (!host.features.has("test_run")) return "it takes Linux 5.10";
+        guessed = guessSegments(host);
+        if (typeof guessed === "string") return guessed;
+        return {
+          constants: new Map([[Constant.CONSTANT_PROTOCOLS, 1n]]),
+          mapSizes: { gates: GATES },
+        };
+      },
+      missing: ({ newer }) => (newer ? null : "this kernel refuses the programs for Linux 5.10"),
+      points,
+      check({ host, object, drain }) {
+        if (typeof guessed === "string") return { refused: guessed };
+        writeLayout(host.shim, object, guessed);
+        const wrong = checkLooks(drain);
+        if (wrong !== null) return { refused: wrong };
+        return guessed.pages === null ? {} : { notes: [`${SOME_ONLY}: ${guessed.pages}`] };
+      },
+      start: (on) => recognising(on, make),
+    };
+  };
+
+export const protocols: PartOf = protocolsBy(() => new Recognised());
+
+// --- internal ---
+
+const SOME_ONLY = "application protocols are known of some connections only";
+
+const points = ({ mode }: Ground): readonly Point[] => [
+  { program: "on_segment", tracepoint: "tcp_probe" },
+  ...(mode === "kprobe"
+    ? [{ program: "on_handshake", tracepoint: "inet_sock_set_state" } as const]
+    : []),
+];

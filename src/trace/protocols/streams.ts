@@ -1,0 +1,89 @@
+/**
+ * The connections whose first bytes have been looked at, from the first record to the close. A record may come before its
+ * accept, so a connection is known by its sock and the sequence number of its stream until its cookie is. Pure.
+ */
+import type { Look } from "../../protocols/recognition.ts";
+import { ConnDirection, type Payload } from "../../record/layout.gen.ts";
+import { sockOf } from "../sock.ts";
+
+/** Recognises what one connection speaks. */
+export interface Recogniser {
+  /** true: nothing more is wanted. */
+  see(look: Look): boolean;
+}
+
+interface Stream<R> {
+  /** 0: not known yet. */
+  cookie: number;
+  /** See struct payload. */
+  stream: number;
+  recogniser: R;
+  done: boolean;
+}
+
+/** Connections that are filtered out have no end that removes their entry: the oldest entries go first. */
+const MOST = 65_536;
+
+export class Streams<R extends Recogniser> {
+  readonly #make: () => R;
+  readonly #most: number;
+  readonly #bySock = new Map<number, Stream<R>>();
+
+  constructor(make: () => R, most = MOST) {
+    this.#make = make;
+    this.#most = most;
+  }
+
+  has(sock: number): boolean {
+    return this.#bySock.has(sock);
+  }
+
+  /** Returns true the first time that nothing more of the connection is wanted. */
+  look(payload: Payload): boolean {
+    const stream = this.#of(payload);
+    if (stream.done) return false;
+    stream.done = stream.recogniser.see({
+      fromClient: fromClient(payload),
+      offset: payload.offset,
+      length: payload.len,
+      bytes: payload.bytes.subarray(0, payload.got),
+    });
+    return stream.done;
+  }
+
+  /** null: nothing of this connection has been looked at. */
+  of(sock: number, cookie: number): R | null {
+    const stream = this.#bySock.get(sock);
+    if (stream === undefined || (stream.cookie !== 0 && stream.cookie !== cookie)) return null;
+    return stream.recogniser;
+  }
+
+  delete(sock: number): void {
+    this.#bySock.delete(sock);
+  }
+
+  #of(payload: Payload): Stream<R> {
+    const sock = sockOf(payload);
+    const { cookie, stream } = payload;
+    const known = this.#bySock.get(sock);
+    if (known !== undefined && isSame(known, payload)) {
+      known.cookie ||= cookie;
+      return known;
+    }
+    const fresh = { cookie, stream, recogniser: this.#make(), done: false };
+    this.#bySock.delete(sock);
+    this.#bySock.set(sock, fresh);
+    if (this.#bySock.size > this.#most) this.#bySock.delete(this.#bySock.keys().next().value!);
+    return fresh;
+  }
+}
+
+// --- internal ---
+
+const isSame = (known: Stream<unknown>, { cookie, stream }: Payload): boolean =>
+  known.cookie === 0 || cookie === 0 ? known.stream === stream : known.cookie === cookie;
+
+function fromClient({ direction, sent }: Payload): boolean | null {
+  if (direction === ConnDirection.DIRECTION_UNKNOWN) return null;
+  return (direction === ConnDirection.DIRECTION_OUTGOING) === (sent === 1);
+}

@@ -1,0 +1,203 @@
+/**
+ * The first bytes of TCP connections reach the recogniser as they were sent, with their place in the stream, from both ends of
+ * a connection. The truth: the bytes that the test itself sends.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { TracedEvent } from "../../src/conn/identity.ts";
+import * as k from "../../src/kernel/constants.ts";
+import * as libc from "../../src/kernel/libc.ts";
+import { GateSize, PayloadSize } from "../../src/record/layout.gen.ts";
+import { PARTS } from "../../src/trace/parts.ts";
+import { protocolsBy } from "../../src/trace/protocols/part.ts";
+import type { Look } from "../../src/protocols/recognition.ts";
+import type { Trace } from "../../src/trace/trace.ts";
+import { openTrace } from "../../src/trace/tracer.ts";
+import { modes } from "./drive/modes.ts";
+import {
+  check,
+  dial,
+  families,
+  Listener,
+  pair,
+  until,
+  type Family,
+  type Peer,
+} from "./drive/peer.ts";
+
+setDefaultTimeout(180_000);
+
+/** Keeps all looks of one connection, and names it on its events. */
+class Recorder {
+  readonly looks: (Omit<Look, "bytes"> & { bytes: string })[] = [];
+  readonly known = true;
+  see({ bytes, ...look }: Look): boolean {
+    this.looks.push({ ...look, bytes: Buffer.from(bytes).toString("latin1") });
+    return false;
+  }
+  describe(shown: TracedEvent): void {
+    (shown as Described).recorder = this;
+  }
+}
+
+type Described = TracedEvent & { recorder?: Recorder };
+
+/** Stand-ins, as their protocols begin. */
+const HTTP = "GET /index.html HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\n\r\n";
+const POSTGRESQL = "\0\0\0\x08\x04\xd2\x16\x2f";
+const REDIS = "*1\r\n$4\r\nPING\r\n";
+const SSH = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n";
+const HELLO = `\x16\x03\x01\x02\0\x01${Array.from({ length: 600 }, (_, n) => String.fromCharCode(n % 251)).join("")}`;
+const { PAYLOAD_FIRST: FIRST, PAYLOAD_BYTES, PAYLOAD_MORE } = PayloadSize;
+const OF_TLS = FIRST + PAYLOAD_MORE * PAYLOAD_BYTES;
+
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"));
+const say = ({ fd }: Peer, text: string, flags = 0): void => {
+  expect(check(libc.send(fd, bytesOf(text), flags), "send")).toBe(text.length);
+};
+
+describe.each(modes)("trace --attach %s", (mode) => {
+  let trace: Trace;
+  const seen: Described[] = [];
+
+  beforeAll(async () => {
+    const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
+    trace = await openTrace({ attach: mode, debug: false, self: true, protocols: true }, [
+      ...parts,
+      protocolsBy(() => new Recorder()),
+    ]);
+  });
+
+  afterAll(() => trace[Symbol.asyncDispose]());
+
+  /** The looks at the connection of this end, when its close is shown. */
+  function looksAt({ truth: { local, remote } }: Peer) {
+    const close = until("the close", () => {
+      seen.push(...trace.poll());
+      return seen.find(
+        (event) =>
+          event.kind === "close" &&
+          event.local.port === local.port &&
+          event.remote.port === remote.port,
+      );
+    });
+    return close.recorder?.looks ?? [];
+  }
+
+  /** One look at a segment with this text. */
+  const look = (fromClient: boolean, text: string, offset = 0) => ({
+    ...{ fromClient, offset, length: text.length, bytes: text.slice(0, FIRST) },
+  });
+
+  test("nothing keeps the part from working", () => {
+    expect(trace.notes.filter((note) => /application protocols/.test(note))).toEqual([]);
+  });
+
+  describe.each(Object.keys(families))("%s", (family) => {
+    test.each([
+      ["HTTP/1", HTTP, "HTTP/1.1 204 No Content\r\n\r\n"],
+      ["PostgreSQL", POSTGRESQL, "N"],
+      ["Redis", REDIS, "+PONG\r\n"],
+    ])("%s: the client speaks first", (_name, request, answer) => {
+      const { client, server } = pair(family as Family);
+      say(client, request);
+      server.read(request.length);
+      say(server, answer);
+      client.read(answer.length);
+      client.close();
+      server.close();
+      expect(looksAt(server)).toContainEqual(look(true, request));
+      // Its own bytes, which nobody has acknowledged yet, and the answer to them.
+      expect(looksAt(client)).toEqual([look(true, request), look(false, answer)]);
+    });
+  });
+
+  test("SSH: the server speaks first", () => {
+    const { client, server } = pair();
+    say(server, SSH);
+    client.read(SSH.length);
+    say(client, SSH);
+    server.read(SSH.length);
+    client.close();
+    server.close();
+    expect(looksAt(client)).toContainEqual(look(false, SSH));
+    expect(looksAt(server)).toContainEqual(look(true, SSH));
+  });
+
+  test("bytes that come before the accept are the connection's", () => {
+    const listener = new Listener("127.0.0.1");
+    const client = dial("127.0.0.1", listener.port);
+    say(client, HTTP);
+    client.awaitInfo("the acknowledgement", ({ unacked }) => unacked === 0);
+    const server = listener.accept();
+    server.read(HTTP.length);
+    client.close();
+    server.close();
+    listener.close();
+    expect(looksAt(server)).toEqual([look(true, HTTP)]);
+  });
+
+  test("a message in several segments is seen in pieces, each with its place", () => {
+    const { client, server } = pair();
+    const pieces = ["GE", "T /", " HTTP/1.1\r\n\r\n"];
+    let offset = 0;
+    const expected = pieces.map((piece) => {
+      say(client, piece);
+      server.read(piece.length);
+      const one = look(true, piece, offset);
+      offset += piece.length;
+      return one;
+    });
+    client.close();
+    server.close();
+    expect(looksAt(server)).toEqual(expected);
+  });
+
+  test("of a TLS handshake more is seen, of anything else 48 bytes", () => {
+    const { client, server } = pair();
+    say(client, HELLO);
+    server.read(HELLO.length);
+    say(client, HELLO.replace("\x16", "\x17"));
+    server.read(HELLO.length);
+    client.close();
+    server.close();
+    const looks = looksAt(server);
+    const hello = looks.filter(({ offset }) => offset < HELLO.length);
+    expect(hello.map(({ bytes }) => bytes).join("")).toBe(HELLO.slice(0, OF_TLS));
+    let at = 0;
+    for (const { offset, length, bytes } of hello) {
+      expect({ offset, length }).toEqual({ offset: at, length: HELLO.length - at });
+      at += bytes.length;
+    }
+    const rest = looks.filter(({ offset }) => offset >= HELLO.length);
+    expect(rest.map(({ bytes }) => bytes.length)).toEqual([FIRST]);
+  });
+
+  test("after so many segments nothing more is looked at", () => {
+    const { client, server } = pair();
+    for (let n = 0; n < 20; n++) {
+      say(client, `message ${n}`);
+      server.read(`message ${n}`.length);
+    }
+    client.close();
+    server.close();
+    expect(looksAt(server).map(({ bytes }) => bytes)).toEqual(
+      Array.from({ length: GateSize.LOOKS }, (_, n) => `message ${n}`),
+    );
+  });
+
+  test("payload in pages of a file is seen", () => {
+    const { client, server } = pair();
+    const file = new Uint8Array(20_000).map((_, n) => 65 + (n % 61));
+    say(client, Buffer.from(file).toString("latin1"), k.MSG_DONTWAIT);
+    server.read(file.length);
+    client.close();
+    server.close();
+    const [first] = looksAt(server);
+    expect(first).toMatchObject({
+      offset: 0,
+      bytes: Buffer.from(file.subarray(0, FIRST)).toString(),
+    });
+  });
+});
+
+const NAME = "application protocols";

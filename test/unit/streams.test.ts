@@ -1,0 +1,82 @@
+/** Records with payload find their connection; looks say who sends the bytes. */
+import { expect, test } from "bun:test";
+import {
+  ConnDirection,
+  payloadSize,
+  readPayload,
+  type Payload,
+} from "../../src/record/layout.gen.ts";
+import type { Look } from "../../src/protocols/recognition.ts";
+import { Streams } from "../../src/trace/protocols/streams.ts";
+
+const empty = readPayload(new DataView(new ArrayBuffer(payloadSize)), 0);
+
+const payload = (some: Partial<Payload>): Payload => ({
+  ...{ ...empty, sk: 0xffff_8880_0000_1000n, cookie: 7, stream: 100, got: 2, len: 2 },
+  bytes: Uint8Array.of(1, 2, 3),
+  direction: ConnDirection.DIRECTION_OUTGOING,
+  ...some,
+});
+
+class Recorder {
+  readonly looks: Look[] = [];
+  see(look: Look): boolean {
+    this.looks.push(look);
+    return look.length === 99;
+  }
+}
+
+const SOCK = 0x8880_0000_1000;
+const streams = (most?: number) => new Streams(() => new Recorder(), most);
+
+test("only bytes that were read are shown, with their sender", () => {
+  const all = streams();
+  const { DIRECTION_INCOMING, DIRECTION_UNKNOWN } = ConnDirection;
+  for (const [direction, sent] of [
+    [ConnDirection.DIRECTION_OUTGOING, 1],
+    [ConnDirection.DIRECTION_OUTGOING, 0],
+    [DIRECTION_INCOMING, 1],
+    [DIRECTION_INCOMING, 0],
+    [DIRECTION_UNKNOWN, 1],
+  ] as const)
+    all.look(payload({ direction, sent }));
+  const { looks } = all.of(SOCK, 7)!;
+  expect(looks.map(({ fromClient }) => fromClient)).toEqual([true, false, false, true, null]);
+  for (const { bytes } of looks) expect([...bytes]).toEqual([1, 2]);
+});
+
+test("what came before the accept belongs to the connection that is accepted", () => {
+  const all = streams();
+  all.look(payload({ cookie: 0 }));
+  expect(all.of(SOCK, 7)!.looks.length).toBe(1);
+  all.look(payload({ offset: 2 }));
+  expect(all.of(SOCK, 7)!.looks.length).toBe(2);
+  expect(all.of(SOCK, 8)).toBeNull();
+});
+
+test("a sock that is used again is another connection", () => {
+  const all = streams();
+  all.look(payload({ cookie: 7 }));
+  all.look(payload({ cookie: 8 }));
+  expect(all.of(SOCK, 7)).toBeNull();
+  expect(all.of(SOCK, 8)!.looks.length).toBe(1);
+  all.look(payload({ cookie: 0, stream: 200 }));
+  all.look(payload({ cookie: 0, stream: 300 }));
+  expect(all.of(SOCK, 9)!.looks.length).toBe(1);
+});
+
+test("a connection that nothing more is wanted of is told once, and not looked at again", () => {
+  const all = streams();
+  expect(all.look(payload({}))).toBe(false);
+  expect(all.look(payload({ len: 99 }))).toBe(true);
+  expect(all.look(payload({ len: 99 }))).toBe(false);
+  expect(all.of(SOCK, 7)!.looks.length).toBe(2);
+});
+
+test("no more connections are kept than there is room for; the oldest go", () => {
+  const all = streams(2);
+  for (const sk of [1n, 2n, 3n]) all.look(payload({ sk }));
+  expect([1, 2, 3].map((sock) => all.has(sock))).toEqual([false, true, true]);
+  all.delete(2);
+  expect(all.has(2)).toBe(false);
+});

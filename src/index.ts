@@ -35,6 +35,8 @@ export type {
   Translation,
 } from "./conn/event.ts";
 export { natOf } from "./conn/nat.ts";
+export type { TlsDetails } from "./protocols/hello.ts";
+export type { Application } from "./protocols/stack.ts";
 export type { TracedEvent } from "./conn/identity.ts";
 export type { Counters } from "./state/counters.ts";
 export type { ConnectionDelta, Deltas, StateCounts, StateOptions } from "./state/state.ts";

@@ -100,7 +100,8 @@ const MAX_DIGITS = 20;
 
 function valueFor(member: Member, operator: Operator, text: string): Condition["value"] | Wrong {
   const { name, type, nullable, on, orFalse } = member;
-  const values = type === "object" ? [...(orFalse ? ["false"] : []), "true"] : member.values;
+  const objects = [...(orFalse ? ["false"] : []), "true"];
+  const values = member.brief?.values ?? (type === "object" ? objects : member.values);
   if (text === "") return new Wrong("with nothing", "a value stands behind the operator");
   const isEquality = operator === "==" || operator === "!=";
   if (text === "null" && isEquality) {
@@ -111,7 +112,7 @@ function valueFor(member: Member, operator: Operator, text: string): Condition["
     return new Wrong(
       `by ${operator}`,
       `it is ${operatorsOf[type].what}: ${operatorsOf[type].operators.join(" ")}`,
-      `${name}==${type === "object" ? "true" : text}`,
+      `${name}==${type === "object" ? values?.at(-1) : text}`,
     );
   if (operator === "~") {
     const pattern = boundedPattern(text);

@@ -19,6 +19,8 @@ import {
   network,
   pid,
   portRange,
+  protocol,
+  serverName,
   some,
   uidOf,
   type HostNames,
@@ -101,6 +103,20 @@ export const filterFlags = {
     description:
       "only with a translated remote address of this network: a backend, the real client",
   },
+  app: {
+    type: "string",
+    valueHint: "PROTOCOL",
+    repeat: "list",
+    description:
+      "only connections that speak one of these in any layer: tls,http,postgres; with ! in front none of these; it is known of each close, of a connect not yet",
+  },
+  sni: {
+    type: "string",
+    valueHint: "NAME",
+    repeat: "list",
+    description:
+      "only connections whose client asks for this server by TLS: example.com, *.example.com; with ! in front not for this one",
+  },
   ipv4: { type: "boolean", alias: "4", description: "only IPv4, also over IPv6 sockets" },
   ipv6: { type: "boolean", alias: "6", description: "only IPv6" },
   tcp: { type: "boolean", description: "only TCP" },
@@ -166,6 +182,23 @@ export function filterOf(
     });
   const ports = (flag: PortFlag): number[] =>
     inOrder(each(flag, portRange).flatMap(([first, last]) => counted(first, last)));
+  /** Values with `!` in front are not wanted. */
+  const wishes = <T, W extends string, N extends string>(
+    flag: keyof FilterArgs,
+    parse: (text: string) => T | Wrong,
+    wanted: W,
+    unwanted: N,
+  ) => {
+    const signed = each(flag, (text) => {
+      const value = parse(text.replace(/^!/, ""));
+      return value instanceof Wrong ? value : { value, isNot: text.startsWith("!") };
+    });
+    const of = (isNot: boolean) => signed.filter((one) => one.isNot === isNot);
+    return {
+      [wanted]: of(false).map(({ value }) => value),
+      [unwanted]: of(true).map(({ value }) => value),
+    } as Record<W | N, T[]>;
+  };
   const filter: Filter = {
     pids: inOrder(each("pid", pid)),
     comms: each("comm", (name) => name),
@@ -179,6 +212,8 @@ export function filterOf(
     natLocalNets: each("nat-laddr", network),
     natRemoteNets: each("nat-raddr", network),
     nat: args.nat === true,
+    ...wishes("app", protocol, "apps", "notApps"),
+    ...wishes("sni", serverName, "serverNames", "notServerNames"),
     families: chosen<4 | 6>([4, args.ipv4], [6, args.ipv6]),
     protocols: chosen<Protocol>(["tcp", args.tcp], ["udp", args.udp]),
     netns: inOrder(each("netns", (text) => netnsOf(text, host))),
@@ -203,6 +238,10 @@ export const asksForNat = (filter: Filter): boolean =>
   [filter.natLocalPorts, filter.natRemotePorts, filter.natLocalNets, filter.natRemoteNets].some(
     (wanted) => wanted.length > 0,
   );
+
+/** Whether nothing can pass where no protocol is known. */
+export const asksForProtocols = ({ apps, notApps, serverNames, notServerNames }: Filter): boolean =>
+  [apps, notApps, serverNames, notServerNames].some((wanted) => wanted.length > 0);
 
 /** Messages about values of filters that do not exist now: a misspelt name, or a process that has been started anew. */
 export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {

@@ -8,6 +8,7 @@ import {
   type namedNetns,
   type netnsAt,
 } from "../kernel/host_names.ts";
+import { protocolNames, type ProtocolName } from "../protocols/table.ts";
 import { nearest } from "./nearest.ts";
 import { wholeNumber, Wrong } from "./wrong.ts";
 
@@ -69,6 +70,42 @@ export function network(text: string): Cidr | Wrong {
     `"${text}" is no network`,
     `the prefix "${bits}" is no number from 0 to ${width}`,
     `${address}/${width}`,
+  );
+}
+
+/** Names that people write for protocols of the table. */
+const otherNames: Readonly<Record<string, ProtocolName>> = {
+  http1: "http",
+  h2: "http2",
+  https: "tls",
+  ssl: "tls",
+  postgresql: "postgres",
+  mariadb: "mysql",
+  mongo: "mongodb",
+  memcache: "memcached",
+  valkey: "redis",
+  http3: "quic",
+};
+
+export function protocol(text: string): ProtocolName | Wrong {
+  const found = protocolNames.find((name) => name === text);
+  if (found !== undefined) return found;
+  const near = otherNames[text.toLowerCase()] ?? nearest(text.toLowerCase(), protocolNames);
+  return new Wrong(
+    `"${text}" is no protocol that is recognised`,
+    `they are ${protocolNames.join(", ")}`,
+    near ?? "tls",
+  );
+}
+
+/** In small letters. */
+export function serverName(text: string): string | Wrong {
+  const name = text.toLowerCase();
+  if (/^(?:\*\.)?[^\s*/:]+$/.test(name)) return name;
+  return new Wrong(
+    `"${text}" is no name of a server`,
+    "it is a name of the DNS, or one with *. in front for all names below it",
+    /^\w+:\/\/([^\s*/:]+)/.exec(name)?.[1] ?? "example.com",
   );
 }
 

@@ -3,6 +3,7 @@
 import { exitCodes, exitTexts } from "../errors.ts";
 import type { Legend } from "../output/legend.ts";
 import { eventSchema, type Schema } from "../output/schema.ts";
+import { protocolNames, protocolTable } from "../protocols/table.ts";
 import {
   aliasesOf,
   builtins,
@@ -35,6 +36,9 @@ export function referencePage(name: string, root: Command): string {
       ]),
     ),
     ...legendsOf(leaves.map(({ command }) => command)).flatMap(legendSections),
+    "## Protocols",
+    "A connection's own bytes tell, never its port. What several protocols could have sent stays unknown.",
+    table(["name", "protocol", "layer", "recognised by"], protocolRows()),
     "## Members of a JSON line",
     "`null` means: not known. [fields.md](fields.md) says which events have which members, and has the names of other vocabularies.",
     table(["member", "type", "meaning"], memberRows(eventSchema())),
@@ -85,6 +89,13 @@ const legendSections = ({ title, rows }: Legend): string[] => [
     rows.map(([term, meaning]) => [code(term), plain(meaning)]),
   ),
 ];
+
+const protocolRows = (): string[][] =>
+  protocolNames.map((name) => {
+    const { title, layer, by, tcp, udp } = protocolTable[name];
+    const where = udp === undefined ? "" : tcp === undefined ? " (UDP)" : " (TCP and UDP)";
+    return [code(name), plain(`${title}${where}`), layer, plain(by)];
+  });
 
 /** Objects inside of the object are given as `local.port`. */
 function memberRows(schema: Schema): string[][] {

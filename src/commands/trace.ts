@@ -15,7 +15,7 @@ import { Tally } from "../summary/tally.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
-import { absent, asksForNat, filterFlags, filterOf } from "./filter_flags.ts";
+import { absent, asksForNat, asksForProtocols, filterFlags, filterOf } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -81,6 +81,12 @@ export const traceCommand = command({
       description:
         "do not look for address translation (NAT): its probe costs a little for each new entry of conntrack",
     },
+    "no-protocols": {
+      type: "boolean",
+      alias: "a",
+      description:
+        "do not look for the protocols that connections speak: no payload leaves the kernel",
+    },
     args: { type: "boolean", description: "also show the command line of each process" },
     resolve: {
       type: "boolean",
@@ -145,6 +151,12 @@ export const traceCommand = command({
         why: "without it no translation is known, and nothing would be shown",
         suggestion: "leave out --no-nat",
       });
+    if (args["no-protocols"] === true && asksForProtocols(filter))
+      throw new UsageError("--no-protocols and --app or --sni exclude each other", {
+        command: path,
+        why: "without it no protocol is known, and nothing would be shown",
+        suggestion: "leave out --no-protocols",
+      });
     // Before anything is traced or started: a stdout that is closed is told at once.
     const writer = createWriter();
     const stop = stopper();
@@ -163,6 +175,7 @@ export const traceCommand = command({
       timed: true,
       args: args.args === true,
       nat: args["no-nat"] !== true,
+      protocols: args["no-protocols"] !== true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),

@@ -1,6 +1,8 @@
 /** An event: one thing that happened to one connection. Everything after src/trace speaks of events. Pure types. */
 
 import type { Attributes } from "../members/attributes.ts";
+import type { TlsDetails } from "../protocols/hello.ts";
+import type { Application } from "../protocols/stack.ts";
 
 export type Protocol = "tcp" | "udp";
 /**
@@ -78,6 +80,10 @@ export interface ConnEvent extends Attributes {
   remote: Endpoint;
   /** `false`: known to be translated nowhere on this host; `null` or left out: not known. */
   nat?: Translation | false | null;
+  /** The protocols that it speaks, as its first bytes showed; `null` or left out: not known, or not yet. */
+  application?: Application | null;
+  /** If it speaks TLS: what the hellos of both ends told; `null` or left out: nothing is known. */
+  tls?: TlsDetails | null;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
   /** On `close`, `open` and `sample`. */

@@ -95,7 +95,7 @@ function isAmong(actual: Comparable, value: Comparable | RegExp | AnyOf): boolea
 
 /** As the JSON line shows it. */
 function valueOf({ member }: Condition, event: ConnEvent, wallNs: bigint): Comparable | null {
-  const value = member.of(event, wallNs) ?? null;
+  const value = (member.brief?.of ?? member.of)(event, wallNs) ?? null;
   if (typeof value === "string") return value.toWellFormed();
   if (typeof value === "boolean") return `${value}`;
   return value === null ? null : BigInt(value);

@@ -4,6 +4,7 @@ import type { ConnEvent, Endpoint, EventKind, Protocol } from "../conn/event.ts"
 import { portTest, type PortFilter, type PortTest } from "../conn/ports.ts";
 import { isUnspecified } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
+import type { ProtocolName } from "../protocols/table.ts";
 import { within, type Cidr } from "./cidr.ts";
 
 /** An empty list asks for nothing. The values of one list are alternatives, and every list must be met. */
@@ -29,6 +30,13 @@ export interface Filter extends PortFilter {
   natRemotePorts: readonly number[];
   /** Only connections that are translated. */
   nat: boolean;
+  /** Protocols of any layer. */
+  apps: readonly ProtocolName[];
+  /** Not with any of these. */
+  notApps: readonly ProtocolName[];
+  /** Names of servers in TLS, in small letters; `*.example.com` is all names below that one. */
+  serverNames: readonly string[];
+  notServerNames: readonly string[];
   /** Only failed attempts and connections that ended by an error. */
   failed: boolean;
 }
@@ -53,6 +61,10 @@ export const noFilter: Filter = {
   natLocalPorts: [],
   natRemotePorts: [],
   nat: false,
+  apps: [],
+  notApps: [],
+  serverNames: [],
+  notServerNames: [],
   failed: false,
 };
 
@@ -112,6 +124,10 @@ const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ natLocalPorts }) => inTranslated("local", natLocalPorts, hasPort),
   ({ natRemotePorts }) => inTranslated("remote", natRemotePorts, hasPort),
   ({ nat }) => (nat ? isTranslated : null),
+  ({ apps }) => speaksOneOf(apps),
+  ({ notApps }) => not(speaksOneOf(notApps)),
+  ({ serverNames }) => asksForOneOf(serverNames),
+  ({ notServerNames }) => not(asksForOneOf(notServerNames)),
   ({ failed }) => (failed ? hasFailed : null),
 ];
 
@@ -181,6 +197,33 @@ function inTranslated<T>(
 
 const isWithin = (networks: readonly Cidr[], { address }: Endpoint) => within(networks, address);
 const hasPort = (ports: readonly number[], { port }: Endpoint) => ports.includes(port);
+
+function speaksOneOf(names: readonly ProtocolName[]): Test | null {
+  if (names.length === 0) return null;
+  const wanted = new Set<string | null>(names);
+  return ({ application }) => {
+    if (application === null || application === undefined) return null;
+    const { api, application: own, encryption } = application;
+    return wanted.has(api) || wanted.has(own) || wanted.has(encryption);
+  };
+}
+
+function asksForOneOf(names: readonly string[]): Test | null {
+  if (names.length === 0) return null;
+  return ({ tls }) => {
+    const name = tls?.serverName?.toLowerCase();
+    if (name === undefined) return null;
+    return names.some((one) => (one.startsWith("*.") ? name.endsWith(one.slice(1)) : name === one));
+  };
+}
+
+/** The opposite; unknown stays unknown. */
+const not = (test: Test | null): Test | null =>
+  test &&
+  ((event) => {
+    const met = test(event);
+    return met === null ? null : !met;
+  });
 
 const hasFailed: Test = ({ kind, failure }) => kind === "fail" || failure !== undefined;
 

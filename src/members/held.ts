@@ -4,6 +4,8 @@
  * ConnEvent and a row here: types miss either. Pure.
  */
 import type { ConnEvent, Endpoint, Totals, Translation } from "../conn/event.ts";
+import type { TlsDetails } from "../protocols/hello.ts";
+import type { Application } from "../protocols/stack.ts";
 import { attributeNames, type AttributeName } from "./attributes.ts";
 import { eventKinds, protocols } from "./table.ts";
 
@@ -30,7 +32,11 @@ export type Form =
   | { form: "integer"; least: number; most: number }
   | { form: "integer64" }
   /** A whole Translation, or false. */
-  | { form: "translation" };
+  | { form: "translation" }
+  /** A whole Application; equal ones are one object. */
+  | { form: "application" }
+  /** A whole TlsDetails. */
+  | { form: "tls" };
 
 /** The forms that values of a type can have. */
 type FormOf<T> = [T] extends [bigint]
@@ -41,9 +47,13 @@ type FormOf<T> = [T] extends [bigint]
       : { form: "oneOf"; values: readonly T[] }
     : [T] extends [Translation | false]
       ? { form: "translation" }
-      : string extends T
-        ? { form: "text" | "address" }
-        : { form: "oneOf"; values: readonly T[] };
+      : [T] extends [Application]
+        ? { form: "application" }
+        : [T] extends [TlsDetails]
+          ? { form: "tls" }
+          : string extends T
+            ? { form: "text" | "address" }
+            : { form: "oneOf"; values: readonly T[] };
 
 /** `null`: not known. Optional: some events lack it. */
 export interface Held {
@@ -87,6 +97,8 @@ const rows: Rows = {
   container: { as: text, orNull: true, optional: true },
   args: { as: text, orNull: true, optional: true },
   nat: { as: { form: "translation" }, orNull: true, optional: true },
+  application: { as: { form: "application" }, orNull: true, optional: true },
+  tls: { as: { form: "tls" }, orNull: true, optional: true },
   failure: { as: errno, orNull: true, optional: true },
   atNs: { as: integer64 },
   "local.address": { as: address },

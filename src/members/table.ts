@@ -9,6 +9,9 @@ import { isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import type { Loss } from "../output/losses.ts";
 import type { Hole } from "../output/straight/template.ts";
+import type { TlsDetails } from "../protocols/hello.ts";
+import { highestOf } from "../protocols/stack.ts";
+import { namesOf, protocolNames, type Layer } from "../protocols/table.ts";
 import { attributeNames, attributes } from "./attributes.ts";
 
 /** Raised when a member changes its meaning or goes away; new members do not raise it. */
@@ -49,6 +52,8 @@ export interface Described {
   nullable?: true;
   /** Of an object, `false` is a value: there is no such thing. */
   orFalse?: true;
+  /** Of an object, what stands for it where there are no objects: CSV and expectations. Left out: `true`. */
+  brief?: { values: readonly string[]; of(event: ConnEvent): string | null };
 }
 
 /**
@@ -106,6 +111,48 @@ export const members: readonly Member[] = [
     values: protocols,
     of: ({ protocol }) => protocol,
   },
+  {
+    name: "application",
+    names: NO_NAMES,
+    description:
+      "the protocols that it speaks, as its first bytes showed; null: not known, or not yet. " +
+      "Without objects (CSV, --expect) the name of the highest one: postgres, http2, tls",
+    type: "object",
+    nullable: true,
+    brief: {
+      values: protocolNames,
+      of: ({ application }) => (application ? highestOf(application) : null),
+    },
+    of: ({ application }) => (application ? true : null),
+  },
+  layer("api", "protocol of calls, carried by the application's"),
+  layer("application", "protocol of the application"),
+  layer("encryption", "protocol that encrypts"),
+  {
+    name: "tls",
+    names: NO_NAMES,
+    description:
+      "what the hellos of both ends tell of TLS; null: no TLS, or nothing is known of it. Without objects true is an object",
+    type: "object",
+    nullable: true,
+    of: ({ tls }) => (tls ? true : null),
+  },
+  tlsDetail("version", "version that the server chose: 1.3, 1.2, 1.1, 1.0", "version", {
+    openTelemetry: "`tls.protocol.version`",
+    ecs: "`tls.version`",
+  }),
+  tlsDetail("server_name", "name of the server that the client asks for (SNI)", "serverName", {
+    openTelemetry: "`server.address`",
+    ecs: "`tls.client.server_name`",
+  }),
+  tlsDetail("alpn", "protocol that the server chose (ALPN); TLS 1.3 encrypts it", "alpn", {
+    openTelemetry: "`tls.next_protocol`",
+    ecs: "`tls.next_protocol`",
+  }),
+  tlsDetail("alpn_offered", "protocols that the client offers, commas between", "alpnOffered", {
+    openTelemetry: "",
+    ecs: "",
+  }),
   {
     name: "pid",
     names: { openTelemetry: "`process.pid`", ecs: "`process.pid`" },
@@ -380,6 +427,34 @@ function port(end: "local" | "remote", whose: string, names: Names): Member {
     nullable: true,
     of: (event) => (event[end].port === 0 ? null : event[end].port),
     hole: { form: "integer", slot: end === "local" ? "localPort" : "remotePort" },
+  };
+}
+
+function layer(of: Layer, description: string): Member {
+  return {
+    name: `application.${of}`,
+    description: `${description}; null: not known, or none`,
+    names: { openTelemetry: "`network.protocol.name`", ecs: "`network.protocol`" },
+    type: "string",
+    values: namesOf(of),
+    nullable: true,
+    of: ({ application }) => (application ? application[of] : undefined),
+  };
+}
+
+function tlsDetail(
+  name: string,
+  description: string,
+  detail: keyof TlsDetails,
+  names: Names,
+): Member {
+  return {
+    name: `tls.${name}`,
+    description: `${description}; null: not known`,
+    names,
+    type: "string",
+    nullable: true,
+    of: ({ tls }) => (tls ? tls[detail] : undefined),
   };
 }
 

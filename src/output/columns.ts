@@ -6,6 +6,7 @@ import { translationOf } from "../conn/nat.ts";
 import { endpointText, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import { attributeNames, attributes, type AttributeName } from "../members/attributes.ts";
+import { highestOf } from "../protocols/stack.ts";
 import { escapeText } from "./escape.ts";
 import type { Hole } from "./straight/template.ts";
 import { failureWords } from "./failure_words.ts";
@@ -106,6 +107,17 @@ const natColumn: Column = {
 /** As many characters of an id as engines show themselves. */
 const SHORT_ID = 12;
 
+/** Room for the name of a server is in the column behind it, which is seldom filled. */
+const appColumn: Column = {
+  title: "APP",
+  width: 9,
+  cell({ application, tls }) {
+    if (!application) return unknown;
+    const name = tls?.serverName ? ` ${escapeText(tls.serverName)}` : "";
+    return `${highestOf(application)}${name}`;
+  },
+};
+
 /** 80 columns, unless an IPv6 address of the other end is longer than any of IPv4. This end's address is left out. */
 export const narrow: readonly Column[] = [
   { title: "KIND", width: 7, cell: (event) => event.kind },
@@ -167,6 +179,7 @@ export const wide: readonly Column[] = [
     }),
   },
   remote,
+  appColumn,
   natColumn,
   { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
   { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },

@@ -15,13 +15,13 @@ export function csvHeader(): string {
  * that a spreadsheet would take for a formula has a `'` in front.
  */
 export function csvLine(event: ConnEvent, wallNs: bigint): string {
-  return columns.map(({ of }) => csvCell(of(event, wallNs))).join(",");
+  return columns.map(({ of, brief }) => csvCell((brief?.of ?? of)(event, wallNs))).join(",");
 }
 
 /** The same with holes, for the straight way: see straight/. */
 export function csvTemplate(event: ConnEvent): Template {
-  const pieces = columns.flatMap(({ of, hole }, n): Piece[] => {
-    const value = of(event, 0n);
+  const pieces = columns.flatMap(({ of, brief, hole }, n): Piece[] => {
+    const value = (brief?.of ?? of)(event, 0n);
     const comma = n === 0 ? "" : ",";
     if (hole === undefined || value === null || value === undefined)
       return [comma + csvCell(value)];

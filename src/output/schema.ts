@@ -77,7 +77,7 @@ function valueOf({ description, type, values, nullable }: Described): Schema {
   return {
     description,
     type: nullable ? [type, "null"] : type,
-    ...(values === undefined ? range : { enum: values }),
+    ...(values === undefined ? range : { enum: nullable ? [...values, null] : values }),
   };
 }
 

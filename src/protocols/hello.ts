@@ -12,12 +12,21 @@ export interface TlsDetails {
   alpnOffered: string | null;
 }
 
-/** Of a ClientHello or a ServerHello, as far as there are bytes. */
-export function readHello(bytes: Uint8Array, details: TlsDetails): void {
-  const record = helloSize(bytes);
-  const all = bytes.subarray(0, record);
+export const NO_DETAILS: TlsDetails = Object.freeze({
+  version: null,
+  serverName: null,
+  alpn: null,
+  alpnOffered: null,
+});
+
+/** Adds what a ClientHello or a ServerHello tells, as far as there are bytes; `known` itself where it adds nothing. */
+export function readHello(bytes: Uint8Array, known: TlsDetails): TlsDetails {
+  const details = { ...known };
+  const all = bytes.subarray(0, helloSize(bytes));
   if (all[5] === 1) readClient(all, details);
   else if (all[5] === 2) readServer(all, details);
+  const names = Object.keys(known) as (keyof TlsDetails)[];
+  return names.every((name) => details[name] === known[name]) ? known : Object.freeze(details);
 }
 
 /** NaN if there are too few bytes: no comparison holds for it. */

@@ -1,5 +1,5 @@
 /** The protocols of one connection: it is fed with looks at both directions until nothing more is to be looked for. Pure. */
-import { helloSize, readHello, type TlsDetails } from "./hello.ts";
+import { helloSize, NO_DETAILS, readHello, type TlsDetails } from "./hello.ts";
 import { isGrpc } from "./http.ts";
 import { proxyHeader } from "./proxy.ts";
 import { Seen, type Side } from "./seen.ts";
@@ -62,9 +62,7 @@ export class Recognition {
 
   /** `null`: not TLS, or nothing is known of it. */
   get tls(): TlsDetails | null {
-    const of = this.#details;
-    const isKnown = of !== null && Object.values(of).some((value) => value !== null);
-    return isKnown ? of : null;
+    return this.#details === NO_DETAILS ? null : this.#details;
   }
 
   get outcome(): "known" | "unrecognised" | "no data" {
@@ -150,7 +148,7 @@ export class Recognition {
       this.#done = true;
       return;
     }
-    this.#details = { version: null, serverName: null, alpn: null, alpnOffered: null };
+    this.#details = NO_DETAILS;
     this.#most = this.#looks + DETAIL_LOOKS;
     this.#seeDetails(seen, end, offset);
   }
@@ -166,7 +164,7 @@ export class Recognition {
   #readDetails(end: End): void {
     const { stretch } = end;
     if (stretch !== null && !end.isTold) {
-      readHello(stretch.bytes, this.#details!);
+      this.#details = readHello(stretch.bytes, this.#details!);
       end.isTold = stretch.ended || stretch.bytes.length >= helloSize(stretch.bytes);
     }
     if (this.#client.isTold && this.#server.isTold) this.#done = true;

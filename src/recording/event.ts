@@ -11,6 +11,16 @@ import {
   type Inside,
 } from "../members/held.ts";
 import { segment, type Segment } from "../output/lines.ts";
+import type { TlsDetails } from "../protocols/hello.ts";
+import { highestOf, stackOf, type Application } from "../protocols/stack.ts";
+import {
+  namesOf,
+  type Api,
+  type ApplicationProtocol,
+  type Encryption,
+  type Layer,
+  type ProtocolName,
+} from "../protocols/table.ts";
 import { addressText, isUnspecified, parseAddress } from "../record/address.ts";
 import {
   integer,
@@ -59,6 +69,29 @@ const translation: Codec<Translation | false> = {
   },
 };
 
+const layer = <T extends ProtocolName>(of: Layer) => orNull(oneOf(namesOf(of) as T[]));
+const layers = object<Application>({
+  api: layer<Api>("api"),
+  application: layer<ApplicationProtocol>("application"),
+  encryption: layer<Encryption>("encryption"),
+});
+/** Of one layer at least. */
+const application: Codec<Application> = {
+  write: layers.write,
+  read(json) {
+    const value = layers.read(json);
+    if (value === undefined || highestOf(value) === null) return undefined;
+    return stackOf(value.api, value.application, value.encryption);
+  },
+};
+
+const tls = object<TlsDetails>({
+  version: orNull(text),
+  serverName: orNull(text),
+  alpn: orNull(text),
+  alpnOffered: orNull(text),
+});
+
 /** As many as are likely to be talked to at a time; beyond it they are made anew. */
 function recurringText(make: (value: string) => Segment): (value: string) => Segment {
   const known = new Map<string, Segment>();
@@ -86,6 +119,10 @@ function codecOf(as: Form): Codec<never> {
       return integer64() as Codec<never>;
     case "translation":
       return translation as Codec<never>;
+    case "application":
+      return application as Codec<never>;
+    case "tls":
+      return tls as Codec<never>;
   }
 }
 

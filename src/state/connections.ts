@@ -197,12 +197,20 @@ function describe(connection: Connection, event: TracedEvent): void {
   const [newer, older] = event.atNs >= old.atNs ? [event, old] : [old, event];
   const owner = newer.pid === null ? older : newer;
   const direction = newer.direction === "unknown" ? older.direction : newer.direction;
-  const nat = newer.nat ?? older.nat ?? null;
-  connection.event =
-    owner === newer && direction === newer.direction && nat === (newer.nat ?? null)
-      ? newer
-      : { ...newer, ...processOf(owner), direction, nat };
+  const found = foundOf(newer, older);
+  const isWhole = owner === newer && direction === newer.direction && isSameFound(found, newer);
+  connection.event = isWhole ? newer : { ...newer, ...processOf(owner), direction, ...found };
 }
+
+/** Members that are found out while the connection goes on. To add one, add it here. */
+const foundLater = ["nat", "application", "tls"] as const;
+type Found = Pick<ConnEvent, (typeof foundLater)[number]>;
+
+const foundOf = (newer: Found, older: Found): Found =>
+  Object.fromEntries(foundLater.map((name) => [name, newer[name] ?? older[name] ?? null]));
+
+const isSameFound = (found: Found, event: Found): boolean =>
+  foundLater.every((name) => found[name] === (event[name] ?? null));
 
 /** The process of an event, with all that is known of it. */
 export function processOf(event: ConnEvent) {

@@ -6,6 +6,8 @@ import type { ConnEvent, Translation } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
 import type { Attributes } from "../members/attributes.ts";
+import type { TlsDetails } from "../protocols/hello.ts";
+import type { Application } from "../protocols/stack.ts";
 import { Client, type ClientCounts } from "./clients.ts";
 import { Connections, processOf, type Connection, type ConnectionCounts } from "./connections.ts";
 import type { Counters } from "./counters.ts";
@@ -29,6 +31,8 @@ export interface ConnectionDelta
   cgroup: string | null;
   container: string | null;
   nat: Translation | false | null;
+  application: Application | null;
+  tls: TlsDetails | null;
   cookie: number;
   state: "open" | "closed" | "failed";
   /** Nanoseconds of CLOCK_MONOTONIC: the newest event or sample. */
@@ -169,6 +173,8 @@ function reported({
     local: event.local,
     remote: event.remote,
     nat: event.nat ?? null,
+    application: event.application ?? null,
+    tls: event.tls ?? null,
     cookie,
     state,
     atNs: event.atNs,

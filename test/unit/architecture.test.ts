@@ -20,7 +20,17 @@ const importsOf = (file: string) => transpiler.scanImports(textOf(file)).map(({ 
  * stands in the wrong place.
  */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  index: ["library", "conn/nat", "public", "state", "guess", "record", "output", "errors"],
+  index: [
+    "library",
+    "conn/nat",
+    "protocols",
+    "public",
+    "state",
+    "guess",
+    "record",
+    "output",
+    "errors",
+  ],
   library: ["options", "trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
   main: ["start", "commands", "errors", "log", "output"],
   // Evaluated before all others: nothing here may call the kernel as it is imported.
@@ -41,6 +51,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "sinks",
     "summary",
     "members",
+    "protocols",
     "output",
     "file",
     "errors",
@@ -66,10 +77,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   check: ["kernel", "record", "explain", "output/escape"],
   guess: ["options", "kernel", "record", "embedded", "file", "errors", "explain", "log"],
   kernel: ["record", "embedded", "errors", "explain", "log"],
-  members: ["conn", "record"],
-  recording: ["kernel", "output", "members", "conn", "record", "file", "errors"],
-  output: ["conn", "members", "record", "kernel/constants", "errors"],
-  filter: ["conn", "record", "members"],
+  members: ["conn", "protocols", "record"],
+  recording: ["kernel", "output", "members", "protocols", "conn", "record", "file", "errors"],
+  output: ["conn", "members", "protocols", "record", "kernel/constants", "errors"],
+  filter: ["conn", "record", "members", "protocols"],
   // The table of protocols and what recognises them.
   protocols: [],
   conn: ["record"],

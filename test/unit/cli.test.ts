@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ArgDef } from "citty";
-import { command, group, itemsOf, type Command } from "../../src/commands/command.ts";
+import { aliasesOf, command, group, itemsOf, type Command } from "../../src/commands/command.ts";
 import { root } from "../../src/commands/index.ts";
 import { editDistance, nearest } from "../../src/commands/nearest.ts";
 import { resolve } from "../../src/commands/strict.ts";
@@ -64,6 +64,23 @@ test.each(["--nat", "--nat-remoteport=80", "--nat-laddr=10.0.0.0/8"])(
     if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
     const error = await Promise.resolve(resolution.command.run?.(resolution.args)).catch(String);
     expect(error).toContain("--no-nat and filters of translated ends exclude each other");
+  },
+);
+
+test("each flag that begins with no- has a letter, by which it is read", () => {
+  for (const [path, { flags }] of everyCommand("tracer-bpf", root))
+    for (const [flag, def] of Object.entries(flags))
+      if (flag.startsWith("no-"))
+        expect([path, flag, aliasesOf(def).length]).toEqual([path, flag, 1]);
+});
+
+test.each(["--app=tls", "--app=!tls", "--sni=example.com"])(
+  "%s is refused with --no-protocols: nothing would be shown",
+  async (flag) => {
+    const resolution = resolve("tracer-bpf", root, ["trace", "--no-protocols", flag]);
+    if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
+    const error = await Promise.resolve(resolution.command.run?.(resolution.args)).catch(String);
+    expect(error).toContain("--no-protocols and --app or --sni exclude each other");
   },
 );
 

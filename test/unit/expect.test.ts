@@ -9,6 +9,8 @@ import { UsageError } from "../../src/errors.ts";
 import { Expected, meets } from "../../src/filter/expect.ts";
 import { boundedPattern } from "../../src/filter/pattern.ts";
 import { members } from "../../src/members/table.ts";
+import { NO_DETAILS } from "../../src/protocols/hello.ts";
+import { stackOf } from "../../src/protocols/stack.ts";
 
 const totals: Totals = {
   bytesSent: 79n,
@@ -425,6 +427,43 @@ describe("watching", () => {
     expected.see({ ...close, comm: null }, WALL_NS);
     expect(unmetTexts(expected, 0, null)[0]).toContain(
       "seen instead: comm \\x1b[31m\\x0a, comm n1, comm n2, comm n3, comm n4\n",
+    );
+  });
+});
+
+describe("a close of PostgreSQL within TLS", () => {
+  const secure = {
+    ...close,
+    application: stackOf(null, "postgres", "tls"),
+    tls: { ...NO_DETAILS, serverName: "db.example.com" },
+  };
+
+  test.each([
+    ["application==postgres", true],
+    ["application!=redis", true],
+    ["application!=null", true],
+    ["application.encryption==tls", true],
+    ["application.api==null", true],
+    ["tls.server_name~example", true],
+    ["tls==true", true],
+    ["tls.version==null", true],
+    ["application==tls", false],
+    ["application==null", false],
+    ["application.application==mysql", false],
+    ["tls.server_name==example.com", false],
+  ])("%s: %p", (text, expected) => {
+    expect(met(text, secure)).toBe(expected);
+  });
+
+  test("is not met where nothing is known", () => {
+    for (const text of ["application==postgres", "application!=postgres", "tls==true"])
+      expect(met(text)).toBe(false);
+    expect(met("application==null")).toBe(true);
+  });
+
+  test("names are those of the table", () => {
+    expect(() => parseExpectation("application==postgresql", "t")).toThrow(
+      /compares application with "postgresql"/,
     );
   });
 });

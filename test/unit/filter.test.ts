@@ -4,6 +4,8 @@ import fc from "fast-check";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { parseCidr, within, type Cidr } from "../../src/filter/cidr.ts";
 import { matcher, noFilter, sieve, type Filter } from "../../src/filter/filter.ts";
+import { NO_DETAILS } from "../../src/protocols/hello.ts";
+import { stackOf, type Application } from "../../src/protocols/stack.ts";
 import { addressText, parseAddress } from "../../src/record/address.ts";
 import { runs } from "./drive/random.ts";
 
@@ -271,6 +273,39 @@ describe("a network", () => {
   });
 });
 
+describe("by protocol", () => {
+  const of = (application: Application | null, serverName: string | null = null) => ({
+    ...close,
+    application,
+    tls: serverName === null ? null : { ...NO_DETAILS, serverName },
+  });
+  const grpc = of(stackOf("grpc", "http2", null));
+  const secure = of(stackOf(null, "postgres", "tls"), "db.Example.com");
+  const unknown = of(null);
+  const shown = (filter: Partial<Filter>) => {
+    const wanted = sieve({ ...noFilter, ...filter });
+    const which = [grpc, secure, unknown].map((event) => wanted.shows(event));
+    return [...which, wanted.unsure];
+  };
+
+  test("each layer counts, and a protocol that is not known is neither", () => {
+    expect(shown({ apps: ["http2"] })).toEqual([true, false, false, 1]);
+    expect(shown({ apps: ["grpc", "tls"] })).toEqual([true, true, false, 1]);
+    expect(shown({ notApps: ["tls"] })).toEqual([true, false, false, 1]);
+    expect(shown({ notApps: ["tls", "grpc"] })).toEqual([false, false, false, 1]);
+  });
+  test("the name of a server, or all below a name, in letters of any size", () => {
+    expect(shown({ serverNames: ["db.example.com"] })).toEqual([false, true, false, 2]);
+    expect(shown({ serverNames: ["*.example.com"] })).toEqual([false, true, false, 2]);
+    expect(shown({ serverNames: ["example.com", "*.db.example.com"] }).slice(0, 3)).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(shown({ notServerNames: ["*.example.com"] })).toEqual([false, false, false, 2]);
+  });
+});
+
 /** Values so few that events and filters often meet. */
 const pick = <T>(...values: T[]) => fc.constantFrom(...values);
 const list = <T>(...values: T[]) => fc.subarray(values);
@@ -294,6 +329,11 @@ const someEvent = fc
       fc.record({ local: fc.constant(null), remote: end }),
       fc.record({ local: end, remote: fc.option(end, { nil: null }) }),
     ),
+    application: pick(stackOf(null, "http", null), stackOf("grpc", "http2", "tls"), null),
+    tls: fc.option(
+      pick("a.example.com", "b.test", null).map((serverName) => ({ ...NO_DETAILS, serverName })),
+      { nil: null },
+    ),
     failed: fc.boolean(),
   })
   .map(({ failed, ...event }): ConnEvent => (failed ? { ...event, failure: 111 } : event));
@@ -316,6 +356,11 @@ const someFilter: fc.Arbitrary<Filter> = fc.record({
   natLocalPorts: list(80, 443),
   natRemotePorts: list(80, 443),
   nat: fc.boolean(),
+  apps: list("http" as const, "tls" as const, "grpc" as const),
+  // Of several values none may be met: here they are no alternatives.
+  notApps: list("tls" as const),
+  serverNames: list("a.example.com", "*.test"),
+  notServerNames: list("*.example.com"),
   failed: fc.boolean(),
 });
 const parts = Object.keys(noFilter) as (keyof Filter)[];

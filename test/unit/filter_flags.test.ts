@@ -102,6 +102,11 @@ test.each<[string[], Partial<Filter>]>([
   [["--failed"], { failed: true }],
   [["--failed", "--events", "connect,close"], { failed: true, kinds: ["connect", "close"] }],
   [["-4p1", "--tcp"], { families: [4], pids: [1], protocols: ["tcp"] }],
+  [["--app", "tls,!grpc"], { apps: ["tls"], notApps: ["grpc"] }],
+  [
+    ["--sni", "A.Example.com,!*.test"],
+    { serverNames: ["a.example.com"], notServerNames: ["*.test"] },
+  ],
 ])("%j asks for %j", async (argv, filter) => {
   expect(await parsed(...argv)).toEqual({ ...noFilter, ...filter });
 });
@@ -112,6 +117,9 @@ describe("refused:", () => {
     [["-p", "4194305"], /--pid: "4194305"/, /to 4194304/, "--pid 1234"],
     [["-p", "1.5"], /--pid: "1.5"/, /whole number/, "--pid 1234"],
     [["-p", "1,x2"], /--pid: "x2"/, /--comm/, "--pid 1234"],
+    [["--app", "https"], /--app: "https" is no protocol/, /postgres/, "--app tls"],
+    [["--app", "!postgresql"], /"postgresql" is no protocol/, /tls/, "--app postgres"],
+    [["--sni", "https://a.example.com/"], /--sni: .* is no name/, /DNS/, "--sni a.example.com"],
     [["-P", "0"], /--port: "0" is no port/, /from 1 to 65535/, "--port 443"],
     [["-P", "65536"], /--port: "65536"/, /from 1 to 65535/, "--port 443"],
     [["-P", "http"], /--port: "http"/, /number/, "--port 443"],

@@ -6,6 +6,7 @@ import type { ConnEvent } from "../../src/conn/event.ts";
 import { held, leaves, type Leaf } from "../../src/members/held.ts";
 import { members } from "../../src/members/table.ts";
 import { formats } from "../../src/output/index.ts";
+import { stackOf } from "../../src/protocols/stack.ts";
 import { allAttributes } from "./drive/attributes.ts";
 import { anyValue, withValue } from "./drive/leaves.ts";
 
@@ -27,6 +28,8 @@ const whole: ConnEvent = {
   local: { address: "10.0.0.1", port: 4 },
   remote: { address: "10.0.0.2", port: 5, name: "n" },
   nat: false,
+  application: stackOf(null, "postgres", "tls"),
+  tls: { version: "1.3", serverName: "s", alpn: "h2", alpnOffered: "h2" },
   failure: 104,
   totals: {
     bytesSent: 1n,

@@ -10,6 +10,8 @@ import { Lines } from "../../src/output/lines.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
 import { readComm, readText } from "../../src/record/comm.ts";
 import { anyText, runs } from "./drive/random.ts";
+import { NO_DETAILS } from "../../src/protocols/hello.ts";
+import { stackOf } from "../../src/protocols/stack.ts";
 
 const table = (options: Partial<TextOptions>) => formatOf("table", options);
 const formats = { ...plain, text: table({ wide: true }), narrow: plain.table };
@@ -85,7 +87,7 @@ const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 describe("JSON", () => {
   test("a connect is exactly the promised object", () => {
     expect(formats.json.line(opened, wallNs)).toBe(
-      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","pid":123,"comm":"curl",' +
+      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","application":null,"tls":null,"pid":123,"comm":"curl",' +
         `"uid":1000,"cgroup":"/system.slice/docker-${id}.scope","container":"${id}","family":4,` +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
         '"remote":{"address":"127.0.0.1","port":80},"nat":null}',
@@ -159,6 +161,8 @@ describe("JSON", () => {
       direction: "unknown",
       netns: null,
       nat: null,
+      application: null,
+      tls: null,
       bytes_sent: null,
       bytes_received: null,
       segs_out: null,
@@ -503,12 +507,12 @@ describe("text", () => {
       formats.text.line({ ...failed, failure: null }, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                NAT                   DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
-      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840",
-      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
-      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840 ECONNREFUSED",
-      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
-      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -                     out 4026531840          -",
+      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                APP       NAT                   DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
+      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840 ECONNREFUSED",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840          -",
     ]);
   });
 
@@ -522,14 +526,14 @@ describe("text", () => {
     );
   });
 
-  test("an open with the longest IPv4 endpoints is between 80 and 152 columns wide", () => {
+  test("an open with the longest IPv4 endpoints is between 80 and 162 columns wide", () => {
     const end = { address: "255.255.255.255", port: 65535 };
     const { length } = formats.text.line(
       { ...withComm("x".repeat(15)), local: end, remote: end },
       wallNs,
     );
     expect(length).toBeGreaterThanOrEqual(80);
-    expect(length).toBeLessThanOrEqual(152);
+    expect(length).toBeLessThanOrEqual(162);
   });
 
   test("the ends that are translated have a column, in which none is not unknown", () => {
@@ -548,6 +552,20 @@ describe("text", () => {
     expect(cell({ local, remote })).toBe("local 192.0.2.1:30080 remote [2001:db8::1]:8080");
   });
 
+  test("the highest protocol has a column, with the name of the server", () => {
+    const at = formats.text.header!.indexOf("APP");
+    const cell = (of: Partial<ConnEvent>) => {
+      const line = formats.text.line({ ...opened, ...of }, wallNs);
+      return line.slice(at, line.indexOf(" out ")).trim().replace(/ +-$/, "");
+    };
+    const [tls, grpc] = [stackOf(null, null, "tls"), stackOf("grpc", "http2", null)];
+    expect(cell({ application: grpc })).toBe("grpc");
+    expect(cell({ application: tls, tls: null })).toBe("tls");
+    const named = { ...NO_DETAILS, serverName: "a.example.com\x1b[2J" };
+    expect(cell({ application: tls, tls: named })).toBe("tls a.example.com\\x1b[2J");
+    expect(cell({ application: null })).toBe("-");
+  });
+
   test("what is unknown is a dash in its column", () => {
     expect(formats.text.line(allUnknown, wallNs).trim().split(/ +/).slice(3)).toEqual([
       ...["-", "-", "-", "-"],
@@ -556,7 +574,7 @@ describe("text", () => {
       "-",
       "-",
       "-",
-      ...["-", "-", "-", "-", "-"],
+      ...["-", "-", "-", "-", "-", "-"],
     ]);
   });
 

@@ -27,7 +27,14 @@ import { Parser } from "../../src/recording/parse.ts";
 import { openRecording } from "../../src/recording/read.ts";
 import { openRecorder, recordTo, type Beginning } from "../../src/recording/recorder.ts";
 import { allAttributes } from "./drive/attributes.ts";
-import { anyTranslation, anyValue, leaves, withValue } from "./drive/leaves.ts";
+import {
+  anyApplication,
+  anyTls,
+  anyTranslation,
+  anyValue,
+  leaves,
+  withValue,
+} from "./drive/leaves.ts";
 import { runs, STRIDE } from "./drive/random.ts";
 
 const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
@@ -71,6 +78,8 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   local: endpoint,
   remote: endpoint,
   nat: orNull(fc.oneof(fc.constant(false as const), anyTranslation)),
+  application: orNull(anyApplication),
+  tls: orNull(anyTls),
   failure: orNull(fc.integer({ min: 1, max: 4095 })),
   totals,
 };

@@ -7,7 +7,7 @@ import { formats } from "../../src/output/index.ts";
 import { eventKinds, lostMembers, members, protocols } from "../../src/members/table.ts";
 import { eventSchema } from "../../src/output/schema.ts";
 import { allAttributes } from "./drive/attributes.ts";
-import { anyTranslation } from "./drive/leaves.ts";
+import { anyApplication, anyTls, anyTranslation } from "./drive/leaves.ts";
 import { anyText, runs } from "./drive/random.ts";
 
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
@@ -48,6 +48,8 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
     local: endpoint,
     remote: endpoint,
     nat: fc.oneof(fc.constantFrom(null, false as const), anyTranslation),
+    application: orNull(anyApplication),
+    tls: orNull(anyTls),
   })
   .chain((event) =>
     fc.record({
@@ -129,6 +131,15 @@ describe("the schema", () => {
     duration_us: null,
   };
 
+  const noLayer = { api: null, application: null, encryption: null };
+  const noDetail = { version: null, server_name: null, alpn: null, alpn_offered: null };
+
+  test("knows a connection by TLS", () => {
+    const application = { ...noLayer, application: "postgres", encryption: "tls" };
+    const tls = { ...noDetail, version: "1.3", server_name: "db.example.com" };
+    expect(published({ ...connect, application, tls })).toBe(true);
+  });
+
   test("knows a close", () => {
     expect(published({ ...connect, ...close })).toBe(true);
   });
@@ -151,6 +162,11 @@ describe("the schema", () => {
     ["a negative number", { pid: -1 }],
     ["an endpoint without a port", { local: { address: "127.0.0.1" } }],
     ["a translation that is a number", { nat: 1 }],
+    ["an application that is a name", { application: "tls" }],
+    ["an application of an unknown name", { application: { ...noLayer, api: "soap" } }],
+    ["a name in another layer", { application: { ...noLayer, application: "tls" } }],
+    ["an application without a layer", { application: { api: null } }],
+    ["a server name that is a number", { tls: { ...noDetail, server_name: 7 } }],
     ["a translation that is true", { nat: true }],
     ["a translation without an end", { nat: { local: null } }],
     ["a translated end without a port", { nat: { local: null, remote: { address: "::1" } } }],

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { EventKind, Totals } from "../../src/conn/event.ts";
 import type { TracedEvent } from "../../src/conn/identity.ts";
+import { stackOf } from "../../src/protocols/stack.ts";
 import { aggregate } from "../../src/state/aggregate.ts";
 import type { Counters } from "../../src/state/counters.ts";
 import { ConnectionState, type ConnectionDelta, type Deltas } from "../../src/state/state.ts";
@@ -410,9 +411,21 @@ describe("UDP flows", () => {
 test("what became known of a connection stays known", () => {
   const state = registered("a");
   const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
+  const application = stackOf(null, null, "tls");
+  const tls = { version: "1.3", serverName: "example.com", alpn: null, alpnOffered: null };
   state.observe([opened("accept", { pid: null, comm: null, direction: "incoming" })], 0);
   state.observe(
-    [event("sample", 1n, { pid: 12, comm: "b", ...allAttributes(7), direction: "unknown", nat })],
+    [
+      event("sample", 1n, {
+        pid: 12,
+        comm: "b",
+        ...allAttributes(7),
+        direction: "unknown",
+        nat,
+        application,
+        tls,
+      }),
+    ],
     0,
   );
   const last = { pid: null, comm: null, direction: "unknown", nat: null } as const;
@@ -423,6 +436,8 @@ test("what became known of a connection stays known", () => {
     ...allAttributes(7),
     direction: "incoming",
     nat,
+    application,
+    tls,
   });
 });
 
@@ -449,8 +464,21 @@ describe("an aggregate", () => {
     established: 0,
     closed: 1,
   };
-  const { kind: _kind, totals: _totals, ...ends } = event("close", 0n);
-  const unknown = { ...allAttributes(null), cgroup: null, container: null, nat: null };
+  const {
+    kind: _kind,
+    totals: _totals,
+    application: _app,
+    tls: _tls,
+    ...ends
+  } = event("close", 0n);
+  const unknown = {
+    ...allAttributes(null),
+    cgroup: null,
+    container: null,
+    nat: null,
+    application: null,
+    tls: null,
+  };
   const base = {
     ...unknown,
     ...ends,

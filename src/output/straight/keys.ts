@@ -89,7 +89,7 @@ export class RecordTemplates {
       bytes.fill(0, at, at + size).fill(1, at, at + 1);
     }
     const event = describe(this.#copy, 0);
-    return translationOf(event) === null ? this.#shape(event) : null;
+    return isUniform(event) ? this.#shape(event) : null;
   }
 }
 
@@ -109,8 +109,7 @@ export class EventTemplates {
   }
 
   of(event: ConnEvent): Made {
-    // The ends of a translation differ from line to line, and there is no hole for them.
-    if (translationOf(event) !== null) return null;
+    if (!isUniform(event)) return null;
     const slot = slotOf(event) & (SLOTS - 1);
     const key = this.#keys[slot];
     if (key !== undefined && this.#key.same(key, event)) {
@@ -142,6 +141,10 @@ export class EventTemplates {
 
 const [MET, MADE] = [1, 2];
 
+/** The ends of a translation, and the names in TLS, differ from line to line, and there is no hole for them. */
+const isUniform = (event: ConnEvent): boolean =>
+  translationOf(event) === null && (event.tls ?? null) === null;
+
 /** By object, the values that vary and that may be unknown. */
 function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[]> {
   const parts = ofKey.filter((leaf) => varying.has(leaf) && held[leaf].orNull).map(partsOf);
@@ -160,6 +163,8 @@ const sampleOf: Readonly<Record<Form["form"], unknown>> = {
   integer: 1,
   integer64: 1n,
   translation: false,
+  application: null,
+  tls: null,
 };
 const samples: Record<string, Record<string, unknown>> = {};
 for (const leaf of varying) {

@@ -1,6 +1,8 @@
 /** Two events that differ in one value, for each value that an event holds. */
 import fc from "fast-check";
 import type { ConnEvent, Translation } from "../../../src/conn/event.ts";
+import type { TlsDetails } from "../../../src/protocols/hello.ts";
+import { stackOf, type Application } from "../../../src/protocols/stack.ts";
 import { held, leaves, optionalObjects, partsOf, type Leaf } from "../../../src/members/held.ts";
 
 export { leaves };
@@ -29,6 +31,20 @@ export const anyTranslation: fc.Arbitrary<Translation> = fc
   })
   .filter(({ local, remote }) => local !== null || remote !== null);
 
+export const anyApplication: fc.Arbitrary<Application> = fc.constantFrom(
+  stackOf("grpc", "http2", null),
+  stackOf(null, "postgres", "tls"),
+  stackOf(null, null, "tls"),
+);
+
+const name = fc.constantFrom(null, "example.com", 'b"\u{202e}');
+export const anyTls: fc.Arbitrary<TlsDetails> = fc.record({
+  version: fc.constantFrom(null, "1.2", "1.3"),
+  serverName: name,
+  alpn: name,
+  alpnOffered: fc.constantFrom(null, "h2,http/1.1"),
+});
+
 /** Few values, so that they meet again; all that the place may have. */
 export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
   const { as, orNull, optional } = held[leaf];
@@ -46,5 +62,9 @@ export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
       return fc.constantFrom(0n, 80n, 2n ** 53n, 2n ** 64n - 1n, ...others);
     case "translation":
       return fc.oneof(anyTranslation, fc.constantFrom(false, ...others));
+    case "application":
+      return fc.oneof(anyApplication, fc.constantFrom(...others));
+    case "tls":
+      return fc.oneof(anyTls, fc.constantFrom(...others));
   }
 }

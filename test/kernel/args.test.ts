@@ -5,6 +5,7 @@ import { guessProgram } from "../../src/guess/program.ts";
 import { actorCommand } from "./drive/actors.ts";
 import { tracesUdp, Udp } from "./drive/datagrams.ts";
 import { refusing } from "./drive/attempt.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Tracer } from "./drive/tracer.ts";
@@ -26,7 +27,7 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
 
   test("of processes that are gone before the trace looks, once or many times", async () => {
     using port = refusing("127.0.0.1");
-    const tracer = await Tracer.start(mode, ["--args"]);
+    const tracer = await startGuessed(mode, ["--args"]);
     expect(tracer.stderr).not.toContain("command lines");
     const command = (...more: string[]) => [
       ...actorCommand("refused-and-exit", port.port, ...more),
@@ -46,7 +47,7 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
 
   test("without an environment behind it, and cut off where it is long", async () => {
     using port = refusing("127.0.0.1");
-    const tracer = await Tracer.start(mode, ["--args"]);
+    const tracer = await startGuessed(mode, ["--args"]);
     const short = actorCommand("refused-and-exit", port.port);
     const long = [...short, "x".repeat(500)];
     tracer.process.kill("SIGSTOP");
@@ -63,7 +64,7 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
   });
 
   test("both ends of a connection, at its beginning and its end, also what is longer than was copied", async () => {
-    const tracer = await Tracer.start(mode, ["--args"]);
+    const tracer = await startGuessed(mode, ["--args"]);
     const listener = new peer.Listener("127.0.0.1");
     const child = Bun.spawn(actorCommand("connect-and-exit", listener.port, 11, "y".repeat(300)), {
       stdout: "pipe",
@@ -89,7 +90,7 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
   });
 
   test.skipIf(!tracesUdp(mode))("of who sent a datagram and is gone", async () => {
-    const tracer = await Tracer.start(mode, ["--args"]);
+    const tracer = await startGuessed(mode, ["--args"]);
     const server = new Udp("127.0.0.1");
     const command = actorCommand("datagram-and-exit", server.local.port, 31);
     tracer.process.kill("SIGSTOP");
@@ -107,7 +108,7 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
 
   test("without --args there is no such member", async () => {
     using port = refusing("127.0.0.1");
-    const tracer = await Tracer.start(mode);
+    const tracer = await startGuessed(mode);
     const { said } = await ended(actorCommand("refused-and-exit", port.port));
     expect(await toRefused(tracer, said)).not.toHaveProperty("args");
     expect(await tracer.stop()).toBe(0);

@@ -5,6 +5,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Actor } from "./drive/actors.ts";
 import { type FlowTruth, tracesUdp } from "./drive/datagrams.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { linuxAtLeast, modes, type Mode } from "./drive/modes.ts";
 import { flushed } from "./drive/traced.ts";
 import { type Event, Tracer } from "./drive/tracer.ts";
@@ -21,7 +22,7 @@ const mayLose = (mode: Mode, share: number): number =>
 test.each(modes)(
   "trace --attach %s: of each of their TCP connections both ends are shown, or told to be lost",
   async (mode) => {
-    const tracer = await Tracer.start(mode);
+    const tracer = await startGuessed(mode);
     const each = full ? 1_009 : 211;
     const actors = await competing(7, "redialer", each);
     const ports = await start<{ port: number }>(actors);
@@ -61,7 +62,7 @@ test.each(modes)(
 test.each(modes.filter(tracesUdp))(
   "trace --attach %s: each of their datagrams counts, or is told to be lost",
   async (mode) => {
-    const tracer = await Tracer.start(mode);
+    const tracer = await startGuessed(mode);
     const each = full ? 10_007 : 1_009;
     const actors = await competing(7, "chatter", mode, each);
     await start(actors);

@@ -11,7 +11,8 @@ import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { Actor, actorPath } from "./drive/actors.ts";
 import { tracesUdp } from "./drive/datagrams.ts";
-import { modes } from "./drive/modes.ts";
+import { guessed } from "./drive/guessed.ts";
+import { modes, type Mode } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { binary, eachLine, PATIENCE_MS, plainEnvironment, type Event } from "./drive/tracer.ts";
 import { Wire } from "./drive/wire.ts";
@@ -29,7 +30,11 @@ class Following {
   readonly process;
   readonly #over: Promise<unknown>;
 
-  constructor(mode: string, command: string[], flags: string[] = []) {
+  static async start(mode: Mode, command: string[], flags: string[] = []): Promise<Following> {
+    return new Following(mode, command, ["--offsets", await guessed(mode), ...flags]);
+  }
+
+  private constructor(mode: Mode, command: string[], flags: string[]) {
     this.process = Bun.spawn(
       [binary, "trace", "--json", "--attach", mode, ...flags, "--", ...command],
       { stdin: "pipe", stdout: "pipe", stderr: "pipe", env: plainEnvironment() },
@@ -121,7 +126,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     const script = `for i in 1 2 3 4 5 6 7; do ${client} & done; wait; ((${client}) &); read go; exit 3`;
     const other = new Actor("storm-on-go", STORM);
     await other.hear();
-    const following = new Following(mode, ["sh", "-c", script]);
+    const following = await Following.start(mode, ["sh", "-c", script]);
     await following.heard(/"opened":"connect"/);
     other.go();
     const [strange] = await other.hear<peer.Truth[]>();
@@ -144,7 +149,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
   });
 
   test("every end of every connection that it has with itself is traced", async () => {
-    const following = new Following(mode, ["sh", "-c", actor("storm", STORM)]);
+    const following = await Following.start(mode, ["sh", "-c", actor("storm", STORM)]);
     expect(await following.ended()).toBe(0);
     expect(following.stderr).toMatch(/none lost/);
     const pid = Number(/"pid":(\d+)/.exec(following.stderr)![1]);
@@ -160,7 +165,11 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
 
   test.skipIf(!tracesUdp(mode))("its datagrams are traced, those of others are not", async () => {
     const other = new Actor("datagram-storm", STORM);
-    const following = new Following(mode, ["sh", "-c", `${actor("datagram-storm", STORM)}`]);
+    const following = await Following.start(mode, [
+      "sh",
+      "-c",
+      `${actor("datagram-storm", STORM)}`,
+    ]);
     const { port: strange } = await other.hear<{ port: number }>();
     expect(await following.ended()).toBe(0);
     const [, port, sent] = /"port":(\d+),"sent":(\d+)/.exec(following.stderr)!.map(Number);
@@ -176,7 +185,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
 
   test("its output does not mix with ours", async () => {
     const script = `echo not json; ${actor("storm", 5)}; ${actor("storm", 3)}`;
-    const following = new Following(mode, ["sh", "-c", script]);
+    const following = await Following.start(mode, ["sh", "-c", script]);
     expect(await following.ended()).toBe(0);
     expect(count(following.events, "connect")).toBe(8);
     expect(following.stderr).toContain("not json\n");
@@ -194,7 +203,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     ],
     ["126 if it is no program", ["/etc/passwd"], 126, /\/etc\/passwd.*cannot be run/],
   ])("the exit status is %s", async (_, command, status, said) => {
-    const following = new Following(mode, command);
+    const following = await Following.start(mode, command);
     expect(await following.ended()).toBe(status);
     expect(following.stderr).toMatch(said);
     expect(following.events).toEqual([]);
@@ -204,7 +213,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     "SIG%s is handed on to it, and the trace ends when it does",
     async (signal) => {
       const script = `trap 'echo caught; exit 9' ${signal}; echo ready; while :; do sleep 0.1; done`;
-      const following = new Following(mode, ["sh", "-c", script]);
+      const following = await Following.start(mode, ["sh", "-c", script]);
       await following.heard(/^ready$/m);
       following.process.kill(`SIG${signal}` as NodeJS.Signals);
       expect(await following.ended()).toBe(9);
@@ -214,7 +223,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
 
   test("after SIGINT the trace goes on until the command ends", async () => {
     const script = `echo ready; read go; ${actor("storm", 3)}; exit 5`;
-    const following = new Following(mode, ["sh", "-c", script]);
+    const following = await Following.start(mode, ["sh", "-c", script]);
     await following.heard(/^ready$/m);
     following.process.kill("SIGINT");
     following.go();
@@ -224,7 +233,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
 
   test("a trace that ends before it waits for it", async () => {
     const script = "read go; echo done; exit 6";
-    const following = new Following(mode, ["sh", "-c", script], ["--duration", "100ms"]);
+    const following = await Following.start(mode, ["sh", "-c", script], ["--duration", "100ms"]);
     await following.heard(/none lost/);
     expect(following.process.exitCode).toBe(null);
     following.go();

@@ -16,6 +16,7 @@ import {
 } from "./drive/datagrams.ts";
 import { expectConnection, expectListed } from "./drive/expect.ts";
 import { ownGroup } from "./drive/groups.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
@@ -57,7 +58,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test("only those of a group and a user, where they are asked for", async () => {
     using group = ownGroup(own, "wanted");
     using other = ownGroup(`${own}-other`);
-    const tracer = await Tracer.start(mode, ["--cgroup", `/${own}`, "--uid", String(UID)]);
+    const tracer = await startGuessed(mode, ["--cgroup", `/${own}`, "--uid", String(UID)]);
     const listener = new peer.Listener("127.0.0.1");
     const connect = async (uid: number, directory: string) => {
       const child = our.actor("connect-as", listener.port, uid, directory);
@@ -170,7 +171,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       const { port } = await child.hear<{ port: number }>();
       const clients = [peer.dial("127.0.0.1", port), peer.dial("127.0.0.1", port)];
       const servers = await child.hear<peer.Truth[]>();
-      const later = await Tracer.start(mode);
+      const later = await startGuessed(mode);
       const listed = await expectListed(later, servers[0]!);
       expect(ownerOf(listed)).toEqual({ uid: UID, cgroup: group.path, container: ID });
       child.go();

@@ -2,10 +2,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Actor } from "./drive/actors.ts";
 import { tracesUdp } from "./drive/datagrams.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { mapsOf } from "./drive/maps.ts";
 import { modes } from "./drive/modes.ts";
 import type { Event } from "./drive/tracer.ts";
-import { Tracer } from "./drive/tracer.ts";
 import { flushed } from "./drive/traced.ts";
 
 setDefaultTimeout(360_000);
@@ -21,7 +21,7 @@ test.each(modes)(
   async (mode) => {
     const actor = new Actor("churn", COUNT);
     await actor.hear();
-    const tracer = await Tracer.start(mode, ["--debug"]);
+    const tracer = await startGuessed(mode, ["--debug"]);
     actor.go();
     expect(await actor.hear<{ done: number }>()).toEqual({ done: COUNT });
     await flushed(tracer);
@@ -45,7 +45,7 @@ test.each(modes)(
 test.each(modes.filter(tracesUdp))(
   `--attach %s: after ${COUNT} UDP sockets, all to one server, every map is as full as before`,
   async (mode) => {
-    const tracer = await Tracer.start(mode, ["--debug"]);
+    const tracer = await startGuessed(mode, ["--debug"]);
     const storm = new Actor("datagram-storm", COUNT);
     const { port, sent } = await storm.hear<{ port: number; sent: number }>();
     const closes = () =>

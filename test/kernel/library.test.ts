@@ -1,5 +1,5 @@
 /** The library as a program uses it: by its name, in one process, in every attach mode this kernel has. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   Failure,
   guessOffsets,
@@ -9,6 +9,7 @@ import {
   TCPFailure,
   toBytes,
   type Deltas,
+  type GuessReport,
   type TracedEvent,
   type Tracer,
 } from "tracer-bpf";
@@ -16,7 +17,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tracesUdp, Udp } from "./drive/datagrams.ts";
-import { modes } from "./drive/modes.ts";
+import { modes, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Actor } from "./drive/actors.ts";
 import { watchGaps } from "./drive/gap.ts";
@@ -73,6 +74,9 @@ async function closedDeltas(tracer: Tracer, id: string, truths: Truth[]): Promis
 const none = (tracer: Tracer) => tracer.losses().filter(({ count }) => count > 0n);
 
 describe.each(modes)("a tracer by %s", (attach) => {
+  let offsets: GuessReport;
+  beforeAll(async () => void (offsets = await guessOffsets({ attach })));
+
   test("gives every reader every event, with exact bytes, and its own process's too", async () => {
     await using tracer = await openTracer({ attach, pollMs: 20 });
     expect(tracer.description).toContain(`with ${attach}s`);
@@ -100,69 +104,75 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(none(tracer)).toEqual([]);
   });
 
-  test("leaves the event loop free, while connections come and where nothing happens", async () => {
-    await using tracer = await openTracer({ attach });
-    const events = tracer.events();
-    let seen = 0;
-    const reading = (async () => {
-      for await (const _ of events) seen++;
-    })();
-    const traffic = new Actor("traffic", 500);
-    await traffic.hear();
-    // Not before its process is there: to start one takes its time.
-    using gaps = watchGaps();
-    await Bun.sleep(2_000);
-    await traffic.end();
-    const { made } = await traffic.hear<{ made: number }>();
-    // Longer than a wait may last where nothing happens.
-    await Bun.sleep(7_000);
-    tracer.close();
-    await reading;
-    expect(seen).toBeGreaterThanOrEqual(made);
-    // A wait that stands on the event loop takes 5 s, on a machine however fast.
-    expect(gaps.longestMs()).toBeLessThan(4_000);
-    if (!isGuest) expect(gaps.longestCpuMs()).toBeLessThan(50);
-  });
+  test.skipIf(sparing)(
+    "leaves the event loop free, while connections come and where nothing happens",
+    async () => {
+      await using tracer = await openTracer({ attach, offsets });
+      const events = tracer.events();
+      let seen = 0;
+      const reading = (async () => {
+        for await (const _ of events) seen++;
+      })();
+      const traffic = new Actor("traffic", 500);
+      await traffic.hear();
+      // Not before its process is there: to start one takes its time.
+      using gaps = watchGaps();
+      await Bun.sleep(2_000);
+      await traffic.end();
+      const { made } = await traffic.hear<{ made: number }>();
+      // Longer than a wait may last where nothing happens.
+      await Bun.sleep(7_000);
+      tracer.close();
+      await reading;
+      expect(seen).toBeGreaterThanOrEqual(made);
+      // A wait that stands on the event loop takes 5 s, on a machine however fast.
+      expect(gaps.longestMs()).toBeLessThan(4_000);
+      if (!isGuest) expect(gaps.longestCpuMs()).toBeLessThan(50);
+    },
+  );
 
-  test("tells each client once, and none what ended before it registered", async () => {
-    await using tracer = await openTracer({ attach });
-    tracer.registerClient("early");
-    const { client, server } = traffic(1009, 503);
-    const { closed } = await closedDeltas(tracer, "early", [client, server]);
-    for (const truth of [client, server]) {
-      const own = closed.filter((delta) => same(delta, truth));
-      expect(own).toHaveLength(1);
-      expect(own[0]).toMatchObject({
-        state: "closed",
-        direction: truth.opened === "connect" ? "outgoing" : "incoming",
-        delta: { bytesSent: BigInt(truth.sent), bytesReceived: BigInt(truth.received) },
-        total: { bytesSent: BigInt(truth.sent), established: 1, closed: 1 },
+  test.skipIf(sparing)(
+    "tells each client once, and none what ended before it registered",
+    async () => {
+      await using tracer = await openTracer({ attach, offsets });
+      tracer.registerClient("early");
+      const { client, server } = traffic(1009, 503);
+      const { closed } = await closedDeltas(tracer, "early", [client, server]);
+      for (const truth of [client, server]) {
+        const own = closed.filter((delta) => same(delta, truth));
+        expect(own).toHaveLength(1);
+        expect(own[0]).toMatchObject({
+          state: "closed",
+          direction: truth.opened === "connect" ? "outgoing" : "incoming",
+          delta: { bytesSent: BigInt(truth.sent), bytesReceived: BigInt(truth.received) },
+          total: { bytesSent: BigInt(truth.sent), established: 1, closed: 1 },
+        });
+      }
+      tracer.registerClient("late");
+      const later = traffic(11, 13);
+      const told = await closedDeltas(tracer, "late", [later.client, later.server]);
+      expect([...told.active, ...told.closed].some((delta) => same(delta, client))).toBe(false);
+      const again = await closedDeltas(tracer, "early", [later.client, later.server]);
+      expect(again.closed.some((delta) => same(delta, client))).toBe(false);
+      expect(() => tracer.connections("nobody")).toThrow(Failure);
+      expect(tracer.removeClient("late")).toBe(true);
+      expect(() => tracer.connections("late")).toThrow("not registered");
+      expect(tracer.counts()).toMatchObject({
+        underflows: 0n,
+        cookieCollisions: 0n,
+        droppedEnds: 0n,
       });
-    }
-    tracer.registerClient("late");
-    const later = traffic(11, 13);
-    const told = await closedDeltas(tracer, "late", [later.client, later.server]);
-    expect([...told.active, ...told.closed].some((delta) => same(delta, client))).toBe(false);
-    const again = await closedDeltas(tracer, "early", [later.client, later.server]);
-    expect(again.closed.some((delta) => same(delta, client))).toBe(false);
-    expect(() => tracer.connections("nobody")).toThrow(Failure);
-    expect(tracer.removeClient("late")).toBe(true);
-    expect(() => tracer.connections("late")).toThrow("not registered");
-    expect(tracer.counts()).toMatchObject({
-      underflows: 0n,
-      cookieCollisions: 0n,
-      droppedEnds: 0n,
-    });
-    const telemetry = tracer.telemetry();
-    expect(telemetry.tcp_close_connection_flush).toBeGreaterThanOrEqual(4n);
-    expect(telemetry).toMatchObject({ tcp_sent_miscounts: 0n, double_flush_attempts_close: 0n });
-    expect(toBytes("Telemetry", telemetry)).toHaveLength(17 * 8);
-  });
+      const telemetry = tracer.telemetry();
+      expect(telemetry.tcp_close_connection_flush).toBeGreaterThanOrEqual(4n);
+      expect(telemetry).toMatchObject({ tcp_sent_miscounts: 0n, double_flush_attempts_close: 0n });
+      expect(toBytes("Telemetry", telemetry)).toHaveLength(17 * 8);
+    },
+  );
 
   test.skipIf(!tracesUdp(attach))(
     "tells each client what a UDP flow has moved since it asked, and its close only the rest",
     async () => {
-      await using tracer = await openTracer({ attach });
+      await using tracer = await openTracer({ attach, offsets });
       for (const id of ["often", "rarely"]) tracer.registerClient(id);
       const server = new Udp("127.0.0.1");
       const client = new Udp("127.0.0.1").connect(server.local);
@@ -202,7 +212,7 @@ describe.each(modes)("a tracer by %s", (attach) => {
   );
 
   test("tells each client what an open connection has moved since it asked", async () => {
-    await using tracer = await openTracer({ attach });
+    await using tracer = await openTracer({ attach, offsets });
     for (const id of ["often", "rarely"]) tracer.registerClient(id);
     const { client, server } = peer.pair();
     const told = { often: [] as unknown[], rarely: [] as unknown[] };
@@ -225,41 +235,45 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(tracer.counts()).toMatchObject({ underflows: 0n, vanished: 0n });
   });
 
-  test("gives results that later polls leave alone, and each beginning and end in one of them", async () => {
-    await using tracer = await openTracer({ attach });
-    tracer.registerClient("a");
-    const [still, busy] = [peer.pair(), peer.pair()];
-    peer.transfer(still.client, still.server, 503);
-    const polls = Array.from({ length: 13 }, (_, i) => {
-      peer.transfer(busy.client, busy.server, 1009 + i);
-      const deltas = tracer.connections("a");
-      return { deltas, copy: structuredClone(deltas) };
-    });
-    for (const { deltas, copy } of polls) expect(deltas).toEqual(copy);
-    const told = (truth: Truth) =>
-      polls.map(({ deltas }) => deltas.active.filter((delta) => same(delta, truth)));
-    // In tracepoint mode too: a client's connection is told at once.
-    expect(told(busy.client.truth).map((all) => all[0]!.delta.bytesSent)).toEqual(
-      polls.map((_, i) => BigInt(1009 + i)),
-    );
-    const [first, ...rest] = told(still.client.truth);
-    expect(first).toMatchObject([{ delta: { bytesSent: 503n, established: 1, closed: 0 } }]);
-    // It stands still, and is not given up.
-    expect(rest.flat()).toEqual([]);
-    for (const { client, server } of [still, busy]) for (const end of [client, server]) end.close();
-    const { closed } = await closedDeltas(tracer, "a", [still.client.truth]);
-    const ends = closed.filter((delta) => same(delta, still.client.truth));
-    expect(ends).toMatchObject([
-      {
-        delta: { bytesSent: 0n, established: 0, closed: 1 },
-        total: { bytesSent: 503n, established: 1, closed: 1 },
-      },
-    ]);
-    expect(tracer.counts()).toMatchObject({ underflows: 0n, vanished: 0n });
-  });
+  test.skipIf(sparing)(
+    "gives results that later polls leave alone, and each beginning and end in one of them",
+    async () => {
+      await using tracer = await openTracer({ attach, offsets });
+      tracer.registerClient("a");
+      const [still, busy] = [peer.pair(), peer.pair()];
+      peer.transfer(still.client, still.server, 503);
+      const polls = Array.from({ length: 13 }, (_, i) => {
+        peer.transfer(busy.client, busy.server, 1009 + i);
+        const deltas = tracer.connections("a");
+        return { deltas, copy: structuredClone(deltas) };
+      });
+      for (const { deltas, copy } of polls) expect(deltas).toEqual(copy);
+      const told = (truth: Truth) =>
+        polls.map(({ deltas }) => deltas.active.filter((delta) => same(delta, truth)));
+      // In tracepoint mode too: a client's connection is told at once.
+      expect(told(busy.client.truth).map((all) => all[0]!.delta.bytesSent)).toEqual(
+        polls.map((_, i) => BigInt(1009 + i)),
+      );
+      const [first, ...rest] = told(still.client.truth);
+      expect(first).toMatchObject([{ delta: { bytesSent: 503n, established: 1, closed: 0 } }]);
+      // It stands still, and is not given up.
+      expect(rest.flat()).toEqual([]);
+      for (const { client, server } of [still, busy])
+        for (const end of [client, server]) end.close();
+      const { closed } = await closedDeltas(tracer, "a", [still.client.truth]);
+      const ends = closed.filter((delta) => same(delta, still.client.truth));
+      expect(ends).toMatchObject([
+        {
+          delta: { bytesSent: 0n, established: 0, closed: 1 },
+          total: { bytesSent: 503n, established: 1, closed: 1 },
+        },
+      ]);
+      expect(tracer.counts()).toMatchObject({ underflows: 0n, vanished: 0n });
+    },
+  );
 
   test("tells a client of an attempt that failed, with its errno", async () => {
-    await using tracer = await openTracer({ attach });
+    await using tracer = await openTracer({ attach, offsets });
     tracer.registerClient("a");
     using refused = refusing("127.0.0.1");
     const attempt = new Attempt("127.0.0.1", refused.port);
@@ -281,7 +295,7 @@ describe.each(modes)("a tracer by %s", (attach) => {
   test("knows a connection that was open before it, and tells the rest of it at its end", async () => {
     const { client, server } = peer.pair();
     peer.transfer(client, server, 7919);
-    await using tracer = await openTracer({ attach });
+    await using tracer = await openTracer({ attach, offsets });
     tracer.registerClient("a");
     peer.transfer(client, server, 104_729);
     client.close();
@@ -299,8 +313,8 @@ describe.each(modes)("a tracer by %s", (attach) => {
     }
   });
 
-  test("can leave its own process out", async () => {
-    await using tracer = await openTracer({ attach, self: false });
+  test.skipIf(sparing)("can leave its own process out", async () => {
+    await using tracer = await openTracer({ attach, offsets, self: false });
     const events = tracer.events();
     traffic(7, 5);
     const listener = new peer.Listener("127.0.0.1");
@@ -314,8 +328,8 @@ describe.each(modes)("a tracer by %s", (attach) => {
     expect(seen.filter(({ pid }) => pid === process.pid)).toEqual([]);
   });
 
-  test("counts what a reader that stands still had no room for", async () => {
-    await using tracer = await openTracer({ attach });
+  test.skipIf(sparing)("counts what a reader that stands still had no room for", async () => {
+    await using tracer = await openTracer({ attach, offsets });
     const slow = tracer.events({ maxWaiting: 2 });
     const { client, server } = traffic(3, 2);
     const seen = await untilClosed(tracer.events(), [client, server]);
@@ -352,26 +366,29 @@ test("offsets that were guessed before are used, also from a file, and not those
   }
 });
 
-test("a closed tracer ends its readers, gives them what was there, and refuses further work", async () => {
-  const tracer = await openTracer();
-  const events = tracer.events();
-  const stopped = tracer.events({ signal: AbortSignal.abort() });
-  const { client } = traffic(31, 37);
-  // Waits for nothing: what happened is read by the last poll.
-  tracer.close();
-  tracer.close();
-  const seen = await Array.fromAsync(events);
-  expect(seen.some((event) => event.kind === "connect" && same(event, client))).toBe(true);
-  expect(await Array.fromAsync(stopped)).toEqual([]);
-  for (const work of [
-    () => tracer.poll(),
-    () => tracer.connections("a"),
-    () => tracer.registerClient("a"),
-    () => tracer.events(),
-  ])
-    expect(work).toThrow("the tracer: it is closed");
-  expect(none(tracer)).toEqual([]);
-});
+test.skipIf(sparing)(
+  "a closed tracer ends its readers, gives them what was there, and refuses further work",
+  async () => {
+    const tracer = await openTracer();
+    const events = tracer.events();
+    const stopped = tracer.events({ signal: AbortSignal.abort() });
+    const { client } = traffic(31, 37);
+    // Waits for nothing: what happened is read by the last poll.
+    tracer.close();
+    tracer.close();
+    const seen = await Array.fromAsync(events);
+    expect(seen.some((event) => event.kind === "connect" && same(event, client))).toBe(true);
+    expect(await Array.fromAsync(stopped)).toEqual([]);
+    for (const work of [
+      () => tracer.poll(),
+      () => tracer.connections("a"),
+      () => tracer.registerClient("a"),
+      () => tracer.events(),
+    ])
+      expect(work).toThrow("the tracer: it is closed");
+    expect(none(tracer)).toEqual([]);
+  },
+);
 
 test("options that make no sense are refused before anything is touched", async () => {
   for (const pollMs of [0, 9, 1001, NaN])

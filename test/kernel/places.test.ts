@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { CAP_SYS_PTRACE, CAP_SYS_RESOURCE } from "../../src/kernel/constants.ts";
 import { expectConnection } from "./drive/expect.ts";
-import { linuxAtLeast, modes } from "./drive/modes.ts";
+import { linuxAtLeast, modes, sparing } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { binary, PATIENCE_MS, place, plainEnvironment, run, Tracer } from "./drive/tracer.ts";
 import { unitCapabilities } from "./drive/unit.ts";
@@ -12,7 +12,7 @@ setDefaultTimeout(180_000);
 
 /**
  * To add one, add a row here and its function in drive/place.ts. `each`: the place may matter to how the tracer attaches
- * or finds processes, so it runs in each mode. The others run once, since each start costs seconds in a guest.
+ * or finds processes, so it runs in each mode.
  */
 const places = [
   { name: "no-tracefs", each: true },
@@ -32,7 +32,7 @@ const places = [
 ];
 
 describe.each(modes)("trace --attach %s", (mode) => {
-  const here = places.filter(({ each }) => each || mode === modes[0]);
+  const here = places.filter(({ each }) => each || (!sparing && mode === modes[0]));
 
   test.each(here)("$name: both ends of a connection, every byte", async ({ name }) => {
     const tracer = await Tracer.start(mode, [], place(name));
@@ -64,7 +64,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 });
 
 // The places below are the same in every mode.
-describe.each(modes.slice(0, 1))("trace --attach %s", (mode) => {
+describe.skipIf(sparing).each(modes.slice(0, 1))("trace --attach %s", (mode) => {
   // Less than its programs alone need. Root may raise the limit, unless a sandbox took that from it.
   test("descriptors 24: both ends of a connection where the limit can be raised, else how to", async () => {
     if (mayRaiseLimits) {

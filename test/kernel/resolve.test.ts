@@ -1,10 +1,11 @@
 /** `trace -r`: names beside numbers, as soon as they are known, and the lines do not wait for them. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import { startGuessed } from "./drive/guessed.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { nameServer } from "./drive/name_server.ts";
-import { place, run, Tracer } from "./drive/tracer.ts";
+import { place, run } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -18,7 +19,7 @@ const DNS = { address: "127.0.0.77", port: 53 };
 
 describe.each(modes)("trace --attach %s -r", (mode) => {
   test("the user at once, the other end's name when it is known", async () => {
-    const tracer = await Tracer.start(mode, ["-r"]);
+    const tracer = await startGuessed(mode, ["-r"]);
     const named = async () => {
       const { client, server } = peer.pair();
       client.close();
@@ -37,7 +38,7 @@ describe.each(modes)("trace --attach %s -r", (mode) => {
   test("no line waits for a name server; the lines after its answer have the name", async () => {
     const { promise: shown, resolve: show } = Promise.withResolvers<void>();
     using server = await nameServer(["web", "example"], { ...DNS, until: shown });
-    const tracer = await Tracer.start(mode, ["-r"], place(`name-server ${DNS.address}`));
+    const tracer = await startGuessed(mode, ["-r"], place(`name-server ${DNS.address}`));
     const { client, server: accepted } = peer.pair();
     const before = await tracer.take("connect", client.truth);
     expect(before.remote).toMatchObject({ address: "127.0.0.1", name: null });

@@ -1,5 +1,5 @@
 /** Starts and stops without end, standing still, clocks that jump: nothing is left behind, nothing is told twice. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   existsSync,
   mkdirSync,
@@ -13,11 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Actor } from "./drive/actors.ts";
 import { expectConnection, expectClosed, expectOpened } from "./drive/expect.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { type Holding, holdingsOf, kprobeEvents, leftOf } from "./drive/leftovers.ts";
-import { type Mode, modes } from "./drive/modes.ts";
+import { modes } from "./drive/modes.ts";
 import { pair, type Truth } from "./drive/peer.ts";
 import { flushed } from "./drive/traced.ts";
-import { PATIENCE_MS, run, Tracer } from "./drive/tracer.ts";
+import { PATIENCE_MS } from "./drive/tracer.ts";
 
 setDefaultTimeout(600_000);
 
@@ -33,17 +34,8 @@ const temporary = join(directory, "tmp");
 mkdirSync(temporary);
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const offsetsOf = (mode: Mode) => join(directory, mode);
-beforeAll(async () => {
-  for (const mode of modes) {
-    const args = ["offsets", "guess", "--attach", mode, "--save", offsetsOf(mode)];
-    expect((await run(args)).exitCode).toBe(0);
-  }
-});
-
 describe.each(modes)("trace --attach %s", (mode) => {
-  const start = () =>
-    Tracer.start(mode, ["--offsets", offsetsOf(mode)], ["env", `TMPDIR=${temporary}`]);
+  const start = () => startGuessed(mode, [], ["env", `TMPDIR=${temporary}`]);
 
   test(`after ${STARTS} starts and ends nothing is left, and one that ran all the time told each thing once`, async () => {
     const before = kprobeEvents();
@@ -137,7 +129,7 @@ test.skipIf(!inGuest || process.arch === "arm64")("a guest can sleep", () => {
 
 describe.skipIf(!canSleep).each(modes)("trace --attach %s, while the machine sleeps", (mode) => {
   test("connections over it and after it are told once, with the time that was awake and the clock's new time", async () => {
-    const tracer = await Tracer.start(mode, ["--offsets", offsetsOf(mode)]);
+    const tracer = await startGuessed(mode);
     const begun = performance.now();
     const { client, server } = pair();
     for (const end of [client, server]) await expectOpened(tracer, end.truth);

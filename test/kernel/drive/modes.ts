@@ -31,6 +31,12 @@ export const modes = (["kprobe", "tracepoint"] as const).filter(
   (mode) => has[mode] && wanted.split(",").includes(mode),
 );
 
+/**
+ * In an emulated guest each start of the tracer takes seconds. Tests of what depends neither on the way to attach nor on the
+ * kernel run without a guest; FULL=1 runs them in guests too.
+ */
+export const sparing = process.env["VM_KERNEL"] !== undefined && process.env["FULL"] !== "1";
+
 /** Whether connections older than the trace are listed: the walk of the tracepoint mode needs the kernel's types. */
 export const lists = (mode: Mode): boolean =>
   mode === "kprobe" || existsSync("/sys/kernel/btf/vmlinux");

@@ -19,6 +19,7 @@ import {
   GuessWindow,
   readChunk,
   readGuessAnswer,
+  ShimNumber,
   writeGuessCommand,
   type GuessAnswer,
   type GuessCommand,
@@ -119,16 +120,13 @@ export function openKprobeSampler(
     },
     arguments(send) {
       if (!inside(ARMED_CALL, send)) return null;
-      const chunk = (index: number) => maps.chunk(index);
-      const registers = Array.from({ length: REGISTER_ARGUMENTS }, (_, i) =>
-        chunk(WINDOW_ARGS + i),
-      );
-      const stacked = Array.from({ length: STACKED_CHUNKS }, (_, i) => chunk(WINDOW_STACKED + i));
+      const registers = maps.chunks(WINDOW_ARGS, REGISTER_ARGUMENTS);
+      const stacked = maps.chunks(WINDOW_STACKED, STACKED_CHUNKS);
       return { sk: maps.answer().sk, arguments: [...registers, ...stacked] };
     },
     skb(send) {
       if (!inside(ARMED_SKB, send)) return null;
-      const behind = Array.from({ length: BEHIND_CHUNKS }, (_, i) => maps.chunk(WINDOW_BEHIND + i));
+      const behind = maps.chunks(WINDOW_BEHIND, BEHIND_CHUNKS);
       return { bytes: maps.read(WINDOW_SKB, SKB_CHUNKS), behind };
     },
     shared: (send, at) => (inside(ARMED_SHARED, send, at) ? maps.chunk(WINDOW_SKB) : null),
@@ -142,10 +140,9 @@ export function openTracepointSampler(
 ): Sampler {
   const object = load(shim, TRACEPOINTS, 0n, helpers);
   const maps = openMaps(shim, object);
+  /** The command itself fails where the program is not run. */
   const run = (program: string, address: bigint) =>
-    maps.heard(() => {
-      shim.testRun(object.progFd(program), BigUint64Array.of(address, 0n, 0n));
-    }, "BPF_PROG_TEST_RUN");
+    void shim.testRun(object.progFd(program), BigUint64Array.of(address, 0n, 0n));
   try {
     object.own(shim.rawTracepoint(object.progFd("on_set_state"), "inet_sock_set_state"));
     // Any run tells which thread we are, in the kernel's own numbers.
@@ -158,6 +155,8 @@ export function openTracepointSampler(
   return {
     attach: "tracepoint",
     sockOf(_fd, connect) {
+      // Other sockets of this thread may have changed their states since.
+      maps.answer();
       maps.heard(connect, "inet_sock_set_state");
       return maps.answer().sk;
     },
@@ -225,6 +224,7 @@ export function openTaskSampler(shim: Shim, kprobes: KprobeAttacher | null): Tas
       const via = kprobes ? "wake_up_new_task" : "sched_process_fork";
       for (let i = 0; i < BIRTH_TRIES; i++) {
         maps.command({ pid_tgid, armed: BigInt(ARMED_TASK) });
+        maps.answer();
         const births = maps.heard(make, via);
         maps.command({});
         if (births === 1) return maps.read(WINDOW_SOCK, SOCK_CHUNKS);
@@ -385,29 +385,36 @@ function openMaps(shim: Shim, object: KernelObject) {
   const [command, answer, window] = ["command", "answer", "window"].map((m) => object.mapFd(m));
   const answered = new Uint8Array(guessAnswerSize);
   const asked = new Uint8Array(guessCommandSize);
-  const copied = new Uint8Array(chunkSize);
+  const copied = new Uint8Array(ShimNumber.RANGE_MAX * chunkSize);
+  let sequence = 0n;
   const read = (): GuessAnswer => {
     shim.mapLookup(answer!, zero, answered);
-    return readGuessAnswer(new DataView(answered.buffer), 0);
+    const told = readGuessAnswer(new DataView(answered.buffer), 0);
+    ({ sequence } = told);
+    return told;
   };
   /** null: it could not be read. Of a chunk that the last question did not ask for, nothing is known. */
-  const chunk = (index: number): Uint8Array | null => {
-    shim.mapLookup(window!, Uint32Array.of(index), copied);
-    const { failed, bytes } = readChunk(new DataView(copied.buffer), 0);
-    return failed === 0n ? bytes : null;
+  const chunks = (first: number, count: number): (Uint8Array | null)[] => {
+    const some = copied.subarray(0, count * chunkSize);
+    shim.mapRange(window!, first, chunkSize, some);
+    const view = new DataView(copied.buffer);
+    return Array.from({ length: count }, (_, n) => {
+      const { failed, bytes } = readChunk(view, n * chunkSize);
+      return failed === 0n ? bytes : null;
+    });
   };
   return {
     answer: read,
-    chunk,
+    chunks,
+    chunk: (index: number): Uint8Array | null => chunks(index, 1)[0]!,
     command(some: Partial<GuessCommand>) {
       const nothing = { address: 0n, pid_tgid: 0n, armed: 0n, head: 0n, end: 0n, floor: 0n };
       writeGuessCommand(new DataView(asked.buffer), 0, { ...nothing, ...some });
       shim.mapUpdate(command!, zero, asked);
     },
-    /** Runs `call` and makes sure that a program answered. */
-    /** Returns how often a program answered while `call` ran. */
+    /** Runs `call` and makes sure that a program answered since the last look. Returns how often one did. */
     heard(call: () => void, via: string): number {
-      const before = read().sequence;
+      const before = sequence;
       call();
       const answers = Number(read().sequence - before);
       if (answers === 0) throw new SamplerDeaf(via);
@@ -415,13 +422,10 @@ function openMaps(shim: Shim, object: KernelObject) {
     },
     /** The chunks from `first` on, up to the first that could not be read. */
     read(first: number, count: number): Uint8Array {
-      const chunks: Uint8Array[] = [];
-      for (let i = 0; i < count; i++) {
-        const bytes = chunk(first + i);
-        if (!bytes) break;
-        chunks.push(bytes);
-      }
-      return new Uint8Array(Buffer.concat(chunks));
+      const all = chunks(first, count);
+      const end = all.indexOf(null);
+      const there = end < 0 ? all : all.slice(0, end);
+      return new Uint8Array(Buffer.concat(there as Uint8Array[]));
     },
   };
 }

@@ -85,6 +85,7 @@ const SYMBOLS = {
   sh_map_next_key: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   sh_hash_map_entries: { args: ["ptr", "u32", "ptr", "ptr"], returns: LONG },
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
+  sh_map_range: { args: ["i32", "u32", "u32", "u32", "ptr"], returns: "i32" },
   sh_has_sockmap: { args: [], returns: "i32" },
   sh_newest_inodes: { args: ["ptr", "u32"], returns: "i32" },
   sh_give_inodes: { args: ["u32", "u32"], returns: LONG },
@@ -271,6 +272,11 @@ export function openShim() {
     mapDump: (fd: number, keySize: number, valueSize: number, dst: Uint8Array): number => {
       const cap = Math.floor(dst.byteLength / (keySize + valueSize));
       return check("map dump", c.sh_map_dump(fd, keySize, valueSize, dst, cap));
+    },
+    /** Fills `dst` with values of an array map, from this index on; at most ShimNumber.RANGE_MAX. */
+    mapRange: (fd: number, first: number, valueSize: number, dst: Uint8Array): void => {
+      const count = dst.byteLength / valueSize;
+      check("map range", c.sh_map_range(fd, first, count, valueSize, dst));
     },
 
     /** Whether some map of this host is a sockmap; false also where that cannot be told. */

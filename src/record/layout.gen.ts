@@ -1471,6 +1471,7 @@ export function writeLookup(view: DataView, p: number, value: Lookup): void {
 export const ShimNumber = {
   LOG_SIZE: 262144,
   MAP_NAME_SIZE: 64,
+  RANGE_MAX: 64,
 } as const;
 export type ShimNumber = (typeof ShimNumber)[keyof typeof ShimNumber];
 

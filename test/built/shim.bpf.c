@@ -16,6 +16,13 @@ struct {
 	__uint(value_size, 12);
 } entries SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 100);
+	__uint(key_size, 4);
+	__uint(value_size, 12);
+} numbered SEC(".maps");
+
 /* Has no batch operations on any kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);

@@ -119,6 +119,22 @@ test("entries are written, read, stepped through, deleted; a missing key is an a
   expect(shim.mapDelete(fd, u32(5))).toBe(false);
 });
 
+test("a range of an array map holds its values in their order; what is beyond its end is an error", () => {
+  const fd = shim.mapFd(object, "numbered");
+  for (let n = 0; n < 100; n++) shim.mapUpdate(fd, u32(n), Uint32Array.of(n, n + 1, n + 2));
+  for (const [first, count] of [
+    [0, 64],
+    [41, 7],
+    [99, 1],
+  ] as const) {
+    const words = new Uint32Array(3 * count);
+    shim.mapRange(fd, first, 12, new Uint8Array(words.buffer));
+    const expected = Array.from({ length: count }, (_, n) => first + n);
+    expect([...words]).toEqual(expected.flatMap((n) => [n, n + 1, n + 2]));
+  }
+  expect(failure(() => shim.mapRange(fd, 98, 12, new Uint8Array(3 * 12))).errno).toBe(2);
+});
+
 /** Every entry of a dump by key, whose value is `words` 32-bit numbers; fails if a key comes twice. */
 function dumped(map: string, words: number, cap: number): Map<number, number[]> {
   const dst = new Uint32Array((1 + words) * cap);

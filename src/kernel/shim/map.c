@@ -193,6 +193,25 @@ int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_e
 	return err ? err : (int)d.count;
 }
 
+/* Entries of an array map, the values alone, from index `first` on; each is `value_size` bytes. In one command from 5.6 on. */
+int sh_map_range(int fd, __u32 first, __u32 count, __u32 value_size, void *dst)
+{
+	__u32 keys[RANGE_MAX], before = first - 1, cursor, got = count, i;
+	int err;
+
+	if (count > RANGE_MAX)
+		return -E2BIG;
+	err = HELD(
+		bpf_map_lookup_batch(fd, first ? &before : NULL, &cursor, keys, dst, &got, NULL));
+	if (!no_batch(err))
+		return err && err != -ENOENT ? err : got == count ? 0 : -ENOENT;
+	for (i = 0, err = 0; i < count && !err; i++) {
+		cursor = first + i;
+		err = sh_map_lookup(fd, &cursor, (char *)dst + (size_t)i * value_size);
+	}
+	return err;
+}
+
 /* 1: some map of this host is a sockmap; 0: none is, or they can't be listed (before 4.13, or without CAP_SYS_ADMIN). */
 int sh_has_sockmap(void)
 {

@@ -9,6 +9,7 @@
 enum shim_number {
 	LOG_SIZE = 256 * 1024, /* bytes of libbpf's messages that are kept */
 	MAP_NAME_SIZE = 64,    /* of a buffer for the name of a map */
+	RANGE_MAX = 64,	       /* entries of an array map that are read at once */
 };
 
 /* Types of programs that are asked for a helper. */

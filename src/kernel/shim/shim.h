@@ -64,6 +64,7 @@ SH_API int sh_map_take(int fd, const void *key, void *value);
 SH_API int sh_map_next_key(int fd, const void *key, void *next);
 SH_API __s64 sh_hash_map_entries(void *object, __u32 index, char name[MAP_NAME_SIZE], __u32 *max);
 SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
+SH_API int sh_map_range(int fd, __u32 first, __u32 count, __u32 value_size, void *dst);
 SH_API int sh_has_sockmap(void);
 
 /* inodes.c: inode numbers, by CPU. */

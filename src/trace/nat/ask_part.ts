@@ -82,7 +82,7 @@ function asking({ host, object }: Opened, known: KnownNat): Partial<Working> {
   const own = ownNetns();
   const askOwn = (asked: readonly Asked[]) => {
     if (table !== null) return hasEntries() ? table.ask(asked) : [];
-    const answers = ctnetlinkIsThere() ? askHere(asked, () => {}) : [];
+    const answers = askHere(asked, () => {});
     return typeof answers === "string" ? [] : answers;
   };
   const root = hostNamespace()?.netns ?? null;

@@ -26,8 +26,6 @@ export interface Start {
 export function askAtStart(asked: readonly Asked[], between: () => void): Start {
   const unknown = { nat: asked.map(() => null) };
   if (asked.length === 0 || !isTracked()) return { ...unknown, refused: null };
-  if (!ctnetlinkIsThere())
-    return { ...unknown, refused: "the module nf_conntrack_netlink is not loaded" };
   const root = hostNamespace();
   const places = namespacesOf(asked, root);
   let refused: string | null = null;
@@ -44,6 +42,8 @@ export function askAtStart(asked: readonly Asked[], between: () => void): Start 
 /** Asks the calling thread's namespace, and closes the socket: an open one would keep the namespace alive. */
 export function askHere(asked: readonly Asked[], between: () => void): (Tuple | null)[] | string {
   if (!hasEntries()) return [];
+  // Only now: where there are no modules, it is to read all of /proc/kallsyms.
+  if (!ctnetlinkIsThere()) return "the module nf_conntrack_netlink is not loaded";
   const opened = Ctnetlink.open();
   if (typeof opened === "number") return `socket(NETLINK_NETFILTER): ${errnoName(opened)}`;
   using conntrack = opened;

@@ -374,7 +374,7 @@ struct sample {
 
 /* A process that holds a listener, or a connection that came in lately; see tcp/holders.h. */
 struct holder {
-	u32 ino; /* of the socket */
+	u32 ino; /* of the socket; 0: the record tells nothing */
 	u32 tgid;
 	u32 tid; /* the thread whose table of descriptors has it; of one that threads share, the first's */
 	u32 netns;

@@ -38,7 +38,7 @@ inline_always int adopt_held(u64 sk, struct live *live, u32 state)
  */
 inline_always void held(struct iter_task_file *ctx, struct live *live)
 {
-	void *seq = *ctx->meta;
+	void *seq = *(void **)ctx->meta;
 	void *file = ctx->file;
 	struct held_by by = {};
 	u64 socket, sk, task = 0;
@@ -46,6 +46,10 @@ inline_always void held(struct iter_task_file *ctx, struct live *live)
 
 	if (!file)
 		return;
+	if (ends_stretch(ctx)) {
+		bpf_seq_write(seq, &by, sizeof(by));
+		bpf_seq_write(seq, &live->event, sizeof(live->event));
+	}
 	socket = (u64)bpf_sock_from_file(file);
 	if (!socket)
 		return;

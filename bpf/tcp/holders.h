@@ -18,11 +18,22 @@ struct {
 
 /* The context of a BPF iterator, by ABI: struct bpf_iter__task_file. */
 struct iter_task_file {
-	void **meta; /* its first member is the struct seq_file */
+	u64 *meta; /* struct bpf_iter_meta: the struct seq_file, the session, how many files were shown before */
 	void *task;
 	u32 fd;
 	void *file; /* NULL once, at the end */
 };
+
+/*
+ * If a process closes a file while the kernel shows it to the tool, the tool's read(2) closes it at its end. So that no such
+ * close waits for a whole walk, reads are short: a record of zeros, which tells nothing, comes after each so many files.
+ */
+#define FILES_PER_RECORD 128
+
+inline_always int ends_stretch(const struct iter_task_file *ctx)
+{
+	return ctx->meta[2] % FILES_PER_RECORD == FILES_PER_RECORD - 1;
+}
 
 /* Where struct socket has its sk, since 5.3; elsewhere among the first words. */
 #define SOCKET_WORD_OF_SK 3
@@ -59,7 +70,7 @@ inline_always int came_in_lately(u64 sk)
 inline_always void holding(struct iter_task_file *ctx)
 {
 	struct holder holder = {};
-	void *seq = *ctx->meta;
+	void *seq = *(void **)ctx->meta;
 	void *file = ctx->file;
 	u64 socket, sk, task = 0;
 	u32 state, protocol;
@@ -67,6 +78,8 @@ inline_always void holding(struct iter_task_file *ctx)
 
 	if (!file)
 		return;
+	if (ends_stretch(ctx))
+		bpf_seq_write(seq, &holder, sizeof(holder));
 	socket = (u64)bpf_sock_from_file(file);
 	if (!socket)
 		return;

@@ -19,59 +19,52 @@ struct {
 	__type(value, u32);
 } first_subflow_at SEC(".maps");
 
-/* Behind the struct inet_connection_sock that a struct mptcp_sock begins with, and no further than these are long. */
+/* Behind the struct inet_connection_sock that a struct mptcp_sock begins with: it was at 1,712 on Linux 6.18. */
 #define SUBFLOWS_BEGIN 1024
-#define SUBFLOWS_END 3584
+#define SUBFLOWS_END 2560
 
 inline_always int is_mptcp(u64 sk)
 {
 	return (sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) == IPPROTO_MPTCP;
 }
 
-/* The sock of MPTCP gets its remote port by the end of connect(2) or accept(2). */
-inline_always int is_subflow_of(u64 sk, u64 mptcp)
+/* 0: a sock of TCP with this local port, in this namespace. As one number, so that the verifier follows one branch, not three. */
+inline_always u64 unlike_subflow(u64 sk, u16 num, u64 net)
 {
-	u16 dport = skc_dport(mptcp);
-
-	return skc_num(sk) == skc_num(mptcp) && skc_net(sk) == skc_net(mptcp) && is_tcp(sk) &&
-	       skc_state(sk) != TCP_STATE_LISTEN && (!dport || skc_dport(sk) == dport);
+	return (skc_num(sk) ^ num) | (skc_net(sk) ^ net) |
+	       ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) ^ IPPROTO_TCP);
 }
 
-/* 0: there is none at this offset. */
-inline_always u64 subflow_at(u64 mptcp, u32 offset)
-{
-	u64 sk = 0;
-
-	read_kernel(sk, mptcp + offset);
-	/* Most words are no address of the kernel. */
-	if ((s64)sk >= 0 || sk & 7 || sk == mptcp)
-		return 0;
-	return is_subflow_of(sk, mptcp) ? sk : 0;
-}
-
-/* 0: not found. The kernel keeps the subflow from going away while a process is inside accept(2) or close(2). */
+/*
+ * 0: not found. The kernel keeps the subflow from going away while a process is inside accept(2) or close(2). MPTCP's sock gets
+ * its remote port by the end of connect(2) or accept(2).
+ */
 inline_always u64 first_subflow(u64 mptcp __attribute__((unused)))
 {
 #ifdef LINUX_5_10
-	u32 zero = 0;
+	u64 sk = 0, net = skc_net(mptcp);
+	u16 num = skc_num(mptcp), dport = skc_dport(mptcp);
+	u32 zero = 0, offset = SUBFLOWS_BEGIN - 8;
 	u32 *at = bpf_map_lookup_elem(&first_subflow_at, &zero);
-	u32 offset = SUBFLOWS_BEGIN - 8;
-	u64 sk;
 
 	if (!at)
 		return 0;
 	/* First where the last one was. */
 #pragma clang loop unroll(disable)
 	for (; offset < SUBFLOWS_END; offset += 8) {
-		sk = subflow_at(mptcp, offset < SUBFLOWS_BEGIN ? *at : offset);
-		if (!sk)
-			continue;
-		if (offset >= SUBFLOWS_BEGIN)
-			*at = offset;
-		return sk;
+		read_kernel(sk, mptcp + (offset < SUBFLOWS_BEGIN ? *at : offset));
+		if (!unlike_subflow(sk, num, net))
+			break;
 	}
-#endif
+	if (offset >= SUBFLOWS_END || skc_state(sk) == TCP_STATE_LISTEN ||
+	    (dport && skc_dport(sk) != dport) || !is_tcp(sk))
+		return 0;
+	if (offset >= SUBFLOWS_BEGIN)
+		*at = offset;
+	return sk;
+#else
 	return 0;
+#endif
 }
 
 /*

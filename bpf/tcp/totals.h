@@ -124,8 +124,8 @@ inline_always void read_moved(u64 sk, struct live *live)
 	u32 copied = copied_seq(sk);
 
 	live->event.sent_bytes = widen(wrote, bytes_acked(sk)) - live->base_acked;
-	live->event.recv_bytes = widen(copied - live->first_received_seq, bytes_received(sk)) -
-				 live->base_received;
+	live->event.recv_bytes =
+		widen(copied - live->first_received_seq, bytes_received(sk)) - live->base_received;
 	/* Read after copied_seq: a FIN sets SOCK_DONE before it can be read past, and rcv_nxt, its last change, before that. */
 	if (sk_flags(sk) & (1 << SOCK_DONE) && rcv_nxt(sk) == copied)
 		live->event.recv_bytes--;

@@ -3,14 +3,14 @@ import type { Shim } from "./shim.ts";
 import { EAGAIN } from "./constants.ts";
 import { close, read } from "./libc.ts";
 
-/** Records per read: the kernel's buffer is 32 KiB. */
-const buffer = new Uint8Array(1 << 16);
+/** As large as the kernel's own. */
+const buffer = new Uint8Array(1 << 15);
 const view = new DataView(buffer.buffer);
 
 /**
  * Calls `each` with the place of every record of `size` bytes in a buffer that the next read overwrites, and `between` after
- * each read; neither may read another iterator. Returns whether the walk came to its end. Throws a KernelError where it
- * cannot begin.
+ * as many as fill it; neither may read another iterator. A read ends after `atOnce` records. Returns whether the walk came to
+ * its end. Throws a KernelError where it cannot begin.
  */
 export function eachRecord(
   shim: Shim,
@@ -18,15 +18,21 @@ export function eachRecord(
   size: number,
   each: (view: DataView, at: number) => void,
   between: () => void = () => {},
+  atOnce = Infinity,
 ): boolean {
   const fd = shim.iterator(progFd);
+  const room = buffer.subarray(0, Math.min(buffer.length, atOnce * size));
+  let done = 0;
   try {
     for (;;) {
-      const bytes = read(fd, buffer);
+      const bytes = read(fd, room);
       if (bytes === -EAGAIN) continue; // a million things without a record
       if (bytes <= 0) return bytes === 0;
       for (let at = 0; at + size <= bytes; at += size) each(view, at);
+      done += bytes;
+      if (done + room.length < buffer.length) continue;
       between();
+      done = 0;
     }
   } finally {
     close(fd);

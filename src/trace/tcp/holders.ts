@@ -11,7 +11,7 @@ import type { Opened, Part, Prepared } from "../part.ts";
 import { sockCopyAt } from "../sock_copy.ts";
 import { portOf, type Walk } from "./acceptors.ts";
 import { listenerHead } from "./listener_head.ts";
-import { visiting } from "./visit.ts";
+import { RECORDS_PER_READ, visiting } from "./visit.ts";
 import { prepareWalk } from "./walk_needs.ts";
 
 /** The walk. */
@@ -76,11 +76,14 @@ export function walkAll(on: Opened, sinceNs: number): Walk {
   const beganNs = Number(monotonicNs());
   const each = (view: DataView, at: number) => {
     const { ino, tgid: pid, tid, netns, listens_at } = readHolder(view, at);
+    if (ino === 0) return;
     addHolder(listens_at === 0 ? accepted : held, ino, { pid, tid });
     if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
   };
   const program = object.progFd(ITERATOR.program);
-  const whole = visiting(on, () => eachRecord(shim, program, holderSize, each));
+  const whole = visiting(on, () =>
+    eachRecord(shim, program, holderSize, each, () => {}, RECORDS_PER_READ),
+  );
   return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, accepted, listeners };
 }
 

@@ -2,6 +2,9 @@
 import { gettid } from "../../kernel/libc.ts";
 import type { Opened } from "../part.ts";
 
+/** A close that must wait for the end of a read waits while at most so many records are written: see bpf/tcp/holders.h. */
+export const RECORDS_PER_READ = 8;
+
 /**
  * To be called with each such look. A look holds the file that it visits: if its process closes it in that moment, the
  * socket is closed by this thread, at the end of the system call that looks. The programs must not take the tool for the

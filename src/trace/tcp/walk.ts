@@ -7,7 +7,7 @@ import { sockaddr } from "../../kernel/sockaddr.ts";
 import { EventKind, heldSockSize, readHeldSock, type HeldSock } from "../../record/layout.gen.ts";
 import { Held } from "../held.ts";
 import type { Opened, Part } from "../part.ts";
-import { visiting } from "./visit.ts";
+import { RECORDS_PER_READ, visiting } from "./visit.ts";
 import { prepareWalk } from "./walk_needs.ts";
 
 const ITERATOR = { program: "list_held", held: true } as const;
@@ -59,8 +59,11 @@ function forget({ host, object }: Opened, records: readonly HeldSock[]): void {
 function recordsOf(on: Opened, keep: () => void): HeldSock[] {
   const { host, object } = on;
   const records: HeldSock[] = [];
-  const each = (view: DataView, at: number) => void records.push(readHeldSock(view, at));
+  const each = (view: DataView, at: number) => {
+    const record = readHeldSock(view, at);
+    if (record.ino !== 0n) records.push(record);
+  };
   const program = object.progFd(ITERATOR.program);
-  visiting(on, () => eachRecord(host.shim, program, heldSockSize, each, keep));
+  visiting(on, () => eachRecord(host.shim, program, heldSockSize, each, keep, RECORDS_PER_READ));
   return records;
 }

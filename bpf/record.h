@@ -320,6 +320,22 @@ struct conntrack_layout {
 	u32 net;	/* ct_net; 0: a kernel without network namespaces */
 	u32 zone;	/* zone.id; 0: a kernel without zones */
 	u32 root_netns; /* no offset: the inode of the host's own network namespace */
+	u32 skb_nfct;	/* of _nfct in struct sk_buff, where the probed function takes that; 0: it takes the entry itself */
+	u32 through_skb;  /* no offset, nor is the next: 1 where it takes a sk_buff */
+	u32 zone_unknown; /* 1: entries may have a zone, but where is not known */
+};
+
+/* Of conntrack_copy; a power of two is the first. */
+enum conntrack_copy_size {
+	CONNTRACK_COPIES = 32,
+	CONNTRACK_WORDS = 32, /* 256 bytes, behind which the next object begins on most kernels */
+};
+
+/* The beginning of a struct nf_conn whose layout the tool is to learn. */
+struct conntrack_copy {
+	u8 entry[CONNTRACK_WORDS * 8];
+	/* Behind each word of the entry, four bytes: ns.inum, if the word is the address of a struct net. */
+	u8 inums[CONNTRACK_WORDS * 4];
 };
 
 #define BATCH_EVENTS 4
@@ -549,6 +565,7 @@ SIZE_IS(struct translation, sizeof(struct event));
 SIZE_IS(struct payload, sizeof(struct event));
 SIZE_IS(struct conntrack_tuple, 48);
 SIZE_IS(struct conntrack_telemetry, 8);
+SIZE_IS(struct conntrack_copy, 384);
 
 #define LIES_AS_IN_EVENT(type, member)                                                             \
 	_Static_assert(__builtin_offsetof(struct type, member) ==                                  \

@@ -238,7 +238,10 @@ int on_call(void *ctx __attribute__((unused)))
 	return 0;
 }
 
-/* int/void __nf_conntrack_hash_insert(struct nf_conn *ct, ...): every new entry; in the module nf_conntrack, which may come and go */
+/*
+ * int/void __nf_conntrack_hash_insert(struct nf_conn *ct, ...): every new entry; in the module nf_conntrack, which may come
+ * and go. Where the compiler has inlined it: int __nf_conntrack_confirm(struct sk_buff *skb), for each that a packet makes.
+ */
 SEC("kprobe/__nf_conntrack_hash_insert")
 int on_conntrack_insert(void *ctx)
 {

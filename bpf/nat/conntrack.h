@@ -6,6 +6,11 @@
 #include "lib/maps.h"
 #include "lib/tuple.h"
 
+/* The low bits of sk_buff._nfct, which say how the packet belongs to the entry: the rest is the entry's address. */
+#define SKB_NFCT_FACTS 7ULL
+
+#include "nat/learn.h"
+
 /* conntrack_value.facts, a bit set; 0: a plain entry, whose beyond means nothing */
 enum conntrack_fact {
 	CONNTRACK_TRANSLATED = 1,
@@ -202,26 +207,52 @@ inline_always void reply_key(const struct nf_tuples *of, struct conntrack_tuple 
 	write_destination(key, of->reply.dst, of->reply.dport, key->metadata);
 }
 
-/* A new entry of conntrack, whose tuples are final: NAT has been done by now. */
-inline_always void track(u64 ct)
+/* A plain entry, under the key of its ends in order. */
+inline_always void store_plain(u64 ct, const struct conntrack_layout *layout,
+			       const struct conntrack_tuple *key,
+			       const struct conntrack_value *value)
+{
+	struct conntrack_value *known;
+
+	/* Another zone may have the same tuple translated, and would be overwritten (OVN commits to two zones). */
+	if (layout->zone && (u16)word_of(ct, layout->zone))
+		return;
+	if (layout->zone_unknown) {
+		known = bpf_map_lookup_elem(&conntrack, key);
+		if (known && known->facts & CONNTRACK_TRANSLATED) {
+			bpf_map_delete_elem(&conntrack, key);
+			return;
+		}
+	}
+	bpf_map_update_elem(&conntrack, key, value, BPF_ANY);
+	count_register();
+}
+
+/* A new entry of conntrack, whose tuples are final: NAT has been done by now. of_entry: see conntrack_layout.skb_nfct. */
+inline_always void track(u64 of_entry)
 {
 	u32 zero = 0;
 	struct nf_tuples of = {};
 	struct conntrack_tuple key = {};
 	struct conntrack_value value = {};
 	struct conntrack_layout *layout = bpf_map_lookup_elem(&conntrack_layout, &zero);
+	u64 ct = of_entry;
 
-	if (!layout || !read_tuples(ct, layout, &of))
+	if (!layout)
+		return;
+	if (!layout->tuple_orig) {
+		copy_entry(of_entry, layout);
+		return;
+	}
+	if (layout->skb_nfct)
+		ct = word_of(of_entry, layout->skb_nfct) & ~SKB_NFCT_FACTS;
+	if (!read_tuples(ct, layout, &of))
 		return;
 	begin_key(ct, layout, &of, &key);
 	if (is_plain_entry(&of)) {
-		/* Another zone may have the same tuple translated, and would be overwritten (OVN commits to two zones). */
-		if (layout->zone && (u16)word_of(ct, layout->zone))
-			return;
 		orig_key(&of, &key);
 		order_ends(&key);
-		bpf_map_update_elem(&conntrack, &key, &value, BPF_ANY);
-		count_register();
+		store_plain(ct, layout, &key, &value);
 		return;
 	}
 	value.beyond.netns = key.netns;

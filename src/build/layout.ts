@@ -128,6 +128,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   gate: READ,
   payload: READ,
   payload_layout: WRITTEN,
+  conntrack_copy: READ,
   guess_command: WRITTEN,
   guess_answer: READ,
   chunk: READ,

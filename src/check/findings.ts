@@ -202,7 +202,7 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
   nat({ conntrack }) {
     if (conntrack === "asked") return ok("the kernel's connection tracking tells of translations");
     return conntrack === "none"
-      ? ok("the kernel tracks no connections; if it does later, start the trace anew")
+      ? ok("the kernel tracks no connections, so it translates none")
       : note(
           "connection tracking is there, but nf_conntrack_netlink is not loaded: translations are not known",
           "modprobe nf_conntrack_netlink",

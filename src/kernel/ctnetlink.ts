@@ -7,9 +7,19 @@ import { readAnswer, type Answer, type Request } from "./ctnetlink_codec.ts";
 import { builtInSymbols } from "./kallsyms.ts";
 import { REQUESTS_AT_ONCE, NetlinkSocket } from "./netlink.ts";
 
-/** Whether this kernel tracks connections at this moment: the module can come later, and go. */
+/** Whether this kernel can track connections at this moment: the module can come later, and go. */
 export const conntrackIsThere = (): boolean =>
+  existsSync("/sys/module/nf_conntrack") ||
   existsSync("/proc/sys/net/netfilter/nf_conntrack_count");
+
+/** Whether it is part of the kernel, and no module that can go. Nothing that is not there is. */
+export const conntrackIsBuiltIn = (): boolean =>
+  conntrackIsThere() &&
+  !existsSync("/sys/module/nf_conntrack/initstate") &&
+  !isLive({ name: "nf_conntrack" });
+
+/** false: what this kernel does not have now it never will. */
+export const modulesCanCome = (): boolean => existsSync("/proc/modules");
 
 /** The same of ctnetlink. false also where neither /proc/modules nor /proc/kallsyms tells. */
 export const ctnetlinkIsThere = (): boolean =>
@@ -75,7 +85,7 @@ const NEEDED: readonly Module[] = [
 /** Of NEEDED; what is built in stays. */
 let builtIn: ReadonlySet<string> | undefined;
 
-function isLive({ name }: Module): boolean {
+function isLive({ name }: Pick<Module, "name">): boolean {
   try {
     return new RegExp(`^${name} .* Live `, "m").test(readFileSync("/proc/modules", "latin1"));
   } catch {

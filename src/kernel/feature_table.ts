@@ -255,6 +255,13 @@ const table = {
     asked: "the program that calls it is loaded, with the kernel's types; only in tracepoint mode",
     without: "translations are asked for through ctnetlink, for which CAP_NET_ADMIN is kept",
   },
+  conntrack_insert: {
+    since: "4.4",
+    change:
+      "netfilter: nf_conntrack: __nf_conntrack_hash_insert is a function of its own (a compiler may inline it)",
+    asked: "by its name in /proc/kallsyms, once conntrack is there",
+    without: "entries are seen by __nf_conntrack_confirm, and found behind its sk_buff",
+  },
   patient_map_locks: {
     since: "6.15",
     change: "bpf: Convert hashtab.c to rqspinlock",

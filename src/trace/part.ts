@@ -94,7 +94,7 @@ export interface KprobePoint extends AnyPoint {
   readonly ofOwner?: true;
   readonly returns?: true;
   /** A kernel without the function (IPv6 is missing) is traced all the same. */
-  readonly optional?: true;
+  readonly optional?: boolean;
 }
 
 export interface TracepointPoint extends AnyPoint {
@@ -215,9 +215,14 @@ export interface Working {
   wants?(event: Event, kind: EventKind): boolean;
   /** Of each event that is about to be shown, and of each close; false: it has been told already. */
   shown?(event: Event): boolean;
-  /** Adds members to an event that is shown. */
+  /** Adds members to an event that is shown: what follows from its owner, its kind and its flags alone. */
   enrich?(shown: TracedEvent, event: EventView, kind: EventKind): void;
-  /** Whether the record at `p` already holds all that `enrich` would add. Left out: it never does. */
+  /** After all of these: adds what depends on other members, as on times. */
+  complete?(shown: TracedEvent, event: EventView, kind: EventKind): void;
+  /**
+   * Whether the record at `p` already holds all that `enrich` and `complete` would add; it may be written there now. Left
+   * out: it never does.
+   */
   holds?(view: DataView, p: number): boolean;
   /** Events for the open connections that have moved something since they were told of last. */
   sample?(nowNs: bigint): Sampled;

@@ -40,6 +40,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const parts = of.working.flatMap((part) => part.start?.(of, between) ?? []);
   const looking = parts.filter((part) => part.drained !== undefined);
   const enrich: readonly Enrich[] = parts.flatMap((part) => part.enrich ?? []);
+  const complete = [...enrich, ...parts.flatMap((part) => part.complete ?? [])];
   const time = options.timed === true ? new TimeWindows(timeSource(host.shim, object)) : null;
   const losses = lossSource(host.shim, object, missedBy(of), batchByTool, () => drain.lost());
   const waiter = openWaiter(host.shim, rings);
@@ -71,7 +72,7 @@ export function running(of: Found, options: TraceOptions): Trace {
     if (!queue.underWay) beginPoll(last);
     const record: ShowRecord | null =
       sink.record === undefined ? null : (view, p) => sink.record!(view, p, describe);
-    const show = choose((event, kind) => sink.event(toConnEvent(event, kind, enrich)));
+    const show = choose((event, kind) => sink.event(toConnEvent(event, kind, complete)));
     const each = (view: DataView, p: number) => apply(view, p, record, show);
     if (!queue.take(until, each, enough)) return false;
     for (const part of parts) part.tick?.(monotonicNs(), show, last);
@@ -101,7 +102,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       const sampled = parts.flatMap((part) => part.sample?.(nowNs) ?? []);
       for (const { moved } of sampled) for (const event of moved) queue.push(event);
       const gone = sampled.flatMap((of) => of.gone);
-      return gone.map((event) => toConnEvent(event, "open", enrich));
+      return gone.map((event) => toConnEvent(event, "open", complete));
     },
     losses: () => [...losses.all(over), ...parts.flatMap((part) => part.losses?.() ?? [])],
     counts: () => parts.flatMap((part) => part.counts?.() ?? []),

@@ -4,18 +4,20 @@
  */
 import { capability } from "../../kernel/capability.ts";
 import { CAP_NET_ADMIN } from "../../kernel/constants.ts";
-import { ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
+import { monotonicNs } from "../../kernel/clock.ts";
+import { modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { hostNamespace, ownNetns } from "../../kernel/namespaces.ts";
-import { EventKind, type Event } from "../../record/layout.gen.ts";
+import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import { plainEvent } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Working } from "../part.ts";
 import { tellRefusal } from "../refusal.ts";
+import { Absence } from "./absence.ts";
 import { tupleOf, type Asked } from "./ask.ts";
 import { KnownNat } from "./ask_known.ts";
 import { Inquiry } from "./ask_live.ts";
-import { openLookup } from "./ask_lookup.ts";
-import { askAtStart, askHere, hasEntries, isTracked } from "./ask_start.ts";
+import { OwnTable } from "./ask_own.ts";
+import { askAtStart } from "./ask_start.ts";
 
 const OF_PART = {
   name: "NAT by asking",
@@ -36,18 +38,32 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
         return [...events];
       },
     }),
-    start: (on) => ({
-      ...(on.mode === "tracepoint" ? asking(on, known) : {}),
-      shown(event) {
-        if (ENDS.has(event.kind)) known.ends(plainEvent(event));
-        return true;
-      },
-      enrich(shown, event) {
-        shown.nat ??= known.of(event);
-      },
-      holds: (view, p) => !known.concern(view, p),
-      tick: () => known.forgetEnded(),
-    }),
+    start(on) {
+      const absence = new Absence(() => Number(monotonicNs()));
+      const { learns = () => {}, ...live } =
+        on.mode === "tracepoint" ? asking(on, known, absence.look()) : {};
+      return {
+        ...live,
+        renew: () => learns(absence.look()),
+        shown(event) {
+          if (ENDS.has(event.kind)) known.ends(plainEvent(event));
+          return true;
+        },
+        enrich(shown, event) {
+          shown.nat ??=
+            known.of(event) ?? ((event.flags & ConnFact.FACT_PLAIN) !== 0 ? false : null);
+        },
+        complete(shown, event) {
+          if (shown.nat === null && absence.of(event)) shown.nat = false;
+        },
+        holds(view, p) {
+          if (known.concern(view, p)) return false;
+          absence.mark(view, p);
+          return true;
+        },
+        tick: () => known.forgetEnded(),
+      };
+    },
   };
 };
 
@@ -72,24 +88,36 @@ function askOlder(events: readonly Event[], known: KnownNat, between: () => void
 
 const OLDER: ReadonlySet<number> = new Set([EventKind.EVENT_OPEN, EventKind.EVENT_PASSIVE]);
 
-/** Only the tool's own namespace can be asked while the trace runs: to enter others takes capabilities that are dropped. */
-function asking({ host, object }: Opened, known: KnownNat): Partial<Working> {
-  if (!isTracked()) return {};
-  const table = openLookup(host);
-  if (table !== null) object.own(table);
-  // A GET without the module would load it.
-  else if (!ctnetlinkIsThere()) return {};
+interface Asking extends Working {
+  /** To be told at each poll. */
+  learns(isAbsent: boolean): void;
+}
+
+/**
+ * Only the tool's own namespace can be asked while the trace runs: to enter others takes capabilities that are dropped. The
+ * module may come later, and may then be asked through ctnetlink, or by a program that is still to be loaded: both take
+ * CAP_NET_ADMIN.
+ */
+function asking({ host, object }: Opened, known: KnownNat, isAbsent: boolean): Partial<Asking> {
+  if (isAbsent && !modulesCanCome()) return {};
   const own = ownNetns();
-  const askOwn = (asked: readonly Asked[]) => {
-    if (table !== null) return hasEntries() ? table.ask(asked) : [];
-    const answers = askHere(asked, () => {});
-    return typeof answers === "string" ? [] : answers;
-  };
+  const table = new OwnTable(host);
+  object.own(table);
+  const needsNothing = table.isThere(!isAbsent);
   const root = hostNamespace()?.netns ?? null;
-  const inquiry = new Inquiry(known, root, (netns, asked) => (netns === own ? askOwn(asked) : []));
+  const inquiry = new Inquiry(known, root, (netns, asked) =>
+    netns === own ? table.ask(asked) : [],
+  );
+  let asks = !isAbsent;
   return {
-    drained: (view, p) => inquiry.drained(view, p),
+    learns(isAbsentNow) {
+      asks = !isAbsentNow;
+      table.isThere(asks);
+    },
+    drained(view, p) {
+      if (asks) inquiry.drained(view, p);
+    },
     drainedAll: () => inquiry.ask(),
-    ...(table === null ? { capabilities: capability(CAP_NET_ADMIN) } : {}),
+    ...(needsNothing ? {} : { capabilities: capability(CAP_NET_ADMIN) }),
   };
 }

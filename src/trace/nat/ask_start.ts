@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { ENOENT } from "../../kernel/constants.ts";
-import { Ctnetlink, ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
+import { conntrackIsThere, Ctnetlink, ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
 import { getEntry, type Tuple } from "../../kernel/ctnetlink_codec.ts";
 import { errnoName } from "../../kernel/libc.ts";
 import {
@@ -25,7 +25,7 @@ export interface Start {
 /** `between` is called all the time. */
 export function askAtStart(asked: readonly Asked[], between: () => void): Start {
   const unknown = { nat: asked.map(() => null) };
-  if (asked.length === 0 || !isTracked()) return { ...unknown, refused: null };
+  if (asked.length === 0 || !conntrackIsThere()) return { ...unknown, refused: null };
   const root = hostNamespace();
   const places = namespacesOf(asked, root);
   let refused: string | null = null;
@@ -60,10 +60,7 @@ export function askHere(asked: readonly Asked[], between: () => void): (Tuple | 
   return found;
 }
 
-/** Whether the kernel tracks connections in any namespace. */
-export const isTracked = (): boolean => countHere() !== null;
-
-/** The same of the calling thread's namespace: most track nothing. */
+/** Whether the calling thread's namespace may have entries: most track nothing. */
 export const hasEntries = (): boolean => countHere() !== 0;
 
 // --- internal ---
@@ -78,7 +75,7 @@ function namespacesOf(
   return new Map([...others, ...(root === null ? [] : [root])].map((of) => [of.netns, of]));
 }
 
-/** Entries of the calling thread's namespace; `null`: this kernel tracks no connections. */
+/** Entries; `null`: not known, as in a namespace of a user namespace of its own. */
 function countHere(): number | null {
   try {
     return Number(readFileSync("/proc/sys/net/netfilter/nf_conntrack_count", "latin1"));

@@ -17,6 +17,17 @@ export function conntrackLayout(host: Host, report: GuessReport): ConntrackLayou
   return layoutOf(guessConntrack(host, "kprobe", report.fields));
 }
 
+/** Nothing is known but the host's namespace. `throughSkb`: the probed function takes a sk_buff, not the entry. */
+export const unknownLayout = (throughSkb: boolean): ConntrackLayout => ({
+  tuple_orig: 0,
+  net: 0,
+  zone: 0,
+  root_netns: hostNamespace()?.netns ?? ownNetns(),
+  skb_nfct: 0,
+  through_skb: throughSkb ? 1 : 0,
+  zone_unknown: 1,
+});
+
 export function writeLayout(host: Host, object: KernelObject, layout: ConntrackLayout): void {
   const value = new Uint8Array(conntrackLayoutSize);
   writeConntrackLayout(new DataView(value.buffer), 0, layout);
@@ -37,10 +48,11 @@ function layoutOf(fields: readonly FieldReport[]): ConntrackLayout | string {
       return field.how;
   }
   return {
+    ...unknownLayout(false),
     tuple_orig: orig!.offset!,
     net: net!.offset ?? 0,
     zone: byName.get("ct_zone")?.offset ?? 0,
-    root_netns: hostNamespace()?.netns ?? ownNetns(),
+    zone_unknown: 0,
   };
 }
 

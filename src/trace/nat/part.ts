@@ -1,44 +1,48 @@
 /**
  * Address translation (NAT): events tell which end really answers or asks. conntrack's entries are stored as they are made,
- * and looked up by the programs that see connections and flows.
+ * and looked up by the programs that see connections and flows. Its module may come, go and come again meanwhile.
  */
-import { conntrackIsThere } from "../../kernel/ctnetlink.ts";
-import { builtInSymbols } from "../../kernel/kallsyms.ts";
+import { conntrackIsBuiltIn, conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
+import type { Host } from "../../kernel/host.ts";
+import { findSymbol } from "../../kernel/kallsyms.ts";
+import type { GuessReport } from "../../guess/report.ts";
 import {
   Constant,
+  ConntrackCopySize,
   EventKind,
   readTranslation,
   type ConntrackLayout,
 } from "../../record/layout.gen.ts";
 import { asView } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
-import type { Ground, Opened, Part, Point, Working } from "../part.ts";
-import { conntrackLayout, writeLayout } from "./layout.ts";
+import type { Ground, Opened, Part, Point, Prepared, Working } from "../part.ts";
+import { emptyTable } from "./empty.ts";
+import { conntrackLayout, unknownLayout, writeLayout } from "./layout.ts";
+import { Learner } from "./learn.ts";
 import { beyondOf, Translations } from "./translations.ts";
 
 /** Entries of conntrack that are kept, the newest. */
 const ENTRIES = 65_536;
+/** The same on a host that has no conntrack yet, and may never have it. */
+const ENTRIES_IN_CASE = 16_384;
 
 export function nat({ nat: asked = true, maxConnections = ENTRIES }: TraceOptions): Part {
-  let layout: ConntrackLayout | string = "conntrack is not there";
+  let layout: ConntrackLayout | null = null;
   return {
     name: "NAT",
     asked,
     without: "address translation (NAT) is not known",
     symbols: [INSERT, FREE],
     prepare(host, report) {
-      if (report.attach !== "kprobe" || !conntrackIsThere()) return {};
-      layout = conntrackLayout(host, report);
-      if (typeof layout === "string") return layout;
-      return {
-        constants: new Map([[Constant.CONSTANT_NAT, 1n]]),
-        mapSizes: { conntrack: maxConnections },
-      };
+      if (report.attach !== "kprobe" || !(conntrackIsThere() || modulesCanCome())) return {};
+      layout = layoutOf(host, report);
+      return made(layout, host, maxConnections);
     },
-    points: (ground) => (typeof layout === "string" ? [] : points(ground)),
+    points: (ground) => (layout === null ? [] : points(ground, layout)),
     start(on) {
-      if (typeof layout !== "string") writeLayout(on.host, on.object, layout);
-      return start(on);
+      if (layout === null || on.mode !== "kprobe") return start();
+      writeLayout(on.host, on.object, layout);
+      return { ...start(), ...following(on, layout) };
     },
   };
 }
@@ -46,21 +50,43 @@ export function nat({ nat: asked = true, maxConnections = ENTRIES }: TraceOption
 // --- internal ---
 
 const INSERT = "__nf_conntrack_hash_insert";
+const CONFIRM = "__nf_conntrack_confirm";
 const FREE = "nf_conntrack_free";
 
-function points({ host, mode }: Ground): readonly Point[] {
+/** With `tuple_orig` 0: from entries that pass it is still to be learned. */
+function layoutOf(host: Host, report: GuessReport): ConntrackLayout {
+  const hasInsert = host.features.has("conntrack_insert");
+  if (!conntrackIsThere()) return unknownLayout(!hasInsert);
+  if (!hasInsert || findSymbol(INSERT) === null) return unknownLayout(true);
+  const known = conntrackLayout(host, report);
+  return typeof known === "string" ? unknownLayout(false) : known;
+}
+
+function made(layout: ConntrackLayout, host: Host, maxConnections: number): Prepared {
+  const inCase = !conntrackIsThere() && host.features.has("lru_maps");
+  return {
+    constants: new Map([[Constant.CONSTANT_NAT, 1n]]),
+    mapSizes: {
+      conntrack: inCase ? Math.min(maxConnections, ENTRIES_IN_CASE) : maxConnections,
+      ...(layout.tuple_orig === 0 && { conntrack_copies: ConntrackCopySize.CONNTRACK_COPIES }),
+    },
+  };
+}
+
+function points({ host, mode }: Ground, { through_skb }: ConntrackLayout): readonly Point[] {
   if (mode !== "kprobe") return [];
-  const builtIn = builtInSymbols([INSERT]).has(INSERT);
-  const of = builtIn ? {} : { module: "nf_conntrack" };
+  const kprobe = through_skb === 1 ? CONFIRM : INSERT;
+  // Without tracefs there is no probe that waits for a module: then nobody is told, as most hosts never load it.
+  const of = conntrackIsBuiltIn() ? {} : { module: "nf_conntrack", optional: !conntrackIsThere() };
   return [
-    { program: "on_conntrack_insert", kprobe: INSERT, ...of },
+    { program: "on_conntrack_insert", kprobe, ...of },
     ...(host.features.has("lru_maps")
       ? []
       : [{ program: "on_conntrack_free", kprobe: FREE, ...of } as const]),
   ];
 }
 
-function start(_on: Opened): Working {
+function start(): Working {
   const translations = new Translations();
   return {
     kinds: [EventKind.EVENT_TRANSLATION],
@@ -72,5 +98,26 @@ function start(_on: Opened): Working {
       shown.nat = translations.of(event, kind);
     },
     holds: (view, p) => translations.isTold(view, p),
+  };
+}
+
+/** How often it is looked whether conntrack has gone. */
+const LOOK_NS = 1_000_000_000n;
+
+/** Learns where that is still to be done, and empties the map when the module has gone, as the kernel has its own table. */
+function following({ host, object }: Opened, layout: ConntrackLayout): Working {
+  const learner = layout.tuple_orig === 0 ? new Learner(host, object, layout) : null;
+  let learned = learner === null;
+  let wasThere = conntrackIsThere();
+  let nextNs = 0n;
+  return {
+    renew(nowNs) {
+      learned ||= learner!.look();
+      if (nowNs < nextNs) return;
+      nextNs = nowNs + LOOK_NS;
+      const isThere = conntrackIsThere();
+      if (wasThere && !isThere) emptyTable(host.shim, object);
+      wasThere = isThere;
+    },
   };
 }

@@ -27,7 +27,7 @@ struct {
 	__type(value, u64);
 } conntrack_copied SEC(".maps");
 
-/* Who has not learned from so many never will. */
+/* A tool that has not learned from so many never will. */
 #define MOST_COPIED 65536
 
 /* of: the entry; or the sk_buff that leads to it, and the nth copy is of what the nth word of that leads to. */

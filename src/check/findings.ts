@@ -204,7 +204,7 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     return conntrack === "none"
       ? ok("the kernel tracks no connections, so it translates none")
       : note(
-          "connection tracking is there, but nf_conntrack_netlink is not loaded: translations are not known",
+          "connection tracking is there, but nf_conntrack_netlink is not loaded: translations of older connections are not known",
           "modprobe nf_conntrack_netlink",
         );
   },

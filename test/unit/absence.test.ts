@@ -1,4 +1,4 @@
-/** What began while this host tracked no connections is translated nowhere. The module is one that is switched here. */
+/** A connection that began while this host tracked none is translated nowhere. The module is one that is switched here. */
 import { expect, test } from "bun:test";
 import { asView } from "../../src/trace/event.ts";
 import { Absence } from "../../src/trace/nat/absence.ts";

@@ -30,7 +30,7 @@ export class Absence {
     this.#nowNs = nowNs;
     const until = nowNs();
     this.#isAbsent = !isThere();
-    // What is older has nothing that translates it any more.
+    // Nothing translates older connections any more.
     if (this.#isAbsent) this.#spans.push({ from: 0, until });
   }
 

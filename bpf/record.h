@@ -309,6 +309,19 @@ struct conntrack_tuple {
 	u8 _pad[4];
 };
 
+/* conntrack_value.facts, a bit set; 0: a plain entry, whose beyond means nothing */
+enum conntrack_fact {
+	CONNTRACK_TRANSLATED = 1,
+	/* The key's ends stand the other way round than in the tuple that is translated: see order_ends() in nat/conntrack.h. */
+	CONNTRACK_SWAPPED = 2,
+};
+
+struct conntrack_value {
+	struct conntrack_tuple beyond;
+	u32 facts; /* enum conntrack_fact */
+	u32 _pad;
+};
+
 /* Shared with other tracers of this family too. */
 struct conntrack_telemetry {
 	u64 registers; /* entries of conntrack that were stored */

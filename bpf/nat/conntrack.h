@@ -11,25 +11,13 @@
 
 #include "nat/learn.h"
 
-/* conntrack_value.facts, a bit set; 0: a plain entry, whose beyond means nothing */
-enum conntrack_fact {
-	CONNTRACK_TRANSLATED = 1,
-	/* The key's ends stand the other way round than in the tuple that is translated: see order_ends(). */
-	CONNTRACK_SWAPPED = 2,
-};
-
-struct conntrack_value {
-	struct conntrack_tuple beyond;
-	u32 facts; /* enum conntrack_fact */
-	u32 _pad;
-};
-
 /*
  * Entries by what their tuples say. The two ends of a key stand in a fixed order, so that one element holds a plain entry for
  * both of its ends. A translated entry has an element for each of its two tuples; the value is that tuple as it is beyond
  * the translation, its sender as the source.
- * Inserted when conntrack makes an entry, also of connections that no socket of this host has. The least recently used go
- * first; nothing else deletes. A new entry with the same tuple overwrites. Before Linux 4.10, which has no such map, the
+ * Inserted when conntrack makes an entry, also of connections that no socket of this host has, and at the start by the tool
+ * for sockets that are older. Read by the programs, and by the tool where they may not be large. The least recently used go
+ * first. Else the tool alone deletes, when conntrack has gone. A new entry with the same tuple overwrites. Before Linux 4.10, which has no such map, the
  * tool makes it a plain hash, and stop_tracking() deletes the elements of an entry that is freed.
  */
 struct {

@@ -137,7 +137,6 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   // Of the kernel side alone.
   live: [],
   newborn: [],
-  conntrack_value: [],
   attempt: [],
   receive: [],
   named: [],

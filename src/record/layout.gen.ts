@@ -582,6 +582,28 @@ export function writeConntrackTuple(view: DataView, p: number, value: ConntrackT
   view.setUint32(p + 40, value.metadata, true);
 }
 
+export const ConntrackFact = {
+  CONNTRACK_TRANSLATED: 1,
+  CONNTRACK_SWAPPED: 2,
+} as const;
+export type ConntrackFact = (typeof ConntrackFact)[keyof typeof ConntrackFact];
+
+export const conntrackValueSize = 56;
+export interface ConntrackValue {
+  beyond: ConntrackTuple;
+  facts: number;
+}
+export function readConntrackValue(view: DataView, p: number): ConntrackValue {
+  return {
+    beyond: readConntrackTuple(view, p),
+    facts: view.getUint32(p + 48, true),
+  };
+}
+export function writeConntrackValue(view: DataView, p: number, value: ConntrackValue): void {
+  writeConntrackTuple(view, p, value.beyond);
+  view.setUint32(p + 48, value.facts, true);
+}
+
 export const conntrackTelemetrySize = 8;
 export interface ConntrackTelemetry {
   registers: bigint;

@@ -1,4 +1,5 @@
 /** Addresses as the kernel prints them in /proc/net/tcp: each 32-bit word in hex, as the machine reads it. Pure. */
+import { addressOfWords, type AddressText } from "./address.ts";
 import { ConnMetadata, type Ends } from "./layout.gen.ts";
 
 export function addressesOf(ends: Ends): [local: string, remote: string] {
@@ -6,6 +7,13 @@ export function addressesOf(ends: Ends): [local: string, remote: string] {
     return [word(ends.saddr_l), word(ends.daddr_l)];
   }
   return [words(ends.saddr_h) + words(ends.saddr_l), words(ends.daddr_h) + words(ends.daddr_l)];
+}
+
+/** The inverse, for one of them. */
+export function addressOfRow(digits: string): AddressText {
+  const part = (n: number) => BigInt(`0x${digits.slice(n * 8, n * 8 + 8)}`);
+  if (digits.length === 8) return addressOfWords(0n, part(0), 4);
+  return addressOfWords((part(1) << 32n) | part(0), (part(3) << 32n) | part(2), 6);
 }
 
 // --- internal ---

@@ -22,8 +22,15 @@ export interface Start {
   refused: string | null;
 }
 
+/** One namespace's table has told what comes out of the translation of a tuple. */
+export type Heard = (netns: number, tuple: Tuple, out: Tuple) => void;
+
 /** `between` is called all the time. */
-export function askAtStart(asked: readonly Asked[], between: () => void): Start {
+export function askAtStart(
+  asked: readonly Asked[],
+  between: () => void,
+  heard: Heard = () => {},
+): Start {
   const unknown = { nat: asked.map(() => null) };
   if (asked.length === 0 || !conntrackIsThere()) return { ...unknown, refused: null };
   const root = hostNamespace();
@@ -32,7 +39,10 @@ export function askAtStart(asked: readonly Asked[], between: () => void): Start 
   const nat = natOf(asked, root?.netns ?? null, (netns, of) => {
     const place = places.get(netns);
     const answers = place === undefined ? null : inNamespace(place, () => askHere(of, between));
-    if (Array.isArray(answers)) return answers;
+    if (Array.isArray(answers)) {
+      for (const [n, out] of answers.entries()) if (out !== null) heard(netns, of[n]!.tuple, out);
+      return answers;
+    }
     if (answers !== null) refused = answers;
     return [];
   });

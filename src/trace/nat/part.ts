@@ -2,8 +2,17 @@
  * Address translation (NAT): events tell which end really answers or asks. conntrack's entries are stored as they are made,
  * and looked up by the programs that see connections and flows. Its module may come, go and come again meanwhile.
  */
-import { conntrackIsBuiltIn, conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
+import {
+  conntrackIsBuiltIn,
+  conntrackIsThere,
+  ctnetlinkIsThere,
+  modulesCanCome,
+} from "../../kernel/ctnetlink.ts";
+import { IPPROTO_UDP } from "../../kernel/constants.ts";
+import type { Tuple } from "../../kernel/ctnetlink_codec.ts";
 import type { Host } from "../../kernel/host.ts";
+import type { Row } from "../../kernel/proc_net.ts";
+import { addressOfRow } from "../../record/row_address.ts";
 import { findSymbol } from "../../kernel/kallsyms.ts";
 import type { GuessReport } from "../../guess/report.ts";
 import {
@@ -13,10 +22,14 @@ import {
   readTranslation,
   type ConntrackLayout,
 } from "../../record/layout.gen.ts";
-import { asView } from "../event.ts";
+import { asView, kindAt } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
-import type { Ground, Opened, Part, Point, Prepared, Working } from "../part.ts";
-import { emptyTable } from "./empty.ts";
+import type { Ground, Opened, Part, Point, Prepared, Stocktaking, Working } from "../part.ts";
+import type { Asked } from "./ask.ts";
+import { askAtStart } from "./ask_start.ts";
+import { Inquiry } from "./ask_live.ts";
+import { KnownNat } from "./ask_known.ts";
+import { EntryMap } from "./entry_map.ts";
 import { conntrackLayout, unknownLayout, writeLayout } from "./layout.ts";
 import { Learner } from "./learn.ts";
 import { beyondOf, Translations } from "./translations.ts";
@@ -39,10 +52,14 @@ export function nat({ nat: asked = true, maxConnections = ENTRIES }: TraceOption
       return made(layout, host, maxConnections);
     },
     points: (ground) => (layout === null ? [] : points(ground, layout)),
+    takesStock(on) {
+      const isFollowed = layout !== null && on.mode === "kprobe" && ctnetlinkIsThere();
+      return isFollowed ? olderFlows(on) : { visit: () => {} };
+    },
     start(on) {
-      if (layout === null || on.mode !== "kprobe") return start();
+      if (layout === null || on.mode !== "kprobe") return telling();
       writeLayout(on.host, on.object, layout);
-      return { ...start(), ...following(on, layout) };
+      return { ...telling(on.newer ? null : flowsAsked(on, layout)), ...following(on, layout) };
     },
   };
 }
@@ -86,7 +103,11 @@ function points({ host, mode }: Ground, { through_skb }: ConntrackLayout): reado
   ];
 }
 
-function start(): Working {
+interface FlowsAsked extends Pick<Required<Working>, "drained" | "drainedAll"> {
+  known: KnownNat;
+}
+
+function telling(asked: FlowsAsked | null = null): Working {
   const translations = new Translations();
   return {
     kinds: [EventKind.EVENT_TRANSLATION],
@@ -95,9 +116,49 @@ function start(): Working {
       translations.set(event, beyondOf(readTranslation(view, p)));
     },
     enrich(shown, event, kind) {
-      shown.nat = translations.of(event, kind);
+      shown.nat = translations.of(event, kind) ?? asked?.known.of(event) ?? null;
     },
+    // Records of UDP are never shown as they are, and no others are asked for.
     holds: (view, p) => translations.isTold(view, p),
+    ...(asked === null ? {} : { drained: asked.drained, drainedAll: asked.drainedAll }),
+  };
+}
+
+/** The object for older kernels has no room for lookups in the programs of UDP: the tool does them, at each poll. */
+function flowsAsked({ host, object }: Opened, { root_netns }: ConntrackLayout): FlowsAsked {
+  const entries = new EntryMap(host.shim, object);
+  const known = new KnownNat();
+  const inquiry = new Inquiry(known, root_netns, (netns, of) => entries.ask(netns, of));
+  return {
+    known,
+    drained(view, p) {
+      if (kindAt(view, p) === EventKind.EVENT_UDP_OPEN) inquiry.drained(view, p);
+    },
+    drainedAll: () => inquiry.ask(),
+  };
+}
+
+/** Entries of UDP sockets that have spoken before the trace: for the programs they are as if they had been made now. */
+function olderFlows({ host, object }: Opened): Stocktaking {
+  const asked: Asked[] = [];
+  return {
+    visit({ netns, rows }, keep) {
+      for (const row of [...rows("udp", keep), ...rows("udp6", keep)])
+        if (row.remotePort !== 0) asked.push({ netns, tuple: tupleOfRow(row) });
+    },
+    describe(events, between) {
+      const entries = new EntryMap(host.shim, object);
+      askAtStart(asked, between, (netns, tuple, out) => entries.add(netns, tuple, out));
+      return [...events];
+    },
+  };
+}
+
+function tupleOfRow(row: Row): Tuple {
+  return {
+    protocol: IPPROTO_UDP,
+    source: { ...addressOfRow(row.local), port: row.localPort },
+    destination: { ...addressOfRow(row.remote), port: row.remotePort },
   };
 }
 
@@ -116,7 +177,7 @@ function following({ host, object }: Opened, layout: ConntrackLayout): Working {
       if (nowNs < nextNs) return;
       nextNs = nowNs + LOOK_NS;
       const isThere = conntrackIsThere();
-      if (wasThere && !isThere) emptyTable(host.shim, object);
+      if (wasThere && !isThere) new EntryMap(host.shim, object).empty();
       wasThere = isThere;
     },
   };

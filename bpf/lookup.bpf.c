@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Looks tuples up in conntrack, one in each run, in the network namespace of the thread that runs the program
- * (BPF_PROG_TEST_RUN, which runs it as often as is asked: the verifier would walk through a loop here time and again). It is
- * never attached. The function of the kernel that it calls came with 5.18 and is found by the kernel's BTF; so the program
- * is an object of its own, which is loaded only where both are there. Knows no field of struct nf_conn: the tool looks for
- * the tuple, which it knows, in the bytes.
+ * (BPF_PROG_TEST_RUN, which runs it as often as is asked: the verifier would walk through a loop here time and again), or in
+ * one that this namespace knows by a number. It is never attached. The function of the kernel that it calls came with 5.18
+ * and is found by the kernel's BTF; so the program is an object of its own, which is loaded only where both are there. Knows
+ * no field of struct nf_conn: the tool looks for the tuple, which it knows, in the bytes.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -44,7 +44,6 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 					 u32 opts_size) __ksym;
 extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 
-#define NETNS_OF_CALLER (-1)
 #define TUPLE_V4 12
 #define TUPLE_V6 36
 
@@ -53,7 +52,7 @@ int look_up(struct __sk_buff *skb)
 {
 	u32 zero = 0, n;
 	struct lookups *all = bpf_map_lookup_elem(&lookups, &zero);
-	struct bpf_ct_opts opts = { .netns_id = NETNS_OF_CALLER };
+	struct bpf_ct_opts opts = {};
 	struct lookup *one;
 	struct nf_conn *ct;
 
@@ -65,6 +64,7 @@ int look_up(struct __sk_buff *skb)
 	all->next = n + 1;
 	one = &all->each[n];
 	one->found = 0;
+	opts.netns_id = one->netns_id;
 	opts.l4proto = one->protocol;
 	ct = bpf_skb_ct_lookup(skb, (struct bpf_sock_tuple *)one->tuple,
 			       one->family == AF_INET ? TUPLE_V4 : TUPLE_V6, &opts, sizeof(opts));

@@ -17,10 +17,11 @@ struct lookup {
 	u8 tuple[36];
 	u32 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
 	u32 family;   /* AF_INET, AF_INET6 */
+	s32 netns_id; /* by which the caller's namespace knows the one that is asked; -1: its own */
 	u32 found;    /* 1: there is an entry */
 	u8 entry[LOOKUP_WINDOW];
 };
 
-SIZE_IS(struct lookup, 304);
+SIZE_IS(struct lookup, 308);
 
 #endif

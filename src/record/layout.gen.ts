@@ -1413,11 +1413,12 @@ export const LookupSize = {
 } as const;
 export type LookupSize = (typeof LookupSize)[keyof typeof LookupSize];
 
-export const lookupSize = 304;
+export const lookupSize = 308;
 export interface Lookup {
   tuple: Uint8Array;
   protocol: number;
   family: number;
+  netns_id: number;
   found: number;
   entry: Uint8Array;
 }
@@ -1426,16 +1427,18 @@ export function readLookup(view: DataView, p: number): Lookup {
     tuple: bytesAt(view, p, 36).slice(),
     protocol: view.getUint32(p + 36, true),
     family: view.getUint32(p + 40, true),
-    found: view.getUint32(p + 44, true),
-    entry: bytesAt(view, p + 48, 256).slice(),
+    netns_id: view.getInt32(p + 44, true),
+    found: view.getUint32(p + 48, true),
+    entry: bytesAt(view, p + 52, 256).slice(),
   };
 }
 export function writeLookup(view: DataView, p: number, value: Lookup): void {
   bytesAt(view, p, 36).set(value.tuple);
   view.setUint32(p + 36, value.protocol, true);
   view.setUint32(p + 40, value.family, true);
-  view.setUint32(p + 44, value.found, true);
-  bytesAt(view, p + 48, 256).set(value.entry);
+  view.setInt32(p + 44, value.netns_id, true);
+  view.setUint32(p + 48, value.found, true);
+  bytesAt(view, p + 52, 256).set(value.entry);
 }
 
 export const ShimNumber = {

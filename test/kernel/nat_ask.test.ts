@@ -8,6 +8,14 @@ import { CAP_NET_ADMIN } from "../../src/kernel/constants.ts";
 import { Ctnetlink, ctnetlinkIsThere } from "../../src/kernel/ctnetlink.ts";
 import { deleteEntry, newEntry, turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
 import * as libc from "../../src/kernel/libc.ts";
+import {
+  attribute,
+  errnoOf,
+  message,
+  NetlinkSocket,
+  NLM_F_ACK,
+  NLM_F_REQUEST,
+} from "../../src/kernel/netlink.ts";
 import { inNamespace } from "../../src/kernel/namespaces.ts";
 import { readSockaddr, sockaddr } from "../../src/kernel/sockaddr.ts";
 import { asBefore510, linuxAtLeast, lists, modes } from "./drive/modes.ts";
@@ -110,6 +118,40 @@ describe.skipIf(!live).each(ways)(
   },
 );
 
+describe.skipIf(!live || !linuxAtLeast(5, 18))(
+  "trace --attach tracepoint, another namespace",
+  () => {
+    test("is asked if the tracer's own knows it by a number; else nothing is known of it", async () => {
+      using place = new Place();
+      using stranger = new Place();
+      place.giveNumber();
+      const tracer = await Tracer.start("tracepoint");
+      const pairsIn = ({ namespace }: Place) =>
+        inNamespace(namespace, () => {
+          libc.bringInterfaceUp("lo");
+          return threePairs();
+        })!;
+      const [known, unknown] = [pairsIn(place), pairsIn(stranger)];
+      for (const [pairs, isAsked] of [
+        [known, true],
+        [unknown, false],
+      ] as const)
+        for (const [of, nat] of [
+          [pairs.translated, isAsked ? { local: null, remote: BACKEND } : null],
+          [pairs.plain, isAsked ? false : null],
+          [pairs.absent, null],
+        ] as const) {
+          expect(await natOfClient(tracer, "connect", of)).toEqual(nat);
+          of.client.close();
+          of.server.close();
+          expect((await tracer.take("close", of.client.truth)).nat).toEqual(nat);
+        }
+      for (const one of [known, unknown]) one.forget();
+      await tracer.stop();
+    });
+  },
+);
+
 // --- internal ---
 
 /** A network namespace with a process in it. */
@@ -130,6 +172,22 @@ class Place implements Disposable {
       }
       libc.usleep(1000);
     }
+  }
+
+  /** By which the own namespace knows it, as it would if a veth led there. */
+  giveNumber(): void {
+    const [RTM_NEWNSID, NETNSA_NSID, NETNSA_PID] = [88, 1, 2];
+    const word = (value: number) => new Uint8Array(Int32Array.of(value).buffer);
+    const socket = NetlinkSocket.open(0);
+    if (typeof socket === "number") throw new Error(libc.errnoName(socket));
+    const request = message(RTM_NEWNSID, NLM_F_REQUEST | NLM_F_ACK, 1, [
+      new Uint8Array(4),
+      attribute(NETNSA_NSID, word(-1)),
+      attribute(NETNSA_PID, word(this.#child.pid)),
+    ]);
+    const answers = socket.ask([request]);
+    socket[Symbol.dispose]();
+    expect(Array.isArray(answers) && answers.map(errnoOf)).toEqual([0]);
   }
 
   [Symbol.dispose](): void {

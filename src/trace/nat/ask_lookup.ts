@@ -1,5 +1,6 @@
 /**
- * Conntrack of the tool's own namespace, asked by a program that the tool runs (bpf/lookup.bpf.c). It needs the kernel's
+ * Conntrack of the tool's own namespace, or of one that this one knows by a number, asked by a program that the tool runs
+ * (bpf/lookup.bpf.c). It needs the kernel's
  * types, and no capability that the tool has not anyway.
  */
 import { lookupObject } from "../../embedded.ts";
@@ -14,8 +15,11 @@ import { LookupSize, lookupSize, readLookup, writeLookup } from "../../record/la
 import { beyond, type Asked } from "./ask.ts";
 
 export interface Table extends Disposable {
-  /** The tuple that comes out of the translation of each; `null`: not there, or not to be asked. */
-  ask(asked: readonly Asked[]): (Tuple | null)[];
+  /**
+   * The tuple that comes out of the translation of each; `null`: not there, or not to be asked. `netnsId`: by which the own
+   * namespace knows the one that is asked.
+   */
+  ask(asked: readonly Asked[], netnsId?: number): (Tuple | null)[];
 }
 
 /** `null`: the kernel does not take the program. */
@@ -38,8 +42,8 @@ export function openLookup({ shim, features }: Host): Table | null {
   const bytes = new Uint8Array(LookupSize.LOOKUPS * lookupSize + NEXT_BYTES);
   const view = new DataView(bytes.buffer);
   const key = new Uint32Array(1);
-  const askBatch = (asked: readonly Asked[]) => {
-    for (const [n, { tuple }] of asked.entries()) writeTuple(view, n * lookupSize, tuple);
+  const askBatch = (asked: readonly Asked[], netnsId: number) => {
+    for (const [n, { tuple }] of asked.entries()) writeTuple(view, n * lookupSize, tuple, netnsId);
     view.setBigUint64(LookupSize.LOOKUPS * lookupSize, 0n, true);
     shim.mapUpdate(map, key, bytes);
     shim.testRunPacket(program, asked.length);
@@ -50,10 +54,10 @@ export function openLookup({ shim, features }: Host): Table | null {
     });
   };
   return {
-    ask(asked) {
+    ask(asked, netnsId = OWN_NETNS) {
       const answers: (Tuple | null)[] = [];
       for (let from = 0; from < asked.length; from += LookupSize.LOOKUPS)
-        answers.push(...askBatch(asked.slice(from, from + LookupSize.LOOKUPS)));
+        answers.push(...askBatch(asked.slice(from, from + LookupSize.LOOKUPS), netnsId));
       return answers;
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
@@ -92,6 +96,7 @@ export function beyondIn(entry: Uint8Array, asked: Asked): Tuple | null {
 const PROGRAM = "look_up";
 /** Behind the tuples: the one that is looked up next. */
 const NEXT_BYTES = 8;
+const OWN_NETNS = -1;
 
 /**
  * struct nf_conntrack_tuple, the same since 2.6.20: 16 bytes of source, its port, u16 l3num, 16 bytes of destination, its
@@ -136,7 +141,12 @@ function readTuple(view: DataView, p: number): Tuple {
 }
 
 /** struct bpf_sock_tuple. */
-function writeTuple(view: DataView, p: number, { protocol, source, destination }: Tuple): void {
+function writeTuple(
+  view: DataView,
+  p: number,
+  { protocol, source, destination }: Tuple,
+  netns_id: number,
+): void {
   const length = source.family === 4 ? 4 : 16;
   const tuple = new Uint8Array(36);
   const ports = new DataView(tuple.buffer);
@@ -145,7 +155,7 @@ function writeTuple(view: DataView, p: number, { protocol, source, destination }
   ports.setUint16(2 * length, source.port);
   ports.setUint16(2 * length + 2, destination.port);
   const family = source.family === 4 ? AF_INET : AF_INET6;
-  writeLookup(view, p, { tuple, protocol, family, found: 0, entry: NOTHING });
+  writeLookup(view, p, { tuple, protocol, family, netns_id, found: 0, entry: NOTHING });
 }
 
 const NOTHING = new Uint8Array(LookupSize.LOOKUP_WINDOW);

@@ -6,7 +6,7 @@ import { capability } from "../../kernel/capability.ts";
 import { CAP_NET_ADMIN } from "../../kernel/constants.ts";
 import { monotonicNs } from "../../kernel/clock.ts";
 import { modulesCanCome } from "../../kernel/ctnetlink.ts";
-import { hostNamespace, ownNetns } from "../../kernel/namespaces.ts";
+import { hostNamespace } from "../../kernel/namespaces.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import { plainEvent } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
@@ -16,7 +16,7 @@ import { Absence } from "./absence.ts";
 import { tupleOf, type Asked } from "./ask.ts";
 import { KnownNat } from "./ask_known.ts";
 import { Inquiry } from "./ask_live.ts";
-import { OwnTable } from "./ask_own.ts";
+import { Tables } from "./ask_tables.ts";
 import { askAtStart } from "./ask_start.ts";
 
 const OF_PART = {
@@ -94,25 +94,21 @@ interface Asking extends Working {
 }
 
 /**
- * Only the tool's own namespace can be asked while the trace runs: to enter others takes capabilities that are dropped. The
- * module may come later, and may then be asked through ctnetlink, or by a program that is still to be loaded: both take
- * CAP_NET_ADMIN.
+ * To enter other namespaces takes capabilities that are dropped. The module may come later, and may then be asked through
+ * ctnetlink, or by a program that is still to be loaded: both take CAP_NET_ADMIN.
  */
 function asking({ host, object }: Opened, known: KnownNat, isAbsent: boolean): Partial<Asking> {
   if (isAbsent && !modulesCanCome()) return {};
-  const own = ownNetns();
-  const table = new OwnTable(host);
-  object.own(table);
-  const needsNothing = table.isThere(!isAbsent);
+  const tables = new Tables(host);
+  object.own(tables);
+  const needsNothing = tables.isThere(!isAbsent);
   const root = hostNamespace()?.netns ?? null;
-  const inquiry = new Inquiry(known, root, (netns, asked) =>
-    netns === own ? table.ask(asked) : [],
-  );
+  const inquiry = new Inquiry(known, root, (netns, asked) => tables.ask(netns, asked));
   let asks = !isAbsent;
   return {
     learns(isAbsentNow) {
       asks = !isAbsentNow;
-      table.isThere(asks);
+      tables.isThere(asks);
     },
     drained(view, p) {
       if (asks) inquiry.drained(view, p);

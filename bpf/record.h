@@ -316,6 +316,13 @@ enum conntrack_fact {
 	CONNTRACK_SWAPPED = 2,
 };
 
+/* The order of a key's ends: see rank() in nat/conntrack.h. Odd numbers; a port lies above all of an IPv4 address. */
+enum rank_factor {
+	RANK_HIGH = 0x1e3779b9,
+	RANK_PORT = 0x42b2ae3d,
+	RANK_PORT_SHIFT = 16,
+};
+
 struct conntrack_value {
 	struct conntrack_tuple beyond;
 	u32 facts; /* enum conntrack_fact */
@@ -333,7 +340,7 @@ struct conntrack_layout {
 	u32 net;	/* ct_net; 0: a kernel without network namespaces */
 	u32 zone;	/* zone.id; 0: a kernel without zones */
 	u32 root_netns; /* no offset: the inode of the host's own network namespace */
-	u32 skb_nfct;	/* of _nfct in struct sk_buff, where the probed function takes that; 0: it takes the entry itself */
+	u32 skb_nfct; /* of _nfct in struct sk_buff, where the probed function takes that; 0: it takes the entry itself */
 	u32 through_skb;  /* no offset, nor is the next: 1 where it takes a sk_buff */
 	u32 zone_unknown; /* 1: entries may have a zone, but where is not known */
 };

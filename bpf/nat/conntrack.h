@@ -127,7 +127,7 @@ inline_always void swap_ends(struct conntrack_tuple *t)
 /* An end as one number. Two ends of the same number are as good as never met, and then only not found. */
 inline_always u64 rank(u64 high, u64 low, u16 port)
 {
-	return low + high * 0x9e3779b97f4a7c15ULL + port * 0xc2b2ae3d27d4eb4fULL;
+	return low + high * RANK_HIGH + port * ((u64)RANK_PORT << RANK_PORT_SHIFT);
 }
 
 /*

@@ -588,6 +588,13 @@ export const ConntrackFact = {
 } as const;
 export type ConntrackFact = (typeof ConntrackFact)[keyof typeof ConntrackFact];
 
+export const RankFactor = {
+  RANK_HIGH: 506952121,
+  RANK_PORT: 1119006269,
+  RANK_PORT_SHIFT: 16,
+} as const;
+export type RankFactor = (typeof RankFactor)[keyof typeof RankFactor];
+
 export const conntrackValueSize = 56;
 export interface ConntrackValue {
   beyond: ConntrackTuple;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { run } from "../../src/build/step.ts";
-import { CLONE_NEWNET, EINVAL } from "../../src/kernel/constants.ts";
+import { CLONE_NEWNET, EEXIST, EINVAL } from "../../src/kernel/constants.ts";
 import { bpf, close, gettid, pipe2, setns, unshare } from "../../src/kernel/libc.ts";
 import { ownNetnsPath } from "../../src/kernel/namespaces.ts";
 import { KernelError, openShim, type BpfObject } from "../../src/kernel/shim.ts";
@@ -113,7 +113,6 @@ test("entries are written, read, stepped through, deleted; a missing key is an a
   expect([...next]).toEqual([5]);
   expect(shim.mapNextKey(fd, u32(5), next)).toBe(false);
   const BPF_NOEXIST = 1;
-  const EEXIST = 17;
   expect(failure(() => shim.mapUpdate(fd, u32(5), value, BPF_NOEXIST)).errno).toBe(EEXIST);
   expect(shim.mapDelete(fd, u32(5))).toBe(true);
   expect(shim.mapDelete(fd, u32(5))).toBe(false);

@@ -10,6 +10,7 @@ import { addressOfWords, parseAddress } from "../../record/address.ts";
 import {
   ConnMetadata,
   ConntrackFact,
+  RankFactor,
   conntrackTelemetrySize,
   conntrackTupleSize,
   conntrackValueSize,
@@ -93,9 +94,12 @@ export function keyOf(netns: number, tuple: Tuple): { key: ConntrackTuple; swapp
 
 // --- internal ---
 
+const OF_HIGH = BigInt(RankFactor.RANK_HIGH);
+const OF_PORT = BigInt(RankFactor.RANK_PORT) << BigInt(RankFactor.RANK_PORT_SHIFT);
+
 /** As rank() there. */
 const rank = (high: bigint, low: bigint, port: number): bigint =>
-  BigInt.asUintN(64, low + high * 0x9e37_79b9_7f4a_7c15n + BigInt(port) * 0xc2b2_ae3d_27d4_eb4fn);
+  BigInt.asUintN(64, low + high * OF_HIGH + BigInt(port) * OF_PORT);
 
 function wordsOf(netns: number, { protocol, source, destination }: Tuple): ConntrackTuple {
   const [from, to] = [source, destination].map(({ address }) => {

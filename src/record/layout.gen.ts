@@ -72,6 +72,7 @@ export const EventKind = {
   EVENT_SOCKMAP: 11,
   EVENT_LISTEN: 12,
   EVENT_TRANSLATION: 13,
+  EVENT_PAYLOAD: 14,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -548,6 +549,78 @@ export function writeTranslation(view: DataView, p: number, value: Translation):
   view.setUint8(p + 180, value.kind);
 }
 
+export const PayloadSize = {
+  PAYLOAD_FIRST: 48,
+  PAYLOAD_BYTES: 112,
+  PAYLOAD_MORE: 4,
+} as const;
+export type PayloadSize = (typeof PayloadSize)[keyof typeof PayloadSize];
+
+export const GateSize = {
+  GATE_BITS: 16,
+  GATE_HASH: 1640531527,
+  LOOKS: 8,
+  LOOKS_SENT: 2,
+  LOOKS_TRIED: 64,
+} as const;
+export type GateSize = (typeof GateSize)[keyof typeof GateSize];
+
+export const payloadLayoutSize = 40;
+export interface PayloadLayout {
+  page_base: bigint;
+  page_shift: number;
+  skb_len: number;
+  skb_tail: number;
+  nr_frags: number;
+  frags: number;
+  len_first: number;
+  rtx_queue: number;
+}
+export function writePayloadLayout(view: DataView, p: number, value: PayloadLayout): void {
+  view.setBigUint64(p, value.page_base, true);
+  view.setUint32(p + 8, value.page_shift, true);
+  view.setUint32(p + 12, value.skb_len, true);
+  view.setUint32(p + 16, value.skb_tail, true);
+  view.setUint32(p + 20, value.nr_frags, true);
+  view.setUint32(p + 24, value.frags, true);
+  view.setUint32(p + 28, value.len_first, true);
+  view.setUint32(p + 32, value.rtx_queue, true);
+}
+
+export const payloadSize = 184;
+export interface Payload {
+  sk: bigint;
+  bytes: Uint8Array;
+  timestamp: bigint;
+  netns: number;
+  cookie: number;
+  flags: number;
+  stream: number;
+  offset: number;
+  len: number;
+  got: number;
+  sent: number;
+  kind: number;
+  direction: number;
+}
+export function readPayload(view: DataView, p: number): Payload {
+  return {
+    sk: view.getBigUint64(p, true),
+    bytes: bytesAt(view, p + 8, 112).slice(),
+    timestamp: view.getBigUint64(p + 128, true),
+    netns: view.getUint32(p + 152, true),
+    cookie: view.getUint32(p + 156, true),
+    flags: view.getUint32(p + 160, true),
+    stream: view.getUint32(p + 164, true),
+    offset: view.getUint32(p + 168, true),
+    len: view.getUint32(p + 172, true),
+    got: view.getUint16(p + 176, true),
+    sent: view.getUint16(p + 178, true),
+    kind: view.getUint8(p + 180),
+    direction: view.getUint8(p + 181),
+  };
+}
+
 export const conntrackTupleSize = 48;
 export interface ConntrackTuple {
   saddr_h: bigint;
@@ -863,7 +936,8 @@ export const Counter = {
   COUNTER_STATE_RESCUED: 12,
   COUNTER_LENGTH_RESCUED: 13,
   COUNTER_BIRTH_RESCUED: 14,
-  COUNTER_MAX: 15,
+  COUNTER_GATE_TAKEN: 15,
+  COUNTER_MAX: 16,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -921,8 +995,9 @@ export const Constant = {
   CONSTANT_PREEMPTED: 45,
   CONSTANT_BATCHED: 46,
   CONSTANT_NAT: 47,
-  CONSTANT_COOKIE: 48,
-  CONSTANT_MAX: 49,
+  CONSTANT_PROTOCOLS: 48,
+  CONSTANT_COOKIE: 49,
+  CONSTANT_MAX: 50,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 
@@ -1357,6 +1432,7 @@ export const GuessArmed = {
   ARMED_SKB: 2,
   ARMED_SHARED: 4,
   ARMED_CONNTRACK: 5,
+  ARMED_SEGMENT: 6,
   ARMED_TASK: 3,
 } as const;
 export type GuessArmed = (typeof GuessArmed)[keyof typeof GuessArmed];
@@ -1485,6 +1561,22 @@ export function writeWaitRequest(view: DataView, p: number, value: WaitRequest):
   view.setInt32(p + 4, value.most_ms, true);
   view.setInt32(p + 8, value.look_ms, true);
   view.setInt32(p + 12, value.reader_fd, true);
+}
+
+export const gateSize = 8;
+export interface Gate {
+  tag: number;
+  tries: number;
+  received: number;
+  sent: number;
+}
+export function readGate(view: DataView, p: number): Gate {
+  return {
+    tag: view.getUint32(p, true),
+    tries: view.getUint16(p + 4, true),
+    received: view.getUint8(p + 6),
+    sent: view.getUint8(p + 7),
+  };
 }
 
 export const programArgsSize = 264;
@@ -1637,6 +1729,8 @@ export const tracePrograms = [
   "on_received",
   "on_sent_backup",
   "on_received_backup",
+  "on_segment",
+  "on_handshake",
   "on_connect4",
   "on_connect6",
   "on_sendmsg4",
@@ -1669,6 +1763,7 @@ export const guessPrograms = [
   "on_wake_up_new_task",
   "on_sched_process_fork",
   "on_set_state",
+  "on_tcp_probe",
   "run_copy_sock",
   "run_peek",
 ] as const;
@@ -1689,9 +1784,11 @@ export type TraceMap =
   | "followed"
   | "command_tgid"
   | "batches"
+  | "gates"
+  | "conns"
+  | "payload_layout"
   | "visitor"
   | "programs"
-  | "conns"
   | "listener_at"
   | "newborn"
   | "held_since"
@@ -1699,6 +1796,7 @@ export type TraceMap =
   | "inodes_before"
   | "first_batch"
   | "attempts"
+  | "first_subflow_at"
   | "samples"
   | "begun"
   | "failed_connects"
@@ -1714,7 +1812,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 15,
+  losses: 16,
   conntrack_copies: 1,
   conntrack_copied: 1,
   conntrack: 1,
@@ -1726,9 +1824,11 @@ export const traceEntries = {
   followed: 1,
   command_tgid: 1,
   batches: 1,
+  gates: 1,
+  conns: 65536,
+  payload_layout: 1,
   visitor: 1,
   programs: 1,
-  conns: 65536,
   listener_at: 1,
   newborn: 1,
   held_since: 1,
@@ -1736,6 +1836,7 @@ export const traceEntries = {
   inodes_before: 1,
   first_batch: 1,
   attempts: 4096,
+  first_subflow_at: 1,
   samples: 1,
   begun: 4096,
   failed_connects: 1024,

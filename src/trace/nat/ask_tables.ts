@@ -5,7 +5,6 @@
  */
 import { statSync } from "node:fs";
 import { monotonicNs } from "../../kernel/clock.ts";
-import { ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
 import type { Tuple } from "../../kernel/ctnetlink_codec.ts";
 import type { Host } from "../../kernel/host.ts";
 import { networkNamespaces, ownNetns, type Namespace } from "../../kernel/namespaces.ts";
@@ -40,8 +39,7 @@ export class Tables implements Disposable {
     if (netns !== this.#own) return this.#askOther(netns, asked);
     if (!hasEntries()) return [];
     if (this.#program !== null) return this.#program.ask(asked);
-    // A GET without the module would load it.
-    const answers = ctnetlinkIsThere() ? askHere(asked, () => {}) : [];
+    const answers = askHere(asked, () => {});
     return typeof answers === "string" ? [] : answers;
   }
 

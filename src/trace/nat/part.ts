@@ -2,12 +2,7 @@
  * Address translation (NAT): events tell which end really answers or asks. conntrack's entries are stored as they are made,
  * and looked up by the programs that see connections and flows. Its module may come, go and come again meanwhile.
  */
-import {
-  conntrackIsBuiltIn,
-  conntrackIsThere,
-  ctnetlinkIsThere,
-  modulesCanCome,
-} from "../../kernel/ctnetlink.ts";
+import { conntrackIsBuiltIn, conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { IPPROTO_UDP } from "../../kernel/constants.ts";
 import type { Tuple } from "../../kernel/ctnetlink_codec.ts";
 import type { Host } from "../../kernel/host.ts";
@@ -53,7 +48,7 @@ export function nat({ nat: asked = true, maxConnections = ENTRIES }: TraceOption
     },
     points: (ground) => (layout === null ? [] : points(ground, layout)),
     takesStock(on) {
-      const isFollowed = layout !== null && on.mode === "kprobe" && ctnetlinkIsThere();
+      const isFollowed = layout !== null && on.mode === "kprobe" && conntrackIsThere();
       return isFollowed ? olderFlows(on) : { visit: () => {} };
     },
     start(on) {

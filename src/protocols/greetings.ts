@@ -15,16 +15,25 @@ export function isSmtp(seen: Seen): boolean {
 
 export const asksForStartTls = (seen: Seen): boolean => /^STARTTLS\r\n/i.test(seen.text);
 
-/** A command behind the greeting `220`: POP3 has the same command behind `+OK`. In the middle: answers with a port. */
+/**
+ * A first command and the greeting `220`, in either order: POP3 has the same command behind `+OK`. In the middle: answers with
+ * a port.
+ */
 export function isFtp(seen: Seen): boolean {
   if (seen.mayBeFrom("server") && PASSIVE.test(seen.text)) return true;
-  if (!seen.start || !seen.mayBeFrom("client") || !/^220[ -]/.test(seen.greeting)) return false;
-  return /^(?:USER [\x21-\x7e]{1,100}|AUTH (?:TLS|SSL|TLS-C)|FEAT)\r\n/i.test(seen.text);
+  if (!seen.start || seen.greeting === "") return false;
+  const { text, greeting } = seen;
+  return seen.from === "client"
+    ? COMMAND.test(text) && GREETING.test(greeting)
+    : GREETING.test(text) && COMMAND.test(`${greeting}\r\n`);
 }
 
 export const asksForAuthTls = (seen: Seen): boolean =>
   /^AUTH (?:TLS|SSL|TLS-C)\r\n/i.test(seen.text);
 
 // --- internal ---
+
+const GREETING = /^220[ -]/;
+const COMMAND = /^(?:USER [\x21-\x7e]{1,100}|AUTH (?:TLS|SSL|TLS-C)|FEAT)\r\n/i;
 
 const PASSIVE = /^(?:227 Entering Passive Mode|229 (?:Entering )?Extended Passive Mode) ?\(/i;

@@ -135,6 +135,21 @@ describe("protocols that change to TLS", () => {
     expect(talk.stack).toMatchObject({ application: "ftp", encryption: "tls" });
   });
 
+  test("FTP whose greeting is seen behind the command", () => {
+    const talk = new Talk();
+    talk.client(text("USER anonymous\r\n"));
+    expect(talk.stack.application).toBeNull();
+    talk.server(text("220 (vsFTPd 3.0.3)\r\n"));
+    expect(talk.stack.application).toBe("ftp");
+  });
+
+  test("POP3 has the same command, and is unknown", () => {
+    const talk = new Talk();
+    talk.client(text("USER anonymous\r\n"));
+    talk.server(text("+OK ready\r\n"));
+    expect(talk.stack.application).toBeNull();
+  });
+
   test("a tunnel through an HTTP proxy", () => {
     const talk = new Talk();
     talk.client(bytesOf("curl: CONNECT"));

@@ -282,7 +282,10 @@ struct payload {
 	u8 bytes[PAYLOAD_BYTES];
 	u8 _pad_owner[sizeof(struct ends) + sizeof(struct owner) + 32 - PAYLOAD_BYTES];
 	mono_ns timestamp;
-	u64 _pad_times[2];
+	u64 _pad_time;
+	u32 _pad_port;
+	u16 _pad_ports;
+	u16 dport;  /* of the connection, as in struct ends */
 	u32 netns;  /* 0: not filled */
 	u32 cookie; /* of the sock's connection; 0: it is not known yet, an accept is to come */
 	u32 flags;  /* 0 */

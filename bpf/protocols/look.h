@@ -7,6 +7,7 @@
 #define PROTOCOLS_LOOK_H
 
 #include "lib/batch.h"
+#include "lib/tuple.h"
 #include "protocols/gate.h"
 #include "tcp/conns.h"
 
@@ -255,6 +256,7 @@ inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
 		gate->tries = 0;
 		return;
 	}
+	p.dport = from_be16(skc_dport(sk));
 	p.stream = rcv_nxt(sk) - (u32)bytes_received(sk);
 	if (gate->sent)
 		look_at_sent(ctx, sk, gate, &p, &segment, layout);

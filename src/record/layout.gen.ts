@@ -592,6 +592,7 @@ export interface Payload {
   sk: bigint;
   bytes: Uint8Array;
   timestamp: bigint;
+  dport: number;
   netns: number;
   cookie: number;
   flags: number;
@@ -608,6 +609,7 @@ export function readPayload(view: DataView, p: number): Payload {
     sk: view.getBigUint64(p, true),
     bytes: bytesAt(view, p + 8, 112).slice(),
     timestamp: view.getBigUint64(p + 128, true),
+    dport: view.getUint16(p + 150, true),
     netns: view.getUint32(p + 152, true),
     cookie: view.getUint32(p + 156, true),
     flags: view.getUint32(p + 160, true),

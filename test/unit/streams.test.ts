@@ -2,6 +2,8 @@
 import { expect, test } from "bun:test";
 import {
   ConnDirection,
+  endsSize,
+  readEnds,
   payloadSize,
   readPayload,
   type Payload,
@@ -12,7 +14,7 @@ import { Streams } from "../../src/trace/protocols/streams.ts";
 const empty = readPayload(new DataView(new ArrayBuffer(payloadSize)), 0);
 
 const payload = (some: Partial<Payload>): Payload => ({
-  ...{ ...empty, sk: 0xffff_8880_0000_1000n, cookie: 7, stream: 100, got: 2, len: 2 },
+  ...{ ...empty, sk: 0xffff_8880_0000_1000n, cookie: 7, stream: 100, got: 2, len: 2, dport: 4242 },
   bytes: Uint8Array.of(1, 2, 3),
   direction: ConnDirection.DIRECTION_OUTGOING,
   ...some,
@@ -27,6 +29,11 @@ class Recorder {
 }
 
 const SOCK = 0x8880_0000_1000;
+/** An event of the connection with this cookie, whose remote port is as in `payload`. */
+const event = (cookie: number, dport = 4242) => ({
+  ...{ sk: 0xffff_8880_0000_1000n, cookie },
+  ends: { ...readEnds(new DataView(new ArrayBuffer(endsSize)), 0), dport },
+});
 const streams = (most?: number) => new Streams(() => new Recorder(), most);
 
 test("only bytes that were read are shown, with their sender", () => {
@@ -40,7 +47,7 @@ test("only bytes that were read are shown, with their sender", () => {
     [DIRECTION_UNKNOWN, 1],
   ] as const)
     all.look(payload({ direction, sent }));
-  const { looks } = all.of(SOCK, 7)!;
+  const { looks } = all.of(event(7))!;
   expect(looks.map(({ fromClient }) => fromClient)).toEqual([true, false, false, true, null]);
   for (const { bytes } of looks) expect([...bytes]).toEqual([1, 2]);
 });
@@ -48,21 +55,36 @@ test("only bytes that were read are shown, with their sender", () => {
 test("what came before the accept belongs to the connection that is accepted", () => {
   const all = streams();
   all.look(payload({ cookie: 0 }));
-  expect(all.of(SOCK, 7)!.looks.length).toBe(1);
+  expect(all.of(event(7))!.looks.length).toBe(1);
   all.look(payload({ offset: 2 }));
-  expect(all.of(SOCK, 7)!.looks.length).toBe(2);
-  expect(all.of(SOCK, 8)).toBeNull();
+  expect(all.of(event(7))!.looks.length).toBe(2);
+  expect(all.of(event(8))).toBeNull();
 });
 
 test("a sock that is used again is another connection", () => {
   const all = streams();
   all.look(payload({ cookie: 7 }));
   all.look(payload({ cookie: 8 }));
-  expect(all.of(SOCK, 7)).toBeNull();
-  expect(all.of(SOCK, 8)!.looks.length).toBe(1);
+  expect(all.of(event(7))).toBeNull();
+  expect(all.of(event(8))!.looks.length).toBe(1);
   all.look(payload({ cookie: 0, stream: 200 }));
   all.look(payload({ cookie: 0, stream: 300 }));
-  expect(all.of(SOCK, 9)!.looks.length).toBe(1);
+  expect(all.of(event(9))!.looks.length).toBe(1);
+});
+
+test("what came before an accept that never was is not the next connection's", () => {
+  const all = streams();
+  all.look(payload({ cookie: 0 }));
+  expect(all.of(event(9, 4243))).toBeNull();
+});
+
+test("the end of a connection leaves the next one on its sock alone", () => {
+  const all = streams();
+  all.look(payload({ cookie: 8 }));
+  all.delete(SOCK, 7);
+  expect(all.of(event(8))).not.toBeNull();
+  all.delete(SOCK, 8);
+  expect(all.has(SOCK)).toBe(false);
 });
 
 test("a connection that nothing more is wanted of is told once, and not looked at again", () => {
@@ -70,13 +92,13 @@ test("a connection that nothing more is wanted of is told once, and not looked a
   expect(all.look(payload({}))).toBe(false);
   expect(all.look(payload({ len: 99 }))).toBe(true);
   expect(all.look(payload({ len: 99 }))).toBe(false);
-  expect(all.of(SOCK, 7)!.looks.length).toBe(2);
+  expect(all.of(event(7))!.looks.length).toBe(2);
 });
 
 test("no more connections are kept than there is room for; the oldest go", () => {
   const all = streams(2);
   for (const sk of [1n, 2n, 3n]) all.look(payload({ sk }));
   expect([1, 2, 3].map((sock) => all.has(sock))).toEqual([false, true, true]);
-  all.delete(2);
+  all.delete(2, 7);
   expect(all.has(2)).toBe(false);
 });

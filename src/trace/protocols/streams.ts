@@ -3,7 +3,7 @@
  * accept, so a connection is known by its sock and the sequence number of its stream until its cookie is. Pure.
  */
 import type { Look } from "../../protocols/recognition.ts";
-import { ConnDirection, type Payload } from "../../record/layout.gen.ts";
+import { ConnDirection, type Event, type Payload } from "../../record/layout.gen.ts";
 import { sockOf } from "../sock.ts";
 
 /** Recognises what one connection speaks. */
@@ -17,6 +17,8 @@ interface Stream<R> {
   cookie: number;
   /** See struct payload. */
   stream: number;
+  /** Of the remote end. */
+  dport: number;
   recogniser: R;
   done: boolean;
 }
@@ -51,26 +53,31 @@ export class Streams<R extends Recogniser> {
     return stream.done;
   }
 
-  /** null: nothing of this connection has been looked at. */
-  of(sock: number, cookie: number): R | null {
-    const stream = this.#bySock.get(sock);
-    if (stream === undefined || (stream.cookie !== 0 && stream.cookie !== cookie)) return null;
-    return stream.recogniser;
+  /**
+   * null: nothing of this connection has been looked at. What came before the accept is its own from the first call on; a
+   * connection that nobody accepted leaves its bytes to the next one on the sock, whose remote port tells.
+   */
+  of({ sk, cookie, ends: { dport } }: Pick<Event, "sk" | "cookie" | "ends">): R | null {
+    const stream = this.#bySock.get(sockOf({ sk }));
+    if (stream === undefined) return null;
+    if (stream.cookie === 0 && stream.dport === dport) stream.cookie = cookie;
+    return stream.cookie === cookie ? stream.recogniser : null;
   }
 
-  delete(sock: number): void {
-    this.#bySock.delete(sock);
+  /** The connection has ended. */
+  delete(sock: number, cookie: number): void {
+    if (this.#bySock.get(sock)?.cookie === cookie) this.#bySock.delete(sock);
   }
 
   #of(payload: Payload): Stream<R> {
     const sock = sockOf(payload);
-    const { cookie, stream } = payload;
+    const { cookie, stream, dport } = payload;
     const known = this.#bySock.get(sock);
     if (known !== undefined && isSame(known, payload)) {
       known.cookie ||= cookie;
       return known;
     }
-    const fresh = { cookie, stream, recogniser: this.#make(), done: false };
+    const fresh = { cookie, stream, dport, recogniser: this.#make(), done: false };
     this.#bySock.delete(sock);
     this.#bySock.set(sock, fresh);
     if (this.#bySock.size > this.#most) this.#bySock.delete(this.#bySock.keys().next().value!);

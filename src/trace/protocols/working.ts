@@ -18,8 +18,8 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
   const streams = new Streams(make);
   /** Recognised, and perhaps still looked at. */
   const recognised = new Map<number, bigint>();
-  const ended: number[] = [];
-  const unknown = { silent: 0n, unrecognised: 0n, missed: 0n };
+  const ended: [sock: number, cookie: number][] = [];
+  const unknown: Unknown = { silent: 0n, unrecognised: 0n, missed: 0n };
   const count = (event: Event, found: Describing | null): void => {
     if (found?.known === true) return;
     if (found !== null) unknown.unrecognised++;
@@ -36,19 +36,23 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       payload.bytes.fill(0);
     },
     shown(event) {
+      // An accept: what came before it is its own from now on.
+      streams.of(event);
       if (!ENDS.has(event.kind)) return true;
       const sock = sockOf(event);
-      ended.push(sock);
+      ended.push([sock, event.cookie]);
       recognised.delete(sock);
-      if (event.kind === EventKind.EVENT_CLOSE) count(event, streams.of(sock, event.cookie));
       return true;
     },
-    enrich(shown, event) {
-      if (shown.protocol === "tcp") streams.of(sockOf(event), event.cookie)?.describe(shown);
+    enrich(shown, event, kind) {
+      if (shown.protocol !== "tcp") return;
+      const found = streams.of(event);
+      found?.describe(shown);
+      if (kind === "close") count(event, found);
     },
     holds: (view, p) => kindAt(view, p) !== EventKind.EVENT_CLOSE && !streams.has(sockAt(view, p)),
     tick() {
-      for (const sock of ended.splice(0)) streams.delete(sock);
+      for (const [sock, cookie] of ended.splice(0)) streams.delete(sock, cookie);
       if (recognised.size > 0) closeGates(host.shim, object, recognised.values());
       recognised.clear();
     },
@@ -58,16 +62,19 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
 
 // --- internal ---
 
+/** Connections that ended, by the reason why nothing is known of their protocol. */
+interface Unknown {
+  silent: bigint;
+  unrecognised: bigint;
+  missed: bigint;
+}
+
 const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
-const REASONS = {
-  silent: "connections moved no data, so their application protocol is unknown",
-  unrecognised: "connections spoke no application protocol that is known here",
-  missed: "connections whose first bytes were not seen, so their application protocol is unknown",
-} as const;
-
-const countsOf = (unknown: Record<keyof typeof REASONS, bigint>): PartCount[] =>
-  Object.entries(REASONS).flatMap(([reason, what]) => {
-    const count = unknown[reason as keyof typeof REASONS];
-    return count === 0n ? [] : { what, count };
-  });
+/** In one line: each trace of a usual host has some. */
+function countsOf({ silent, unrecognised, missed }: Unknown): PartCount[] {
+  const count = silent + unrecognised + missed;
+  if (count === 0n) return [];
+  const reasons = `${silent} moved no data, ${unrecognised} spoke none that is known here, the first bytes of ${missed} were not seen`;
+  return [{ what: `connections with an unknown application protocol: ${reasons}`, count }];
+}

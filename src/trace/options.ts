@@ -24,7 +24,7 @@ export interface TraceOptions {
   args?: boolean;
   /** Whether events tell how their ends are translated (NAT); true unless given. */
   nat?: boolean;
-  /** Whether events tell which application protocol is spoken; false unless given. */
+  /** Whether events tell which application protocol is spoken; true unless given. */
   protocols?: boolean;
   debug: boolean;
 }

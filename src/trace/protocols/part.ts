@@ -15,7 +15,7 @@ import { recognising, type Describing } from "./working.ts";
 /** `make` makes what recognises one connection. */
 export const protocolsBy =
   (make: () => Describing): PartOf =>
-  ({ protocols: asked = false }: TraceOptions): Part => {
+  ({ protocols: asked = true }: TraceOptions): Part => {
     let guessed: Guessed | string = "it was not guessed";
     return {
       name: "application protocols",

@@ -16,6 +16,7 @@ export class Recognised implements Describing {
 
   describe(shown: TracedEvent): void {
     const { application, tls } = this.#recognition;
-    Object.assign(shown, { application, tls });
+    shown.application = application;
+    shown.tls = tls;
   }
 }

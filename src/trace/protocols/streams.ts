@@ -54,8 +54,8 @@ export class Streams<R extends Recogniser> {
   }
 
   /**
-   * null: nothing of this connection has been looked at. What came before the accept is its own from the first call on; a
-   * connection that nobody accepted leaves its bytes to the next one on the sock, whose remote port tells.
+   * null: nothing of this connection has been looked at. Bytes from before the accept are its own from the first call on. A
+   * connection that nobody accepted may have left its bytes to the next one on the sock: the remote port tells.
    */
   of({ sk, cookie, ends: { dport } }: Pick<Event, "sk" | "cookie" | "ends">): R | null {
     const stream = this.#bySock.get(sockOf({ sk }));

@@ -13,7 +13,7 @@ export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 
 /** The members of each line, those of a sample and a close aside. */
 export const openKeys =
-  "v time event protocol pid comm uid cgroup container family direction netns local remote nat".split(
+  "v time event protocol application tls pid comm uid cgroup container family direction netns local remote nat".split(
     " ",
   );
 
@@ -23,6 +23,12 @@ export interface Event {
   time: string;
   event: EventKind;
   protocol: "tcp" | "udp";
+  application?: {
+    api: string | null;
+    application: string | null;
+    encryption: string | null;
+  } | null;
+  tls?: unknown;
   pid: number | null;
   comm: string | null;
   uid: number | null;

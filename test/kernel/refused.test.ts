@@ -1,13 +1,17 @@
 /** A part that a kernel refuses costs itself alone: it is told once, with its reason, and the rest goes on. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { openPair, receiveBytes, sendBytes } from "../../src/guess/loopback.ts";
 import { DatagramSocket } from "../../src/guess/datagram_socket.ts";
 import { guessOn } from "../../src/guess/run.ts";
 import { EINVAL, EPERM } from "../../src/kernel/constants.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
+import * as libc from "../../src/kernel/libc.ts";
 import { KernelError } from "../../src/kernel/shim.ts";
+import { heldSockSize, readHeldSock } from "../../src/record/layout.gen.ts";
 import { pointsOf } from "../../src/trace/opening/attach.ts";
 import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { missingParts } from "../../src/trace/opening/open_checked.ts";
@@ -16,9 +20,10 @@ import { programsOf, type Part, type PartOf, type Point } from "../../src/trace/
 import { PARTS } from "../../src/trace/parts.ts";
 import type { Trace } from "../../src/trace/trace.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
+import { Actor } from "./drive/actors.ts";
 import { attachAsked } from "./drive/attached.ts";
 import { asBefore510, linuxAtLeast, modes } from "./drive/modes.ts";
-import { until } from "./drive/peer.ts";
+import { type Truth, until } from "./drive/peer.ts";
 
 setDefaultTimeout(120_000);
 
@@ -104,6 +109,34 @@ describe.each(modes)("with %ss", (mode) => {
     },
   );
 
+  test.skipIf(mode !== "tracepoint" || !host.features.has("socket_hooks"))(
+    "where another program has the root control group for itself, each part with a hook says so once",
+    async () => {
+      const refuse = () => {
+        throw new KernelError("cgroup hook", EPERM);
+      };
+      const on = { ...host, shim: { ...host.shim, cgroupHook: refuse } };
+      await using trace = await openTrace(options, PARTS, on);
+      const hooked = optional.filter((part) => points.get(part)!.some((p) => "socketHook" in p));
+      const told = trace.notes.filter((note) => note.includes("another program is attached"));
+      expect(hooked.length).toBeGreaterThan(0);
+      expect(told).toHaveLength(hooked.length);
+      await expectOthers(trace, "hooks");
+    },
+  );
+
+  test.skipIf(!host.features.has("holder_iterator"))(
+    "where the walk does not find the tool itself, each older connection is listed all the same, once",
+    async () => {
+      await using other = new Other();
+      const ports = await other.connected();
+      await using trace = await openTrace(options, PARTS, walkingPast(host, process.pid));
+      const opens = trace.poll().filter(({ kind }) => kind === "open");
+      for (const port of ports)
+        expect(opens.filter(({ local }) => local.port === port)).toHaveLength(1);
+    },
+  );
+
   test("what batches need costs the trace nothing else", () => {
     const refuse = () => {
       throw new KernelError("map batches", EPERM);
@@ -162,6 +195,48 @@ function refusing(host: Host, programs: readonly string[]): Host {
     },
   };
   return { ...host, shim };
+}
+
+/** Another process, with both ends of a connection. */
+class Other implements AsyncDisposable {
+  readonly #actor = new Actor("pair-on-go");
+
+  /** The local ports of the two ends, once they are there. */
+  async connected(): Promise<number[]> {
+    await this.#actor.hear();
+    this.#actor.go();
+    const ends = await this.#actor.hear<Truth[]>();
+    return ends.map(({ local }) => local.port);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#actor.end();
+  }
+}
+
+/** A kernel whose first walk over the files of all tasks has nothing of this process. */
+function walkingPast(host: Host, pid: number): Host {
+  const directory = mkdtempSync(join(tmpdir(), "walk-"));
+  let walks = 0;
+  const iterator = (progFd: number): number => {
+    const fd = host.shim.iterator(progFd);
+    if (walks++ > 0) return fd;
+    const records = [...recordsFrom(fd)].filter(
+      (record) => readHeldSock(new DataView(record.buffer), 0).tgid !== pid,
+    );
+    const file = join(directory, "records");
+    writeFileSync(file, Buffer.concat(records));
+    const kept = openSync(file, "r");
+    rmSync(directory, { recursive: true });
+    return kept;
+  };
+  return { ...host, shim: { ...host.shim, iterator } };
+}
+
+function* recordsFrom(fd: number): Iterable<Uint8Array> {
+  const buffer = new Uint8Array(heldSockSize);
+  while (libc.read(fd, buffer) === heldSockSize) yield buffer.slice();
+  libc.close(fd);
 }
 
 /** The part, the last of its points at a place that no kernel has. */

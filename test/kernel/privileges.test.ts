@@ -11,6 +11,9 @@ setDefaultTimeout(180_000);
 
 const inGuest = process.env["VM_KERNEL"] !== undefined;
 
+/** Conntrack can be asked from the start without any capability: it is there, and the kernel has a function for programs. */
+const asksFreely = existsSync("/sys/module/nf_conntrack") && linuxAtLeast(5, 18);
+
 const needed: Readonly<Record<Mode, readonly number[]>> = {
   kprobe: [k.CAP_BPF, k.CAP_PERFMON, k.CAP_IPC_LOCK, k.CAP_SYS_NICE, k.CAP_DAC_READ_SEARCH],
   tracepoint: [
@@ -20,6 +23,8 @@ const needed: Readonly<Record<Mode, readonly number[]>> = {
     k.CAP_SYS_NICE,
     k.CAP_SYS_PTRACE,
     k.CAP_DAC_READ_SEARCH,
+    // Else its module may come later, if this kernel has modules.
+    ...(asksFreely || !existsSync("/proc/modules") ? [] : [k.CAP_NET_ADMIN]),
   ],
 };
 

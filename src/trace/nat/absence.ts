@@ -1,7 +1,7 @@
 /**
  * The times at which this host tracked no connections: what began then is translated nowhere, as conntrack translates what it
- * tracks. Its module comes when the first rule wants it, and may go. Two ways to translate without conntrack are told by
- * docs/fields.md: of these the tracer never knows.
+ * tracks. Its module comes when the first rule wants it, and may go. docs/fields.md names the ways to translate without
+ * conntrack, of which the tracer never knows.
  */
 import { existsSync } from "node:fs";
 import { conntrackIsThere } from "../../kernel/ctnetlink.ts";

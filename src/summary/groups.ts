@@ -1,6 +1,7 @@
 /** The ways to put connections together, and the sums of each. Pure. */
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
+import { highestOf } from "../protocols/stack.ts";
 import { isUnspecified } from "../record/address.ts";
 
 /** To add one, add a row: its title, and the group of an event; `null`: not known. */
@@ -8,6 +9,7 @@ export const groupings = {
   process: { title: "PROCESS", of: ({ comm }: ConnEvent) => comm },
   remote: { title: "REMOTE", of: (event: ConnEvent) => addressOf(remoteOf(event)) },
   service: { title: "SERVICE", of: (event: ConnEvent) => serviceOf(event) },
+  app: { title: "APP", of: ({ application }: ConnEvent) => appOf(application) },
   cgroup: { title: "CGROUP", of: ({ cgroup }: ConnEvent) => cgroup ?? null },
   container: { title: "CONTAINER", of: ({ container }: ConnEvent) => container ?? null },
   netns: { title: "NETNS", of: ({ netns }: ConnEvent) => netns?.toString() ?? null },
@@ -20,6 +22,9 @@ export const groupingNames = Object.keys(groupings) as Grouping[];
 /** The remote end, the translated one where it is known. */
 export const remoteOf = (event: ConnEvent): Endpoint =>
   translationOf(event)?.remote ?? event.remote;
+
+const appOf = (application: ConnEvent["application"]): string | null =>
+  application ? highestOf(application) : null;
 
 /** `null`: the end is not known, or was never chosen. */
 const addressOf = ({ address }: Endpoint): string | null =>

@@ -60,7 +60,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   // The sinks of a trace's events, and the loop that feeds them.
   sinks: ["trace", "recording", "filter", "state", "summary", "output", "conn", "record", "errors"],
   // Sums over many events, and the tables of them.
-  summary: ["conn", "output", "record"],
+  summary: ["conn", "output", "protocols/stack", "record"],
   names: ["conn", "kernel/host_names", "record"],
   trace: [
     "guess",

@@ -148,6 +148,19 @@ test("the service is the port of the end that waits", () => {
   expect(new Set(groups.map(({ name }) => name))).toEqual(new Set(["443/tcp", "22/tcp", null]));
 });
 
+test("connections stand together by what they speak", () => {
+  const speaks = (application: string | null, encryption: string | null = null) => ({
+    application: { api: null, application, encryption },
+  });
+  const events = [
+    event("close", { ...clientPort(1), ...speaks("http", "tls") } as Partial<ConnEvent>),
+    event("close", { ...clientPort(2), ...speaks(null, "tls") } as Partial<ConnEvent>),
+    event("close", clientPort(3)),
+  ];
+  const { groups } = summaryOf(events, "app");
+  expect(new Set(groups.map(({ name }) => name))).toEqual(new Set(["http", "tls", null]));
+});
+
 test("the connections that lasted longest, no more than are asked for", () => {
   const events = [3n, 9n, 1n, 7n, 5n].map((ms, n) =>
     event("close", { ...clientPort(n + 1), totals: { ...TOTALS, durationNs: ms * 1_000_000n } }),

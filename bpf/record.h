@@ -265,12 +265,12 @@ struct payload_layout {
 	u64 page_base;	/* address of a page: its struct page << page_shift, plus this */
 	u32 page_shift; /* 0: not known, so no payload in pages is read */
 	u32 skb_len;	/* data_len follows */
-	u32 skb_tail;	/* end, head and data follow; 0: nothing is known */
+	u32 skb_tail;	/* end follows; 0: nothing is known */
+	u32 skb_head;	/* data follows */
 	u32 nr_frags;	/* this and the next in skb_shared_info */
 	u32 frags;
 	u32 len_first; /* 1: page, length, offset in a frag; 0: page, offset, length */
 	u32 rtx_queue; /* tcp_rtx_queue in struct sock; 0: not known, so what is sent is not looked at */
-	u32 _pad;
 };
 
 /*

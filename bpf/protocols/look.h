@@ -19,7 +19,7 @@ struct {
 	__type(value, struct payload_layout);
 } payload_layout SEC(".maps");
 
-/* struct sk_buff from `tail` on: distances from head, two pointers. So on all 64-bit kernels since 2.6.22. */
+/* Members of struct sk_buff: two distances from head, and two pointers. On some kernels padding lies between. */
 struct skb_buffer {
 	u32 tail;
 	u32 end;
@@ -175,7 +175,8 @@ inline_always void read_segment(u64 skb, const struct payload_layout *layout,
 	read_kernel(lens, skb + layout->skb_len);
 	segment->len = lens[0];
 	segment->data_len = lens[1];
-	read_kernel(segment->buffer, skb + layout->skb_tail);
+	bpf_probe_read(&segment->buffer.tail, 8, (void *)(skb + layout->skb_tail));
+	bpf_probe_read(&segment->buffer.head, 16, (void *)(skb + layout->skb_head));
 }
 
 /* Payload behind `header` bytes. */
@@ -245,6 +246,7 @@ inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
 	const struct payload_layout *layout;
 	struct segment segment = {};
 	struct payload p = {};
+	u32 received;
 
 	if (!gate || gate->tag != tag || !gate->tries)
 		return;
@@ -257,7 +259,11 @@ inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
 		return;
 	}
 	p.dport = from_be16(skc_dport(sk));
-	p.stream = rcv_nxt(sk) - (u32)bytes_received(sk);
+	received = bytes_received(sk);
+	p.stream = rcv_nxt(sk) - received;
+	/* The first bytes came with the handshake's last segment (TCP_DEFER_ACCEPT), which is not seen here: the answer is. */
+	if (received && gate->tries == LOOKS_TRIED - 1 && p.direction == DIRECTION_INCOMING)
+		gate->sent = LOOKS_SENT;
 	if (gate->sent)
 		look_at_sent(ctx, sk, gate, &p, &segment, layout);
 	look_at_received(ctx, sk, skb, gate, &p, &segment, layout);

@@ -36,7 +36,11 @@ export interface Guessed {
 /** A text says why there is none. */
 export function guessSegments(host: Host): Guessed | string {
   try {
-    return withLoopback(() => guess(host));
+    let guessed = withLoopback(() => guess(host));
+    // A segment that nobody expected, or a sender that stood still, spoils one round.
+    for (let n = 1; n < ROUNDS && typeof guessed === "string"; n++)
+      guessed = withLoopback(() => guess(host));
+    return guessed;
   } catch (error) {
     const known =
       error instanceof KernelError ||
@@ -49,6 +53,7 @@ export function guessSegments(host: Host): Guessed | string {
 
 // --- internal ---
 
+const ROUNDS = 3;
 /** Each of another length; of the last ones the kernel puts all or most into pages. */
 const LENGTHS = [61, 1207, 24_019, 9001] as const;
 /** Two that wait at the same time: they do not fit into one piece of 32 KiB, from which the kernel takes pages. */
@@ -82,7 +87,7 @@ function guess(host: Host): Guessed | string {
   }
   const ofSkb = skb as SkbPlaces;
   const rtx_queue = rtxQueue(sampler, ofSkb, floor);
-  const places = { skb_len: ofSkb.len, skb_tail: ofSkb.tail, rtx_queue };
+  const places = { skb_len: ofSkb.len, skb_tail: ofSkb.tail, skb_head: ofSkb.head, rtx_queue };
   if (typeof frag === "string") return { layout: { ...places, ...NO_PAGES }, pages: frag };
   const base = new PageBase(sampler, ofSkb, frag);
   using second = openEnd(sampler);
@@ -173,7 +178,7 @@ class PageBase {
 
   /** While the segment waits. */
   learn(sample: Known): void {
-    const buffer = readBuffer(sample.skb, this.#skb.tail);
+    const buffer = readBuffer(sample.skb, this.#skb);
     const inBuffer = inBufferOf(buffer);
     if (inBuffer + COMPARED > sample.length) return;
     const shared = sample.peek(buffer.head + BigInt(buffer.end));

@@ -18,9 +18,13 @@ export interface SegmentSample {
   peek(address: bigint): Uint8Array;
 }
 
-export interface SkbPlaces {
-  /** `end`, `head` and `data` follow. */
+/** `end` follows `tail`, `data` follows `head`; between the pairs there may be padding. */
+export interface BufferPlaces {
   tail: number;
+  head: number;
+}
+
+export interface SkbPlaces extends BufferPlaces {
   /** `data_len` follows. */
   len: number;
 }
@@ -50,28 +54,30 @@ export function solveSkbPlaces(
   samples: readonly SegmentSample[],
   floor: bigint,
 ): SkbPlaces | string {
-  const tails = placesIn(samples, 8, (sample, at) => leadsToHeader(sample, at, floor)).filter(
-    (at) => at >= 0,
+  const buffers = [8, 12].flatMap((gap) =>
+    placesIn(samples, 4, (sample, tail) =>
+      leadsToHeader(sample, { tail, head: tail + gap }, floor),
+    ).map((tail) => ({ tail, head: tail + gap })),
   );
-  if (tails.length !== 1) return `${tails.length} places in sk_buff lead to the TCP header`;
-  const tail = tails[0]!;
+  if (buffers.length !== 1) return `${buffers.length} places in sk_buff lead to the TCP header`;
+  const buffer = buffers[0]!;
   const lens = placesIn(samples, 4, (sample, at) => {
     const { length, skb } = sample;
-    const inBuffer = inBufferOf(readBuffer(skb, tail));
+    const inBuffer = inBufferOf(readBuffer(skb, buffer));
     return u32(skb, at) === length && u32(skb, at + 4) === length - inBuffer;
   });
   if (lens.length !== 1) return `${lens.length} places in sk_buff hold len and data_len`;
-  return { tail, len: lens[0]! };
+  return { ...buffer, len: lens[0]! };
 }
 
 /** From the samples that have payload in pages. */
 export function solveFragPlaces(
   samples: readonly SegmentSample[],
-  { tail }: SkbPlaces,
+  places: SkbPlaces,
   floor: bigint,
 ): FragPlaces | string {
   const shared = samples.flatMap((sample) => {
-    const buffer = readBuffer(sample.skb, tail);
+    const buffer = readBuffer(sample.skb, places);
     const inPages = sample.length - inBufferOf(buffer);
     return inPages > 0 ? { bytes: sample.peek(buffer.head + BigInt(buffer.end)), inPages } : [];
   });
@@ -80,9 +86,9 @@ export function solveFragPlaces(
   for (const nr_frags of NR_FRAGS_AT)
     for (let frags = 8; frags <= FRAGS_BELOW; frags += 8)
       for (const lenFirst of [true, false]) {
-        const places = { nr_frags, frags, lenFirst };
-        if (shared.every(({ bytes, inPages }) => sumsUp(bytes, places, inPages, floor)))
-          found.push(places);
+        const frag = { nr_frags, frags, lenFirst };
+        if (shared.every(({ bytes, inPages }) => sumsUp(bytes, frag, inPages, floor)))
+          found.push(frag);
       }
   return found.length === 1 ? found[0]! : `${found.length} layouts of skb_shared_info fit`;
 }
@@ -99,15 +105,16 @@ export interface WaitingSample {
 /** tcp_rtx_queue, 4.15 and later: in struct sock; the hints that lead to the same sk_buff are further on. null: not found. */
 export function solveRtxQueue(
   { settled, waiting, length, peek }: WaitingSample,
-  { tail, len }: SkbPlaces,
+  places: SkbPlaces,
   floor: bigint,
 ): number | null {
   for (let at = 0; at + 8 <= Math.min(settled.length, waiting.length); at += 8) {
     const word = u64(waiting, at);
     if (u64(settled, at) !== 0n || !isAddress(word, floor) || word % 8n !== 0n) continue;
     const skb = peek(word);
-    if (skb.length < Math.max(tail + 24, len + 8) || u32(skb, len) !== length) continue;
-    const buffer = readBuffer(skb, tail);
+    const { head, len } = places;
+    if (skb.length < Math.max(head + 16, len + 8) || u32(skb, len) !== length) continue;
+    const buffer = readBuffer(skb, places);
     const inBuffer = inBufferOf(buffer);
     if (buffer.data < buffer.head || inBuffer < 0) continue;
     if (u32(skb, len + 4) === length - inBuffer) return at;
@@ -115,11 +122,11 @@ export function solveRtxQueue(
   return null;
 }
 
-export const readBuffer = (skb: Uint8Array, tail: number): Buffer => ({
+export const readBuffer = (skb: Uint8Array, { tail, head }: BufferPlaces): Buffer => ({
   tail: u32(skb, tail),
   end: u32(skb, tail + 4),
-  head: u64(skb, tail + 8),
-  data: u64(skb, tail + 16),
+  head: u64(skb, head),
+  data: u64(skb, head + 8),
 });
 
 /** Bytes of payload behind `data`. */
@@ -141,6 +148,8 @@ export function readFrag(shared: Uint8Array, { frags, lenFirst }: FragPlaces, n:
 const NR_FRAGS_AT = [0, 1, 2, 3] as const;
 const FRAGS_BELOW = 128;
 const FRAG_BYTES = 16;
+/** From `tail` to the end of `data`, with padding. */
+const LONGEST = 28;
 const MOST_FRAGS = 17;
 /** The alignment of skb_shared_info is that of a cache line, which no machine has shorter. */
 const ALIGNMENT = 32;
@@ -161,13 +170,14 @@ function placesIn(
   const shortest = Math.min(...samples.map(({ skb }) => skb.length));
   const places: number[] = [];
   if (samples.length === 0) return places;
-  for (let at = 0; at + 24 <= shortest; at += step)
+  for (let at = 0; at + LONGEST <= shortest; at += step)
     if (samples.every((sample) => holds(sample, at))) places.push(at);
   return places;
 }
 
 /** The header of this very segment ends where `data` points to. */
-function leadsToHeader(sample: SegmentSample, at: number, floor: bigint): boolean {
+function leadsToHeader(sample: SegmentSample, at: BufferPlaces, floor: bigint): boolean {
+  if (at.head % 8 !== 0) return false;
   const buffer = readBuffer(sample.skb, at);
   const { tail, end, head, data } = buffer;
   if (!isAddress(head, floor) || !isAddress(data, floor)) return false;

@@ -571,6 +571,7 @@ export interface PayloadLayout {
   page_shift: number;
   skb_len: number;
   skb_tail: number;
+  skb_head: number;
   nr_frags: number;
   frags: number;
   len_first: number;
@@ -581,10 +582,11 @@ export function writePayloadLayout(view: DataView, p: number, value: PayloadLayo
   view.setUint32(p + 8, value.page_shift, true);
   view.setUint32(p + 12, value.skb_len, true);
   view.setUint32(p + 16, value.skb_tail, true);
-  view.setUint32(p + 20, value.nr_frags, true);
-  view.setUint32(p + 24, value.frags, true);
-  view.setUint32(p + 28, value.len_first, true);
-  view.setUint32(p + 32, value.rtx_queue, true);
+  view.setUint32(p + 20, value.skb_head, true);
+  view.setUint32(p + 24, value.nr_frags, true);
+  view.setUint32(p + 28, value.frags, true);
+  view.setUint32(p + 32, value.len_first, true);
+  view.setUint32(p + 36, value.rtx_queue, true);
 }
 
 export const payloadSize = 184;

@@ -238,19 +238,14 @@ inline_always void look_at_received(void *ctx, u64 sk, u64 skb, struct gate *gat
 	tell_payload(ctx, sk, p, &piece);
 }
 
-/* A segment has arrived for a sock. */
-inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
+/* A segment has arrived for a sock whose gate is open. */
+inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 {
-	u32 tag = gate_tag(sk), zero = 0;
-	struct gate *gate = gate_of(tag);
-	const struct payload_layout *layout;
+	u32 zero = 0, received;
+	const struct payload_layout *layout = bpf_map_lookup_elem(&payload_layout, &zero);
 	struct segment segment = {};
 	struct payload p = {};
-	u32 received;
 
-	if (!gate || gate->tag != tag || !gate->tries)
-		return;
-	layout = bpf_map_lookup_elem(&payload_layout, &zero);
 	if (!layout || !layout->skb_tail)
 		return;
 	gate->tries--;
@@ -267,6 +262,16 @@ inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
 	if (gate->sent)
 		look_at_sent(ctx, sk, gate, &p, &segment, layout);
 	look_at_received(ctx, sk, skb, gate, &p, &segment, layout);
+}
+
+/* A segment has arrived for a sock. Of nearly all segments this is all that runs. */
+inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
+{
+	u32 tag = gate_tag(sk);
+	struct gate *gate = gate_of(tag);
+
+	if (gate && gate->tag == tag && gate->tries)
+		look(ctx, sk, skb, gate);
 }
 
 #endif

@@ -30,6 +30,25 @@ struct {
 /* A tool that has not learned from so many never will. */
 #define MOST_COPIED 65536
 
+/* Bits that are set in each address of the kernel: see kernelFloor() in src/guess/window.ts. */
+#if defined(__TARGET_ARCH_arm64)
+#define FLOOR (~0ULL << 48)
+#define WIDE_FLOOR (~0ULL << 52)
+#else
+#define FLOOR (~0ULL << 47)
+#define WIDE_FLOOR (~0ULL << 56)
+#endif
+
+/* Returns the word if it can be an object's address as `known` is one, else 0: x86 before 6.x warns when others are read. */
+inline_always u64 object_or_0(u64 word, u64 known)
+{
+	u64 floor = known >> 48 == 0xffff ? FLOOR : WIDE_FLOOR;
+	u64 strange = (~word & floor) | (word & 7);
+
+	/* Without a branch, as each would double the ways that the verifier walks behind it. */
+	return word & (((strange | (0 - strange)) >> 63) - 1);
+}
+
 /* of: the entry; or the sk_buff that leads to it, and the nth copy is of what the nth word of that leads to. */
 inline_always void copy_entry(u64 of, const struct conntrack_layout *layout)
 {
@@ -48,14 +67,16 @@ inline_always void copy_entry(u64 of, const struct conntrack_layout *layout)
 	if (layout->through_skb) {
 		ct = 0;
 		read_kernel(ct, of + slot * 8);
-		ct &= ~SKB_NFCT_FACTS;
+		ct = object_or_0(ct & ~SKB_NFCT_FACTS, of);
+		if (!ct)
+			return;
 	}
 #pragma unroll
 	for (u32 n = 0; n < CONNTRACK_WORDS; n++) {
 		word = 0;
 		read_kernel(word, ct + n * 8);
 		((u64 *)copy->entry)[n] = word;
-		((u32 *)copy->inums)[n] = net_ns_inum(word);
+		((u32 *)copy->inums)[n] = net_ns_inum(object_or_0(word, of));
 	}
 }
 

@@ -97,6 +97,12 @@ inline_always void copy_behind(struct chunk *buffer, u32 index, u64 word, u64 fl
 	copy_chunk(buffer, index, address_or_0(word, floor));
 }
 
+#ifdef REG_ARG8
+_Static_assert(REGISTERS_ARM64 == 8, "each register is copied below");
+#else
+_Static_assert(REGISTERS_X64 == 6, "each register is copied below");
+#endif
+
 inline_always void copy_arguments(struct chunk *buffer, void *ctx, u64 floor)
 {
 	u64 stack = reg(ctx, REG_SP) + STACK_ARGS;

@@ -47,6 +47,12 @@ enum guess_ask {
 	ASK_PEEK = 2, /* copy what lies behind command.address */
 };
 
+/* Arguments that the architecture passes in registers; the next ones are on the stack. */
+enum guess_registers {
+	REGISTERS_X64 = 6,
+	REGISTERS_ARM64 = 8,
+};
+
 struct guess_command {
 	u64 address;
 	u64 pid_tgid;

@@ -1,7 +1,9 @@
 /** Where kernel memory lies, and what the architecture passes in registers. */
+import { GuessRegisters } from "../record/layout.gen.ts";
 
 /** Argument registers of the architecture: from the next argument on, the stack. */
-export const REGISTER_ARGUMENTS = process.arch === "arm64" ? 8 : 6;
+export const REGISTER_ARGUMENTS =
+  process.arch === "arm64" ? GuessRegisters.REGISTERS_ARM64 : GuessRegisters.REGISTERS_X64;
 
 /**
  * The lowest address of kernel memory, told from a known one. Below it lie words that are no addresses: on x86 with

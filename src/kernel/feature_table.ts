@@ -3,7 +3,6 @@
  * docs/kernels.md. Distributions bring features back to old release numbers, so a row asks for the ability itself. To
  * add a difference, add a row.
  */
-import { readFileSync } from "node:fs";
 import {
   CAP_BPF,
   IPPROTO_UDP,
@@ -13,6 +12,7 @@ import {
   SOL_UDP,
   UDP_SEGMENT,
 } from "./constants.ts";
+import { namesInBtf } from "./btf_names.ts";
 import { kprobeWay } from "./kprobes.ts";
 import { close, getsockopt, socket } from "./libc.ts";
 import { textOf } from "./text_file.ts";
@@ -293,16 +293,6 @@ export function featureTable(): string {
 function knowsCapability(capability: number): boolean | null {
   const last = textOf("/proc/sys/kernel/cap_last_cap");
   return last === null ? null : Number(last) >= capability;
-}
-
-/** Whether these are among the names of the kernel's types. To read them takes two milliseconds. */
-function namesInBtf(names: readonly string[]): boolean {
-  try {
-    const btf = readFileSync("/sys/kernel/btf/vmlinux");
-    return names.every((name) => btf.includes(`\0${name}\0`));
-  } catch {
-    return false;
-  }
 }
 
 function hasUdpSegment(): boolean | null {

@@ -1448,6 +1448,12 @@ export const GuessAsk = {
 } as const;
 export type GuessAsk = (typeof GuessAsk)[keyof typeof GuessAsk];
 
+export const GuessRegisters = {
+  REGISTERS_X64: 6,
+  REGISTERS_ARM64: 8,
+} as const;
+export type GuessRegisters = (typeof GuessRegisters)[keyof typeof GuessRegisters];
+
 export const guessCommandSize = 48;
 export interface GuessCommand {
   address: bigint;

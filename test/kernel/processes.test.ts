@@ -121,7 +121,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
       const accepted = await expectOpened(our.tracer, server.truth);
       loseInRing([client.fd, server.fd]);
       expect((await our.tracer.take("close", client.truth)).pid).toBe(process.pid);
-      expect((await our.tracer.take("close", server.truth)).pid).toBe(accepted.pid);
+      const closed = await our.tracer.take("close", server.truth);
+      // On some kernels the files are closed in the process itself.
+      expect(closed.pid).toBeOneOf([accepted.pid, process.pid]);
     },
   );
 

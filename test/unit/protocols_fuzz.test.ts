@@ -32,9 +32,11 @@ const takers = (seen: Seen): ProtocolName[] =>
     return over === undefined && (tcp?.(seen) === true || udp?.(seen) === true);
   });
 
+/** Each byte as likely as any other. Small numbers, which fast-check prefers, can be a whole record of TLS: 23, 3, 1, 0, 17. */
 test("random bytes are no protocol", () => {
+  const uniform = fc.noBias(bytes);
   fc.assert(
-    fc.property(bytes, fc.nat(70_000), side, fc.boolean(), (of, more, from, start) => {
+    fc.property(uniform, fc.nat(70_000), side, fc.boolean(), (of, more, from, start) => {
       const seen = new Seen({ bytes: of, length: of.length + more, from, start });
       if (takers(seen).length > 0) expect(takers(seen)).toEqual([]);
     }),

@@ -258,6 +258,13 @@ enum gate_size {
 	LOOKS_SENT = 2,
 	/* Segments in all, those without payload too, that a sock may receive before its gate closes. */
 	LOOKS_TRIED = 64,
+	/*
+	 * Ends of connections that may begin to be looked at in 2^30 ns: in all, and of one port of servers. Each costs the
+	 * tool some 50 microseconds.
+	 */
+	LOOKED_AT = 512,
+	LOOKED_AT_OF_PORT = 64,
+	ALLOWANCES = 1024, /* a power of 2: ports share them */
 };
 
 /* Where payload lies: offsets in struct sk_buff and struct skb_shared_info, and from a struct page to its address. */
@@ -487,6 +494,7 @@ enum counter {
 	COUNTER_LENGTH_RESCUED, /* the same of a length that was sent or received */
 	COUNTER_BIRTH_RESCUED,	/* the same of a process that was born */
 	COUNTER_GATE_TAKEN, /* a connection is not looked at any more, for another one's sake: protocols/gate.h */
+	COUNTER_LOOK_SPARED, /* a connection is not looked at: too many began at that time */
 	COUNTER_MAX,
 };
 

@@ -27,6 +27,58 @@ struct {
 	__type(value, struct gate);
 } gates SEC(".maps");
 
+/* The connections that may still begin to be looked at within a span of time. */
+struct allowance {
+	u32 span;
+	u32 left;
+};
+
+/*
+ * Allowances by the server's port, and behind them the one of the host: on a busy host the tool would do little but
+ * recognise the same again. Written by may_begin(); an array, so nothing is deleted. Two CPUs that write at once may look at
+ * a connection more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ALLOWANCES + 1);
+	__type(key, u32);
+	__type(value, struct allowance);
+} allowances SEC(".maps");
+
+#define SPAN_BITS 30 /* nanoseconds: about a second */
+
+inline_always volatile struct allowance *allowance_at(u32 slot, u32 span, u32 most)
+{
+	volatile struct allowance *allowance = bpf_map_lookup_elem(&allowances, &slot);
+
+	if (allowance && allowance->span != span) {
+		allowance->left = most;
+		allowance->span = span;
+	}
+	return allowance;
+}
+
+/* Whether one more connection to this port of a server may be looked at. */
+inline_always int may_begin(u16 server_port)
+{
+	u32 span = bpf_ktime_get_ns() >> SPAN_BITS;
+	volatile struct allowance *of_port, *of_host;
+	u32 port_left, host_left;
+
+	of_port = allowance_at(server_port & (ALLOWANCES - 1), span, LOOKED_AT_OF_PORT);
+	of_host = allowance_at(ALLOWANCES, span, LOOKED_AT);
+	if (!of_port || !of_host)
+		return 0;
+	/* Each is read once: another CPU may take the last one meanwhile. */
+	port_left = of_port->left;
+	host_left = of_host->left;
+	if (!port_left || !host_left)
+		return 0;
+	of_port->left = port_left - 1;
+	of_host->left = host_left - 1;
+	return 1;
+}
+
 /* No struct sock is smaller than a cache line, so nearly all socks of a host differ in this. */
 inline_always u32 gate_tag(u64 sk)
 {

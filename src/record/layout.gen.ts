@@ -562,6 +562,9 @@ export const GateSize = {
   LOOKS: 8,
   LOOKS_SENT: 2,
   LOOKS_TRIED: 64,
+  LOOKED_AT: 512,
+  LOOKED_AT_OF_PORT: 64,
+  ALLOWANCES: 1024,
 } as const;
 export type GateSize = (typeof GateSize)[keyof typeof GateSize];
 
@@ -941,7 +944,8 @@ export const Counter = {
   COUNTER_LENGTH_RESCUED: 13,
   COUNTER_BIRTH_RESCUED: 14,
   COUNTER_GATE_TAKEN: 15,
-  COUNTER_MAX: 16,
+  COUNTER_LOOK_SPARED: 16,
+  COUNTER_MAX: 17,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -1589,6 +1593,22 @@ export function readGate(view: DataView, p: number): Gate {
   };
 }
 
+export const allowanceSize = 8;
+export interface Allowance {
+  span: number;
+  left: number;
+}
+export function readAllowance(view: DataView, p: number): Allowance {
+  return {
+    span: view.getUint32(p, true),
+    left: view.getUint32(p + 4, true),
+  };
+}
+export function writeAllowance(view: DataView, p: number, value: Allowance): void {
+  view.setUint32(p, value.span, true);
+  view.setUint32(p + 4, value.left, true);
+}
+
 export const programArgsSize = 264;
 export interface ProgramArgs {
   length: number;
@@ -1795,6 +1815,7 @@ export type TraceMap =
   | "command_tgid"
   | "batches"
   | "gates"
+  | "allowances"
   | "conns"
   | "payload_layout"
   | "visitor"
@@ -1822,7 +1843,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 16,
+  losses: 17,
   conntrack_copies: 1,
   conntrack_copied: 1,
   conntrack: 1,
@@ -1835,6 +1856,7 @@ export const traceEntries = {
   command_tgid: 1,
   batches: 1,
   gates: 1,
+  allowances: 1025,
   conns: 65536,
   payload_layout: 1,
   visitor: 1,

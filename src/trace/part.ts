@@ -224,6 +224,8 @@ export interface Working {
    * out: it never does.
    */
   holds?(view: DataView, p: number): boolean;
+  /** The record at `p` has been shown as it is, without `enrich` and `complete`. */
+  passed?(view: DataView, p: number): void;
   /** Events for the open connections that have moved something since they were told of last. */
   sample?(nowNs: bigint): Sampled;
   /** Numbers of the whole trace, told when it ends. */

@@ -41,6 +41,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const looking = parts.filter((part) => part.drained !== undefined);
   const enrich: readonly Enrich[] = parts.flatMap((part) => part.enrich ?? []);
   const complete = [...enrich, ...parts.flatMap((part) => part.complete ?? [])];
+  const passing = parts.filter((part) => part.passed !== undefined);
   const time = options.timed === true ? new TimeWindows(timeSource(host.shim, object)) : null;
   const losses = lossSource(host.shim, object, missedBy(of), batchByTool, () => drain.lost());
   const waiter = openWaiter(host.shim, rings);
@@ -70,8 +71,12 @@ export function running(of: Found, options: TraceOptions): Trace {
   };
   const pollInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
     if (!queue.underWay) beginPoll(last);
-    const record: ShowRecord | null =
-      sink.record === undefined ? null : (view, p) => sink.record!(view, p, describe);
+    const showRecord: ShowRecord = (view, p) => {
+      if (!sink.record!(view, p, describe)) return false;
+      for (const part of passing) part.passed!(view, p);
+      return true;
+    };
+    const record = sink.record === undefined ? null : showRecord;
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, complete)));
     const each = (view: DataView, p: number) => apply(view, p, record, show);
     if (!queue.take(until, each, enough)) return false;

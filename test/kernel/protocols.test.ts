@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { TracedEvent } from "../../src/conn/identity.ts";
+import { randomLoopback } from "../../src/guess/loopback.ts";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import { GateSize, PayloadSize } from "../../src/record/layout.gen.ts";
@@ -184,6 +185,31 @@ describe.each(modes)("trace --attach %s", (mode) => {
       Array.from({ length: GateSize.LOOKS }, (_, n) => `message ${n}`),
     );
   });
+
+  // An emulated guest makes too few connections in a second.
+  test.skipIf(process.env["VM_KERNEL"] !== undefined)(
+    "of many connections to one port so many are looked at in a second, and each is told",
+    () => {
+      const listener = new Listener(randomLoopback());
+      const began = performance.now();
+      const clients = Array.from({ length: 10 * GateSize.LOOKED_AT_OF_PORT }, () => {
+        const client = dial(listener.address, listener.port);
+        const server = listener.accept();
+        say(client, REDIS);
+        server.read(REDIS.length);
+        client.close();
+        server.close();
+        return client;
+      });
+      const spans = Math.ceil((performance.now() - began) / 1000) + 1;
+      listener.close();
+      const lookedAt = clients.filter((client) => looksAt(client).length > 0).length;
+      expect(lookedAt).toBeLessThanOrEqual(spans * GateSize.LOOKED_AT_OF_PORT);
+      expect(lookedAt).toBeGreaterThan(0);
+      const [told] = trace.counts().filter(({ what }) => what.includes("ends were left out"));
+      expect(told?.what).toContain(`${GateSize.LOOKED_AT_OF_PORT} of one port`);
+    },
+  );
 
   test("payload in pages of a file is seen", () => {
     const { client, server } = pair();

@@ -1,6 +1,15 @@
 /** The part at work: payload goes to its connection's recogniser, and what that has found to the connection's events. */
 import type { TracedEvent } from "../../conn/identity.ts";
-import { EventKind, readPayload, type Event } from "../../record/layout.gen.ts";
+import type { KernelObject } from "../../kernel/object.ts";
+import type { Shim } from "../../kernel/shim.ts";
+import {
+  Counter,
+  EventKind,
+  EventView,
+  GateSize,
+  readPayload,
+  type Event,
+} from "../../record/layout.gen.ts";
 import { asView, kindAt } from "../event.ts";
 import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
@@ -44,19 +53,22 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       recognised.delete(sock);
       return true;
     },
-    enrich(shown, event, kind) {
-      if (shown.protocol !== "tcp") return;
-      const found = streams.of(event);
-      found?.describe(shown);
-      if (kind === "close") count(event, found);
+    enrich(shown, event) {
+      if (shown.protocol === "tcp") streams.of(event)?.describe(shown);
     },
-    holds: (view, p) => kindAt(view, p) !== EventKind.EVENT_CLOSE && !streams.has(sockAt(view, p)),
+    complete(shown, event, kind) {
+      if (shown.protocol === "tcp" && kind === "close") count(event, streams.of(event));
+    },
+    holds: (view, p) => !streams.has(sockAt(view, p)),
+    passed(view, p) {
+      if (kindAt(view, p) === EventKind.EVENT_CLOSE) count(new EventView(view, p), null);
+    },
     tick() {
       for (const [sock, cookie] of ended.splice(0)) streams.delete(sock, cookie);
       if (recognised.size > 0) closeGates(host.shim, object, recognised.values());
       recognised.clear();
     },
-    counts: () => countsOf(unknown),
+    counts: () => countsOf(unknown, sparedBy(host.shim, object)),
   };
 }
 
@@ -72,9 +84,20 @@ interface Unknown {
 const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
 /** In one line: each trace of a usual host has some. */
-function countsOf({ silent, unrecognised, missed }: Unknown): PartCount[] {
+function countsOf({ silent, unrecognised, missed }: Unknown, spared: bigint): PartCount[] {
   const count = silent + unrecognised + missed;
   if (count === 0n) return [];
   const reasons = `${silent} moved no data, ${unrecognised} spoke none that is known here, the first bytes of ${missed} were not seen`;
-  return [{ what: `connections with an unknown application protocol: ${reasons}`, count }];
+  const limit =
+    spared === 0n
+      ? ""
+      : `; ${spared} ends were left out, as no more than ${GateSize.LOOKED_AT} a second are looked at, and ${GateSize.LOOKED_AT_OF_PORT} of one port`;
+  return [{ what: `connections with an unknown application protocol: ${reasons}${limit}`, count }];
+}
+
+/** Ends of connections that the kernel side has not begun to look at: see may_begin() in bpf/protocols/gate.h. */
+function sparedBy(shim: Shim, object: KernelObject): bigint {
+  const count = new BigUint64Array(1);
+  shim.mapLookup(object.mapFd("losses"), Uint32Array.of(Counter.COUNTER_LOOK_SPARED), count);
+  return count[0]!;
 }

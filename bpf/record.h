@@ -265,6 +265,8 @@ enum gate_size {
 	LOOKED_AT = 512,
 	LOOKED_AT_OF_PORT = 64,
 	ALLOWANCES = 1024, /* a power of 2: ports share them */
+	/* Records of payload that may wait for the tool: the ring is there for events. */
+	LOOKS_WAITING = 1024,
 };
 
 /* Where payload lies: offsets in struct sk_buff and struct skb_shared_info, and from a struct page to its address. */
@@ -278,6 +280,8 @@ struct payload_layout {
 	u32 frags;
 	u32 len_first; /* 1: page, length, offset in a frag; 0: page, offset, length */
 	u32 rtx_queue; /* tcp_rtx_queue in struct sock; 0: not known, so what is sent is not looked at */
+	u32 unlimited; /* 1: the tool checks itself, and its connection must not be left out for others */
+	u32 _pad;
 };
 
 /*
@@ -495,6 +499,7 @@ enum counter {
 	COUNTER_BIRTH_RESCUED,	/* the same of a process that was born */
 	COUNTER_GATE_TAKEN, /* a connection is not looked at any more, for another one's sake: protocols/gate.h */
 	COUNTER_LOOK_SPARED, /* a connection is not looked at: too many began at that time */
+	COUNTER_LOOK_LOST, /* a record of payload that found no room in the ring */
 	COUNTER_MAX,
 };
 

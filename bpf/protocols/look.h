@@ -6,7 +6,7 @@
 #ifndef PROTOCOLS_LOOK_H
 #define PROTOCOLS_LOOK_H
 
-#include "lib/batch.h"
+#include "lib/maps.h"
 #include "lib/tuple.h"
 #include "protocols/gate.h"
 #include "tcp/conns.h"
@@ -91,6 +91,33 @@ inline_always int find_connection(u64 sk, struct payload *p)
 	return !is_unwanted(known);
 }
 
+/*
+ * Records of payload that may still be sent. Written by the tool: LOOKS_WAITING at the start, and after polls. Counted down
+ * by send_look(). One entry, never deleted.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} look_room SEC(".maps");
+
+/* A record of payload that is lost loses no event, so it waits in no batch, and nowhere where the ring is full. */
+inline_always void send_look(void *ctx, struct payload *p)
+{
+	u32 zero = 0, left;
+	volatile u32 *room = bpf_map_lookup_elem(&look_room, &zero);
+
+	if (!room)
+		return;
+	left = *room;
+	if (!left)
+		return;
+	*room = left - 1;
+	if (bpf_perf_event_output(ctx, &events, bpf_get_smp_processor_id(), p, sizeof(*p)) != 0)
+		count_loss(COUNTER_LOOK_LOST);
+}
+
 /* Tells of the next bytes of the piece, at most `most`. p: stream, offset, len, sent and connection are filled. */
 inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece, u64 most)
 {
@@ -106,7 +133,7 @@ inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece,
 	p->got = 0;
 	if (piece->address && bpf_probe_read(p->bytes, bytes, (void *)piece->address) == 0)
 		p->got = bytes;
-	send_event(ctx, (struct event *)p);
+	send_look(ctx, p);
 	piece->address += bytes;
 	piece->bytes -= bytes;
 	p->offset += bytes;
@@ -249,7 +276,7 @@ inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 	if (!layout || !layout->skb_tail)
 		return;
 	/* A gate that lets its own bytes through is a client's. */
-	if (gate->tries == LOOKS_TRIED &&
+	if (gate->tries == LOOKS_TRIED && !layout->unlimited &&
 	    !may_begin(gate->sent ? from_be16(skc_dport(sk)) : skc_num(sk))) {
 		gate->tries = 0;
 		count_loss(COUNTER_LOOK_SPARED);

@@ -29,7 +29,7 @@ import { kernelFloor } from "./window.ts";
 
 /** `pages`: why payload in pages cannot be read, or null. */
 export interface Guessed {
-  layout: PayloadLayout;
+  layout: Omit<PayloadLayout, "unlimited">;
   pages: string | null;
 }
 

@@ -565,10 +565,11 @@ export const GateSize = {
   LOOKED_AT: 512,
   LOOKED_AT_OF_PORT: 64,
   ALLOWANCES: 1024,
+  LOOKS_WAITING: 1024,
 } as const;
 export type GateSize = (typeof GateSize)[keyof typeof GateSize];
 
-export const payloadLayoutSize = 40;
+export const payloadLayoutSize = 48;
 export interface PayloadLayout {
   page_base: bigint;
   page_shift: number;
@@ -579,6 +580,7 @@ export interface PayloadLayout {
   frags: number;
   len_first: number;
   rtx_queue: number;
+  unlimited: number;
 }
 export function writePayloadLayout(view: DataView, p: number, value: PayloadLayout): void {
   view.setBigUint64(p, value.page_base, true);
@@ -590,6 +592,7 @@ export function writePayloadLayout(view: DataView, p: number, value: PayloadLayo
   view.setUint32(p + 28, value.frags, true);
   view.setUint32(p + 32, value.len_first, true);
   view.setUint32(p + 36, value.rtx_queue, true);
+  view.setUint32(p + 40, value.unlimited, true);
 }
 
 export const payloadSize = 184;
@@ -945,7 +948,8 @@ export const Counter = {
   COUNTER_BIRTH_RESCUED: 14,
   COUNTER_GATE_TAKEN: 15,
   COUNTER_LOOK_SPARED: 16,
-  COUNTER_MAX: 17,
+  COUNTER_LOOK_LOST: 17,
+  COUNTER_MAX: 18,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -1813,11 +1817,12 @@ export type TraceMap =
   | "filter_ports"
   | "followed"
   | "command_tgid"
-  | "batches"
   | "gates"
   | "allowances"
   | "conns"
   | "payload_layout"
+  | "look_room"
+  | "batches"
   | "visitor"
   | "programs"
   | "listener_at"
@@ -1843,7 +1848,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 17,
+  losses: 18,
   conntrack_copies: 1,
   conntrack_copied: 1,
   conntrack: 1,
@@ -1854,11 +1859,12 @@ export const traceEntries = {
   filter_ports: 1,
   followed: 1,
   command_tgid: 1,
-  batches: 1,
   gates: 1,
   allowances: 1025,
   conns: 65536,
   payload_layout: 1,
+  look_room: 1,
+  batches: 1,
   visitor: 1,
   programs: 1,
   listener_at: 1,

@@ -49,7 +49,8 @@ export function lossSource(
     const told = counted(Loss.LOSS_EVENT_RING_FULL);
     // A batch that was refused is a record to the ring, and is sent again.
     if (object.loaded(batch)) return told;
-    return ringLoss(lostByRings(), told, counted(Counter.COUNTER_EVENT_SPILLED));
+    const elsewhere = counted(Counter.COUNTER_EVENT_SPILLED) + counted(Counter.COUNTER_LOOK_LOST);
+    return ringLoss(lostByRings(), told, elsewhere);
   };
   return {
     counted,

@@ -19,6 +19,14 @@ export function closeGates(shim: Shim, object: KernelObject, socks: Iterable<big
   }
 }
 
+/** Room in the rings for records of payload, from now on: see send_look() in bpf/protocols/look.h. */
+export const renewRoom = (shim: Shim, object: KernelObject): void =>
+  shim.mapUpdate(
+    object.mapFd("look_room"),
+    new Uint32Array(1),
+    Uint32Array.of(GateSize.LOOKS_WAITING),
+  );
+
 // --- internal ---
 
 const tagOf = (sk: bigint): number => Number(BigInt.asUintN(32, sk >> 6n));

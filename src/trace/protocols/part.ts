@@ -32,10 +32,11 @@ export const protocolsBy =
       },
       missing: ({ newer }) => (newer ? null : "this kernel refuses the programs for Linux 5.10"),
       points,
-      check({ host, object, drain }) {
+      check(on) {
         if (typeof guessed === "string") return { refused: guessed };
-        writeLayout(host.shim, object, guessed);
-        const wrong = checkLooks(drain);
+        writeLayout(on, guessed, true);
+        const wrong = checkLooks(on.drain);
+        writeLayout(on, guessed, false);
         if (wrong !== null) return { refused: wrong };
         return guessed.pages === null ? {} : { notes: [`${SOME_ONLY}: ${guessed.pages}`] };
       },

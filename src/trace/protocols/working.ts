@@ -13,7 +13,7 @@ import {
 import { asView, kindAt } from "../event.ts";
 import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
-import { closeGates } from "./gates.ts";
+import { closeGates, renewRoom } from "./gates.ts";
 import { Streams, type Recogniser } from "./streams.ts";
 
 export interface Describing extends Recogniser {
@@ -28,6 +28,9 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
   /** Recognised, and perhaps still looked at. */
   const recognised = new Map<number, bigint>();
   const ended: [sock: number, cookie: number][] = [];
+  /** Since the last tick. */
+  let hasCome = false;
+  const afterPoll = roomFor(host.shim, object);
   const unknown: Unknown = { silent: 0n, unrecognised: 0n, missed: 0n };
   const count = (event: Event, found: Describing | null): void => {
     if (found?.known === true) return;
@@ -40,6 +43,7 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
     tell(event) {
       const { view, p } = asView(event);
       const payload = readPayload(view, p);
+      hasCome = true;
       if (streams.look(payload)) recognised.set(sockOf(payload), payload.sk);
       // The record's memory is used again; this copy is not kept.
       payload.bytes.fill(0);
@@ -67,6 +71,8 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       for (const [sock, cookie] of ended.splice(0)) streams.delete(sock, cookie);
       if (recognised.size > 0) closeGates(host.shim, object, recognised.values());
       recognised.clear();
+      afterPoll(hasCome);
+      hasCome = false;
     },
     counts: () => countsOf(unknown, sparedBy(host.shim, object)),
   };
@@ -100,4 +106,18 @@ function sparedBy(shim: Shim, object: KernelObject): bigint {
   const count = new BigUint64Array(1);
   shim.mapLookup(object.mapFd("losses"), Uint32Array.of(Counter.COUNTER_LOOK_SPARED), count);
   return count[0]!;
+}
+
+/** Where all records were lost, none comes that could say so. */
+const RENEWED_MS = 1000;
+
+/** To be called after each poll; `isUsed`: records have come since. */
+function roomFor(shim: Shim, object: KernelObject): (isUsed: boolean) => void {
+  let renewedAt = performance.now();
+  return (isUsed) => {
+    const now = performance.now();
+    if (!isUsed && now - renewedAt < RENEWED_MS) return;
+    renewedAt = now;
+    renewRoom(shim, object);
+  };
 }

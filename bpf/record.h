@@ -260,10 +260,10 @@ enum gate_size {
 	LOOKS_TRIED = 64,
 	/*
 	 * Ends of connections that may begin to be looked at in 2^30 ns: in all, and of one port of servers. Each costs the
-	 * tool some 50 microseconds.
+	 * tool a million instructions until its runtime has compiled the recognisers.
 	 */
-	LOOKED_AT = 512,
-	LOOKED_AT_OF_PORT = 64,
+	LOOKED_AT = 64,
+	LOOKED_AT_OF_PORT = 8,
 	ALLOWANCES = 1024, /* a power of 2: ports share them */
 	/* Records of payload that may wait for the tool: the ring is there for events. */
 	LOOKS_WAITING = 1024,

@@ -562,8 +562,8 @@ export const GateSize = {
   LOOKS: 8,
   LOOKS_SENT: 2,
   LOOKS_TRIED: 64,
-  LOOKED_AT: 512,
-  LOOKED_AT_OF_PORT: 64,
+  LOOKED_AT: 64,
+  LOOKED_AT_OF_PORT: 8,
   ALLOWANCES: 1024,
   LOOKS_WAITING: 1024,
 } as const;

@@ -116,7 +116,6 @@ test.skipIf(sparing)("--count prints exactly so many lines and ends with exit co
 test.each(modes)(
   "killed, a %s trace leaves no program, map or link in the kernel, and the next start sweeps its probes",
   async (mode) => {
-    const before = kprobeEvents();
     const killed = await startGuessed(mode);
     const holdings = holdingsOf(killed.pid);
     for (const kind of ["prog_id", "map_id"])
@@ -132,7 +131,7 @@ test.each(modes)(
     await expectConnection(next, client);
     await expectConnection(next, server);
     expect(await next.stop()).toBe(0);
-    expect(kprobeEvents()).toEqual(before);
+    expect(kprobeEvents().filter((line) => line.includes(":tracer_bpf/"))).toEqual([]);
   },
 );
 

@@ -141,6 +141,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   receive: [],
   named: [],
   elsewhere: [],
+  allowance: [],
 };
 
 function viewSource(btf: Btf, name: string, members: readonly Member[]): string {

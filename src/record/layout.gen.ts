@@ -1597,22 +1597,6 @@ export function readGate(view: DataView, p: number): Gate {
   };
 }
 
-export const allowanceSize = 8;
-export interface Allowance {
-  span: number;
-  left: number;
-}
-export function readAllowance(view: DataView, p: number): Allowance {
-  return {
-    span: view.getUint32(p, true),
-    left: view.getUint32(p + 4, true),
-  };
-}
-export function writeAllowance(view: DataView, p: number, value: Allowance): void {
-  view.setUint32(p, value.span, true);
-  view.setUint32(p + 4, value.left, true);
-}
-
 export const programArgsSize = 264;
 export interface ProgramArgs {
   length: number;

@@ -84,7 +84,7 @@ test("the end of a connection leaves the next one on its sock alone", () => {
   all.delete(SOCK, 7);
   expect(all.of(event(8))).not.toBeNull();
   all.delete(SOCK, 8);
-  expect(all.has(SOCK)).toBe(false);
+  expect(all.concern(SOCK, 8)).toBe(false);
 });
 
 test("a connection that nothing more is wanted of is told once, and not looked at again", () => {
@@ -98,7 +98,26 @@ test("a connection that nothing more is wanted of is told once, and not looked a
 test("no more connections are kept than there is room for; the oldest go", () => {
   const all = streams(2);
   for (const sk of [1n, 2n, 3n]) all.look(payload({ sk }));
-  expect([1, 2, 3].map((sock) => all.has(sock))).toEqual([false, true, true]);
+  expect([1, 2, 3].map((sock) => all.concern(sock, 7))).toEqual([false, true, true]);
   all.delete(2, 7);
-  expect(all.has(2)).toBe(false);
+  expect(all.concern(2, 7)).toBe(false);
+});
+
+test("a look concerns its own connection, and no other one on the same sock", () => {
+  const all = streams();
+  expect(all.concern(SOCK, 7)).toBe(false);
+  all.look(payload({}));
+  expect([all.concern(SOCK, 7), all.concern(SOCK, 8), all.concern(SOCK + 64, 7)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("a look from before the accept may concern any connection on its sock until that is known", () => {
+  const all = streams();
+  all.look(payload({ cookie: 0 }));
+  expect(all.concern(SOCK, 8)).toBe(true);
+  all.of(event(7));
+  expect([all.concern(SOCK, 7), all.concern(SOCK, 8)]).toEqual([true, false]);
 });

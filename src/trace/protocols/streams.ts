@@ -36,8 +36,13 @@ export class Streams<R extends Recogniser> {
     this.#most = most;
   }
 
-  has(sock: number): boolean {
-    return this.#bySock.has(sock);
+  /**
+   * Whether bytes of this connection may have been looked at. Under load a sock carries many connections within a poll, few
+   * of which are looked at.
+   */
+  concern(sock: number, cookie: number): boolean {
+    const stream = this.#bySock.get(sock);
+    return stream !== undefined && (stream.cookie === 0 || stream.cookie === cookie);
   }
 
   /** Returns true the first time that nothing more of the connection is wanted. */

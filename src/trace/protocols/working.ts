@@ -4,6 +4,7 @@ import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
   Counter,
+  EVENT_COOKIE,
   EventKind,
   EventView,
   GateSize,
@@ -63,7 +64,7 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
     complete(shown, event, kind) {
       if (shown.protocol === "tcp" && kind === "close") count(event, streams.of(event));
     },
-    holds: (view, p) => !streams.has(sockAt(view, p)),
+    holds: (view, p) => !streams.concern(sockAt(view, p), view.getUint32(p + EVENT_COOKIE, true)),
     passed(view, p) {
       if (kindAt(view, p) === EventKind.EVENT_CLOSE) count(new EventView(view, p), null);
     },

@@ -48,7 +48,7 @@ export function sampleTasks(host: Host): TaskSample[] {
 
 const tgids = new WeakMap<Host, number | string>();
 
-/** A copy can be made while the kernel still fills the task, and a value can stand twice by chance. */
+/** One round has failed on a busy machine; and a value can stand twice by chance. */
 const ROUNDS = 3;
 
 function search(host: Host, round = 1): number | string {

@@ -6,6 +6,7 @@ import {
   EventKind,
   eventSize,
   readEvent,
+  writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { Census, directed } from "../../src/trace/tcp/census.ts";
@@ -227,4 +228,20 @@ describe("what /proc/net/tcp tells", () => {
     const nowhere = census.describe(event("EVENT_OPEN", { ...of, netns: 6 }));
     expect(nowhere.direction).toBe(DIRECTION_UNKNOWN);
   });
+});
+
+test("a second entry of what has been told takes the records of its own sock alone off the short way", () => {
+  const opens = new Opens();
+  const concerns = (sk: bigint) => {
+    const view = new DataView(new ArrayBuffer(eventSize));
+    writeEvent(view, 0, event("EVENT_CONNECT", { sk, cookie: 9, ports: [40_001, 81] }));
+    return opens.concern(view, 0);
+  };
+  const [listed, other] = [0xffff_8880_0000_1000n, 0xffff_8880_0000_2000n];
+  expect(opens.apply(event("EVENT_CLOSE", { sk: listed, cookie: 1 }))).not.toBeNull();
+  expect(opens.apply(event("EVENT_OPEN", { sk: listed, cookie: 2 }))).toBeNull();
+  opens.settle();
+  expect([concerns(listed), concerns(other)]).toEqual([true, false]);
+  expect(opens.apply(event("EVENT_CLOSE", { sk: listed, cookie: 2 }))).toBeNull();
+  expect(concerns(listed)).toBe(false);
 });

@@ -11,8 +11,8 @@ export class Opens {
   readonly #open = new Map<number, Event>();
   /** Connections whose beginning or end was seen while their listing may still be on its way. */
   #told: Map<number, Event> | null = new Map();
-  /** Second entries of the kernel side for what has been told already: their closes mean nothing. */
-  readonly #ghosts = new Set<string>();
+  /** Second entries of the kernel side for what has been told already, by sock: their closes mean nothing. */
+  readonly #ghosts = new Map<number, Set<string>>();
 
   /** A record as it is to be shown, in the order of time; `null`: it has been told already. */
   apply(event: Event): Event | null {
@@ -32,11 +32,10 @@ export class Opens {
 
   /** Whether `apply` could do anything with this record but return it. */
   concern(view: DataView, p: number): boolean {
-    return (
-      this.#told !== null ||
-      this.#ghosts.size > 0 ||
-      (this.#open.size > 0 && this.#open.has(sockAt(view, p)))
-    );
+    if (this.#told !== null) return true;
+    if (this.#open.size === 0 && this.#ghosts.size === 0) return false;
+    const sock = sockAt(view, p);
+    return this.#open.has(sock) || this.#ghosts.has(sock);
   }
 
   /** To be called when all that the listing found has been applied. */
@@ -53,7 +52,7 @@ export class Opens {
     // The probes are attached one after the other, so meanwhile the sock may carry another connection.
     if (isSame(this.#told?.get(sockOf(event)), event)) {
       // Its close had begun when it was listed: its entry was gone, the sock still there.
-      this.#ghosts.add(keyOf(event));
+      this.#addGhost(event);
       return null;
     }
     this.#open.set(sockOf(event), event);
@@ -78,7 +77,7 @@ export class Opens {
   }
 
   #ended(event: Event): Event | null {
-    if (this.#ghosts.size > 0 && this.#ghosts.delete(keyOf(event))) return null;
+    if (this.#ghosts.size > 0 && this.#deleteGhost(event)) return null;
     const listed = this.#open.get(sockOf(event));
     if (listed === undefined || !isSame(listed, event)) {
       this.#told?.set(sockOf(event), event);
@@ -86,8 +85,21 @@ export class Opens {
     }
     this.#open.delete(sockOf(event));
     // The handler did not find the entry that the listing was just making: that one ends with the sock.
-    if (keyOf(listed) !== keyOf(event)) this.#ghosts.add(keyOf(listed));
+    if (keyOf(listed) !== keyOf(event)) this.#addGhost(listed);
     return joined(listed, event);
+  }
+
+  #addGhost(event: Event): void {
+    const sock = sockOf(event);
+    this.#ghosts.set(sock, (this.#ghosts.get(sock) ?? new Set()).add(keyOf(event)));
+  }
+
+  #deleteGhost(event: Event): boolean {
+    const sock = sockOf(event);
+    const ghosts = this.#ghosts.get(sock);
+    if (ghosts?.delete(keyOf(event)) !== true) return false;
+    if (ghosts.size === 0) this.#ghosts.delete(sock);
+    return true;
   }
 }
 

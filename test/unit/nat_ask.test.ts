@@ -272,6 +272,15 @@ describe("a record", () => {
     expect([known.of(earlier), known.of(later)]).toEqual([null, false]);
   });
 
+  test("that is over by the time of the question is not given the entry of the next one on its tuple", () => {
+    const known = new KnownNat();
+    const inquiry = new Inquiry(known, ROOT, (_, asked) => asked.map(({ tuple }) => tuple));
+    const [over, open] = [begun(1n, 1, 1000), begun(2n, 2, 1001)];
+    see(inquiry, over, open, { ...over, kind: EventKind.EVENT_CLOSE });
+    inquiry.ask();
+    expect([known.of(over), known.of(open)]).toEqual([null, false]);
+  });
+
   test("of no beginning is not asked for", () => {
     let asked = 0;
     const inquiry = new Inquiry(new KnownNat(), ROOT, (_, of) => ((asked += of.length), []));

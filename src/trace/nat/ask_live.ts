@@ -25,6 +25,8 @@ export class Inquiry {
   readonly #known: KnownNat;
   readonly #root: number | null;
   readonly #ask: Ask;
+  /** Connections that are over by now: another one may have their tuple, and its entry would be found. */
+  #over = new Set<string>();
   /** By tuple: one that began twice within a poll has the entry of the later connection. */
   #begun = new Map<string, Begun>();
   /** A record that is too young for its poll is seen again in the next. */
@@ -41,6 +43,7 @@ export class Inquiry {
   /** The record at `p` has been drained. */
   drained(view: DataView, p: number): void {
     const kind = kindAt(view, p);
+    if (kind === EventKind.EVENT_CLOSE) this.#over.add(connectionOf(readEvent(view, p)));
     if (!BEGINNINGS.has(kind)) return;
     const event = readEvent(view, p);
     const id = `${keyOf(event)} ${event.cookie} ${kind}`;
@@ -59,8 +62,11 @@ export class Inquiry {
 
   /** All records of the poll have been drained. */
   ask(): void {
-    const begun = [...this.#begun.values()];
+    const begun = [...this.#begun.values()].filter(
+      ({ event }) => !this.#over.has(connectionOf(event)),
+    );
     this.#begun = new Map();
+    this.#over = new Set();
     this.#seen = this.#seenNow;
     this.#seenNow = new Set();
     if (begun.length === 0) return;
@@ -72,3 +78,7 @@ export class Inquiry {
     for (const [n, { event }] of begun.entries()) this.#known.set(event, nat[n]!);
   }
 }
+
+// --- internal ---
+
+const connectionOf = (event: Event): string => `${keyOf(event)} ${event.cookie}`;

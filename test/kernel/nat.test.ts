@@ -28,11 +28,8 @@ test.skipIf(!inGuest)("the lab has brought what translates addresses", () => {
   expect(hasTools).toBe(true);
 });
 
-/**
- * The modes that must tell all that a scenario calls exact. In another one whatever is told must be right: with tracepoints
- * the table is asked at the poll, and only for connections that are not over by then.
- */
-const follows: Readonly<Record<Mode, boolean>> = { kprobe: true, tracepoint: false };
+/** The modes that must tell all that a scenario calls exact. In another one whatever is told must be right. */
+const follows: Readonly<Record<Mode, boolean>> = { kprobe: true, tracepoint: true };
 
 /** Connections whose entries stay in conntrack's table, which is the second truth about them. */
 const kept: [string, Link][] = [];
@@ -55,8 +52,7 @@ describe.skipIf(!inGuest).each(modes.slice(0, 1))("trace --attach %s, at first",
       named("a service address")
         .drive({ count: COUNT, mode })
         .sides.map((side) => ({ ...side, answer }));
-    const last = follows[mode] ? "exact" : "exact or unknown";
-    for (const answer of ["exact or unknown", "exact or unknown", last] as const)
+    for (const answer of ["exact or unknown", "exact or unknown", "exact"] as const)
       expect(await misjudged(tracer, drive(answer))).toEqual([]);
     expect(await tracer.stop()).toBe(0);
   });

@@ -272,13 +272,14 @@ describe("a record", () => {
     expect([known.of(earlier), known.of(later)]).toEqual([null, false]);
   });
 
-  test("that is over by the time of the question is not given the entry of the next one on its tuple", () => {
+  test("that is over is not given the entry of the next one on its tuple, if its client chose its port", () => {
     const known = new KnownNat();
     const inquiry = new Inquiry(known, ROOT, (_, asked) => asked.map(({ tuple }) => tuple));
-    const [over, open] = [begun(1n, 1, 1000), begun(2n, 2, 1001)];
-    see(inquiry, over, open, { ...over, kind: EventKind.EVENT_CLOSE });
+    const [over, open, chosen] = [begun(1n, 1, 1000), begun(2n, 2, 1001), begun(3n, 3, 40_000)];
+    const closes = [over, chosen].map((of) => ({ ...of, kind: EventKind.EVENT_CLOSE }));
+    see(inquiry, over, open, chosen, ...closes);
     inquiry.ask();
-    expect([known.of(over), known.of(open)]).toEqual([null, false]);
+    expect([over, open, chosen].map((of) => known.of(of))).toEqual([null, false, false]);
   });
 
   test("of no beginning is not asked for", () => {

@@ -25,7 +25,7 @@ export class Inquiry {
   readonly #known: KnownNat;
   readonly #root: number | null;
   readonly #ask: Ask;
-  /** Connections that are over by now: another one may have their tuple, and its entry would be found. */
+  /** Connections that are over by now. */
   #over = new Set<string>();
   /** By tuple: one that began twice within a poll has the entry of the later connection. */
   #begun = new Map<string, Begun>();
@@ -63,7 +63,7 @@ export class Inquiry {
   /** All records of the poll have been drained. */
   ask(): void {
     const begun = [...this.#begun.values()].filter(
-      ({ event }) => !this.#over.has(connectionOf(event)),
+      ({ event }) => !(this.#over.has(connectionOf(event)) && mayBeTaken(event)),
     );
     this.#begun = new Map();
     this.#over = new Set();
@@ -80,5 +80,15 @@ export class Inquiry {
 }
 
 // --- internal ---
+
+/** The kernel chooses ports from here on, unless a host says otherwise, and not the same one again so soon. */
+const FIRST_CHOSEN = 32_768;
+
+/**
+ * Whether the next connection can have the tuple of one that is over: then its entry would be found. A client that binds its
+ * port can use it again at once.
+ */
+const mayBeTaken = ({ kind, ends: { sport, dport } }: Event): boolean =>
+  (kind === EventKind.EVENT_PASSIVE ? dport : sport) < FIRST_CHOSEN;
 
 const connectionOf = (event: Event): string => `${keyOf(event)} ${event.cookie}`;

@@ -86,9 +86,9 @@ const FIRST_CHOSEN = 32_768;
 
 /**
  * Whether the next connection can have the tuple of one that is over: then its entry would be found. A client that binds its
- * port can use it again at once.
+ * port can use it again at once. Of a server's end the port can be low because a gateway chose it.
  */
-const mayBeTaken = ({ kind, ends: { sport, dport } }: Event): boolean =>
-  (kind === EventKind.EVENT_PASSIVE ? dport : sport) < FIRST_CHOSEN;
+const mayBeTaken = ({ kind, ends: { sport } }: Event): boolean =>
+  kind === EventKind.EVENT_CONNECT && sport < FIRST_CHOSEN;
 
 const connectionOf = (event: Event): string => `${keyOf(event)} ${event.cookie}`;

@@ -4,6 +4,7 @@
  * end of the second. No zone is told, since most entries have none. Pure.
  */
 import { AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP } from "../kernel/constants.ts";
+import { NF_TUPLE, NF_TUPLE_HASH } from "../kernel/nf_tuple.ts";
 import type { ConntrackCopy } from "../record/layout.gen.ts";
 import { viewOf } from "./search.ts";
 
@@ -45,38 +46,26 @@ export function learnConntrack({ copies, throughSkb, namespaces }: ToLearn): Lea
 
 const WORD = 8;
 
-/** struct nf_conntrack_tuple, the same since 2.6.20; the second one stands behind the two pointers of its list. */
-const TUPLE = {
-  sport: 16,
-  l3num: 18,
-  dst: 20,
-  dport: 36,
-  protonum: 38,
-  dir: 39,
-  bytes: 40,
-} as const;
-const TO_REPLY = 56;
-
 /** The places at which the two tuples of an entry may begin. */
 function entriesIn(bytes: Uint8Array): number[] {
   const found: number[] = [];
-  for (let at = 0; at + TO_REPLY + TUPLE.bytes <= bytes.length; at += WORD)
-    if (isEntry(bytes.subarray(at, at + TUPLE.bytes), bytes.subarray(at + TO_REPLY)))
+  for (let at = 0; at + NF_TUPLE_HASH + NF_TUPLE.bytes <= bytes.length; at += WORD)
+    if (isEntry(bytes.subarray(at, at + NF_TUPLE.bytes), bytes.subarray(at + NF_TUPLE_HASH)))
       found.push(at);
   return found;
 }
 
 function isEntry(orig: Uint8Array, reply: Uint8Array): boolean {
-  const l3num = viewOf(orig).getUint16(TUPLE.l3num, true);
-  const protocol = orig[TUPLE.protonum]!;
+  const l3num = viewOf(orig).getUint16(NF_TUPLE.l3num, true);
+  const protocol = orig[NF_TUPLE.protonum]!;
   if (l3num !== AF_INET && l3num !== AF_INET6) return false;
   if (protocol !== IPPROTO_TCP && protocol !== IPPROTO_UDP) return false;
-  if (viewOf(reply).getUint16(TUPLE.l3num, true) !== l3num) return false;
-  if (reply[TUPLE.protonum] !== protocol) return false;
-  if (orig[TUPLE.dir] !== 0 || reply[TUPLE.dir] !== 1) return false;
+  if (viewOf(reply).getUint16(NF_TUPLE.l3num, true) !== l3num) return false;
+  if (reply[NF_TUPLE.protonum] !== protocol) return false;
+  if (orig[NF_TUPLE.dir] !== 0 || reply[NF_TUPLE.dir] !== 1) return false;
   const ends = [orig, reply].flatMap((tuple) => [
-    end(tuple, 0, TUPLE.sport),
-    end(tuple, TUPLE.dst, TUPLE.dport),
+    end(tuple, NF_TUPLE.src, NF_TUPLE.sport),
+    end(tuple, NF_TUPLE.dst, NF_TUPLE.dport),
   ]);
   if (!ends.every((of) => isEnd(of, l3num))) return false;
   const [source, destination, answers, asked] = ends.map((of) => of.toHex());

@@ -1,5 +1,6 @@
 /** Where struct nf_conn has its two tuples, its namespace and its zone: from copies of entries whose values are known. Pure. */
 import { AF_INET, AF_INET6 } from "../kernel/constants.ts";
+import { NF_TUPLE, NF_TUPLE_HASH } from "../kernel/nf_tuple.ts";
 import { judge, viewOf, without } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 
@@ -43,7 +44,7 @@ export function solveConntrack(samples: readonly ConntrackSample[]): FieldReport
     );
   const reports = [tuple("ct_tuple_orig", "orig"), tuple("ct_tuple_reply", "reply")];
   const [orig, reply] = reports;
-  if (orig!.offset !== null && reply!.offset !== orig!.offset + HASH_BYTES)
+  if (orig!.offset !== null && reply!.offset !== orig!.offset + NF_TUPLE_HASH)
     reports[1] = without("ct_tuple_reply", "nf_conn", "failed", "it is not in the next tuple hash");
   reports.push(
     samples.some(({ net }) => net === null)
@@ -56,26 +57,23 @@ export function solveConntrack(samples: readonly ConntrackSample[]): FieldReport
   return reports;
 }
 
-/** struct nf_conntrack_tuple: the addresses have 16 bytes, ports are in network order. */
+/** A struct nf_conntrack_tuple. */
 export function tupleBytes(of: NfTuple, which: "orig" | "reply"): Uint8Array {
-  const bytes = new Uint8Array(TUPLE_BYTES);
+  const bytes = new Uint8Array(NF_TUPLE.bytes);
   const view = viewOf(bytes);
-  bytes.set(of.src, 0);
-  view.setUint16(16, of.sport);
-  view.setUint16(18, of.src.length === 4 ? AF_INET : AF_INET6, true);
-  bytes.set(of.dst, 20);
-  view.setUint16(36, of.dport);
-  view.setUint8(38, of.protocol);
-  view.setUint8(39, which === "orig" ? 0 : 1);
+  bytes.set(of.src, NF_TUPLE.src);
+  view.setUint16(NF_TUPLE.sport, of.sport);
+  view.setUint16(NF_TUPLE.l3num, of.src.length === 4 ? AF_INET : AF_INET6, true);
+  bytes.set(of.dst, NF_TUPLE.dst);
+  view.setUint16(NF_TUPLE.dport, of.dport);
+  view.setUint8(NF_TUPLE.protonum, of.protocol);
+  view.setUint8(NF_TUPLE.dir, which === "orig" ? 0 : 1);
   return bytes;
 }
 
 // --- internal ---
 
-const TUPLE_BYTES = 40;
 const TUPLE_STEP = 4;
-/** struct nf_conntrack_tuple_hash: two pointers, and the tuple. The programs read both tuples at once. */
-const HASH_BYTES = 56;
 
 function offsets(
   samples: readonly ConntrackSample[],

@@ -7,6 +7,7 @@ import { lookupObject } from "../../embedded.ts";
 import { AF_INET, AF_INET6 } from "../../kernel/constants.ts";
 import type { Tuple } from "../../kernel/ctnetlink_codec.ts";
 import type { Host } from "../../kernel/host.ts";
+import { NF_TUPLE, NF_TUPLE_HASH } from "../../kernel/nf_tuple.ts";
 import { loadObject, type KernelObject } from "../../kernel/object.ts";
 import { KernelError } from "../../kernel/shim.ts";
 import { addressText, parseAddress } from "../../record/address.ts";
@@ -71,10 +72,14 @@ export function openLookup({ shim, features }: Host): Table | null {
 export function beyondIn(entry: Uint8Array, asked: Asked): Tuple | null {
   const wanted = kernelTuple(asked.tuple);
   const view = new DataView(entry.buffer, entry.byteOffset, entry.length);
-  for (let at = 0; at + TUPLE <= entry.length; at += 8) {
-    const direction = entry[at + TUPLE_DIR];
-    const other = direction === 0 ? at + TUPLE_HASH : at - TUPLE_HASH;
-    if (other < 0 || other + TUPLE > entry.length || entry[other + TUPLE_DIR] !== 1 - direction!)
+  for (let at = 0; at + NF_TUPLE.bytes <= entry.length; at += 8) {
+    const direction = entry[at + NF_TUPLE.dir];
+    const other = direction === 0 ? at + NF_TUPLE_HASH : at - NF_TUPLE_HASH;
+    if (
+      other < 0 ||
+      other + NF_TUPLE.bytes > entry.length ||
+      entry[other + NF_TUPLE.dir] !== 1 - direction!
+    )
       continue;
     if (!stands(wanted, entry, at)) continue;
     const [orig, reply] = direction === 0 ? [at, other] : [other, at];
@@ -98,20 +103,8 @@ const PROGRAM = "look_up";
 const NEXT_BYTES = 8;
 const OWN_NETNS = -1;
 
-/**
- * struct nf_conntrack_tuple, the same since 2.6.20: 16 bytes of source, its port, u16 l3num, 16 bytes of destination, its
- * port, u8 protonum, u8 dir. In network order but for l3num. Two of them stand in an entry, each behind two pointers.
- */
-const TUPLE = 40;
-const TUPLE_SPORT = 16;
-const TUPLE_L3NUM = 18;
-const TUPLE_DST = 20;
-const TUPLE_DPORT = 36;
-const TUPLE_PROTO = 38;
-const TUPLE_DIR = 39;
-const TUPLE_HASH = TUPLE + 16;
 /** nf_conn.status, from the reply tuple on: the next member, since 2.6.20. */
-const STATUS = TUPLE;
+const STATUS = NF_TUPLE.bytes;
 
 function stands(wanted: Uint8Array, bytes: Uint8Array, at: number): boolean {
   for (let n = 0; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
@@ -120,23 +113,23 @@ function stands(wanted: Uint8Array, bytes: Uint8Array, at: number): boolean {
 
 /** Without its direction. */
 function kernelTuple({ protocol, source, destination }: Tuple): Uint8Array {
-  const bytes = new Uint8Array(TUPLE_DIR);
+  const bytes = new Uint8Array(NF_TUPLE.dir);
   const view = new DataView(bytes.buffer);
-  bytes.set(addressBytes(source), 0);
-  view.setUint16(TUPLE_SPORT, source.port);
-  view.setUint16(TUPLE_L3NUM, source.family === 4 ? AF_INET : AF_INET6, true);
-  bytes.set(addressBytes(destination), TUPLE_DST);
-  view.setUint16(TUPLE_DPORT, destination.port);
-  bytes[TUPLE_PROTO] = protocol;
+  bytes.set(addressBytes(source), NF_TUPLE.src);
+  view.setUint16(NF_TUPLE.sport, source.port);
+  view.setUint16(NF_TUPLE.l3num, source.family === 4 ? AF_INET : AF_INET6, true);
+  bytes.set(addressBytes(destination), NF_TUPLE.dst);
+  view.setUint16(NF_TUPLE.dport, destination.port);
+  bytes[NF_TUPLE.protonum] = protocol;
   return bytes;
 }
 
 function readTuple(view: DataView, p: number): Tuple {
-  const address = view.getUint16(p + TUPLE_L3NUM, true) === AF_INET ? ipv4At : ipv6At;
+  const address = view.getUint16(p + NF_TUPLE.l3num, true) === AF_INET ? ipv4At : ipv6At;
   return {
-    protocol: view.getUint8(p + TUPLE_PROTO),
-    source: { ...address(view, p), port: view.getUint16(p + TUPLE_SPORT) },
-    destination: { ...address(view, p + TUPLE_DST), port: view.getUint16(p + TUPLE_DPORT) },
+    protocol: view.getUint8(p + NF_TUPLE.protonum),
+    source: { ...address(view, p), port: view.getUint16(p + NF_TUPLE.sport) },
+    destination: { ...address(view, p + NF_TUPLE.dst), port: view.getUint16(p + NF_TUPLE.dport) },
   };
 }
 

@@ -34,11 +34,11 @@ export class Learner {
     const copied = this.#count();
     if (copied === this.#copied) return false;
     this.#copied = copied;
-    const { netns } = networkNamespaces()[0]!;
+    const namespaces = networkNamespaces().map(({ netns }) => netns);
     const learned = learnConntrack({
       copies: this.#copies(),
       throughSkb: this.#unknown.through_skb === 1,
-      namespaces: netns === 0 ? null : new Set(networkNamespaces().map((of) => of.netns)),
+      namespaces: namespaces[0] === 0 ? null : new Set(namespaces),
     });
     if (learned === null) return false;
     log.debug(`struct nf_conn, from entries that passed: ${JSON.stringify(learned)}`);

@@ -9,6 +9,7 @@ import { Inquiry } from "../../src/trace/nat/ask_live.ts";
 import { beyondIn } from "../../src/trace/nat/ask_lookup.ts";
 import { asView } from "../../src/trace/event.ts";
 import {
+  ConnDirection,
   ConnMetadata,
   EventKind,
   eventSize,
@@ -294,7 +295,8 @@ describe("a record", () => {
   const begun = (sk: bigint, cookie: number, sport: number): Event => {
     const event = record(sk, cookie);
     const ends = { ...event.ends, sport };
-    return { ...event, kind: EventKind.EVENT_CONNECT, netns: ROOT, timestamp: 1n, ends };
+    const direction = ConnDirection.DIRECTION_OUTGOING;
+    return { ...event, kind: EventKind.EVENT_CONNECT, netns: ROOT, timestamp: 1n, ends, direction };
   };
   function see(inquiry: Inquiry, ...events: Event[]): void {
     for (const { view, p } of events.map(asView)) inquiry.drained(view, p);

@@ -2,7 +2,14 @@
  * The connections that begin while the trace runs: those of a poll are asked for together, before any of them is shown.
  * Each is asked for once: later its tuple may be another connection's. Pure but for the table that is asked.
  */
-import { EventKind, readEvent, type Event } from "../../record/layout.gen.ts";
+import {
+  ConnDirection,
+  EVENT_DIRECTION,
+  EVENT_ENDS_SPORT,
+  EventKind,
+  readEvent,
+  type Event,
+} from "../../record/layout.gen.ts";
 import { kindAt } from "../event.ts";
 import { natOf, tupleOf, type Ask, type Asked } from "./ask.ts";
 import { keyOf, type KnownNat } from "./ask_known.ts";
@@ -25,7 +32,7 @@ export class Inquiry {
   readonly #known: KnownNat;
   readonly #root: number | null;
   readonly #ask: Ask;
-  /** Connections that are over by now. */
+  /** Connections that are over by now, and whose tuple may be another one's. */
   #over = new Set<string>();
   /** By tuple: one that began twice within a poll has the entry of the later connection. */
   #begun = new Map<string, Begun>();
@@ -43,7 +50,8 @@ export class Inquiry {
   /** The record at `p` has been drained. */
   drained(view: DataView, p: number): void {
     const kind = kindAt(view, p);
-    if (kind === EventKind.EVENT_CLOSE) this.#over.add(connectionOf(readEvent(view, p)));
+    if (kind === EventKind.EVENT_CLOSE && mayBeTaken(view, p))
+      this.#over.add(connectionOf(readEvent(view, p)));
     if (!BEGINNINGS.has(kind)) return;
     const event = readEvent(view, p);
     const id = `${keyOf(event)} ${event.cookie} ${kind}`;
@@ -63,7 +71,7 @@ export class Inquiry {
   /** All records of the poll have been drained. */
   ask(): void {
     const begun = [...this.#begun.values()].filter(
-      ({ event }) => !(this.#over.has(connectionOf(event)) && mayBeTaken(event)),
+      ({ event }) => !this.#over.has(connectionOf(event)),
     );
     this.#begun = new Map();
     this.#over = new Set();
@@ -85,10 +93,11 @@ export class Inquiry {
 const FIRST_CHOSEN = 32_768;
 
 /**
- * Whether the next connection can have the tuple of one that is over: then its entry would be found. A client that binds its
- * port can use it again at once. Of a server's end the port can be low because a gateway chose it.
+ * Whether the next connection can have the tuple of the one whose close lies at `p`: then its entry would be found. A client
+ * that binds its port can use it again at once. A server's end does not tell: a gateway may have chosen the client's port.
  */
-const mayBeTaken = ({ kind, ends: { sport } }: Event): boolean =>
-  kind === EventKind.EVENT_CONNECT && sport < FIRST_CHOSEN;
+const mayBeTaken = (view: DataView, p: number): boolean =>
+  view.getUint8(p + EVENT_DIRECTION) === ConnDirection.DIRECTION_OUTGOING &&
+  view.getUint16(p + EVENT_ENDS_SPORT, true) < FIRST_CHOSEN;
 
 const connectionOf = (event: Event): string => `${keyOf(event)} ${event.cookie}`;

@@ -3,13 +3,13 @@ import { sieve } from "../filter/filter.ts";
 import { log } from "../log.ts";
 import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
-import { openRecording, STDIN_NAME } from "../recording/read.ts";
+import { openRecording } from "../recording/read.ts";
 import { command } from "./command.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
-import { damageTexts, isWhole, refuseTerminal } from "./damage.ts";
 import { debugFlag, parseCount } from "./flags.ts";
 import { missingText } from "./losses.ts";
 import { outputFlags, outputOf } from "./output.ts";
+import { isWhole, recordingArgument, refuseTerminal, strictFlag, tellDamage } from "./recorded.ts";
 import { replay } from "./replay_lines.ts";
 import { stopSignal } from "./stop.ts";
 
@@ -25,19 +25,11 @@ export const replayCommand = command({
   ],
   legends: [columnLegend, failureLegend, signLegend],
   flags: {
-    file: {
-      type: "positional",
-      valueHint: "FILE",
-      description: "a recording that trace --record wrote; - is stdin",
-      required: true,
-    },
+    file: recordingArgument,
     ...outputFlags,
     ...filterFlags,
     count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
-    strict: {
-      type: "boolean",
-      description: "end with exit code 4 if events were lost, or the file is not whole",
-    },
+    strict: strictFlag,
     debug: debugFlag,
   },
   async run(args) {
@@ -57,8 +49,7 @@ export const replayCommand = command({
       note: (line) => log.info(line),
     });
     if (!readerLeft) {
-      const name = args.file === "-" ? STDIN_NAME : args.file;
-      for (const line of damageTexts(recording.damage)) log.warn(`${name}: ${line}`);
+      tellDamage(args.file, recording.damage);
       const missing = missingText(losses, wanted.unsure);
       log.info(`${shown} event${shown === 1 ? "" : "s"} replayed, ${missing}`);
     }

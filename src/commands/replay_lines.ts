@@ -10,6 +10,7 @@ import type { Line } from "../recording/format.ts";
 import type { Recording } from "../recording/read.ts";
 import { settle } from "../sinks/pause.ts";
 import type { Summary } from "./follow.ts";
+import { lossByDamage, oneLine, RecordedLosses } from "./recorded.ts";
 
 export interface ReplayOptions {
   recording: Pick<Recording, "lines" | "damage">;
@@ -23,8 +24,6 @@ export interface ReplayOptions {
   note(line: string): void;
 }
 
-const DAMAGED = "recording damaged, each line counted as one event";
-
 export async function replay(options: ReplayOptions): Promise<Summary> {
   const { recording, writer, stop } = options;
   const out = output(options);
@@ -35,8 +34,7 @@ export async function replay(options: ReplayOptions): Promise<Summary> {
     await settle(writer, stop);
     if (out.full() || stop.aborted || writer.closed || writer.failure !== null) break;
   }
-  const { damaged, missing } = recording.damage;
-  out.lost({ cause: DAMAGED, count: BigInt(damaged) + missing });
+  out.lost(lossByDamage(recording.damage));
   await settle(writer, stop);
   if (writer.failure !== null) throw writer.failure;
   return {
@@ -48,9 +46,6 @@ export async function replay(options: ReplayOptions): Promise<Summary> {
 
 // --- internal ---
 
-/** The text of a file must not look like a message of ours. The printer escapes the rest. */
-const oneLine = (text: string): string => text.replaceAll("\n", " ");
-
 /** Values that the lines of a session have in common, made once per session. */
 interface Session {
   startNs: bigint;
@@ -60,7 +55,7 @@ interface Session {
 
 function output({ formatSince, shows, writer, count, note }: ReplayOptions) {
   const lines = new Lines();
-  const losses = new Map<string, bigint>();
+  const losses = new RecordedLosses();
   const limit = count ?? Infinity;
   let session: Session | null = null;
   let lastNs = 0n;
@@ -85,10 +80,9 @@ function output({ formatSince, shows, writer, count, note }: ReplayOptions) {
     else format.append(lines, event, clocks);
   };
   const flush = (): void => void writer.pushLines(lines);
-  const lost = (loss: Loss): void => {
-    if (loss.count === 0n) return;
-    losses.set(loss.cause, (losses.get(loss.cause) ?? 0n) + loss.count);
-    if (session?.format.lost === undefined) return;
+  const lost = (told: Loss): void => {
+    const loss = losses.add(told);
+    if (loss === null || session?.format.lost === undefined) return;
     flush();
     writer.pushAside(session.format.lost(loss, lastNs));
   };
@@ -103,13 +97,13 @@ function output({ formatSince, shows, writer, count, note }: ReplayOptions) {
       if (line.what === "event") showEvent(line.event, of);
       if (line.what === "lost" && shown < limit) {
         lastNs = wallTime(line.lost.atNs, of.clocks);
-        lost({ cause: oneLine(line.lost.cause), count: line.lost.count });
+        lost(line.lost);
       }
     },
     flush,
     lost,
     shown: () => shown,
     full: () => shown >= limit,
-    losses: (): Loss[] => [...losses].map(([cause, count]) => ({ cause, count })),
+    losses: (): Loss[] => losses.all,
   };
 }

@@ -6,16 +6,24 @@ import { localOffset } from "../kernel/local_time.ts";
 import { log } from "../log.ts";
 import type { Loss } from "../output/losses.ts";
 import { createWriter } from "../output/writer.ts";
-import { openRecording, STDIN_NAME, type Recording } from "../recording/read.ts";
+import { openRecording, type Recording } from "../recording/read.ts";
 import { groupingNames, type Grouping } from "../summary/groups.ts";
 import { renderings } from "../summary/render.ts";
 import { Tally } from "../summary/tally.ts";
 import { command } from "./command.ts";
-import { damageTexts, isWhole, refuseTerminal } from "./damage.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
 import { debugFlag } from "./flags.ts";
 import { missingText } from "./losses.ts";
 import { parseMoment } from "./moments.ts";
+import {
+  isWhole,
+  lossByDamage,
+  recordingArgument,
+  RecordedLosses,
+  refuseTerminal,
+  strictFlag,
+  tellDamage,
+} from "./recorded.ts";
 import { stopSignal } from "./stop.ts";
 import { wholeNumber } from "./wrong.ts";
 
@@ -30,12 +38,7 @@ export const summaryCommand = command({
     `${path} FILE -o json | jq .failures`,
   ],
   flags: {
-    file: {
-      type: "positional",
-      valueHint: "FILE",
-      description: "a recording that trace --record wrote; - is stdin",
-      required: true,
-    },
+    file: recordingArgument,
     by: {
       type: "enum",
       options: groupingNames as string[],
@@ -57,10 +60,7 @@ export const summaryCommand = command({
       description: "table for people; json: one object; csv: the first table alone",
     },
     ...filterFlags,
-    strict: {
-      type: "boolean",
-      description: "end with exit code 4 if events were lost, or the file is not whole",
-    },
+    strict: strictFlag,
     debug: debugFlag,
   },
   async run(args) {
@@ -85,12 +85,11 @@ export const summaryCommand = command({
       },
       traceBegins: () => tally.endOfTrace(),
     });
-    const name = args.file === "-" ? STDIN_NAME : args.file;
     const writer = createWriter();
     writer.pushAside(render(tally.summary(), { most, offsetAt: localOffset, losses }).trimEnd());
     await writer.settled();
     if (writer.failure !== null) throw writer.failure;
-    for (const line of damageTexts(recording.damage)) log.warn(`${name}: ${line}`);
+    tellDamage(args.file, recording.damage);
     log.info(`the recording: ${missingText(losses, wanted.unsure)}`);
     return args.strict === true && !isWhole(losses, recording.damage)
       ? exitCodes.lost
@@ -106,16 +105,11 @@ interface Reading {
   traceBegins(): void;
 }
 
-const DAMAGED = "recording damaged, each line counted as one event";
-
 async function addAll(
   recording: Recording,
   { stop, add, traceBegins }: Reading,
 ): Promise<readonly Loss[]> {
-  const losses = new Map<string, bigint>();
-  const lose = ({ cause, count }: Loss) => {
-    if (count > 0n) losses.set(cause, (losses.get(cause) ?? 0n) + count);
-  };
+  const losses = new RecordedLosses();
   let startNs: bigint | null = null;
   for await (const lines of recording.lines()) {
     for (const line of lines) {
@@ -123,13 +117,12 @@ async function addAll(
       startNs = line.startNs;
       const clocks = { monoNs: 0n, wallNs: line.wallMinusMonoNs };
       if (line.what === "event") add(line.event, wallTime(line.event.atNs, clocks));
-      if (line.what === "lost") lose(line.lost);
+      if (line.what === "lost") losses.add(line.lost);
     }
     if (stop.aborted) break;
   }
-  const { damaged, missing } = recording.damage;
-  lose({ cause: DAMAGED, count: BigInt(damaged) + missing });
-  return [...losses].map(([cause, count]) => ({ cause, count }));
+  losses.add(lossByDamage(recording.damage));
+  return losses.all;
 }
 
 const MOST_ROWS = 10_000;

@@ -1,6 +1,7 @@
 /** Sums over events: what `tracer-bpf summary` and `trace --summary` print. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { utc } from "../../src/conn/clock.ts";
@@ -222,6 +223,23 @@ test("JSON is one object, with what was lost and exact numbers", () => {
   const summary = JSON.parse(out) as Record<string, unknown>;
   expect(summary).toMatchObject({ events: 22, lost: [], connections: 12, failed: 2, by: "remote" });
   expect(summary["from"]).toBe("2026-11-25T10:13:19.450672Z");
+});
+
+test("what a recording says was lost counts once for each cause, and stays on its line", () => {
+  const when = '"startNs":"0","wallMinusMonoNs":"0"}';
+  const lines = [
+    `{"session":{"format":"tracer-bpf recording","version":1,"tool":"1","kernel":"","description":"","notes":[]},${when}`,
+    ...[3, 4].map((n) => `{"lost":{"atNs":"0","cause":"e\\nerror: f","count":"${n}"},${when}`),
+  ];
+  const folder = mkdtempSync(join(tmpdir(), "summary-"));
+  const path = join(folder, "hostile");
+  const crc = (json: string) => Bun.hash.crc32(json).toString(16).padStart(8, "0");
+  writeFileSync(path, lines.map((json) => `${crc(json)} ${json}\n`).join(""));
+  const { code, out, told } = run(path, "-o", "json", "--strict");
+  rmSync(folder, { recursive: true });
+  expect(told).toEndWith("the recording: lost 7 events: e error: f\n");
+  expect(JSON.parse(out)).toMatchObject({ lost: [{ cause: "e error: f", count: 7 }] });
+  expect(code).toBe(4);
 });
 
 test("--since and --until cut the recording, and filters choose from it", () => {

@@ -50,8 +50,8 @@ export interface Sums {
   bytesReceived: bigint;
   /** Connections of which one of the two is not known. */
   bytesUnknown: number;
-  /** Of the connections whose retransmits are known. */
-  retransmits: number;
+  /** Of the connections whose retransmits are known; `null`: of none. */
+  retransmits: number | null;
 }
 
 export const noSums = (): Sums => ({
@@ -61,7 +61,7 @@ export const noSums = (): Sums => ({
   bytesSent: 0n,
   bytesReceived: 0n,
   bytesUnknown: 0,
-  retransmits: 0,
+  retransmits: null,
 });
 
 /** Adds a connection that is over, or the last that is known of one that is not. */
@@ -72,5 +72,5 @@ export function addConnection(sums: Sums, totals: Totals | undefined, isOpen: bo
   sums.bytesSent += bytesSent ?? 0n;
   sums.bytesReceived += bytesReceived ?? 0n;
   if (bytesSent === null || bytesReceived === null) sums.bytesUnknown += 1;
-  sums.retransmits += retransmits ?? 0;
+  if (retransmits !== null) sums.retransmits = (sums.retransmits ?? 0) + retransmits;
 }

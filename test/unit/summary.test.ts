@@ -97,6 +97,17 @@ describe("each connection counts once", () => {
   });
 });
 
+test("retransmits are unknown, not 0, where no connection tells them", () => {
+  const unknown = event("close", { totals: { ...TOTALS, retransmits: null } });
+  const known = event("close", { ...clientPort(2), totals: { ...TOTALS, retransmits: 3 } });
+  expect(summaryOf([unknown], "process").sums.retransmits).toBeNull();
+  expect(summaryOf([unknown, known], "process").sums.retransmits).toBe(3);
+  const { groups } = JSON.parse(
+    renderings.json(summaryOf([unknown], "process"), { most: 3, offsetAt: utc, losses: [] }),
+  ) as { groups: object[] };
+  expect(groups).toMatchObject([{ connections: 1, retransmits: null }]);
+});
+
 test("an attempt that failed is no connection, and counts as failed", () => {
   const { sums, failures } = summaryOf(
     [event("fail", { failure: 111 }), event("fail", { failure: 111 }), event("fail")],

@@ -3,10 +3,10 @@ import { isoMicros, type OffsetAt } from "../conn/clock.ts";
 import { csvCell } from "../output/csv.ts";
 import { jsonString } from "../output/escape.ts";
 import type { Loss } from "../output/losses.ts";
-import { briefBytes, briefDuration } from "../output/numbers.ts";
+import { briefDuration } from "../output/numbers.ts";
 import { table } from "../output/report.ts";
 import { endpointText } from "../record/address.ts";
-import { sectionsOf, type Exact, type Section } from "./sections.ts";
+import { knownSum, sectionsOf, sumText, type Exact, type Section } from "./sections.ts";
 import type { Summary } from "./tally.ts";
 
 export interface RenderOptions {
@@ -51,7 +51,7 @@ function overview({ span, events, sums }: Summary): string {
   return [
     `${isoMicros(fromNs)} to ${isoMicros(toNs)} (${briefDuration((toNs - fromNs) / 1000n)}): ${counted(events, "event")}`,
     `${counted(sums.connections, "connection")}, ${sums.open} of them without an end; ${sums.failed} failed attempts`,
-    `${briefBytes(sums.bytesSent)} sent, ${briefBytes(sums.bytesReceived)} received${unknown}`,
+    `${sumText(sums, sums.bytesSent)} sent, ${sumText(sums, sums.bytesReceived)} received${unknown}`,
   ].join("\n");
 }
 
@@ -78,8 +78,8 @@ function summaryJson(summary: Summary, { most, offsetAt, losses }: RenderOptions
     ["connections", json(sums.connections)],
     ["open", json(sums.open)],
     ["failed", json(sums.failed)],
-    ["bytes_sent", json(sums.bytesSent)],
-    ["bytes_received", json(sums.bytesReceived)],
+    ["bytes_sent", json(knownSum(sums, sums.bytesSent))],
+    ["bytes_received", json(knownSum(sums, sums.bytesReceived))],
     ["bytes_unknown", json(sums.bytesUnknown)],
     ["retransmits", json(sums.retransmits)],
     ["by", json(by)],

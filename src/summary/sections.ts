@@ -4,7 +4,7 @@ import type { Endpoint } from "../conn/event.ts";
 import { briefBytes, briefDuration } from "../output/numbers.ts";
 import { endpointText } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
-import { groupings, remoteOf } from "./groups.ts";
+import { groupings, remoteOf, type Sums } from "./groups.ts";
 import type { Backend, Ended, Failures, Group, Summary } from "./tally.ts";
 
 /** `null`: not known. */
@@ -46,6 +46,13 @@ export function sectionsOf(
   ];
 }
 
+/** A sum of nothing that is known is no number: `null`. */
+export const knownSum = ({ connections, bytesUnknown }: Sums, sum: bigint): bigint | null =>
+  connections === bytesUnknown && sum === 0n ? null : sum;
+
+/** The same for people. */
+export const sumText = (sums: Sums, sum: bigint): string => bytesText(knownSum(sums, sum));
+
 // --- internal ---
 
 function section<Row>(
@@ -83,14 +90,14 @@ const groupColumns = (by: Summary["by"]): readonly Column<Group>[] => [
     title: "SENT",
     name: "bytes_sent",
     right: true,
-    exact: ({ bytesSent }) => bytesSent,
+    exact: (row) => knownSum(row, row.bytesSent),
     brief: (row) => sumText(row, row.bytesSent),
   },
   {
     title: "RECV",
     name: "bytes_received",
     right: true,
-    exact: ({ bytesReceived }) => bytesReceived,
+    exact: (row) => knownSum(row, row.bytesReceived),
     brief: (row) => sumText(row, row.bytesReceived),
   },
   {
@@ -101,10 +108,6 @@ const groupColumns = (by: Summary["by"]): readonly Column<Group>[] => [
   },
   { title: "RETRANS", name: "retransmits", right: true, exact: ({ retransmits }) => retransmits },
 ];
-
-/** A sum of nothing that is known is no number. */
-const sumText = ({ connections, bytesUnknown }: Group, sum: bigint): string =>
-  connections === bytesUnknown && sum === 0n ? unknown : briefBytes(sum);
 
 const failureColumns: readonly Column<Failures>[] = [
   { title: "COUNT", name: "count", right: true, exact: ({ count }) => count },

@@ -108,6 +108,18 @@ test("retransmits are unknown, not 0, where no connection tells them", () => {
   expect(groups).toMatchObject([{ connections: 1, retransmits: null }]);
 });
 
+test("so are bytes, in each format", () => {
+  const summary = summaryOf([event("accept")], "process");
+  const options = { most: 3, offsetAt: utc, losses: [] };
+  const unknown = { bytes_sent: null, bytes_received: null, bytes_unknown: 1 };
+  expect(JSON.parse(renderings.json(summary, options))).toMatchObject({
+    ...unknown,
+    groups: [{ process: "curl", ...unknown }],
+  });
+  expect(renderings.csv(summary, options)).toEndWith("\ncurl,1,1,0,,,1,\n");
+  expect(renderings.table(summary, options)).toMatch(/\ncurl +1 +1 +0 +- +- +1 +-\n/);
+});
+
 test("an attempt that failed is no connection, and counts as failed", () => {
   const { sums, failures } = summaryOf(
     [event("fail", { failure: 111 }), event("fail", { failure: 111 }), event("fail")],

@@ -59,4 +59,13 @@
 /* bpf_probe_read, not _kernel: the latter is 5.5+. The destination is always the stack: older verifiers want it so. */
 #define read_kernel(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
 
+/* 0 where it cannot be read. */
+inline_always u64 word_at(u64 address)
+{
+	u64 word = 0;
+
+	read_kernel(word, address);
+	return word;
+}
+
 #endif

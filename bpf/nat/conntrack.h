@@ -145,14 +145,6 @@ inline_always u32 order_ends(struct conntrack_tuple *t)
 	return (u32)swap * CONNTRACK_SWAPPED;
 }
 
-inline_always u64 word_of(u64 ct, u32 offset)
-{
-	u64 value = 0;
-
-	read_kernel(value, ct + offset);
-	return value;
-}
-
 /* Reads the two tuples. Returns 0 for what is neither TCP nor UDP, and where offsets are not known. */
 inline_always int read_tuples(u64 ct, const struct conntrack_layout *layout, struct nf_tuples *of)
 {
@@ -171,7 +163,7 @@ inline_always void begin_key(u64 ct, const struct conntrack_layout *layout,
 
 	key->metadata = (of->orig.protonum == IPPROTO_TCP ? METADATA_TCP : 0) |
 			(of->orig.l3num == AF_INET6 ? METADATA_IPV6 : 0);
-	key->netns = net ? net_ns_inum(word_of(ct, net)) : 0;
+	key->netns = net ? net_ns_inum(word_at(ct + net)) : 0;
 }
 
 inline_always void count_register(void)
@@ -203,7 +195,7 @@ inline_always void store_plain(u64 ct, const struct conntrack_layout *layout,
 	struct conntrack_value *known;
 
 	/* Another zone may have the same tuple translated, and would be overwritten (OVN commits to two zones). */
-	if (layout->zone && (u16)word_of(ct, layout->zone))
+	if (layout->zone && (u16)word_at(ct + layout->zone))
 		return;
 	if (layout->zone_unknown) {
 		known = bpf_map_lookup_elem(&conntrack, key);
@@ -233,7 +225,7 @@ inline_always void track(u64 of_entry)
 		return;
 	}
 	if (layout->skb_nfct)
-		ct = word_of(of_entry, layout->skb_nfct) & ~SKB_NFCT_FACTS;
+		ct = word_at(of_entry + layout->skb_nfct) & ~SKB_NFCT_FACTS;
 	if (!read_tuples(ct, layout, &of))
 		return;
 	begin_key(ct, layout, &of, &key);

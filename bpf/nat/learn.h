@@ -65,16 +65,13 @@ inline_always void copy_entry(u64 of, const struct conntrack_layout *layout)
 	if (!copy)
 		return;
 	if (layout->through_skb) {
-		ct = 0;
-		read_kernel(ct, of + slot * 8);
-		ct = object_or_0(ct & ~SKB_NFCT_FACTS, of);
+		ct = object_or_0(word_at(of + slot * 8) & ~SKB_NFCT_FACTS, of);
 		if (!ct)
 			return;
 	}
 #pragma unroll
 	for (u32 n = 0; n < CONNTRACK_WORDS; n++) {
-		word = 0;
-		read_kernel(word, ct + n * 8);
+		word = word_at(ct + n * 8);
 		((u64 *)copy->entry)[n] = word;
 		((u32 *)copy->inums)[n] = net_ns_inum(object_or_0(word, of));
 	}

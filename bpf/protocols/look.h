@@ -163,14 +163,6 @@ inline_always void tell_payload(void *ctx, u64 sk, struct payload *p, struct pie
 #define RTX_DEPTH 3
 #define RB_LEFT 16 /* rb_left in struct rb_node, with which a queued sk_buff begins */
 
-inline_always u64 word_at(u64 address)
-{
-	u64 word = 0;
-
-	read_kernel(word, address);
-	return word;
-}
-
 /* The oldest sk_buff that is not acknowledged; 0: there is none. The sock is locked, so the tree stays as it is. */
 inline_always u64 oldest_sent(u64 sk, const struct payload_layout *layout)
 {

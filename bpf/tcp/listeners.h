@@ -53,10 +53,8 @@ inline_always int is_listener_of(u64 listener, u64 sk)
 /* A sock has become SYN_RECV. Returns 0 where no listener was found by the list head at this offset. */
 inline_always u64 listener_by(u64 sk, u32 offset)
 {
-	u64 head = 0;
+	u64 head = word_at(sk + offset) - offset;
 
-	read_kernel(head, sk + offset);
-	head -= offset;
 	/* Most words are no address of the kernel. */
 	if ((s64)head >= 0 || head & 7 || head == sk)
 		return 0;

@@ -259,8 +259,8 @@ enum gate_size {
 	/* Segments in all, those without payload too, that a sock may receive before its gate closes. */
 	LOOKS_TRIED = 64,
 	/*
-	 * Ends of connections that may begin to be looked at in 2^30 ns: in all, and of one port of servers. Each costs the
-	 * tool a million instructions until its runtime has compiled the recognisers.
+	 * Ends of connections that may begin to be looked at in 2^30 ns: in all, and of one port of servers. A look makes records
+	 * in the ring, and its connection's events take the long way to a line.
 	 */
 	LOOKED_AT = 64,
 	LOOKED_AT_OF_PORT = 8,

@@ -105,10 +105,7 @@ describe.skipIf(!live).each(ways)(
             [pairs.plain, false],
             [pairs.absent, null],
           ] as const) {
-            expect(await natOfClient(tracer, "connect", of)).toEqual(nat);
-            of.client.close();
-            of.server.close();
-            expect((await tracer.take("close", of.client.truth)).nat).toEqual(nat);
+            await expectNat(tracer, of, nat);
           }
           pairs.forget();
         }
@@ -141,10 +138,7 @@ describe.skipIf(!live || !linuxAtLeast(5, 18))(
           [pairs.plain, isAsked ? false : null],
           [pairs.absent, null],
         ] as const) {
-          expect(await natOfClient(tracer, "connect", of)).toEqual(nat);
-          of.client.close();
-          of.server.close();
-          expect((await tracer.take("close", of.client.truth)).nat).toEqual(nat);
+          await expectNat(tracer, of, nat);
         }
       for (const one of [known, unknown]) one.forget();
       await tracer.stop();
@@ -153,6 +147,14 @@ describe.skipIf(!live || !linuxAtLeast(5, 18))(
 );
 
 // --- internal ---
+
+/** The client's connect and close tell it; the pair is closed. */
+async function expectNat(tracer: Tracer, of: Pair, nat: Event["nat"]): Promise<void> {
+  expect(await natOfClient(tracer, "connect", of)).toEqual(nat);
+  of.client.close();
+  of.server.close();
+  expect((await tracer.take("close", of.client.truth)).nat).toEqual(nat);
+}
 
 /** A network namespace with a process in it. */
 class Place implements Disposable {

@@ -56,6 +56,16 @@ const say = ({ fd }: Peer, text: string, flags = 0): void => {
   expect(check(libc.send(fd, bytesOf(text), flags), "send")).toBe(text.length);
 };
 
+/** One end says it, and the other one has read it. */
+function speak(from: Peer, to: Peer, text: string): void {
+  say(from, text);
+  to.read(text.length);
+}
+
+function end(...ends: Peer[]): void {
+  for (const one of ends) one.close();
+}
+
 describe.each(modes)("trace --attach %s", (mode) => {
   let trace: Trace;
   const seen: Described[] = [];
@@ -100,12 +110,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
       ["Redis", REDIS, "+PONG\r\n"],
     ])("%s: the client speaks first", (_name, request, answer) => {
       const { client, server } = pair(family as Family);
-      say(client, request);
-      server.read(request.length);
-      say(server, answer);
-      client.read(answer.length);
-      client.close();
-      server.close();
+      speak(client, server, request);
+      speak(server, client, answer);
+      end(client, server);
       expect(looksAt(server)).toContainEqual(look(true, request));
       // Its own bytes, which nobody has acknowledged yet, and the answer to them.
       expect(looksAt(client)).toEqual([look(true, request), look(false, answer)]);
@@ -114,12 +121,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
 
   test("SSH: the server speaks first", () => {
     const { client, server } = pair();
-    say(server, SSH);
-    client.read(SSH.length);
-    say(client, SSH);
-    server.read(SSH.length);
-    client.close();
-    server.close();
+    speak(server, client, SSH);
+    speak(client, server, SSH);
+    end(client, server);
     expect(looksAt(client)).toContainEqual(look(false, SSH));
     expect(looksAt(server)).toContainEqual(look(true, SSH));
   });
@@ -131,8 +135,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     client.awaitInfo("the acknowledgement", ({ unacked }) => unacked === 0);
     const server = listener.accept();
     server.read(HTTP.length);
-    client.close();
-    server.close();
+    end(client, server);
     listener.close();
     expect(looksAt(server)).toEqual([look(true, HTTP)]);
   });
@@ -148,8 +151,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       offset += piece.length;
       return one;
     });
-    client.close();
-    server.close();
+    end(client, server);
     expect(looksAt(server)).toEqual(expected);
   });
 
@@ -159,8 +161,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     server.read(HELLO.length);
     say(client, HELLO.replace("\x16", "\x17"));
     server.read(HELLO.length);
-    client.close();
-    server.close();
+    end(client, server);
     const looks = looksAt(server);
     const hello = looks.filter(({ offset }) => offset < HELLO.length);
     expect(hello.map(({ bytes }) => bytes).join("")).toBe(HELLO.slice(0, OF_TLS));
@@ -176,11 +177,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test("after so many segments nothing more is looked at", () => {
     const { client, server } = pair();
     for (let n = 0; n < 20; n++) {
-      say(client, `message ${n}`);
-      server.read(`message ${n}`.length);
+      speak(client, server, `message ${n}`);
     }
-    client.close();
-    server.close();
+    end(client, server);
     expect(looksAt(server).map(({ bytes }) => bytes)).toEqual(
       Array.from({ length: GateSize.LOOKS }, (_, n) => `message ${n}`),
     );
@@ -195,10 +194,8 @@ describe.each(modes)("trace --attach %s", (mode) => {
       const clients = Array.from({ length: 10 * GateSize.LOOKED_AT_OF_PORT }, () => {
         const client = dial(listener.address, listener.port);
         const server = listener.accept();
-        say(client, REDIS);
-        server.read(REDIS.length);
-        client.close();
-        server.close();
+        speak(client, server, REDIS);
+        end(client, server);
         return client;
       });
       const spans = Math.ceil((performance.now() - began) / 1000) + 1;
@@ -216,8 +213,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     const file = new Uint8Array(20_000).map((_, n) => 65 + (n % 61));
     say(client, Buffer.from(file).toString("latin1"), k.MSG_DONTWAIT);
     server.read(file.length);
-    client.close();
-    server.close();
+    end(client, server);
     const [first] = looksAt(server);
     expect(first).toMatchObject({
       offset: 0,

@@ -109,6 +109,21 @@ export function viewOf(bytes: Uint8Array): DataView {
   return view;
 }
 
+/** All offsets, `step` bytes apart, that hold in every sample and have `width` bytes in each. */
+export function offsetsWhere<S extends object>(
+  samples: readonly S[],
+  bytesOf: (sample: S) => Uint8Array,
+  { step, width = step }: { step: number; width?: number },
+  holds: (sample: S, at: number) => boolean,
+): number[] {
+  if (samples.length === 0) return [];
+  const shortest = Math.min(...samples.map((sample) => bytesOf(sample).length));
+  const found: number[] = [];
+  for (let at = 0; at + width <= shortest; at += step)
+    if (samples.every((sample) => holds(sample, at))) found.push(at);
+  return found;
+}
+
 // --- internal ---
 
 /** The search proper: one pass over one sample. */

@@ -1,7 +1,7 @@
 /** Where struct nf_conn has its two tuples, its namespace and its zone: from copies of entries whose values are known. Pure. */
 import { AF_INET, AF_INET6 } from "../kernel/constants.ts";
 import { NF_TUPLE, NF_TUPLE_HASH } from "../kernel/nf_tuple.ts";
-import { judge, viewOf, without } from "./search.ts";
+import { judge, offsetsWhere, viewOf, without } from "./search.ts";
 import type { FieldReport } from "./report.ts";
 
 /** Addresses as bytes, 4 or 16; ports in host order. */
@@ -37,7 +37,14 @@ export function solveConntrack(samples: readonly ConntrackSample[]): FieldReport
     field: string,
     step: number,
     holds: (sample: ConntrackSample, at: number) => boolean,
-  ) => judge(field, "nf_conn", offsets(samples, step, holds), undefined, how);
+  ) =>
+    judge(
+      field,
+      "nf_conn",
+      offsetsWhere(samples, ({ bytes }) => bytes, { step }, holds),
+      undefined,
+      how,
+    );
   const tuple = (field: string, which: "orig" | "reply") =>
     search(field, TUPLE_STEP, (sample, at) =>
       startsWith(sample.bytes, at, tupleBytes(sample[which], which)),
@@ -74,18 +81,6 @@ export function tupleBytes(of: NfTuple, which: "orig" | "reply"): Uint8Array {
 // --- internal ---
 
 const TUPLE_STEP = 4;
-
-function offsets(
-  samples: readonly ConntrackSample[],
-  step: number,
-  holds: (sample: ConntrackSample, at: number) => boolean,
-): number[] {
-  const shortest = Math.min(...samples.map(({ bytes }) => bytes.length));
-  const found: number[] = [];
-  for (let at = 0; at + step <= shortest; at += step)
-    if (samples.every((sample) => holds(sample, at))) found.push(at);
-  return found;
-}
 
 const startsWith = (bytes: Uint8Array, at: number, what: Uint8Array): boolean =>
   at + what.length <= bytes.length && what.every((byte, n) => bytes[at + n] === byte);

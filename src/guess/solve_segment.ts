@@ -3,7 +3,7 @@
  * queue of the tool's own connection. Their lengths, ports and sequence numbers are known. Pure.
  */
 import { KERNEL_CEILING } from "./window.ts";
-import { viewOf } from "./search.ts";
+import { offsetsWhere, viewOf } from "./search.ts";
 
 /** A segment that TCP has queued: its payload has been pulled, so `data` is behind the TCP header. */
 export interface SegmentSample {
@@ -55,13 +55,13 @@ export function solveSkbPlaces(
   floor: bigint,
 ): SkbPlaces | string {
   const buffers = [8, 12].flatMap((gap) =>
-    placesIn(samples, 4, (sample, tail) =>
+    placesIn(samples, (sample, tail) =>
       leadsToHeader(sample, { tail, head: tail + gap }, floor),
     ).map((tail) => ({ tail, head: tail + gap })),
   );
   if (buffers.length !== 1) return `${buffers.length} places in sk_buff lead to the TCP header`;
   const buffer = buffers[0]!;
-  const lens = placesIn(samples, 4, (sample, at) => {
+  const lens = placesIn(samples, (sample, at) => {
     const { length, skb } = sample;
     const inBuffer = inBufferOf(readBuffer(skb, buffer));
     return u32(skb, at) === length && u32(skb, at + 4) === length - inBuffer;
@@ -162,18 +162,10 @@ const u64 = (bytes: Uint8Array, at: number): bigint => viewOf(bytes).getBigUint6
 
 const isAddress = (word: bigint, floor: bigint): boolean => word >= floor && word < KERNEL_CEILING;
 
-function placesIn(
+const placesIn = (
   samples: readonly SegmentSample[],
-  step: number,
   holds: (sample: SegmentSample, at: number) => boolean,
-): number[] {
-  const shortest = Math.min(...samples.map(({ skb }) => skb.length));
-  const places: number[] = [];
-  if (samples.length === 0) return places;
-  for (let at = 0; at + LONGEST <= shortest; at += step)
-    if (samples.every((sample) => holds(sample, at))) places.push(at);
-  return places;
-}
+): number[] => offsetsWhere(samples, ({ skb }) => skb, { step: 4, width: LONGEST }, holds);
 
 /** The header of this very segment ends where `data` points to. */
 function leadsToHeader(sample: SegmentSample, at: BufferPlaces, floor: bigint): boolean {

@@ -13,6 +13,13 @@ export interface LineWriter {
   push(lines: readonly string[]): number;
   /** The same with lines that are bytes already; none are left in `lines`. */
   pushLines(lines: Lines): number;
+  /**
+   * Lines were dropped, and nothing was written since: the next ones would be dropped as well, so they need not be made. They
+   * are to be given to `drop` instead.
+   */
+  readonly full: boolean;
+  /** Counts an event as dropped of which no line was made, because the writer is full. */
+  drop(): void;
   /** A line that is no event: neither dropped nor pending counts it. false: it was not taken. */
   pushAside(line: string): boolean;
   /** Resolves when nothing is pending any more, or nobody will take it. */
@@ -54,7 +61,7 @@ export function createWriter(
   let running: Promise<void> | null = null;
   /** Between the beginning and the end of run(). */
   let busy = false;
-  const state = { dropped: 0n, closed: false, failure: null as Failure | null };
+  const state = { dropped: 0n, full: false, closed: false, failure: null as Failure | null };
 
   function push(lines: readonly string[]): number {
     for (const line of lines) own.line(line);
@@ -70,7 +77,10 @@ export function createWriter(
     const taken = fitting === bytes.length ? count : countLines(bytes.subarray(0, fitting));
     if (taken === 0) done();
     else queued.push({ bytes: bytes.subarray(0, fitting), done, count: taken });
-    if (!ended) state.dropped += BigInt(count - taken);
+    if (!ended) {
+      state.dropped += BigInt(count - taken);
+      state.full = taken < count && queuedBytes + fitting > 0;
+    }
     queuedBytes += fitting;
     if (taken > 0) start();
     return taken;
@@ -102,11 +112,13 @@ export function createWriter(
           const some = writeOnce(inFlight.bytes, writeSome);
           const written = typeof some === "number" ? some : await some;
           queuedBytes -= written;
+          if (written > 0) state.full = false;
           inFlight.bytes = inFlight.bytes.subarray(written);
         }
         next.done();
       }
     } catch (error) {
+      state.full = false;
       if (codeOf(error) === "EPIPE") state.closed = true;
       else state.failure = failed(error);
     } finally {
@@ -120,6 +132,12 @@ export function createWriter(
     push,
     pushLines,
     pushAside,
+    drop() {
+      state.dropped++;
+    },
+    get full() {
+      return state.full;
+    },
     settled: async () => {
       while (running !== null) await running;
     },

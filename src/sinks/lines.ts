@@ -59,12 +59,17 @@ export function lineSink({ format, writer, stop, readerGone }: LinesOptions): Li
   if (format.header !== null) writer.pushAside(format.header);
   return {
     event(event, clocks) {
+      if (writer.full) return writer.drop();
       if (format.append === undefined) lines.line(format.line(event, wallTime(event.atNs, clocks)));
       else format.append(lines, event, clocks);
       if (lines.used >= HANDED_BYTES) handOn();
     },
     ...(appendRecord !== undefined && {
       record(view, p, clocks, describe) {
+        if (writer.full) {
+          writer.drop();
+          return true;
+        }
         if (lines.used >= HANDED_BYTES) handOn();
         return appendRecord(lines, view, p, clocks, describe);
       },

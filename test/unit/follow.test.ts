@@ -128,6 +128,8 @@ describe("a trace ends", () => {
         lines.take().done();
         return count;
       },
+      full: false,
+      drop() {},
       pushAside: () => true,
       settled: async () => {},
       dropped: 0n,
@@ -314,6 +316,29 @@ describe("losses", () => {
       losses: [{ cause: "output read too slowly", count: 3n }],
     });
     expect(written.join("")).toBe("1\n2\n3\n4\n5\n6\nL3\n");
+  });
+
+  test("to a reader that stands still are counted without a line being made of each", async () => {
+    const writer = createWriter(() => new Promise(() => {}), 12);
+    const { trace } = traceOf([1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11], [12, 13]);
+    const stop = new AbortController();
+    const made: bigint[] = [];
+    const { full } = setup({ trace, writer, durationMs: 250, stop: stop.signal });
+    full.format = {
+      header: null,
+      line({ atNs }) {
+        made.push(atNs);
+        return `${atNs}`;
+      },
+    };
+    setTimeout(() => stop.abort(), 300);
+    const { shown, losses } = await follow(full);
+    // Six lines had room and are still pending; the seventh and the eighth showed that there is none.
+    expect(made).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);
+    expect({ shown, losses }).toEqual({
+      shown: 0,
+      losses: [{ cause: "output read too slowly", count: 13n }],
+    });
   });
 
   test("that a recorder reports are told, and its failure once", async () => {

@@ -698,10 +698,13 @@ describe("the writer", () => {
     const writer = createWriter(writeSome, 10);
     expect(writer.push(["1234", "5678", "9"])).toBe(2);
     expect(writer.push(["x"])).toBe(0);
-    expect(writer.dropped).toBe(2n);
+    expect(writer.full).toBe(true);
+    writer.drop();
+    expect(writer.dropped).toBe(3n);
     expect(writer.pending).toBe(2);
     open();
     await writer.settled();
+    expect(writer.full).toBe(false);
     expect(writer.push(["y"])).toBe(1);
     await writer.settled();
     expect(written.join("")).toBe("1234\n5678\ny\n");

@@ -9,6 +9,7 @@ import { offsetsCommand } from "./offsets.ts";
 import { replayCommand } from "./replay.ts";
 import { schemaCommand } from "./schema.ts";
 import { summaryCommand } from "./summary.ts";
+import { topCommand } from "./top.ts";
 import { traceCommand } from "./trace.ts";
 import { versionCommand } from "./version.ts";
 
@@ -19,6 +20,7 @@ export const root: Command = group(
   "traces every TCP connection of this host; needs root, but no headers, compiler, BTF or network",
   {
     trace: traceCommand,
+    top: topCommand,
     replay: replayCommand,
     summary: summaryCommand,
     check: checkCommand,

@@ -17,8 +17,8 @@ export interface LoopOptions {
   pollMs?: number;
   /** `null` = no limit. */
   durationMs?: number | null;
-  /** How often open connections are shown; `null` = never. */
-  intervalMs?: number | null;
+  /** How often open connections are shown; `null` = never. Read anew each time, so that it may change. */
+  readonly intervalMs?: number | null;
   /** The output's: a reader that goes away ends a wait. */
   readerFd?: number;
 }
@@ -86,20 +86,21 @@ export function openLoop(options: LoopOptions): Loop {
   };
   const turns = async (): Promise<void> => {
     const deadline = performance.now() + (options.durationMs ?? Infinity);
-    const intervalMs = options.intervalMs ?? Infinity;
-    let sampleAt = performance.now() + intervalMs;
+    let sampledAt = performance.now();
     while (!over) {
+      const intervalMs = options.intervalMs ?? Infinity;
       // Read before the poll, so that the last poll sees whatever happened before the reason to stop.
       const last = stop.aborted || performance.now() >= deadline;
       const at = performance.now();
       // Their lines come with the events of the same time, in order. Intervals that were missed are not made up for.
-      if (at >= sampleAt || (last && intervalMs !== Infinity)) {
+      const missed = Math.floor((at - sampledAt) / intervalMs);
+      if (missed >= 1 || (last && intervalMs !== Infinity)) {
         trace.sample();
-        sampleAt += intervalMs * (1 + Math.max(0, Math.floor((at - sampleAt) / intervalMs)));
+        sampledAt += intervalMs * Math.max(1, missed);
       }
       await inTurns(last);
       if (last || over || sink.done === true) return;
-      const room = Math.max(0, Math.min(deadline, sampleAt) - performance.now());
+      const room = Math.max(0, Math.min(deadline, sampledAt + intervalMs) - performance.now());
       const most = Math.min(sink.dueMs ?? Infinity, REST_MS, room);
       await untilAborted(trace.wait(Math.min(pollMs, most), most, options.readerFd), stop);
     }

@@ -40,6 +40,7 @@ export class Connections {
   readonly #over = new Map<Connection, number>();
   readonly #keep: { ms: number; most: number };
   readonly #forgotten: (connection: Connection) => void;
+  readonly #observed: (connection: Connection, event: TracedEvent) => void;
   readonly counts: ConnectionCounts = {
     underflows: 0n,
     cookieCollisions: 0n,
@@ -50,9 +51,15 @@ export class Connections {
   };
   #ends = 0;
 
-  constructor(keep: { ms: number; most: number }, forgotten: (connection: Connection) => void) {
+  /** `observed` is called after each observation, `forgotten` when a connection will not be heard of again. */
+  constructor(
+    keep: { ms: number; most: number },
+    forgotten: (connection: Connection) => void,
+    observed: (connection: Connection, event: TracedEvent) => void = () => {},
+  ) {
     this.#keep = keep;
     this.#forgotten = forgotten;
+    this.#observed = observed;
   }
 
   get open(): ReadonlySet<Connection> {
@@ -88,6 +95,7 @@ export class Connections {
     const state = event.kind === "fail" ? "failed" : "closed";
     if (ending && before.closed > 0) this.#repeated(state);
     else if (ending && connection.state === "open") this.#end(connection, state, nowMs);
+    this.#observed(connection, event);
     return connection.state !== "open" && known !== before ? connection : null;
   }
 

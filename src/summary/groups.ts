@@ -9,6 +9,8 @@ export const groupings = {
   process: { title: "PROCESS", of: ({ comm }: ConnEvent) => comm },
   remote: { title: "REMOTE", of: (event: ConnEvent) => addressOf(remoteOf(event)) },
   service: { title: "SERVICE", of: (event: ConnEvent) => serviceOf(event) },
+  port: { title: "LOCAL PORT", of: (event: ConnEvent) => portOf(event.local, event) },
+  unit: { title: "UNIT", of: (event: ConnEvent) => unitOf(event) },
   app: { title: "APP", of: ({ application }: ConnEvent) => appOf(application) },
   cgroup: { title: "CGROUP", of: ({ cgroup }: ConnEvent) => cgroup ?? null },
   container: { title: "CONTAINER", of: ({ container }: ConnEvent) => container ?? null },
@@ -33,8 +35,20 @@ const addressOf = ({ address }: Endpoint): string | null =>
 /** The port that the server waits at, with the protocol: `443/tcp`; `null`: which end is the server is not known. */
 export function serviceOf(event: ConnEvent): string | null {
   if (event.direction === "unknown") return null;
-  const { port } = event.direction === "incoming" ? event.local : remoteOf(event);
-  return port === 0 ? null : `${port}/${event.protocol}`;
+  return portOf(event.direction === "incoming" ? event.local : remoteOf(event), event);
+}
+
+const portOf = ({ port }: Endpoint, { protocol }: ConnEvent): string | null =>
+  port === 0 ? null : `${port}/${protocol}`;
+
+/**
+ * The container, by the first 12 characters of its id as engines show it, or the systemd unit: the last part
+ * of the control group's path that is one, `nginx.service`; a path without one stands itself. `null`: not known.
+ */
+function unitOf({ cgroup = null, container = null }: ConnEvent): string | null {
+  if (container !== null) return container.replace(/^([0-9a-f]{12})[0-9a-f]{52}$/, "$1");
+  if (cgroup === null) return null;
+  return cgroup.split("/").findLast((part) => /\.(service|scope|slice)$/.test(part)) ?? cgroup;
 }
 
 /** Sums over the connections of one group. */

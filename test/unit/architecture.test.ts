@@ -50,6 +50,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "names",
     "sinks",
     "summary",
+    "top",
     "members",
     "protocols",
     "output",
@@ -58,9 +59,22 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "log",
   ],
   // The sinks of a trace's events, and the loop that feeds them.
-  sinks: ["trace", "recording", "filter", "state", "summary", "output", "conn", "record", "errors"],
+  sinks: [
+    "trace",
+    "recording",
+    "filter",
+    "state",
+    "summary",
+    "top",
+    "output",
+    "conn",
+    "record",
+    "errors",
+  ],
   // Sums over many events, and the tables of them.
   summary: ["conn", "output", "protocols/stack", "record"],
+  // The live view: events, rows, screen.
+  top: ["state", "summary/groups", "conn", "output", "protocols/stack", "record"],
   names: ["conn", "kernel/host_names", "record"],
   trace: [
     "guess",
@@ -151,7 +165,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|members|protocols|public|record|filter|output|state|summary)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
+    /^(conn|members|protocols|public|record|filter|output|state|summary|top)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -88,7 +88,7 @@ enum event_kind {
 	EVENT_UDP_SAMPLE = 10,
 	/* A sock has entered a sockmap. Only sk and timestamp are filled. */
 	EVENT_SOCKMAP = 11,
-	/* listen(2) has made a sock a listener. Tracepoint mode only: owner, netns and the local end are filled. */
+	/* listen(2) has made a sock a listener: owner, netns and the local end are filled. By kprobes only from Linux 5.10 on. */
 	EVENT_LISTEN = 12,
 	/* How the ends of a connection or a flow are translated: a struct translation. */
 	EVENT_TRANSLATION = 13,
@@ -212,7 +212,7 @@ struct event {
 	u8 kind;	       /* enum event_kind */
 	u8 direction;	       /* enum conn_direction */
 	u8 legs;	       /* UDP: enum conn_flags */
-	u8 _pad;
+	u8 endpoint_speaks;    /* set by the tool: the number of the protocols that its server's endpoint is known for; 0: none */
 };
 
 /*
@@ -259,14 +259,28 @@ enum gate_size {
 	/* Segments in all, those without payload too, that a sock may receive before its gate closes. */
 	LOOKS_TRIED = 64,
 	/*
-	 * Ends of connections that may begin to be looked at in 2^30 ns: in all, and of one port of servers. A look makes records
-	 * in the ring, and its connection's events take the long way to a line.
+	 * Ends of connections that begin to be looked at within 2^SPAN_BITS ns, about a quarter of a second. A look makes records
+	 * in the ring, and its connection's events take the long way to a line. LOOKED_AT: on the whole host. Of one end of one
+	 * server all are looked at while they are no more than LOOKED_AT_QUIET; beyond it LOOKED_AT_NEW, and LOOKED_AT_KNOWN of
+	 * one that the tool knows: see src/trace/protocols/endpoints.ts.
 	 */
-	LOOKED_AT = 64,
-	LOOKED_AT_OF_PORT = 8,
-	ALLOWANCES = 1024, /* a power of 2: ports share them */
+	SPAN_BITS = 28,
+	LOOKED_AT = 384,
+	LOOKED_AT_QUIET = 64,
+	LOOKED_AT_NEW = 128,
+	LOOKED_AT_KNOWN = 4,
+	ENDPOINT_BITS = 12, /* of an endpoint's hash: there are 2^ENDPOINT_BITS allowances */
 	/* Records of payload that may wait for the tool: the ring is there for events. */
-	LOOKS_WAITING = 1024,
+	LOOKS_WAITING = 2048,
+};
+
+/* The ends of connections that have begun to send within a span of time, of one end of one server, or of the host. */
+struct allowance {
+	u32 endpoint; /* 0: the host */
+	u32 span;
+	u32 begun;
+	u32 before; /* in the span before */
+	u32 known;  /* 1: the tool knows its protocol, or that it has none: a few looks will do */
 };
 
 /* Where payload lies: offsets in struct sk_buff and struct skb_shared_info, and from a struct page to its address. */
@@ -294,7 +308,7 @@ struct payload {
 	u8 _pad_owner[sizeof(struct ends) + sizeof(struct owner) + 32 - PAYLOAD_BYTES];
 	mono_ns timestamp;
 	u64 _pad_time;
-	u32 _pad_port;
+	u32 endpoint; /* a hash of the server's end, and of which of the two ends this is; 0: not known */
 	u16 _pad_ports;
 	u16 dport;  /* of the connection, as in struct ends */
 	u32 netns;  /* 0: not filled */
@@ -498,7 +512,7 @@ enum counter {
 	COUNTER_LENGTH_RESCUED, /* the same of a length that was sent or received */
 	COUNTER_BIRTH_RESCUED,	/* the same of a process that was born */
 	COUNTER_GATE_TAKEN, /* a connection is not looked at any more, for another one's sake: protocols/gate.h */
-	COUNTER_LOOK_SPARED, /* a connection is not looked at: too many began at that time */
+	COUNTER_LOOK_SPARED, /* the end of a connection is not looked at: too many began at that time */
 	COUNTER_LOOK_LOST, /* a record of payload that found no room in the ring */
 	COUNTER_MAX,
 };

@@ -449,12 +449,19 @@ int on_segment(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Kprobe mode: what is sent to a connection before its accept is looked at too. */
+/*
+ * Kprobe mode: what is sent to a connection before its accept is looked at too; and a listener that begins may speak another
+ * protocol than the one before it.
+ */
 SEC("raw_tp/inet_sock_set_state")
 int on_handshake(struct bpf_raw_tracepoint_args *ctx)
 {
+	struct live live = {};
+
 	if (ctx->args[1] == TCP_STATE_SYN_RECV && ctx->args[2] == TCP_STATE_ESTABLISHED)
 		open_gate(ctx->args[0], DIRECTION_INCOMING);
+	else if (ctx->args[2] == TCP_STATE_LISTEN && is_tcp(ctx->args[0]))
+		listening(ctx, ctx->args[0], &live);
 	return 0;
 }
 

@@ -27,56 +27,84 @@ struct {
 	__type(value, struct gate);
 } gates SEC(".maps");
 
-/* The connections that may still begin to be looked at within a span of time. */
-struct allowance {
-	u32 span;
-	u32 left;
-};
-
 /*
- * Allowances by the server's port, and behind them the one of the host: on a busy host the tool would do little but
- * recognise the same again. Written by may_begin(); an array, so nothing is deleted. Two CPUs that write at once may look at
- * a connection more.
+ * Allowances by the first bits of the endpoint's hash, and behind them the one of the host: on a busy host the tool would do
+ * little but recognise the same again. Written by may_begin(); the tool sets `known`. An array, so nothing is deleted: an
+ * endpoint takes the place of another one with the same bits. Two CPUs that write at once may look at a connection more.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ALLOWANCES + 1);
+	__uint(max_entries, (1 << ENDPOINT_BITS) + 1);
 	__type(key, u32);
 	__type(value, struct allowance);
 } allowances SEC(".maps");
 
-#define SPAN_BITS 30 /* nanoseconds: about a second */
-
-inline_always volatile struct allowance *allowance_at(u32 slot, u32 span, u32 most)
+/* The allowance at the slot, in this span; 0: a key that is none. */
+inline_always volatile struct allowance *allowance_at(u32 slot, u32 endpoint)
 {
 	volatile struct allowance *allowance = bpf_map_lookup_elem(&allowances, &slot);
+	u32 span = bpf_ktime_get_ns() >> SPAN_BITS;
 
-	if (allowance && allowance->span != span) {
-		allowance->left = most;
+	if (!allowance)
+		return 0;
+	if (allowance->endpoint != endpoint) {
+		allowance->endpoint = endpoint;
+		allowance->begun = 0;
+		allowance->known = 0;
+	}
+	if (allowance->span != span) {
+		allowance->before = allowance->span + 1 == span ? allowance->begun : 0;
+		allowance->begun = 0;
 		allowance->span = span;
 	}
 	return allowance;
 }
 
-/* Whether one more connection to this port of a server may be looked at. */
-inline_always int may_begin(u16 server_port)
+/* Whether one more connection of this endpoint may be looked at. */
+inline_always int may_begin(u32 endpoint)
 {
-	u32 span = bpf_ktime_get_ns() >> SPAN_BITS;
-	volatile struct allowance *of_port, *of_host;
-	u32 port_left, host_left;
+	volatile struct allowance *own = allowance_at(endpoint >> (32 - ENDPOINT_BITS), endpoint);
+	volatile struct allowance *host;
+	u32 begun, most = LOOKED_AT_QUIET;
 
-	of_port = allowance_at(server_port & (ALLOWANCES - 1), span, LOOKED_AT_OF_PORT);
-	of_host = allowance_at(ALLOWANCES, span, LOOKED_AT);
-	if (!of_port || !of_host)
+	if (!own)
 		return 0;
-	/* Each is read once: another CPU may take the last one meanwhile. */
-	port_left = of_port->left;
-	host_left = of_host->left;
-	if (!port_left || !host_left)
+	begun = own->begun + 1;
+	own->begun = begun;
+	if (own->before > LOOKED_AT_QUIET || begun > LOOKED_AT_QUIET)
+		most = own->known ? LOOKED_AT_KNOWN : LOOKED_AT_NEW;
+	if (begun > most)
 		return 0;
-	of_port->left = port_left - 1;
-	of_host->left = host_left - 1;
+	host = allowance_at(1 << ENDPOINT_BITS, 0);
+	if (!host || host->begun >= LOOKED_AT)
+		return 0;
+	host->begun++;
 	return 1;
+}
+
+inline_always u32 mix(u32 hash, u32 word)
+{
+	hash = (hash ^ word) * GATE_HASH;
+	return hash ^ hash >> 15;
+}
+
+/* A hash of the end that serves, and of which of the two ends this sock is; never 0. */
+inline_always u32 endpoint_of(u64 sk, int is_server)
+{
+	struct sock_start start = {};
+	struct in6 address;
+	u32 hash;
+
+	read_start(sk, &start);
+	hash = mix(start.skc_net >> 6, is_server ? start.skc_num : 0x10000 | start.skc_dport);
+	if (start.skc_family == AF_INET6) {
+		address = is_server ? start.skc_v6_rcv_saddr : start.skc_v6_daddr;
+		hash = mix(hash, address.high ^ address.high >> 32);
+		hash = mix(hash, address.low ^ address.low >> 32);
+	} else {
+		hash = mix(hash, is_server ? start.skc_rcv_saddr : start.skc_daddr);
+	}
+	return hash | 1;
 }
 
 /* No struct sock is smaller than a cache line, so nearly all socks of a host differ in this. */

@@ -268,11 +268,13 @@ inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 	if (!layout || !layout->skb_tail)
 		return;
 	/* A gate that lets its own bytes through is a client's. */
-	if (gate->tries == LOOKS_TRIED && !layout->unlimited &&
-	    !may_begin(gate->sent ? from_be16(skc_dport(sk)) : skc_num(sk))) {
-		gate->tries = 0;
-		count_loss(COUNTER_LOOK_SPARED);
-		return;
+	if (gate->tries == LOOKS_TRIED) {
+		p.endpoint = endpoint_of(sk, !gate->sent);
+		if (!may_begin(p.endpoint) && !layout->unlimited) {
+			gate->tries = 0;
+			count_loss(COUNTER_LOOK_SPARED);
+			return;
+		}
 	}
 	gate->tries--;
 	if (!find_connection(sk, &p)) {

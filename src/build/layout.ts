@@ -141,7 +141,6 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   receive: [],
   named: [],
   elsewhere: [],
-  allowance: [],
 };
 
 function viewSource(btf: Btf, name: string, members: readonly Member[]): string {

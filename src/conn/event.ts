@@ -10,6 +10,7 @@ export type Protocol = "tcp" | "udp";
  * first datagram of a UDP flow. `sample`: what a connection or flow that goes on has moved so far.
  */
 export type EventKind = "connect" | "accept" | "close" | "fail" | "open" | "begin" | "sample";
+export type ProtocolSource = "seen" | "endpoint";
 export type Direction = "outgoing" | "incoming" | "unknown";
 
 export interface Endpoint {
@@ -82,6 +83,11 @@ export interface ConnEvent extends Attributes {
   nat?: Translation | false | null;
   /** The protocols that it speaks, as its first bytes showed; `null` or left out: not known, or not yet. */
   application?: Application | null;
+  /**
+   * `seen`: its own bytes showed `application`; `endpoint`: it was not looked at, and the last connections to the same server
+   * all spoke this. `null` or left out: nothing is known.
+   */
+  protocolSource?: ProtocolSource | null;
   /** If it speaks TLS: what the hellos of both ends told; `null` or left out: nothing is known. */
   tls?: TlsDetails | null;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */

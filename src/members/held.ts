@@ -7,7 +7,7 @@ import type { ConnEvent, Endpoint, Totals, Translation } from "../conn/event.ts"
 import type { TlsDetails } from "../protocols/hello.ts";
 import type { Application } from "../protocols/stack.ts";
 import { attributeNames, type AttributeName } from "./attributes.ts";
-import { eventKinds, protocols } from "./table.ts";
+import { eventKinds, protocols, protocolSources } from "./table.ts";
 
 type End = "local" | "remote";
 /** The members that are objects; the first two are always there. */
@@ -98,6 +98,7 @@ const rows: Rows = {
   args: { as: text, orNull: true, optional: true },
   nat: { as: { form: "translation" }, orNull: true, optional: true },
   application: { as: { form: "application" }, orNull: true, optional: true },
+  protocolSource: { as: { form: "oneOf", values: protocolSources }, orNull: true, optional: true },
   tls: { as: { form: "tls" }, orNull: true, optional: true },
   failure: { as: errno, orNull: true, optional: true },
   atNs: { as: integer64 },

@@ -4,7 +4,7 @@
  */
 
 import { isoMicros } from "../conn/clock.ts";
-import type { ConnEvent, EventKind, Protocol, Totals } from "../conn/event.ts";
+import type { ConnEvent, EventKind, Protocol, ProtocolSource, Totals } from "../conn/event.ts";
 import { isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import type { Loss } from "../output/losses.ts";
@@ -27,6 +27,7 @@ export const eventKinds: readonly EventKind[] = [
   "sample",
 ];
 export const protocols: readonly Protocol[] = ["tcp", "udp"];
+export const protocolSources: readonly ProtocolSource[] = ["seen", "endpoint"];
 
 /** `undefined`: this event has no such member. `true`: it is an object, whose members are members of the table. */
 export type Value = string | number | bigint | boolean | null | undefined;
@@ -128,6 +129,17 @@ export const members: readonly Member[] = [
   layer("api", "protocol of calls, carried by the application's"),
   layer("application", "protocol of the application"),
   layer("encryption", "protocol that encrypts"),
+  {
+    name: "protocol_source",
+    names: NO_NAMES,
+    description:
+      "how application is known; seen: by its own bytes; endpoint: on a busy host, it was not looked at, and the last connections " +
+      "to the same server all spoke this; null: nothing is known",
+    type: "string",
+    values: protocolSources,
+    nullable: true,
+    of: ({ protocolSource }) => protocolSource ?? null,
+  },
   {
     name: "tls",
     names: NO_NAMES,

@@ -19,7 +19,27 @@ export function stackOf(
   if (known !== undefined) return known;
   const made = Object.freeze({ api, application, encryption });
   stacks.set(key, made);
+  numbered.push(made);
   return made;
+}
+
+/** From 1 on, the same for equal stacks while the tool runs; 0: it has none that fits into a byte. */
+export function numberOf(of: Application): number {
+  const number = numbered.indexOf(of) + 1;
+  return number < 256 ? number : 0;
+}
+
+/** `null`: of 0. */
+export const stackAt = (number: number): Application | null => numbered[number - 1] ?? null;
+
+/** The layers in which all are alike; `null`: there is none, or one of them is not known. */
+export function commonOf(all: readonly (Application | null)[]): Application | null {
+  const [first] = all;
+  if (!first) return null;
+  const inAll = <L extends keyof Application>(layer: L) =>
+    all.every((one) => one !== null && one[layer] === first[layer]) ? first[layer] : null;
+  const common = stackOf(inAll("api"), inAll("application"), inAll("encryption"));
+  return all.every((one) => one !== null) && highestOf(common) !== null ? common : null;
 }
 
 /** The highest protocol that is known. */
@@ -30,3 +50,5 @@ export const highestOf = ({ api, application, encryption }: Application) =>
 
 /** No more than there are combinations of names. */
 const stacks = new Map<string, Application>();
+/** The same, in the order in which they were made. */
+const numbered: Application[] = [];

@@ -280,6 +280,7 @@ export interface Event {
   kind: number;
   direction: number;
   legs: number;
+  endpoint_speaks: number;
 }
 export function readEvent(view: DataView, p: number): Event {
   return {
@@ -304,6 +305,7 @@ export function readEvent(view: DataView, p: number): Event {
     kind: view.getUint8(p + 180),
     direction: view.getUint8(p + 181),
     legs: view.getUint8(p + 182),
+    endpoint_speaks: view.getUint8(p + 183),
   };
 }
 export function writeEvent(view: DataView, p: number, value: Event): void {
@@ -328,6 +330,7 @@ export function writeEvent(view: DataView, p: number, value: Event): void {
   view.setUint8(p + 180, value.kind);
   view.setUint8(p + 181, value.direction);
   view.setUint8(p + 182, value.legs);
+  view.setUint8(p + 183, value.endpoint_speaks);
 }
 /** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
 export class EventView implements Event {
@@ -424,6 +427,9 @@ export class EventView implements Event {
   get legs() {
     return this.view.getUint8(this.p + 182);
   }
+  get endpoint_speaks() {
+    return this.view.getUint8(this.p + 183);
+  }
 }
 export const EVENT_SK = 0;
 export const EVENT_ENDS = 8;
@@ -460,6 +466,7 @@ export const EVENT_FAILURE_REASON = 178;
 export const EVENT_KIND = 180;
 export const EVENT_DIRECTION = 181;
 export const EVENT_LEGS = 182;
+export const EVENT_ENDPOINT_SPEAKS = 183;
 /** Where each member lies, and its size. */
 export const eventPlaces = {
   sk: [0, 8],
@@ -495,6 +502,7 @@ export const eventPlaces = {
   kind: [180, 1],
   direction: [181, 1],
   legs: [182, 1],
+  endpoint_speaks: [183, 1],
 } as const;
 
 export const translationSize = 184;
@@ -562,12 +570,40 @@ export const GateSize = {
   LOOKS: 8,
   LOOKS_SENT: 2,
   LOOKS_TRIED: 64,
-  LOOKED_AT: 64,
-  LOOKED_AT_OF_PORT: 8,
-  ALLOWANCES: 1024,
-  LOOKS_WAITING: 1024,
+  SPAN_BITS: 28,
+  LOOKED_AT: 384,
+  LOOKED_AT_QUIET: 64,
+  LOOKED_AT_NEW: 128,
+  LOOKED_AT_KNOWN: 4,
+  ENDPOINT_BITS: 12,
+  LOOKS_WAITING: 2048,
 } as const;
 export type GateSize = (typeof GateSize)[keyof typeof GateSize];
+
+export const allowanceSize = 20;
+export interface Allowance {
+  endpoint: number;
+  span: number;
+  begun: number;
+  before: number;
+  known: number;
+}
+export function readAllowance(view: DataView, p: number): Allowance {
+  return {
+    endpoint: view.getUint32(p, true),
+    span: view.getUint32(p + 4, true),
+    begun: view.getUint32(p + 8, true),
+    before: view.getUint32(p + 12, true),
+    known: view.getUint32(p + 16, true),
+  };
+}
+export function writeAllowance(view: DataView, p: number, value: Allowance): void {
+  view.setUint32(p, value.endpoint, true);
+  view.setUint32(p + 4, value.span, true);
+  view.setUint32(p + 8, value.begun, true);
+  view.setUint32(p + 12, value.before, true);
+  view.setUint32(p + 16, value.known, true);
+}
 
 export const payloadLayoutSize = 48;
 export interface PayloadLayout {
@@ -600,6 +636,7 @@ export interface Payload {
   sk: bigint;
   bytes: Uint8Array;
   timestamp: bigint;
+  endpoint: number;
   dport: number;
   netns: number;
   cookie: number;
@@ -617,6 +654,7 @@ export function readPayload(view: DataView, p: number): Payload {
     sk: view.getBigUint64(p, true),
     bytes: bytesAt(view, p + 8, 112).slice(),
     timestamp: view.getBigUint64(p + 128, true),
+    endpoint: view.getUint32(p + 144, true),
     dport: view.getUint16(p + 150, true),
     netns: view.getUint32(p + 152, true),
     cookie: view.getUint32(p + 156, true),
@@ -1844,7 +1882,7 @@ export const traceEntries = {
   followed: 1,
   command_tgid: 1,
   gates: 1,
-  allowances: 1025,
+  allowances: 4097,
   conns: 65536,
   payload_layout: 1,
   look_room: 1,

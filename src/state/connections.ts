@@ -211,7 +211,7 @@ function describe(connection: Connection, event: TracedEvent): void {
 }
 
 /** Members that are found out while the connection goes on. To add one, add it here. */
-const foundLater = ["nat", "application", "tls"] as const;
+const foundLater = ["nat", "application", "protocolSource", "tls"] as const;
 type Found = Pick<ConnEvent, (typeof foundLater)[number]>;
 
 const foundOf = (newer: Found, older: Found): Found =>

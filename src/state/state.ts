@@ -2,7 +2,7 @@
  * Tells several clients of the same connections: each gets every byte exactly once, whenever it asks. Pure: time
  * comes in as a parameter, milliseconds of any clock that does not go backwards.
  */
-import type { ConnEvent, Translation } from "../conn/event.ts";
+import type { ConnEvent, ProtocolSource, Translation } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { Failure } from "../errors.ts";
 import type { Attributes } from "../members/attributes.ts";
@@ -32,6 +32,7 @@ export interface ConnectionDelta
   container: string | null;
   nat: Translation | false | null;
   application: Application | null;
+  protocolSource: ProtocolSource | null;
   tls: TlsDetails | null;
   cookie: number;
   state: "open" | "closed" | "failed";
@@ -174,6 +175,7 @@ function reported({
     remote: event.remote,
     nat: event.nat ?? null,
     application: event.application ?? null,
+    protocolSource: event.protocolSource ?? null,
     tls: event.tls ?? null,
     cookie,
     state,

@@ -197,7 +197,7 @@ export interface Working {
   revise?(event: Event): Event | null;
   /** A record for which some part's `revise` returned null. */
   repeated?(event: Event): void;
-  /** The kinds of record (enum event_kind) that this part tells of. */
+  /** The kinds of record (enum event_kind) that this part tells of; other parts may too. */
   readonly kinds?: readonly number[];
   /** Tells of one of these records: shows events, or keeps the record for later. */
   tell?(event: Event, show: Show): void;

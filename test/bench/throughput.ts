@@ -176,6 +176,7 @@ export function syntheticDrain(records: number): Uint8Array {
       kind,
       direction: incoming ? ConnDirection.DIRECTION_INCOMING : ConnDirection.DIRECTION_OUTGOING,
       legs: 0,
+      endpoint_speaks: 0,
     });
   }
   return drained;

@@ -87,7 +87,7 @@ const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 describe("JSON", () => {
   test("a connect is exactly the promised object", () => {
     expect(formats.json.line(opened, wallNs)).toBe(
-      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","application":null,"tls":null,"pid":123,"comm":"curl",' +
+      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","application":null,"protocol_source":null,"tls":null,"pid":123,"comm":"curl",' +
         `"uid":1000,"cgroup":"/system.slice/docker-${id}.scope","container":"${id}","family":4,` +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
         '"remote":{"address":"127.0.0.1","port":80},"nat":null}',
@@ -162,6 +162,7 @@ describe("JSON", () => {
       netns: null,
       nat: null,
       application: null,
+      protocol_source: null,
       tls: null,
       bytes_sent: null,
       bytes_received: null,

@@ -18,7 +18,7 @@ import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
 import { Lines } from "../../src/output/lines.ts";
 import { attributeNames } from "../../src/members/attributes.ts";
-import { eventKinds, protocols } from "../../src/members/table.ts";
+import { eventKinds, protocols, protocolSources } from "../../src/members/table.ts";
 import { readComm } from "../../src/record/comm.ts";
 import { addressText } from "../../src/record/address.ts";
 import { openToAppend } from "../../src/recording/append.ts";
@@ -79,6 +79,7 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   remote: endpoint,
   nat: orNull(fc.oneof(fc.constant(false as const), anyTranslation)),
   application: orNull(anyApplication),
+  protocolSource: orNull(fc.constantFrom(...protocolSources)),
   tls: orNull(anyTls),
   failure: orNull(fc.integer({ min: 1, max: 4095 })),
   totals,

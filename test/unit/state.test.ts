@@ -468,6 +468,7 @@ describe("an aggregate", () => {
     kind: _kind,
     totals: _totals,
     application: _app,
+    protocolSource: _source,
     tls: _tls,
     ...ends
   } = event("close", 0n);
@@ -477,6 +478,7 @@ describe("an aggregate", () => {
     container: null,
     nat: null,
     application: null,
+    protocolSource: null,
     tls: null,
   };
   const base = {

@@ -12,6 +12,7 @@ import { straight, type Shape, type Straight } from "../../src/output/straight/i
 import { EventTemplates, RecordTemplates } from "../../src/output/straight/keys.ts";
 import { apart } from "../../src/output/straight/slots.ts";
 import { textFormat } from "../../src/output/text.ts";
+import { stackOf } from "../../src/protocols/stack.ts";
 import {
   ConnFact,
   ConnMetadata,
@@ -25,6 +26,7 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent, type Enrich } from "../../src/trace/event.ts";
 import { addTotals, holdsTotals, type KnownTotals } from "../../src/trace/tcp/totals.ts";
+import { nameByRecord } from "../../src/trace/protocols/endpoints.ts";
 import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
 import { anyTranslation, anyValue, leaves, withValue } from "./drive/leaves.ts";
@@ -87,6 +89,7 @@ const describing = (tcp: KnownTotals) => (view: DataView, p: number) => {
     addGroup,
     addTotals(tcp),
     addFlowTotals(udp),
+    nameByRecord,
   ]);
 };
 const describeAll = describing(all);
@@ -128,6 +131,9 @@ const comm = some(
   fc.uint8Array({ minLength: 16, maxLength: 16 }),
 );
 
+/** The first protocols that this process names, so that their numbers are small. */
+const spoken = [stackOf(null, "http", null), stackOf("grpc", "http2", "tls")];
+
 const records: fc.Arbitrary<Event> = fc
   .record({
     saddr_h: some(fc.constant(0n), u64),
@@ -153,6 +159,7 @@ const records: fc.Arbitrary<Event> = fc
       ) as Record<(typeof ownerAttributes)[number], fc.Arbitrary<number>>,
     ),
     cgroup: some(fc.constantFrom(0n, 1n, 2n, 1n << 32n), u64),
+    speaks: fc.nat(spoken.length),
     kind: fc.constantFrom<number>(
       EventKind.EVENT_CONNECT,
       EventKind.EVENT_ACCEPT,
@@ -208,6 +215,7 @@ const records: fc.Arbitrary<Event> = fc
     kind: of.kind,
     direction: of.direction,
     legs: 0,
+    endpoint_speaks: of.speaks,
   }));
 
 type Place = keyof typeof eventPlaces;

@@ -47,7 +47,7 @@ test("only bytes that were read are shown, with their sender", () => {
     [DIRECTION_UNKNOWN, 1],
   ] as const)
     all.look(payload({ direction, sent }));
-  const { looks } = all.of(event(7))!;
+  const { looks } = all.of(event(7))!.recogniser;
   expect(looks.map(({ fromClient }) => fromClient)).toEqual([true, false, false, true, null]);
   for (const { bytes } of looks) expect([...bytes]).toEqual([1, 2]);
 });
@@ -55,9 +55,9 @@ test("only bytes that were read are shown, with their sender", () => {
 test("what came before the accept belongs to the connection that is accepted", () => {
   const all = streams();
   all.look(payload({ cookie: 0 }));
-  expect(all.of(event(7))!.looks.length).toBe(1);
+  expect(all.of(event(7))!.recogniser.looks.length).toBe(1);
   all.look(payload({ offset: 2 }));
-  expect(all.of(event(7))!.looks.length).toBe(2);
+  expect(all.of(event(7))!.recogniser.looks.length).toBe(2);
   expect(all.of(event(8))).toBeNull();
 });
 
@@ -66,10 +66,10 @@ test("a sock that is used again is another connection", () => {
   all.look(payload({ cookie: 7 }));
   all.look(payload({ cookie: 8 }));
   expect(all.of(event(7))).toBeNull();
-  expect(all.of(event(8))!.looks.length).toBe(1);
+  expect(all.of(event(8))!.recogniser.looks.length).toBe(1);
   all.look(payload({ cookie: 0, stream: 200 }));
   all.look(payload({ cookie: 0, stream: 300 }));
-  expect(all.of(event(9))!.looks.length).toBe(1);
+  expect(all.of(event(9))!.recogniser.looks.length).toBe(1);
 });
 
 test("what came before an accept that never was is not the next connection's", () => {
@@ -92,7 +92,7 @@ test("a connection that nothing more is wanted of is told once, and not looked a
   expect(all.look(payload({}))).toBe(false);
   expect(all.look(payload({ len: 99 }))).toBe(true);
   expect(all.look(payload({ len: 99 }))).toBe(false);
-  expect(all.of(event(7))!.looks.length).toBe(2);
+  expect(all.of(event(7))!.recogniser.looks.length).toBe(2);
 });
 
 test("no more connections are kept than there is room for; the oldest go", () => {

@@ -1,7 +1,14 @@
 /** The gates of bpf/protocols/gate.h, as the tool empties them. */
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
-import { gateSize, GateSize, readGate } from "../../record/layout.gen.ts";
+import {
+  allowanceSize,
+  gateSize,
+  GateSize,
+  readAllowance,
+  readGate,
+  writeAllowance,
+} from "../../record/layout.gen.ts";
 
 /** So many gates there are. */
 export const GATES = 2 ** GateSize.GATE_BITS;
@@ -17,6 +24,20 @@ export function closeGates(shim: Shim, object: KernelObject, socks: Iterable<big
     shim.mapLookup(map, slot, gate);
     if (readGate(new DataView(gate.buffer), 0).tag === tag) shim.mapUpdate(map, slot, nothing);
   }
+}
+
+/** Whether few looks will do at the endpoint with this hash; see may_begin() in bpf/protocols/gate.h. */
+export function tellKnown(shim: Shim, object: KernelObject, hash: number, isKnown: boolean): void {
+  const map = object.mapFd("allowances");
+  const slot = Uint32Array.of(hash >>> (32 - GateSize.ENDPOINT_BITS));
+  const value = new Uint8Array(allowanceSize);
+  const view = new DataView(value.buffer);
+  shim.mapLookup(map, slot, value);
+  const allowance = readAllowance(view, 0);
+  // Another endpoint has taken its place.
+  if (allowance.endpoint !== hash) return;
+  writeAllowance(view, 0, { ...allowance, known: isKnown ? 1 : 0 });
+  shim.mapUpdate(map, slot, value);
 }
 
 /** Room in the rings for records of payload, from now on: see send_look() in bpf/protocols/look.h. */

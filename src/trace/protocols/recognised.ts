@@ -1,13 +1,18 @@
 /** The recogniser of a connection, and the members of an event that it fills. */
 import type { TracedEvent } from "../../conn/identity.ts";
 import { Recognition, type Look } from "../../protocols/recognition.ts";
+import type { Application } from "../../protocols/stack.ts";
 import type { Describing } from "./working.ts";
 
 export class Recognised implements Describing {
   readonly #recognition = new Recognition();
 
-  get known(): boolean {
-    return this.#recognition.outcome === "known";
+  get application(): Application | null {
+    return this.#recognition.application;
+  }
+
+  get hasSeen(): boolean {
+    return this.#recognition.outcome !== "no data";
   }
 
   see(look: Look): boolean {

@@ -12,13 +12,15 @@ export interface Recogniser {
   see(look: Look): boolean;
 }
 
-interface Stream<R> {
+export interface Stream<R> {
   /** 0: not known yet. */
   cookie: number;
   /** See struct payload. */
   stream: number;
   /** Of the remote end. */
   dport: number;
+  /** See struct payload. */
+  endpoint: number;
   recogniser: R;
   done: boolean;
 }
@@ -62,11 +64,11 @@ export class Streams<R extends Recogniser> {
    * null: nothing of this connection has been looked at. Bytes from before the accept are its own from the first call on. A
    * connection that nobody accepted may have left its bytes to the next one on the sock: the remote port tells.
    */
-  of({ sk, cookie, ends: { dport } }: Pick<Event, "sk" | "cookie" | "ends">): R | null {
+  of({ sk, cookie, ends: { dport } }: Pick<Event, "sk" | "cookie" | "ends">): Stream<R> | null {
     const stream = this.#bySock.get(sockOf({ sk }));
     if (stream === undefined) return null;
     if (stream.cookie === 0 && stream.dport === dport) stream.cookie = cookie;
-    return stream.cookie === cookie ? stream.recogniser : null;
+    return stream.cookie === cookie ? stream : null;
   }
 
   /** The connection has ended. */
@@ -76,13 +78,14 @@ export class Streams<R extends Recogniser> {
 
   #of(payload: Payload): Stream<R> {
     const sock = sockOf(payload);
-    const { cookie, stream, dport } = payload;
+    const { cookie, stream, dport, endpoint } = payload;
     const known = this.#bySock.get(sock);
     if (known !== undefined && isSame(known, payload)) {
       known.cookie ||= cookie;
+      known.endpoint ||= endpoint;
       return known;
     }
-    const fresh = { cookie, stream, dport, recogniser: this.#make(), done: false };
+    const fresh = { cookie, stream, dport, endpoint, recogniser: this.#make(), done: false };
     this.#bySock.delete(sock);
     this.#bySock.set(sock, fresh);
     if (this.#bySock.size > this.#most) this.#bySock.delete(this.#bySock.keys().next().value!);

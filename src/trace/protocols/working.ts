@@ -5,43 +5,53 @@ import type { Shim } from "../../kernel/shim.ts";
 import {
   Counter,
   EVENT_COOKIE,
+  EVENT_ENDPOINT_SPEAKS,
   EventKind,
   EventView,
-  GateSize,
+  FailureReason,
   readPayload,
   type Event,
 } from "../../record/layout.gen.ts";
 import { asView, kindAt } from "../event.ts";
 import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
-import { closeGates, renewRoom } from "./gates.ts";
+import { numberOf, type Application } from "../../protocols/stack.ts";
+import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
+import { closeGates, renewRoom, tellKnown } from "./gates.ts";
 import { Streams, type Recogniser } from "./streams.ts";
 
 export interface Describing extends Recogniser {
   /** Adds what is known to an event of the connection. */
   describe(shown: TracedEvent): void;
-  /** Whether anything is known. */
-  readonly known: boolean;
+  /** `null`: nothing is known. */
+  readonly application: Application | null;
+  /** Whether any bytes were seen. */
+  readonly hasSeen: boolean;
 }
 
 export function recognising({ host, object }: Opened, make: () => Describing): Working {
   const streams = new Streams(make);
+  const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
   /** Recognised, and perhaps still looked at. */
   const recognised = new Map<number, bigint>();
   const ended: [sock: number, cookie: number][] = [];
   /** Since the last tick. */
   let hasCome = false;
   const afterPoll = roomFor(host.shim, object);
-  const unknown: Unknown = { silent: 0n, unrecognised: 0n, missed: 0n };
-  const count = (event: Event, found: Describing | null): void => {
-    if (found?.known === true) return;
-    if (found !== null) unknown.unrecognised++;
-    else if (event.sent_bytes === 0n && event.recv_bytes === 0n) unknown.silent++;
-    else unknown.missed++;
+  const told: Told = { silent: 0n, unrecognised: 0n, missed: 0n, byEndpoint: 0n };
+  /** A close. */
+  const count = (event: Event, found: Describing | null, isNamed: boolean): void => {
+    if (isNamed) told.byEndpoint++;
+    else if (found !== null && found.application !== null) return;
+    else if (found?.hasSeen === true) told.unrecognised++;
+    else if (event.sent_bytes === 0n && event.recv_bytes === 0n) told.silent++;
+    else told.missed++;
   };
   return {
-    kinds: [EventKind.EVENT_PAYLOAD],
+    kinds: [EventKind.EVENT_PAYLOAD, EventKind.EVENT_LISTEN],
     tell(event) {
+      if (event.kind === EventKind.EVENT_LISTEN)
+        return endpoints.forget(event.netns, event.ends.sport);
       const { view, p } = asView(event);
       const payload = readPayload(view, p);
       hasCome = true;
@@ -56,17 +66,39 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       const sock = sockOf(event);
       ended.push([sock, event.cookie]);
       recognised.delete(sock);
+      if (event.failure_reason === FailureReason.FAILURE_REFUSED)
+        endpoints.forget(event.netns, event.ends.dport);
       return true;
     },
     enrich(shown, event) {
-      if (shown.protocol === "tcp") streams.of(event)?.describe(shown);
+      if (shown.protocol !== "tcp") return;
+      const found = streams.of(event)?.recogniser;
+      if (found?.hasSeen === true) {
+        found.describe(shown);
+        if (found.application !== null) shown.protocolSource = "seen";
+      } else nameByRecord(shown, event);
     },
     complete(shown, event, kind) {
-      if (shown.protocol === "tcp" && kind === "close") count(event, streams.of(event));
+      if (shown.protocol !== "tcp") return;
+      const stream = streams.of(event);
+      const { view, p } = event;
+      if (stream?.recogniser.hasSeen !== true && AFTER_ITS_START.has(kind))
+        nameAfter(shown, endpoints.of(view, p));
+      if (kind !== "close") return;
+      count(event, stream?.recogniser ?? null, shown.protocolSource === "endpoint");
+      if (stream?.recogniser.hasSeen === true)
+        endpoints.saw(view, p, stream.endpoint, stream.recogniser.application);
     },
-    holds: (view, p) => !streams.concern(sockAt(view, p), view.getUint32(p + EVENT_COOKIE, true)),
+    holds(view, p) {
+      if (streams.concern(sockAt(view, p), view.getUint32(p + EVENT_COOKIE, true))) return false;
+      if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return true;
+      const application = endpoints.of(view, p);
+      if (application !== null) view.setUint8(p + EVENT_ENDPOINT_SPEAKS, numberOf(application));
+      return true;
+    },
     passed(view, p) {
-      if (kindAt(view, p) === EventKind.EVENT_CLOSE) count(new EventView(view, p), null);
+      if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return;
+      count(new EventView(view, p), null, view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0);
     },
     tick() {
       for (const [sock, cookie] of ended.splice(0)) streams.delete(sock, cookie);
@@ -75,37 +107,58 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       afterPoll(hasCome);
       hasCome = false;
     },
-    counts: () => countsOf(unknown, sparedBy(host.shim, object)),
+    counts: () => countsOf(told, (counter) => counted(host.shim, object, counter)),
   };
 }
 
 // --- internal ---
 
-/** Connections that ended, by the reason why nothing is known of their protocol. */
-interface Unknown {
+const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
+/** Events at which a connection has had the time to speak. */
+const AFTER_ITS_START: ReadonlySet<string> = new Set(["close", "sample"]);
+
+/** Connections that ended: named after their endpoint, or not at all, and why. */
+interface Told {
+  byEndpoint: bigint;
   silent: bigint;
   unrecognised: bigint;
   missed: bigint;
 }
 
-const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
-
-/** In one line: each trace of a usual host has some. */
-function countsOf({ silent, unrecognised, missed }: Unknown, spared: bigint): PartCount[] {
-  const count = silent + unrecognised + missed;
-  if (count === 0n) return [];
+/** In few lines: each trace of a usual host has some. */
+function countsOf(
+  { silent, unrecognised, missed, byEndpoint }: Told,
+  of: (counter: number) => bigint,
+): PartCount[] {
+  const unknown = silent + unrecognised + missed;
   const reasons = `${silent} moved no data, ${unrecognised} spoke none that is known here, the first bytes of ${missed} were not seen`;
-  const limit =
-    spared === 0n
-      ? ""
-      : `; ${spared} ends were left out, as no more than ${GateSize.LOOKED_AT} a second are looked at, and ${GateSize.LOOKED_AT_OF_PORT} of one port`;
-  return [{ what: `connections with an unknown application protocol: ${reasons}${limit}`, count }];
+  return [
+    {
+      what: `connections with an unknown application protocol: ${reasons}`,
+      count: unknown,
+    },
+    {
+      what: "connections that were not looked at, and have the protocol of others to the same server (protocol_source endpoint)",
+      count: byEndpoint,
+    },
+    {
+      what: "ends of connections were not looked at, as many began at that time",
+      count: of(Counter.COUNTER_LOOK_SPARED),
+    },
+    {
+      what: "ends of connections were not looked at any more, as another one took their place",
+      count: of(Counter.COUNTER_GATE_TAKEN),
+    },
+    {
+      what: "looks at the first bytes of a segment found no room in the ring",
+      count: of(Counter.COUNTER_LOOK_LOST),
+    },
+  ].filter(({ count }) => count > 0n);
 }
 
-/** Ends of connections that the kernel side has not begun to look at: see may_begin() in bpf/protocols/gate.h. */
-function sparedBy(shim: Shim, object: KernelObject): bigint {
+function counted(shim: Shim, object: KernelObject, counter: number): bigint {
   const count = new BigUint64Array(1);
-  shim.mapLookup(object.mapFd("losses"), Uint32Array.of(Counter.COUNTER_LOOK_SPARED), count);
+  shim.mapLookup(object.mapFd("losses"), Uint32Array.of(counter), count);
   return count[0]!;
 }
 

@@ -34,14 +34,17 @@ export function applied(
   };
   const any = (event: Event, show: Show) => {
     const news = revised(event);
-    if (news !== null) return tellers.get(news.kind)?.tell?.(news, show);
+    if (news !== null) {
+      for (const part of tellers.get(news.kind) ?? []) part.tell?.(news, show);
+      return;
+    }
     for (const part of parts) part.repeated?.(event);
   };
   return {
     any,
     isPlain: (view, p) => plain.has(kindAt(view, p)) && !isRevised(view, p),
     apply(view, p, record, show) {
-      const part = plain.get(kindAt(view, p));
+      const part = plain.get(kindAt(view, p))?.[0];
       if (part === undefined || isRevised(view, p)) return any(readEvent(view, p), show);
       if (record !== null && isDirect(view, p) && part.tellRecord!(view, p, record, show)) return;
       part.tell!(new EventView(view, p), show);
@@ -51,11 +54,13 @@ export function applied(
 
 // --- internal ---
 
+/** Each part that takes records of the kind. */
 function byKind(
   parts: readonly Working[],
   member: "kinds" | "plainKinds",
-): ReadonlyMap<number, Working> {
-  return new Map(
-    parts.flatMap((part) => (part[member] ?? []).map((kind) => [kind, part] as const)),
-  );
+): ReadonlyMap<number, readonly Working[]> {
+  const takers = new Map<number, Working[]>();
+  for (const part of parts)
+    for (const kind of part[member] ?? []) takers.set(kind, [...(takers.get(kind) ?? []), part]);
+  return takers;
 }

@@ -81,7 +81,7 @@ function start(on: Opened, between: () => void, known: KnownTotals): Working {
   if (on.mode === "tracepoint") acceptors.begin();
   tellYounger(on);
   return {
-    ...workingTcp(accepts),
+    ...workingTcp(accepts, undefined, on.mode === "tracepoint" ? undefined : []),
     enrich: addTotals(known),
     // Its totals and its failure are the record's own.
     holds: holdsTotals,

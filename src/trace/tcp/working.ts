@@ -14,12 +14,17 @@ const PLAIN: readonly number[] = [EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EV
 /** By the second poll all that was drained before the first has been applied, and by the third its races. */
 const SETTLED_POLLS = 3;
 
-export function workingTcp(accepts: Accepts, opens = new Opens()) {
+/** `kinds`: what it takes besides; listeners are of use only where an accept does not tell its process. */
+export function workingTcp(
+  accepts: Accepts,
+  opens = new Opens(),
+  kinds: readonly number[] = [EVENT_LISTEN],
+) {
   let polls = 0;
   return {
     revises: (view, p) => opens.concern(view, p),
     revise: (event) => opens.apply(event),
-    kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE, EVENT_LISTEN],
+    kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE, ...kinds],
     tell: (event, show) => tellOne(event, accepts, show),
     plainKinds: PLAIN,
     tellRecord: (view, p, record, show) => tellRecord(view, p, accepts, record, show),

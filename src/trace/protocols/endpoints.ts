@@ -1,0 +1,180 @@
+/**
+ * The endpoints of servers, with the protocols that the last connections to each were seen to speak. On a busy host not every
+ * connection is looked at; one that is not is named after its endpoint, where all the last ones agree. Of an endpoint the two
+ * ends of its connections are apart: one of them may tell less. Pure.
+ */
+import type { TracedEvent } from "../../conn/identity.ts";
+import {
+  ConnDirection,
+  EVENT_DIRECTION,
+  EVENT_ENDS_DADDR_H,
+  EVENT_ENDS_DPORT,
+  EVENT_ENDS_SADDR_H,
+  EVENT_ENDS_SPORT,
+  EVENT_NETNS,
+  EVENT_STARTED_AT,
+  type EventView,
+} from "../../record/layout.gen.ts";
+import { commonOf, stackAt, type Application } from "../../protocols/stack.ts";
+
+/** Connections that must agree before others are named after them. */
+export const AGREEING = 16;
+/** One of them began no longer than this before the one that is named: servers change. */
+const FRESH_NS = 2e9;
+/** The oldest goes first. */
+const MOST = 8192;
+
+interface Endpoint {
+  /** See endpoint_of() in bpf/protocols/gate.h. */
+  hash: number;
+  netns: number;
+  port: number;
+  /** The words of the address and the end; another endpoint may have the same key. */
+  words: readonly number[];
+  /** Of the last connections that were looked at; `null`: none was recognised. */
+  seen: (Application | null)[];
+  next: number;
+  /** What all of them have in common. */
+  common: Application | null;
+  /** The beginnings of the first and the newest of these connections. */
+  sinceNs: number;
+  newestNs: number;
+  /** As the kernel side was told. */
+  isKnown: boolean;
+}
+
+export class Endpoints {
+  readonly #tell: (hash: number, isKnown: boolean) => void;
+  readonly #most: number;
+  readonly #byKey = new Map<number, Endpoint>();
+
+  /** `tell`: of an endpoint that is known a few looks will do. */
+  constructor(tell: (hash: number, isKnown: boolean) => void, most = MOST) {
+    this.#tell = tell;
+    this.#most = most;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** The connection of the struct event at `p` was looked at. `hash`: that of its endpoint; 0: not known. */
+  saw(view: DataView, p: number, hash: number, application: Application | null): void {
+    const at = wordsAt(view, p);
+    const startedNs = startAt(view, p);
+    if (at === 0 || hash === 0 || startedNs === 0) return;
+    const endpoint = this.#find(view, p, at) ?? this.#add(view, p, at, startedNs);
+    endpoint.hash = hash;
+    endpoint.seen[endpoint.next] = application;
+    endpoint.next = (endpoint.next + 1) % AGREEING;
+    endpoint.newestNs = Math.max(endpoint.newestNs, startedNs);
+    const agree = endpoint.seen.length === AGREEING;
+    endpoint.common = agree ? commonOf(endpoint.seen) : null;
+    const isSilent = agree && endpoint.seen.every((one) => one === null);
+    this.#know(endpoint, isSilent || endpoint.common !== null);
+  }
+
+  /** After its endpoint, the protocols of a connection that was not looked at, whose event lies at `p`; `null`: not known. */
+  of(view: DataView, p: number): Application | null {
+    if (this.#byKey.size === 0) return null;
+    const at = wordsAt(view, p);
+    const endpoint = at === 0 ? null : this.#find(view, p, at);
+    if (endpoint === null || endpoint.common === null) return null;
+    const startedNs = startAt(view, p);
+    const isCovered = startedNs >= endpoint.sinceNs && startedNs - endpoint.newestNs <= FRESH_NS;
+    return isCovered ? endpoint.common : null;
+  }
+
+  /** A server begins, or is gone: what was spoken at this port before says nothing any more. */
+  forget(netns: number, port: number): void {
+    for (const [key, endpoint] of this.#byKey) {
+      if (endpoint.netns !== netns || endpoint.port !== port) continue;
+      this.#know(endpoint, false);
+      this.#byKey.delete(key);
+    }
+  }
+
+  #know(endpoint: Endpoint, isKnown: boolean): void {
+    if (endpoint.isKnown === isKnown) return;
+    endpoint.isKnown = isKnown;
+    this.#tell(endpoint.hash, isKnown);
+  }
+
+  #find(view: DataView, p: number, at: number): Endpoint | null {
+    const endpoint = this.#byKey.get(keyAt(view, p, at));
+    if (endpoint === undefined) return null;
+    const { netns, port, words } = endpoint;
+    const isSame =
+      view.getUint32(p + EVENT_NETNS, true) === netns &&
+      portAt(view, p, at) === port &&
+      words[4] === at &&
+      words[0] === view.getInt32(p + at, true) &&
+      words[1] === view.getInt32(p + at + 4, true) &&
+      words[2] === view.getInt32(p + at + 8, true) &&
+      words[3] === view.getInt32(p + at + 12, true);
+    return isSame ? endpoint : null;
+  }
+
+  /** In place of another one with the same key. */
+  #add(view: DataView, p: number, at: number, startedNs: number): Endpoint {
+    const endpoint: Endpoint = {
+      hash: 0,
+      netns: view.getUint32(p + EVENT_NETNS, true),
+      port: portAt(view, p, at),
+      words: [...[0, 4, 8, 12].map((word) => view.getInt32(p + at + word, true)), at],
+      seen: [],
+      next: 0,
+      common: null,
+      sinceNs: startedNs,
+      newestNs: startedNs,
+      isKnown: false,
+    };
+    const key = keyAt(view, p, at);
+    this.#byKey.delete(key);
+    this.#byKey.set(key, endpoint);
+    if (this.#byKey.size > this.#most) {
+      const [oldest, { hash }] = this.#byKey.entries().next().value!;
+      this.#byKey.delete(oldest);
+      this.#tell(hash, false);
+    }
+    return endpoint;
+  }
+}
+
+/** What the record itself tells: see endpoint_speaks in bpf/record.h. */
+export function nameByRecord(shown: TracedEvent, event: Pick<EventView, "endpoint_speaks">): void {
+  nameAfter(shown, stackAt(event.endpoint_speaks));
+}
+
+/** `null`: its endpoint tells nothing. */
+export function nameAfter(shown: TracedEvent, application: Application | null): void {
+  if (application === null) return;
+  shown.application = application;
+  shown.protocolSource = "endpoint";
+}
+
+// --- internal ---
+
+/** Where the address of the server's end lies, behind `p`; 0: which end is the server's is not known. */
+function wordsAt(view: DataView, p: number): number {
+  const direction = view.getUint8(p + EVENT_DIRECTION);
+  if (direction === ConnDirection.DIRECTION_INCOMING) return EVENT_ENDS_SADDR_H;
+  return direction === ConnDirection.DIRECTION_OUTGOING ? EVENT_ENDS_DADDR_H : 0;
+}
+
+const portAt = (view: DataView, p: number, at: number): number =>
+  view.getUint16(p + (at === EVENT_ENDS_SADDR_H ? EVENT_ENDS_SPORT : EVENT_ENDS_DPORT), true);
+
+/** 0: older than the trace. */
+const startAt = (view: DataView, p: number): number =>
+  view.getUint32(p + EVENT_STARTED_AT, true) +
+  view.getUint32(p + EVENT_STARTED_AT + 4, true) * 2 ** 32;
+
+function keyAt(view: DataView, p: number, at: number): number {
+  let key = at ^ (portAt(view, p, at) << 8);
+  key = Math.imul(key ^ view.getInt32(p + EVENT_NETNS, true), 0x9e37_79b1);
+  key = Math.imul(key ^ (key >>> 15) ^ view.getInt32(p + at, true), 0x85eb_ca6b);
+  key = Math.imul(key ^ (key >>> 13) ^ view.getInt32(p + at + 4, true), 0xc2b2_ae35);
+  key = Math.imul(key ^ (key >>> 16) ^ view.getInt32(p + at + 8, true), 0x9e37_79b1);
+  return Math.imul(key ^ (key >>> 15) ^ view.getInt32(p + at + 12, true), 0x85eb_ca6b);
+}

@@ -249,12 +249,12 @@ describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mod
   }
 
   test("of very many connections to one server each close has the protocol", async () => {
-    const many = process.env["VM_KERNEL"] === undefined ? 3000 : 400;
+    const many = process.env["VM_KERNEL"] === undefined ? 3000 : 120;
     const closes = await closesOf((_trace, keep) => {
       const listener = new Listener(randomLoopback());
       for (let n = 0; n < many; n++) {
         exchange(listener);
-        if (n % 50 === 0) keep();
+        if (n % 20 === 0) keep();
       }
       listener.close();
       return listener.port;
@@ -265,7 +265,7 @@ describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mod
   });
 
   test("a server that takes another one's port is not named after it", async () => {
-    const many = process.env["VM_KERNEL"] === undefined ? 1000 : 200;
+    const many = process.env["VM_KERNEL"] === undefined ? 1000 : 100;
     const closes = await closesOf((_trace, keep) => {
       const address = randomLoopback();
       let port = 0;
@@ -274,7 +274,7 @@ describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mod
         port = listener.port;
         for (let n = 0; n < many; n++) {
           exchange(listener, request);
-          if (n % 50 === 0) keep();
+          if (n % 20 === 0) keep();
         }
         listener.close();
       }

@@ -29,6 +29,7 @@ const whole: ConnEvent = {
   remote: { address: "10.0.0.2", port: 5, name: "n" },
   nat: false,
   application: stackOf(null, "postgres", "tls"),
+  protocolSource: "seen",
   tls: { version: "1.3", serverName: "s", alpn: "h2", alpnOffered: "h2" },
   failure: 104,
   totals: {

@@ -34,7 +34,7 @@ interface Endpoint {
   /** Of the last connections that were looked at; `null`: none was recognised. */
   seen: (Application | null)[];
   next: number;
-  /** What all of them have in common. */
+  /** The layers in which all of them are alike. */
   common: Application | null;
   /** The beginnings of the first and the newest of these connections. */
   sinceNs: number;
@@ -141,7 +141,7 @@ export class Endpoints {
   }
 }
 
-/** What the record itself tells: see endpoint_speaks in bpf/record.h. */
+/** Names a connection as its record tells: see endpoint_speaks in bpf/record.h. */
 export function nameByRecord(shown: TracedEvent, event: Pick<EventView, "endpoint_speaks">): void {
   nameAfter(shown, stackAt(event.endpoint_speaks));
 }

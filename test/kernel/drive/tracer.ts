@@ -13,7 +13,7 @@ export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 
 /** The members of each line, those of a sample and a close aside. */
 export const openKeys =
-  "v time event protocol application tls pid comm uid cgroup container family direction netns local remote nat".split(
+  "v time event protocol application protocol_source tls pid comm uid cgroup container family direction netns local remote nat".split(
     " ",
   );
 

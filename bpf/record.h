@@ -123,7 +123,7 @@ enum conn_fact {
 	FACT_FOLLOWED = 4096,
 	/* UDP: a program chose the local port with bind(2); without it the kernel did, or it is not known. */
 	FACT_BOUND = 8192,
-	/* It has been in a sockmap: bytes are unknown. Set by the tool. */
+	/* It has been in a sockmap: bytes are unknown. Set by the tool, with tracepoints by the kernel side. */
 	FACT_REDIRECTED = 16384,
 	/*
 	 * No owner was known before the close. The process that closed it stands for it: it may be a thread of the kernel. Without
@@ -138,6 +138,8 @@ enum conn_fact {
 	FACT_TRANSLATED = 262144,
 	/* NAT, of a UDP flow: an answer has come, so conntrack has been looked up. */
 	FACT_NAT_ASKED = 524288,
+	/* Its owner opened it for another process, if it is a thread of the kernel: a further subflow of MPTCP. */
+	FACT_OPENED_FOR_OTHER = 1048576,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */

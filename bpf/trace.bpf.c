@@ -410,6 +410,20 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+SEC("raw_tp/sock_send_length")
+int on_sent_in_sockmap(struct bpf_raw_tracepoint_args *ctx)
+{
+	moved_in_sockmap(ctx->args[0]);
+	return 0;
+}
+
+SEC("raw_tp/sock_recv_length")
+int on_received_in_sockmap(struct bpf_raw_tracepoint_args *ctx)
+{
+	moved_in_sockmap(ctx->args[0]);
+	return 0;
+}
+
 SEC("raw_tp/sock_recv_length")
 int on_received(struct bpf_raw_tracepoint_args *ctx)
 {

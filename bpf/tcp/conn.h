@@ -8,6 +8,7 @@
 #include "nat/lookup.h"
 #include "process/owner.h"
 #include "protocols/gate.h"
+#include "tcp/functions.h"
 #include "tcp/totals.h"
 
 /* All 16 bits where there are 16: the low byte of IPPROTO_MPTCP (262) is IPPROTO_TCP. */
@@ -67,6 +68,7 @@ inline_always void connecting(u64 sk, struct live *live)
 		live->base_retrans = total_retrans(sk);
 	}
 	own_by_current(&live->event);
+	live->event.flags |= opened_for_other(sk, &live->event.owner);
 	read_tuple(sk, &live->event);
 	/* Without skc_num no port has been chosen yet: what the tuple has then is an earlier connection's. */
 	if (!ends_wanted(&live->event.ends, skc_num(sk)) || is_foreign(&live->event))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Connections in a sockmap. A program there can move bytes from one sock to another past TCP, so TCP's counters do not
- * have them. The sock leaves its sockmap before tcp_close sees it; so the tool is told when it enters one.
+ * have them. The sock leaves its sockmap before tcp_close sees it; so with kprobes the tool is told when it enters one, and
+ * with tracepoints moved_in_sockmap() looks at each send and receive.
  */
 #ifndef TCP_SOCKMAP_H
 #define TCP_SOCKMAP_H

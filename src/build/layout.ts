@@ -124,6 +124,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   failed_key: ["size"],
   flow_key: WRITTEN,
   naming: WRITTEN,
+  sock_functions: WRITTEN,
   conntrack_layout: WRITTEN,
   gate: READ,
   payload: READ,

@@ -69,6 +69,15 @@ export const bpfUses: readonly BpfUse[] = [
     optional: "test_run",
   },
   {
+    ...mapType(
+      "BPF_MAP_TYPE_SOCKMAP",
+      15,
+      "4.14",
+      "one connection of the tool's own, at the start",
+    ),
+    optional: "sockmaps",
+  },
+  {
     ...mapType("BPF_MAP_TYPE_LRU_HASH", 9, "4.10", "entries of conntrack"),
     optional: "lru_maps",
   },

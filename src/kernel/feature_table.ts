@@ -119,6 +119,12 @@ const table = {
       "udp_recvmsg and udpv6_recvmsg are probed too, for the room of each receive; of one that began before the trace the bytes are unknown",
     ask: () => null,
   },
+  sockmaps: {
+    since: "4.14",
+    change: "bpf: sockmap with sk redirect support",
+    asked: "one is made, for a connection of the tool's own; only on Linux 5.10 and later",
+    without: "no bytes move past TCP; whoever connects as a worker of the kernel is unknown",
+  },
   lru_maps: {
     since: "4.10",
     change: "bpf: Add BPF_MAP_TYPE_LRU_HASH",

@@ -87,6 +87,7 @@ const SYMBOLS = {
   sh_map_dump: { args: ["i32", "u32", "u32", "ptr", "u32"], returns: "i32" },
   sh_map_range: { args: ["i32", "u32", "u32", "u32", "ptr"], returns: "i32" },
   sh_has_sockmap: { args: [], returns: "i32" },
+  sh_sockmap_create: { args: ["u32"], returns: "i32" },
   sh_newest_inodes: { args: ["ptr", "u32"], returns: "i32" },
   sh_give_inodes: { args: ["u32", "u32"], returns: LONG },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
@@ -281,6 +282,8 @@ export function openShim() {
 
     /** Whether some map of this host is a sockmap; false also where that cannot be told. */
     hasSockmap: (): boolean => c.sh_has_sockmap() === 1,
+    /** The descriptor of a new sockmap, whose keys are slots below `entries`, and its values descriptors of sockets. */
+    sockmap: (entries: number): number => check("create a sockmap", c.sh_sockmap_create(entries)),
 
     /** How many entries each hash map of the object has by now, and how many it can have. */
     hashMaps: (object: BpfObject): MapFill[] => {

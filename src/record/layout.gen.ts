@@ -97,6 +97,7 @@ export const ConnFact = {
   FACT_PLAIN: 131072,
   FACT_TRANSLATED: 262144,
   FACT_NAT_ASKED: 524288,
+  FACT_OPENED_FOR_OTHER: 1048576,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -1649,6 +1650,22 @@ export function readProgramArgs(view: DataView, p: number): ProgramArgs {
   };
 }
 
+export const sockFunctionsSize = 40;
+export interface SockFunctions {
+  at: bigint;
+  tcp_v4: bigint;
+  tcp_v6: bigint;
+  sockmaps: bigint;
+  sockmaps_bytes: bigint;
+}
+export function writeSockFunctions(view: DataView, p: number, value: SockFunctions): void {
+  view.setBigUint64(p, value.at, true);
+  view.setBigUint64(p + 8, value.tcp_v4, true);
+  view.setBigUint64(p + 16, value.tcp_v6, true);
+  view.setBigUint64(p + 24, value.sockmaps, true);
+  view.setBigUint64(p + 32, value.sockmaps_bytes, true);
+}
+
 export const begunSize = 192;
 export interface Begun {
   event: Event;
@@ -1782,6 +1799,8 @@ export const tracePrograms = [
   "on_end_backup_3",
   "on_length_pending",
   "on_sent",
+  "on_sent_in_sockmap",
+  "on_received_in_sockmap",
   "on_received",
   "on_sent_backup",
   "on_received_backup",
@@ -1847,6 +1866,7 @@ export type TraceMap =
   | "batches"
   | "visitor"
   | "programs"
+  | "sock_functions"
   | "listener_at"
   | "newborn"
   | "held_since"
@@ -1889,6 +1909,7 @@ export const traceEntries = {
   batches: 1,
   visitor: 1,
   programs: 1,
+  sock_functions: 1,
   listener_at: 1,
   newborn: 1,
   held_since: 1,

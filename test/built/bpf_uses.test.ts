@@ -16,6 +16,8 @@ const objects = OBJECTS.map((name) => {
 const numbersOf = (kind: BpfUse["kind"]): number[] =>
   bpfUses.flatMap((use) => (use.kind === kind ? [use.number!] : []));
 
+const BPF_MAP_TYPE_SOCKMAP = 15;
+
 const sorted = (numbers: Iterable<number>): number[] =>
   [...new Set(numbers)].toSorted((a, b) => a - b);
 
@@ -25,9 +27,9 @@ describe("the objects", () => {
   });
 
   test("have maps of the types of the table", () => {
-    expect(sorted(objects.flatMap(({ mapTypes }) => mapTypes))).toEqual(
-      sorted(numbersOf("map type")),
-    );
+    // The tool makes the sockmap itself.
+    const ours = numbersOf("map type").filter((number) => number !== BPF_MAP_TYPE_SOCKMAP);
+    expect(sorted(objects.flatMap(({ mapTypes }) => mapTypes))).toEqual(sorted(ours));
   });
 
   /** By the section's name; the type is libbpf's. */

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { IPPROTO_MPTCP } from "../../src/kernel/constants.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
+import { furtherSubflows, withEndpoint } from "./drive/mptcp_subflows.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 
@@ -97,5 +98,42 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
       (event) => event.local.port === remote.port && event.remote.port === local.port,
     );
     expect(ofServer).toEqual([]);
+  });
+
+  test("a further subflow, which a worker of the kernel opens, is never the worker's", async () => {
+    const FROM = "127.0.0.77";
+    const first = withEndpoint(FROM, () => {
+      const listener = new peer.Listener("127.0.0.1", 0, 64, IPPROTO_MPTCP);
+      const client = dial(listener.port);
+      const server = listener.accept();
+      client.write(1051);
+      server.read(1051);
+      server.write(1061);
+      client.read(1061);
+      peer.until("a further subflow", () => furtherSubflows(client.fd) === 1);
+      client.close();
+      server.close();
+      listener.close();
+      return { client, server };
+    });
+    await expectConnection(our.tracer, first.client);
+    await expectConnection(our.tracer, first.server);
+    const { pid, netns } = first.client.truth;
+    const further = () =>
+      our.tracer.events.filter(
+        (event) =>
+          event.netns === netns &&
+          [event.local, event.remote].some(({ address }) => address === FROM),
+      );
+    await our.tracer.until(
+      () => further().filter(({ event }) => event === "close").length === 2,
+      "the closes of both its ends",
+    );
+    const opened = further().find(({ event }) => event === "connect");
+    expect(opened).toMatchObject({ pid: null, comm: null, uid: null, direction: "outgoing" });
+    for (const event of further()) {
+      expect(event.pid).toBeOneOf([null, pid]);
+      await our.tracer.take(event.event, { ...event, netns: netns! });
+    }
   });
 });

@@ -63,6 +63,12 @@ test("a thread of the kernel that closed is nobody, and nothing else of the even
   expect(rest).toEqual(same);
 });
 
+test("a worker of the kernel that opened a connection for another is nobody; a program of that name stays", () => {
+  const flags = ConnFact.FACT_OPENED_FOR_OTHER;
+  expect(ownerBy(closersOf().closers, closeBy({ flags }))).toBe(0);
+  expect(ownerBy(closersOf().closers, closeBy({ flags, pid: NGINX }))).toBe(NGINX);
+});
+
 test("a thread of the kernel that connected or accepted stays the owner", () => {
   const { closers, asked } = closersOf();
   expect(ownerBy(closers, closeBy({ flags: 0 }))).toBe(KWORKER);

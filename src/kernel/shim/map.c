@@ -233,3 +233,9 @@ int sh_has_sockmap(void)
 	}
 	return 0;
 }
+
+/* Of socks, by their descriptors; returns its descriptor. -EINVAL: the kernel has no sockmaps. */
+int sh_sockmap_create(__u32 entries)
+{
+	return bpf_map_create(BPF_MAP_TYPE_SOCKMAP, NULL, 4, 4, entries, NULL);
+}

@@ -66,6 +66,7 @@ SH_API __s64 sh_hash_map_entries(void *object, __u32 index, char name[MAP_NAME_S
 SH_API int sh_map_dump(int fd, __u32 key_size, __u32 value_size, void *dst, __u32 cap_entries);
 SH_API int sh_map_range(int fd, __u32 first, __u32 count, __u32 value_size, void *dst);
 SH_API int sh_has_sockmap(void);
+SH_API int sh_sockmap_create(__u32 entries);
 
 /* inodes.c: inode numbers, by CPU. */
 SH_API int sh_newest_inodes(__u32 *inos, __u32 cpus);

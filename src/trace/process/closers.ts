@@ -45,7 +45,7 @@ export class Closers {
   /** Whether `apply` would do anything with the record at `p` but return it. */
   concern(view: DataView, p: number): boolean {
     return (
-      (view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_OWNED_BY_CLOSER) !== 0 &&
+      (view.getUint32(p + EVENT_FLAGS, true) & FOR_OTHERS) !== 0 &&
       view.getUint32(p + EVENT_OWNER_UID, true) === 0 &&
       this.#isOfKernel(view, p)
     );
@@ -53,7 +53,7 @@ export class Closers {
 
   /** The event, without an owner that is a thread of the kernel. */
   apply(event: Event): Event {
-    if ((event.flags & ConnFact.FACT_OWNED_BY_CLOSER) === 0 || event.owner.uid !== 0) return event;
+    if ((event.flags & FOR_OTHERS) === 0 || event.owner.uid !== 0) return event;
     const { view, p } = asView(event);
     return this.#isOfKernel(view, p) ? { ...plainEvent(event), owner: NOBODY } : event;
   }
@@ -76,6 +76,9 @@ export class Closers {
 // --- internal ---
 
 const NOBODY: Owner = readOwner(new DataView(new ArrayBuffer(ownerSize)), 0);
+
+/** A thread of the kernel that closed the connection, or opened it, may have done so for a process. */
+const FOR_OTHERS = ConnFact.FACT_OWNED_BY_CLOSER | ConnFact.FACT_OPENED_FOR_OTHER;
 
 /** The threads of the kernel that close for others; another program of root's can have the name, which is unknown then too. */
 const WORKER = [...Buffer.from("kworker/")];

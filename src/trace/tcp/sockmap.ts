@@ -1,16 +1,24 @@
 /** Sockmaps: the bytes of a connection that has been in one are not known. */
 import { findSymbols } from "../../kernel/kallsyms.ts";
 import { EventKind } from "../../record/layout.gen.ts";
-import type { KprobePoint, Part } from "../part.ts";
+import type { Ground, KprobePoint, Part, TracepointPoint } from "../part.ts";
+import { COPIER } from "../sock_copy.ts";
+import { learnFunctions } from "./functions.ts";
 import { Redirected } from "./redirected.ts";
 
 export const sockmap = (): Part => ({
   name: "sockmaps",
   without: "bytes that a sockmap moves are not counted, and nothing tells of them",
   symbols: enters.map(({ kprobe }) => kprobe),
-  points: ({ mode }) => (mode === "kprobe" ? firstThere() : []),
-  check: ({ host, mode }) =>
-    mode === "tracepoint" && host.shim.hasSockmap() ? { notes: [NOT_SEEN] } : {},
+  points: (on) => [
+    ...(on.mode === "kprobe" ? firstThere() : seesLengths(on) ? lengths : []),
+    ...(learns(on) ? [COPIER] : []),
+  ],
+  check(on) {
+    const known = learns(on) && learnFunctions(on);
+    if (on.mode === "kprobe" || (known && seesLengths(on))) return {};
+    return on.host.shim.hasSockmap() ? { notes: [NOT_SEEN] } : {};
+  },
   start() {
     const redirected = new Redirected();
     return {
@@ -25,8 +33,19 @@ export const sockmap = (): Part => ({
 
 // --- internal ---
 
+/** Kernels with MPTCP, whose further subflows have other functions too, are newer. */
+const learns = ({ newer }: Ground): boolean => newer;
+
+const seesLengths = ({ host }: Ground): boolean => host.features.has("udp_lengths");
+
+/** With tracepoints: each send and each receive of a sock in a sockmap is seen when it ends. */
+const lengths: readonly TracepointPoint[] = [
+  { program: "on_sent_in_sockmap", tracepoint: "sock_send_length" },
+  { program: "on_received_in_sockmap", tracepoint: "sock_recv_length" },
+];
+
 const NOT_SEEN =
-  "this host has a sockmap: with tracepoints, bytes that it moves from one socket to another are not counted";
+  "this host has a sockmap: bytes that it moves from one socket to another are not counted, because this kernel does not show them to tracepoints";
 
 /** A sock of TCP enters a sockmap. The first function that the kernel has is probed; a kernel that has none has no sockmap. */
 const enters: readonly KprobePoint[] = [

@@ -4,7 +4,7 @@ import { namingSize, writeNaming } from "../../record/layout.gen.ts";
 import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Finding, Ground, HeldPoint, Opened, Part, SocketHookPoint } from "../part.ts";
-import { sockCopyAt } from "../sock_copy.ts";
+import { COPIER, copySock } from "../sock_copy.ts";
 import { namesAreSeen, pendingOffset } from "./remote_ends_check.ts";
 
 export const remoteEnds = ({ filter = NO_FILTER }: TraceOptions): Part => ({
@@ -24,9 +24,6 @@ export const remoteEnds = ({ filter = NO_FILTER }: TraceOptions): Part => ({
 const isNeeded = ({ host, mode }: Ground): boolean =>
   mode === "tracepoint" && host.features.has("udp_lengths");
 
-/** Copies a sock for the tool. */
-const COPIER: HeldPoint = { program: "run_sock_copy", held: true };
-
 const points: readonly (SocketHookPoint | HeldPoint)[] = [
   { program: "on_sendmsg4", socketHook: "HOOK_SENDMSG4" },
   { program: "on_sendmsg6", socketHook: "HOOK_SENDMSG6" },
@@ -43,12 +40,8 @@ function check(on: Opened): Finding {
     writeNaming(new DataView(value.buffer), 0, { attached, pending_at, elsewhere: 0, zero: 0 });
     host.shim.mapUpdate(object.mapFd("naming"), Uint32Array.of(0), value);
   };
-  const copy = (sk: bigint) => {
-    host.shim.testRun(object.progFd(COPIER.program), BigUint64Array.of(sk));
-    return sockCopyAt(host.shim, object, 0).bytes;
-  };
   const pending = undisturbed(
-    (place) => pendingOffset(place, on.drain, copy),
+    (place) => pendingOffset(place, on.drain, (sk) => copySock(on, sk)),
     (at) => at !== null,
   );
   tell(1, pending ?? 0);

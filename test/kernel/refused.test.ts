@@ -2,7 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { openPair, receiveBytes, sendBytes } from "../../src/guess/loopback.ts";
 import { DatagramSocket } from "../../src/guess/datagram_socket.ts";
@@ -23,7 +23,10 @@ import { openTrace } from "../../src/trace/tracer.ts";
 import { Actor } from "./drive/actors.ts";
 import { attachAsked } from "./drive/attached.ts";
 import { asBefore510, linuxAtLeast, modes } from "./drive/modes.ts";
-import { type Truth, until } from "./drive/peer.ts";
+import { expectConnection } from "./drive/expect.ts";
+import { ownGroup } from "./drive/groups.ts";
+import { pair, type Truth, until } from "./drive/peer.ts";
+import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(120_000);
 
@@ -41,6 +44,12 @@ describe.each(modes)("with %ss", (mode) => {
   const programs = (part: Part) => programsOf(points.get(part)!);
   const optional = there.filter((part) => part.without !== null && programs(part).length > 0);
 
+  /** Those that no other part has as well. */
+  const ownPrograms = (part: Part) =>
+    programs(part).filter((program) =>
+      there.every((other) => other === part || !programs(other).includes(program)),
+    );
+
   test("there are optional parts with programs: UDP, sampling, the listing and command lines", () => {
     const names = optional.map(({ name }) => name);
     expect(names).toContain("listing");
@@ -53,7 +62,7 @@ describe.each(modes)("with %ss", (mode) => {
 
   describe.each(optional.map((part) => [part.name, part] as const))("without %s", (name, part) => {
     test("when its programs do not load, all other parts work and the user is told once", async () => {
-      await using trace = await openTrace(options, PARTS, refusing(host, programs(part)));
+      await using trace = await openTrace(options, PARTS, refusing(host, ownPrograms(part)));
       expectToldOnce(trace, part, asked);
       await expectOthers(trace, name);
     });
@@ -122,6 +131,29 @@ describe.each(modes)("with %ss", (mode) => {
       expect(hooked.length).toBeGreaterThan(0);
       expect(told).toHaveLength(hooked.length);
       await expectOthers(trace, "hooks");
+    },
+  );
+
+  test.skipIf(mode !== "tracepoint" || !host.features.has("socket_hooks"))(
+    "in a cgroup namespace that shows a part of the groups, each part with a hook says so once",
+    async () => {
+      using group = ownGroup("part-of-the-groups");
+      const top = dirname(group.directory);
+      const inside = `umount ${top} && mount -t cgroup2 none ${top} && exec "$@"`;
+      const join = `echo $$ > ${group.directory}/cgroup.procs`;
+      const enter = `${join} && exec unshare -C -m sh -c "$0" sh "$@"`;
+      const tracer = await Tracer.start(mode, [], ["sh", "-c", enter, inside]);
+      const { client, server } = pair();
+      client.close();
+      server.close();
+      await expectConnection(tracer, client);
+      await expectConnection(tracer, server);
+      expect(await tracer.stop()).toBe(0);
+      const hooked = optional.filter((part) => points.get(part)!.some((p) => "socketHook" in p));
+      const why = ": the tracer runs in a cgroup namespace that shows only a part";
+      for (const { without } of hooked)
+        expect(tracer.stderr.split(`${without}${why}`)).toHaveLength(2);
+      expect(tracer.stderr.split(why)).toHaveLength(1 + hooked.length);
     },
   );
 

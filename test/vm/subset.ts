@@ -23,7 +23,7 @@ const newest: Request = {
 const newestByTracepoints: Request = {
   kernel: "newest",
   files: named(
-    "smoke trace udp scenarios races failures sockmap mptcp nat_ask nat_ctnetlink protocols",
+    "smoke trace udp scenarios races failures sockmap mptcp walk nat_ask nat_ctnetlink protocols",
   ),
   modes: ["tracepoint"],
   logName: "newest-tracepoints",

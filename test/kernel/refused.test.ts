@@ -44,7 +44,7 @@ describe.each(modes)("with %ss", (mode) => {
   const programs = (part: Part) => programsOf(points.get(part)!);
   const optional = there.filter((part) => part.without !== null && programs(part).length > 0);
 
-  /** Those that no other part has as well. */
+  /** Programs that no other part has as well. */
   const ownPrograms = (part: Part) =>
     programs(part).filter((program) =>
       there.every((other) => other === part || !programs(other).includes(program)),

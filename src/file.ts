@@ -12,28 +12,49 @@ export interface Expected {
   hint: string;
 }
 
+/** Mode 0600, complete or not there at all, also after a crash of the host. */
+export const writePrivate = (path: string, bytes: Uint8Array): Promise<void> =>
+  replaceFile(path, bytes, {
+    mode: 0o600,
+    sync: true,
+    hint: "give --save the name of a file that does not exist yet",
+  });
+
+export interface Replacing {
+  mode: number;
+  /** Whether to wait until the disk has it. */
+  sync: boolean;
+  /** The way out where the path is no regular file. */
+  hint: string;
+}
+
 /**
- * Mode 0600, complete or not there at all. The name is replaced by a rename, so a link put in its place is never
- * followed, and a plain file that is there already is replaced as a whole.
+ * Complete or not there at all. The name is replaced by a rename, so a link put in its place is never followed, and a
+ * plain file that is there already is replaced as a whole.
  */
-export async function writePrivate(path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(
+  path: string,
+  bytes: Uint8Array,
+  { mode, sync, hint }: Replacing,
+): Promise<void> {
   const present = await lstat(path).catch(unless(path, "ENOENT"));
   if (present !== null && !present.isFile()) {
     throw new Failure(`${path}: will not be overwritten`, {
       why: `it is ${kindOf(present)}, not a regular file`,
-      hint: "give --save the name of a file that does not exist yet",
+      hint,
     });
   }
   // O_EXCL guards it, so that the name need not be a secret: those of `crypto` may have to wait for entropy.
   const unlikely = Math.random().toString(36).slice(2);
   const temporary = join(dirname(path), `.${basename(path)}.${unlikely}`);
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch(
-    fails(path),
-  );
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  const file = await open(temporary, flags, mode).catch(fails(path));
   try {
+    // The umask may have taken some of it away.
+    await file.chmod(mode);
     await file.writeFile(bytes);
-    await file.sync();
+    if (sync) await file.sync();
     await file.close();
     await rename(temporary, path);
   } catch (error) {

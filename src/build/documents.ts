@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fieldsTable } from "../commands/fields.ts";
 import { programName, root } from "../commands/index.ts";
+import { labelsTable, metricsTable } from "../commands/metrics_page.ts";
 import { referencePage } from "../commands/reference.ts";
 import { bpfUsesTable } from "../kernel/bpf_uses.ts";
 import { featureTable } from "../kernel/feature_table.ts";
@@ -11,6 +12,8 @@ import { featureTable } from "../kernel/feature_table.ts";
 export const documents: Readonly<Record<string, () => string>> = {
   "docs/reference.md": () => referencePage(programName, root),
   "docs/fields.md": () => written("docs/fields.md", { members: fieldsTable() }),
+  "docs/fleet.md": () =>
+    written("docs/fleet.md", { metrics: metricsTable(), labels: labelsTable() }),
   "docs/kernels.md": () =>
     written("docs/kernels.md", {
       "kernel differences": featureTable(),

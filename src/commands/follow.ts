@@ -17,10 +17,27 @@ import { sieved, together } from "../sinks/together.ts";
 import type { Tally } from "../summary/tally.ts";
 import { lossWarner } from "./losses.ts";
 
+/** Tells others of the events that are shown, whenever they ask. */
+export interface Exporter {
+  readonly sink: Sink;
+  /** Called once, before the first poll. */
+  begin(fresh: Fresh): Promise<void>;
+  /** Open connections that are gone though no end of them was told. */
+  gone(events: readonly TracedEvent[]): void;
+}
+
+export interface Fresh {
+  /** Brings the sinks of exporters up to date. */
+  poll(): void;
+  /** All causes so far, also those without losses. */
+  losses(): readonly (Loss & { unit?: "datagram" })[];
+}
+
 export interface FollowOptions extends Pick<
   LoopOptions,
-  "trace" | "clocks" | "stop" | "durationMs" | "intervalMs" | "readerFd"
+  "clocks" | "stop" | "durationMs" | "intervalMs" | "readerFd"
 > {
+  trace: Omit<LoopOptions["trace"], "sample"> & { sample(): readonly TracedEvent[] | void };
   format: Format;
   writer: LineWriter;
   /** Whether nobody reads the lines any more, which a write would only tell when there is something to write. */
@@ -33,6 +50,8 @@ export interface FollowOptions extends Pick<
   shows?(event: TracedEvent): boolean;
   /** Waits for some of the events that are shown. */
   expected?: Pick<Expected, "see" | "met">;
+  /** It gets the events that are shown, and samples for itself where no interval is given; `null` = there is none. */
+  exporter?: Exporter | null;
   /** Adds up the events that are shown; `null` = nobody does. */
   tally?: Pick<Tally, "add"> | null;
   /** These get every event, whether it is shown or not. */
@@ -60,12 +79,41 @@ const shownTo: readonly ((asked: FollowOptions, lines: LineSink) => Sink | null)
 ];
 
 export async function follow(options: FollowOptions): Promise<Summary> {
-  const { shows, watching = [], warn } = options;
+  const { shows, watching = [], exporter = null, warn } = options;
   const lines = lineSink(options);
-  const shown = together(shownTo.flatMap((open) => open(options, lines) ?? []));
+  const isAsked = (options.intervalMs ?? null) !== null;
+  const asked = shownTo.flatMap((open) => open(options, lines) ?? []);
+  // Samples that nobody asked for are for the exporter alone.
+  const others = exporter === null || isAsked ? asked : asked.map(withoutSamples);
+  const shown = together([...(exporter === null ? [] : [exporter.sink]), ...others]);
   const chosen = shows === undefined ? shown : sieved((event) => shows(event), shown);
-  const sinks = [...watching, chosen, lossWarner(warn)];
-  const loop = openLoop({ ...options, sink: together(sinks) });
+  const sink = together([...watching, chosen, lossWarner(warn)]);
+  const trace = exporter === null ? options.trace : tellingGone(options.trace, exporter);
+  const loop = openLoop({ ...options, trace, sink });
+  if (exporter !== null) {
+    const { pollFresh } = await import("../sinks/fresh.ts");
+    await exporter.begin({
+      // Where samples are shown, further ones would make a connection seem to rest.
+      poll: () => (isAsked ? loop.poll() : pollFresh(trace, loop)),
+      losses: () => [...trace.losses(), ...(sink.losses?.() ?? [])],
+    });
+  }
   await loop.run();
   return { shown: lines.shown, losses: loop.losses().all, readerLeft: lines.readerLeft };
+}
+
+// --- internal ---
+
+const withoutSamples = (sink: Sink): Sink =>
+  sink.event === undefined ? sink : sieved(({ kind }) => kind !== "sample", sink);
+
+function tellingGone(trace: FollowOptions["trace"], exporter: Exporter): FollowOptions["trace"] {
+  return {
+    ...trace,
+    sample() {
+      const gone = trace.sample() ?? [];
+      exporter.gone(gone);
+      return gone;
+    },
+  };
 }

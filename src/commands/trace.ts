@@ -29,6 +29,7 @@ import { launch, watched } from "./launch.ts";
 import { costText } from "./cost.ts";
 import { follow, type Summary } from "./follow.ts";
 import { lossText, missingText } from "./losses.ts";
+import { metricsFlags, metricsWish } from "./metrics_flags.ts";
 import { outputFlags, outputOf } from "./output.ts";
 import { recordFile, recordFlag, recordTrace } from "./record.ts";
 import { stopper } from "./stop.ts";
@@ -49,6 +50,7 @@ export const traceCommand = command({
     `${path} --expect 'event==close,remote.port==443,bytes_received>0' --within 5s`,
     `${path} --output csv --count 100 > events.csv`,
     `${path} --offsets saved.json`,
+    `${path} --metrics 127.0.0.1:9464`,
     `${path} --json -- curl -s http://localhost/`,
   ],
   legends: [columnLegend, failureLegend, signLegend],
@@ -124,6 +126,7 @@ export const traceCommand = command({
         "run this command, and trace only the processes it leads to, until the command ends; its output goes to stderr; the tracer ends with its exit status (128 and the signal; 126 or 127 if it cannot be started)",
     } as ArgDef,
     record: recordFlag,
+    ...metricsFlags,
     summary: {
       type: "boolean",
       description: "at the end, also sums by process on stderr, as the command summary prints them",
@@ -157,6 +160,7 @@ export const traceCommand = command({
         why: "without it no protocol is known, and nothing would be shown",
         suggestion: "leave out --no-protocols",
       });
+    const metricsAsked = metricsWish(args, path);
     // Before anything is traced or started: a stdout that is closed is told at once.
     const writer = createWriter();
     const stop = stopper();
@@ -166,10 +170,13 @@ export const traceCommand = command({
     const { readClocks } = await import("../kernel/clock.ts");
     const { hasNoReader } = await import("../kernel/libc.ts");
     const { ownCost } = await import("../kernel/own_cost.ts");
+    using metrics =
+      metricsAsked &&
+      (await import("./metrics.ts")).openMetrics(metricsAsked, (line) => log.warn(line));
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
-      sampling: intervalMs !== null,
+      sampling: intervalMs !== null || metrics !== null,
       // A part of the filter acts in the kernel; the sieve below decides by all of it.
       filter: { ...filter, descendants: command.length > 0 },
       timed: true,
@@ -195,9 +202,13 @@ export const traceCommand = command({
     };
     tellMaps();
     log.info(trace.description);
+    for (const { level, text } of metrics?.notes ?? []) log[level](text);
     const begun = performance.now();
     const counts = new TelemetryCounts();
     const wanted = sieve(filter);
+    const shows = named(wanted.shows, namer);
+    // Samples for metrics alone are neither named nor counted as events that are not shown.
+    const unseen = sieve(filter).shows;
     const expected = new Expected(wish?.expectations ?? []);
     const tally = args.summary === true ? new Tally("process", SUMMARY_ROWS) : null;
     const summary = await follow({
@@ -215,7 +226,10 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
-      ...((wanted.asks || namer !== null) && { shows: named(wanted.shows, namer) }),
+      ...((wanted.asks || namer !== null) && {
+        shows: metrics !== null && intervalMs === null ? unlessSample(shows, unseen) : shows,
+      }),
+      exporter: metrics,
       ...(wish === null ? {} : { expected }),
       tally,
       stop: stop.signal,
@@ -257,6 +271,11 @@ function named(shows: (event: ConnEvent) => boolean, namer: Namer | null) {
     return true;
   };
 }
+
+const unlessSample =
+  (shows: (event: ConnEvent) => boolean, ofSamples: (event: ConnEvent) => boolean) =>
+  (event: ConnEvent): boolean =>
+    event.kind === "sample" ? ofSamples(event) : shows(event);
 
 /** The command keeps no connections, so it does not know of ends that are told again. */
 function telemetryText(counts: TelemetryCounts, losses: LossCount[]): string {

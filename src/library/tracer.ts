@@ -9,6 +9,7 @@ import { ATTACH_MODES } from "../kernel/modes.ts";
 import { checkOptions, flag, number, oneOf, whole, type Rule } from "../options.ts";
 import type { Telemetry } from "../record/layout.gen.ts";
 import { batchSink, SHORT } from "../sinks/batch.ts";
+import { pollFresh } from "../sinks/fresh.ts";
 import { openLoop } from "../sinks/loop.ts";
 import type { Sink } from "../sinks/sink.ts";
 import { telemetrySink } from "../sinks/telemetry.ts";
@@ -21,7 +22,6 @@ import {
 } from "../state/state.ts";
 import { TelemetryCounts } from "../state/telemetry.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
-import { SETTLED_NS } from "../trace/running.ts";
 import type { Trace } from "../trace/trace.ts";
 import { openTrace } from "../trace/tracer.ts";
 import { createReader, type Reader } from "./reader.ts";
@@ -157,14 +157,6 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
   // The first events are for a reader that is made right after the opening.
   setTimeout(() => void loop.run().catch(fail), pollMs).unref();
 
-  /** A poll gives what is settled by then, hence the waits: what is open now is sampled, and the samples are told. */
-  const sample = () => {
-    settle();
-    loop.poll();
-    state.drop(trace.sample(), performance.now());
-    settle();
-    loop.poll();
-  };
   const finish = (...error: [] | [unknown]) => {
     loop.cancel();
     stop.abort();
@@ -223,7 +215,7 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     },
     connections(id) {
       mustRun();
-      sample();
+      state.drop(pollFresh(trace, loop), performance.now());
       return state.take(id, performance.now());
     },
     losses,
@@ -246,9 +238,6 @@ function running(trace: Trace, pollMs: number, options: TracerOptions): Tracer {
     },
   };
 }
-
-/** A little longer than that, since clocks are read apart. */
-const settle = () => Bun.sleepSync(Number(SETTLED_NS) / 1e6 + 0.2);
 
 function sourcesOf(counts: StateCounts, losses: LossCount[]) {
   const { repeatedCloses, repeatedFailures, datagramsSent } = counts;

@@ -51,6 +51,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "sinks",
     "summary",
     "top",
+    "metrics",
+    "export",
     "members",
     "protocols",
     "output",
@@ -66,11 +68,16 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "state",
     "summary",
     "top",
+    "metrics",
     "output",
     "conn",
     "record",
     "errors",
   ],
+  // Ways out of this host: a listening socket, a file for another program.
+  export: ["metrics", "file", "errors"],
+  // Counts events by labels, and the forms in which other engines take the counts.
+  metrics: ["conn", "protocols/stack", "output/escape", "record"],
   // Sums over many events, and the tables of them.
   summary: ["conn", "output", "protocols/stack", "record"],
   // The live view: events, rows, screen.
@@ -156,6 +163,11 @@ test.each<[string, RegExp, (file: string) => boolean]>([
   ],
   ["writes to fd 1", /\bwrite(Sync)?\(1,/, (file) => file === "output/writer.ts"],
   ["writes to fd 2", /\bwrite(Sync)?\(2,/, (file) => file === "log.ts"],
+  [
+    "listens for others",
+    /\bBun\.(listen|serve|udpSocket)\b|createServer\(/,
+    (file) => file === "export/http.ts",
+  ],
   ["compiles text", /\bnew Function\b|\beval\(/, (file) => file === "output/straight/compile.ts"],
   ["holds a raw escape code", /\\x1b|\\u001b|\\033|\p{Cc}(?<![\n\r\t])/iu, () => false],
 ])("only the right place %s", (_, sign, mayHave) => {
@@ -165,7 +177,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|members|protocols|public|record|filter|output|state|summary|top)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
+    /^(conn|members|metrics|protocols|public|record|filter|output|state|summary|top)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -52,7 +52,7 @@ const inGuestsByKprobes: Request[] = [
   },
   {
     kernel: "6.12",
-    files: named("filters places recording survive tracefs busy younger"),
+    files: named("filters metrics places recording survive tracefs busy younger"),
     logName: "6.12-options",
   },
   {

@@ -1,0 +1,106 @@
+/** The flags that say where metrics go, and their values. Pure. */
+import { isIP } from "node:net";
+import { UsageError } from "../errors.ts";
+import { labelNames, labels, usualLabels, type LabelName } from "../metrics/labels.ts";
+import { namedFile } from "./flags.ts";
+import { wholeNumber } from "./wrong.ts";
+
+const DEFAULT_PORT = 9464;
+const LOOPBACK = "127.0.0.1";
+
+export const metricsFlags = {
+  metrics: {
+    type: "string",
+    valueHint: "ADDRESS:PORT",
+    description: `answer Prometheus at http://ADDRESS:PORT/metrics; a PORT alone is of ${LOOPBACK}`,
+  },
+  "metrics-file": {
+    type: "string",
+    valueHint: "FILE.prom",
+    description:
+      "write metrics to FILE.prom every 15 s, for the textfile collector of the node exporter; the file stays at the end",
+  },
+  "metrics-labels": {
+    type: "string",
+    valueHint: "LIST",
+    description: `labels of the metrics (${usualLabels.join(",")} if not given); also: ${labelNames.filter((name) => !labels[name].usual).join(", ")}`,
+  },
+} as const;
+
+export interface MetricsArgs {
+  metrics?: string | undefined;
+  "metrics-file"?: string | undefined;
+  "metrics-labels"?: string | undefined;
+}
+
+export interface MetricsWish {
+  listen: { address: string; port: number } | null;
+  file: string | null;
+  labels: ReadonlySet<LabelName>;
+}
+
+/** `null`: no metrics are wanted. */
+export function metricsWish(args: MetricsArgs, command: string): MetricsWish | null {
+  const { metrics, "metrics-file": file, "metrics-labels": chosen } = args;
+  if (metrics === undefined && file === undefined) {
+    if (chosen === undefined) return null;
+    throw new UsageError("flag --metrics-labels: there are no metrics", {
+      command,
+      suggestion: `--metrics ${DEFAULT_PORT} or --metrics-file FILE.prom as well`,
+    });
+  }
+  return {
+    listen: metrics === undefined ? null : parsePlace(metrics, command),
+    file: file === undefined ? null : parseFile(file, command),
+    labels: new Set(chosen === undefined ? usualLabels : parseLabels(chosen, command)),
+  };
+}
+
+/** `127.0.0.1:9464`, `[::1]:9464`, `9464`, `:9464`, `localhost`. Names are not looked up. */
+export function parsePlace(text: string, command: string): { address: string; port: number } {
+  const [, bracketed, plain, digits] =
+    /^(?:(?:\[([^\]]*)\]|([^:[\]]*)):?)?(?:(?<=:|^)(\d+))?$/.exec(
+      /^\d+$/.test(text) ? `:${text}` : text,
+    ) ?? [];
+  const named = bracketed ?? plain ?? text;
+  const address = named === "" || named === "localhost" ? LOOPBACK : named;
+  const port = digits === undefined ? DEFAULT_PORT : wholeNumber(digits, 0, 65_535);
+  const isAddress = isIP(address) === (bracketed === undefined ? 4 : 6);
+  if (isAddress && port !== null && text !== "" && !text.endsWith(":")) return { address, port };
+  throw new UsageError(`flag --metrics: "${text}" is no address and port`, {
+    command,
+    why: !isAddress
+      ? isIP(text) === 6
+        ? "an IPv6 address stands in brackets"
+        : "it is a number, or an address of this host and a number"
+      : "the port is a number from 1 to 65535",
+    suggestion:
+      isIP(text) === 6
+        ? `--metrics '[${text}]:${DEFAULT_PORT}'`
+        : `--metrics ${LOOPBACK}:${DEFAULT_PORT}`,
+  });
+}
+
+// --- internal ---
+
+function parseFile(file: string, command: string): string {
+  namedFile(file, { flag: "metrics-file", command, instead: "--metrics-file FILE.prom" });
+  if (file.endsWith(".prom")) return file;
+  throw new UsageError(`flag --metrics-file: "${file}" does not end in .prom`, {
+    command,
+    why: "the node exporter reads no other files",
+    suggestion: `--metrics-file ${file}.prom`,
+  });
+}
+
+function parseLabels(text: string, command: string): LabelName[] {
+  return text.split(",").map((word) => {
+    const found = labelNames.find((name) => name === word.trim());
+    if (found !== undefined) return found;
+    throw new UsageError(`flag --metrics-labels: there is no label "${word}"`, {
+      command,
+      why: `the labels are ${labelNames.join(", ")}`,
+      suggestion: `--metrics-labels ${usualLabels.join(",")}`,
+    });
+  });
+}

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ownState } from "../../src/build/apt.ts";
 import { cacheDirectory as cacheOf } from "../../src/build/cache.ts";
 import { type Arch, type KernelPackage, parseKernelPackages, parseStanza } from "./kernels.ts";
-import { guestPackages, netfilterPackages } from "./packages.ts";
+import { enginePackages, guestPackages, netfilterPackages } from "./packages.ts";
 import { run, runShell } from "./process.ts";
 import { compareVersions } from "./version.ts";
 
@@ -44,7 +44,11 @@ const suites: readonly { suite: string; tree: Tree; archs: readonly Arch[] }[] =
 
 // The guest's libc and shell come from one fixed release, so that a guest is the same on every host.
 const userlandSuite = "bookworm";
-const userlandNames: readonly string[] = [...guestPackages, ...netfilterPackages];
+const userlandNames: readonly string[] = [
+  ...guestPackages,
+  ...netfilterPackages,
+  ...enginePackages,
+];
 
 const dayMs = 24 * 60 * 60 * 1000;
 let reading: Promise<Index> | undefined;

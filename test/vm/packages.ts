@@ -1,4 +1,4 @@
-// Debian's packages that a guest is made of. To add one, write its name: no dependency comes by itself.
+// Debian's packages that guests and tests are made of. To add one, write its name: no dependency comes by itself.
 
 /** In every guest. */
 export const guestPackages = ["libc6", "busybox-static"] as const;
@@ -27,3 +27,6 @@ export const netfilterPackages = [
   ],
   ...["ipvsadm", "libnl-3-200", "libnl-genl-3-200", "libpopt0"],
 ] as const;
+
+/** No guest has these: `test/built/engines.test.ts` runs them on the host. Their programs need libc alone. */
+export const enginePackages = ["prometheus", "prometheus-node-exporter"] as const;

@@ -1,0 +1,141 @@
+/**
+ * The recipes of docs/fleet.md with Debian's own programs: Prometheus scrapes a trace, the node exporter reads its file. Needs
+ * root and Debian's archive; nothing is installed.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ARCHES, HOST } from "../../src/build/arch.ts";
+import { modes } from "../kernel/drive/modes.ts";
+import * as peer from "../kernel/drive/peer.ts";
+import { plainEnvironment, Tracer } from "../kernel/drive/tracer.ts";
+import { fetchPackages } from "../vm/fetch.ts";
+import { enginePackages } from "../vm/packages.ts";
+
+setDefaultTimeout(180_000);
+
+const ADDRESS = "127.0.0.78";
+const directory = mkdtempSync(join(tmpdir(), "tracer-bpf-engines-"));
+const file = join(directory, "textfile/tracer-bpf.prom");
+const children: { kill(): void; exited: Promise<unknown> }[] = [];
+let programs: string;
+let tracer: Tracer;
+let metrics: string;
+let sent = 0;
+let received = 0;
+
+beforeAll(async () => {
+  mkdirSync(join(directory, "textfile"));
+  programs = join(await fetchPackages(ARCHES[HOST].debian, "engines", enginePackages), "usr/bin");
+  const flags = ["--metrics-file", file, "--metrics-labels", "process,direction,remote"];
+  tracer = await Tracer.start(modes[0]!, ["--metrics", "0", ...flags]);
+  metrics = await tracer.until(
+    () => /metrics at (http:\S+)/.exec(tracer.stderr)?.[1],
+    "line with the place of the metrics",
+  );
+  // Stays open: its bytes are known by samples.
+  const listener = new peer.Listener(ADDRESS);
+  const client = peer.dial(ADDRESS, listener.port);
+  const server = listener.accept();
+  peer.transfer(client, server, 123_457);
+  peer.transfer(server, client, 89);
+  ({ sent, received } = client.truth);
+  for (const end of Object.values(peer.pair())) end.close();
+});
+
+afterAll(async () => {
+  for (const child of children) child.kill();
+  await Promise.all(children.map(({ exited }) => exited));
+  await tracer.stop();
+  rmSync(directory, { recursive: true });
+});
+
+test("promtool finds nothing to say about a scrape", async () => {
+  // A histogram as well: it begins with the first connection that ends.
+  const text = await until(metrics, (seen) => seen.includes("tcp_rtt_seconds_bucket"));
+  const check = Bun.spawn([join(programs, "promtool"), "check", "metrics"], {
+    stdin: Buffer.from(text),
+    stderr: "pipe",
+  });
+  expect(await new Response(check.stderr).text()).toBe("");
+  expect(await check.exited).toBe(0);
+});
+
+test("Prometheus scrapes the trace, and has the peer's own counts", async () => {
+  const port = freePort();
+  const config = join(directory, "prometheus.yml");
+  const job = { job_name: "tracer-bpf", static_configs: [{ targets: [new URL(metrics).host] }] };
+  writeFileSync(
+    config,
+    JSON.stringify({ global: { scrape_interval: "500ms" }, scrape_configs: [job] }),
+  );
+  start("prometheus", [
+    `--config.file=${config}`,
+    `--storage.tsdb.path=${join(directory, "tsdb")}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ]);
+  const query = `sum by (io) (tracer_bpf_tcp_bytes_total{remote="${ADDRESS}",direction="outgoing"})`;
+  const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(query)}`;
+  const answer = await until(url, (text) => text.includes(`"${sent}"`));
+  const rows = (JSON.parse(answer) as Answer).data.result;
+  const values = rows.map(({ metric, value }) => [metric["io"], Number(value[1])] as const);
+  expect(Object.fromEntries(values)).toEqual({ transmit: sent, receive: received });
+  expect(sent).toBe(123_457);
+});
+
+test("the node exporter reads the file, while it is written and when the trace is over", async () => {
+  const port = freePort();
+  start("prometheus-node-exporter", [
+    `--web.listen-address=127.0.0.1:${port}`,
+    `--collector.textfile.directory=${join(directory, "textfile")}`,
+    "--collector.disable-defaults",
+    "--collector.textfile",
+  ]);
+  const url = `http://127.0.0.1:${port}/metrics`;
+  const text = await until(url, (seen) => /^tracer_bpf_running 1$/m.test(seen));
+  expect(text).toContain("node_textfile_scrape_error 0");
+  expect(await tracer.stop()).toBe(0);
+  const over = await until(url, (seen) => /^tracer_bpf_running 0$/m.test(seen));
+  expect(over).toContain(
+    `tracer_bpf_tcp_bytes_total{direction="outgoing",io="transmit",process="${nameOfSelf()}",remote="${ADDRESS}"} ${sent}`,
+  );
+  expect(readFileSync(file, "utf8")).not.toContain("open_connections");
+});
+
+// --- internal ---
+
+interface Answer {
+  data: { result: { metric: Record<string, string>; value: [number, string] }[] };
+}
+
+/** The name of this process, as the kernel has it. */
+const nameOfSelf = (): string => peer.self().comm;
+
+function start(name: string, args: string[]): void {
+  const child = Bun.spawn([join(programs, name), ...args], {
+    stdio: ["ignore", "ignore", "ignore"],
+    env: plainEnvironment(),
+  });
+  children.push(child);
+}
+
+/** Free a moment ago: these programs do not tell which one they chose. */
+function freePort(): number {
+  using listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  return listener.port;
+}
+
+async function until(url: string, isThere: (text: string) => boolean): Promise<string> {
+  const deadline = performance.now() + 30_000;
+  let text = "";
+  while (performance.now() < deadline) {
+    text = await fetch(url).then(
+      (response) => response.text(),
+      (error: unknown) => String(error),
+    );
+    if (isThere(text)) return text;
+    await Bun.sleep(100);
+  }
+  throw new Error(`${url} did not answer as expected in 30 s: ${text.slice(-2000)}`);
+}

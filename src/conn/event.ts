@@ -57,6 +57,11 @@ export interface Totals {
 /** The attributes are those of the process when it called connect or accept. */
 export interface ConnEvent extends Attributes {
   kind: EventKind;
+  /**
+   * The same on all events of one connection or flow, and of no other on this host while the trace runs: 20 hexadecimal digits.
+   * `null` or left out: the recording was made before there were ids.
+   */
+  id?: string | null;
   protocol: Protocol;
   /** Nanoseconds of CLOCK_MONOTONIC (bpf_ktime_get_ns). */
   atNs: bigint;

@@ -27,7 +27,7 @@ type ValueAt<L extends Leaf> = L extends keyof ConnEvent
 
 /** Both ends of the range included. A 64-bit number has them as bigints. */
 export type Form =
-  | { form: "text" | "address" }
+  | { form: "text" | "address" | "id" }
   | { form: "oneOf"; values: readonly (string | number)[] }
   | { form: "integer"; least: number; most: number }
   | { form: "integer64" }
@@ -52,7 +52,7 @@ type FormOf<T> = [T] extends [bigint]
         : [T] extends [TlsDetails]
           ? { form: "tls" }
           : string extends T
-            ? { form: "text" | "address" }
+            ? { form: "text" | "address" | "id" }
             : { form: "oneOf"; values: readonly T[] };
 
 /** `null`: not known. Optional: some events lack it. */
@@ -85,6 +85,7 @@ const attributesHeld = Object.fromEntries(
 
 const rows: Rows = {
   kind: { as: { form: "oneOf", values: eventKinds } },
+  id: { as: { form: "id" }, orNull: true, optional: true },
   protocol: { as: { form: "oneOf", values: protocols } },
   pid: { as: id, orNull: true },
   comm: { as: text, orNull: true },

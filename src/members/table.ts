@@ -90,6 +90,17 @@ export const members: readonly Member[] = [
     hole: { form: "isoMicros" },
   },
   {
+    name: "id",
+    names: { openTelemetry: "", ecs: "" },
+    description:
+      "the connection or flow: the same on all its lines, and on those of no other on this host while the trace runs; " +
+      "the two ends of a connection on this host have two; null: the recording is from before there were ids",
+    type: "string",
+    nullable: true,
+    of: ({ id }) => id ?? null,
+    hole: { form: "id" },
+  },
+  {
     name: "event",
     names: {
       openTelemetry: "`event.name`, as `tracer_bpf.connect`",

@@ -21,6 +21,7 @@ import {
   type Layer,
   type ProtocolName,
 } from "../protocols/table.ts";
+import { isId } from "../record/id.ts";
 import { addressText, isUnspecified, parseAddress } from "../record/address.ts";
 import {
   integer,
@@ -109,6 +110,8 @@ function codecOf(as: Form): Codec<never> {
   switch (as.form) {
     case "text":
       return text as Codec<never>;
+    case "id":
+      return textLike(isId) as Codec<never>;
     case "address":
       return address as Codec<never>;
     case "oneOf":
@@ -127,12 +130,12 @@ function codecOf(as: Form): Codec<never> {
 }
 
 /** The members of an object of the event; `""`: those of the event itself, without the named. */
-function objectOf<T extends object>(outer: Inside | "", without = "") {
+function objectOf<T extends object>(outer: Inside | "", without: readonly string[] = []) {
   const codecs: Record<string, Codec<unknown>> = {};
   const optional: string[] = [];
   for (const leaf of leaves) {
     const { outer: itsOuter, inner } = partsOf(leaf);
-    if (itsOuter !== outer || inner === without) continue;
+    if (itsOuter !== outer || without.includes(inner)) continue;
     const { as, orNull: mayBeNull, optional: mayLack } = held[leaf];
     codecs[inner] = mayBeNull ? orNull(codecOf(as)) : codecOf(as);
     if (mayLack) optional.push(inner);
@@ -141,16 +144,18 @@ function objectOf<T extends object>(outer: Inside | "", without = "") {
 }
 
 /** Members that the events of one process have in common: their text is made once for many events. */
-type Common = Omit<ConnEvent, Inside | "atNs">;
-const common = objectOf<Common>("", "atNs");
+type Common = Omit<ConnEvent, Inside | "atNs" | "id">;
+const common = objectOf<Common>("", ["atNs", "id"]);
 
-const own = object<Pick<ConnEvent, Inside | "atNs">>(
+const own = object<Pick<ConnEvent, Inside | "atNs" | "id">>(
   {
     atNs: integer64(),
+    id: orNull(textLike(isId)),
     local: objectOf("local"),
     remote: objectOf("remote"),
     totals: objectOf("totals"),
   },
+  "id",
   ...(optionalObjects as "totals"[]),
 );
 

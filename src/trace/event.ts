@@ -21,6 +21,7 @@ import {
   writeEvent,
   type Event,
 } from "../record/layout.gen.ts";
+import { idAt } from "../record/id.ts";
 import { recurring } from "../record/recurring.ts";
 
 /** Adds members to an event that is shown. */
@@ -37,6 +38,7 @@ export function toConnEvent(of: Event, kind: EventKind, enrich: readonly Enrich[
   const remote = addressAt(view, p + EVENT_ENDS_DADDR_H);
   const shown: TracedEvent = {
     kind,
+    id: idAt(view, p),
     cookie: event.cookie,
     protocol: tcp ? "tcp" : "udp",
     atNs: event.timestamp,

@@ -34,6 +34,7 @@ const caughtUp = (tracer: Tracer, end: peer.Peer): Promise<Event> =>
 /** Only growing counts and times, `sample` lines between the first line and the close. */
 function expectInOrder(lines: Event[]): void {
   expect(lines.at(-1)!.event).toBe("close");
+  expect(new Set(lines.map(({ id }) => id)).size).toBe(1);
   expect(lines.slice(1, -1).every(({ event }) => event === "sample")).toBe(true);
   const told = lines.filter((line) => line.bytes_sent !== undefined);
   for (const [i, line] of told.slice(1).entries()) {

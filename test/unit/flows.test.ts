@@ -97,6 +97,9 @@ describe("a flow", () => {
     kernel.datagram(1n, 53, 20n, false);
     kernel.destroy(1n);
     const shown = poll();
+    // Each record has its own beginning, so its own id.
+    const starts = shown.map(({ event }) => event.started_at);
+    expect(starts).toEqual([kernel.now, kernel.now]);
     expect(lines(shown).map(({ kind }) => kind)).toEqual(["begin", "close"]);
     expect(lines(shown)[1]!.sent).toBe(20n);
     expect(shown[1]!.event.sent_packets).toBe(1n);

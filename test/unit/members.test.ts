@@ -13,6 +13,7 @@ import { anyValue, withValue } from "./drive/leaves.ts";
 const clocks = { monoNs: 0n, wallNs: 0n };
 const whole: ConnEvent = {
   kind: "close",
+  id: "0123456789abcdef0123",
   protocol: "tcp",
   atNs: 5n,
   pid: 1,

@@ -20,6 +20,7 @@ interface Of {
   sk?: bigint;
   cookie?: number;
   at?: number;
+  started?: number;
   ports?: [local: number, remote: number];
   direction?: number;
   flags?: number;
@@ -44,6 +45,7 @@ function event(kind: keyof typeof EventKind, of: Of = {}): Event {
     netns: of.netns ?? NETNS,
     cookie: of.cookie ?? 1,
     timestamp: BigInt(of.at ?? 0),
+    started_at: BigInt(of.started ?? 0),
     direction: of.direction ?? DIRECTION_UNKNOWN,
     sent_bytes: BigInt(of.sent ?? 0),
   };
@@ -60,11 +62,12 @@ describe("a connection older than the trace", () => {
     expect(opens.size).toBe(0);
   });
 
-  test("has one cookie from its listing to its close, also if the kernel side gave it another meanwhile", () => {
+  test("has one cookie and one beginning from its listing to its close, also if the kernel side gave it another meanwhile", () => {
     const opens = new Opens();
-    opens.apply(event("EVENT_OPEN", { cookie: 1 }));
-    expect(opens.apply(event("EVENT_ACCEPT", { cookie: 2 }))).toBeNull();
-    expect(opens.apply(event("EVENT_CLOSE", { cookie: 2 }))!.cookie).toBe(1);
+    opens.apply(event("EVENT_OPEN", { cookie: 1, started: 10 }));
+    expect(opens.apply(event("EVENT_ACCEPT", { cookie: 2, started: 20 }))).toBeNull();
+    const close = opens.apply(event("EVENT_CLOSE", { cookie: 2, started: 20 }));
+    expect(close).toMatchObject({ cookie: 1, started_at: 10n });
   });
 
   test("keeps the process that closes it where /proc told none", () => {

@@ -22,6 +22,7 @@ const id = "0123456789abcdef".repeat(4);
 
 const opened: ConnEvent = {
   kind: "connect",
+  id: "0123456789abcdef0123",
   protocol: "tcp",
   atNs: 0n,
   pid: 123,
@@ -60,6 +61,7 @@ const failed: ConnEvent = {
 const allUnknown: ConnEvent = {
   ...opened,
   kind: "close",
+  id: null,
   pid: null,
   comm: null,
   uid: null,
@@ -87,7 +89,7 @@ const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 describe("JSON", () => {
   test("a connect is exactly the promised object", () => {
     expect(formats.json.line(opened, wallNs)).toBe(
-      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","event":"connect","protocol":"tcp","application":null,"protocol_source":null,"tls":null,"pid":123,"comm":"curl",' +
+      '{"v":1,"time":"2026-11-22T18:40:01.123456Z","id":"0123456789abcdef0123","event":"connect","protocol":"tcp","application":null,"protocol_source":null,"tls":null,"pid":123,"comm":"curl",' +
         `"uid":1000,"cgroup":"/system.slice/docker-${id}.scope","container":"${id}","family":4,` +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
         '"remote":{"address":"127.0.0.1","port":80},"nat":null}',
@@ -151,6 +153,7 @@ describe("JSON", () => {
     expect(rest).toEqual({
       v: 1,
       event: "close",
+      id: null,
       protocol: "tcp",
       pid: null,
       comm: null,

@@ -3,6 +3,7 @@
  * Their source is made of numbers and names of our own tables alone; nothing that comes from outside is ever part of it.
  */
 import type { ConnEvent } from "../../conn/event.ts";
+import { putId, putIdAt } from "../../record/id.ts";
 import { putInteger, putSegment, type Segment } from "../lines.ts";
 import { microseconds } from "../numbers.ts";
 import type { Slot } from "./slots.ts";
@@ -44,7 +45,9 @@ export function eventKey(
   const parts = [
     ...values.map(({ outer, inner }) => `${of(outer)}.${identifier(inner)}`),
     ...Array.from(unknown, ([outer, inners]) => {
-      const bits = inners.map((inner, n) => `(of.${identifier(inner)} === null ? ${1 << n} : 0)`);
+      const bits = inners.map(
+        (inner, n) => `((of.${identifier(inner)} ?? null) === null ? ${1 << n} : 0)`,
+      );
       return `((of) => of === undefined ? -1 : ${bits.join(" | ")})(${of(outer)})`;
     }),
   ];
@@ -80,11 +83,19 @@ export type PutEvent = (
 
 /** Of a record the numbers are read where they lie. */
 export const putRecord = (ops: readonly Op[], other: PutOther): PutRecord =>
-  known(records, ops, () => putting(ops, other, ["view", "p"], valueAt)) as PutRecord;
+  known(records, ops, () =>
+    putting(ops, other, ["view", "p"], valueAt, "putIdAt(out, to, view, p)"),
+  ) as PutRecord;
 
 export const putEvent = (ops: readonly Op[], other: PutOther): PutEvent =>
   known(events, ops, () =>
-    putting(ops, other, ["event"], (_, n) => `Number(ops[${n}].slot.of(event))`),
+    putting(
+      ops,
+      other,
+      ["event"],
+      (_, n) => `Number(ops[${n}].slot.of(event))`,
+      "putId(out, to, event.id)",
+    ),
   ) as PutEvent;
 
 // --- internal ---
@@ -109,12 +120,14 @@ function putting(
   other: PutOther,
   of: readonly string[],
   value: (slot: Slot, n: number) => string,
+  id: string,
 ): unknown {
   const steps = ops.map(({ form, slot, isLong }, n) => {
     const text = isLong
       ? `op = ops[${n}]; to = putSegment(out, to, op.text);`
       : `op = ops[${n}]; out.setFloat64(to, op.first, true); out.setFloat64(to + 8, op.second, true); to += op.length;`;
     if (form === Form.address) return `${text} to = putSegment(out, to, remote);`;
+    if (form === Form.id) return `${text} to = ${id}; if (to < 0) return -1;`;
     if (form !== Form.integer) return `${text} to = other(out, to, op, remote);`;
     const exact = slot.since < 0 ? "value" : "microseconds(value)";
     return `${text} value = ${value(slot, n)};
@@ -126,9 +139,9 @@ function putting(
     ${steps.join("\n")}
     return to;
   };`;
-  const names = ["putSegment", "putInteger", "microseconds", "other"];
+  const names = ["putSegment", "putInteger", "microseconds", "putId", "putIdAt", "other"];
   const make = compiled(names, source) as (...given: unknown[]) => unknown;
-  return make(putSegment, putInteger, microseconds, other);
+  return make(putSegment, putInteger, microseconds, putId, putIdAt, other);
 }
 
 function valueAt({ at, bytes, since }: Slot): string {

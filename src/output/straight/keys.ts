@@ -131,7 +131,8 @@ export class EventTemplates {
       if (numbers[n] === -1) delete event[outer];
       else
         for (const [bit, inner] of inners.entries())
-          if ((numbers[n]! & (1 << bit)) !== 0) event[outer]![inner] = null;
+          if ((numbers[n]! & (1 << bit)) !== 0)
+            (outer === "" ? event : event[outer]!)[inner] = null as never;
     }
     return this.#shape(event as unknown as ConnEvent);
   }
@@ -158,6 +159,7 @@ function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[
 /** Stand for any value of those that vary. */
 const sampleOf: Readonly<Record<Form["form"], unknown>> = {
   text: "",
+  id: "",
   address: "::1",
   oneOf: "",
   integer: 1,

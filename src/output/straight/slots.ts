@@ -47,17 +47,18 @@ export const slots = {
   durationUs: total(EVENT_ENDED_AT, 8, "durationNs", EVENT_STARTED_AT),
 };
 
-/** Values of an event that no kept text may hold: those of `slots`, the time and the remote address. */
+/** Values of an event that no kept text may hold: those of `slots`, the time, the id and the remote address. */
 export const varying: ReadonlySet<Leaf> = new Set<Leaf>([
   ...Object.values(slots).map(({ leaf }) => leaf),
   "atNs",
+  "id",
   "remote.address",
 ]);
 
 type Place = keyof typeof eventPlaces;
 
 const inSlots = new Set(Object.values(slots).flatMap(({ at, since }) => [at, since]));
-/** The time and the remote address are written apart; no line shows the rest. */
+/** The time, the id (of the cookie) and the remote address are written apart; no line shows the rest. */
 const besides: ReadonlySet<Place> = new Set<Place>([
   "timestamp",
   "ends_daddr_h",

@@ -15,9 +15,10 @@ export const Form = {
   since: 7,
   address: 8,
   endpoint: 9,
+  id: 10,
 } as const;
 
-/** A hole. The time has no slot; `endpoint` is an address and the port of the slot. */
+/** A hole. The time and the id have no slot; `endpoint` is an address and the port of the slot. */
 export interface Hole {
   form: keyof typeof Form;
   slot?: keyof typeof slots;

@@ -123,13 +123,14 @@ function isSame(one: Event | undefined, other: Event): boolean {
 }
 
 /**
- * The close with what was known of the connection before, under the cookie by which it has been told. Its duration is not
- * known: it began before the trace.
+ * The close with what was known of the connection before, under the cookie and the beginning by which it has been told. Its
+ * duration is not known: it began before the trace.
  */
 function joined(listed: Event, raw: Event): Event {
   const older = {
     ...raw,
     cookie: listed.cookie,
+    started_at: listed.started_at,
     owner: listed.owner.pid === 0 ? raw.owner : listed.owner,
     flags: raw.flags | ConnFact.FACT_UNSEEN_OPEN,
   };

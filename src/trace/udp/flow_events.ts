@@ -43,8 +43,6 @@ export function flowOf(event: Event, id: string): string {
   return keyBytes.toString("latin1", 0, 52);
 }
 
-export const at = (event: Event, timestamp: bigint): Event => ({ ...event, timestamp });
-
 /** The close of a flow of the map. `opened`: as it began. */
 export const closeOf = ({ event }: Flow, opened: Event, atNs: bigint): Event =>
   begunAs(opened, { ...at(event, atNs), kind: EventKind.EVENT_UDP_CLOSE });
@@ -53,6 +51,7 @@ export const closeOf = ({ event }: Flow, opened: Event, atNs: bigint): Event =>
 export function sampleOf({ event }: Flow, opened: Event, told: Counts, atNs: bigint): Event {
   event.kind = EventKind.EVENT_UDP_SAMPLE;
   event.direction = opened.direction;
+  event.started_at = opened.started_at;
   event.timestamp = atNs;
   return minus(event, told);
 }
@@ -64,8 +63,17 @@ export function lostOf(opened: Event, atNs: bigint): Event {
 }
 
 /** A later event of a flow, with what has been found out about its beginning. */
-export const begunAs = ({ direction }: Event, event: Event): Event =>
-  event.direction === direction ? event : { ...event, direction };
+export const begunAs = ({ direction, started_at }: Event, event: Event): Event =>
+  event.direction === direction && event.started_at === started_at
+    ? event
+    : { ...event, direction, started_at };
+
+/** The beginning of a flow that was told as over and goes on: another record, of the same owner. */
+export const begunAgain = (opened: Event, atNs: bigint): Event => ({
+  ...opened,
+  timestamp: atNs,
+  started_at: atNs,
+});
 
 export const countsOf = (event: Event): Counts => ({
   sentBytes: event.sent_bytes,
@@ -94,6 +102,8 @@ export function minus(event: Event, told: Counts): Event {
 }
 
 // --- internal ---
+
+const at = (event: Event, timestamp: bigint): Event => ({ ...event, timestamp });
 
 /** Keys are bytes: a big number costs ten times as much as text, and a look at all flows makes a key for each. */
 const keyBytes = Buffer.alloc(52);

@@ -6,7 +6,7 @@
 import { ConnFlags, EventKind, type Event, type Flow } from "../../record/layout.gen.ts";
 import type { FlowTimeouts } from "../options.ts";
 import {
-  at,
+  begunAgain,
   begunAs,
   closeOf,
   type Counts,
@@ -219,7 +219,7 @@ export class Flows {
     const silent = nowNs - lastOf(event) > this.#timeoutOf(event);
     if (isFirst(event)) {
       const first = sock.first!;
-      const woken = wake(first, () => this.#kept.get(first.opened), countsOf(event), lastOf(event));
+      const woken = this.#wake(first, event);
       if (!silent || first.over) return woken;
       // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
       const close = minus(closeOf(flow.copy(), this.#kept.get(first.opened), nowNs), first.told);
@@ -234,6 +234,16 @@ export class Flows {
     this.#kept.drop(slot);
     sock.others.delete(key);
     return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
+  }
+
+  /** The first flow of a socket, as the map has it. */
+  #wake(first: Known, event: Event): ShownFlow[] {
+    if (!isAwake(first, countsOf(event))) return [];
+    first.over = false;
+    const again = begunAgain(this.#kept.get(first.opened), lastOf(event));
+    this.#kept.drop(first.opened);
+    first.opened = this.#kept.keep(again);
+    return [{ event: again, kind: "begin" }];
   }
 
   /** A look costs some microseconds per flow, so that many flows are looked at more rarely. */
@@ -294,13 +304,15 @@ interface Sock {
 }
 
 function endFirst(first: Known, opened: Event, close: Event): ShownFlow[] {
-  const woken = wake(first, () => opened, countsOf(close), timeOf(close));
-  return first.over ? [] : [...woken, { event: minus(close, first.told), kind: "close" }];
+  const told = minus(close, first.told);
+  if (!first.over) return [{ event: told, kind: "close" }];
+  if (!isAwake(first, countsOf(close))) return [];
+  const again = begunAgain(opened, timeOf(close));
+  return [
+    { event: again, kind: "begin" },
+    { event: begunAs(again, told), kind: "close" },
+  ];
 }
 
-/** Closed for its silence, and then there were datagrams again: that is another record, of the same owner. */
-function wake(first: Known, opened: () => Event, counts: Counts, atNs: bigint): ShownFlow[] {
-  if (!first.over || same(counts, first.told)) return [];
-  first.over = false;
-  return [{ event: at(opened(), atNs), kind: "begin" }];
-}
+/** Closed for its silence, and then there were datagrams again. */
+const isAwake = (first: Known, counts: Counts): boolean => first.over && !same(counts, first.told);

@@ -166,6 +166,7 @@ export async function expectFlows(tracer: Tracer, of: Udp | FlowShown): Promise<
     const opened = await expectFlowOpen(tracer, truth);
     const closed = await expectFlowClosed(tracer, truth);
     expect(opened.time <= closed.time).toBe(true);
+    expect(closed.id).toBe(opened.id);
     closes.push(closed);
   }
   return closes;

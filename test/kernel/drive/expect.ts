@@ -22,6 +22,7 @@ export async function expectConnection(
   const opened = await expectOpened(tracer, truth, allowed);
   expect(tracer.events.indexOf(closed, tracer.events.indexOf(opened))).not.toBe(-1);
   expect(opened.time <= closed.time).toBe(true);
+  expect(closed.id).toBe(opened.id);
   return { opened, closed };
 }
 

@@ -2,7 +2,9 @@
 import type { EventKind, Translation } from "../../../src/conn/event.ts";
 import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
+import { expect } from "bun:test";
 import type { Mode } from "./modes.ts";
+import { Ids } from "./ids.ts";
 import type { Truth } from "./peer.ts";
 
 export const binary =
@@ -13,7 +15,7 @@ export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 
 /** The members of each line, those of a sample and a close aside. */
 export const openKeys =
-  "v time event protocol application protocol_source tls pid comm uid cgroup container family direction netns local remote nat".split(
+  "v time id event protocol application protocol_source tls pid comm uid cgroup container family direction netns local remote nat".split(
     " ",
   );
 
@@ -22,6 +24,7 @@ export interface Event {
   v: number;
   time: string;
   event: EventKind;
+  id: string;
   protocol: "tcp" | "udp";
   application?: {
     api: string | null;
@@ -73,6 +76,7 @@ export class Tracer {
   stderr = "";
   exitCode: number | null = null;
   readonly process: Subprocess<"ignore", "pipe", "pipe">;
+  private readonly ids = new Ids();
   private readonly claimed = new Set<Event>();
   /** The events that no test has taken yet, by kind and connection, the oldest first. */
   private readonly waiting = new Map<string, Event[]>();
@@ -166,10 +170,12 @@ export class Tracer {
   /** For a trace that ends by itself. */
   async ended(): Promise<number> {
     await this.finishedWithin();
+    expect(this.ids.wrong).toEqual([]);
     return this.exitCode!;
   }
 
   private add(event: Event): void {
+    this.ids.see(event);
     this.events.push(event);
     const key = keyOf(event.event, event);
     const same = this.waiting.get(key);

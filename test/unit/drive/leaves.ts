@@ -52,6 +52,8 @@ export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
   switch (as.form) {
     case "text":
       return fc.constantFrom("", "x", 'b"\u{202e}', ...others);
+    case "id":
+      return fc.constantFrom("0123456789abcdef0123", "f".repeat(20), ...others);
     case "address":
       return fc.constantFrom("10.0.0.1", "::1", "0.0.0.0", ...others);
     case "oneOf":

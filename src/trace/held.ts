@@ -4,7 +4,7 @@ import type { Holder } from "../kernel/owners.ts";
 import type { Row } from "../kernel/proc_net.ts";
 import type { Table } from "../kernel/sockstat.ts";
 import { addressesOf } from "../record/row_address.ts";
-import { EventKind, type Event, type HeldSock } from "../record/layout.gen.ts";
+import { EventKind, type Ends, type Event, type HeldSock } from "../record/layout.gen.ts";
 
 /** By inode, so that a socket of several holders counts once. */
 type Place = Readonly<Record<Table, Map<number, HeldSock>>>;
@@ -13,7 +13,8 @@ export class Held {
   readonly #places = new Map<number, Place>();
   /** null: several. */
   readonly #holders = new Map<number, Holder | null>();
-  readonly #told: Event[] = [];
+  /** The connections that are to be told, with the inode of each. */
+  readonly #told = new Map<Event, number>();
 
   /** Whether the ids of processes are right. */
   readonly trusted: boolean;
@@ -24,8 +25,13 @@ export class Held {
   }
 
   /** Connections that are to be told. */
-  get told(): readonly Event[] {
-    return this.#told;
+  get told(): Iterable<Event> {
+    return this.#told.keys();
+  }
+
+  /** The inode of a connection that is to be told; `undefined`: it is none of these. */
+  inodeOf(event: Event): number | undefined {
+    return this.#told.get(event);
   }
 
   /** The one process that holds the socket; `null`: several, or none that is known. */
@@ -40,13 +46,15 @@ export class Held {
 
   /** As /proc/net has them. */
   rows(netns: number, table: Table): Row[] {
-    return [...(this.#places.get(netns)?.[table].values() ?? [])].map(rowOf);
+    return [...(this.#places.get(netns)?.[table].values() ?? [])].map(
+      (record) => new HeldRow(record),
+    );
   }
 
   #add(record: HeldSock): void {
     const ino = Number(record.ino);
     this.#addHolder(ino, { pid: record.tgid, tid: record.tid });
-    if (record.event.kind === EventKind.EVENT_OPEN) this.#told.push(record.event);
+    if (record.event.kind === EventKind.EVENT_OPEN) this.#told.set(record.event, ino);
     const table = tableOf(record);
     if (table === null) return;
     const { netns } = record.event;
@@ -75,7 +83,27 @@ function tableOf({ protocol, family }: HeldSock): Table | null {
   return null;
 }
 
-function rowOf({ ino, state, port, event: { ends } }: HeldSock): Row {
-  const [local, remote] = addressesOf(ends);
-  return { local, remote, localPort: port, remotePort: ends.dport, state, ino: Number(ino) };
+/** Of most sockets nobody asks for the text of an address. */
+class HeldRow implements Row {
+  readonly localPort: number;
+  readonly remotePort: number;
+  readonly state: number;
+  readonly ino: number;
+  readonly #ends: Ends;
+
+  constructor({ ino, state, port, event: { ends } }: HeldSock) {
+    this.localPort = port;
+    this.remotePort = ends.dport;
+    this.state = state;
+    this.ino = Number(ino);
+    this.#ends = ends;
+  }
+
+  get local(): string {
+    return addressesOf(this.#ends)[0];
+  }
+
+  get remote(): string {
+    return addressesOf(this.#ends)[1];
+  }
 }

@@ -25,6 +25,8 @@ export type Each = (view: DataView, p: number) => void;
 
 export class EventQueue {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_BYTES);
+  /** Of `#bytes`, or of a buffer before it: a view for each event costs more than the event. */
+  #view = viewOf(this.#bytes);
   #spare: Uint8Array<ArrayBuffer> | null = null;
   #used = 0;
   #index = new Index();
@@ -54,9 +56,9 @@ export class EventQueue {
       const { buffer, byteOffset } = event.view;
       return this.#keep(new Uint8Array(buffer, byteOffset + event.p, eventSize));
     }
-    const bytes = new Uint8Array(eventSize);
-    writeEvent(viewOf(bytes), 0, event);
-    this.#keep(bytes);
+    const at = this.#next();
+    this.#bytes.fill(0, at, at + eventSize);
+    writeEvent(this.#view, at, event);
   }
 
   /** Gives each event that waits for a `take` to `each`, in the order of time. Throws as `take` does. */
@@ -110,10 +112,19 @@ export class EventQueue {
   }
 
   #keep(event: Uint8Array): void {
-    const bytes = this.room(ringPrefixSize + eventSize);
-    viewOf(bytes).setUint32(0, eventSize, true);
-    bytes.set(event, ringPrefixSize);
-    this.filled(ringPrefixSize + eventSize);
+    const at = this.#next();
+    this.#bytes.set(event, at);
+  }
+
+  /** Makes room for one more event, which is to be written at the place that is returned. */
+  #next(): number {
+    if (this.#bytes.length - this.#used < ringPrefixSize + eventSize)
+      this.room(ringPrefixSize + eventSize);
+    if (this.#view.buffer !== this.#bytes.buffer) this.#view = viewOf(this.#bytes);
+    this.#view.setUint32(this.#used, eventSize, true);
+    const at = this.#used + ringPrefixSize;
+    this.#used = at + eventSize;
+    return at;
   }
 }
 

@@ -12,11 +12,24 @@ import {
 } from "../../record/layout.gen.ts";
 
 /** The TCP sockets of one network namespace when the trace began. */
-interface Place {
-  listening: Set<number>;
-  ephemeral: PortRange;
-  /** Socket inodes by both ends. */
-  inodes: Map<string, number>;
+class Place {
+  readonly listening = new Set<number>();
+  readonly ephemeral: PortRange;
+  readonly #rows: Row[] = [];
+  #inodes: Map<string, number> | null = null;
+
+  constructor(rows: readonly Row[], ephemeral: PortRange) {
+    this.ephemeral = ephemeral;
+    for (const row of rows)
+      if (row.state === TCP_LISTEN) this.listening.add(row.localPort);
+      else this.#rows.push(row);
+  }
+
+  /** Of a socket, by both its ends. Made when it is asked for, which is seldom: for many sockets it takes long. */
+  get inodes(): ReadonlyMap<string, number> {
+    this.#inodes ??= new Map(this.#rows.map((row) => [endsOfRow(row), row.ino]));
+    return this.#inodes;
+  }
 }
 
 export class Census {
@@ -24,12 +37,7 @@ export class Census {
   #owners: ReadonlyMap<number, Owner> = new Map();
 
   add(netns: number, rows: readonly Row[], ephemeral: PortRange = DEFAULT_EPHEMERAL): void {
-    const place: Place = { listening: new Set(), ephemeral, inodes: new Map() };
-    for (const row of rows) {
-      if (row.state === TCP_LISTEN) place.listening.add(row.localPort);
-      else place.inodes.set(endsOfRow(row), row.ino);
-    }
-    this.#places.set(netns, place);
+    this.#places.set(netns, new Place(rows, ephemeral));
   }
 
   /** Inode of the socket that carries the connection; 0: not known. */
@@ -42,9 +50,12 @@ export class Census {
     this.#owners = owners;
   }
 
-  /** The event with what is known besides: an owner where it has none, a direction where its counters told none. */
-  describe(event: Event): Event {
-    const owner = event.owner.pid === 0 ? this.#owners.get(this.inodeOf(event)) : undefined;
+  /**
+   * The event with what is known besides: an owner where it has none, a direction where its counters told none. `ino` is its
+   * socket's, where that is known.
+   */
+  describe(event: Event, ino?: number): Event {
+    const owner = event.owner.pid === 0 ? this.#owners.get(ino ?? this.inodeOf(event)) : undefined;
     const owned = owner === undefined ? event : { ...event, owner };
     if (event.direction !== ConnDirection.DIRECTION_UNKNOWN) return owned;
     return directed(owned, this.#directionOf(event));

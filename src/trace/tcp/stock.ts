@@ -9,6 +9,7 @@ import { visiting } from "./visit.ts";
 export function takeStock(on: Opened, held: Held | null): Stocktaking {
   const { tgid } = on;
   const census = new Census();
+  const inodeOf = (event: Event): number => held?.inodeOf(event) ?? census.inodeOf(event);
   return {
     visit({ netns, ephemeral, rows }, keep) {
       census.add(netns, [...rows("tcp", keep), ...rows("tcp6", keep)], ephemeral);
@@ -17,7 +18,7 @@ export function takeStock(on: Opened, held: Held | null): Stocktaking {
       const older = events.filter(isOlder);
       // In a pid namespace /proc numbers processes otherwise than the events do.
       if (older.length > 0 && tgid === process.pid) {
-        const inodes = new Set(older.map((event) => census.inodeOf(event)));
+        const inodes = new Set(older.map((event) => inodeOf(event)));
         inodes.delete(0);
         census.setOwners(
           held?.trusted
@@ -25,7 +26,9 @@ export function takeStock(on: Opened, held: Held | null): Stocktaking {
             : visiting(on, () => findOwners(inodes, allPids(), between)),
         );
       }
-      return events.map((event) => (isOlder(event) ? census.describe(event) : event));
+      return events.map((event) =>
+        isOlder(event) ? census.describe(event, held?.inodeOf(event)) : event,
+      );
     },
   };
 }

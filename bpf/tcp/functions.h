@@ -69,7 +69,7 @@ inline_always u32 opened_for_other(u64 sk __attribute__((unused)),
 	if (!known)
 		return 0;
 	functions = functions_of(sk, known);
-	if (functions == known->tcp_v4 || functions == known->tcp_v6)
+	if (known->at && (functions == known->tcp_v4 || functions == known->tcp_v6))
 		return 0;
 	return FACT_OPENED_FOR_OTHER;
 #else

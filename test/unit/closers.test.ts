@@ -1,6 +1,7 @@
 /** A thread of the kernel that only closed a connection is not its owner; a program's process, and who opened it, are. */
 import { expect, test } from "bun:test";
 import {
+  ConnDirection,
   ConnFact,
   EventKind,
   eventSize,
@@ -14,6 +15,7 @@ import { Closers, type CloserSource } from "../../src/trace/process/closers.ts";
 const TICK = 1n << 24n;
 const NOW_NS = (3n << 56n) + 1000n * TICK;
 const { FACT_OWNED_BY_CLOSER, FACT_ACCEPTED } = ConnFact;
+const { DIRECTION_INCOMING, DIRECTION_OUTGOING } = ConnDirection;
 const [KWORKER, NGINX] = [4, 700];
 
 interface Of {
@@ -69,10 +71,23 @@ test("a worker of the kernel that opened a connection for another is nobody; a p
   expect(ownerBy(closersOf().closers, closeBy({ flags, pid: NGINX }))).toBe(NGINX);
 });
 
-test("a thread of the kernel that connected or accepted stays the owner", () => {
+test("a thread of the kernel that connected, or accepted without being a worker, stays the owner", () => {
   const { closers, asked } = closersOf();
-  expect(ownerBy(closers, closeBy({ flags: 0 }))).toBe(KWORKER);
+  const outgoing = { ...closeBy({ flags: 0 }), direction: DIRECTION_OUTGOING };
+  expect(ownerBy(closers, outgoing)).toBe(KWORKER);
+  const byServer = closeBy({ flags: 0, comm: "nfsd" });
+  expect(ownerBy(closers, { ...byServer, direction: DIRECTION_INCOMING })).toBe(KWORKER);
   expect(asked).toEqual([]);
+});
+
+test("a worker that accepted is nobody, a program of that name and a flow of UDP stay", () => {
+  const flow = closeBy({ flags: 0 });
+  flow.flags = 0;
+  expect(ownerBy(closersOf().closers, { ...flow, direction: DIRECTION_INCOMING })).toBe(KWORKER);
+  const accepted = { ...closeBy({ flags: 0 }), direction: DIRECTION_INCOMING };
+  expect(ownerBy(closersOf().closers, accepted)).toBe(0);
+  const program = { ...closeBy({ flags: 0, pid: NGINX }), direction: DIRECTION_INCOMING };
+  expect(ownerBy(closersOf().closers, program)).toBe(NGINX);
 });
 
 test("a program of root's stays the owner, whatever its name, also when it is gone", () => {

@@ -4,7 +4,9 @@
  * kernel that only closed is no owner: the owner is unknown. Pure, but for the source.
  */
 import {
+  ConnDirection,
   ConnFact,
+  EVENT_DIRECTION,
   EVENT_FLAGS,
   EVENT_OWNER_COMM,
   EVENT_OWNER_OWNED_AT,
@@ -45,7 +47,7 @@ export class Closers {
   /** Whether `apply` would do anything with the record at `p` but return it. */
   concern(view: DataView, p: number): boolean {
     return (
-      (view.getUint32(p + EVENT_FLAGS, true) & FOR_OTHERS) !== 0 &&
+      isForOther(view, p) &&
       view.getUint32(p + EVENT_OWNER_UID, true) === 0 &&
       this.#isOfKernel(view, p)
     );
@@ -53,8 +55,9 @@ export class Closers {
 
   /** The event, without an owner that is a thread of the kernel. */
   apply(event: Event): Event {
-    if ((event.flags & FOR_OTHERS) === 0 || event.owner.uid !== 0) return event;
+    if (event.owner.uid !== 0) return event;
     const { view, p } = asView(event);
+    if (!isForOther(view, p)) return event;
     return this.#isOfKernel(view, p) ? { ...plainEvent(event), owner: NOBODY } : event;
   }
 
@@ -77,8 +80,21 @@ export class Closers {
 
 const NOBODY: Owner = readOwner(new DataView(new ArrayBuffer(ownerSize)), 0);
 
-/** A thread of the kernel that closed the connection, or opened it, may have done so for a process. */
 const FOR_OTHERS = ConnFact.FACT_OWNED_BY_CLOSER | ConnFact.FACT_OPENED_FOR_OTHER;
+
+/**
+ * Whether the owner, should it be a thread of the kernel, may have closed the connection, opened or accepted it for a process.
+ * Workers accept for processes (SMC) and for the kernel's own servers (RDS): nothing tells which.
+ */
+function isForOther(view: DataView, p: number): boolean {
+  const flags = view.getUint32(p + EVENT_FLAGS, true);
+  if ((flags & FOR_OTHERS) !== 0) return true;
+  return (
+    (flags & ConnFact.FACT_ACCEPTED) !== 0 &&
+    view.getUint8(p + EVENT_DIRECTION) === ConnDirection.DIRECTION_INCOMING &&
+    hasNameOfWorker(view, p)
+  );
+}
 
 /** The threads of the kernel that close for others; another program of root's can have the name, which is unknown then too. */
 const WORKER = [...Buffer.from("kworker/")];

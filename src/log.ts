@@ -51,8 +51,33 @@ export function tellError(text: string): void {
   tell(text.replace(/^error:/, paint("error")));
 }
 
-/** Written before it returns. When nobody reads stderr any more there is nobody left to tell. */
+/** Gives the terminal back as it was; `null`: nobody has taken it. */
+let giveBack: (() => void) | null = null;
+const waiting: string[] = [];
+/** Messages beyond so many are not kept. */
+const MOST_WAITING = 1_000;
+
+/** The terminal shows a screen: messages wait until it is given back. */
+export function takeTerminal(leave: () => void): void {
+  giveBack = leave;
+}
+
+/** Also before an error is told; does nothing where the terminal was not taken. */
+export function giveTerminalBack(): void {
+  const leave = giveBack;
+  giveBack = null;
+  leave?.();
+  for (const text of waiting.splice(0)) tell(text);
+}
+
+/**
+ * Written before it returns, unless a screen is shown. When nobody reads stderr any more there is nobody left to tell.
+ */
 export function tell(text: string): void {
+  if (giveBack !== null) {
+    if (waiting.length < MOST_WAITING) waiting.push(text);
+    return;
+  }
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length;) {
     try {

@@ -6,7 +6,7 @@ import { programName, root } from "./commands/index.ts";
 import { resolve } from "./commands/strict.ts";
 import { printVersion } from "./commands/version.ts";
 import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
-import { chooseColor, showDebug, tell, tellError } from "./log.ts";
+import { chooseColor, giveTerminalBack, showDebug, tell, tellError } from "./log.ts";
 import { print } from "./output/writer.ts";
 
 let debug = false;
@@ -29,6 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function fail(error: unknown): never {
+  giveTerminalBack();
   tellError(formatError(error, debug));
   process.exit(exitCodeOf(error));
 }

@@ -36,3 +36,26 @@ export function stopper() {
     },
   };
 }
+
+/** For a command that has taken the terminal. Ctrl-Z stops the process once `stopped` has returned. */
+export function onTerminal(heard: {
+  stopped(): void;
+  continued(): void;
+  resized(): void;
+}): Disposable {
+  const onStop = () => {
+    heard.stopped();
+    process.kill(process.pid, "SIGSTOP");
+  };
+  const handlers = [
+    ["SIGTSTP", onStop],
+    ["SIGCONT", heard.continued],
+    ["SIGWINCH", heard.resized],
+  ] as const;
+  for (const [signal, handler] of handlers) process.on(signal, handler);
+  return {
+    [Symbol.dispose]() {
+      for (const [signal, handler] of handlers) process.off(signal, handler);
+    },
+  };
+}

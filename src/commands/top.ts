@@ -1,6 +1,6 @@
 import { exitCodes, UsageError } from "../errors.ts";
-import { sieve } from "../filter/filter.ts";
-import { log } from "../log.ts";
+import { noFilter, sieve, type Filter } from "../filter/filter.ts";
+import { isTerminal, log } from "../log.ts";
 import { createWriter } from "../output/writer.ts";
 import { openLoop } from "../sinks/loop.ts";
 import { together } from "../sinks/together.ts";
@@ -8,13 +8,16 @@ import { topSink } from "../sinks/top.ts";
 import { orders } from "../top/columns.ts";
 import { topGroupingNames, type TopGrouping } from "../top/groupings.ts";
 import { Model } from "../top/model.ts";
+import { firstView } from "../top/state.ts";
 import { command } from "./command.ts";
 import { absent, filterFlags, filterOf } from "./filter_flags.ts";
 import { attachFlag, attachMode, debugFlag, parseConnections, parseInterval } from "./flags.ts";
 import { lossWarner, missingText } from "./losses.ts";
 import { stopSignal } from "./stop.ts";
+import { resolve } from "./strict.ts";
 import { batchView } from "./top_batch.ts";
 import { costMeter } from "./top_cost.ts";
+import { liveView } from "./top_live.ts";
 import { wholeNumber } from "./wrong.ts";
 
 const STDOUT = 1;
@@ -102,7 +105,7 @@ export const topCommand = command({
     const stop = stopSignal();
     const { openTrace } = await import("../trace/tracer.ts");
     const { readClocks, monotonicNs } = await import("../kernel/clock.ts");
-    const { hasNoReader } = await import("../kernel/libc.ts");
+    const { hasNoReader, terminalColumns } = await import("../kernel/libc.ts");
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
@@ -115,32 +118,60 @@ export const topCommand = command({
       log.warn(note);
     log.info(trace.description);
     const wanted = sieve(filter);
-    const model = new Model(monotonicNs(), wanted.asks ? { shows: wanted.shows } : {});
-    const view = batchView({
-      by: args.by as TopGrouping,
-      sort: args.sort,
-      most: rows ?? USUAL_ROWS,
-      json: args.json === true,
+    const shows = wanted.asks ? wanted.shows : () => true;
+    const model = new Model(monotonicNs(), { shows });
+    const first = firstView({ by: args.by as TopGrouping, sort: args.sort, intervalMs });
+    const quit = new AbortController();
+    const common = {
       count,
-      writer,
-      readerGone: () => hasNoReader(STDOUT),
+      plain: !speaksUtf8(process.env),
       cost: costMeter(),
       clocks: readClocks,
       losses: () => loop.losses().all,
+    };
+    const isBatch = args.json === true || args.batch === true || args.noclear === true;
+    await using live =
+      isBatch || !isTerminal(STDOUT) || (process.env["TERM"] ?? "dumb") === "dumb"
+        ? null
+        : liveView({
+            ...common,
+            first,
+            most: rows ?? MOST_ROWS,
+            model,
+            wanted: shows,
+            parseFilter,
+            quit: () => quit.abort(),
+          });
+    const batch = batchView({
+      ...common,
+      view: first,
+      most: rows ?? USUAL_ROWS,
+      columns: terminalColumns(STDOUT) ?? USUAL_COLUMNS,
+      json: args.json === true,
+      writer,
+      readerGone: () => hasNoReader(STDOUT),
     });
+    const view = live ?? batch;
     const top = topSink({ trace, model, nowNs: monotonicNs, ended: (tick) => view.show(tick) });
     const loop = openLoop({
       trace: top.trace,
-      sink: together([top.sink, view.sink, lossWarner((line) => log.warn(line))]),
+      sink: together([
+        top.sink,
+        view.sink,
+        ...(live === null ? [lossWarner((line) => log.warn(line))] : []),
+      ]),
       clocks: readClocks,
-      stop,
-      intervalMs,
+      stop: AbortSignal.any([stop, quit.signal]),
+      get intervalMs() {
+        return live?.view.intervalMs ?? intervalMs;
+      },
       readerFd: STDOUT,
     });
     // The connections that are open now are the base of the first interval.
     loop.poll();
     top.trace.sample();
     await loop.run();
+    await live?.[Symbol.asyncDispose]();
     log.info(missingText(loop.losses().all, wanted.unsure));
     return exitCodes.done;
   },
@@ -149,6 +180,10 @@ export const topCommand = command({
 // --- internal ---
 
 const USUAL_ROWS = 20;
+/** Further ones are counted, and found by sorting and filtering. */
+const MOST_ROWS = 1_000;
+/** Of a table that no terminal shows. */
+const USUAL_COLUMNS = 120;
 const MOST = 1_000_000;
 
 function wholeOf(text: string, what: string): number {
@@ -158,4 +193,22 @@ function wholeOf(text: string, what: string): number {
     command: path,
     why: `it is a whole number from 1 to ${MOST}`,
   });
+}
+
+/** The flags of a filter that was typed: those of the command line, words apart by blanks. */
+async function parseFilter(text: string): Promise<Filter> {
+  let filter = noFilter;
+  const typed = command({
+    description: "",
+    flags: connectionFlags,
+    run: (args) => void (filter = filterOf({ ...args, events: undefined, failed: false }, path)),
+  });
+  const resolution = resolve(path, typed, text.split(/ +/));
+  if (resolution.kind === "run") await typed.run!(resolution.args);
+  return filter;
+}
+
+/** Whether the terminal shows characters beyond ASCII, as its locale says. */
+function speaksUtf8({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): boolean {
+  return /utf-?8/i.test([LC_ALL, LC_CTYPE, LANG].find((value) => value) ?? "");
 }

@@ -102,6 +102,13 @@ export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 0x1;
 
 export const TIOCGWINSZ = 0x5413;
+/** struct termios of these: u32 iflag, oflag, cflag, lflag; u8 line; u8 cc[19]. */
+export const TCGETS = 0x5401;
+export const TCSETS = 0x5402;
+export const IXON = 0x400;
+export const ICANON = 0x2;
+export const ECHO = 0x8;
+export const IEXTEN = 0x8000;
 
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;

@@ -174,6 +174,16 @@ export async function print(text: string): Promise<void> {
   }
 }
 
+/** For the terminal, where there is no time left to wait: what it does not take at once is not written. */
+export function printNow(text: string): void {
+  const bytes = Buffer.from(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(1, bytes, at);
+  } catch {
+    // Nobody is there to see it.
+  }
+}
+
 function writeOnce(bytes: Uint8Array, writeSome: WriteSome): number | Promise<number> {
   try {
     const some = writeSome(bytes.subarray(0, writeSome === toFile ? undefined : CHUNK_BYTES));

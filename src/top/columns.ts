@@ -3,8 +3,10 @@ import { translationOf } from "../conn/nat.ts";
 import { briefBytes, briefDuration } from "../output/numbers.ts";
 import { highestOf } from "../protocols/stack.ts";
 import { endpointText } from "../record/address.ts";
+import { escapeText } from "../output/escape.ts";
 import { groupings, remoteOf } from "../summary/groups.ts";
 import type { Fact } from "./facts.ts";
+import { endText, type TopGrouping } from "./groupings.ts";
 import type { Row } from "./rows.ts";
 import { knownOf, meanOf, type Amount } from "./sums.ts";
 
@@ -22,6 +24,8 @@ export interface Column {
   cell(row: Row, how: CellOptions): string;
   /** By what rows are sorted, the most first; `null`: last. Text is sorted from A on. */
   order(row: Row): number | string | null;
+  /** The grouping that says the same. */
+  saidBy?: TopGrouping;
   /** The same of a row that is this connection alone, where it is a number. */
   ofFact?(fact: Fact): number | null;
 }
@@ -30,12 +34,14 @@ export interface CellOptions {
   seconds: number;
   /** Rates in bits, not bytes. */
   bits: boolean;
+  /** Names of addresses, where they are known. */
+  names: boolean;
 }
 
 const unknown = "-";
 
 /** To add one, add a row. In this order they are shown. */
-const columns: readonly Column[] = [
+export const columns: readonly Column[] = [
   {
     title: "OPEN",
     name: "open",
@@ -112,6 +118,7 @@ const columns: readonly Column[] = [
     name: "app",
     width: 8,
     spare: 2,
+    saidBy: "app",
     meaning: "application protocol of the row's busiest connection",
     cell: ({ event: { application } }) => (application ? highestOf(application) : null) ?? unknown,
     order: ({ event: { application } }) => (application ? highestOf(application) : null),
@@ -122,8 +129,9 @@ const columns: readonly Column[] = [
     width: 21,
     spare: 1,
     groupsOnly: true,
+    saidBy: "remote",
     meaning: "remote end of the row's busiest connection; with NAT the end that really answers",
-    cell: ({ event }) => endpointText(remoteOf(event)),
+    cell: ({ event }, { names }) => endText(remoteOf(event), names),
     order: ({ event }) => endpointText(remoteOf(event)),
   },
   {
@@ -147,8 +155,9 @@ const columns: readonly Column[] = [
     name: "unit",
     width: 18,
     spare: -1,
+    saidBy: "unit",
     meaning: "container or systemd unit",
-    cell: ({ event }) => groupings.unit.of(event) ?? unknown,
+    cell: ({ event }) => escapeText(groupings.unit.of(event) ?? unknown),
     order: ({ event }) => groupings.unit.of(event),
   },
 ];
@@ -170,7 +179,7 @@ export const orders: readonly Pick<Column, "name" | "title" | "order" | "ofFact"
 ];
 
 /** Three digits or so: `999`, `12k`, `3.4M`. */
-function brief(count: number): string {
+export function brief(count: number): string {
   if (count < 10_000) return Math.round(count).toString();
   let [value, unit] = [count / 1000, 0];
   while (value >= 999.5) [value, unit] = [value / 1000, unit + 1];
@@ -178,21 +187,24 @@ function brief(count: number): string {
 }
 
 /** A `+` says that there is more, which is not known. `null`: nothing is known. */
-function amountText(amount: Amount, text: (sum: number) => string): string {
+export function amountText(amount: Amount, text: (sum: number) => string): string {
   const sum = knownOf(amount);
   if (sum === null) return unknown;
   return `${text(sum)}${amount.unknown > 0 ? "+" : ""}`;
 }
 
-const bytesText = (bytes: number): string => briefBytes(BigInt(Math.round(bytes)));
+export const bytesText = (bytes: number): string => briefBytes(BigInt(Math.round(bytes)));
 
-const rateText = (amount: Amount, { seconds, bits }: CellOptions): string =>
+export const rateText = (
+  amount: Amount,
+  { seconds, bits }: Pick<CellOptions, "seconds" | "bits">,
+): string =>
   seconds <= 0
     ? unknown
     : amountText(amount, (sum) => (bits ? brief((8 * sum) / seconds) : bytesText(sum / seconds)));
 
 /** Few are told with a digit behind the point. */
-function perSecond(count: number, seconds: number): string {
+export function perSecond(count: number, seconds: number): string {
   if (seconds <= 0) return unknown;
   const value = count / seconds;
   return value === 0 || value >= 9.95 ? brief(value) : value.toFixed(1);

@@ -3,7 +3,7 @@ import type { ConnEvent } from "../conn/event.ts";
 import { orders, rateOrder } from "./columns.ts";
 import type { Ended } from "./ended.ts";
 import type { Fact, Tick } from "./facts.ts";
-import { groupingOf, type TopGrouping } from "./groupings.ts";
+import { groupingOf, partText, type TopGrouping } from "./groupings.ts";
 import { addEnded, addFact, noSums, type Sums } from "./sums.ts";
 
 export interface Row {
@@ -23,6 +23,8 @@ export interface Query {
   ended: boolean;
   /** Only connections of this row of another grouping. */
   within: Within | null;
+  /** Only rows whose name has this text; small and capital letters are the same. */
+  text: string;
   /** At most so many. */
   most: number;
 }
@@ -40,8 +42,12 @@ export interface Found {
 
 export function rowsOf(tick: Tick, query: Query): Found {
   const { by, within } = query;
-  const facts = within === null ? tick.facts : tick.facts.filter((fact) => isWithin(fact, within));
-  const rows = by === "connection" ? alone(facts, query, tick) : together(facts, query, tick);
+  const wanted = nameTest(query);
+  const inside = within === null ? tick.facts : tick.facts.filter((fact) => isWithin(fact, within));
+  const facts =
+    by === "connection" && wanted !== null ? inside.filter(({ event }) => wanted(event)) : inside;
+  const all = by === "connection" ? alone(facts, query, tick) : together(facts, query, tick);
+  const rows = wanted === null ? all : all.filter(({ event }) => wanted(event));
   const { order } = orderOf(query.sort);
   rows.sort((a, b) => compare(order(a), order(b)) || compare(a.sums.open, b.sums.open));
   if (query.reverse) rows.reverse();
@@ -60,6 +66,15 @@ export function totalOf({ facts, ended }: Tick): Sums {
 const keyText = (key: string | number | null): string => `${typeof key} ${key}`;
 
 // --- internal ---
+
+/** `null`: all are wanted. */
+function nameTest({ by, text }: Query): ((event: ConnEvent) => boolean) | null {
+  if (text === "") return null;
+  const { parts } = groupingOf(by);
+  const wanted = text.toLowerCase();
+  return (event) =>
+    parts.some((part) => partText(part, event, false).toLowerCase().includes(wanted));
+}
 
 const isWithin = (fact: Fact, { by, key }: Within): boolean =>
   keyText(groupingOf(by).key(fact.event)) === key;
@@ -89,9 +104,10 @@ function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Ti
     row.busiest = moved;
     row.event = fact.event;
   }
-  // Of what has ended it is not known in which row of another grouping it was.
-  if (within === null)
+  // In which row of another grouping an ended connection was is not known.
+  if (within === null || within.by === by)
     for (const [name, { event, totals }] of tick.ended.of(by)) {
+      if (within !== null && within.key !== keyText(name)) continue;
       let row = groups.get(name);
       if (row === undefined && !ended) continue;
       if (row === undefined)

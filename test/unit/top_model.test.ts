@@ -16,6 +16,7 @@ const byProcess: Query = {
   ended: false,
   within: null,
   most: 100,
+  text: "",
 };
 
 /** A model after its base, which is at 1 s. */

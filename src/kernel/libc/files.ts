@@ -30,12 +30,15 @@ export function ioctlInt(fd: Fd, request: number): number {
 }
 
 /** `null`: it is no terminal, or one that does not know its size. */
-export function terminalColumns(fd: Fd): number | null {
+export function terminalSize(fd: Fd): { rows: number; columns: number } | null {
   // struct winsize: u16 rows, u16 columns, and both in pixels.
   const size = new Uint32Array(2);
-  const columns = ioctl(fd, TIOCGWINSZ, bytesOf(size)) < 0 ? 0 : size[0]! >>> 16;
-  return columns === 0 ? null : columns;
+  if (ioctl(fd, TIOCGWINSZ, bytesOf(size)) < 0) return null;
+  const [rows, columns] = [size[0]! & 0xffff, size[0]! >>> 16];
+  return rows === 0 || columns === 0 ? null : { rows, columns };
 }
+
+export const terminalColumns = (fd: Fd): number | null => terminalSize(fd)?.columns ?? null;
 
 /** `fds` is an array of struct pollfd, 8 bytes each: i32 fd, i16 events, i16 revents. -1 ms waits for ever. */
 export const poll = (fds: Uint8Array, timeout_ms: number): number =>

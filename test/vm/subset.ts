@@ -23,7 +23,7 @@ const newest: Request = {
 const newestByTracepoints: Request = {
   kernel: "newest",
   files: named(
-    "smoke trace udp scenarios races failures sockmap mptcp walk nat_ask nat_ctnetlink protocols",
+    "smoke trace udp scenarios races sockmap mptcp walk nat_ask nat_ctnetlink protocols",
   ),
   modes: ["tracepoint"],
   logName: "newest-tracepoints",
@@ -65,7 +65,7 @@ const inGuestsByKprobes: Request[] = [
 /** The other architecture: its registers, of which tracepoints see none, and its own layout of structs. */
 const onArm64: Request = {
   kernel: "6.1-arm64",
-  files: named("smoke trace udp offsets walked bindings"),
+  files: named("smoke trace udp offsets bindings"),
   modes: ["kprobe"],
 };
 

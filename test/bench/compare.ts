@@ -11,7 +11,7 @@ const workloads = ["stream", "rr", "crr", "udprr"] as const;
 /** Of tracer-bpf; the share of the untraced rate. */
 const targets = { stream: 0.99, rr: 0.99, crr: 0.9, udprr: 0.9 };
 
-const WARM_MS = 45_000;
+export const WARM_MS = 45_000;
 const MEASURE_MS = 2_000;
 
 export async function compare(): Promise<string> {
@@ -132,7 +132,7 @@ const lossOf = ({ reported: seen }: Block): string => seen?.lost ?? "-";
 const bytesOf = ({ bytes, moved }: Block): string =>
   bytes === undefined ? "-" : bytes === moved ? "exact" : `${bytes} instead of ${moved}`;
 
-const INSTRUCTIONS_PER_SECOND = 250e6;
+export const INSTRUCTIONS_PER_SECOND = 250e6;
 
 function added(measured: readonly Measured[]): string {
   const rows = traced(measured, "crr").map(({ one, block }) => {

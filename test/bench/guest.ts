@@ -5,7 +5,8 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { countProgramTime, programStats, type ProgramStats } from "./bpf_stats.ts";
-import { tracers, type Reported, type Tracer } from "./tracers.ts";
+import { SERVICE, translate, type Translation } from "./translate.ts";
+import { tracers, withoutFeatures, type Reported, type Tracer } from "./tracers.ts";
 
 export interface GuestJob {
   /** Kinds of load.c; "start" measures how long each tracer takes to its first line. */
@@ -20,6 +21,8 @@ export interface GuestJob {
   cpus?: number;
   /** Stops each tracer's process once it traces: what is left is the cost of its programs. */
   stopped?: boolean;
+  /** The kernel tracks each connection, and translates its address or not. */
+  translation?: Translation;
   /** Has the kernel count each program's runs and time, which slows them. */
   programs?: boolean;
 }
@@ -53,7 +56,8 @@ const QUIET_MS = 61_000;
 async function main(): Promise<void> {
   const job = JSON.parse(process.env["BENCH_JOB"]!) as GuestJob;
   if (job.programs) countProgramTime(true);
-  const chosen = tracers.filter(({ name }) => job.tracers.includes(name));
+  if (job.translation !== undefined) translate(job.translation);
+  const chosen = [...tracers, ...withoutFeatures].filter(({ name }) => job.tracers.includes(name));
   for (const workload of job.workloads) {
     if (workload === "start") {
       for (const tracer of chosen) await tell(job, await started(tracer));
@@ -189,7 +193,8 @@ function run(job: GuestJob, workload: string): Load {
   // A tracer has seen what it is to see of a long connection, and is done with it, before it is measured.
   const pauseMs = workload !== "crr" && counts(job) ? SETTLE_MS : 0;
   const times = [job.warmMs, job.measureMs, job.pairs ?? 1, pauseMs].map(String);
-  const child = Bun.spawnSync(["/job/load", workload, ...times], { stderr: "inherit" });
+  const env = { ...process.env, ...(job.translation === "dnat" && { LOAD_ADDRESS: SERVICE }) };
+  const child = Bun.spawnSync(["/job/load", workload, ...times], { stderr: "inherit", env });
   if (child.exitCode !== 0) throw new Error(`the load ended with ${child.exitCode}`);
   return JSON.parse(child.stdout.toString()) as Load;
 }

@@ -25,6 +25,7 @@ export async function measureInGuest(
     shell: "BUN_BE_BUN=1 /tracer-bpf run /test/bench/guest.ts",
     // Seconds of the guest's clock, which jumps: nothing there may count on them.
     env: { BENCH_JOB: JSON.stringify(job), LAB_ORPHANED_SECONDS: "10000000" },
+    netfilter: job.translation !== undefined,
     extra: [await compiledLoad(), ...(peers?.entries ?? [])],
     machine: { cpus: job.cpus ?? 1, memoryMb: 2048, countInstructions: (job.cpus ?? 1) === 1 },
     logName: `bench-${kernel}`,

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { burst, compare } from "./compare.ts";
+import { features } from "./features.ts";
 import { namespaces } from "./namespaces.ts";
 import { openConnections } from "./open.ts";
 import { programs } from "./programs.ts";
@@ -16,6 +17,7 @@ import { throughput } from "./throughput.ts";
 /** Each gives the Markdown of its section. To add a part, add a row. */
 const parts: Record<string, { title: string; measure: () => Promise<string> }> = {
   compare: { title: "Against other tracers", measure: compare },
+  features: { title: "The cost of one feature", measure: features },
   burst: { title: "Bursts on two CPUs", measure: burst },
   programs: { title: "Kernel time per event, by program", measure: programs },
   start: { title: "From the start to the first event", measure: start },

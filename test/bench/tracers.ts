@@ -24,9 +24,9 @@ export interface Tracer {
 const loader = ["/peers/ld-linux-x86-64.so.2", "--library-path", "/peers/lib"];
 const peer = (name: string, ...args: string[]) => [...loader, `/peers/bin/${name}`, ...args];
 
-const ours = (attach: "kprobe" | "tracepoint"): Tracer => ({
-  name: `tracer-bpf, ${attach}s`,
-  command: ["/tracer-bpf", "trace", "--json", "--attach", attach],
+const ours = (attach: "kprobe" | "tracepoint", ...flags: string[]): Tracer => ({
+  name: [`tracer-bpf, ${attach}s`, ...flags].join(" "),
+  command: ["/tracer-bpf", "trace", "--json", "--attach", attach, ...flags],
   ready: "tracing ",
   compiles: true,
   // A connect, an accept and two closes; the closes' bytes are compared by the caller.
@@ -84,6 +84,12 @@ export const tracers: readonly Tracer[] = [
       lost: lostOf(stderr),
     }),
   },
+];
+
+/** The same tracer with features switched off: each costs what it is slower with it. To add one, add a row. */
+export const withoutFeatures: readonly Tracer[] = [
+  ours("kprobe", "--no-protocols"),
+  ours("kprobe", "--no-nat"),
 ];
 
 const lostOf = (stderr: string): string => /.*\b[Ll]ost .*/.exec(stderr)?.[0] ?? "nothing told";

@@ -5,6 +5,7 @@
  *   ops, ns    operations measured, and the time they took (all pairs)
  *   total      all operations: what a tracer has to have seen
  *   sent, received   payload bytes the clients wrote and read, all operations
+ * LOAD_ADDRESS in the environment: clients connect to this address. Something translates it to 127.0.0.1.
  * Or: load hold N. Opens N connections, prints a line, and holds them until its standard input ends.
  */
 #include <arpa/inet.h>
@@ -215,6 +216,7 @@ static void pair(const struct kind *kind, const struct times *times, struct resu
 {
 	struct sockaddr_in address;
 	int status, fd = bound(kind->type, &address);
+	const char *service = getenv("LOAD_ADDRESS");
 	pid_t server = fork();
 
 	if (server < 0)
@@ -223,6 +225,8 @@ static void pair(const struct kind *kind, const struct times *times, struct resu
 		kind->serve(fd);
 		_exit(0);
 	}
+	if (service && inet_pton(AF_INET, service, &address.sin_addr) != 1)
+		die("LOAD_ADDRESS");
 	client(kind, fd, &address, times, r);
 	waitpid(server, &status, 0);
 }

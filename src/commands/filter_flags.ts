@@ -147,7 +147,7 @@ export const filterFlags = {
     type: "string",
     options: eventKinds as string[],
     repeat: "list",
-    description: "only these events",
+    description: "only these events; protocol is told where it is named here alone",
   },
   failed: {
     type: "boolean",

@@ -154,6 +154,12 @@ export const traceCommand = command({
         why: "without it no translation is known, and nothing would be shown",
         suggestion: "leave out --no-nat",
       });
+    if (args["no-protocols"] === true && filter.kinds.includes("protocol"))
+      throw new UsageError("--no-protocols and --events protocol exclude each other", {
+        command: path,
+        why: "without it no protocol is known",
+        suggestion: "leave out --no-protocols",
+      });
     if (args["no-protocols"] === true && asksForProtocols(filter))
       throw new UsageError("--no-protocols and --app or --sni exclude each other", {
         command: path,
@@ -183,6 +189,7 @@ export const traceCommand = command({
       args: args.args === true,
       nat: args["no-nat"] !== true,
       protocols: args["no-protocols"] !== true,
+      protocolEvents: filter.kinds.includes("protocol"),
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),

@@ -7,9 +7,17 @@ import type { Application } from "../protocols/stack.ts";
 export type Protocol = "tcp" | "udp";
 /**
  * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace. `begin`: the
- * first datagram of a UDP flow. `sample`: what a connection or flow that goes on has moved so far.
+ * first datagram of a UDP flow. `protocol`: what it speaks is known now. `sample`: what a connection or flow that goes on has moved so far.
  */
-export type EventKind = "connect" | "accept" | "close" | "fail" | "open" | "begin" | "sample";
+export type EventKind =
+  | "connect"
+  | "accept"
+  | "close"
+  | "fail"
+  | "open"
+  | "begin"
+  | "protocol"
+  | "sample";
 export type ProtocolSource = "seen" | "endpoint";
 export type Direction = "outgoing" | "incoming" | "unknown";
 

@@ -24,6 +24,7 @@ export const eventKinds: readonly EventKind[] = [
   "fail",
   "open",
   "begin",
+  "protocol",
   "sample",
 ];
 export const protocols: readonly Protocol[] = ["tcp", "udp"];
@@ -104,12 +105,13 @@ export const members: readonly Member[] = [
     name: "event",
     names: {
       openTelemetry: "`event.name`, as `tracer_bpf.connect`",
-      ecs: "`event.action`; `event.type` is `connection` and `start` (connect, accept, begin), `end` (close), `denied` (fail) or `info` (open, sample)",
+      ecs: "`event.action`; `event.type` is `connection` and `start` (connect, accept, begin), `end` (close), `denied` (fail) or `info` (open, protocol, sample)",
     },
     description:
       "connect: established by a process here; accept: handed to a process here; close: over; " +
       "fail: an attempt that came to nothing; " +
       "open: there before the trace; begin: the first datagram of a UDP flow; " +
+      "protocol: what a connection speaks is known now (trace --events protocol); " +
       "sample: goes on, and has moved something (trace --interval)",
     type: "string",
     values: eventKinds,

@@ -89,9 +89,9 @@ test("the end of a connection leaves the next one on its sock alone", () => {
 
 test("a connection that nothing more is wanted of is told once, and not looked at again", () => {
   const all = streams();
-  expect(all.look(payload({}))).toBe(false);
-  expect(all.look(payload({ len: 99 }))).toBe(true);
-  expect(all.look(payload({ len: 99 }))).toBe(false);
+  expect(all.look(payload({})).isDone).toBe(false);
+  expect(all.look(payload({ len: 99 })).isDone).toBe(true);
+  expect(all.look(payload({ len: 99 })).isDone).toBe(false);
   expect(all.of(event(7))!.recogniser.looks.length).toBe(2);
 });
 

@@ -15,7 +15,7 @@ import { recognising, type Describing } from "./working.ts";
 /** `make` makes what recognises one connection. */
 export const protocolsBy =
   (make: () => Describing): PartOf =>
-  ({ protocols: asked = true }: TraceOptions): Part => {
+  ({ protocols: asked = true, protocolEvents = false }: TraceOptions): Part => {
     let guessed: Guessed | string = "it was not guessed";
     return {
       name: "application protocols",
@@ -40,7 +40,7 @@ export const protocolsBy =
         if (wrong !== null) return { refused: wrong };
         return guessed.pages === null ? {} : { notes: [`${SOME_ONLY}: ${guessed.pages}`] };
       },
-      start: (on) => recognising(on, make),
+      start: (on) => recognising(on, make, protocolEvents),
     };
   };
 

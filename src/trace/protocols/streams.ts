@@ -21,6 +21,8 @@ export interface Stream<R> {
   dport: number;
   /** See struct payload. */
   endpoint: number;
+  /** When the newest of its bytes were seen, in ns. */
+  lookedAt: bigint;
   recogniser: R;
   done: boolean;
 }
@@ -47,17 +49,18 @@ export class Streams<R extends Recogniser> {
     return stream !== undefined && (stream.cookie === 0 || stream.cookie === cookie);
   }
 
-  /** Returns true the first time that nothing more of the connection is wanted. */
-  look(payload: Payload): boolean {
+  /** Returns its connection, and whether this is the first time that nothing more of it is wanted. */
+  look(payload: Payload): { stream: Stream<R>; isDone: boolean } {
     const stream = this.#of(payload);
-    if (stream.done) return false;
+    if (stream.done) return { stream, isDone: false };
+    stream.lookedAt = payload.timestamp;
     stream.done = stream.recogniser.see({
       fromClient: fromClient(payload),
       offset: payload.offset,
       length: payload.len,
       bytes: payload.bytes.subarray(0, payload.got),
     });
-    return stream.done;
+    return { stream, isDone: stream.done };
   }
 
   /**
@@ -85,7 +88,15 @@ export class Streams<R extends Recogniser> {
       known.endpoint ||= endpoint;
       return known;
     }
-    const fresh = { cookie, stream, dport, endpoint, recogniser: this.#make(), done: false };
+    const fresh = {
+      cookie,
+      stream,
+      dport,
+      endpoint,
+      lookedAt: payload.timestamp,
+      recogniser: this.#make(),
+      done: false,
+    };
     this.#bySock.delete(sock);
     this.#bySock.set(sock, fresh);
     if (this.#bySock.size > this.#most) this.#bySock.delete(this.#bySock.keys().next().value!);

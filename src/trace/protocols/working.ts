@@ -1,8 +1,10 @@
 /** The part at work: payload goes to its connection's recogniser, and what that has found to the connection's events. */
+import type { EventKind as ShownKind } from "../../conn/event.ts";
 import type { TracedEvent } from "../../conn/identity.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
+  ConnMetadata,
   Counter,
   EVENT_COOKIE,
   EVENT_ENDPOINT_SPEAKS,
@@ -18,6 +20,7 @@ import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
 import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
 import { closeGates, renewRoom, tellKnown } from "./gates.ts";
+import { News } from "./news.ts";
 import { Streams, type Recogniser } from "./streams.ts";
 
 export interface Describing extends Recogniser {
@@ -29,7 +32,13 @@ export interface Describing extends Recogniser {
   readonly hasSeen: boolean;
 }
 
-export function recognising({ host, object }: Opened, make: () => Describing): Working {
+/** `tells`: events of their own tell what is known. */
+export function recognising(
+  { host, object }: Opened,
+  make: () => Describing,
+  tells: boolean,
+): Working {
+  const news = tells ? new News<Describing>() : null;
   const streams = new Streams(make);
   const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
   /** Recognised, and perhaps still looked at. */
@@ -55,13 +64,22 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       const { view, p } = asView(event);
       const payload = readPayload(view, p);
       hasCome = true;
-      if (streams.look(payload)) recognised.set(sockOf(payload), payload.sk);
+      const { stream, isDone } = streams.look(payload);
+      if (isDone) recognised.set(sockOf(payload), payload.sk);
+      news?.looked(stream);
       // The record's memory is used again; this copy is not kept.
       payload.bytes.fill(0);
     },
+    ...(news !== null && {
+      brings(event: Event, kind: ShownKind) {
+        const stream = kind === "close" ? streams.of(event) : null;
+        return stream && news.brings(stream);
+      },
+    }),
     shown(event) {
       // An accept: what came before it is its own from now on.
       streams.of(event);
+      if (event.ends.metadata & ConnMetadata.METADATA_TCP) news?.shown(event);
       if (!ENDS.has(event.kind)) return true;
       const sock = sockOf(event);
       ended.push([sock, event.cookie]);
@@ -90,6 +108,7 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
         endpoints.saw(view, p, stream.endpoint, stream.recogniser.application);
     },
     holds(view, p) {
+      if (news !== null) return false;
       if (streams.concern(sockAt(view, p), view.getUint32(p + EVENT_COOKIE, true))) return false;
       if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return true;
       const application = endpoints.of(view, p);
@@ -100,7 +119,8 @@ export function recognising({ host, object }: Opened, make: () => Describing): W
       if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return;
       count(new EventView(view, p), null, view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0);
     },
-    tick() {
+    tick(_nowNs, show) {
+      news?.tell(show);
       for (const [sock, cookie] of ended.splice(0)) streams.delete(sock, cookie);
       if (recognised.size > 0) closeGates(host.shim, object, recognised.values());
       recognised.clear();

@@ -7,6 +7,7 @@ import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { furtherSubflows, withEndpoint } from "./drive/mptcp_subflows.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
+import type { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -15,6 +16,32 @@ const hasMptcp = existsSync(ENABLED) && readFileSync(ENABLED, "utf8").trim() ===
 
 const dial = (port: number, address = "127.0.0.1") =>
   peer.dial(address, port, { protocol: IPPROTO_MPTCP });
+
+/**
+ * The lines of the first subflow. Where the other end is late to acknowledge, as in a slow guest, MPTCP sends the message
+ * again, as new bytes of TCP: then the bytes are those of several.
+ */
+async function expectFirstSubflow(tracer: Tracer, end: peer.Peer | peer.Truth): Promise<void> {
+  const truth = "truth" in end ? end.truth : end;
+  const close = await tracer.until(
+    () =>
+      tracer.events.find(
+        ({ event, local, remote, netns }) =>
+          event === "close" &&
+          netns === truth.netns &&
+          local.port === truth.local.port &&
+          remote.port === truth.remote.port,
+      ),
+    "its close",
+  );
+  const again = (told: number | null | undefined, once: number): number =>
+    once > 0 && told && told % once === 0 ? told : once;
+  await expectConnection(tracer, {
+    ...truth,
+    sent: again(close.bytes_sent, truth.sent),
+    received: again(close.bytes_received, truth.received),
+  });
+}
 
 // Debian left it out of its 5.10.
 test("kernels from 6.1 on have MPTCP", () => {
@@ -32,8 +59,8 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
       client.write(1019);
       client.read(1021);
       client.close();
-      await expectConnection(our.tracer, client);
-      await expectConnection(our.tracer, await server.hear<peer.Truth>());
+      await expectFirstSubflow(our.tracer, client);
+      await expectFirstSubflow(our.tracer, await server.hear<peer.Truth>());
     }
   });
 
@@ -52,7 +79,7 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
       bytes_sent: 1031,
       bytes_received: 1033,
     });
-    await expectConnection(our.tracer, client);
+    await expectFirstSubflow(our.tracer, client);
   });
 
   test("a server that closes first, and IPv6", async () => {
@@ -65,8 +92,8 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
       server.close();
       client.readToEnd();
       client.close();
-      await expectConnection(our.tracer, server);
-      await expectConnection(our.tracer, client);
+      await expectFirstSubflow(our.tracer, server);
+      await expectFirstSubflow(our.tracer, client);
     }
     listener.close();
   });
@@ -79,8 +106,8 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
     server.read(1049);
     client.close();
     server.close();
-    await expectConnection(our.tracer, client);
-    await expectConnection(our.tracer, server);
+    await expectFirstSubflow(our.tracer, client);
+    await expectFirstSubflow(our.tracer, server);
     listener.close();
   });
 
@@ -116,8 +143,8 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
       listener.close();
       return { client, server };
     });
-    await expectConnection(our.tracer, first.client);
-    await expectConnection(our.tracer, first.server);
+    await expectFirstSubflow(our.tracer, first.client);
+    await expectFirstSubflow(our.tracer, first.server);
     const { pid, netns } = first.client.truth;
     const further = () =>
       our.tracer.events.filter(

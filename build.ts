@@ -15,7 +15,7 @@ import { executableOf, HOST, TARGETS, targets, type Arch, type Target } from "./
 import { copyStep, embedded, executableStep } from "./src/build/executable.ts";
 import { noticeFile, noticeStep } from "./src/build/licenses.ts";
 import { layoutStep, objectFile, OBJECTS, objectStep, shimStep } from "./src/build/native.ts";
-import { installPackages } from "./src/build/packages.ts";
+import { installModules, installPackages } from "./src/build/packages.ts";
 import {
   packedNames,
   packStep,
@@ -54,6 +54,7 @@ async function main(args: string[]): Promise<void> {
   const wanted = wantedTargets(args);
   const arches = [...new Set<Arch>(wanted.map((target) => TARGETS[target].arch))];
   installPackages(arches);
+  installModules();
   mkdirSync("dist/embed", { recursive: true });
 
   await Promise.all(arches.flatMap((arch) => OBJECTS.map((name) => build(objectStep(arch, name)))));

@@ -120,6 +120,7 @@ function packages(): Part[] {
       version: string;
       license: string;
       dependencies?: Record<string, string>;
+      peerDependencies?: Record<string, string>;
     };
     found.set(packageName, {
       name: packageName,
@@ -128,7 +129,8 @@ function packages(): Part[] {
       remark: null,
       texts: { [`${packageName}: LICENSE`]: `node_modules/${packageName}/LICENSE` },
     });
-    for (const inner of Object.keys(about.dependencies ?? {})) add(inner);
+    const inner = { ...about.dependencies, ...about.peerDependencies };
+    for (const innerName of Object.keys(inner)) add(innerName);
   };
   for (const packageName of Object.keys(dependencies)) add(packageName);
   return [...found.values()];

@@ -1,6 +1,9 @@
-/** The compilers and libraries that a build needs. */
+/** The compilers, libraries and npm packages that a build needs. */
+import { existsSync, readFileSync } from "node:fs";
+import { dependencies } from "../../package.json";
 import { installMissing, type Needed } from "./apt.ts";
 import { ARCHES, HOST, type Arch } from "./arch.ts";
+import { run, say } from "./step.ts";
 
 const libraries = `/usr/lib/${ARCHES[HOST].triplet}`;
 
@@ -24,6 +27,19 @@ const CROSS: Record<Arch, readonly Needed[]> = {
     { name: "libc6-dev-arm64-cross", proof: "/usr/aarch64-linux-gnu/include/stdio.h" },
   ],
 };
+
+/** A checkout that was brought up to date may have packages of an older lock file: what the executable imports is installed. */
+export function installModules(): void {
+  const missing = Object.entries(dependencies).filter(([name, version]) => {
+    const about = `node_modules/${name}/package.json`;
+    if (!existsSync(about)) return true;
+    return (JSON.parse(readFileSync(about, "utf8")) as { version: string }).version !== version;
+  });
+  if (missing.length === 0) return;
+  say("installing with npm", missing.map(([name]) => name).join(" "));
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  run(["npm", "install", "--no-save", "--ignore-scripts", ...quiet]);
+}
 
 export function installPackages(arches: readonly Arch[]): void {
   const others = arches.filter((arch) => arch !== HOST);

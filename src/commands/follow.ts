@@ -102,10 +102,11 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   return { shown: lines.shown, losses: loop.losses().all, readerLeft: lines.readerLeft };
 }
 
-// --- internal ---
-
-const withoutSamples = (sink: Sink): Sink =>
+/** The same sink, for events that are no samples. */
+export const withoutSamples = (sink: Sink): Sink =>
   sink.event === undefined ? sink : sieved(({ kind }) => kind !== "sample", sink);
+
+// --- internal ---
 
 function tellingGone(trace: FollowOptions["trace"], exporter: Exporter): FollowOptions["trace"] {
   return {

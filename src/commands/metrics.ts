@@ -13,7 +13,8 @@ import { CONTENT_TYPE, prometheusText } from "../metrics/prometheus.ts";
 import type { Family } from "../metrics/series.ts";
 import { metricsSink } from "../sinks/metrics.ts";
 import type { Sink } from "../sinks/sink.ts";
-import type { Exporter, Fresh } from "./follow.ts";
+import { together } from "../sinks/together.ts";
+import { withoutSamples, type Exporter, type Fresh } from "./follow.ts";
 import type { MetricsWish } from "./metrics_flags.ts";
 
 export interface Metrics extends Exporter, Disposable {
@@ -26,14 +27,16 @@ const FRESH_MS = 1_000;
 /** The usual interval of scrapes. */
 const WRITE_MS = 15_000;
 
-/** Listens from here on; whoever asks before the trace has begun gets the metrics of nothing. Throws a Failure. */
-export function openMetrics(
-  { listen, file, labels }: MetricsWish,
+/** `isAsked`: samples are shown. Listens from here on; whoever asks before the trace has begun gets the metrics of nothing. Throws a Failure. */
+export async function openMetrics(
+  { listen, file, otlp, labels }: MetricsWish,
+  isAsked: boolean,
   warn: (line: string) => void,
-): Metrics {
+): Promise<Metrics> {
   const ephemeral = parsePortRange(localPortRange());
   const counts = new EventCounts({ labels, ...(ephemeral && { ephemeral }) });
-  const startSeconds = Math.floor(Date.now() / 1000);
+  const sent = otlp === null ? null : await (await import("./otlp.ts")).openOtlp(otlp, warn);
+  const beganMs = Date.now();
   let fresh: Fresh | null = null;
   let page: Page = { type: CONTENT_TYPE, body: new Uint8Array() };
   let pageAt = -Infinity;
@@ -42,6 +45,7 @@ export function openMetrics(
   const families = (): Family[] => {
     const losses = fresh?.losses() ?? [];
     const cpuSeconds = ownCost().cpuUs / 1e6;
+    const startSeconds = Math.floor(beganMs / 1000);
     const health = { losses, running, startSeconds, cpuSeconds, version, kernel: release() };
     return withHealth(counts.families(), counts.series, health);
   };
@@ -66,36 +70,43 @@ export function openMetrics(
               : `${failure.message}: ${failure.why}; tried again every ${WRITE_MS / 1000} s, tracing goes on`,
           ),
         );
-  let timer: ReturnType<typeof setInterval> | null = null;
+  const timers: ReturnType<typeof setInterval>[] = [];
+  const stop = () => {
+    server?.[Symbol.dispose]();
+    for (const timer of timers) clearInterval(timer);
+  };
 
-  const sink: Sink = {
+  const own: Sink = {
     ...metricsSink(counts),
     async end() {
       running = false;
-      server?.[Symbol.dispose]();
-      if (timer !== null) clearInterval(timer);
+      stop();
+      sent?.metrics(families(), beganMs);
       if (written === null) return;
       await written.write(prometheusText(families()));
       if (written.failure !== null) throw written.failure;
     },
   };
+  const logged = sent === null ? [] : [isAsked ? sent.sink : withoutSamples(sent.sink)];
   return {
-    sink,
+    sink: together([own, ...logged]),
     notes: notesOf(place),
     gone: (events) => counts.drop(events),
     async begin(given) {
       fresh = given;
+      if (sent !== null)
+        timers.push(
+          setInterval(() => (current(), sent.metrics(families(), beganMs)), sent.everyMs),
+        );
       if (written === null) return;
       await written.write(prometheusText(families()));
       if (written.failure !== null) throw cannotWrite(written.failure);
-      timer = setInterval(() => {
+      const write = () => {
         if (!written.busy) void written.write(Buffer.from(current().body).toString());
-      }, WRITE_MS);
+      };
+      timers.push(setInterval(write, WRITE_MS));
     },
-    [Symbol.dispose]() {
-      server?.[Symbol.dispose]();
-      if (timer !== null) clearInterval(timer);
-    },
+    [Symbol.dispose]: stop,
   };
 }
 

@@ -20,6 +20,12 @@ export const metricsFlags = {
     description:
       "write metrics to FILE.prom every 15 s, for the textfile collector of the node exporter; the file stays at the end",
   },
+  otlp: {
+    type: "string",
+    valueHint: "URL",
+    description:
+      "send each event as a log record, and metrics, to a receiver of OTLP by HTTP: http://127.0.0.1:4318; the usual OTEL_EXPORTER_OTLP_... variables act",
+  },
   "metrics-labels": {
     type: "string",
     valueHint: "LIST",
@@ -30,28 +36,32 @@ export const metricsFlags = {
 export interface MetricsArgs {
   metrics?: string | undefined;
   "metrics-file"?: string | undefined;
+  otlp?: string | undefined;
   "metrics-labels"?: string | undefined;
 }
 
 export interface MetricsWish {
   listen: { address: string; port: number } | null;
   file: string | null;
+  /** The base URL. */
+  otlp: string | null;
   labels: ReadonlySet<LabelName>;
 }
 
 /** `null`: no metrics are wanted. */
 export function metricsWish(args: MetricsArgs, command: string): MetricsWish | null {
-  const { metrics, "metrics-file": file, "metrics-labels": chosen } = args;
-  if (metrics === undefined && file === undefined) {
+  const { metrics, "metrics-file": file, otlp, "metrics-labels": chosen } = args;
+  if (metrics === undefined && file === undefined && otlp === undefined) {
     if (chosen === undefined) return null;
     throw new UsageError("flag --metrics-labels: there are no metrics", {
       command,
-      suggestion: `--metrics ${DEFAULT_PORT} or --metrics-file FILE.prom as well`,
+      suggestion: `--metrics ${DEFAULT_PORT} or --metrics-file FILE.prom or --otlp URL as well`,
     });
   }
   return {
     listen: metrics === undefined ? null : parsePlace(metrics, command),
     file: file === undefined ? null : parseFile(file, command),
+    otlp: otlp === undefined ? null : parseUrl(otlp, command),
     labels: new Set(chosen === undefined ? usualLabels : parseLabels(chosen, command)),
   };
 }
@@ -91,6 +101,23 @@ function parseFile(file: string, command: string): string {
     why: "the node exporter reads no other files",
     suggestion: `--metrics-file ${file}.prom`,
   });
+}
+
+function parseUrl(text: string, command: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isHttp = url !== null && /^https?:$/.test(url.protocol);
+  if (isHttp && url.username + url.password + url.search + url.hash === "")
+    return url.href.replace(/\/$/, "");
+  throw new UsageError(
+    isHttp ? "flag --otlp: the URL has too much" : `flag --otlp: "${text}" is no URL of HTTP`,
+    {
+      command,
+      why: isHttp
+        ? "it is a host, a port and a path; a password stands in OTEL_EXPORTER_OTLP_HEADERS"
+        : "it begins with http:// or https://",
+      suggestion: "--otlp http://127.0.0.1:4318",
+    },
+  );
 }
 
 function parseLabels(text: string, command: string): LabelName[] {

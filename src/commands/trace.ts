@@ -178,7 +178,9 @@ export const traceCommand = command({
     const { ownCost } = await import("../kernel/own_cost.ts");
     using metrics =
       metricsAsked &&
-      (await import("./metrics.ts")).openMetrics(metricsAsked, (line) => log.warn(line));
+      (await (
+        await import("./metrics.ts")
+      ).openMetrics(metricsAsked, intervalMs !== null, (line) => log.warn(line)));
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,

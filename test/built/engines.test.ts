@@ -10,6 +10,7 @@ import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { modes } from "../kernel/drive/modes.ts";
 import * as peer from "../kernel/drive/peer.ts";
 import { plainEnvironment, Tracer } from "../kernel/drive/tracer.ts";
+import { decode, logsRequest, metricsRequest, type Message } from "../unit/drive/otlp_proto.ts";
 import { fetchPackages } from "../vm/fetch.ts";
 import { enginePackages } from "../vm/packages.ts";
 
@@ -103,7 +104,40 @@ test("the node exporter reads the file, while it is written and when the trace i
   expect(readFileSync(file, "utf8")).not.toContain("open_connections");
 });
 
+test("a receiver of OTLP gets each line as a log record, and the metrics", async () => {
+  const requests: { path: string; body: Uint8Array }[] = [];
+  using server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      requests.push({ path: new URL(request.url).pathname, body: await request.bytes() });
+      return new Response(new Uint8Array());
+    },
+  });
+  const child = await Tracer.start(modes[0]!, ["--otlp", `http://127.0.0.1:${server.port}`]);
+  for (let n = 0; n < 20; n++) for (const end of Object.values(peer.pair())) end.close();
+  await child.until(
+    () => child.events.filter(({ event }) => event === "close").length >= 40,
+    "closes",
+  );
+  expect(await child.stop()).toBe(0);
+  expect(child.stderr).toMatch(/none lost/);
+  const names = requests
+    .filter(({ path }) => path === "/v1/logs")
+    .flatMap(({ body }) => recordsOf(decode(body, logsRequest)))
+    .map((record) => record["event_name"]);
+  expect(names).toEqual(child.events.map(({ event }) => `tracer_bpf.${event}`));
+  const last = requests.findLast(({ path }) => path === "/v1/metrics");
+  expect(decode(last!.body, metricsRequest)["resource_metrics"]).toHaveLength(1);
+});
+
 // --- internal ---
+
+function recordsOf(request: Message): Message[] {
+  const resources = request["resource_logs"] as Message[];
+  const scopes = resources.flatMap((resource) => resource["scope_logs"] as Message[]);
+  return scopes.flatMap((scope) => scope["log_records"] as Message[]);
+}
 
 interface Answer {
   data: { result: { metric: Record<string, string>; value: [number, string] }[] };

@@ -77,7 +77,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   // Ways out of this host: a listening socket, a file for another program.
   export: ["metrics", "file", "errors"],
   // Counts events by labels, and the forms in which other engines take the counts.
-  metrics: ["conn", "protocols/stack", "output/escape", "record"],
+  metrics: ["conn", "members", "protocols/stack", "output/escape", "record"],
   // Sums over many events, and the tables of them.
   summary: ["conn", "output", "protocols/stack", "record"],
   // The live view: events, rows, screen.
@@ -168,6 +168,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
     /\bBun\.(listen|serve|udpSocket)\b|createServer\(/,
     (file) => file === "export/http.ts",
   ],
+  ["sends to others", /\bfetch\(/, (file) => file === "export/otlp.ts"],
   ["compiles text", /\bnew Function\b|\beval\(/, (file) => file === "output/straight/compile.ts"],
   ["holds a raw escape code", /\\x1b|\\u001b|\\033|\p{Cc}(?<![\n\r\t])/iu, () => false],
 ])("only the right place %s", (_, sign, mayHave) => {

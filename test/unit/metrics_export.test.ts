@@ -245,6 +245,7 @@ describe("the flags", () => {
     expect(wish).toEqual({
       listen: null,
       file: "/a/b.prom",
+      otlp: null,
       labels: new Set(["process", "remote"]),
     });
     expect(() => metricsWish({ "metrics-file": "a.txt" }, "x")).toThrow("does not end in .prom");

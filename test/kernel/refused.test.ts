@@ -200,7 +200,7 @@ describe.each(modes)("with %ss", (mode) => {
     using _ = object;
     expect(refused.size).toBe(0);
     for (const part of optional.filter(({ name }) => /UDP|sampling|command/.test(name)))
-      expect(programs(part).filter((program) => object.loaded(program))).toEqual([]);
+      expect(ownPrograms(part).filter((program) => object.loaded(program))).toEqual([]);
   });
 });
 

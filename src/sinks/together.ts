@@ -9,7 +9,7 @@ export function together(sinks: readonly Sink[]): Sink {
   const ofEvents = sinks.filter((sink) => sink.event !== undefined);
   const telling = sinks.filter((sink) => sink.lost !== undefined);
   const record = recordFor(sinks, isFull);
-  return {
+  const all: Sink = {
     event(event, clocks) {
       if (isFull()) return;
       for (const sink of ofEvents) sink.event!(event, clocks);
@@ -34,9 +34,6 @@ export function together(sinks: readonly Sink[]): Sink {
       if (failed !== null) throw failed.error;
     },
     losses: () => sinks.flatMap((sink) => sink.losses?.() ?? []),
-    get full() {
-      return isFull();
-    },
     get done() {
       return sinks.some((sink) => sink.done === true);
     },
@@ -44,6 +41,8 @@ export function together(sinks: readonly Sink[]): Sink {
       return Math.min(...sinks.map((sink) => sink.dueMs ?? Infinity));
     },
   };
+  // Where no sink has a limit nobody need ask, for each event.
+  return limits.length === 0 ? all : Object.defineProperty(all, "full", { get: isFull });
 }
 
 /** The same sink for some events only; `full` counts among those. */

@@ -1,5 +1,16 @@
 /** Of UDP flows: which is which, what they have moved, and the events with which they begin, go on and end. Pure. */
-import { ConnFact, EventKind, type Event, type Flow } from "../../record/layout.gen.ts";
+import {
+  ConnFact,
+  EVENT_COOKIE,
+  EVENT_OWNER_PID,
+  EVENT_SK,
+  EventKind,
+  eventSize,
+  EventView,
+  writeEvent,
+  type Event,
+  type Flow,
+} from "../../record/layout.gen.ts";
 
 export interface Counts {
   sentBytes: bigint;
@@ -21,26 +32,29 @@ export const lastOf = ({ ended_at }: Event): bigint => ended_at;
 export const isFirst = ({ flags }: Event): boolean => (flags & ConnFact.FACT_FIRST_FLOW) !== 0;
 
 /** A sock's address is used again, its cookie is not. */
-export function sockOf({ sk, cookie }: Event): string {
-  keyView.setBigUint64(0, sk);
+export function sockOf(event: Event): string {
+  const { view, p } = placeOf(event);
+  const low = view.getUint32(p + EVENT_SK, true);
+  const high = view.getUint32(p + EVENT_SK + 4, true);
+  const cookie = view.getUint32(p + EVENT_COOKIE, true);
+  // One socket can have tens of thousands of flows, which a look at the map meets one after the other.
+  if (low === last.low && high === last.high && cookie === last.cookie) return last.id;
+  keyView.setUint32(0, low);
+  keyView.setUint32(4, high);
   keyView.setUint32(8, cookie);
-  return keyBytes.toString("latin1", 0, 12);
+  const id = keyBytes.toString("latin1", 0, 12);
+  last = { low, high, cookie, id };
+  return id;
 }
 
 /** `id`: its sockOf. */
 export function flowOf(event: Event, id: string): string {
   if (isFirst(event)) return id;
-  const { ends } = event;
-  keyView.setBigUint64(0, event.sk);
-  keyView.setUint32(8, event.cookie);
-  keyView.setBigUint64(12, ends.saddr_h);
-  keyView.setBigUint64(20, ends.saddr_l);
-  keyView.setBigUint64(28, ends.daddr_h);
-  keyView.setBigUint64(36, ends.daddr_l);
-  keyView.setUint16(44, ends.sport);
-  keyView.setUint16(46, ends.dport);
-  keyView.setUint32(48, ends.metadata);
-  return keyBytes.toString("latin1", 0, 52);
+  const { view, p } = placeOf(event);
+  for (let n = 0; n < ENDS_END; n += 4)
+    keyView.setUint32(n, view.getUint32(p + EVENT_SK + n, true));
+  keyView.setUint32(ENDS_END, view.getUint32(p + EVENT_COOKIE, true));
+  return keyBytes.toString("latin1", 0, ENDS_END + 4);
 }
 
 /** The close of a flow of the map. `opened`: as it began. */
@@ -82,6 +96,13 @@ export const countsOf = (event: Event): Counts => ({
   receivedPackets: event.recv_packets,
 });
 
+/** Whether countsOf() would give the same. */
+export const hasCounts = (event: Event, counts: Counts): boolean =>
+  event.sent_packets === counts.sentPackets &&
+  event.recv_packets === counts.receivedPackets &&
+  event.sent_bytes === counts.sentBytes &&
+  event.recv_bytes === counts.receivedBytes;
+
 export const same = (a: Counts, b: Counts): boolean =>
   a.sentPackets === b.sentPackets &&
   a.receivedPackets === b.receivedPackets &&
@@ -105,6 +126,20 @@ export function minus(event: Event, told: Counts): Event {
 
 const at = (event: Event, timestamp: bigint): Event => ({ ...event, timestamp });
 
-/** Keys are bytes: a big number costs ten times as much as text, and a look at all flows makes a key for each. */
-const keyBytes = Buffer.alloc(52);
+/**
+ * Keys are bytes, and read as words: a big number costs ten times as much as text, and a look at all flows makes a key for
+ * each. sk and the ends, which lie behind it.
+ */
+const ENDS_END = EVENT_OWNER_PID - EVENT_SK;
+const keyBytes = Buffer.alloc(ENDS_END + 4);
 const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length);
+let last = { low: 0, high: 0, cookie: 0, id: "\0".repeat(12) };
+
+const scratch = new EventView(new DataView(new ArrayBuffer(eventSize)), 0);
+
+/** Good until the next call. */
+function placeOf(event: Event): EventView {
+  if (event instanceof EventView) return event;
+  writeEvent(scratch.view, 0, event);
+  return scratch;
+}

@@ -12,6 +12,7 @@ import {
   type Counts,
   countsOf,
   flowOf,
+  hasCounts,
   isFirst,
   lastOf,
   lostOf,
@@ -23,6 +24,7 @@ import {
   timeOf,
 } from "./flow_events.ts";
 import { UdpDirections } from "./directions.ts";
+import { FlowIndex } from "./flow_index.ts";
 import { KeptEvents, type Slot } from "./kept_events.ts";
 
 /** A flow as it lies in a dump. */
@@ -60,6 +62,7 @@ export class Flows {
   readonly #directions: UdpDirections;
   readonly #socks = new Map<string, Sock>();
   readonly #kept = new KeptEvents();
+  readonly #others = new FlowIndex<Known>(this.#kept);
   #nextTickNs = 0n;
   #ticks = 0;
   /** No flow that has been sampled since has moved before. */
@@ -106,6 +109,13 @@ export class Flows {
     let seen = 0;
     const alive = new Set<string>();
     for (const flow of this.#source.dump()) {
+      // Of nearly all flows there is nothing to be told, and nothing is made of them here.
+      const other = isFirst(flow.event) ? undefined : this.#others.of(flow.event);
+      if (other !== undefined && (other.tick === tick || !this.#isSilent(flow.event, nowNs))) {
+        if (other.tick !== tick) seen++;
+        other.tick = tick;
+        continue;
+      }
       const id = sockOf(flow.event);
       const key = flowOf(flow.event, id);
       if (!this.#known(flow.event, id, key)) yield* this.#open(flow.copy().event);
@@ -134,16 +144,14 @@ export class Flows {
     // A datagram is counted first and its time written then: what a dump fell in between is found by the next one.
     let next = nowNs;
     for (const flow of this.#source.dump(this.#sampledNs - PAUSE_NS)) {
-      const id = sockOf(flow.event);
-      const known = this.#known(flow.event, id, flowOf(flow.event, id));
+      const known = this.#found(flow.event);
       if (known === undefined || known.over) {
         // Its beginning is on its way, or it wakes at the next tick.
         if (lastOf(flow.event) < next) next = lastOf(flow.event);
         continue;
       }
-      const counts = countsOf(flow.event);
-      if (same(counts, known.sampled)) continue;
-      known.sampled = counts;
+      if (hasCounts(flow.event, known.sampled)) continue;
+      known.sampled = countsOf(flow.event);
       moved.push(sampleOf(flow.copy(), this.#kept.get(known.opened), known.told, nowNs));
     }
     this.#sampledNs = next;
@@ -155,6 +163,13 @@ export class Flows {
   *#firsts(): Iterable<Event> {
     for (const { first } of this.#socks.values())
       if (first !== null) yield this.#kept.get(first.opened);
+  }
+
+  #found(event: Event): Known | undefined {
+    const other = isFirst(event) ? undefined : this.#others.of(event);
+    if (other !== undefined) return other;
+    const id = sockOf(event);
+    return this.#known(event, id, flowOf(event, id));
   }
 
   #known(event: Event, id: string, key: string): Known | undefined {
@@ -180,7 +195,10 @@ export class Flows {
       tick: 0,
     };
     if (isFirst(event)) sock.first = known;
-    else sock.others.set(key, known);
+    else {
+      sock.others.set(key, known);
+      this.#others.add(known.opened, known);
+    }
     return [{ event, kind: "begin" }];
   }
 
@@ -207,6 +225,7 @@ export class Flows {
   *#closeOthers(sock: Sock | undefined, atNs: bigint): Iterable<ShownFlow> {
     for (const known of sock?.others.values() ?? []) {
       const opened = this.#kept.get(known.opened);
+      this.#others.delete(known.opened);
       this.#kept.drop(known.opened);
       const flow = this.#source.take(opened);
       yield { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
@@ -216,7 +235,7 @@ export class Flows {
   /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
   #look(flow: DumpedFlow, sock: Sock, key: string, nowNs: bigint): readonly ShownFlow[] {
     const { event } = flow;
-    const silent = nowNs - lastOf(event) > this.#timeoutOf(event);
+    const silent = this.#isSilent(event, nowNs);
     if (isFirst(event)) {
       const first = sock.first!;
       const woken = this.#wake(first, event);
@@ -231,6 +250,7 @@ export class Flows {
     const taken = this.#source.take(flow.event);
     const { opened: slot } = sock.others.get(key)!;
     const opened = this.#kept.get(slot);
+    this.#others.delete(slot);
     this.#kept.drop(slot);
     sock.others.delete(key);
     return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
@@ -255,6 +275,10 @@ export class Flows {
     const usual = shortest / 8n < PAUSE_NS ? shortest / 8n : PAUSE_NS;
     const busy = BigInt(flows) * PAUSE_PER_FLOW_NS;
     return usual > busy ? usual : busy;
+  }
+
+  #isSilent(event: Event, nowNs: bigint): boolean {
+    return nowNs - lastOf(event) > this.#timeoutOf(event);
   }
 
   #timeoutOf({ legs }: Event): bigint {

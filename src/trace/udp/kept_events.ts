@@ -2,7 +2,13 @@
  * Events as their bytes, one behind the other: 184 of them each, where the object takes a kilobyte. There can be one for each
  * of 65,536 flows. Pure.
  */
-import { eventSize, readEvent, writeEvent, type Event } from "../../record/layout.gen.ts";
+import {
+  eventSize,
+  EventView,
+  readEvent,
+  writeEvent,
+  type Event,
+} from "../../record/layout.gen.ts";
 
 /** Events that there is room for at first. */
 const FIRST = 64;
@@ -24,6 +30,11 @@ export class KeptEvents {
 
   get(slot: Slot): Event {
     return readEvent(this.#view, slot * eventSize);
+  }
+
+  /** Where it lies: good until the next `keep` or `drop`. */
+  at(slot: Slot): EventView {
+    return new EventView(this.#view, slot * eventSize);
   }
 
   /** The event is not asked for again. */

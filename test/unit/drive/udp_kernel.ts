@@ -15,6 +15,7 @@ import {
   type FlowSource,
   type ShownFlow,
 } from "../../../src/trace/udp/flows.ts";
+import { asView, plainEvent } from "../../../src/trace/event.ts";
 
 export const SECOND = 1_000_000_000n;
 const timeouts = { silentNs: 30n * SECOND, assuredNs: 120n * SECOND };
@@ -51,10 +52,14 @@ export class Kernel implements FlowSource {
     this.events.push(close);
   }
 
+  /** As they are now: views of copies. */
   dump = (sinceNs = 0n): DumpedFlow[] =>
-    structuredClone([...this.others.values(), ...this.socks.values()])
+    [...this.others.values(), ...this.socks.values()]
       .filter(({ event }) => event.ended_at >= sinceNs)
-      .map((flow) => ({ event: flow.event, copy: () => flow }));
+      .map(({ event, socket_ino }) => {
+        const view = asView(event);
+        return { event: view, copy: () => ({ event: plainEvent(view), socket_ino }) };
+      });
 
   take = (event: Event): Flow | null => {
     const key = `${event.sk} ${event.cookie} ${event.ends.dport}`;

@@ -247,7 +247,7 @@ struct translation {
 enum payload_size {
 	PAYLOAD_FIRST = 48,  /* of a segment */
 	PAYLOAD_BYTES = 112, /* in a record */
-	/* Of a TLS handshake so many more records: the name of the server stands further on. */
+	/* Of a TLS handshake, and of HTTP/2, so many more records: the name of the server, or the content type, stands further on. */
 	PAYLOAD_MORE = 4,
 };
 
@@ -255,7 +255,7 @@ enum payload_size {
 enum gate_size {
 	GATE_BITS = 16,		/* of the hash, so there are 2^GATE_BITS gates */
 	GATE_HASH = 0x61c88647, /* a sock's tag times this: the high bits are the hash */
-	/* Segments with payload that are looked at: those that a connection receives, and those that a client sends. */
+	/* Segments with payload that are looked at: those that an end receives, and those that it sends. */
 	LOOKS = 8,
 	LOOKS_SENT = 2,
 	/* Segments in all, those without payload too, that a sock may receive before its gate closes. */

@@ -9,9 +9,15 @@
 /* Looks that are left at one sock. */
 struct gate {
 	u32 tag; /* of the sock's address: see gate_tag() */
-	u16 tries;
+	u8 tries;
+	u8 facts; /* enum gate_fact */
 	u8 received;
 	u8 sent;
+};
+
+enum gate_fact {
+	GATE_OF_SERVER = 1, /* of the end that serves, as far as is known */
+	GATE_HTTP2 = 2,	    /* HTTP/2 is spoken: more of its segments is looked at */
 };
 
 /*
@@ -120,10 +126,7 @@ inline_always struct gate *gate_of(u32 tag)
 	return bpf_map_lookup_elem(&gates, &slot);
 }
 
-/*
- * From now on the segments of this sock are looked at. A server's own bytes tell less than those of its client, which it
- * receives.
- */
+/* From now on the segments of this sock are looked at. */
 inline_always void open_gate(u64 sk, u32 direction)
 {
 	u32 tag = gate_tag(sk);
@@ -139,7 +142,8 @@ inline_always void open_gate(u64 sk, u32 direction)
 	gate->tag = tag;
 	gate->tries = LOOKS_TRIED;
 	gate->received = LOOKS;
-	gate->sent = direction == DIRECTION_INCOMING ? 0 : LOOKS_SENT;
+	gate->sent = LOOKS_SENT;
+	gate->facts = direction == DIRECTION_INCOMING ? GATE_OF_SERVER : 0;
 }
 
 inline_always void close_gate(u64 sk)

@@ -146,13 +146,24 @@ inline_always int is_tls_handshake(const struct payload *p)
 	return p->got > 2 && p->bytes[0] == 0x16 && p->bytes[1] == 3;
 }
 
-inline_always void tell_payload(void *ctx, u64 sk, struct payload *p, struct piece *piece)
+/* "PRI * HTTP/2.0": of the preface the first 8 bytes, which no other protocol's request begins with. */
+#define HTTP2_PREFACE 0x5448202a20495250ULL
+
+inline_always void note_http2(struct gate *gate, const struct payload *p)
+{
+	if (p->got > 14 && *(const u64 *)p->bytes == HTTP2_PREFACE)
+		gate->facts |= GATE_HTTP2;
+}
+
+inline_always void tell_payload(void *ctx, u64 sk, struct gate *gate, struct payload *p,
+				struct piece *piece)
 {
 	p->sk = sk;
 	p->timestamp = bpf_ktime_get_ns();
 	p->kind = EVENT_PAYLOAD;
 	tell_bytes(ctx, p, piece, PAYLOAD_FIRST);
-	if (!is_tls_handshake(p))
+	note_http2(gate, p);
+	if (!is_tls_handshake(p) && !(gate->facts & GATE_HTTP2))
 		return;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < PAYLOAD_MORE && p->got && piece->bytes && p->len; i++)
@@ -230,7 +241,7 @@ inline_always void look_at_sent(void *ctx, u64 sk, struct gate *gate, struct pay
 	/* The SYN of the end that connects counts as a byte. */
 	p->offset = (u32)bytes_acked(sk) - (p->direction == DIRECTION_OUTGOING);
 	p->sent = 1;
-	tell_payload(ctx, sk, p, &piece);
+	tell_payload(ctx, sk, gate, p, &piece);
 	p->sent = 0;
 }
 
@@ -254,22 +265,21 @@ inline_always void look_at_received(void *ctx, u64 sk, u64 skb, struct gate *gat
 	find_payload(&piece, segment, header_bytes, layout);
 	p->len = segment->len - header_bytes;
 	p->offset = from_be32(header.seq) - p->stream;
-	tell_payload(ctx, sk, p, &piece);
+	tell_payload(ctx, sk, gate, p, &piece);
 }
 
 /* A segment has arrived for a sock whose gate is open. */
 inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 {
-	u32 zero = 0, received;
+	u32 zero = 0;
 	const struct payload_layout *layout = bpf_map_lookup_elem(&payload_layout, &zero);
 	struct segment segment = {};
 	struct payload p = {};
 
 	if (!layout || !layout->skb_tail)
 		return;
-	/* A gate that lets its own bytes through is a client's. */
 	if (gate->tries == LOOKS_TRIED) {
-		p.endpoint = endpoint_of(sk, !gate->sent);
+		p.endpoint = endpoint_of(sk, gate->facts & GATE_OF_SERVER);
 		if (!may_begin(p.endpoint) && !layout->unlimited) {
 			gate->tries = 0;
 			count_loss(COUNTER_LOOK_SPARED);
@@ -282,11 +292,7 @@ inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 		return;
 	}
 	p.dport = from_be16(skc_dport(sk));
-	received = bytes_received(sk);
-	p.stream = rcv_nxt(sk) - received;
-	/* The first bytes came with the handshake's last segment (TCP_DEFER_ACCEPT), which is not seen here: the answer is. */
-	if (received && gate->tries == LOOKS_TRIED - 1 && p.direction == DIRECTION_INCOMING)
-		gate->sent = LOOKS_SENT;
+	p.stream = rcv_nxt(sk) - (u32)bytes_received(sk);
 	if (gate->sent)
 		look_at_sent(ctx, sk, gate, &p, &segment, layout);
 	look_at_received(ctx, sk, skb, gate, &p, &segment, layout);

@@ -1624,13 +1624,15 @@ export const gateSize = 8;
 export interface Gate {
   tag: number;
   tries: number;
+  facts: number;
   received: number;
   sent: number;
 }
 export function readGate(view: DataView, p: number): Gate {
   return {
     tag: view.getUint32(p, true),
-    tries: view.getUint16(p + 4, true),
+    tries: view.getUint8(p + 4),
+    facts: view.getUint8(p + 5),
     received: view.getUint8(p + 6),
     sent: view.getUint8(p + 7),
   };

@@ -13,6 +13,8 @@ struct gate {
 	u8 facts; /* enum gate_fact */
 	u8 received;
 	u8 sent;
+	u32 stream; /* of the connection that is looked at, as in struct payload; 0: of none yet */
+	u32 _pad;
 };
 
 enum gate_fact {
@@ -144,6 +146,7 @@ inline_always void open_gate(u64 sk, u32 direction)
 	gate->received = LOOKS;
 	gate->sent = LOOKS_SENT;
 	gate->facts = direction == DIRECTION_INCOMING ? GATE_OF_SERVER : 0;
+	gate->stream = 0;
 }
 
 inline_always void close_gate(u64 sk)

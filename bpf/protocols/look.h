@@ -111,8 +111,10 @@ inline_always void send_look(void *ctx, struct payload *p)
 	if (!room)
 		return;
 	left = *room;
-	if (!left)
+	if (!left) {
+		count_loss(COUNTER_LOOK_WAITING);
 		return;
+	}
 	*room = left - 1;
 	if (bpf_perf_event_output(ctx, &events, bpf_get_smp_processor_id(), p, sizeof(*p)) != 0)
 		count_loss(COUNTER_LOOK_LOST);
@@ -293,6 +295,7 @@ inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 	}
 	p.dport = from_be16(skc_dport(sk));
 	p.stream = rcv_nxt(sk) - (u32)bytes_received(sk);
+	gate->stream = p.stream;
 	if (gate->sent)
 		look_at_sent(ctx, sk, gate, &p, &segment, layout);
 	look_at_received(ctx, sk, skb, gate, &p, &segment, layout);

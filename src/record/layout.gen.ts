@@ -988,7 +988,8 @@ export const Counter = {
   COUNTER_GATE_TAKEN: 15,
   COUNTER_LOOK_SPARED: 16,
   COUNTER_LOOK_LOST: 17,
-  COUNTER_MAX: 18,
+  COUNTER_LOOK_WAITING: 18,
+  COUNTER_MAX: 19,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -1620,13 +1621,14 @@ export function writeWaitRequest(view: DataView, p: number, value: WaitRequest):
   view.setInt32(p + 12, value.reader_fd, true);
 }
 
-export const gateSize = 8;
+export const gateSize = 16;
 export interface Gate {
   tag: number;
   tries: number;
   facts: number;
   received: number;
   sent: number;
+  stream: number;
 }
 export function readGate(view: DataView, p: number): Gate {
   return {
@@ -1635,6 +1637,7 @@ export function readGate(view: DataView, p: number): Gate {
     facts: view.getUint8(p + 5),
     received: view.getUint8(p + 6),
     sent: view.getUint8(p + 7),
+    stream: view.getUint32(p + 8, true),
   };
 }
 
@@ -1892,7 +1895,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 18,
+  losses: 19,
   conntrack_copies: 1,
   conntrack_copied: 1,
   conntrack: 1,

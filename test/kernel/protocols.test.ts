@@ -262,6 +262,52 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 });
 
+test.each(modes)(
+  "trace --attach %s: that a connection is recognised ends no looks at the next one on its sock",
+  async (mode) => {
+    const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
+    /** Done while the tool has the bytes of a connection, and has not told the kernel side that it is recognised. */
+    let meanwhile = () => {};
+    const seen = new Set<string>();
+    const recogniser = {
+      application: null,
+      hasSeen: true,
+      see({ bytes }: Look) {
+        seen.add(Buffer.from(bytes).toString("latin1"));
+        meanwhile();
+        return true;
+      },
+      describe() {},
+    };
+    await using trace = await openTrace({ attach: mode, debug: false, self: true }, [
+      ...parts,
+      protocolsBy(() => recogniser),
+    ]);
+    const listener = new Listener(randomLoopback());
+    const said = Array.from({ length: 20 }, (_, n) => `the message number ${n} of this test`);
+    const open = (): [Peer, Peer] => {
+      const client = dial(listener.address, listener.port);
+      return [client, listener.accept()];
+    };
+    let [client, server] = open();
+    for (const text of said) {
+      speak(client, server, text);
+      meanwhile = () => {
+        meanwhile = () => {};
+        end(client, server);
+        [client, server] = open();
+      };
+      until("the look", () => {
+        trace.poll();
+        return seen.has(text) || undefined;
+      });
+    }
+    end(client, server);
+    listener.close();
+    expect(said.filter((text) => !seen.has(text))).toEqual([]);
+  },
+);
+
 describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mode) => {
   /** Of both ends of each connection to the port, in the order of time. */
   async function closesOf(work: (trace: Trace, keep: () => void) => number) {

@@ -8,21 +8,26 @@ import {
   readAllowance,
   readGate,
   writeAllowance,
+  type Payload,
 } from "../../record/layout.gen.ts";
 
 /** So many gates there are. */
 export const GATES = 2 ** GateSize.GATE_BITS;
 
-/** Nothing more of these socks is looked at. One that has lost its gate to another leaves that one alone. */
-export function closeGates(shim: Shim, object: KernelObject, socks: Iterable<bigint>): void {
+/** A connection by its sock and the beginning of the stream that it receives: the sock's next one begins elsewhere. */
+export type Looked = Pick<Payload, "sk" | "stream">;
+
+/** Nothing more of these connections is looked at. A gate that is another one's by now stays as it is. */
+export function closeGates(shim: Shim, object: KernelObject, looked: Iterable<Looked>): void {
   const map = object.mapFd("gates");
   const gate = new Uint8Array(gateSize);
   const nothing = new Uint8Array(gateSize);
-  for (const sk of socks) {
+  for (const { sk, stream } of looked) {
     const tag = tagOf(sk);
     const slot = Uint32Array.of(slotOf(tag));
     shim.mapLookup(map, slot, gate);
-    if (readGate(new DataView(gate.buffer), 0).tag === tag) shim.mapUpdate(map, slot, nothing);
+    const now = readGate(new DataView(gate.buffer), 0);
+    if (now.tag === tag && now.stream === stream) shim.mapUpdate(map, slot, nothing);
   }
 }
 

@@ -20,7 +20,7 @@ import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
 import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
-import { closeGates, renewRoom, tellKnown } from "./gates.ts";
+import { closeGates, renewRoom, tellKnown, type Looked } from "./gates.ts";
 import { News } from "./news.ts";
 import { Streams, type Recogniser } from "./streams.ts";
 
@@ -43,7 +43,7 @@ export function recognising(
   const streams = new Streams(make);
   const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
   /** Recognised, and perhaps still looked at. */
-  const recognised = new Map<number, bigint>();
+  const recognised = new Map<number, Looked>();
   const ended: [sock: number, cookie: number][] = [];
   /** Since the last tick. */
   let hasCome = false;
@@ -67,7 +67,7 @@ export function recognising(
       const payload = readPayload(view, p);
       hasCome = true;
       const { stream, isDone } = streams.look(payload);
-      if (isDone) recognised.set(sockOf(payload), payload.sk);
+      if (isDone) recognised.set(sockOf(payload), { sk: payload.sk, stream: payload.stream });
       news?.looked(stream);
       // The record's memory is used again; this copy is not kept.
       payload.bytes.fill(0);
@@ -176,8 +176,8 @@ function countsOf(
       count: of(Counter.COUNTER_GATE_TAKEN),
     },
     {
-      what: "looks at the first bytes of a segment found no room in the ring",
-      count: of(Counter.COUNTER_LOOK_LOST),
+      what: "looks at the first bytes of a segment found no room",
+      count: of(Counter.COUNTER_LOOK_LOST) + of(Counter.COUNTER_LOOK_WAITING),
     },
   ].filter(({ count }) => count > 0n);
 }

@@ -103,6 +103,8 @@ export interface ConnEvent extends Attributes {
   protocolSource?: ProtocolSource | null;
   /** If it speaks TLS: what the hellos of both ends told; `null` or left out: nothing is known. */
   tls?: TlsDetails | null;
+  /** On `connect` and `fail` of TCP: from the SYN to the end of the handshake, or of the attempt; `null`: not known. */
+  connectNs?: bigint | null;
   /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
   /** On `close`, `open` and `sample`. */

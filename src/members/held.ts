@@ -101,6 +101,7 @@ const rows: Rows = {
   application: { as: { form: "application" }, orNull: true, optional: true },
   protocolSource: { as: { form: "oneOf", values: protocolSources }, orNull: true, optional: true },
   tls: { as: { form: "tls" }, orNull: true, optional: true },
+  connectNs: { as: integer64, orNull: true, optional: true },
   failure: { as: errno, orNull: true, optional: true },
   atNs: { as: integer64 },
   "local.address": { as: address },

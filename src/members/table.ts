@@ -315,6 +315,22 @@ export const members: readonly Member[] = [
     "`destination.nat.*` of an outgoing connection, else `source.nat.*`",
   ),
   {
+    name: "connect_us",
+    names: NO_NAMES,
+    description:
+      "from sending the SYN until the connection was established, or the attempt was over; microseconds; " +
+      "null: the SYN left before the trace, or perhaps none was sent",
+    type: "integer",
+    nullable: true,
+    on: { always: ["connect", "fail"], sometimes: [] },
+    protocol: "tcp",
+    of: ({ kind, protocol, connectNs }) => {
+      if (protocol !== "tcp" || (kind !== "connect" && kind !== "fail")) return undefined;
+      return typeof connectNs === "bigint" ? connectNs / 1000n : null;
+    },
+    hole: { form: "integer", slot: "connectUs" },
+  },
+  {
     name: "failure",
     names: { openTelemetry: "`error.type`", ecs: "`error.code`; `event.outcome` is `failure`" },
     description: "name of the errno by which it failed or ended, for instance ECONNREFUSED",
@@ -513,7 +529,7 @@ function translated(end: "local" | "remote", whose: string, ecs: string): Member
   ];
 }
 
-type TotalSlot = Exclude<NonNullable<Hole["slot"]>, "localPort" | "remotePort">;
+type TotalSlot = Exclude<NonNullable<Hole["slot"]>, "localPort" | "remotePort" | "connectUs">;
 
 const totalOf: Readonly<Record<TotalSlot, (totals: Totals) => number | bigint | null>> = {
   bytesSent: (of) => of.bytesSent,

@@ -184,6 +184,19 @@ export const wide: readonly Column[] = [
   { title: "DIR", width: 3, cell: (event) => directions[event.direction] },
   { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },
   ...attributeNames.flatMap((name) => attributeColumn(name) ?? []),
+  {
+    title: "CONNECT",
+    width: 9,
+    right: true,
+    cell: ({ kind, protocol, connectNs }) => {
+      if (protocol !== "tcp" || (kind !== "connect" && kind !== "fail")) return null;
+      return typeof connectNs === "bigint" ? durationText(connectNs / 1000n) : unknown;
+    },
+    hole: ({ kind, protocol, connectNs }) =>
+      protocol === "tcp" && (kind === "connect" || kind === "fail") && typeof connectNs === "bigint"
+        ? { text: "", hole: { form: "duration", slot: "connectUs" } }
+        : null,
+  },
   reasonOr(
     total("SENT", 10, ({ bytesSent }) => bytesSent?.toString(), {
       form: "integer",

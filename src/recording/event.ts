@@ -144,18 +144,20 @@ function objectOf<T extends object>(outer: Inside | "", without: readonly string
 }
 
 /** Members that the events of one process have in common: their text is made once for many events. */
-type Common = Omit<ConnEvent, Inside | "atNs" | "id">;
-const common = objectOf<Common>("", ["atNs", "id"]);
+type Common = Omit<ConnEvent, Inside | "atNs" | "id" | "connectNs">;
+const common = objectOf<Common>("", ["atNs", "id", "connectNs"]);
 
-const own = object<Pick<ConnEvent, Inside | "atNs" | "id">>(
+const own = object<Pick<ConnEvent, Inside | "atNs" | "id" | "connectNs">>(
   {
     atNs: integer64(),
     id: orNull(textLike(isId)),
     local: objectOf("local"),
     remote: objectOf("remote"),
     totals: objectOf("totals"),
+    connectNs: orNull(integer64()),
   },
   "id",
+  "connectNs",
   ...(optionalObjects as "totals"[]),
 );
 

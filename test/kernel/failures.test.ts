@@ -60,7 +60,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
       expect(waiting.takeError()).toBe(k.ETIMEDOUT);
       for (const attempt of [waiting, blocking]) {
         attempt.close();
-        await expectFailed(our.tracer, attempt.failedWith("ETIMEDOUT"));
+        const event = await expectFailed(our.tracer, attempt.failedWith("ETIMEDOUT"));
+        // The kernel waits one second for an answer to the first SYN, and two for one to the second.
+        expect(event.connect_us!).toBeGreaterThan(2_500_000);
       }
     });
 
@@ -245,6 +247,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       expect(event.remote.address).toBe(address.replace("::ffff:", ""));
       expect(event).toMatchObject({
         failure: kprobes ? "ENETUNREACH" : null,
+        connect_us: null,
         local: { address: null, port: null },
       });
     }

@@ -92,7 +92,7 @@ describe("JSON", () => {
       '{"v":1,"time":"2026-11-22T18:40:01.123456Z","id":"0123456789abcdef0123","event":"connect","protocol":"tcp","application":null,"protocol_source":null,"tls":null,"pid":123,"comm":"curl",' +
         `"uid":1000,"cgroup":"/system.slice/docker-${id}.scope","container":"${id}","family":4,` +
         '"direction":"outgoing","netns":4026531840,"local":{"address":"127.0.0.1","port":40000},' +
-        '"remote":{"address":"127.0.0.1","port":80},"nat":null}',
+        '"remote":{"address":"127.0.0.1","port":80},"nat":null,"connect_us":null}',
     );
   });
 
@@ -101,12 +101,12 @@ describe("JSON", () => {
     const remote = { address: "2001:db8::1", port: 8080 };
     const line = (nat: NonNullable<ConnEvent["nat"]>) =>
       formats.json.line({ ...opened, nat }, wallNs);
-    expect(line(false)).toEndWith('"port":80},"nat":false}');
+    expect(line(false)).toEndWith('"port":80},"nat":false,"connect_us":null}');
     expect(line({ local: null, remote })).toEndWith(
-      '"port":80},"nat":{"local":null,"remote":{"address":"2001:db8::1","port":8080}}}',
+      '"port":80},"nat":{"local":null,"remote":{"address":"2001:db8::1","port":8080}},"connect_us":null}',
     );
     expect(line({ local, remote: null })).toEndWith(
-      '"port":80},"nat":{"local":{"address":"192.0.2.1","port":30080},"remote":null}}',
+      '"port":80},"nat":{"local":{"address":"192.0.2.1","port":30080},"remote":null},"connect_us":null}',
     );
     const both = { ...closed, nat: { local, remote } };
     expect(JSON.parse(formats.json.line(both, wallNs))).toMatchObject({ nat: { local, remote } });
@@ -121,13 +121,30 @@ describe("JSON", () => {
   });
 
   test("a fail names its errno, a close only when it has one; a number without a name stays one", () => {
-    expect(formats.json.line(failed, wallNs)).toEndWith(',"nat":null,"failure":"ECONNREFUSED"}');
+    expect(formats.json.line(failed, wallNs)).toEndWith(
+      ',"nat":null,"connect_us":null,"failure":"ECONNREFUSED"}',
+    );
     expect(formats.json.line({ ...failed, failure: null }, wallNs)).toEndWith(',"failure":null}');
     expect(formats.json.line({ ...failed, failure: 512 }, wallNs)).toEndWith(',"failure":"512"}');
     expect(formats.json.line({ ...closed, failure: 104 }, wallNs)).toContain(
       ',"nat":null,"failure":"ECONNRESET","bytes_sent":',
     );
     expect(formats.json.line(closed, wallNs)).not.toContain("failure");
+  });
+
+  test("a connect and a fail have the time that they took, in whole microseconds", () => {
+    for (const one of [opened, failed])
+      expect(
+        JSON.parse(formats.json.line({ ...one, connectNs: 1_234_999n }, wallNs)),
+      ).toHaveProperty("connect_us", 1234);
+    for (const format of [formats.text, table({ wide: true })]) {
+      expect(format.line({ ...opened, connectNs: 1_234_999n }, wallNs)).toEndWith("   1.234ms");
+      expect(format.line({ ...failed, connectNs: null }, wallNs)).toEndWith(
+        "         - ECONNREFUSED",
+      );
+    }
+    expect(formats.json.line({ ...opened, kind: "accept" }, wallNs)).not.toContain("connect_us");
+    expect(formats.json.line({ ...opened, protocol: "udp" }, wallNs)).not.toContain("connect_us");
   });
 
   test("an end that was never chosen is null", () => {
@@ -511,12 +528,12 @@ describe("text", () => {
       formats.text.line({ ...failed, failure: null }, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                APP       NAT                   DIR      NETNS       SENT       RECV       RTT RETRANS  DURATION FAILURE",
-      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840",
-      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840 5368709120 18446744073709551615 0.045ms 0  1.234s",
-      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840 ECONNREFUSED",
-      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840          1          2   0.045ms       0    1.234s ECONNRESET",
-      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840          -",
+      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                APP       NAT                   DIR      NETNS   CONNECT       SENT       RECV       RTT RETRANS  DURATION FAILURE",
+      "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840         -",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840           5368709120 18446744073709551615 0.045ms 0  1.234s",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840         - ECONNREFUSED",
+      "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840                    1          2   0.045ms       0    1.234s ECONNRESET",
+      "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840         -          -",
     ]);
   });
 
@@ -530,14 +547,14 @@ describe("text", () => {
     );
   });
 
-  test("an open with the longest IPv4 endpoints is between 80 and 162 columns wide", () => {
+  test("an open with the longest IPv4 endpoints is between 80 and 171 columns wide", () => {
     const end = { address: "255.255.255.255", port: 65535 };
     const { length } = formats.text.line(
       { ...withComm("x".repeat(15)), local: end, remote: end },
       wallNs,
     );
     expect(length).toBeGreaterThanOrEqual(80);
-    expect(length).toBeLessThanOrEqual(162);
+    expect(length).toBeLessThanOrEqual(171);
   });
 
   test("the ends that are translated have a column, in which none is not unknown", () => {
@@ -545,7 +562,8 @@ describe("text", () => {
     const cell = (nat: NonNullable<ConnEvent["nat"]> | null) =>
       formats.text
         .line({ ...opened, nat }, wallNs)
-        .slice(at, -" out 4026531840".length)
+        .slice(at)
+        .replace(/ out +4026531840.*/, "")
         .trim();
     const local = { address: "192.0.2.1", port: 30080 };
     const remote = { address: "2001:db8::1", port: 8080 };

@@ -15,7 +15,7 @@ import {
 import { held, leaves, partsOf, slotOf, type Form, type Leaf } from "../../members/held.ts";
 import { eventKey, sameWords, type EventKey, type Place, type SameWords } from "./compile.ts";
 import { moment } from "./moment.ts";
-import { apart, varying } from "./slots.ts";
+import { apart, isSince, varying } from "./slots.ts";
 import type { Template } from "./template.ts";
 
 /** `null`: what such an event holds cannot be written by a template. */
@@ -85,8 +85,8 @@ export class RecordTemplates {
     bytes.set(new Uint8Array(view.buffer, view.byteOffset + p, eventSize));
     for (const name of this.#apart) {
       const [at, size] = eventPlaces[name];
-      // Something that is known.
-      bytes.fill(0, at, at + size).fill(1, at, at + 1);
+      // Something that is known: also the time between two moments.
+      bytes.fill(0, at, at + size).fill(isSince(at) ? 0 : 1, at, at + 1);
     }
     const event = describe(this.#copy, 0);
     return isUniform(event) ? this.#shape(event) : null;

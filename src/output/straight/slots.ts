@@ -16,6 +16,7 @@ import {
   EVENT_SENT_BYTES,
   EVENT_SENT_PACKETS,
   EVENT_STARTED_AT,
+  EVENT_TIMESTAMP,
   eventPlaces,
 } from "../../record/layout.gen.ts";
 import { microseconds } from "../numbers.ts";
@@ -44,6 +45,7 @@ export const slots = {
   rttUs: total(EVENT_RTT, 4, "rttUs"),
   rttVarUs: total(EVENT_RTT_VAR, 4, "rttVarUs"),
   retransmits: total(EVENT_RETRANSMITS, 4, "retransmits"),
+  connectUs: sinceStart(),
   durationUs: total(EVENT_ENDED_AT, 8, "durationNs", EVENT_STARTED_AT),
 };
 
@@ -57,7 +59,10 @@ export const varying: ReadonlySet<Leaf> = new Set<Leaf>([
 
 type Place = keyof typeof eventPlaces;
 
-const inSlots = new Set(Object.values(slots).flatMap(({ at, since }) => [at, since]));
+const all: readonly Slot[] = Object.values(slots);
+const inSlots = new Set(all.flatMap(({ at, since }) => [at, since]));
+/** Of a time that is subtracted from another one. */
+export const isSince = (at: number): boolean => all.some(({ since }) => since === at);
 /** The time, the id (of the cookie) and the remote address are written apart; no line shows the rest. */
 const besides: ReadonlySet<Place> = new Set<Place>([
   "timestamp",
@@ -107,6 +112,19 @@ export function valueOf({ since, least, of }: Slot, event: ConnEvent): number {
 
 function port(end: "local" | "remote", at: number): Slot {
   return { at, bytes: 2, since: -1, least: 1, leaf: `${end}.port`, of: (event) => event[end].port };
+}
+
+function sinceStart(): Slot {
+  const of = ({ connectNs }: ConnEvent) => connectNs ?? null;
+  // No time at all is none that is known.
+  return {
+    at: EVENT_TIMESTAMP,
+    bytes: 8,
+    since: EVENT_STARTED_AT,
+    least: 1,
+    leaf: "connectNs",
+    of,
+  };
 }
 
 function total(at: number, bytes: Slot["bytes"], name: keyof Totals, since = -1): Slot {

@@ -6,6 +6,7 @@ import {
   ConnDirection,
   ConnFact,
   ConnMetadata,
+  FailureReason,
   EVENT_RECV_BYTES,
   EVENT_SENT_BYTES,
   EventKind as Kind,
@@ -46,10 +47,11 @@ export function knownTotals(report: GuessReport): KnownTotals {
   ) as unknown as KnownTotals;
 }
 
-/** Adds its failure and its totals to an event of TCP. */
+/** Adds its failure, its time to connect and its totals to an event of TCP. */
 export function addTotals(known: KnownTotals) {
   return (shown: TracedEvent, event: Event, kind: EventKind): void => {
     if ((event.ends.metadata & ConnMetadata.METADATA_TCP) === 0) return;
+    if (kind === "connect" || kind === "fail") shown.connectNs = connectNsOf(event, kind);
     if (hasFailed(event, kind)) shown.failure = event.failure_reason || null;
     if (kind === "close" || event.kind === Kind.EVENT_OPEN || event.kind === Kind.EVENT_SAMPLE)
       shown.totals = totalsOf(event, known);
@@ -61,6 +63,22 @@ export const holdsTotals = (view: DataView, p: number): boolean =>
   isFew(view, p + EVENT_SENT_BYTES) && isFew(view, p + EVENT_RECV_BYTES);
 
 // --- internal ---
+
+/** Only an answer, the want of one, or the application ends an attempt so: connect(2) has sent a SYN. */
+const AFTER_SYN: ReadonlySet<number> = new Set([
+  FailureReason.FAILURE_REFUSED,
+  FailureReason.FAILURE_TIMED_OUT,
+  FailureReason.FAILURE_RESET,
+  FailureReason.FAILURE_CANCELLED,
+]);
+
+/** Of an attempt without a SYN nobody has seen the beginning. */
+function connectNsOf(event: Event, kind: EventKind): bigint | null {
+  const { flags, started_at, timestamp, failure_reason } = event;
+  if (kind === "fail" && !AFTER_SYN.has(failure_reason)) return null;
+  if ((flags & (ConnFact.FACT_UNSEEN_OPEN | ConnFact.FACT_NO_SYN)) !== 0) return null;
+  return timestamp > started_at ? timestamp - started_at : null;
+}
 
 /** Less than 2^29. */
 const isFew = (view: DataView, at: number): boolean =>

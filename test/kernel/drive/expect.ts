@@ -34,7 +34,11 @@ export async function expectOpened(
   const event = await tracer.take(truth.opened, truth);
   const unknown = allowed.unknownAcceptor && event.event === "accept" && event.pid === null;
   expectIdentity(event, unknown ? { ...truth, pid: null, comm: null } : truth);
-  expect(Object.keys(event)).toEqual(openKeys);
+  if (event.event === "connect") expectConnectTime(event, truth);
+  expect(Object.keys(event)).toEqual([
+    ...openKeys,
+    ...(event.event === "connect" ? ["connect_us"] : []),
+  ]);
   return event;
 }
 
@@ -77,11 +81,24 @@ export async function expectFailed(tracer: Tracer, truth: Truth): Promise<Event>
   const event = await tracer.take("fail", truth);
   expectIdentity(event, truth);
   expect(event.failure).toBe(truth.failure);
-  expect(Object.keys(event)).toEqual([...openKeys, "failure"]);
+  expectConnectTime(event, truth);
+  expect(Object.keys(event)).toEqual([...openKeys, "connect_us", "failure"]);
   return event;
 }
 
 // --- internal ---
+
+/** No other failure shows that a SYN was sent. */
+const AFTER_SYN: readonly (string | undefined)[] = [
+  ...["ECONNREFUSED", "ETIMEDOUT", "ECONNRESET", "ECANCELED"],
+];
+
+/** Within the system call, which also returns. */
+function expectConnectTime({ event, connect_us }: Event, { failure, connectTookUs }: Truth): void {
+  if (event === "fail" && !AFTER_SYN.includes(failure)) return expect(connect_us).toBeNull();
+  expect(connect_us! >= 0).toBe(true);
+  if (connectTookUs !== undefined) expect(connect_us!).toBeLessThanOrEqual(connectTookUs);
+}
 
 async function expectOlder(
   tracer: Tracer,

@@ -26,6 +26,8 @@ export interface Truth {
   remote: Endpoint;
   sent: number;
   received: number;
+  /** Microseconds that a blocking connect(2) took. */
+  connectTookUs?: number;
   /** Name of the errno that ended it; absent where there was none. */
   failure?: string;
 }
@@ -181,8 +183,12 @@ export function dial(address: string, port: number, options: DialOptions = {}): 
     libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);
     check(libc.bind(fd, sockaddr(address, options.port)), `bind ${address} ${options.port}`);
   }
+  const begins = performance.now();
   check(libc.connect(fd, sockaddr(address, port)), `connect to ${address} ${port}`);
-  return new Peer(fd, "connect");
+  const took = (performance.now() - begins) * 1000;
+  const made = new Peer(fd, "connect");
+  made.truth.connectTookUs = took;
+  return made;
 }
 
 /** The three ways a connection's addresses can look; to add one, its address here. */

@@ -45,6 +45,7 @@ export interface Event {
   local: { address: string; port: number };
   remote: { address: string; port: number; name?: string | null };
   nat: Translation | false | null;
+  connect_us?: number | null;
   failure?: string | null;
   bytes_sent?: number | null;
   bytes_received?: number | null;

@@ -83,6 +83,11 @@ test("Prometheus scrapes the trace, and has the peer's own counts", async () => 
   const values = rows.map(({ metric, value }) => [metric["io"], Number(value[1])] as const);
   expect(Object.fromEntries(values)).toEqual({ transmit: sent, receive: received });
   expect(sent).toBe(123_457);
+  for (const expression of dashboardQueries()) {
+    const asked = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expression)}`;
+    const { status } = (await (await fetch(asked)).json()) as { status: string };
+    expect([expression, status]).toEqual([expression, "success"]);
+  }
 });
 
 test("the node exporter reads the file, while it is written and when the trace is over", async () => {
@@ -137,6 +142,18 @@ function recordsOf(request: Message): Message[] {
   const resources = request["resource_logs"] as Message[];
   const scopes = resources.flatMap((resource) => resource["scope_logs"] as Message[]);
   return scopes.flatMap((scope) => scope["log_records"] as Message[]);
+}
+
+/** With the variables of the dashboard filled in. */
+function dashboardQueries(): string[] {
+  const { panels } = JSON.parse(
+    readFileSync(new URL("../../docs/grafana.json", import.meta.url), "utf8"),
+  ) as { panels: { targets: { expr: string }[] }[] };
+  const queries = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  expect(queries.length).toBeGreaterThan(5);
+  return queries.map((expr) =>
+    expr.replaceAll("$instance", ".*").replaceAll("$__rate_interval", "5m"),
+  );
 }
 
 interface Answer {

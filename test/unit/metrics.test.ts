@@ -314,6 +314,24 @@ test("the tracer's own metrics: all causes of losses, also those with nothing; a
   expect(text(false)).not.toContain("open_connections");
 });
 
+test.each(["docs/fleet.md", "docs/grafana.json", "docs/guide.md"])(
+  "%s names metrics and labels that there are",
+  async (path) => {
+    const text = await Bun.file(new URL(`../../${path}`, import.meta.url)).text();
+    const found = Array.from(
+      text.matchAll(/tracer_bpf_(\w+?)(?:_bucket)?(?=\W)/g),
+      ([, name]) => name!,
+    );
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.filter((name) => !metricNames.some((known) => known === name))).toEqual([]);
+    const by = Array.from(text.matchAll(/\bby \(([^)]*)\)/g), ([, list]) =>
+      list!.split(/, */),
+    ).flat();
+    const known = [...labelNames, "io", "error", "cause", "le", "instance"] as string[];
+    expect(by.filter((label) => !known.includes(label))).toEqual([]);
+  },
+);
+
 test("names are those of the field's rules: units and _total where they belong", () => {
   for (const name of metricNames) {
     const { type, help, unit, bounds } = metricOf(name);

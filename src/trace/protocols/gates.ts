@@ -47,13 +47,12 @@ export function tellKnown(shim: Shim, object: KernelObject, hash: number, isKnow
 
 /** Room in the rings for records of payload, from now on: see send_look() in bpf/protocols/look.h. */
 export const renewRoom = (shim: Shim, object: KernelObject): void =>
-  shim.mapUpdate(
-    object.mapFd("look_room"),
-    new Uint32Array(1),
-    Uint32Array.of(GateSize.LOOKS_WAITING),
-  );
+  shim.mapUpdate(object.mapFd("look_room"), new Uint32Array(1), Uint32Array.of(WAITING));
 
 // --- internal ---
+
+/** Records of two busy polls: a TLS handshake takes up to 20 of both ends, and a loaded machine polls late. */
+const WAITING = 2 * GateSize.LOOKS_WAITING;
 
 const tagOf = (sk: bigint): number => Number(BigInt.asUintN(32, sk >> 6n));
 

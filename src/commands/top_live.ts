@@ -85,6 +85,7 @@ export function liveView(options: LiveOptions): Live {
       if (!(error instanceof Failure)) throw error;
       message = `the filter is not used: ${error.message}`;
       view = { ...view, filter: "" };
+      model.choose(wanted);
       draw();
     }
   };

@@ -1,0 +1,339 @@
+/** The live view in a real terminal (tmux), and its numbers against the counters of the program that it watches. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { resolve } from "node:path";
+import { executableOf, HOST } from "../../src/build/arch.ts";
+import { installMissing } from "../../src/build/apt.ts";
+
+const executable = resolve(executableOf(HOST));
+const PATIENCE_MS = 60_000;
+
+async function until<T>(what: string, look: () => T | undefined | false | null): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const seen = look();
+    if (seen !== undefined && seen !== false && seen !== null) return seen;
+    if (performance.now() > deadline) throw new Error(`no ${what} within ${PATIENCE_MS} ms`);
+    await Bun.sleep(20);
+  }
+}
+
+/** Bytes of one write, and the time between two. */
+const WRITE = 50_000;
+const EACH_MS = 20;
+
+/**
+ * A process with both ends of a connection. Each write is told: the time in ms since 1970, and the bytes since it began. A
+ * first line has all that it wrote before. At the end of its stdin it closes and ends.
+ */
+const peerProgram = `
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const client = await Bun.connect({ hostname: "127.0.0.1", port: server.port, socket: { data() {}, drain() {} } });
+  let sent = 0;
+  const write = () => {
+    sent += Math.max(0, client.write(new Uint8Array(${WRITE})));
+    console.log(Date.now(), sent);
+  };
+  for (let i = 0; i < 40; i++) { write(); await Bun.sleep(1); }
+  const timer = setInterval(write, ${EACH_MS});
+  for await (const _ of Bun.stdin.stream()) break;
+  clearInterval(timer);
+  client.end();
+  await Bun.sleep(200);
+  process.exit(0);
+`;
+
+class Peer implements AsyncDisposable {
+  readonly process = Bun.spawn([process.execPath, "-e", peerProgram], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  readonly writes: { ms: number; sent: number }[] = [];
+  readonly #read = this.#readAll();
+
+  static async start(): Promise<Peer> {
+    const peer = new Peer();
+    await until("write of the peer", () => peer.writes.length > 40);
+    return peer;
+  }
+
+  /** Bytes that were written in this time. */
+  sentBetween(fromMs: number, toMs: number): number {
+    const at = (ms: number) => this.writes.findLast((write) => write.ms <= ms)?.sent ?? 0;
+    return at(toMs) - at(fromMs);
+  }
+
+  async end(): Promise<void> {
+    void this.process.stdin.end();
+    await this.process.exited;
+    await this.#read;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.process.kill("SIGKILL");
+    await this.process.exited;
+  }
+
+  async #readAll(): Promise<void> {
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of this.process.stdout) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        const [ms, sent] = line.split(" ").map(Number);
+        this.writes.push({ ms: ms!, sent: sent! });
+      }
+    }
+  }
+}
+
+interface TickLine {
+  time: string;
+  interval_us: number;
+  rows: { pid: number | null; bytes_sent: number; bytes_received: number; bytes_unknown: number }[];
+}
+
+test("each interval has the bytes that a program wrote in it, and all together what it wrote in all", async () => {
+  await using older = await Peer.start();
+  const child = Bun.spawn([executable, "top", "--json", "500ms", "--by", "process"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const ticks: TickLine[] = [];
+  const read = (async () => {
+    let rest = "";
+    for await (const chunk of child.stdout) {
+      const lines = (rest + Buffer.from(chunk).toString()).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) ticks.push(JSON.parse(line));
+    }
+  })();
+  await until("first interval", () => ticks.length > 0);
+  await using younger = await Peer.start();
+  await until("more intervals", () => ticks.length > 8);
+  await younger.end();
+  const ended = ticks.length;
+  await until("intervals after the end", () => ticks.length > ended + 2);
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(0);
+  await read;
+  expect(await new Response(child.stderr).text()).toMatch(/none lost/);
+
+  const of = (pid: number) =>
+    ticks.flatMap(({ time, interval_us, rows }) => {
+      const row = rows.find((some) => some.pid === pid);
+      return row === undefined ? [] : [{ toMs: Date.parse(time), ms: interval_us / 1000, ...row }];
+    });
+  const all = of(younger.process.pid);
+  const sum = (name: "bytes_sent" | "bytes_received") =>
+    all.reduce((bytes, row) => bytes + row[name], 0);
+  const truth = younger.writes.at(-1)!.sent;
+  expect({ sent: sum("bytes_sent"), received: sum("bytes_received") }).toEqual({
+    sent: truth,
+    received: truth,
+  });
+  expect(all.some((row) => row.bytes_unknown > 0)).toBe(false);
+  // It had written much before: an interval has none of that.
+  const rows = of(older.process.pid);
+  expect(rows.length).toBeGreaterThan(5);
+  for (const { toMs, ms, bytes_sent } of rows) {
+    // A write, and its line, may stand a little to either side.
+    const [least, most] = [
+      older.sentBetween(toMs - ms + 3 * EACH_MS, toMs - 3 * EACH_MS),
+      older.sentBetween(toMs - ms - 3 * EACH_MS, toMs + 3 * EACH_MS),
+    ];
+    expect(bytes_sent).toBeGreaterThanOrEqual(least);
+    expect(bytes_sent).toBeLessThanOrEqual(most);
+  }
+}, 120_000);
+
+/** A shell in a terminal. */
+class Terminal implements Disposable {
+  static #count = 0;
+  readonly #name = `tracer-bpf-${process.pid}-${Terminal.#count++}`;
+
+  constructor(columns: number, rows: number) {
+    const size = ["-x", `${columns}`, "-y", `${rows}`];
+    this.#tmux("new-session", "-d", ...size, "env LANG=C.UTF-8 PS1='$ ' bash --norc --noprofile");
+  }
+
+  get text(): string {
+    return this.#tmux("capture-pane", "-p");
+  }
+
+  /** Whether the alternate screen is shown, and the cursor. */
+  get mode(): string {
+    return this.#tmux(
+      "display-message",
+      "-p",
+      "screen #{alternate_on} cursor #{cursor_flag}",
+    ).trim();
+  }
+
+  /** Names of keys as tmux has them. */
+  press(...names: string[]): void {
+    this.#tmux("send-keys", ...names);
+  }
+
+  type(text: string): void {
+    this.#tmux("send-keys", "-l", "--", text);
+  }
+
+  run(command: string): void {
+    this.type(command);
+    this.press("Enter");
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#tmux("resize-window", "-x", `${columns}`, "-y", `${rows}`);
+  }
+
+  async shows(pattern: RegExp): Promise<string> {
+    return await until(`${pattern} on the screen`, () => {
+      const { text } = this;
+      return pattern.test(text) ? text : null;
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}\nbut\n${this.text}`);
+    });
+  }
+
+  /** The terminal is as it was before the view: main screen, cursor, echo and lines. */
+  async isGivenBack(): Promise<void> {
+    await until("main screen", () => this.mode === "screen 0 cursor 1");
+    const number = ++this.#looks;
+    this.run(`clear; echo "modes-${number} $(stty -g)"`);
+    const text = await this.shows(new RegExp(`^modes-${number} \\S+$`, "m"));
+    const modes = /^modes-\d+ (\S+)$/m.exec(text)![1]!;
+    expect(modes).toBe((this.#usual ??= modes));
+  }
+
+  #looks = 0;
+  /** Of a shell that ran nothing yet. */
+  #usual: string | null = null;
+
+  #tmux(...args: string[]): string {
+    const child = Bun.spawnSync(["tmux", "-L", this.#name, "-f", "/dev/null", ...args], {
+      env: { ...process.env, LANG: "C.UTF-8", TERM: "xterm-256color", TMUX: "" },
+      stderr: "pipe",
+    });
+    if (!child.success) throw new Error(`tmux ${args.join(" ")}: ${child.stderr.toString()}`);
+    return child.stdout.toString();
+  }
+
+  [Symbol.dispose](): void {
+    this.#tmux("kill-server");
+  }
+}
+
+describe("in a terminal", () => {
+  let peer: Peer;
+  let terminal: Terminal;
+  beforeAll(async () => {
+    installMissing("the test of the live view", [{ name: "tmux", proof: "/usr/bin/tmux" }]);
+    peer = await Peer.start();
+    terminal = new Terminal(80, 24);
+    await terminal.shows(/^\$/m);
+    await terminal.isGivenBack();
+  }, PATIENCE_MS);
+  afterAll(async () => {
+    await peer[Symbol.asyncDispose]();
+    terminal[Symbol.dispose]();
+  });
+
+  const pidOf = async (): Promise<number> => {
+    const found = Bun.spawnSync(["pgrep", "-n", "-f", `^${executable} top`]).stdout.toString();
+    return Number(found) || (await Promise.reject(new Error("the view does not run")));
+  };
+
+  test("keys sort, group, filter, pause, and show details and help; the view follows the size", async () => {
+    terminal.run(`${executable} top 500ms`);
+    const { pid } = peer.process;
+    // 50,000 bytes each 20 ms are 2.4 MiB/s; a loaded machine writes less.
+    await terminal.shows(new RegExp(`^ *${pid} bun\\S* +2 .* [\\d.]+[KM] +[\\d.]+[KM] `, "m"));
+    expect(terminal.mode).toBe("screen 1 cursor 0");
+    expect(terminal.text.split("\n")[0]).toMatch(
+      /^\d\d:\d\d:\d\d, by process, \d+ rows?, sort TX\+RX/,
+    );
+    terminal.press("s");
+    await terminal.shows(/sort OPEN/);
+    terminal.press("S");
+    await terminal.shows(/sort OPEN reversed/);
+    terminal.press("S");
+    terminal.press("g");
+    await terminal.shows(/by comm,/);
+    terminal.press("G");
+    await terminal.shows(/by process,/);
+    terminal.press("/");
+    await terminal.shows(/^filter: _/m);
+    terminal.type(`${pid}`);
+    terminal.press("Enter");
+    await terminal.shows(new RegExp(`name has ${pid}, by process, 1 row,`));
+    terminal.press("Space");
+    await terminal.shows(/^ +127\.0\.0\.1 +2 /m);
+    terminal.press("Enter");
+    await terminal.shows(/connections of \d+ bun\S*, 2 rows[^]*control group[^]*127\.0\.0\.1:\d+/);
+    terminal.press("Escape");
+    await terminal.shows(/by process/);
+    terminal.press("Escape");
+    terminal.press("/");
+    terminal.type("--port 1");
+    terminal.press("Enter");
+    await terminal.shows(/only --port 1, by process, 0 rows/);
+    terminal.press("/");
+    terminal.press("C-u");
+    terminal.type("--prot 1");
+    terminal.press("Enter");
+    await terminal.shows(/the filter is not used: .*--prot/);
+    await terminal.shows(new RegExp(`^ *${pid} bun`, "m"));
+    terminal.press("p");
+    const paused = await terminal.shows(/PAUSED[^]*own/);
+    expect(paused).toContain("bun");
+    terminal.resize(150, 30);
+    await terminal.shows(/BUSIEST REMOTE/);
+    expect(terminal.text.split("\n")[29]).toContain("q quit");
+    expect(terminal.text.slice(0, 8)).toBe(paused.slice(0, 8));
+    terminal.press("p");
+    await terminal.shows(/^\d\d:\d\d:\d\d, by process/);
+    terminal.press("h");
+    await terminal.shows(/freeze the order of the rows/);
+    terminal.resize(80, 24);
+    terminal.press("q");
+    await terminal.shows(/none lost\n\$/);
+    await terminal.isGivenBack();
+  }, 120_000);
+
+  test("Ctrl-Z gives the terminal back, and fg brings the view again", async () => {
+    terminal.run(`${executable} top 500ms`);
+    await terminal.shows(/by process/);
+    terminal.press("C-z");
+    await terminal.shows(/Stopped/);
+    await terminal.isGivenBack();
+    terminal.run("fg");
+    await terminal.shows(/by process/);
+    expect(terminal.mode).toBe("screen 1 cursor 0");
+    terminal.press("q");
+    await terminal.shows(/none lost\n\$/);
+    await terminal.isGivenBack();
+  }, 120_000);
+
+  test.each(["SIGTERM", "SIGHUP", "SIGINT"] as const)(
+    "%s ends the view and gives the terminal back",
+    async (signal) => {
+      terminal.run(`${executable} top; echo "ended with $?"`);
+      await terminal.shows(/by process/);
+      process.kill(await pidOf(), signal);
+      await terminal.shows(/^ended with 0\n\$/m);
+      await terminal.isGivenBack();
+    },
+    120_000,
+  );
+
+  test("where TERM is dumb a table is printed for each interval, and no escape code", async () => {
+    terminal.run(`TERM=dumb ${executable} top 200ms 2 > /dev/tty; echo "ended with $?"`);
+    const text = await terminal.shows(/^ended with 0$/m);
+    expect(text.match(/by process, /g)).toHaveLength(2);
+    expect(terminal.mode).toBe("screen 0 cursor 1");
+  }, 120_000);
+});

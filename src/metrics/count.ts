@@ -85,6 +85,9 @@ export class EventCounts {
     if (known !== undefined) this.#end(key);
     const labels = this.#labelsOf(event);
     if (event.kind !== "open") this.series.add(names[event.protocol].opened, labels, 1);
+    const connectNs = event.kind === "connect" ? (event.connectNs ?? null) : null;
+    if (connectNs !== null && event.protocol === "tcp")
+      this.series.observe("tcp_connect_seconds", labels, Number(connectNs) / 1e9);
     this.#follow(key, event, labels, event.kind === "open" ? event.totals : undefined);
   }
 

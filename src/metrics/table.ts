@@ -87,6 +87,13 @@ const metrics = {
     of: BRIEF,
     bounds: LATENCIES,
   },
+  tcp_connect_seconds: {
+    type: "histogram",
+    unit: "s",
+    help: "Time from the SYN until the TCP connection was established, of outgoing connections that were.",
+    of: BRIEF,
+    bounds: LATENCIES,
+  },
   udp_flows_begun_total: {
     type: "counter",
     unit: "{flow}",

@@ -165,6 +165,20 @@ describe("a connection", () => {
     expect(seen).toHaveLength(linesOf(metricOf("tcp_rtt_seconds")));
   });
 
+  test("the time that a connect took is told where it is known, of connects alone", () => {
+    const seen = told(counts([]), [
+      event("connect", { connectNs: 1_200_000n }),
+      event("connect", { cookie: 8, connectNs: null }),
+      event("accept", { cookie: 9, connectNs: 7n }),
+    ]).filter((line) => line.startsWith("tcp_connect_seconds"));
+    expect(seen).toContain('tcp_connect_seconds_bucket{le="0.001"} 0');
+    expect(seen).toContain('tcp_connect_seconds_bucket{le="0.0025"} 1');
+    expect(seen.slice(-2)).toEqual([
+      "tcp_connect_seconds_sum 0.0012",
+      "tcp_connect_seconds_count 1",
+    ]);
+  });
+
   test("too many at once: the oldest is not followed any longer, which is a loss with its count", () => {
     const of = counts([], { mostOpen: 2 });
     for (const cookie of [1, 2, 3]) of.observe(event("connect", { cookie }));

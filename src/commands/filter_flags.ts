@@ -2,7 +2,8 @@
 
 import type { EventKind, Protocol } from "../conn/event.ts";
 import { UsageError } from "../errors.ts";
-import type { Filter } from "../filter/filter.ts";
+import { parseCidr } from "../filter/cidr.ts";
+import type { Filter, Lists } from "../filter/filter.ts";
 import {
   cgroupMounts,
   hasCgroup,
@@ -10,6 +11,7 @@ import {
   localUsers,
   namedNetns,
   netnsAt,
+  servicePorts,
 } from "../kernel/host_names.ts";
 import { eventKinds } from "../members/table.ts";
 import { itemsOf } from "./command.ts";
@@ -18,7 +20,7 @@ import {
   netnsOf,
   network,
   pid,
-  portRange,
+  portsOf,
   protocol,
   serverName,
   some,
@@ -46,7 +48,8 @@ export const filterFlags = {
     alias: "P",
     valueHint: "PORT",
     repeat: "list",
-    description: "only with this port at either end: 443, or 8000-8100",
+    description:
+      "only with this port at either end: 443, 8000-8100, or a name in /etc/services; a value of this or any other list with ! in front is not wanted: 443,!8443",
   },
   localport: {
     type: "string",
@@ -72,7 +75,12 @@ export const filterFlags = {
     type: "string",
     valueHint: "CIDR",
     repeat: "list",
-    description: "only with a remote address of this network",
+    description: "only with a remote address of this network; !10.0.0.0/8: not of this one",
+  },
+  "no-loopback": {
+    type: "boolean",
+    alias: "l",
+    description: "only connections whose remote address is none of 127.0.0.0/8 and ::1",
   },
   nat: {
     type: "boolean",
@@ -136,6 +144,19 @@ export const filterFlags = {
     description:
       "only events of this control group and the groups below it: /system.slice/nginx.service",
   },
+  unit: {
+    type: "string",
+    valueHint: "UNIT",
+    repeat: "list",
+    description: "only events of this unit of systemd: nginx, or user@1000.service",
+  },
+  container: {
+    type: "string",
+    valueHint: "ID",
+    repeat: "list",
+    description:
+      "only events of this container: its id, four or more of its first digits, or its name",
+  },
   uid: {
     type: "string",
     alias: "u",
@@ -167,7 +188,7 @@ export type FilterArgs = {
 export function filterOf(
   args: FilterArgs,
   command: string,
-  host: HostNames = { cgroupMounts, localUsers, namedNetns, netnsAt },
+  host: HostNames = { cgroupMounts, localUsers, namedNetns, netnsAt, servicePorts },
 ): Filter {
   const each = <T>(flag: keyof FilterArgs, parse: (text: string) => T | Wrong): T[] =>
     itemsOf(args[flag] as string | undefined).map((text) => {
@@ -180,45 +201,56 @@ export function filterOf(
         suggestion: instead === null ? null : `--${flag} ${instead}`,
       });
     });
-  const ports = (flag: PortFlag): number[] =>
-    inOrder(each(flag, portRange).flatMap(([first, last]) => counted(first, last)));
   /** Values with `!` in front are not wanted. */
-  const wishes = <T, W extends string, N extends string>(
-    flag: keyof FilterArgs,
-    parse: (text: string) => T | Wrong,
-    wanted: W,
-    unwanted: N,
-  ) => {
-    const signed = each(flag, (text) => {
+  const signed = <T>(flag: keyof FilterArgs, parse: (text: string) => T | Wrong) => {
+    const all = each(flag, (text) => {
       const value = parse(text.replace(/^!/, ""));
       return value instanceof Wrong ? value : { value, isNot: text.startsWith("!") };
     });
-    const of = (isNot: boolean) => signed.filter((one) => one.isNot === isNot);
-    return {
-      [wanted]: of(false).map(({ value }) => value),
-      [unwanted]: of(true).map(({ value }) => value),
-    } as Record<W | N, T[]>;
+    const of = (isNot: boolean) => all.filter((one) => one.isNot === isNot);
+    return { wanted: of(false).map(({ value }) => value), not: of(true).map(({ value }) => value) };
   };
-  const filter: Filter = {
-    pids: inOrder(each("pid", pid)),
-    comms: each("comm", (name) => name),
+  const ports = (flag: PortFlag) => {
+    const { wanted, not } = signed(flag, (text) => portsOf(text, host));
+    const all = (ranges: readonly [number, number][]) =>
+      inOrder(ranges.flatMap(([first, last]) => counted(first, last)));
+    return { wanted: all(wanted), not: all(not) };
+  };
+  const numbers = ({ wanted, not }: Signed<number>) => ({
+    wanted: inOrder(wanted),
+    not: inOrder(not),
+  });
+  const lists: { [L in keyof Lists]: Signed<Lists[L][number]> } = {
+    pids: numbers(signed("pid", pid)),
+    comms: signed("comm", (name) => name),
     ports: ports("port"),
     localPorts: ports("localport"),
     remotePorts: ports("remoteport"),
-    localNets: each("laddr", network),
-    remoteNets: each("raddr", network),
+    localNets: signed("laddr", network),
+    remoteNets: signed("raddr", network),
     natLocalPorts: ports("nat-localport"),
     natRemotePorts: ports("nat-remoteport"),
-    natLocalNets: each("nat-laddr", network),
-    natRemoteNets: each("nat-raddr", network),
+    natLocalNets: signed("nat-laddr", network),
+    natRemoteNets: signed("nat-raddr", network),
+    netns: numbers(signed("netns", (text) => netnsOf(text, host))),
+    cgroups: signed("cgroup", (text) => cgroup(text, host)),
+    units: signed("unit", (name) => name),
+    containers: signed("container", (name) => name),
+    uids: numbers(signed("uid", (text) => uidOf(text, host))),
+  };
+  const not = pick(lists, "not");
+  const [apps, names] = [signed("app", protocol), signed("sni", serverName)];
+  const filter: Filter = {
+    ...pick(lists, "wanted"),
+    not:
+      args["no-loopback"] === true ? { ...not, remoteNets: [...not.remoteNets, ...LOOPBACK] } : not,
     nat: args.nat === true,
-    ...wishes("app", protocol, "apps", "notApps"),
-    ...wishes("sni", serverName, "serverNames", "notServerNames"),
+    apps: apps.wanted,
+    notApps: apps.not,
+    serverNames: names.wanted,
+    notServerNames: names.not,
     families: chosen<4 | 6>([4, args.ipv4], [6, args.ipv6]),
     protocols: chosen<Protocol>(["tcp", args.tcp], ["udp", args.udp]),
-    netns: inOrder(each("netns", (text) => netnsOf(text, host))),
-    cgroups: each("cgroup", (text) => cgroup(text, host)),
-    uids: inOrder(each("uid", (text) => uidOf(text, host))),
     // strict.ts has compared them with the options.
     kinds: each("events", (kind) => kind as EventKind),
     failed: args.failed === true,
@@ -235,8 +267,10 @@ export function filterOf(
 /** Whether nothing can pass where no translation is known. */
 export const asksForNat = (filter: Filter): boolean =>
   filter.nat ||
-  [filter.natLocalPorts, filter.natRemotePorts, filter.natLocalNets, filter.natRemoteNets].some(
-    (wanted) => wanted.length > 0,
+  [filter, filter.not].some((lists) =>
+    [lists.natLocalPorts, lists.natRemotePorts, lists.natLocalNets, lists.natRemoteNets].some(
+      (list) => list.length > 0,
+    ),
   );
 
 /** Whether nothing can pass where no protocol is known. */
@@ -262,6 +296,18 @@ export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup
 }
 
 // --- internal ---
+
+interface Signed<T> {
+  wanted: readonly T[];
+  not: readonly T[];
+}
+
+const pick = (lists: { [L in keyof Lists]: Signed<Lists[L][number]> }, side: keyof Signed<never>) =>
+  Object.fromEntries(
+    Object.entries(lists).map(([name, values]) => [name, values[side]]),
+  ) as unknown as Lists;
+
+const LOOPBACK = ["127.0.0.0/8", "::1"].map((text) => parseCidr(text)!);
 
 type PortFlag = "port" | "localport" | "remoteport" | "nat-localport" | "nat-remoteport";
 

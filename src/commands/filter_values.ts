@@ -7,6 +7,7 @@ import {
   type localUsers,
   type namedNetns,
   type netnsAt,
+  type servicePorts,
 } from "../kernel/host_names.ts";
 import { protocolNames, type ProtocolName } from "../protocols/table.ts";
 import { nearest } from "./nearest.ts";
@@ -18,6 +19,7 @@ export interface HostNames {
   localUsers: typeof localUsers;
   namedNetns: typeof namedNetns;
   netnsAt: typeof netnsAt;
+  servicePorts: typeof servicePorts;
 }
 
 /** PID_MAX_LIMIT of a 64-bit kernel. */
@@ -38,6 +40,10 @@ export function pid(text: string): number | Wrong {
 
 const MAX_PORT = 65_535;
 
+/** A range of ports, or the name of a service. */
+export const portsOf = (text: string, host: HostNames): [first: number, last: number] | Wrong =>
+  /^[a-z]/i.test(text) ? servicePort(text, host) : portRange(text);
+
 /** One port is a range of itself. */
 export function portRange(text: string): [first: number, last: number] | Wrong {
   const [first = "", last = first, ...more] = text.split("-");
@@ -51,6 +57,20 @@ export function portRange(text: string): [first: number, last: number] | Wrong {
     `"${text}" is no port`,
     `it is a number from 1 to ${MAX_PORT}, or two with a dash between, the smaller one first`,
     meant.length === 2 ? meant.join("-") : "443",
+  );
+}
+
+function servicePort(name: string, host: HostNames): [number, number] | Wrong {
+  const services = host.servicePorts();
+  const port = services.get(name);
+  if (port !== undefined) return [port, port];
+  const near = services.get(nearest(name, [...services.keys()]) ?? "");
+  return new Wrong(
+    `"${name}" is no port`,
+    services.size === 0
+      ? "it is a number: /etc/services names no service"
+      : "it is a number, or the name of a service in /etc/services",
+    `${near ?? 443}`,
   );
 }
 

@@ -8,26 +8,12 @@ import type { ProtocolName } from "../protocols/table.ts";
 import { within, type Cidr } from "./cidr.ts";
 
 /** An empty list asks for nothing. The values of one list are alternatives, and every list must be met. */
-export interface Filter extends PortFilter {
-  /** As the initial pid namespace numbers them. */
-  pids: readonly number[];
-  /** Command names; the kernel keeps their first 15 bytes, and only those are compared. */
-  comms: readonly string[];
-  localNets: readonly Cidr[];
-  remoteNets: readonly Cidr[];
+export interface Filter extends Lists {
+  /** An event that one of these lists has is not wanted. */
+  not: Lists;
   families: readonly (4 | 6)[];
   protocols: readonly Protocol[];
-  /** Inodes of network namespaces. */
-  netns: readonly number[];
-  /** Paths below the cgroup mount, without a slash at the end; what lies below them counts too. */
-  cgroups: readonly string[];
-  uids: readonly number[];
   kinds: readonly EventKind[];
-  /** Networks and ports of translated ends. An end that is not translated is in none. */
-  natLocalNets: readonly Cidr[];
-  natRemoteNets: readonly Cidr[];
-  natLocalPorts: readonly number[];
-  natRemotePorts: readonly number[];
   /** Only connections that are translated. */
   nat: boolean;
   /** Protocols of any layer. */
@@ -41,8 +27,31 @@ export interface Filter extends PortFilter {
   failed: boolean;
 }
 
-/** Lets everything through. */
-export const noFilter: Filter = {
+/** Values of which some may be unwanted. */
+export interface Lists extends PortFilter {
+  /** As the initial pid namespace numbers them. */
+  pids: readonly number[];
+  /** Command names; the kernel keeps their first 15 bytes, and only those are compared. */
+  comms: readonly string[];
+  localNets: readonly Cidr[];
+  remoteNets: readonly Cidr[];
+  /** Inodes of network namespaces. */
+  netns: readonly number[];
+  /** Paths below the cgroup mount, without a slash at the end; what lies below them counts too. */
+  cgroups: readonly string[];
+  /** Names of systemd's units; without a suffix it is a service. */
+  units: readonly string[];
+  /** Ids of containers, or how they begin, or names. */
+  containers: readonly string[];
+  uids: readonly number[];
+  /** Networks and ports of translated ends. An end that is not translated is in none. */
+  natLocalNets: readonly Cidr[];
+  natRemoteNets: readonly Cidr[];
+  natLocalPorts: readonly number[];
+  natRemotePorts: readonly number[];
+}
+
+const noLists: Lists = {
   pids: [],
   comms: [],
   ports: [],
@@ -50,16 +59,24 @@ export const noFilter: Filter = {
   remotePorts: [],
   localNets: [],
   remoteNets: [],
-  families: [],
-  protocols: [],
   netns: [],
   cgroups: [],
+  units: [],
+  containers: [],
   uids: [],
-  kinds: [],
   natLocalNets: [],
   natRemoteNets: [],
   natLocalPorts: [],
   natRemotePorts: [],
+};
+
+/** Lets everything through. */
+export const noFilter: Filter = {
+  ...noLists,
+  not: noLists,
+  families: [],
+  protocols: [],
+  kinds: [],
   nat: false,
   apps: [],
   notApps: [],
@@ -106,23 +123,29 @@ export function sieve(filter: Filter): Sieve {
 /** `null`: it cannot be told, because what is asked for is not known of this event. */
 type Test = (event: ConnEvent) => boolean | null;
 
-/** One test per filter, or `null` where it is not set. To add a filter, add a row, and one in commands/filter_flags.ts. */
-const rows: readonly ((filter: Filter) => Test | null)[] = [
+/** One test per list, or `null` where it is empty. To add a list, add a row, and one in commands/filter_flags.ts. */
+const ofLists: readonly ((lists: Lists) => Test | null)[] = [
   ({ pids }) => oneOf(pids, ({ pid }) => pid),
   ({ comms }) => oneOf(comms.map(asKept), ({ comm }) => comm),
-  (filter) => ofPorts(portTest(filter)),
   ({ localNets }) => inNetwork(localNets, "local"),
   ({ remoteNets }) => inNetwork(remoteNets, "remote"),
-  ({ families }) => oneOf(families, ({ family }) => family),
-  ({ protocols }) => oneOf(protocols, ({ protocol }) => protocol),
   ({ netns }) => oneOf(netns, (event) => event.netns),
   ({ cgroups }) => inCgroup(cgroups),
+  ({ units }) => inUnit(units),
+  ({ containers }) => inContainer(containers),
   ({ uids }) => oneOf(uids, ({ uid }) => uid),
-  ({ kinds }) => oneOf(kinds, ({ kind }) => kind),
   ({ natLocalNets }) => inTranslated("local", natLocalNets, isWithin),
   ({ natRemoteNets }) => inTranslated("remote", natRemoteNets, isWithin),
   ({ natLocalPorts }) => inTranslated("local", natLocalPorts, hasPort),
   ({ natRemotePorts }) => inTranslated("remote", natRemotePorts, hasPort),
+];
+
+/** The same for what is no list of values that can be unwanted. */
+const others: readonly ((filter: Filter) => Test | null)[] = [
+  (filter) => ofPorts(portTest(filter)),
+  ({ families }) => oneOf(families, ({ family }) => family),
+  ({ protocols }) => oneOf(protocols, ({ protocol }) => protocol),
+  ({ kinds }) => oneOf(kinds, ({ kind }) => kind),
   ({ nat }) => (nat ? isTranslated : null),
   ({ apps }) => speaksOneOf(apps),
   ({ notApps }) => not(speaksOneOf(notApps)),
@@ -131,8 +154,21 @@ const rows: readonly ((filter: Filter) => Test | null)[] = [
   ({ failed }) => (failed ? hasFailed : null),
 ];
 
+/** Each list of ports for itself: an event with a port of any of them is not wanted. */
+const unwantedPorts = ({ ports, localPorts, remotePorts }: PortFilter): (Test | null)[] =>
+  [
+    { ...noLists, ports },
+    { ...noLists, localPorts },
+    { ...noLists, remotePorts },
+  ].map((one) => not(ofPorts(portTest(one))));
+
 const testsOf = (filter: Filter): Test[] =>
-  rows.map((row) => row(filter)).filter((test) => test !== null);
+  [
+    ...ofLists.map((row) => row(filter)),
+    ...others.map((row) => row(filter)),
+    ...ofLists.map((row) => not(row(filter.not))),
+    ...unwantedPorts(filter.not),
+  ].filter((test) => test !== null);
 
 function judge(tests: readonly Test[]): Test {
   return (event) => {
@@ -179,6 +215,32 @@ function inCgroup(groups: readonly string[]): Test | null {
     return inside.some((group) => path.startsWith(group));
   };
 }
+
+/** The unit that a group belongs to stands in its path; a unit within a unit belongs to both. */
+function inUnit(units: readonly string[]): Test | null {
+  if (units.length === 0) return null;
+  const names = units.map((unit) => (isUnit.test(unit) ? `/${unit}/` : `/${unit}.service/`));
+  return ({ cgroup }) => {
+    if (cgroup === null || cgroup === undefined) return null;
+    return names.some((name) => `${cgroup}/`.includes(name));
+  };
+}
+
+const isUnit = /\.(?:service|scope|socket|slice|mount|swap)$/;
+
+/** Engines show the first digits of an id. */
+function inContainer(containers: readonly string[]): Test | null {
+  if (containers.length === 0) return null;
+  return ({ container, cgroup }) => {
+    if (cgroup === null || cgroup === undefined) return null;
+    if (container === null || container === undefined) return false;
+    return containers.some(
+      (one) => container === one || (isIdStart.test(one) && container.startsWith(one)),
+    );
+  };
+}
+
+const isIdStart = /^[0-9a-f]{4,}$/;
 
 const isTranslated: Test = ({ nat }) => (nat === null || nat === undefined ? null : nat !== false);
 

@@ -21,6 +21,18 @@ export function localUsers(): ReadonlyMap<string, number> {
   return users;
 }
 
+/** Ports by the name of a service or another name of it, from /etc/services. */
+export function servicePorts(): ReadonlyMap<string, number> {
+  const ports = new Map<string, number>();
+  for (const line of readLines("/etc/services")) {
+    const [name = "", at = "", ...more] = line.replace(/#.*/, "").trim().split(/\s+/);
+    const [, port] = /^(\d+)\/(?:tcp|udp)$/.exec(at) ?? [];
+    if (port === undefined) continue;
+    for (const one of [name, ...more]) if (!ports.has(one)) ports.set(one, Number(port));
+  }
+  return ports;
+}
+
 /** Where `ip netns` keeps names. The second is the first on nearly every host. */
 export const NETNS_DIRECTORIES = ["/run/netns", "/var/run/netns"] as const;
 

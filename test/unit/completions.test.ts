@@ -65,7 +65,7 @@ describe("bash offers", () => {
     ],
     [
       ["trace", "--no"],
-      ["--no-header", "--no-nat", "--no-protocols"],
+      ["--no-header", "--no-loopback", "--no-nat", "--no-protocols"],
     ],
     [
       ["trace", "-o", ""],

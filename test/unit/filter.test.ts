@@ -350,6 +350,9 @@ const someFilter: fc.Arbitrary<Filter> = fc.record({
   netns: list(7, 8),
   cgroups: list("/a", "/a/b"),
   uids: list(0, 1),
+  units: list("a", "b.slice"),
+  containers: list("web", "beef"),
+  not: fc.constant(noFilter.not),
   kinds: list<ConnEvent["kind"]>("connect", "accept", "close", "fail", "open", "begin", "sample"),
   natLocalNets: fc.subarray(networks("10.0.0.1", "10.0.0.2/31")),
   natRemoteNets: fc.subarray(networks("10.0.0.1", "10.0.0.2/31")),
@@ -363,7 +366,8 @@ const someFilter: fc.Arbitrary<Filter> = fc.record({
   notServerNames: list("*.example.com"),
   failed: fc.boolean(),
 });
-const parts = Object.keys(noFilter) as (keyof Filter)[];
+const parts = (Object.keys(noFilter) as (keyof Filter)[]).filter((part) => part !== "not");
+const lists = Object.keys(noFilter.not) as (keyof Filter["not"])[];
 /** The same filter, asking for one thing only. */
 const only = (filter: Filter, part: keyof Filter): Filter => ({
   ...noFilter,
@@ -388,7 +392,7 @@ test("flags are met all together, the values of one flag each by itself", () => 
         expect(shown).toBe(all);
         outcomes.add(shown);
         for (const part of asked) {
-          const values = filter[part];
+          const values = filter[part] as boolean | readonly unknown[];
           if (typeof values === "boolean" || values.length === 0) continue;
           const any = values.some((value) => matcher({ ...noFilter, [part]: [value] })(event));
           expect(matcher(only(filter, part))(event)).toBe(any);
@@ -426,4 +430,54 @@ test("unsure is what no flag refuses and some flag cannot tell", () => {
     runs(2000),
   );
   expect(seen).toBeGreaterThan(5);
+});
+
+test("a list of what is not wanted shows what the same list does not, unless that is not known", () => {
+  const outcomes = new Set<string>();
+  fc.assert(
+    fc.property(someFilter, someEvent, fc.constantFrom(...lists), (full, event, list) => {
+      if (full[list].length === 0) return;
+      const wanted = sieve({ ...noFilter, [list]: full[list] });
+      const unwanted = sieve({ ...noFilter, not: { ...noFilter.not, [list]: full[list] } });
+      const [has, shown] = [wanted.shows(event), unwanted.shows(event)];
+      expect(unwanted.unsure).toBe(wanted.unsure);
+      expect(shown).toBe(wanted.unsure === 0 && !has);
+      outcomes.add(shown ? "shown" : "hidden");
+    }),
+    runs(3000),
+  );
+  expect(outcomes).toEqual(new Set(["shown", "hidden"]));
+});
+
+test("of several lists of what is not wanted each takes its share", () => {
+  const filter = { ...noFilter, not: { ...noFilter.not, ports: [443], pids: [1] } };
+  const shows = (event: Partial<ConnEvent>) => matcher(filter)({ ...close, ...event });
+  expect(shows({})).toBe(false);
+  expect(shows({ remote: at("192.0.2.7", 80) })).toBe(true);
+  expect(shows({ remote: at("192.0.2.7", 80), pid: 1 })).toBe(false);
+});
+
+test.each<[string, string, boolean]>([
+  ["nginx", "/system.slice/nginx.service", true],
+  ["nginx", "/system.slice/nginx.service/worker", true],
+  ["nginx.service", "/system.slice/nginx.service", true],
+  ["nginx", "/system.slice/nginx-debug.service", false],
+  ["nginx", "/nginx", false],
+  ["system.slice", "/system.slice/nginx.service", true],
+])("unit %s has the group %s: %p", (unit, cgroup, has) => {
+  expect(told({ units: [unit] }, { cgroup })).toBe(has);
+});
+
+const ID = "0123beef".repeat(8);
+test.each<[string, string | null, boolean]>([
+  ["0123", ID, true],
+  [ID, ID, true],
+  ["012", ID, false],
+  ["beef", ID, false],
+  ["web", "web", true],
+  ["we", "web", false],
+  ["web", null, false],
+])("container %s is %s: %p", (asked, container, is) => {
+  expect(told({ containers: [asked] }, { container })).toBe(is);
+  expect(told({ not: { ...noFilter.not, containers: [asked] } }, { container })).toBe(!is);
 });

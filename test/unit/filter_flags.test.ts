@@ -9,7 +9,13 @@ import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { parseCidr } from "../../src/filter/cidr.ts";
 import { noFilter, type Filter } from "../../src/filter/filter.ts";
-import { cgroupMounts, hasCgroup, localUsers, netnsAt } from "../../src/kernel/host_names.ts";
+import {
+  cgroupMounts,
+  hasCgroup,
+  localUsers,
+  netnsAt,
+  servicePorts,
+} from "../../src/kernel/host_names.ts";
 
 /** A host with few names. */
 const host = {
@@ -30,6 +36,11 @@ const host = {
       "/var/run/netns/1": 4026532001,
       "/proc/7/ns/net": 4026531833,
     })[path] ?? `${path}: no such file`,
+  servicePorts: () =>
+    new Map([
+      ["https", 443],
+      ["domain", 53],
+    ]),
 };
 
 async function parsed(...argv: string[]): Promise<Filter> {
@@ -247,4 +258,43 @@ describe("on this host", () => {
       rmSync(dir, { recursive: true });
     }
   });
+});
+
+describe("values that are not wanted", () => {
+  test("have ! in front, in every list, beside those that are", async () => {
+    const filter = await parsed(
+      "--comm",
+      "curl,!chronyd",
+      "-P",
+      "!22,https,!domain",
+      "-u",
+      "!nginx",
+    );
+    expect(filter).toMatchObject({ comms: ["curl"], ports: [443], uids: [] });
+    expect(filter.not).toEqual({
+      ...noFilter.not,
+      comms: ["chronyd"],
+      ports: [22, 53],
+      uids: [101],
+    });
+  });
+
+  test("are refused like the others", async () => {
+    expect((await refusal("--raddr", "!10.0.0.0/99")).message).toMatch(
+      /"10.0.0.0\/99" is no network/,
+    );
+  });
+
+  test("are loopback's with --no-loopback", async () => {
+    const { not } = await parsed("--no-loopback", "--raddr", "!10.0.0.0/8");
+    expect(not.remoteNets).toEqual(
+      ["10.0.0.0/8", "127.0.0.0/8", "::1"].map((net) => parseCidr(net)!),
+    );
+  });
+});
+
+test("a port has the name of a service, an unknown one is refused with the nearest", async () => {
+  expect((await parsed("-D", "https")).remotePorts).toEqual([443]);
+  expect((await refusal("-P", "htps")).message).toMatch(/"htps" is no port/);
+  expect(servicePorts().get("no such service")).toBeUndefined();
 });

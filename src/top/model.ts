@@ -106,7 +106,8 @@ export class Model {
       entry = this.#begun(connection, event);
       this.#entries.set(connection, entry);
     }
-    const { totals } = event;
+    const { totals, connectNs = null } = event;
+    if (connectNs !== null) entry.connectUs = Number(connectNs / 1000n);
     if (totals !== undefined) {
       entry.tx.read(totals.bytesSent);
       entry.rx.read(totals.bytesReceived);
@@ -130,6 +131,7 @@ export class Model {
       opened:
         BEGINNINGS.has(kind) ||
         (kind === "close" && durationNs !== null && event.atNs - durationNs >= this.#atNs),
+      connectUs: null,
       fact: null,
     };
     if (kind === "close" && !entry.opened) for (const meter of meters(entry)) meter.smear();
@@ -142,6 +144,7 @@ export class Model {
 interface Entry extends Meters {
   readonly connection: Connection;
   opened: boolean;
+  connectUs: number | null;
   /** Of the last interval; `null`: there is none, or it is no longer right. */
   fact: Fact | null;
 }
@@ -183,7 +186,8 @@ function factOf(entry: Entry, open: boolean): Fact {
     rxTotal: rx.total,
     retransmitsTotal: retransmits.total,
     rttUs: connection.rttUs,
-    connectUs: null,
+    // The time until a failure is none of those until a connection.
+    connectUs: failed ? null : entry.connectUs,
   };
 }
 

@@ -5,7 +5,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { topGroupingNames } from "../../src/top/groupings.ts";
 import { Model } from "../../src/top/model.ts";
 import { rowsOf, totalOf, type Query } from "../../src/top/rows.ts";
-import { knownOf } from "../../src/top/sums.ts";
+import { knownOf, meanOf } from "../../src/top/sums.ts";
 import { eventOf, SECOND } from "./drive/top_events.ts";
 import { runs } from "./drive/random.ts";
 
@@ -153,6 +153,14 @@ test("of a connection whose beginning was lost the total is known, but not the i
   expect(sumsAfter(model, 10n, long)).toMatchObject({ opened: 0, tx: null, totals: [80, 0] });
   const short = eventOf("close", at(10.5), { sent: 8n, durationNs: at(0.2) }, { cookie: 2 });
   expect(sumsAfter(model, 11n, short)).toMatchObject({ opened: 1, tx: 8, totals: [88, 0] });
+});
+
+test("the time that connecting took stays known while the connection is open", () => {
+  const model = begun(eventOf("connect", at(0.5), null, { connectNs: 1_234_567n }));
+  model.observe(eventOf("sample", at(1.5), { sent: 5n }));
+  const failed = { cookie: 2, connectNs: 9_000_000n, failure: 110 };
+  model.observe(eventOf("fail", at(1.6), null, failed));
+  expect(meanOf(totalOf(model.cut(2n * SECOND)).connectUs)).toBe(1234);
 });
 
 test("the base has no length, so it has no rate", () => {

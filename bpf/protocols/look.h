@@ -120,21 +120,32 @@ inline_always void send_look(void *ctx, struct payload *p)
 		count_loss(COUNTER_LOOK_LOST);
 }
 
+/* -1 below zero, else 0. Opaque, as the compiler would make branches of it, of which the verifier follows each. */
+inline_always u64 sign_of(s64 value)
+{
+	u64 sign = value >> 63;
+
+	asm volatile("" : "+r"(sign));
+	return sign;
+}
+
+inline_always u64 lesser(u64 a, u64 b)
+{
+	return b + ((a - b) & sign_of(a - b));
+}
+
 /* Tells of the next bytes of the piece, at most `most`. p: stream, offset, len, sent and connection are filled. */
 inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece, u64 most)
 {
-	u64 bytes = piece->bytes;
+	u64 bytes = lesser(lesser(piece->bytes, most), p->len);
+	s64 failed;
 
-	if (bytes > most)
-		bytes = most;
-	if (bytes > p->len)
-		bytes = p->len;
 	/* For the verifier, of which some forget what the comparison has shown. */
 	asm volatile("%0 &= 127" : "+r"(bytes));
 	__builtin_memset(p->bytes, 0, sizeof(p->bytes));
-	p->got = 0;
-	if (piece->address && bpf_probe_read(p->bytes, bytes, (void *)piece->address) == 0)
-		p->got = bytes;
+	/* An address of 0 cannot be read either. */
+	failed = bpf_probe_read(p->bytes, bytes, (void *)piece->address);
+	p->got = bytes & ~sign_of(failed);
 	send_look(ctx, p);
 	piece->address += bytes;
 	piece->bytes -= bytes;

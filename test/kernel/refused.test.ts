@@ -26,9 +26,16 @@ import { asBefore510, linuxAtLeast, modes } from "./drive/modes.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { ownGroup } from "./drive/groups.ts";
 import { pair, type Truth, until } from "./drive/peer.ts";
+import { redirect } from "./drive/sockmap.ts";
 import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(120_000);
+
+/** Of a host that has a sockmap more is attached. Held until the process ends. */
+if (linuxAtLeast(4, 18)) {
+  const { client, server } = pair();
+  redirect(client.fd, server.fd);
+}
 
 describe.each(modes)("with %ss", (mode) => {
   const host = openHost(mode);

@@ -6,30 +6,35 @@ import { COPIER } from "../sock_copy.ts";
 import { learnFunctions } from "./functions.ts";
 import { Redirected } from "./redirected.ts";
 
-export const sockmap = (): Part => ({
-  name: "sockmaps",
-  without: "bytes that a sockmap moves are not counted, and nothing tells of them",
-  symbols: enters.map(({ kprobe }) => kprobe),
-  points: (on) => [
-    ...(on.mode === "kprobe" ? firstThere() : seesLengths(on) ? lengths : []),
-    ...(learns(on) ? [COPIER] : []),
-  ],
-  check(on) {
-    const known = learns(on) && learnFunctions(on);
-    if (on.mode === "kprobe" || (known && seesLengths(on))) return {};
-    return on.host.shim.hasSockmap() ? { notes: [NOT_SEEN] } : {};
-  },
-  start() {
-    const redirected = new Redirected();
-    return {
-      revises: (view, p) => redirected.concern(view, p),
-      revise: (event) => redirected.apply(event),
-      // It has been applied.
-      kinds: [EventKind.EVENT_SOCKMAP],
-      tell() {},
-    };
-  },
-});
+export function sockmap(): Part {
+  let isThere: boolean | undefined;
+  /** Asked once: to list the maps of a host takes a system call or three for each. */
+  const hasSockmap = ({ host }: Ground): boolean => (isThere ??= host.shim.hasSockmap());
+  return {
+    name: "sockmaps",
+    without: "bytes that a sockmap moves are not counted, and nothing tells of them",
+    symbols: enters.map(({ kprobe }) => kprobe),
+    points: (on) => [
+      ...(on.mode === "kprobe" ? firstThere() : seesLengths(on) && hasSockmap(on) ? lengths : []),
+      ...(learns(on) ? [COPIER] : []),
+    ],
+    check(on) {
+      const known = learns(on) && learnFunctions(on);
+      if (on.mode === "kprobe" || (known && seesLengths(on))) return {};
+      return hasSockmap(on) ? { notes: [NOT_SEEN] } : {};
+    },
+    start() {
+      const redirected = new Redirected();
+      return {
+        revises: (view, p) => redirected.concern(view, p),
+        revise: (event) => redirected.apply(event),
+        // It has been applied.
+        kinds: [EventKind.EVENT_SOCKMAP],
+        tell() {},
+      };
+    },
+  };
+}
 
 // --- internal ---
 
@@ -38,7 +43,10 @@ const learns = ({ newer }: Ground): boolean => newer;
 
 const seesLengths = ({ host }: Ground): boolean => host.features.has("udp_lengths");
 
-/** With tracepoints: each send and each receive of a sock in a sockmap is seen when it ends. */
+/**
+ * With tracepoints: each send and each receive of a sock in a sockmap is seen when it ends. On Linux 6.12 they take 4 % of the
+ * rate of small requests on one connection, so they are there only on a host that has a sockmap when the trace begins.
+ */
 const lengths: readonly TracepointPoint[] = [
   { program: "on_sent_in_sockmap", tracepoint: "sock_send_length" },
   { program: "on_received_in_sockmap", tracepoint: "sock_recv_length" },

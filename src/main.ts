@@ -3,6 +3,7 @@
 // First, because it must run before the others are evaluated.
 import "./start.ts";
 import { programName, root } from "./commands/index.ts";
+import { outputColumns } from "./commands/output.ts";
 import { resolve } from "./commands/strict.ts";
 import { printVersion } from "./commands/version.ts";
 import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
@@ -12,7 +13,7 @@ import { print } from "./output/writer.ts";
 let debug = false;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const resolution = resolve(programName, root, argv);
+  const resolution = resolve(programName, root, argv, outputColumns);
   if (resolution.kind === "version") {
     await printVersion();
     return exitCodes.done;

@@ -61,6 +61,18 @@ export function repeatOf(def: ArgDef): Repeat | null {
   return "repeat" in def ? (def.repeat as Repeat) : null;
 }
 
+/**
+ * A second property for which citty has no word: `title`. Flags of one title stand together in the help, in the order in which
+ * the command has them.
+ */
+export const titled = <const T extends ArgsDef>(title: string, flags: T): T =>
+  Object.fromEntries(
+    Object.entries(flags).map(([name, def]) => [name, { ...def, title }]),
+  ) as unknown as T;
+
+export const titleOf = (def: ArgDef): string | null =>
+  "title" in def ? (def.title as string) : null;
+
 /** No argument can hold it. */
 export const ITEM_SEPARATOR = "\0";
 

@@ -2,39 +2,42 @@
 
 import type { ArgDef } from "citty";
 import { exitCodes, exitTexts } from "../errors.ts";
+import { wrap } from "../output/wrap.ts";
 import {
   aliasesOf,
   behindOf,
   builtins,
   flagsOf,
   repeatOf,
+  titleOf,
   valueHintOf,
   wordsOf,
   type Command,
 } from "./command.ts";
 
-/** `path` is the command as typed, for instance `tracer-bpf offsets guess`. Ends in a newline. */
-export function renderHelp(path: string, command: Command): string {
-  const sections = [
-    `${path}: ${command.description}`,
-    `usage: ${path}${usageOf(command)}`,
-    section("commands", commandRows(command)),
-    section(
-      "arguments",
-      argumentsOf(command).map(([name, def]) => [name, describe(def)]),
-    ),
-    section("flags", [
-      ...flagsOf(command).map(([name, def]) => [spell(name, def), describe(def)]),
-      ...builtins.map(({ short, long, description }) => [`-${short}, --${long}`, description]),
-    ]),
-    ...command.legends.map(({ title, rows }) => section(title, rows)),
-    section(
-      "examples",
-      command.examples.map((example) => [example]),
-    ),
-    `exit codes: ${exitLines().join(", ")}`,
+/**
+ * `path` is the command as typed, for instance `tracer-bpf offsets guess`. `columns`: of the terminal; `null`: it is none, and
+ * each flag has one line, which grep(1) finds whole. Ends in a newline.
+ */
+export function renderHelp(path: string, command: Command, columns: number | null = null): string {
+  const room = columns ?? Infinity;
+  const sections: Section[] = [
+    { title: "commands", rows: commandRows(command) },
+    {
+      title: "arguments",
+      rows: argumentsOf(command).map(([name, def]) => [name, describe(def)]),
+    },
+    ...flagSections(command),
+    ...command.legends,
+    { title: "examples", rows: command.examples.map((example) => [example]) },
   ];
-  return `${sections.filter((text) => text !== "").join("\n\n")}\n`;
+  const texts = [
+    paragraph(`${path}: ${command.description}`, room),
+    `usage: ${path}${usageOf(command)}`,
+    ...sections.filter(({ rows }) => rows.length > 0).map((one) => sectionText(one, room)),
+    paragraph(`exit codes: ${exitLines().join(", ")}`, room),
+  ];
+  return `${texts.join("\n\n")}\n`;
 }
 
 /** `3 this host cannot`, one per code. */
@@ -88,11 +91,45 @@ export function describe(def: ArgDef): string {
   ].join("");
 }
 
-function section(title: string, rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return "";
-  const width = Math.max(...rows.map(([first = ""]) => first.length));
-  const lines = rows.map(([first = "", ...rest]) =>
-    rest.length === 0 ? `  ${first}` : `  ${first.padEnd(width)}  ${rest.join(" ")}`,
+/** Flags without a title come last, with the ones that every command has. */
+function flagSections(command: Command): Section[] {
+  const byTitle = new Map<string, string[][]>();
+  const rest: string[][] = [];
+  for (const [name, def] of flagsOf(command)) {
+    const title = titleOf(def);
+    const row = [spell(name, def), describe(def)];
+    if (title === null) rest.push(row);
+    else byTitle.set(title, [...(byTitle.get(title) ?? []), row]);
+  }
+  rest.push(
+    ...builtins.map(({ short, long, description }) => [`-${short}, --${long}`, description]),
   );
+  const titled = [...byTitle].map(([title, rows]) => ({ title, rows }));
+  return [...titled, { title: titled.length === 0 ? "flags" : "other flags", rows: rest }];
+}
+
+interface Section {
+  title: string;
+  rows: readonly (readonly string[])[];
+}
+
+/** Of a terminal, the names take no more; a longer one has its description in the lines below. */
+const NAME_COLUMNS = 26;
+
+function sectionText({ title, rows }: Section, room: number): string {
+  const longest = Math.max(...rows.map(([first = ""]) => first.length));
+  const width = room === Infinity ? longest : Math.min(longest, NAME_COLUMNS);
+  const lines = rows.flatMap(([first = "", ...rest]) => {
+    if (rest.length === 0) return [`  ${first}`];
+    const indent = " ".repeat(width + 4);
+    const [begin = "", ...more] = wrap(rest.join(" "), Math.max(20, room - indent.length));
+    const texts =
+      first.length > width
+        ? [`  ${first}`, indent + begin]
+        : [`  ${first.padEnd(width)}  ${begin}`];
+    return [...texts, ...more.map((line) => indent + line)];
+  });
   return `${title}:\n${lines.join("\n")}`;
 }
+
+const paragraph = (text: string, room: number): string => wrap(text, Math.max(20, room)).join("\n");

@@ -25,6 +25,9 @@ export const outputFlags = {
   "no-header": { type: "boolean", alias: "H", description: "no line with the column names" },
 } as const;
 
+/** Of standard output; `null`: it is no terminal. */
+export const outputColumns = (): number | null => terminalColumns(STDOUT);
+
 /** Values of the flags above; `undefined`: not given. */
 export interface OutputArgs {
   output?: string | undefined;
@@ -70,7 +73,7 @@ const USUAL_COLUMNS = 80;
 
 /** The width of a terminal that has no room for the table; `null`: there is room, or no terminal. */
 function narrowTerminal(): number | null {
-  const columns = terminalColumns(STDOUT);
+  const columns = outputColumns();
   return columns !== null && columns < USUAL_COLUMNS ? columns : null;
 }
 

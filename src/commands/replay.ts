@@ -4,7 +4,7 @@ import { log } from "../log.ts";
 import { columnLegend, failureLegend, signLegend } from "../output/legend.ts";
 import { createWriter } from "../output/writer.ts";
 import { openRecording } from "../recording/read.ts";
-import { command } from "./command.ts";
+import { command, titled } from "./command.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
 import { debugFlag, parseCount } from "./flags.ts";
 import { missingText } from "./losses.ts";
@@ -26,8 +26,8 @@ export const replayCommand = command({
   legends: [columnLegend, failureLegend, signLegend],
   flags: {
     file: recordingArgument,
-    ...outputFlags,
-    ...filterFlags,
+    ...titled("how lines look", outputFlags),
+    ...titled("which events", filterFlags),
     count: { type: "string", alias: "c", valueHint: "N", description: "stop after N events" },
     strict: strictFlag,
     debug: debugFlag,

@@ -33,18 +33,24 @@ export interface Common {
   color: ColorMode;
 }
 
-/** `name` is the program's. Throws UsageError, with a suggestion where one is near. */
-export function resolve(name: string, root: Command, argv: readonly string[]): Resolution {
+/** `name` is the program's. `columns`: asked for help alone; see renderHelp. Throws UsageError, with a suggestion where one is near. */
+export function resolve(
+  name: string,
+  root: Command,
+  argv: readonly string[],
+  columns: () => number | null = () => null,
+): Resolution {
   let path = name;
   let command = root;
   let rest = [...argv];
   while (command.run === null) {
     const builtin = findBuiltin(rest.slice(0, firstWord(rest)));
     if (builtin === "version") return { kind: "version" };
-    if (builtin === "help") return { kind: "help", text: renderHelp(path, command), wrong: false };
+    if (builtin === "help")
+      return { kind: "help", text: renderHelp(path, command, columns()), wrong: false };
     const [word] = rest;
     if (word === undefined || word === "--") {
-      return { kind: "help", text: renderHelp(path, command), wrong: true };
+      return { kind: "help", text: renderHelp(path, command, columns()), wrong: true };
     }
     const next = Object.hasOwn(command.subCommands, word) ? command.subCommands[word] : undefined;
     // Other tools have a command of this name.
@@ -56,7 +62,8 @@ export function resolve(name: string, root: Command, argv: readonly string[]): R
     [path, command, rest] = [`${path} ${word}`, next, rest.slice(1)];
   }
   const builtin = findBuiltin(rest);
-  if (builtin === "help") return { kind: "help", text: renderHelp(path, command), wrong: false };
+  if (builtin === "help")
+    return { kind: "help", text: renderHelp(path, command, columns()), wrong: false };
   if (builtin === "version") return { kind: "version" };
   return { kind: "run", command, ...checkArgs(path, command, rest) };
 }

@@ -10,7 +10,7 @@ import { openRecording, type Recording } from "../recording/read.ts";
 import { groupingNames, type Grouping } from "../summary/groups.ts";
 import { renderings } from "../summary/render.ts";
 import { Tally } from "../summary/tally.ts";
-import { command } from "./command.ts";
+import { command, titled } from "./command.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
 import { debugFlag } from "./flags.ts";
 import { missingText } from "./losses.ts";
@@ -59,7 +59,7 @@ export const summaryCommand = command({
       default: "table",
       description: "table for people; json: one object; csv: the first table alone",
     },
-    ...filterFlags,
+    ...titled("which events", filterFlags),
     strict: strictFlag,
     debug: debugFlag,
   },

@@ -9,7 +9,7 @@ import { orders } from "../top/columns.ts";
 import { topGroupingNames, type TopGrouping } from "../top/groupings.ts";
 import { Model } from "../top/model.ts";
 import { firstView } from "../top/state.ts";
-import { command } from "./command.ts";
+import { command, titled } from "./command.ts";
 import { absent, filterFlags, filterOf } from "./filter_flags.ts";
 import { attachFlag, attachMode, debugFlag, parseConnections, parseInterval } from "./flags.ts";
 import { lossWarner, missingText } from "./losses.ts";
@@ -80,7 +80,7 @@ export const topCommand = command({
       description: "do not clear the screen: the same as --batch",
     },
     json: { type: "boolean", description: "print one JSON object for each interval" },
-    ...connectionFlags,
+    ...titled("which connections", connectionFlags),
     attach: attachFlag,
     offsets: {
       type: "string",

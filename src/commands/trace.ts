@@ -13,7 +13,7 @@ import { TelemetryCounts } from "../state/telemetry.ts";
 import { renderings } from "../summary/render.ts";
 import { Tally } from "../summary/tally.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
-import { command } from "./command.ts";
+import { command, titled } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
 import { absent, asksForNat, asksForProtocols, filterFlags, filterOf } from "./filter_flags.ts";
 import {
@@ -55,69 +55,87 @@ export const traceCommand = command({
   ],
   legends: [columnLegend, failureLegend, signLegend],
   flags: {
-    ...outputFlags,
-    ...filterFlags,
-    duration: {
-      type: "string",
-      alias: "d",
-      valueHint: "TIME",
-      description: "stop after this time: 10s, 500ms, 2m, 1h; a plain number is seconds",
-    },
-    count: {
-      type: "string",
-      alias: "c",
-      valueHint: "N",
-      description: "stop after N events that are shown",
-    },
-    interval: {
-      type: "string",
-      alias: "i",
-      valueHint: "TIME",
-      description:
-        "also show, each time this has passed, the open connections and flows that have moved something: 1s, 50ms",
-    },
-    ...expectFlags,
-    "no-nat": {
-      type: "boolean",
-      alias: "n",
-      description:
-        "do not look for address translation (NAT): its probe costs a little for each new entry of conntrack",
-    },
-    "no-protocols": {
-      type: "boolean",
-      alias: "a",
-      description:
-        "do not look for the protocols that connections speak: no payload leaves the kernel",
-    },
-    args: { type: "boolean", description: "also show the command line of each process" },
-    resolve: {
-      type: "boolean",
-      alias: "r",
-      description: "show names of remote addresses (asks the DNS) and of users",
-    },
-    attach: attachFlag,
-    offsets: {
-      type: "string",
-      valueHint: "FILE",
-      description: "use saved offsets if they are of the running kernel, else guess",
-    },
-    "udp-timeout": {
-      type: "string",
-      valueHint: "TIME",
-      default: "30s",
-      description: "end a UDP flow after this time of silence",
-    },
-    "udp-stream-timeout": {
-      type: "string",
-      valueHint: "TIME",
-      default: "120s",
-      description: "the same for a flow in which both ends have sent",
-    },
-    "max-connections": {
-      type: "string",
-      valueHint: "N",
-      description: "follow at most N TCP connections and N UDP flows at once (default 65536)",
-    },
+    ...titled("how lines look", {
+      ...outputFlags,
+      args: { type: "boolean", description: "also show the command line of each process" },
+      resolve: {
+        type: "boolean",
+        alias: "r",
+        description: "show names of remote addresses (asks the DNS) and of users",
+      },
+    }),
+    ...titled("which events", filterFlags),
+    ...titled("what is looked at besides", {
+      interval: {
+        type: "string",
+        alias: "i",
+        valueHint: "TIME",
+        description:
+          "also show, each time this has passed, the open connections and flows that have moved something: 1s, 50ms",
+      },
+      "no-nat": {
+        type: "boolean",
+        alias: "n",
+        description:
+          "do not look for address translation (NAT): its probe costs a little for each new entry of conntrack",
+      },
+      "no-protocols": {
+        type: "boolean",
+        alias: "a",
+        description:
+          "do not look for the protocols that connections speak: no payload leaves the kernel",
+      },
+    }),
+    ...titled("when it ends, and how", {
+      duration: {
+        type: "string",
+        alias: "d",
+        valueHint: "TIME",
+        description: "stop after this time: 10s, 500ms, 2m, 1h; a plain number is seconds",
+      },
+      count: {
+        type: "string",
+        alias: "c",
+        valueHint: "N",
+        description: "stop after N events that are shown",
+      },
+      ...expectFlags,
+      strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
+    }),
+    ...titled("where else it goes", {
+      record: recordFlag,
+      ...metricsFlags,
+      summary: {
+        type: "boolean",
+        description:
+          "at the end, also sums by process on stderr, as the command summary prints them",
+      },
+    }),
+    ...titled("how it traces", {
+      attach: attachFlag,
+      offsets: {
+        type: "string",
+        valueHint: "FILE",
+        description: "use saved offsets if they are of the running kernel, else guess",
+      },
+      "udp-timeout": {
+        type: "string",
+        valueHint: "TIME",
+        default: "30s",
+        description: "end a UDP flow after this time of silence",
+      },
+      "udp-stream-timeout": {
+        type: "string",
+        valueHint: "TIME",
+        default: "120s",
+        description: "the same for a flow in which both ends have sent",
+      },
+      "max-connections": {
+        type: "string",
+        valueHint: "N",
+        description: "follow at most N TCP connections and N UDP flows at once (default 65536)",
+      },
+    }),
     cmd: {
       type: "positional",
       required: false,
@@ -125,13 +143,6 @@ export const traceCommand = command({
       description:
         "run this command, and trace only the processes it leads to, until the command ends; its output goes to stderr; the tracer ends with its exit status (128 and the signal; 126 or 127 if it cannot be started)",
     } as ArgDef,
-    record: recordFlag,
-    ...metricsFlags,
-    summary: {
-      type: "boolean",
-      description: "at the end, also sums by process on stderr, as the command summary prints them",
-    },
-    strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     debug: debugFlag,
   },
   async run(args) {

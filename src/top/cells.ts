@@ -23,16 +23,3 @@ export function fit(text: string, width: number, right = false): string {
   const blanks = " ".repeat(Math.max(0, width - Bun.stringWidth(shown)));
   return right ? blanks + shown : shown + blanks;
 }
-
-/** Lines of words, none wider than `width` unless one word is. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}

@@ -1,5 +1,6 @@
 /** The lines of the live view. Pure. */
-import { cut, fit, wrap } from "./cells.ts";
+import { wrap } from "../output/wrap.ts";
+import { cut, fit } from "./cells.ts";
 import { columns, orders, rateOrder, type CellOptions } from "./columns.ts";
 import { detailLines } from "./details.ts";
 import type { Tick } from "./facts.ts";

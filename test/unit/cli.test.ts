@@ -14,6 +14,7 @@ import type { ArgDef } from "citty";
 import { aliasesOf, command, group, itemsOf, type Command } from "../../src/commands/command.ts";
 import { root } from "../../src/commands/index.ts";
 import { editDistance, nearest } from "../../src/commands/nearest.ts";
+import { renderHelp } from "../../src/commands/help.ts";
 import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { version } from "../../package.json";
@@ -330,6 +331,37 @@ describe("help", () => {
     },
   );
 
+  test("on a terminal no line is longer than the terminal, and no word is lost", () => {
+    for (const [path, command] of everyCommand("tracer-bpf", root)) {
+      const whole = renderHelp(path, command);
+      for (const columns of [60, 80, 132]) {
+        const lines = renderHelp(path, command, columns).split("\n");
+        // A usage, an example and one long word are as they are typed.
+        const typed = (line: string) =>
+          /^(usage:|  tracer-bpf |.*\| jq|  +(-\w, )?--\S+ \S+$| *\S+$)/.test(line);
+        expect(lines.filter((line) => line.length > columns && !typed(line))).toEqual([]);
+        expect(wordsOf(lines.join("\n"))).toEqual(wordsOf(whole));
+      }
+    }
+  });
+
+  test("flags that belong together stand together", () => {
+    const text = help("trace", "--help")?.text ?? "";
+    const titles = [...text.matchAll(/^([a-z ,]+):$/gm)].map(([, title]) => title);
+    expect(titles.slice(0, 8)).toEqual([
+      "arguments",
+      "how lines look",
+      "which events",
+      "what is looked at besides",
+      "when it ends, and how",
+      "where else it goes",
+      "how it traces",
+      "other flags",
+    ]);
+    expect(text).toMatch(/^which events:\n(  .*\n)*      --comm NAME /m);
+    expect(text).toMatch(/^when it ends, and how:\n(  .*\n)*  -d, --duration TIME /m);
+  });
+
   test("names every command, every flag and the exit codes", () => {
     for (const [path, { flags, subCommands, run }] of everyCommand("tracer-bpf", root)) {
       const text = help(...path.split(" ").slice(1), "--help")?.text ?? "";
@@ -496,3 +528,5 @@ describe("the process", () => {
     expect(shown).toContain("error:");
   });
 });
+
+const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");

@@ -8,7 +8,9 @@ export class Ids {
 
   see(event: Event): void {
     const { id, event: kind } = event;
-    const of = JSON.stringify([event.protocol, event.netns, event.local, event.remote]);
+    // Without its name, which is known later than the address.
+    const ends = [event.local, event.remote].map(({ address, port }) => [address, port]);
+    const of = JSON.stringify([event.protocol, event.netns, ...ends]);
     const known = this.#ends.get(id);
     const first = ["connect", "accept", "open", "begin", "fail"].includes(kind);
     if (!/^[0-9a-f]{20}$/.test(id)) this.wrong.push(`${id} of a ${kind} is no id`);

@@ -56,7 +56,7 @@ void release_cpu(int held);
 SH_API int sh_caps_effective(__u64 effective);
 SH_API int sh_caps_drop(int tid, __u64 keep);
 
-/* map.c: keys and values are plain bytes of the map's own sizes. */
+/* map.c, map_dump.c: keys and values are plain bytes of the map's own sizes. */
 SH_API int sh_map_lookup(int fd, const void *key, void *value);
 SH_API int sh_map_update(int fd, const void *key, const void *value, __u64 flags);
 SH_API int sh_map_delete(int fd, const void *key);

@@ -53,7 +53,7 @@ static int dump_batches(struct dump *d)
 
 /*
  * The last entry that was copied is gone from the map, and the kernel answers an absent key with the first one: the walk would
- * start over, at each deletion of a busy map. It goes on behind an entry that is still there. Those in between are gone too.
+ * start over, at each deletion of a busy map. It goes on behind an entry that is still there; the entries between the two are gone.
  */
 static int resume(struct dump *d, char *next)
 {

@@ -270,6 +270,7 @@ describe("a record", () => {
     const [earlier, later] = [begun(1n, 1, 1000), { ...begun(2n, 2, 1000), timestamp: 5n }];
     see(inquiry, later, earlier);
     inquiry.ask();
+    inquiry.ask();
     expect([known.of(earlier), known.of(later)]).toEqual([null, false]);
   });
 
@@ -280,7 +281,20 @@ describe("a record", () => {
     const closes = [over, chosen].map((of) => ({ ...of, kind: EventKind.EVENT_CLOSE }));
     see(inquiry, over, open, chosen, ...closes);
     inquiry.ask();
+    inquiry.ask();
     expect([over, open, chosen].map((of) => known.of(of))).toEqual([null, false, false]);
+  });
+
+  test("of a client that chose its port is believed if it is still open at the next poll", () => {
+    const known = new KnownNat();
+    const inquiry = new Inquiry(known, ROOT, (_, asked) => asked.map(({ tuple }) => tuple));
+    const [ends, stays] = [begun(1n, 1, 1000), begun(2n, 2, 1001)];
+    see(inquiry, ends, stays);
+    inquiry.ask();
+    expect([ends, stays].map((of) => known.of(of))).toEqual([null, null]);
+    see(inquiry, { ...ends, kind: EventKind.EVENT_CLOSE });
+    inquiry.ask();
+    expect([ends, stays].map((of) => known.of(of))).toEqual([null, false]);
   });
 
   test("of no beginning is not asked for", () => {

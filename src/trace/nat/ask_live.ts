@@ -11,7 +11,7 @@ import {
   type Event,
 } from "../../record/layout.gen.ts";
 import { kindAt } from "../event.ts";
-import { natOf, tupleOf, type Ask, type Asked } from "./ask.ts";
+import { natOf, tupleOf, type Ask, type Asked, type Nat } from "./ask.ts";
 import { keyOf, type KnownNat } from "./ask_known.ts";
 
 /** The kinds of record that begin a connection, and whether the other end has answered. To add one, add a row. */
@@ -39,6 +39,8 @@ export class Inquiry {
   /** A record that is too young for its poll is seen again in the next. */
   #seen: ReadonlySet<string> = new Set();
   #seenNow = new Set<string>();
+  /** Answers that were another connection's if this one was over when it was asked for. */
+  #doubtful: { event: Event; nat: Nat }[] = [];
 
   /** `root`: the host's network namespace, if it can be told. */
   constructor(known: KnownNat, root: number | null, ask: Ask) {
@@ -50,7 +52,7 @@ export class Inquiry {
   /** The record at `p` has been drained. */
   drained(view: DataView, p: number): void {
     const kind = kindAt(view, p);
-    if (kind === EventKind.EVENT_CLOSE && mayBeTaken(view, p))
+    if (kind === EventKind.EVENT_CLOSE && mayBeTaken(endsAt(view, p)))
       this.#over.add(connectionOf(readEvent(view, p)));
     if (!BEGINNINGS.has(kind)) return;
     const event = readEvent(view, p);
@@ -73,6 +75,9 @@ export class Inquiry {
     const begun = [...this.#begun.values()].filter(
       ({ event }) => !this.#over.has(connectionOf(event)),
     );
+    for (const { event, nat } of this.#doubtful)
+      if (!this.#over.has(connectionOf(event))) this.#known.set(event, nat);
+    this.#doubtful = [];
     this.#begun = new Map();
     this.#over = new Set();
     this.#seen = this.#seenNow;
@@ -83,7 +88,15 @@ export class Inquiry {
       this.#root,
       this.#ask,
     );
-    for (const [n, { event }] of begun.entries()) this.#known.set(event, nat[n]!);
+    for (const [n, { event }] of begun.entries()) {
+      // Its close may have come after this poll was drained, and before the question: the next poll tells.
+      if (
+        event.kind === EventKind.EVENT_CONNECT &&
+        mayBeTaken({ direction: event.direction, sport: event.ends.sport })
+      )
+        this.#doubtful.push({ event, nat: nat[n]! });
+      else this.#known.set(event, nat[n]!);
+    }
   }
 }
 
@@ -93,11 +106,15 @@ export class Inquiry {
 const FIRST_CHOSEN = 32_768;
 
 /**
- * Whether the next connection can have the tuple of the one whose close lies at `p`: then its entry would be found. A client
- * that binds its port can use it again at once. A server's end does not tell: a gateway may have chosen the client's port.
+ * Whether the next connection can have the tuple of this one: then its entry would be found. A client that binds its port can
+ * use it again at once. A server's end does not tell: a gateway may have chosen the client's port.
  */
-const mayBeTaken = (view: DataView, p: number): boolean =>
-  view.getUint8(p + EVENT_DIRECTION) === ConnDirection.DIRECTION_OUTGOING &&
-  view.getUint16(p + EVENT_ENDS_SPORT, true) < FIRST_CHOSEN;
+const mayBeTaken = ({ direction, sport }: { direction: number; sport: number }): boolean =>
+  direction === ConnDirection.DIRECTION_OUTGOING && sport < FIRST_CHOSEN;
+
+const endsAt = (view: DataView, p: number) => ({
+  direction: view.getUint8(p + EVENT_DIRECTION),
+  sport: view.getUint16(p + EVENT_ENDS_SPORT, true),
+});
 
 const connectionOf = (event: Event): string => `${keyOf(event)} ${event.cookie}`;

@@ -12,6 +12,21 @@ import {
   EVENT_STARTED_AT,
 } from "./layout.gen.ts";
 
+/** Bytes of a key. */
+export const ID_KEY_BYTES = 12;
+
+/**
+ * To be called before the first id is made. `random` gives ID_KEY_BYTES bytes. It is asked once: traces of one process have one
+ * key, so that their ids stay.
+ */
+export function keyIds(random: (bytes: number) => Uint8Array): void {
+  if (key !== NO_KEY) return;
+  const { buffer, byteOffset } = random(ID_KEY_BYTES);
+  const word = (n: number) => new DataView(buffer, byteOffset).getInt32(4 * n, true);
+  // An odd factor can be undone.
+  key = { added: word(0), first: word(1) | 1, second: word(2) | 1 };
+}
+
 /** Of the struct event at `p`. */
 export function idAt(view: DataView, p: number): string {
   putIdAt(scratch, 0, view, p);
@@ -41,6 +56,10 @@ export const isId = (value: string): boolean => /^[0-9a-f]{20}$/.test(value);
 
 const ID_DIGITS = 20;
 
+const NO_KEY = { added: 0, first: 1, second: 1 };
+/** See hidden(). */
+let key = NO_KEY;
+
 const text = Buffer.alloc(ID_DIGITS);
 const scratch = new DataView(text.buffer, text.byteOffset, ID_DIGITS);
 
@@ -60,21 +79,14 @@ function fourDigits(value: number): number {
 /** From the character behind 9 to the letter a. */
 const LETTER_AFTER_DIGIT = 0x27;
 
-const [ADDED, FIRST, SECOND] = Array.from(crypto.getRandomValues(new Int32Array(3))) as [
-  number,
-  number,
-  number,
-];
-const [FIRST_FACTOR, SECOND_FACTOR] = [FIRST | 1, SECOND | 1];
-
 /**
  * A cookie is made of the sock's address, and a line must not tell an address of the kernel's memory: so the cookie is mixed with a
  * key of this run. Each step can be undone with the key, so different cookies stay different.
  */
 function hidden(cookie: number): number {
-  let word = cookie ^ ADDED;
-  word = Math.imul(word ^ (word >>> 16), FIRST_FACTOR);
-  word = Math.imul(word ^ (word >>> 15), SECOND_FACTOR);
+  let word = cookie ^ key.added;
+  word = Math.imul(word ^ (word >>> 16), key.first);
+  word = Math.imul(word ^ (word >>> 15), key.second);
   return word ^ (word >>> 16);
 }
 

@@ -2,8 +2,10 @@
 import { cpus } from "node:os";
 import { openHost, type Host } from "../kernel/host.ts";
 import { memoryLimit } from "../kernel/memory_limit.ts";
+import { randomBytes } from "../kernel/random.ts";
 import type { GuessReport } from "../guess/report.ts";
 import { log, showsDebug } from "../log.ts";
+import { keyIds } from "../record/id.ts";
 import { fillFilter, NO_FILTER, withFilter } from "./kernel_filter.ts";
 import { traceConstants } from "./opening/offsets.ts";
 import { offsetsFor } from "./opening/offsets_source.ts";
@@ -24,6 +26,7 @@ export async function openTrace(
   host: Host = openHost(options.attach),
 ): Promise<Trace> {
   if (showsDebug()) for (const way of host.features.ways()) log.debug(`feature ${way}`);
+  keyIds(randomBytes);
   const notes: string[] = [];
   const { report, how } = await offsetsFor(host, options, notes);
   const room = roomIn(memoryLimit(), cpus().length, options.maxConnections ?? null);

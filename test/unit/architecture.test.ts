@@ -168,6 +168,8 @@ test.each<[string, RegExp, (file: string) => boolean]>([
     /\bBun\.(listen|serve|udpSocket)\b|createServer\(/,
     (file) => file === "export/http.ts",
   ],
+  // They would wait for entropy: see kernel/random.ts.
+  ["asks crypto for random numbers", /\bcrypto\b|getRandomValues|randomUUID/, () => false],
   ["sends to others", /\bfetch\(/, (file) => file === "export/otlp.ts"],
   ["compiles text", /\bnew Function\b|\beval\(/, (file) => file === "output/straight/compile.ts"],
   ["holds a raw escape code", /\\x1b|\\u001b|\\033|\p{Cc}(?<![\n\r\t])/iu, () => false],

@@ -1,7 +1,8 @@
 /** The id of a connection: see src/record/id.ts. */
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { idAt, isId, putId, putIdAt } from "../../src/record/id.ts";
+import { randomBytes } from "../../src/kernel/random.ts";
+import { idAt, isId, keyIds, putId, putIdAt } from "../../src/record/id.ts";
 import {
   ConnMetadata,
   eventSize,
@@ -26,6 +27,14 @@ function idOf({ dport = 443, daddr = 0x0100_007fn, metadata = METADATA_TCP, ...o
   writeEvent(view, 8, { ...empty, cookie: 7, started_at: 1_000n, ends, ...of });
   return idAt(view, 8);
 }
+
+beforeAll(() => keyIds(randomBytes));
+
+test("a second trace keeps the key of the first", () => {
+  const before = idOf({});
+  keyIds((bytes) => new Uint8Array(bytes).fill(0x5a));
+  expect(idOf({})).toBe(before);
+});
 
 test("all records of a connection have its id, whatever else they hold", () => {
   const first = idOf({ kind: 1 });
@@ -74,7 +83,9 @@ test("an id does not tell the address of the sock", () => {
   expect(parseInt(id.slice(12), 16)).not.toBe(cookie(sk));
   // Another run has another key.
   const script = `
-    const { idAt } = await import(${JSON.stringify(`${import.meta.dir}/../../src/record/id.ts`)});
+    const src = ${JSON.stringify(`${import.meta.dir}/../../src`)};
+    const { idAt, keyIds } = await import(src + "/record/id.ts");
+    keyIds((await import(src + "/kernel/random.ts")).randomBytes);
     console.log(idAt(new DataView(new ArrayBuffer(${eventSize})), 0));`;
   const run = () => Bun.spawnSync([process.execPath, "-e", script]).stdout.toString().trim();
   const [one, other] = [run(), run()];

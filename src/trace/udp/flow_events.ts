@@ -2,7 +2,6 @@
 import {
   ConnFact,
   EVENT_COOKIE,
-  EVENT_OWNER_PID,
   EVENT_SK,
   EventKind,
   eventSize,
@@ -42,19 +41,9 @@ export function sockOf(event: Event): string {
   keyView.setUint32(0, low);
   keyView.setUint32(4, high);
   keyView.setUint32(8, cookie);
-  const id = keyBytes.toString("latin1", 0, 12);
+  const id = keyBytes.toString("latin1");
   last = { low, high, cookie, id };
   return id;
-}
-
-/** `id`: its sockOf. */
-export function flowOf(event: Event, id: string): string {
-  if (isFirst(event)) return id;
-  const { view, p } = placeOf(event);
-  for (let n = 0; n < ENDS_END; n += 4)
-    keyView.setUint32(n, view.getUint32(p + EVENT_SK + n, true));
-  keyView.setUint32(ENDS_END, view.getUint32(p + EVENT_COOKIE, true));
-  return keyBytes.toString("latin1", 0, ENDS_END + 4);
 }
 
 /** The close of a flow of the map. `opened`: as it began. */
@@ -126,12 +115,8 @@ export function minus(event: Event, told: Counts): Event {
 
 const at = (event: Event, timestamp: bigint): Event => ({ ...event, timestamp });
 
-/**
- * Keys are bytes, and read as words: a big number costs ten times as much as text, and a look at all flows makes a key for
- * each. sk and the ends, which lie behind it.
- */
-const ENDS_END = EVENT_OWNER_PID - EVENT_SK;
-const keyBytes = Buffer.alloc(ENDS_END + 4);
+/** A key is bytes, and read as words: a big number costs ten times as much as text. */
+const keyBytes = Buffer.alloc(12);
 const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length);
 let last = { low: 0, high: 0, cookie: 0, id: "\0".repeat(12) };
 

@@ -11,7 +11,6 @@ import {
   closeOf,
   type Counts,
   countsOf,
-  flowOf,
   hasCounts,
   isFirst,
   lastOf,
@@ -109,23 +108,19 @@ export class Flows {
     let seen = 0;
     const alive = new Set<string>();
     for (const flow of this.#source.dump()) {
-      // Of nearly all flows there is nothing to be told, and nothing is made of them here.
-      const other = isFirst(flow.event) ? undefined : this.#others.of(flow.event);
-      if (other !== undefined && (other.tick === tick || !this.#isSilent(flow.event, nowNs))) {
-        if (other.tick !== tick) seen++;
-        other.tick = tick;
-        continue;
+      let known = this.#known(flow.event);
+      if (known === undefined) {
+        yield* this.#open(flow.copy().event);
+        known = this.#known(flow.event)!;
       }
-      const id = sockOf(flow.event);
-      const key = flowOf(flow.event, id);
-      if (!this.#known(flow.event, id, key)) yield* this.#open(flow.copy().event);
-      const known = this.#known(flow.event, id, key)!;
       // A map that changes while it is read may give an entry twice.
       if (known.tick === tick) continue;
       known.tick = tick;
       seen++;
-      if (isFirst(flow.event)) alive.add(id);
-      yield* this.#look(flow, this.#socks.get(id)!, key, nowNs);
+      if (isFirst(flow.event)) alive.add(sockOf(flow.event));
+      // Of nearly all flows there is nothing to be told, and nothing is made of them here.
+      const shown = this.#look(flow, known, nowNs);
+      if (shown.length > 0) yield* shown;
     }
     for (const [id, sock] of this.#socks) {
       // The event of its end may still lie in a ring: wait for the next drain.
@@ -144,7 +139,7 @@ export class Flows {
     // A datagram is counted first and its time written then: what a dump fell in between is found by the next one.
     let next = nowNs;
     for (const flow of this.#source.dump(this.#sampledNs - PAUSE_NS)) {
-      const known = this.#found(flow.event);
+      const known = this.#known(flow.event);
       if (known === undefined || known.over) {
         // Its beginning is on its way, or it wakes at the next tick.
         if (lastOf(flow.event) < next) next = lastOf(flow.event);
@@ -165,26 +160,19 @@ export class Flows {
       if (first !== null) yield this.#kept.get(first.opened);
   }
 
-  #found(event: Event): Known | undefined {
-    const other = isFirst(event) ? undefined : this.#others.of(event);
-    if (other !== undefined) return other;
-    const id = sockOf(event);
-    return this.#known(event, id, flowOf(event, id));
-  }
-
-  #known(event: Event, id: string, key: string): Known | undefined {
-    const sock = this.#socks.get(id);
-    return isFirst(event) ? (sock?.first ?? undefined) : sock?.others.get(key);
+  #known(event: Event): Known | undefined {
+    return isFirst(event)
+      ? (this.#socks.get(sockOf(event))?.first ?? undefined)
+      : this.#others.of(event);
   }
 
   /** A flow is told once, by its event or, where that was lost, by the map. */
   #open(seen: Event): ShownFlow[] {
+    if (this.#known(seen)) return [];
     const id = sockOf(seen);
-    const key = flowOf(seen, id);
-    if (this.#known(seen, id, key)) return [];
     const soon = timeOf(seen) + PAUSE_NS;
     if (this.#socks.size === 0 && this.#nextTickNs > soon) this.#nextTickNs = soon;
-    const sock = this.#socks.get(id) ?? { first: null, others: new Map(), missed: 0 };
+    const sock = this.#socks.get(id) ?? { first: null, others: new Set(), missed: 0 };
     this.#socks.set(id, sock);
     const event = this.#directions.begun(seen);
     const known = {
@@ -196,7 +184,7 @@ export class Flows {
     };
     if (isFirst(event)) sock.first = known;
     else {
-      sock.others.set(key, known);
+      sock.others.add(known);
       this.#others.add(known.opened, known);
     }
     return [{ event, kind: "begin" }];
@@ -217,13 +205,12 @@ export class Flows {
 
   /** A flow as it was when it was sampled. Its end may have been told since, which says more. */
   #follow(event: Event): ShownFlow[] {
-    const id = sockOf(event);
-    const known = this.#known(event, id, flowOf(event, id));
+    const known = this.#known(event);
     return known && !known.over ? [{ event, kind: "sample" }] : [];
   }
 
   *#closeOthers(sock: Sock | undefined, atNs: bigint): Iterable<ShownFlow> {
-    for (const known of sock?.others.values() ?? []) {
+    for (const known of sock?.others ?? []) {
       const opened = this.#kept.get(known.opened);
       this.#others.delete(known.opened);
       this.#kept.drop(known.opened);
@@ -233,26 +220,24 @@ export class Flows {
   }
 
   /** One flow as the maps have it: has it been silent for too long, or is it awake again? */
-  #look(flow: DumpedFlow, sock: Sock, key: string, nowNs: bigint): readonly ShownFlow[] {
+  #look(flow: DumpedFlow, known: Known, nowNs: bigint): readonly ShownFlow[] {
     const { event } = flow;
     const silent = this.#isSilent(event, nowNs);
     if (isFirst(event)) {
-      const first = sock.first!;
-      const woken = this.#wake(first, event);
-      if (!silent || first.over) return woken;
+      const woken = this.#wake(known, event);
+      if (!silent || known.over) return woken;
       // It stays in the map, which remembers by it that the socket is there: what was told is subtracted from now on.
-      const close = minus(closeOf(flow.copy(), this.#kept.get(first.opened), nowNs), first.told);
-      first.told = countsOf(event);
-      first.over = true;
+      const close = minus(closeOf(flow.copy(), this.#kept.get(known.opened), nowNs), known.told);
+      known.told = countsOf(event);
+      known.over = true;
       return [...woken, { event: close, kind: "close" }];
     }
     if (!silent) return NONE;
     const taken = this.#source.take(flow.event);
-    const { opened: slot } = sock.others.get(key)!;
-    const opened = this.#kept.get(slot);
-    this.#others.delete(slot);
-    this.#kept.drop(slot);
-    sock.others.delete(key);
+    const opened = this.#kept.get(known.opened);
+    this.#socks.get(sockOf(opened))?.others.delete(known);
+    this.#others.delete(known.opened);
+    this.#kept.drop(known.opened);
     return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
   }
 
@@ -322,7 +307,8 @@ interface Known {
 
 interface Sock {
   first: Known | null;
-  others: Map<string, Known>;
+  /** They are looked up in the index of all sockets. */
+  others: Set<Known>;
   /** Looks at the maps in a row that did not find it. */
   missed: number;
 }

@@ -10,6 +10,7 @@ import { labelNames, usualLabels, type LabelName } from "../../src/metrics/label
 import { prometheusText } from "../../src/metrics/prometheus.ts";
 import { linesOf, Series } from "../../src/metrics/series.ts";
 import { metricNames, metricOf, PREFIX } from "../../src/metrics/table.ts";
+import { eventOf } from "./drive/traced_event.ts";
 
 const totals = (
   sent: bigint | null,
@@ -28,22 +29,8 @@ const totals = (
 });
 
 let at = 0n;
-function event(kind: ConnEvent["kind"], more: Partial<TracedEvent> = {}): TracedEvent {
-  return {
-    kind,
-    cookie: 7,
-    protocol: "tcp",
-    atNs: ++at,
-    pid: 1,
-    comm: "curl",
-    family: 4,
-    direction: "outgoing",
-    netns: 1,
-    local: { address: "10.0.0.1", port: 40_000 },
-    remote: { address: "10.0.0.2", port: 443 },
-    ...more,
-  };
-}
+const event = (kind: ConnEvent["kind"], more: Partial<TracedEvent> = {}): TracedEvent =>
+  eventOf(kind, ++at, null, { cookie: 7, pid: 1, ...more });
 
 const counts = (labels: LabelName[] = ["process", "port"], more = {}) =>
   new EventCounts({ labels: new Set(labels), ...more });

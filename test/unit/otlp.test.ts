@@ -9,33 +9,20 @@ import { EventCounts } from "../../src/metrics/count.ts";
 import { attributeName, logRecord, metricData } from "../../src/metrics/otlp.ts";
 import { otlpSink, UNSENT } from "../../src/sinks/otlp.ts";
 import { decode, logsRequest, metricsRequest, type Message } from "./drive/otlp_proto.ts";
+import { eventOf } from "./drive/traced_event.ts";
 
 const clocks = { monoNs: 0n, wallNs: 1_700_000_000_000_000_000n };
-const event = (cookie: number, more: Partial<TracedEvent> = {}): TracedEvent => ({
-  kind: "close",
-  cookie,
-  protocol: "tcp",
-  atNs: 5n,
-  pid: 77,
-  comm: "curl",
-  family: 4,
-  direction: "outgoing",
-  netns: 1,
-  local: { address: "10.0.0.1", port: 40_000 },
-  remote: { address: "10.0.0.2", port: 443 },
-  nat: false,
-  totals: {
-    bytesSent: 9_007_199_254_740_993n,
-    bytesReceived: 20n,
-    segsOut: 1,
-    segsIn: 2,
-    rttUs: 300,
-    rttVarUs: null,
-    retransmits: 0,
-    durationNs: 5_000n,
-  },
-  ...more,
-});
+const event = (cookie: number, more: Partial<TracedEvent> = {}): TracedEvent =>
+  eventOf("close", 5n, totals, { cookie, pid: 77, nat: false, ...more });
+
+const totals = {
+  sent: 9_007_199_254_740_993n,
+  received: 20n,
+  segsIn: 2,
+  rttUs: 300,
+  rttVarUs: null,
+  durationNs: 5_000n,
+};
 
 const servers: Server<unknown>[] = [];
 afterEach(() => {

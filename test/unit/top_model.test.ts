@@ -6,7 +6,7 @@ import { topGroupingNames } from "../../src/top/groupings.ts";
 import { Model } from "../../src/top/model.ts";
 import { rowsOf, totalOf, type Query } from "../../src/top/rows.ts";
 import { knownOf, meanOf } from "../../src/top/sums.ts";
-import { eventOf, SECOND } from "./drive/top_events.ts";
+import { eventOf, SECOND } from "./drive/traced_event.ts";
 import { runs } from "./drive/random.ts";
 
 const byProcess: Query = {

@@ -11,7 +11,7 @@ import { Model } from "../../src/top/model.ts";
 import { rowsOf } from "../../src/top/rows.ts";
 import { fitsOn, screenOf, tableOf, type Frame, type Size } from "../../src/top/screen.ts";
 import { firstView, inOrder, queryOf, type View } from "../../src/top/state.ts";
-import { eventOf, SECOND } from "./drive/top_events.ts";
+import { eventOf, SECOND } from "./drive/traced_event.ts";
 import { anyText, runs } from "./drive/random.ts";
 
 const at = (seconds: number): bigint => BigInt(Math.round(seconds * 1e9));

@@ -1,4 +1,4 @@
-/** Events as a trace gives them, for the live view. */
+/** Events as a trace gives them. */
 import type { EventKind, Totals } from "../../../src/conn/event.ts";
 import type { TracedEvent } from "../../../src/conn/identity.ts";
 import { allAttributes } from "./attributes.ts";

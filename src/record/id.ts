@@ -12,16 +12,13 @@ import {
   EVENT_STARTED_AT,
 } from "./layout.gen.ts";
 
-/** Bytes of a key. */
-export const ID_KEY_BYTES = 12;
-
 /**
- * To be called before the first id is made. `random` gives ID_KEY_BYTES bytes. It is asked once: traces of one process have one
+ * To be called before the first id is made. `random` gives so many bytes. It is asked once: traces of one process have one
  * key, so that their ids stay.
  */
 export function keyIds(random: (bytes: number) => Uint8Array): void {
   if (key !== NO_KEY) return;
-  const { buffer, byteOffset } = random(ID_KEY_BYTES);
+  const { buffer, byteOffset } = random(KEY_BYTES);
   const word = (n: number) => new DataView(buffer, byteOffset).getInt32(4 * n, true);
   // An odd factor can be undone.
   key = { added: word(0), first: word(1) | 1, second: word(2) | 1 };
@@ -56,6 +53,7 @@ export const isId = (value: string): boolean => /^[0-9a-f]{20}$/.test(value);
 
 const ID_DIGITS = 20;
 
+const KEY_BYTES = 12;
 const NO_KEY = { added: 0, first: 1, second: 1 };
 /** See hidden(). */
 let key = NO_KEY;

@@ -1,11 +1,12 @@
 /** A summary as tables: titles and cells, with exact values for machines and texts for people. Pure. */
 import { isoMicros, timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { Endpoint } from "../conn/event.ts";
+import type { Application } from "../protocols/stack.ts";
 import { briefBytes, briefDuration } from "../output/numbers.ts";
 import { endpointText } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import { groupings, remoteOf, type Sums } from "./groups.ts";
-import type { Backend, Ended, Failures, Group, Summary } from "./tally.ts";
+import type { Backend, Failures, Group, Spoken, Summary, Timed } from "./tally.ts";
 
 /** `null`: not known. */
 export type Exact = string | number | bigint | Endpoint | null;
@@ -35,13 +36,20 @@ export function sectionsOf(
   most: number,
   offsetAt: OffsetAt,
 ): readonly [Section, ...Section[]] {
-  const { groups, failures, retransmits, longest, backends } = summary;
-  const ended = endedColumns(offsetAt);
+  const { groups, failures, slowest, retransmits, longest, protocols, backends } = summary;
+  const ended = [timeColumn("ENDED", offsetAt), ...endsColumns, ...endedColumns];
   return [
     section("most bytes", "groups", groupColumns(summary.by), groups.slice(0, most)),
     section("failures", "failures", failureColumns, failures),
+    section(
+      "slowest connects",
+      "slowest",
+      [timeColumn("TIME", offsetAt), ...endsColumns, connectColumn],
+      slowest,
+    ),
     section("most segments sent again", "retransmits", ended, retransmits),
     section("longest connections", "longest", ended, longest),
+    section("protocols", "protocols", protocolColumns, protocols),
     section("translated remote ends (NAT)", "backends", backendColumns, backends),
   ];
 }
@@ -83,9 +91,17 @@ function textOf(value: Exact): string {
 
 const groupColumns = (by: Summary["by"]): readonly Column<Group>[] => [
   { title: groupings[by].title, name: by, exact: ({ name }) => name },
+  ...connectionColumns,
+  { title: "FAILED", name: "failed", right: true, exact: ({ failed }) => failed },
+  ...sumColumns,
+];
+
+const connectionColumns: readonly Column<Sums>[] = [
   { title: "CONNS", name: "connections", right: true, exact: ({ connections }) => connections },
   { title: "OPEN", name: "open", right: true, exact: ({ open }) => open },
-  { title: "FAILED", name: "failed", right: true, exact: ({ failed }) => failed },
+];
+
+const sumColumns: readonly Column<Sums>[] = [
   {
     title: "SENT",
     name: "bytes_sent",
@@ -109,6 +125,19 @@ const groupColumns = (by: Summary["by"]): readonly Column<Group>[] => [
   { title: "RETRANS", name: "retransmits", right: true, exact: ({ retransmits }) => retransmits },
 ];
 
+/** A row per stack; an attempt that failed speaks nothing. */
+const protocolColumns: readonly Column<Spoken>[] = [
+  layerColumn("API", "api"),
+  layerColumn("APPLICATION", "application"),
+  layerColumn("ENCRYPTION", "encryption"),
+  ...connectionColumns,
+  ...sumColumns,
+];
+
+function layerColumn(title: string, layer: keyof Application): Column<Spoken> {
+  return { title, name: layer, exact: ({ application }) => application && application[layer] };
+}
+
 const failureColumns: readonly Column<Failures>[] = [
   { title: "COUNT", name: "count", right: true, exact: ({ count }) => count },
   {
@@ -121,18 +150,30 @@ const failureColumns: readonly Column<Failures>[] = [
   { title: "SERVICE", name: "service", exact: ({ service }) => service },
 ];
 
-const endedColumns = (offsetAt: OffsetAt): readonly Column<Ended>[] => [
-  {
-    title: "ENDED",
-    name: "time",
-    exact: ({ wallNs }) => isoMicros(wallNs),
-    brief: ({ wallNs }) => timeOfDay(wallNs, offsetAt),
-  },
+const timeColumn = (title: string, offsetAt: OffsetAt): Column<Timed> => ({
+  title,
+  name: "time",
+  exact: ({ wallNs }) => isoMicros(wallNs),
+  brief: ({ wallNs }) => timeOfDay(wallNs, offsetAt),
+});
+
+const endsColumns: readonly Column<Timed>[] = [
   { title: "PROTO", name: "protocol", exact: ({ event }) => event.protocol },
   { title: "PID", name: "pid", right: true, exact: ({ event }) => event.pid },
   { title: "PROCESS", name: "process", exact: ({ event }) => event.comm },
   { title: "LOCAL", name: "local", exact: ({ event }) => event.local },
   { title: "REMOTE", name: "remote", exact: ({ event }) => remoteOf(event) },
+];
+
+const connectColumn: Column<Timed> = {
+  title: "CONNECT",
+  name: "connect_us",
+  right: true,
+  exact: ({ event }) => durationUs(event.connectNs ?? null),
+  brief: ({ event }) => durationText(event.connectNs ?? null),
+};
+
+const endedColumns: readonly Column<Timed>[] = [
   {
     title: "SENT",
     name: "bytes_sent",

@@ -3,6 +3,7 @@
  */
 import type { ConnEvent, Endpoint } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
+import type { Application } from "../protocols/stack.ts";
 import {
   addConnection,
   groupings,
@@ -34,8 +35,14 @@ export interface Backend {
   connections: number;
 }
 
-/** A connection that is over, and when that was. */
-export interface Ended {
+/** The connections that speak the same in every layer. */
+export interface Spoken extends Sums {
+  /** `null`: not known. */
+  application: Application | null;
+}
+
+/** An event, and when it was. */
+export interface Timed {
   event: ConnEvent;
   wallNs: bigint;
 }
@@ -50,10 +57,14 @@ export interface Summary {
   groups: Group[];
   /** By number, the most first; attempts to connect, and connections that ended by an error. */
   failures: Failures[];
-  /** By number, the most first; only connections with retransmits. */
-  retransmits: Ended[];
-  /** By duration, the longest first. */
-  longest: Ended[];
+  /** Connects that took longest, the longest first. */
+  slowest: Timed[];
+  /** Closes by number, the most first; only connections with retransmits. */
+  retransmits: Timed[];
+  /** Closes by duration, the longest first. */
+  longest: Timed[];
+  /** By bytes, the most first; empty: of no connection is it known. */
+  protocols: Spoken[];
   /** By number, the most first. */
   backends: Backend[];
 }
@@ -80,7 +91,10 @@ export class Tally {
     backend: { address: "", port: 0 },
     connections: 0,
   }));
+  /** There are far fewer stacks than rows, so that this one is never used. */
+  readonly #protocols = new Rows<Spoken>(() => ({ application: null, ...noSums() }));
   readonly #sums = noSums();
+  readonly #slowest: Top;
   readonly #longest: Top;
   readonly #retransmits: Top;
   #events = 0;
@@ -90,6 +104,10 @@ export class Tally {
   constructor(by: Grouping, most: number) {
     this.#by = by;
     this.#most = most;
+    this.#slowest = new Top(
+      most,
+      ({ kind, connectNs }) => (kind === "connect" && connectNs) || null,
+    );
     this.#longest = new Top(most, ({ totals }) => totals?.durationNs ?? null);
     this.#retransmits = new Top(most, ({ totals }) => totals?.retransmits || null);
   }
@@ -108,18 +126,21 @@ export class Tally {
       for (const sums of [this.#sums, this.#groupOf(event)]) sums.failed += 1;
       return;
     }
+    this.#slowest.add(event, wallNs);
     const key = keyOf(event);
     const known = this.#open.get(key);
     if (kind === "close") {
       this.#open.delete(key);
-      this.#addConnection(named(event, known), false);
-      this.#longest.add(event, wallNs);
-      this.#retransmits.add(event, wallNs);
+      const whole = joined(event, known);
+      this.#addConnection(whole, false);
+      this.#longest.add(whole, wallNs);
+      this.#retransmits.add(whole, wallNs);
       return;
     }
-    // The same ends once more: the close in between was not read.
-    if (known !== undefined && BEGINNINGS.has(kind)) this.#addConnection(known, true);
-    this.#open.set(key, kind === "sample" ? named(event, known) : event);
+    // Without an id, the same ends once more: the close in between was not read.
+    const isAnother = !event.id && BEGINNINGS.has(kind);
+    if (known !== undefined && isAnother) this.#addConnection(known, true);
+    this.#open.set(key, isAnother ? event : joined(event, known));
   }
 
   /** A trace was over: connections that are open now have no end in what is read. */
@@ -135,19 +156,18 @@ export class Tally {
       events: this.#events,
       sums: this.#sums,
       by: this.#by,
-      groups: this.#groups.sorted(
-        (a, b) =>
-          compare(bytesOf(b), bytesOf(a)) || b.connections + b.failed - a.connections - a.failed,
-      ),
+      groups: this.#groups.sorted(mostBytesFirst),
       failures: this.#failures.sorted((a, b) => b.count - a.count).slice(0, this.#most),
+      slowest: this.#slowest.rows,
       retransmits: this.#retransmits.rows,
       longest: this.#longest.rows,
+      protocols: this.#spoken(),
       backends: this.#backends.sorted((a, b) => b.connections - a.connections).slice(0, this.#most),
     };
   }
 
   #addConnection(event: ConnEvent, isOpen: boolean): void {
-    for (const sums of [this.#sums, this.#groupOf(event)])
+    for (const sums of [this.#sums, this.#groupOf(event), this.#protocolOf(event)])
       addConnection(sums, event.totals, isOpen);
     const backend = translationOf(event)?.remote ?? null;
     if (backend === null || event.direction !== "outgoing") return;
@@ -165,6 +185,16 @@ export class Tally {
     this.#failures.of(key, begin).count += 1;
   }
 
+  #protocolOf({ application = null }: ConnEvent): Spoken {
+    const key = JSON.stringify(application && Object.values(application));
+    return this.#protocols.of(key, () => ({ application, ...noSums() }));
+  }
+
+  #spoken(): Spoken[] {
+    const rows = this.#protocols.sorted(mostBytesFirst);
+    return rows.some(({ application }) => application !== null) ? rows.slice(0, this.#most) : [];
+  }
+
   #groupOf(event: ConnEvent): Group {
     const name = groupings[this.#by].of(event);
     return this.#groups.of(JSON.stringify(name), () => ({ name, ...noSums() }));
@@ -175,14 +205,17 @@ export class Tally {
 
 const BEGINNINGS: ReadonlySet<string> = new Set(["connect", "accept", "open", "begin"]);
 
-const keyOf = ({ protocol, netns, local, remote }: ConnEvent): string =>
-  `${protocol} ${netns} ${local.address} ${local.port} ${remote.address} ${remote.port}`;
+/** Recordings from before there were ids have only the ends. */
+const keyOf = ({ id, protocol, netns, local, remote }: ConnEvent): string =>
+  id ?? `${protocol} ${netns} ${local.address} ${local.port} ${remote.address} ${remote.port}`;
 
-/** Where its process is not known any more, the one that was known before. */
-function named(event: ConnEvent, before: ConnEvent | undefined): ConnEvent {
-  if (event.pid !== null || before === undefined) return event;
-  const { pid, comm, cgroup = null, container = null } = before;
-  return { ...event, pid, comm, cgroup, container };
+/** With what was known of the connection before, where the event does not tell it. */
+function joined(event: ConnEvent, before: ConnEvent | undefined): ConnEvent {
+  if (before === undefined) return event;
+  const { pid, comm, cgroup = null, container = null } = event.pid === null ? before : event;
+  const application = event.application ?? before.application ?? null;
+  const totals = event.totals ?? before.totals;
+  return { ...event, pid, comm, cgroup, container, application, ...(totals && { totals }) };
 }
 
 /** Rows by their keys; `others` makes the one for all that have no room. */
@@ -208,12 +241,15 @@ class Rows<T> {
   }
 }
 
+const mostBytesFirst = (a: Sums, b: Sums): number =>
+  compare(bytesOf(b), bytesOf(a)) || b.connections + b.failed - a.connections - a.failed;
+
 const bytesOf = ({ bytesSent, bytesReceived }: Sums): bigint => bytesSent + bytesReceived;
 const compare = (a: bigint | number, b: bigint | number): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** The connections with the most of something. */
+/** The events with the most of something. */
 class Top {
-  readonly rows: Ended[] = [];
+  readonly rows: Timed[] = [];
   readonly #most: number;
   readonly #of: (event: ConnEvent) => bigint | number | null;
 

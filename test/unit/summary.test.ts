@@ -97,6 +97,45 @@ describe("each connection counts once", () => {
   });
 });
 
+describe("the id joins the lines of a connection", () => {
+  const of = (kind: ConnEvent["kind"], id: string, more: Partial<ConnEvent> = {}) =>
+    event(kind, { id, ...more });
+
+  test("not its ends, which two connections may share", () => {
+    const events = [of("open", "a"), of("open", "b"), of("close", "a"), of("close", "b")];
+    expect(summaryOf(events, "process").sums).toMatchObject({ connections: 2, open: 0 });
+  });
+
+  test("whatever lines tell that it began", () => {
+    const events = [of("open", "a", moved(7n)), of("accept", "a")];
+    const { sums } = summaryOf(events, "process");
+    expect(sums).toMatchObject({ connections: 1, open: 1, bytesSent: 7n, bytesUnknown: 0 });
+  });
+
+  test("also where one of them tells nothing of what it has moved", () => {
+    const events = [of("connect", "a"), of("sample", "a", moved(7n)), of("protocol", "a")];
+    const { sums } = summaryOf(events, "process");
+    expect(sums).toMatchObject({ connections: 1, open: 1, bytesSent: 7n, bytesUnknown: 0 });
+  });
+});
+
+test("the slowest connects, without attempts that failed", () => {
+  const took = (kind: ConnEvent["kind"], ms: number | null, port: number) =>
+    event(kind, { ...clientPort(port), connectNs: ms === null ? null : BigInt(ms) * 1_000_000n });
+  const { slowest, ...rest } = summaryOf(
+    [
+      took("connect", 3, 1),
+      took("connect", null, 2),
+      took("fail", 9_000, 3),
+      took("connect", 1042, 4),
+    ],
+    "process",
+  );
+  expect(slowest.map(({ event: { local } }) => local.port)).toEqual([4, 1]);
+  const text = renderings.table({ slowest, ...rest }, { most: 3, offsetAt: utc, losses: [] });
+  expect(text).toMatch(/\nslowest connects:\nTIME .* CONNECT\n.* 10.0.0.1:4 .* 1.04s\n/);
+});
+
 test("retransmits are unknown, not 0, where no connection tells them", () => {
   const unknown = event("close", { totals: { ...TOTALS, retransmits: null } });
   const known = event("close", { ...clientPort(2), totals: { ...TOTALS, retransmits: 3 } });
@@ -181,8 +220,14 @@ test("connections stand together by what they speak", () => {
     event("close", { ...clientPort(2), ...speaks(null, "tls") } as Partial<ConnEvent>),
     event("close", clientPort(3)),
   ];
-  const { groups } = summaryOf(events, "app");
+  const { groups, protocols } = summaryOf(events, "app");
   expect(new Set(groups.map(({ name }) => name))).toEqual(new Set(["http", "tls", null]));
+  expect(protocols.map(({ application, connections }) => [application, connections])).toEqual([
+    [{ api: null, application: "http", encryption: "tls" }, 1],
+    [{ api: null, application: null, encryption: "tls" }, 1],
+    [null, 1],
+  ]);
+  expect(summaryOf([event("close")], "app").protocols).toEqual([]);
 });
 
 test("the connections that lasted longest, no more than are asked for", () => {

@@ -131,6 +131,8 @@ function clang(arch: Arch, source: string, out: string, cpu = "v1"): string[] {
   return [
     "clang",
     ..."-O2 -g -target bpf -fno-stack-protector".split(" "),
+    // The BTF names its sources from here, so that it is the same in any directory.
+    "-fdebug-compilation-dir=.",
     `-mcpu=${cpu}`,
     ...WARNINGS,
     `-D${ARCHES[arch].bpfMacro}`,

@@ -34,6 +34,7 @@ table ip service {
     ip daddr ${service(17)} tcp dport 1 dnat to ${p2[4]}:1
     ip daddr ${service(18)} tcp dport 8018 dnat to numgen inc mod 2 map { 0 : ${p2[4]}, 1 : ${p3[4]} }
     ip daddr ${service(19)} tcp dport 80 dnat to ${p2[4]}:8019
+    ip daddr ${service(20)} udp dport 8020 dnat to numgen inc mod 2 map { 0 : ${p2[4]}, 1 : ${p3[4]} }
     ip daddr ${service(21)} udp dport 8021 dnat to numgen inc mod 2 map { 0 : ${p2[4]}, 1 : ${p3[4]} }
     ip daddr ${service(23)} tcp dport 80 dnat to ${p2[4]}:8023
   }
@@ -73,6 +74,19 @@ table ip fast {
 }
 `;
 
+/**
+ * Half a million rules that match nothing, between the choice of a backend and the entry in the table: so two datagrams of
+ * one socket choose before either has an entry.
+ */
+const slow = `
+table ip slow {
+  chain one { ${"meta mark 77 drop; ".repeat(100)} }
+  chain many { ${"jump one; ".repeat(100)} }
+  chain forwarded { type filter hook forward priority 0; policy accept;
+${"    udp dport 8020 jump many\n".repeat(50)}  }
+}
+`;
+
 const inP3 = `
 table ip mesh {
   chain own { type nat hook output priority -100; policy accept;
@@ -91,7 +105,7 @@ table ip6 mesh {
 
 /** Loads the modules that it needs. */
 export function addRules(): void {
-  nft("root", router + flowTable);
+  nft("root", router + flowTable + slow);
   nft("p3", inP3);
   // Only iptables can say which port of the range becomes which.
   iptables(

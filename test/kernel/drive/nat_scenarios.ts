@@ -15,13 +15,15 @@ import {
   connectTo,
   end,
   type Link,
+  type Names,
   listenAt,
   netnsOf,
   refusedBy,
   talk,
   type Waiting,
 } from "./nat_sockets.ts";
-import { type Answer, type Side, sidesOf } from "./nat_truth.ts";
+import { type Answer, type Side, sidesOf, tableOfConntrack, tupleText } from "./nat_truth.ts";
+import { SecondThread } from "./nat_two_threads.ts";
 import { awaitReadable, check, type Endpoint } from "./peer.ts";
 
 /** How to drive it this time. */
@@ -122,6 +124,12 @@ export const scenarios: readonly Scenario[] = [
       return { links, sides: links.flatMap((link) => sidesOf(link, answer)) };
     },
   },
+  {
+    name: "UDP: two threads ask on one socket at once, and two backends answer",
+    udp: true,
+    kept: false,
+    drive: ({ mode }) => raceFor(mode),
+  },
 ];
 
 /** These take entries out of the table. */
@@ -193,11 +201,7 @@ function reroute(mode: Mode): Driven {
   const answer = answerOf(mode);
   const sides: Side[] = [];
   for (let i = 0; i < 3; i++) {
-    const servers = [p2, p3].map((pod, n): Waiting => {
-      const place = n === 0 ? "p2" : "p3";
-      const listen = at(pod[4], 8021);
-      return { fd: bound(place, k.SOCK_DGRAM, listen), place, listen };
-    });
+    const servers = backends(8021);
     const local = at(p1[4], nextPort());
     const fd = bound("p1", k.SOCK_DGRAM, local);
     const ask = () => {
@@ -220,6 +224,49 @@ function reroute(mode: Mode): Driven {
   }
   return { links: [], sides };
 }
+
+/**
+ * Both datagrams have chosen a backend before the table has an entry. It takes one of them: that is the client's. The other
+ * one is found by its answer alone, and was never inserted as others are.
+ */
+function raceFor(mode: Mode): Driven {
+  const isConnected = mode === "tracepoint";
+  using second = new SecondThread();
+  const races = Array.from({ length: 5 }, () => {
+    const servers = backends(8020);
+    const local = at(p1[4], nextPort());
+    const fd = bound("p1", k.SOCK_DGRAM, local);
+    check(libc.connect(fd, sockaddr(vip(20).address, 8020)), "connect");
+    second.sendTwice(fd);
+    const reached = [0, 1].map(() => {
+      const server = answerOne(servers, isConnected);
+      awaitReadable(fd);
+      check(libc.recv(fd, new Uint8Array(16), 0), "recv");
+      return server;
+    });
+    for (const each of [fd, ...servers.map((one) => one.fd)]) libc.close(each);
+    return { client: { netns: netnsOf("p1"), local, remote: vip(20, 8020) }, reached };
+  });
+  const beyond = tableOfConntrack();
+  const split = races.filter(({ reached: [a, b] }) => a!.local.address !== b!.local.address);
+  if (split.length === 0) throw new Error("no two datagrams had different backends");
+  const sides = split.flatMap(({ client, reached }) => {
+    const entered = ({ local, remote }: Names) =>
+      beyond(client) === tupleText({ local: remote, remote: local });
+    const [winner, loser] = reached.toSorted((a, b) => Number(entered(b)) - Number(entered(a)));
+    if (!entered(winner!)) throw new Error("the table has another backend");
+    const [, other] = sidesOf({ client, server: loser! }, "exact or unknown", "udp");
+    return [...sidesOf({ client, server: winner! }, "exact", "udp"), other!];
+  });
+  return { links: [], sides };
+}
+
+const backends = (port: number): Waiting[] =>
+  [p2, p3].map((pod, n) => {
+    const place = n === 0 ? "p2" : "p3";
+    const listen = at(pod[4], port);
+    return { fd: bound(place, k.SOCK_DGRAM, listen), place, listen };
+  });
 
 function closeAll(servers: readonly Waiting[]): void {
   for (const { fd } of servers) libc.close(fd);

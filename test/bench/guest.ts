@@ -14,7 +14,10 @@ export interface GuestJob {
   /** Names; "none" is in between by itself. */
   tracers: readonly string[];
   rounds: number;
-  /** Before a traced block of `crr`: a runtime that compiles while it runs is to be measured when it has done so. */
+  /**
+   * Before a traced block of `crr`: a runtime that compiles while it runs is to be measured when it has done so. Before each
+   * block of `entries`: the map is to be full.
+   */
   warmMs: number;
   measureMs: number;
   pairs?: number;
@@ -50,8 +53,9 @@ export interface Block {
 const ATTACH_MS = 30_000;
 /** A tracer's start is over after this time. */
 const SETTLE_MS = 60_000;
-/** TIME_WAIT is over after this: every block begins with a clean table. */
+/** TIME_WAIT is over after this, and entries of conntrack too: every block begins with a clean table. */
 const QUIET_MS = 61_000;
+const leavesMuch = new Set(["crr", "entries"]);
 
 async function main(): Promise<void> {
   const job = JSON.parse(process.env["BENCH_JOB"]!) as GuestJob;
@@ -94,11 +98,12 @@ async function tell(job: GuestJob, block: Block): Promise<void> {
 }
 
 async function quiet(job: GuestJob, workload: string): Promise<void> {
-  if (workload === "crr" && counts(job)) await Bun.sleep(QUIET_MS);
+  if (leavesMuch.has(workload) && counts(job)) await Bun.sleep(QUIET_MS);
 }
 
 function untraced(job: GuestJob, workload: string): Block {
-  const { ops, ns, total } = run({ ...job, warmMs: UNTRACED_WARM_MS }, workload);
+  const warmMs = workload === "entries" ? job.warmMs : UNTRACED_WARM_MS;
+  const { ops, ns, total } = run({ ...job, warmMs }, workload);
   return { workload, tracer: "none", opsPerSecond: ops / (ns / 1e9), total };
 }
 
@@ -135,7 +140,7 @@ async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<
     await Bun.sleep(counts(job) ? SETTLE_MS : 2_000);
     if (job.stopped) child.kill("SIGSTOP");
     const [cpu, begun] = [cpuNs(child.pid), performance.now()];
-    const busy = workload === "crr" && tracer.compiles;
+    const busy = (workload === "crr" && tracer.compiles) || workload === "entries";
     const warmMs = busy ? job.warmMs : Math.min(job.warmMs, PLAIN_WARM_MS);
     const load = run({ ...job, warmMs }, workload);
     const share = (cpuNs(child.pid) - cpu) / 1e6 / (performance.now() - begun);
@@ -191,7 +196,7 @@ async function attached({ ready }: Tracer, err: string): Promise<void> {
 
 function run(job: GuestJob, workload: string): Load {
   // A tracer has seen what it is to see of a long connection, and is done with it, before it is measured.
-  const pauseMs = workload !== "crr" && counts(job) ? SETTLE_MS : 0;
+  const pauseMs = !leavesMuch.has(workload) && counts(job) ? SETTLE_MS : 0;
   const times = [job.warmMs, job.measureMs, job.pairs ?? 1, pauseMs].map(String);
   const env = { ...process.env, ...(job.translation === "dnat" && { LOAD_ADDRESS: SERVICE }) };
   const child = Bun.spawnSync(["/job/load", workload, ...times], { stderr: "inherit", env });

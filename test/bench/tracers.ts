@@ -90,6 +90,8 @@ export const tracers: readonly Tracer[] = [
 export const withoutFeatures: readonly Tracer[] = [
   ours("kprobe", "--no-protocols"),
   ours("kprobe", "--no-nat"),
+  ours("kprobe", "--tcp"),
+  ours("kprobe", "--tcp", "--no-nat"),
 ];
 
 const lostOf = (stderr: string): string => /.*\b[Ll]ost .*/.exec(stderr)?.[0] ?? "nothing told";

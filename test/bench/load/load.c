@@ -154,6 +154,28 @@ static void crr_serve(int listener)
 	}
 }
 
+#define FIRST_PORT 1024
+#define LAST_PORT 65535
+
+/* A datagram to a port where nobody listens: connection tracking takes each of them for a new connection. */
+static void entries_op(int fd, const struct sockaddr_in *to, struct result *r)
+{
+	static int from = -1;
+	static int port = LAST_PORT;
+	struct sockaddr_in next = *to;
+
+	(void)fd;
+	if (port == LAST_PORT) {
+		close(from);
+		from = socket(AF_INET, SOCK_DGRAM, 0);
+		port = FIRST_PORT;
+	}
+	next.sin_port = htons(port++);
+	if (sendto(from, buffer, 1, 0, (void *)&next, sizeof(next)) != 1)
+		die("sendto");
+	r->sent++;
+}
+
 /* Until an empty datagram comes. */
 static void udprr_serve(int fd)
 {
@@ -177,6 +199,7 @@ static const struct kind {
 	{ "rr", SOCK_STREAM, 0, rr_op, rr_serve },
 	{ "crr", SOCK_STREAM, 1, crr_op, crr_serve },
 	{ "udprr", SOCK_DGRAM, 0, rr_op, udprr_serve },
+	{ "entries", SOCK_STREAM, 1, entries_op, crr_serve },
 };
 
 struct times {
@@ -277,7 +300,7 @@ int main(int argc, char **argv)
 		if (argc > 3 && strcmp(argv[1], kinds[i].name) == 0)
 			kind = &kinds[i];
 	if (!kind || pairs < 1) {
-		fprintf(stderr, "usage: load stream|rr|crr|udprr WARM_MS MEASURE_MS [PAIRS "
+		fprintf(stderr, "usage: load stream|rr|crr|udprr|entries WARM_MS MEASURE_MS [PAIRS "
 				"[PAUSE_MS]], or load hold N\n");
 		return 2;
 	}

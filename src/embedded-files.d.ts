@@ -11,3 +11,12 @@ declare module "*.txt" {
   const path: string;
   export default path;
 }
+/** An import `with { type: "text" }` yields the text. */
+declare module "*/page.js" {
+  const text: string;
+  export default text;
+}
+declare module "*/page.css" {
+  const text: string;
+  export default text;
+}

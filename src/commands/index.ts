@@ -7,6 +7,7 @@ import { licensesCommand } from "./licenses.ts";
 import { manCommand } from "./man.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { replayCommand } from "./replay.ts";
+import { reportCommand } from "./report.ts";
 import { schemaCommand } from "./schema.ts";
 import { summaryCommand } from "./summary.ts";
 import { topCommand } from "./top.ts";
@@ -23,6 +24,7 @@ export const root: Command = group(
     top: topCommand,
     replay: replayCommand,
     summary: summaryCommand,
+    report: reportCommand,
     check: checkCommand,
     offsets: offsetsCommand,
     schema: schemaCommand,

@@ -33,9 +33,11 @@ export const isWhole = (losses: readonly Loss[], { unended, repeated }: Damage):
   losses.length === 0 && unended === 0 && repeated === 0;
 
 export function tellDamage(file: string, damage: Damage): void {
-  const name = file === "-" ? STDIN_NAME : file;
-  for (const text of damageTexts(damage)) log.warn(`${name}: ${text}`);
+  for (const text of damageTexts(damage)) log.warn(`${nameOf(file)}: ${text}`);
 }
+
+/** As messages name it. */
+export const nameOf = (file: string): string => (file === "-" ? STDIN_NAME : file);
 
 /** The losses that a recording tells of, and those by damage, by cause. */
 export class RecordedLosses {
@@ -63,9 +65,13 @@ export const lossByDamage = ({ damaged, missing }: Damage): Loss => ({
 /** The text of a file must not look like a message of ours. The printer escapes the rest. */
 export const oneLine = (text: string): string => text.replaceAll("\n", " ");
 
-// --- internal ---
-
-function damageTexts({ damaged, firstDamaged, missing, repeated, unended }: Damage): string[] {
+export function damageTexts({
+  damaged,
+  firstDamaged,
+  missing,
+  repeated,
+  unended,
+}: Damage): string[] {
   const texts: string[] = [];
   if (damaged === 1) texts.push(`line ${firstDamaged} is cut off or damaged, and is skipped`);
   if (damaged > 1)

@@ -1,12 +1,9 @@
-import { wallTime } from "../conn/clock.ts";
-import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes, UsageError } from "../errors.ts";
 import { sieve } from "../filter/filter.ts";
 import { localOffset } from "../kernel/local_time.ts";
 import { log } from "../log.ts";
-import type { Loss } from "../output/losses.ts";
 import { createWriter } from "../output/writer.ts";
-import { openRecording, type Recording } from "../recording/read.ts";
+import { openRecording } from "../recording/read.ts";
 import { groupingNames, type Grouping } from "../summary/groups.ts";
 import { renderings } from "../summary/render.ts";
 import { Tally } from "../summary/tally.ts";
@@ -14,16 +11,8 @@ import { command, titled } from "./command.ts";
 import { filterFlags, filterOf } from "./filter_flags.ts";
 import { debugFlag } from "./flags.ts";
 import { missingText } from "./losses.ts";
-import { parseMoment } from "./moments.ts";
-import {
-  isWhole,
-  lossByDamage,
-  recordingArgument,
-  RecordedLosses,
-  refuseTerminal,
-  strictFlag,
-  tellDamage,
-} from "./recorded.ts";
+import { isWhole, recordingArgument, refuseTerminal, strictFlag, tellDamage } from "./recorded.ts";
+import { readEvents, timeFlags, timeTest } from "./recorded_events.ts";
 import { stopSignal } from "./stop.ts";
 import { wholeNumber } from "./wrong.ts";
 
@@ -46,12 +35,7 @@ export const summaryCommand = command({
       description: "what connections are put together by; remote: NAT applied where it is known",
     },
     top: { type: "string", valueHint: "N", default: "10", description: "rows of each table" },
-    since: {
-      type: "string",
-      valueHint: "TIME",
-      description: "only events from this time on: 2026-11-29T03:00:00Z; without a zone local time",
-    },
-    until: { type: "string", valueHint: "TIME", description: "only events before this time" },
+    ...timeFlags,
     output: {
       type: "enum",
       alias: "o",
@@ -66,22 +50,16 @@ export const summaryCommand = command({
   async run(args) {
     refuseTerminal(args.file, path);
     const most = rowsOf(args.top);
-    const from = args.since === undefined ? null : parseMoment(args.since, "since", path);
-    const to = args.until === undefined ? null : parseMoment(args.until, "until", path);
-    if (from !== null && to !== null && from >= to)
-      throw new UsageError("flag --until: the time is not after that of --since", {
-        command: path,
-      });
+    const isIn = timeTest(args, path);
     const wanted = sieve(filterOf(args, path));
     const render = renderings[args.output as keyof typeof renderings];
     const stop = stopSignal();
     await using recording = await openRecording(args.file, stop);
     const tally = new Tally(args.by as Grouping, most);
-    const losses = await addAll(recording, {
+    const losses = await readEvents(recording, {
       stop,
       add(event, wallNs) {
-        const isIn = (from === null || wallNs >= from) && (to === null || wallNs < to);
-        if (isIn && wanted.shows(event)) tally.add(event, wallNs);
+        if (isIn(wallNs) && wanted.shows(event)) tally.add(event, wallNs);
       },
       traceBegins: () => tally.endOfTrace(),
     });
@@ -98,32 +76,6 @@ export const summaryCommand = command({
 });
 
 // --- internal ---
-
-interface Reading {
-  stop: AbortSignal;
-  add(event: ConnEvent, wallNs: bigint): void;
-  traceBegins(): void;
-}
-
-async function addAll(
-  recording: Recording,
-  { stop, add, traceBegins }: Reading,
-): Promise<readonly Loss[]> {
-  const losses = new RecordedLosses();
-  let startNs: bigint | null = null;
-  for await (const lines of recording.lines()) {
-    for (const line of lines) {
-      if (line.startNs !== startNs) traceBegins();
-      startNs = line.startNs;
-      const clocks = { monoNs: 0n, wallNs: line.wallMinusMonoNs };
-      if (line.what === "event") add(line.event, wallTime(line.event.atNs, clocks));
-      if (line.what === "lost") losses.add(line.lost);
-    }
-    if (stop.aborted) break;
-  }
-  losses.add(lossByDamage(recording.damage));
-  return losses.all;
-}
 
 const MOST_ROWS = 10_000;
 

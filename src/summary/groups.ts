@@ -3,6 +3,7 @@ import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
 import { highestOf } from "../protocols/stack.ts";
 import { isUnspecified } from "../record/address.ts";
+import { OTHERS, Rows } from "./rows.ts";
 
 /** To add one, add a row: its title, and the group of an event; `null`: not known. */
 export const groupings = {
@@ -45,7 +46,7 @@ const portOf = ({ port }: Endpoint, { protocol }: ConnEvent): string | null =>
  * The container, by the first 12 characters of its id as engines show it, or the systemd unit: the last part
  * of the control group's path that is one, `nginx.service`; a path without one stands itself. `null`: not known.
  */
-function unitOf({ cgroup = null, container = null }: ConnEvent): string | null {
+export function unitOf({ cgroup = null, container = null }: ConnEvent): string | null {
   if (container !== null) return container.replace(/^([0-9a-f]{12})[0-9a-f]{52}$/, "$1");
   if (cgroup === null) return null;
   return cgroup.split("/").findLast((part) => /\.(service|scope|slice)$/.test(part)) ?? cgroup;
@@ -88,3 +89,56 @@ export function addConnection(sums: Sums, totals: Totals | undefined, isOpen: bo
   if (bytesSent === null || bytesReceived === null) sums.bytesUnknown += 1;
   if (retransmits !== null) sums.retransmits = (sums.retransmits ?? 0) + retransmits;
 }
+
+export function addSums(sums: Sums, more: Sums): void {
+  sums.connections += more.connections;
+  sums.open += more.open;
+  sums.failed += more.failed;
+  sums.bytesSent += more.bytesSent;
+  sums.bytesReceived += more.bytesReceived;
+  sums.bytesUnknown += more.bytesUnknown;
+  if (more.retransmits !== null) sums.retransmits = (sums.retransmits ?? 0) + more.retransmits;
+}
+
+export interface Group extends Sums {
+  /** `null`: not known. */
+  name: string | null;
+}
+
+/** The connections of a trace, put together in one way. */
+export class Groups {
+  readonly by: Grouping;
+  readonly #rows = new Rows<Group>(() => ({ name: OTHERS, ...noSums() }));
+
+  constructor(by: Grouping) {
+    this.by = by;
+  }
+
+  add(event: ConnEvent, isOpen: boolean): void {
+    addConnection(this.#of(event), event.totals, isOpen);
+  }
+
+  /** An attempt that failed. */
+  fail(event: ConnEvent): void {
+    this.#of(event).failed += 1;
+  }
+
+  sorted(): Group[] {
+    return this.#rows.sorted(mostBytesFirst);
+  }
+
+  #of(event: ConnEvent): Group {
+    const name = groupings[this.by].of(event);
+    return this.#rows.of(JSON.stringify(name), () => ({ name, ...noSums() }));
+  }
+}
+
+export const mostBytesFirst = (a: Sums, b: Sums): number => {
+  const [few, many] = [bytesOf(a), bytesOf(b)];
+  if (few !== many) return few < many ? 1 : -1;
+  return b.connections + b.failed - a.connections - a.failed;
+};
+
+// --- internal ---
+
+const bytesOf = ({ bytesSent, bytesReceived }: Sums): bigint => bytesSent + bytesReceived;

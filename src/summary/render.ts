@@ -22,11 +22,24 @@ export const renderings: Readonly<
   Record<"table" | "json" | "csv", (summary: Summary, options: RenderOptions) => string>
 > = { table: summaryText, json: summaryJson, csv: summaryCsv };
 
+/** In three lines at most: when, how many, how much. */
+export function overview({ span, events, sums }: Summary): string[] {
+  if (span === null) return ["no event"];
+  const { fromNs, toNs } = span;
+  const unknown =
+    sums.bytesUnknown === 0 ? "" : ` (not known of ${counted(sums.bytesUnknown, "connection")})`;
+  return [
+    `${isoMicros(fromNs)} to ${isoMicros(toNs)} (${briefDuration((toNs - fromNs) / 1000n)}): ${counted(events, "event")}`,
+    `${counted(sums.connections, "connection")}, ${sums.open} of them without an end; ${sums.failed} failed attempts`,
+    `${sumText(sums, sums.bytesSent)} sent, ${sumText(sums, sums.bytesReceived)} received${unknown}`,
+  ];
+}
+
 // --- internal ---
 
 function summaryText(summary: Summary, { most, offsetAt }: RenderOptions): string {
   const sections = sectionsOf(summary, most, offsetAt).filter(({ brief }) => brief.length > 0);
-  return [overview(summary), ...sections.flatMap(sectionLines), ""].join("\n");
+  return [...overview(summary), ...sections.flatMap(sectionLines), ""].join("\n");
 }
 
 function sectionLines({ title, titles, brief }: Section): string[] {
@@ -41,18 +54,6 @@ function sectionLines({ title, titles, brief }: Section): string[] {
       right,
     ),
   ];
-}
-
-function overview({ span, events, sums }: Summary): string {
-  if (span === null) return "no event";
-  const { fromNs, toNs } = span;
-  const unknown =
-    sums.bytesUnknown === 0 ? "" : ` (not known of ${counted(sums.bytesUnknown, "connection")})`;
-  return [
-    `${isoMicros(fromNs)} to ${isoMicros(toNs)} (${briefDuration((toNs - fromNs) / 1000n)}): ${counted(events, "event")}`,
-    `${counted(sums.connections, "connection")}, ${sums.open} of them without an end; ${sums.failed} failed attempts`,
-    `${sumText(sums, sums.bytesSent)} sent, ${sumText(sums, sums.bytesReceived)} received${unknown}`,
-  ].join("\n");
 }
 
 const counted = (count: number, what: string): string =>

@@ -5,8 +5,8 @@ import type { Application } from "../protocols/stack.ts";
 import { briefBytes, briefDuration } from "../output/numbers.ts";
 import { endpointText } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
-import { groupings, remoteOf, type Sums } from "./groups.ts";
-import type { Backend, Failures, Group, Spoken, Summary, Timed } from "./tally.ts";
+import { groupings, remoteOf, type Group, type Grouping, type Sums } from "./groups.ts";
+import type { Backend, Failures, Spoken, Summary, Timed } from "./tally.ts";
 
 /** `null`: not known. */
 export type Exact = string | number | bigint | Endpoint | null;
@@ -39,7 +39,7 @@ export function sectionsOf(
   const { groups, failures, slowest, retransmits, longest, protocols, backends } = summary;
   const ended = [timeColumn("ENDED", offsetAt), ...endsColumns, ...endedColumns];
   return [
-    section("most bytes", "groups", groupColumns(summary.by), groups.slice(0, most)),
+    groupSection(summary.by, groups.slice(0, most)),
     section("failures", "failures", failureColumns, failures),
     section(
       "slowest connects",
@@ -53,6 +53,9 @@ export function sectionsOf(
     section("translated remote ends (NAT)", "backends", backendColumns, backends),
   ];
 }
+
+export const groupSection = (by: Grouping, groups: readonly Group[]): Section =>
+  section("most bytes", "groups", groupColumns(by), groups);
 
 /** A sum of nothing that is known is no number: `null`. */
 export const knownSum = ({ connections, bytesUnknown }: Sums, sum: bigint): bigint | null =>

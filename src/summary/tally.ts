@@ -6,18 +6,16 @@ import { translationOf } from "../conn/nat.ts";
 import type { Application } from "../protocols/stack.ts";
 import {
   addConnection,
-  groupings,
+  Groups,
+  mostBytesFirst,
   noSums,
   remoteOf,
   serviceOf,
+  type Group,
   type Grouping,
   type Sums,
 } from "./groups.ts";
-
-export interface Group extends Sums {
-  /** `null`: not known. */
-  name: string | null;
-}
+import { OTHERS, Rows } from "./rows.ts";
 
 export interface Failures {
   comm: string | null;
@@ -69,16 +67,23 @@ export interface Summary {
   backends: Backend[];
 }
 
-/** Rows of one list beyond so many are put together as one, so that memory has a bound. */
-const MOST_ROWS = 65_536;
-/** The name of that row. No process has it: the kernel keeps 15 bytes of a name. */
-export const OTHERS = "(all others together)";
+/** A connection, or an attempt, with all that its lines told. */
+export interface Told {
+  /** The newest line. */
+  event: ConnEvent;
+  /** `open`: without an end in what was read. */
+  state: "closed" | "open" | "failed";
+  /** All in nanoseconds since 1970. When it began; `null`: not known, or before the trace. */
+  beganNs: bigint | null;
+  /** When it was over; of an open one, the last event of its trace. */
+  untilNs: bigint;
+}
 
 export class Tally {
-  readonly #by: Grouping;
   readonly #most: number;
-  readonly #open = new Map<string, ConnEvent>();
-  readonly #groups = new Rows<Group>(() => ({ name: OTHERS, ...noSums() }));
+  readonly #each: ((told: Told) => void) | null;
+  readonly #open = new Map<string, Open>();
+  readonly #groups: Groups;
   readonly #failures = new Rows<Failures>(() => ({
     comm: OTHERS,
     remote: "",
@@ -100,10 +105,11 @@ export class Tally {
   #events = 0;
   #span: Summary["span"] = null;
 
-  /** `most`: rows of each list but the groups. */
-  constructor(by: Grouping, most: number) {
-    this.#by = by;
+  /** `most`: rows of each list but the groups. `each` is called once for each connection and attempt. */
+  constructor(by: Grouping, most: number, each: ((told: Told) => void) | null = null) {
+    this.#groups = new Groups(by);
     this.#most = most;
+    this.#each = each;
     this.#slowest = new Top(
       most,
       ({ kind, connectNs }) => (kind === "connect" && connectNs) || null,
@@ -123,7 +129,10 @@ export class Tally {
     if (event.failure !== undefined) this.#addFailure(event);
     const { kind } = event;
     if (kind === "fail") {
-      for (const sums of [this.#sums, this.#groupOf(event)]) sums.failed += 1;
+      this.#sums.failed += 1;
+      this.#groups.fail(event);
+      const beganNs = event.connectNs ? wallNs - event.connectNs : null;
+      this.#each?.({ event, state: "failed", beganNs, untilNs: wallNs });
       return;
     }
     this.#slowest.add(event, wallNs);
@@ -131,21 +140,22 @@ export class Tally {
     const known = this.#open.get(key);
     if (kind === "close") {
       this.#open.delete(key);
-      const whole = joined(event, known);
-      this.#addConnection(whole, false);
+      const whole = joined(event, known?.event);
+      this.#addConnection(whole, "closed", known?.beganNs ?? beginOf(event, wallNs), wallNs);
       this.#longest.add(whole, wallNs);
       this.#retransmits.add(whole, wallNs);
       return;
     }
     // Without an id, the same ends once more: the close in between was not read.
     const isAnother = !event.id && BEGINNINGS.has(kind);
-    if (known !== undefined && isAnother) this.#addConnection(known, true);
-    this.#open.set(key, isAnother ? event : joined(event, known));
+    if (known !== undefined && isAnother) this.#addOpen(known, wallNs);
+    const beganNs = known === undefined || isAnother ? beginOf(event, wallNs) : known.beganNs;
+    this.#open.set(key, { event: isAnother ? event : joined(event, known?.event), beganNs });
   }
 
   /** A trace was over: connections that are open now have no end in what is read. */
   endOfTrace(): void {
-    for (const event of this.#open.values()) this.#addConnection(event, true);
+    for (const open of this.#open.values()) this.#addOpen(open, this.#span!.toNs);
     this.#open.clear();
   }
 
@@ -155,8 +165,8 @@ export class Tally {
       span: this.#span,
       events: this.#events,
       sums: this.#sums,
-      by: this.#by,
-      groups: this.#groups.sorted(mostBytesFirst),
+      by: this.#groups.by,
+      groups: this.#groups.sorted(),
       failures: this.#failures.sorted((a, b) => b.count - a.count).slice(0, this.#most),
       slowest: this.#slowest.rows,
       retransmits: this.#retransmits.rows,
@@ -166,9 +176,20 @@ export class Tally {
     };
   }
 
-  #addConnection(event: ConnEvent, isOpen: boolean): void {
-    for (const sums of [this.#sums, this.#groupOf(event), this.#protocolOf(event)])
-      addConnection(sums, event.totals, isOpen);
+  #addOpen({ event, beganNs }: Open, untilNs: bigint): void {
+    this.#addConnection(event, "open", beganNs, untilNs);
+  }
+
+  #addConnection(
+    event: ConnEvent,
+    state: "closed" | "open",
+    beganNs: bigint | null,
+    untilNs: bigint,
+  ): void {
+    for (const sums of [this.#sums, this.#protocolOf(event)])
+      addConnection(sums, event.totals, state === "open");
+    this.#groups.add(event, state === "open");
+    this.#each?.({ event, state, beganNs, untilNs });
     const backend = translationOf(event)?.remote ?? null;
     if (backend === null || event.direction !== "outgoing") return;
     const { remote } = event;
@@ -194,16 +215,23 @@ export class Tally {
     const rows = this.#protocols.sorted(mostBytesFirst);
     return rows.some(({ application }) => application !== null) ? rows.slice(0, this.#most) : [];
   }
-
-  #groupOf(event: ConnEvent): Group {
-    const name = groupings[this.#by].of(event);
-    return this.#groups.of(JSON.stringify(name), () => ({ name, ...noSums() }));
-  }
 }
 
 // --- internal ---
 
+interface Open {
+  event: ConnEvent;
+  beganNs: bigint | null;
+}
+
 const BEGINNINGS: ReadonlySet<string> = new Set(["connect", "accept", "open", "begin"]);
+
+/** When the connection began, as far as one event tells. A UDP flow may be silent for long before its close. */
+function beginOf({ kind, protocol, totals }: ConnEvent, wallNs: bigint): bigint | null {
+  if (kind === "connect" || kind === "accept" || kind === "begin") return wallNs;
+  const durationNs = totals?.durationNs ?? null;
+  return kind === "close" && protocol === "tcp" && durationNs !== null ? wallNs - durationNs : null;
+}
 
 /** Recordings from before there were ids have only the ends. */
 const keyOf = ({ id, protocol, netns, local, remote }: ConnEvent): string =>
@@ -215,36 +243,14 @@ function joined(event: ConnEvent, before: ConnEvent | undefined): ConnEvent {
   const { pid, comm, cgroup = null, container = null } = event.pid === null ? before : event;
   const application = event.application ?? before.application ?? null;
   const totals = event.totals ?? before.totals;
-  return { ...event, pid, comm, cgroup, container, application, ...(totals && { totals }) };
+  const connectNs = event.connectNs ?? before.connectNs ?? null;
+  return {
+    ...event,
+    ...{ pid, comm, cgroup, container, application, connectNs },
+    ...(totals && { totals }),
+  };
 }
 
-/** Rows by their keys; `others` makes the one for all that have no room. */
-class Rows<T> {
-  readonly #rows = new Map<string, T>();
-  readonly #others: () => T;
-
-  constructor(others: () => T) {
-    this.#others = others;
-  }
-
-  of(key: string, begin: () => T): T {
-    const known = this.#rows.get(key);
-    if (known !== undefined) return known;
-    if (this.#rows.size >= MOST_ROWS && key !== OTHERS) return this.of(OTHERS, this.#others);
-    const row = begin();
-    this.#rows.set(key, row);
-    return row;
-  }
-
-  sorted(order: (a: T, b: T) => number): T[] {
-    return [...this.#rows.values()].sort(order);
-  }
-}
-
-const mostBytesFirst = (a: Sums, b: Sums): number =>
-  compare(bytesOf(b), bytesOf(a)) || b.connections + b.failed - a.connections - a.failed;
-
-const bytesOf = ({ bytesSent, bytesReceived }: Sums): bigint => bytesSent + bytesReceived;
 const compare = (a: bigint | number, b: bigint | number): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** The events with the most of something. */

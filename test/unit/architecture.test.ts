@@ -50,6 +50,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "names",
     "sinks",
     "summary",
+    "report",
     "top",
     "metrics",
     "export",
@@ -80,6 +81,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   metrics: ["conn", "members", "protocols/stack", "output/escape", "record"],
   // Sums over many events, and the tables of them.
   summary: ["conn", "output", "protocols/stack", "record"],
+  // The page that shows a recording in a browser.
+  report: ["summary", "conn", "output", "protocols/stack", "record"],
   // The live view: events, rows, screen.
   top: ["state", "summary/groups", "conn", "output", "protocols/stack", "record"],
   names: ["conn", "kernel/host_names", "record"],
@@ -180,7 +183,7 @@ test.each<[string, RegExp, (file: string) => boolean]>([
 
 const pure = files.filter(
   (file) =>
-    /^(conn|members|metrics|protocols|public|record|filter|output|state|summary|top)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
+    /^(conn|members|metrics|protocols|public|record|filter|output|report|state|summary|top)\/|^recording\/(codec|event|format|parse)|^guess\/(solve|shape|file_format|snapshot_format|report|fields)|^trace\/(event|health\/losses|stream\/(apply|queue|show)|tcp\/(accepts|opens))\.|^(explain|runtime)|^check\/(findings|parse|report)|^commands\/(strict|nearest|help|flags|expectation|wrong|manual|reference)/.test(
       file,
     ) && file !== "output/writer.ts",
 );

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { utc } from "../../src/conn/clock.ts";
 import { renderings } from "../../src/summary/render.ts";
-import { Tally, OTHERS } from "../../src/summary/tally.ts";
+import { OTHERS } from "../../src/summary/rows.ts";
+import { Tally } from "../../src/summary/tally.ts";
 
 const fixtures = join(import.meta.dir, "../fixtures/recording");
 const recording = join(fixtures, "two_sessions.recording");

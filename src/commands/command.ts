@@ -61,6 +61,12 @@ export function repeatOf(def: ArgDef): Repeat | null {
   return "repeat" in def ? (def.repeat as Repeat) : null;
 }
 
+/** A property of lists with options: `unwanted: true`, where a value may have `!` in front. */
+export const canBeUnwanted = (def: ArgDef): boolean => "unwanted" in def;
+
+/** A value without the `!` in front that says it is not wanted. */
+export const bare = (item: string): string => item.replace(/^!/, "");
+
 /**
  * A second property for which citty has no word: `title`. Flags of one title stand together in the help, in the order in which
  * the command has them.

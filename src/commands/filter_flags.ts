@@ -14,7 +14,7 @@ import {
   servicePorts,
 } from "../kernel/host_names.ts";
 import { eventKinds } from "../members/table.ts";
-import { itemsOf } from "./command.ts";
+import { bare, itemsOf } from "./command.ts";
 import {
   cgroup,
   netnsOf,
@@ -168,7 +168,9 @@ export const filterFlags = {
     type: "string",
     options: eventKinds as string[],
     repeat: "list",
-    description: "only these events; protocol is told where it is named here alone",
+    unwanted: true,
+    description:
+      "only these events; with ! in front not these; protocol is told where it is named here alone",
   },
   failed: {
     type: "boolean",
@@ -204,7 +206,7 @@ export function filterOf(
   /** Values with `!` in front are not wanted. */
   const signed = <T>(flag: keyof FilterArgs, parse: (text: string) => T | Wrong) => {
     const all = each(flag, (text) => {
-      const value = parse(text.replace(/^!/, ""));
+      const value = parse(bare(text));
       return value instanceof Wrong ? value : { value, isNot: text.startsWith("!") };
     });
     const of = (isNot: boolean) => all.filter((one) => one.isNot === isNot);
@@ -240,6 +242,8 @@ export function filterOf(
   };
   const not = pick(lists, "not");
   const [apps, names] = [signed("app", protocol), signed("sni", serverName)];
+  // strict.ts has compared them with the options.
+  const kinds = signed("events", (kind) => kind as EventKind);
   const filter: Filter = {
     ...pick(lists, "wanted"),
     not:
@@ -251,12 +255,22 @@ export function filterOf(
     notServerNames: names.not,
     families: chosen<4 | 6>([4, args.ipv4], [6, args.ipv6]),
     protocols: chosen<Protocol>(["tcp", args.tcp], ["udp", args.udp]),
-    // strict.ts has compared them with the options.
-    kinds: each("events", (kind) => kind as EventKind),
+    kinds: kinds.wanted,
+    notKinds: kinds.not,
     failed: args.failed === true,
   };
-  if (filter.failed && filter.kinds.length > 0 && !filter.kinds.some((kind) => canFail(kind)))
-    throw new UsageError(`--failed and --events ${filter.kinds.join()} exclude each other`, {
+  const left = (filter.kinds.length > 0 ? filter.kinds : eventKinds).filter(
+    (kind) => !filter.notKinds.includes(kind),
+  );
+  const asked = itemsOf(args.events).join();
+  if (left.length === 0)
+    throw new UsageError(`flag --events: ${asked} leaves no event`, {
+      command,
+      why: "each event that is wanted is also one that is not",
+      suggestion: `--events ${kinds.wanted[0] ?? "close"}`,
+    });
+  if (filter.failed && !left.some((kind) => canFail(kind)))
+    throw new UsageError(`--failed and --events ${asked} exclude each other`, {
       command,
       why: "only fail and close events tell of a failure",
       suggestion: "--failed",

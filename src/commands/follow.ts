@@ -35,9 +35,11 @@ export interface Fresh {
 
 export interface FollowOptions extends Pick<
   LoopOptions,
-  "clocks" | "stop" | "durationMs" | "intervalMs" | "readerFd"
+  "clocks" | "stop" | "durationMs" | "intervalMs" | "final" | "readerFd"
 > {
-  trace: Omit<LoopOptions["trace"], "sample"> & { sample(): readonly TracedEvent[] | void };
+  trace: Omit<LoopOptions["trace"], "sample"> & {
+    sample(all?: boolean): readonly TracedEvent[] | void;
+  };
   format: Format;
   writer: LineWriter;
   /** Whether nobody reads the lines any more, which a write would only tell when there is something to write. */
@@ -83,12 +85,23 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   const lines = lineSink(options);
   const isAsked = (options.intervalMs ?? null) !== null;
   const asked = shownTo.flatMap((open) => open(options, lines) ?? []);
-  // Samples that nobody asked for are for the exporter alone.
-  const others = exporter === null || isAsked ? asked : asked.map(withoutSamples);
+  // Samples that nobody asked for are for the exporter alone; those at the end are asked for.
+  let atEnd = false;
+  const isWanted = ({ kind }: TracedEvent) => kind !== "sample" || atEnd;
+  const others =
+    exporter === null || isAsked ? asked : asked.map((sink) => sievedEvents(isWanted, sink));
   const shown = together([...(exporter === null ? [] : [exporter.sink]), ...others]);
   const chosen = shows === undefined ? shown : sieved((event) => shows(event), shown);
   const sink = together([...watching, chosen, lossWarner(warn)]);
-  const trace = exporter === null ? options.trace : tellingGone(options.trace, exporter);
+  const trace: FollowOptions["trace"] = {
+    ...options.trace,
+    sample(all) {
+      atEnd = all === true;
+      const gone = options.trace.sample(all) ?? [];
+      exporter?.gone(gone);
+      return gone;
+    },
+  };
   const loop = openLoop({ ...options, trace, sink });
   if (exporter !== null) {
     const { pollFresh } = await import("../sinks/fresh.ts");
@@ -104,17 +117,9 @@ export async function follow(options: FollowOptions): Promise<Summary> {
 
 /** The same sink, for events that are no samples. */
 export const withoutSamples = (sink: Sink): Sink =>
-  sink.event === undefined ? sink : sieved(({ kind }) => kind !== "sample", sink);
+  sievedEvents(({ kind }) => kind !== "sample", sink);
 
 // --- internal ---
 
-function tellingGone(trace: FollowOptions["trace"], exporter: Exporter): FollowOptions["trace"] {
-  return {
-    ...trace,
-    sample() {
-      const gone = trace.sample() ?? [];
-      exporter.gone(gone);
-      return gone;
-    },
-  };
-}
+const sievedEvents = (shows: (event: TracedEvent) => boolean, sink: Sink): Sink =>
+  sink.event === undefined ? sink : sieved(shows, sink);

@@ -8,8 +8,10 @@ import { UsageError } from "../errors.ts";
 import type { ColorMode } from "../log.ts";
 import {
   aliasesOf,
+  bare,
   behindOf,
   builtins,
+  canBeUnwanted,
   flagNames,
   flagsOf,
   ITEM_SEPARATOR,
@@ -183,9 +185,12 @@ function itemsIn(
     });
   }
   const options = optionsOf(def) ?? items;
-  const wrong = items.find((item) => !options.includes(item));
+  const wrong = items.find((item) => !options.includes(canBeUnwanted(def) ? bare(item) : item));
   if (wrong !== undefined)
-    throw noneOf(path, `flag --${flag}`, wrong, options, (near) => `--${flag} ${near}`);
+    throw noneOf(path, `flag --${flag}`, wrong, options, (near) => {
+      const not = canBeUnwanted(def) && wrong.startsWith("!") ? "!" : "";
+      return `--${flag} ${not}${near}`;
+    });
   return items;
 }
 

@@ -2,7 +2,7 @@ import type { ArgDef } from "citty";
 import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes, UsageError } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
-import { sieve } from "../filter/filter.ts";
+import { sieve, type Filter } from "../filter/filter.ts";
 import { localOffset } from "../kernel/local_time.ts";
 import { log, tell, tellError } from "../log.ts";
 import type { Namer } from "../names/named.ts";
@@ -72,6 +72,11 @@ export const traceCommand = command({
         valueHint: "TIME",
         description:
           "also show, each time this has passed, the open connections and flows that have moved something: 1s, 50ms",
+      },
+      final: {
+        type: "boolean",
+        description:
+          "also show, when the trace ends, what each connection and flow that is still open has moved",
       },
       "no-nat": {
         type: "boolean",
@@ -154,6 +159,7 @@ export const traceCommand = command({
       BigInt(Math.round(parseDuration(args[flag], path, flag) * 1_000_000)),
     );
     const intervalMs = args.interval === undefined ? null : parseInterval(args.interval, path);
+    const isFinal = args.final === true;
     const connections = args["max-connections"];
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const count = args.count === undefined ? null : parseCount(args.count, path);
@@ -165,7 +171,7 @@ export const traceCommand = command({
         why: "without it no translation is known, and nothing would be shown",
         suggestion: "leave out --no-nat",
       });
-    if (args["no-protocols"] === true && filter.kinds.includes("protocol"))
+    if (args["no-protocols"] === true && tellsProtocol(filter))
       throw new UsageError("--no-protocols and --events protocol exclude each other", {
         command: path,
         why: "without it no protocol is known",
@@ -195,14 +201,14 @@ export const traceCommand = command({
     await using trace = await openTrace({
       attach: attachMode(args.attach),
       debug: args.debug === true,
-      sampling: intervalMs !== null || metrics !== null,
+      sampling: intervalMs !== null || isFinal || metrics !== null,
       // A part of the filter acts in the kernel; the sieve below decides by all of it.
       filter: { ...filter, descendants: command.length > 0 },
       timed: true,
       args: args.args === true,
       nat: args["no-nat"] !== true,
       protocols: args["no-protocols"] !== true,
-      protocolEvents: filter.kinds.includes("protocol"),
+      protocolEvents: tellsProtocol(filter),
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
@@ -246,8 +252,10 @@ export const traceCommand = command({
       durationMs,
       count,
       intervalMs,
+      final: isFinal,
       ...((wanted.asks || namer !== null) && {
-        shows: metrics !== null && intervalMs === null ? unlessSample(shows, unseen) : shows,
+        shows:
+          metrics !== null && intervalMs === null && !isFinal ? unlessSample(shows, unseen) : shows,
       }),
       exporter: metrics,
       ...(wish === null ? {} : { expected }),
@@ -275,6 +283,9 @@ export const traceCommand = command({
     return args.strict === true && lost !== null ? exitCodes.lost : exitCodes.done;
   },
 });
+
+const tellsProtocol = ({ kinds, notKinds }: Filter): boolean =>
+  kinds.includes("protocol") && !notKinds.includes("protocol");
 
 /** Of each of its tables. */
 const SUMMARY_ROWS = 10;

@@ -14,6 +14,7 @@ export interface Filter extends Lists {
   families: readonly (4 | 6)[];
   protocols: readonly Protocol[];
   kinds: readonly EventKind[];
+  notKinds: readonly EventKind[];
   /** Only connections that are translated. */
   nat: boolean;
   /** Protocols of any layer. */
@@ -77,6 +78,7 @@ export const noFilter: Filter = {
   families: [],
   protocols: [],
   kinds: [],
+  notKinds: [],
   nat: false,
   apps: [],
   notApps: [],
@@ -146,6 +148,7 @@ const others: readonly ((filter: Filter) => Test | null)[] = [
   ({ families }) => oneOf(families, ({ family }) => family),
   ({ protocols }) => oneOf(protocols, ({ protocol }) => protocol),
   ({ kinds }) => oneOf(kinds, ({ kind }) => kind),
+  ({ notKinds }) => not(oneOf(notKinds, ({ kind }) => kind)),
   ({ nat }) => (nat ? isTranslated : null),
   ({ apps }) => speaksOneOf(apps),
   ({ notApps }) => not(speaksOneOf(notApps)),

@@ -112,7 +112,7 @@ export const members: readonly Member[] = [
       "fail: an attempt that came to nothing; " +
       "open: there before the trace; begin: the first datagram of a UDP flow; " +
       "protocol: what a connection speaks is known now (trace --events protocol); " +
-      "sample: goes on, and has moved something (trace --interval)",
+      "sample: goes on, and has moved something (trace --interval), or goes on as the trace ends (trace --final)",
     type: "string",
     values: eventKinds,
     of: ({ kind }) => kind,

@@ -6,7 +6,7 @@ import { keptAlive, turn, untilAborted } from "./pause.ts";
 import type { Losses, Moment, Sink } from "./sink.ts";
 
 export interface LoopOptions {
-  trace: Pick<Trace, "pollInto" | "wait"> & { sample(): unknown; losses(): Loss[] };
+  trace: Pick<Trace, "pollInto" | "wait"> & { sample(all?: boolean): unknown; losses(): Loss[] };
   /** Several are one by together.ts. */
   sink: Sink;
   /** Reads both clocks at the same moment. */
@@ -19,6 +19,8 @@ export interface LoopOptions {
   durationMs?: number | null;
   /** How often open connections are shown; `null` = never. Read anew each time, so that it may change. */
   readonly intervalMs?: number | null;
+  /** Whether every open connection is shown at the end. */
+  final?: boolean;
   /** The output's: a reader that goes away ends a wait. */
   readerFd?: number;
 }
@@ -48,7 +50,7 @@ const TELL_MS = 1_000;
 const TURN_MS = 20;
 
 export function openLoop(options: LoopOptions): Loop {
-  const { trace, sink, stop, pollMs = POLL_MS } = options;
+  const { trace, sink, stop, pollMs = POLL_MS, final = false } = options;
   let now: Moment = momentAfter(null, options.clocks());
   let toldAt = -Infinity;
   let underWay = false;
@@ -94,8 +96,8 @@ export function openLoop(options: LoopOptions): Loop {
       const at = performance.now();
       // Their lines come with the events of the same time, in order. Intervals that were missed are not made up for.
       const missed = Math.floor((at - sampledAt) / intervalMs);
-      if (missed >= 1 || (last && intervalMs !== Infinity)) {
-        trace.sample();
+      if (missed >= 1 || (last && (final || intervalMs !== Infinity))) {
+        trace.sample(last && final);
         sampledAt += intervalMs * Math.max(1, missed);
       }
       await inTurns(last);

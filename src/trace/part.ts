@@ -226,8 +226,8 @@ export interface Working {
   holds?(view: DataView, p: number): boolean;
   /** The record at `p` has been shown as it is, without `enrich` and `complete`. */
   passed?(view: DataView, p: number): void;
-  /** Events for the open connections that have moved something since they were told of last. */
-  sample?(nowNs: bigint): Sampled;
+  /** Events for the open connections that have moved something since they were told of last; `all`: for every one. */
+  sample?(nowNs: bigint, all: boolean): Sampled;
   /** Numbers of the whole trace, told when it ends. */
   counts?(): readonly PartCount[];
   /** Losses that it counts itself. */

@@ -100,11 +100,11 @@ export function running(of: Found, options: TraceOptions): Trace {
       const untilMs = queue.empty ? dueMs : leastMs;
       return waiter.wait(leastMs, untilMs, readerFd);
     },
-    sample() {
+    sample(all = false) {
       if ((options.sampling ?? false) === false)
         throw new RangeError("the trace was opened without `sampling`");
       const nowNs = monotonicNs();
-      const sampled = parts.flatMap((part) => part.sample?.(nowNs) ?? []);
+      const sampled = parts.flatMap((part) => part.sample?.(nowNs, all) ?? []);
       for (const { moved } of sampled) for (const event of moved) queue.push(event);
       const gone = sampled.flatMap((of) => of.gone);
       return gone.map((event) => toConnEvent(event, "open", complete));

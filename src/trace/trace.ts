@@ -24,9 +24,10 @@ export interface Trace extends AsyncDisposable {
   wait(leastMs: number, mostMs: number, readerFd?: number): Promise<void>;
   /**
    * Looks at every open connection and UDP flow, with the option `sampling` only. The next poll gives a "sample"
-   * for each that has moved something since it was told of last. Returns those that are gone though no close was told of them.
+   * for each that has moved something since it was told of last, or for `all` of them. Returns those that are gone though no
+   * close was told of them.
    */
-  sample(): TracedEvent[];
+  sample(all?: boolean): TracedEvent[];
   /**
    * Calls `start`, which must start one process: with the filter `descendants` only what that and its descendants do is
    * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see its start.

@@ -237,3 +237,31 @@ describe.each(modes)("sampling with %ss", (attach) => {
     expect(seen.filter((event) => event.kind === "close" && ofClient(event))).toHaveLength(1);
   });
 });
+
+describe.each(modes)("trace --attach %s --final", (mode) => {
+  test("tells at its end what each open connection has moved, and of none that is closed", async () => {
+    const tracer = await Tracer.start(mode, ["--tcp", "--final"]);
+    const [busy, still, closed] = [peer.pair(), peer.pair(), peer.pair()];
+    peer.transfer(busy.client, busy.server, 1009);
+    peer.transfer(busy.server, busy.client, 2003);
+    for (const end of [closed.client, closed.server]) end.close();
+    for (const { client, server } of [busy, still]) {
+      await tracer.take("connect", client.truth);
+      await tracer.until(() => of(tracer, server).length > 0, "accept");
+    }
+    await tracer.take("close", closed.client.truth);
+    await tracer.take("close", closed.server.truth);
+    expect(tracer.events.filter(({ event }) => event === "sample")).toEqual([]);
+    expect(await tracer.stop()).toBe(0);
+    for (const end of [busy.client, busy.server, still.client, still.server]) {
+      const last = of(tracer, end).at(-1)!;
+      expect(last.event).toBe("sample");
+      expect(counts(last)).toEqual([end.truth.sent, end.truth.received]);
+      expect(last.id).toBe(of(tracer, end)[0]!.id);
+      end.close();
+    }
+    for (const end of [closed.client, closed.server])
+      expect(of(tracer, end).at(-1)!.event).toBe("close");
+    expect(tracer.stderr).toMatch(/none lost/);
+  });
+});

@@ -110,6 +110,8 @@ test.each<[string[], Partial<Filter>]>([
   [["--uid", "nginx,4294967294", "-u", "root"], { uids: [0, 101, 4294967294] }],
   [["--events", "close,fail"], { kinds: ["close", "fail"] }],
   [["--events", "close", "--events", "open"], { kinds: ["close", "open"] }],
+  [["--events", "!sample,!begin"], { notKinds: ["sample", "begin"] }],
+  [["--events", "close,open,!open"], { kinds: ["close", "open"], notKinds: ["open"] }],
   [["--failed"], { failed: true }],
   [["--failed", "--events", "connect,close"], { failed: true, kinds: ["connect", "close"] }],
   [["-4p1", "--tcp"], { families: [4], pids: [1], protocols: ["tcp"] }],
@@ -176,6 +178,14 @@ describe("refused:", () => {
     [["-u", "ngnix"], /--uid: no user "ngnix"/, /\/etc\/passwd has root, nginx/, "--uid nginx"],
     [["-u", "4294967295"], /no user "4294967295"/, /passwd/, "--uid 1000"],
     [["-u", "-1"], /--uid needs a value/, /--uid=-1/, "--uid USER"],
+    [["--events", "!closed"], /"!closed" is none of connect, accept/, /^$/, "--events !close"],
+    [["--events", "close,!close"], /close,!close leaves no event/, /each event/, "--events close"],
+    [
+      ["--failed", "--events", "!fail,!close"],
+      /--failed and --events !fail,!close exclude/,
+      /only fail and close/,
+      "--failed",
+    ],
     [["--events", "closed"], /"closed" is none of connect, accept/, /^$/, "--events close"],
     [
       ["--failed", "--events", "accept,open"],

@@ -141,7 +141,7 @@ describe("a sample", () => {
     lines(shown).map(({ kind, ...line }) => [kind, line.dport, line.sent, line.received]);
 
   test("shows what a flow has moved so far, its first datagram too, and nothing of one that stands still", () => {
-    const { kernel, poll, sample } = rig();
+    const { kernel, flows, poll, sample } = rig();
     for (const dport of [53, 54]) kernel.datagram(1n, dport, 10n, false);
     poll();
     expect(told(sample())).toEqual([
@@ -153,6 +153,8 @@ describe("a sample", () => {
     expect(told(sample())).toEqual([["sample", 54, 10n, 7n]]);
     kernel.now += 20n * SECOND;
     expect(sample()).toEqual([]);
+    const all = flows.sample(kernel.now, true);
+    expect(all.map(({ sent_bytes }) => sent_bytes)).toEqual([10n, 10n]);
     kernel.datagram(1n, 53, 0n, false);
     const [line] = sample();
     expect(line!.event.sent_packets).toBe(2n);

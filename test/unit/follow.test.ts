@@ -27,8 +27,11 @@ function traceOf(...polls: number[][]) {
     wait: (leastMs: number, _mostMs?: number, _readerFd?: number): Promise<void> =>
       Bun.sleep(leastMs),
     samples: 0,
-    sample: () => {
+    /** Whether each look was for all connections. */
+    all: [] as (boolean | undefined)[],
+    sample: (all?: boolean) => {
       trace.samples += 1;
+      trace.all.push(all);
     },
     losses: () => losses,
   };
@@ -426,6 +429,17 @@ describe("open connections", () => {
     expect(trace.samples).toBeGreaterThan(1);
     expect(trace.samples).toBeLessThanOrEqual(intervals + 1);
     expect(trace.polls).toBeGreaterThanOrEqual(trace.samples);
+  });
+
+  test("are all told of at the end, with or without an interval, if that is asked for", async () => {
+    const { trace } = traceOf();
+    await follow(setup({ trace, durationMs: 120, final: true }).full);
+    expect(trace.all).toEqual([true]);
+    expect(trace.last.at(-1)).toBeTrue();
+    const other = traceOf().trace;
+    await follow(setup({ trace: other, durationMs: 120, intervalMs: 50, final: true }).full);
+    expect(other.all.at(-1)).toBeTrue();
+    expect(other.all.slice(0, -1)).not.toContain(true);
   });
 
   test("are not looked at unless asked", async () => {

@@ -108,6 +108,24 @@ describe("a sample", () => {
     expect(samples.take()).toEqual([]);
   });
 
+  test("is told of every connection where all are asked for, with its counts", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    const [busy, idle] = [conn(1), conn(2)];
+    for (const each of [busy, idle]) {
+      kernel.conns.set(each.sk, each);
+      samples.shown(eventOf("EVENT_CONNECT", each, 10n));
+    }
+    busy.sent = 7n;
+    expect(samples.take()).toHaveLength(1);
+    expect(samples.take(true).map((event) => [event.sk, ...bytesOf(event)])).toEqual([
+      [busy.sk, 7n, 0n],
+      [idle.sk, 0n, 0n],
+    ]);
+    samples.shown(eventOf("EVENT_CLOSE", idle, 20n));
+    expect(samples.take(true).map(({ sk }) => sk)).toEqual([busy.sk]);
+  });
+
   test("that finds nothing twice gives the connection up for lost, once", () => {
     const samples = new Samples(new Kernel());
     const opened = eventOf("EVENT_CONNECT", conn(1), 10n);

@@ -84,22 +84,18 @@ export class Samples {
     this.#view.setUint32(tracked.slot * sampleSize + SAMPLE_COOKIE, cookie, true);
   }
 
-  /** One event for each connection that has moved something since it was told of last. */
-  take(): Event[] {
-    const { batch } = this.#source;
+  /** One event for each connection that has moved something since it was told of last; `all`: for every connection. */
+  take(all = false): Event[] {
     const moved: Event[] = [];
     const lost: Tracked[] = [];
-    const count = this.#slots.length;
-    for (let first = 0; first < count; first += batch) {
-      const chunk = this.#bytes.subarray(first * sampleSize, (first + batch) * sampleSize);
-      this.#source.ask(chunk, Math.min(batch, count - first));
-    }
+    if (all) this.#forgetStates();
+    this.#ask();
     for (const [slot, tracked] of this.#slots.entries()) {
-      const state = this.#view.getUint32(slot * sampleSize + SAMPLE_STATE, true);
+      const state = this.#stateAt(slot);
       if (state === SampleState.SAMPLE_GONE && tracked.gone) lost.push(tracked);
       tracked.gone = state === SampleState.SAMPLE_GONE;
       if (state !== SampleState.SAMPLE_TAKEN) continue;
-      const event = follow(tracked, readSample(this.#view, slot * sampleSize));
+      const event = follow(tracked, readSample(this.#view, slot * sampleSize), all);
       if (event !== null) moved.push(event);
     }
     for (const { event } of lost) {
@@ -112,6 +108,25 @@ export class Samples {
   /** Connections that `take` has found to be gone since the last call, though no close of them was shown. */
   takeLost(): Event[] {
     return this.#lost.splice(0);
+  }
+
+  #ask(): void {
+    const { batch } = this.#source;
+    const count = this.#slots.length;
+    for (let first = 0; first < count; first += batch) {
+      const chunk = this.#bytes.subarray(first * sampleSize, (first + batch) * sampleSize);
+      this.#source.ask(chunk, Math.min(batch, count - first));
+    }
+  }
+
+  #stateAt(slot: number): number {
+    return this.#view.getUint32(slot * sampleSize + SAMPLE_STATE, true);
+  }
+
+  /** The kernel side then takes the counters of those that stand still too. */
+  #forgetStates(): void {
+    for (const { slot } of this.#slots)
+      this.#view.setUint32(slot * sampleSize + SAMPLE_STATE, 0, true);
   }
 
   #add(event: Event): void {
@@ -166,8 +181,8 @@ function trackedFrom(event: Event, slot: number): Tracked {
   };
 }
 
-/** Takes over what has grown; `null` when nothing has. A byte count never goes back: a SYN is counted while the direction is unknown. */
-function follow(tracked: Tracked, sample: Sample): Event | null {
+/** Takes over what has grown; `null` when nothing has, unless `always`. A byte count never goes back: a SYN is counted while the direction is unknown. */
+function follow(tracked: Tracked, sample: Sample, always: boolean): Event | null {
   const { event } = tracked;
   const sent = max(tracked.sent, sentOf(event, sample));
   const received = max(tracked.received, sample.recv_bytes);
@@ -183,7 +198,7 @@ function follow(tracked: Tracked, sample: Sample): Event | null {
   tracked.segsIn = sample.recv_packets;
   tracked.retransmits = sample.retransmits;
   tracked.told = true;
-  return moved ? sampled(event, sample, sent, received) : null;
+  return moved || always ? sampled(event, sample, sent, received) : null;
 }
 
 /** The kernel side leaves a SYN in the count while it does not know the direction; /proc may have told it. */

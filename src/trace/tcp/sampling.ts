@@ -22,8 +22,8 @@ export const sampling = ({ sampling: asked = false }: TraceOptions): Part => ({
       revise: (event) => event,
       repeated: (event) => samples.renewed(event),
       shown: (event) => samples.shown(event),
-      sample() {
-        const moved = samples.take();
+      sample(_, all) {
+        const moved = samples.take(all);
         return { moved, gone: samples.takeLost() };
       },
     };

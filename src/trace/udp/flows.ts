@@ -131,21 +131,21 @@ export class Flows {
     this.#nextTickNs = nowNs + this.#pauseNs(seen);
   }
 
-  /** One event for each flow that has moved something since it was told of last, for `event` when its time has come. */
-  sample(nowNs: bigint): Event[] {
+  /** One event for each flow that has moved something since it was told of last, for `event` when its time has come; `all`: for every flow. */
+  sample(nowNs: bigint, all = false): Event[] {
     const moved: Event[] = [];
     // To find two large maps empty takes long.
     if (this.#socks.size === 0) return moved;
     // A datagram is counted first and its time written then: what a dump fell in between is found by the next one.
     let next = nowNs;
-    for (const flow of this.#source.dump(this.#sampledNs - PAUSE_NS)) {
+    for (const flow of this.#source.dump(all ? 0n : this.#sampledNs - PAUSE_NS)) {
       const known = this.#known(flow.event);
       if (known === undefined || known.over) {
         // Its beginning is on its way, or it wakes at the next tick.
         if (lastOf(flow.event) < next) next = lastOf(flow.event);
         continue;
       }
-      if (hasCounts(flow.event, known.sampled)) continue;
+      if (!all && hasCounts(flow.event, known.sampled)) continue;
       known.sampled = countsOf(flow.event);
       moved.push(sampleOf(flow.copy(), this.#kept.get(known.opened), known.told, nowNs));
     }

@@ -124,7 +124,7 @@ function start({ host, mode, object }: Opened, between: () => void, asked: Asked
     tell: (event, show) => all(flows.event(event), show),
     tick: (nowNs, show) => all(flows.tick(nowNs), show),
     dueMs: (nowNs) => flows.dueMs(nowNs),
-    sample: (nowNs) => ({ moved: flows.sample(nowNs), gone: [] }),
+    sample: (nowNs, all) => ({ moved: flows.sample(nowNs, all), gone: [] }),
     enrich: addFlowTotals(asked.known),
     // Records of UDP are never shown as they are.
     holds: () => true,

@@ -118,6 +118,7 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 		return;
 	begin(attempt.sk, live, DIRECTION_OUTGOING);
 	own_by_current(&live->event);
+	live->event.flags |= opened_for_other(attempt.sk, &live->event.owner);
 	if (is_foreign(&live->event))
 		return;
 	judge_owner(&live->event);

@@ -158,6 +158,7 @@ inline_always int take_begun(u64 sk, struct event *event)
 	if (!delete_entry(&begun, &sk))
 		return 0;
 	read_local(sk, event);
+	event->flags |= opened_for_other(sk, &event->owner);
 	return ends_wanted(&event->ends, event->ends.sport) && !is_foreign(event) &&
 	       owner_wanted(event->owner.pid);
 }

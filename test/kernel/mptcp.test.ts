@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { IPPROTO_MPTCP } from "../../src/kernel/constants.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
-import { furtherSubflows, withEndpoint } from "./drive/mptcp_subflows.ts";
+import { forbidRoutesFrom, furtherSubflows, withEndpoint } from "./drive/mptcp_subflows.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 import type { Tracer } from "./drive/tracer.ts";
@@ -162,5 +162,31 @@ describe.skipIf(!hasMptcp).each(modes)("trace --attach %s", (mode) => {
       expect(event.pid).toBeOneOf([null, pid]);
       await our.tracer.take(event.event, { ...event, netns: netns! });
     }
+  });
+
+  test("a further subflow that fails before its SYN is never the worker's", async () => {
+    const FROM = "127.0.0.78";
+    const ends = withEndpoint(FROM, () => {
+      forbidRoutesFrom(FROM);
+      const listener = new peer.Listener("127.0.0.1", 0, 64, IPPROTO_MPTCP);
+      const client = dial(listener.port);
+      const server = listener.accept();
+      client.write(1063);
+      server.read(1063);
+      server.write(1069);
+      client.read(1069);
+      return { listener, client, server };
+    });
+    const { remote, netns } = ends.client.truth;
+    const failed = await our.tracer.takeIf(
+      "fail",
+      "of the further subflow",
+      (event) => event.remote.port === remote.port && event.netns === netns,
+    );
+    expect(failed).toMatchObject({ pid: null, comm: null, uid: null, direction: "outgoing" });
+    expect(failed.local.address).toBe(FROM);
+    for (const end of [ends.client, ends.server, ends.listener]) end.close();
+    await expectFirstSubflow(our.tracer, ends.client);
+    await expectFirstSubflow(our.tracer, ends.server);
   });
 });

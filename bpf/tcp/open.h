@@ -117,7 +117,8 @@ inline_always void iterated(struct iter_tcp *ctx, struct live *live)
 
 	/* As a number: the verifier's typed pointer allows no arithmetic while it may be NULL. */
 	bpf_probe_read(&sk, sizeof(sk), &ctx->sk_common);
-	if (!sk)
+	/* Most are known by the walk over all files. */
+	if (!sk || bpf_map_lookup_elem(&conns, &sk))
 		return;
 	if (!adopt_older(sk, live)) {
 		__builtin_memset(live, 0, sizeof(*live));

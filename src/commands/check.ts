@@ -27,6 +27,7 @@ async function openOnce(): Promise<Trial> {
   const { openTrace } = await import("../trace/tracer.ts");
   try {
     await using trace = await openTrace({ attach: "auto", debug: false });
+    trace.takeStock();
     const { description, notes } = trace;
     const attach = /with kprobes/.test(description) ? "kprobe" : "tracepoint";
     return { opened: true, attach, description, notes: [...notes] };

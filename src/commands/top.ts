@@ -114,6 +114,7 @@ export const topCommand = command({
       ...(maxConnections === null ? {} : { maxConnections }),
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
+    trace.takeStock();
     for (const note of [...trace.notes, ...trace.dropCapabilities(), ...absent(filter)])
       log.warn(note);
     log.info(trace.description);

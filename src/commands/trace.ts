@@ -220,14 +220,19 @@ export const traceCommand = command({
     const clocks = readClocks();
     const format = formatSince(clocks.monoNs);
     await using recorder = await recordTrace(record, trace, clocks);
-    // Last of what needs root: from here on nothing is opened by its name, and nothing started.
-    for (const note of [...trace.notes, ...trace.dropCapabilities(), ...absent(filter)])
-      log.warn(note);
+    const early = trace.notes.length;
+    for (const note of [...trace.notes, ...absent(filter)]) log.warn(note);
     const tellMaps = () => {
       if (args.debug === true) for (const map of trace.maps()) log.debug(mapText(map));
     };
     tellMaps();
-    log.info(trace.description);
+    let listed = false;
+    trace.afterStock(() => {
+      listed = true;
+      // Last of what needs root: from here on nothing is opened by its name, and nothing started.
+      for (const note of [...trace.notes.slice(early), ...trace.dropCapabilities()]) log.warn(note);
+      log.info(trace.description);
+    });
     for (const { level, text } of metrics?.notes ?? []) log[level](text);
     const begun = performance.now();
     const counts = new TelemetryCounts();
@@ -263,6 +268,7 @@ export const traceCommand = command({
       stop: stop.signal,
       warn: (line) => log.warn(line),
     });
+    if (!listed) log.info(trace.description);
     tellMaps();
     if (args.debug === true) log.debug(telemetryText(counts, trace.losses()));
     const ms = performance.now() - begun;

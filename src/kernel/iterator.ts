@@ -8,18 +8,32 @@ const buffer = new Uint8Array(1 << 15);
 const view = new DataView(buffer.buffer);
 
 /**
- * Calls `each` with the place of every record of `size` bytes in a buffer that the next read overwrites, and `between` after
- * as many as fill it; neither may read another iterator. A read ends after `atOnce` records. Returns whether the walk came to
- * its end. Throws a KernelError where it cannot begin.
+ * Calls `each` with the place of every record of `size` bytes in a buffer that the next read overwrites; `each` may not read
+ * another iterator. A read ends after `atOnce` records. Returns whether the walk came to its end. Throws a KernelError where
+ * it cannot begin.
  */
 export function eachRecord(
   shim: Shim,
   progFd: number,
   size: number,
   each: (view: DataView, at: number) => void,
-  between: () => void = () => {},
   atOnce = Infinity,
 ): boolean {
+  const walk = eachRecordInPieces(shim, progFd, size, each, atOnce);
+  for (;;) {
+    const { done, value } = walk.next();
+    if (done) return value;
+  }
+}
+
+/** The same in pieces, each of as many records as fill the buffer. Between two pieces another iterator may be read. */
+export function* eachRecordInPieces(
+  shim: Shim,
+  progFd: number,
+  size: number,
+  each: (view: DataView, at: number) => void,
+  atOnce = Infinity,
+): Generator<void, boolean> {
   const fd = shim.iterator(progFd);
   const room = buffer.subarray(0, Math.min(buffer.length, atOnce * size));
   let done = 0;
@@ -31,7 +45,7 @@ export function eachRecord(
       for (let at = 0; at + size <= bytes; at += size) each(view, at);
       done += bytes;
       if (done + room.length < buffer.length) continue;
-      between();
+      yield;
       done = 0;
     }
   } finally {

@@ -1,5 +1,5 @@
 /** /proc/net/tcp, tcp6, udp and udp6. */
-import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import { O_CLOEXEC, O_RDONLY, TCP_LISTEN } from "./constants.ts";
 import * as libc from "./libc.ts";
 
 export interface Row {
@@ -14,15 +14,27 @@ export interface Row {
   ino: number;
 }
 
+/** The listeners of tcp or tcp6. The kernel prints them first, so that the rest need not be read. */
+export const readListeners = (path: string | null): Row[] =>
+  readRows(
+    path,
+    () => {},
+    ({ state }) => state === TCP_LISTEN,
+  );
+
 /** The kernel gives at most one page per read. */
 const PAGE = 1 << 16;
 
 /**
  * Every line of one of these files, `[]` where there is none (tcp6 without IPv6), but for connections that are over: of
  * those a busy server has tens of thousands. The kernel works on a page of lines at a time; `afterPage` is called in
- * between.
+ * between. It ends before the first row for which `goesOn` says no.
  */
-export function readRows(path: string | null, afterPage: () => void = () => {}): Row[] {
+export function readRows(
+  path: string | null,
+  afterPage: () => void = () => {},
+  goesOn: (row: Row) => boolean = () => true,
+): Row[] {
   const fd = path === null ? -1 : libc.open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return [];
   const page = new Uint8Array(PAGE);
@@ -37,7 +49,9 @@ export function readRows(path: string | null, afterPage: () => void = () => {}):
       rest = lines.pop()!;
       for (const line of lines) {
         const row = isOver(line) ? null : parseRow(line);
-        if (row) rows.push(row);
+        if (row === null) continue;
+        if (!goesOn(row)) return rows;
+        rows.push(row);
       }
       afterPage();
     }

@@ -123,6 +123,8 @@ export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
     ...(typeof offsets === "string" ? { offsetsFile: offsets } : {}),
     ...(typeof offsets === "object" ? { offsets } : {}),
   });
+  // The notes are complete only then.
+  trace.takeStock();
   return running(trace, pollMs, options);
 }
 

@@ -51,8 +51,8 @@ export interface Part {
   readonly misses?: Misses;
   /** Makes traffic of the tool's own, and compares what comes back. */
   check?(on: Opened): Finding;
-  /** After the check: the sockets that processes hold, in all network namespaces. `keep`: see Stocktaking.visit. */
-  walk?(on: Opened, keep: () => void): Held | null;
+  /** Once the trace runs: the sockets that processes hold, in all network namespaces. */
+  walk?(on: Opened): Pieces<Held | null> | null;
   /** After the walk, if some part walks: how it takes stock of what is there already, in each network namespace. */
   takesStock?(on: Opened, held: Held | null): Stocktaking;
   /** From here on it works. May throw a Failure. */
@@ -151,15 +151,20 @@ export interface Place {
   tables: ReadonlySet<Table>;
   /** The rows of a table, read from it or known from the walk. */
   rows(table: Table, afterPage: () => void): Row[];
+  /** The rows that the walk knows, and all listeners. */
+  heldOrListening(table: Table): Row[];
 }
+
+/** Long work in pieces, between which the trace tells what happens meanwhile. */
+export type Pieces<T> = Generator<void, T>;
 
 export interface Stocktaking extends Partial<Disposable> {
   /** Called within each network namespace that has sockets; `keep` empties the rings and must be called while much is read. */
   visit(place: Place, keep: () => void): void;
   /** Events that it has found itself; not in order. */
   readonly found?: readonly Event[];
-  /** The events of the opening, with what is known now. `between` is called all the time, and may add events. */
-  describe?(events: readonly Event[], between: () => void): Event[];
+  /** The events that had to wait for it, with what is known now. `between` is called all the time, and may add events. */
+  describe?(events: readonly Event[], between: () => void): Pieces<Event[]> | Event[];
 }
 
 /** An attached trace. */
@@ -181,8 +186,15 @@ export type Show = (event: Event, kind: EventKind) => void;
 /** Shows the record at `p` as it is; false: it is of an unusual kind, and nothing was shown. */
 export type ShowRecord = (view: DataView, p: number) => boolean;
 
-/** A part at work. Every member is optional; records and events come in the order of time. */
+/**
+ * A part at work. Every member is optional; records and events come in the order of time, but for those that wait for the
+ * stocktaking: they come behind it.
+ */
 export interface Working {
+  /** The records that it can tell of only when all parts have taken stock. `true`: all of its kinds, and it has no ticks before. */
+  readonly needsStock?: true | ((view: DataView, p: number) => boolean);
+  /** All parts have taken stock: the next records are those that were found. */
+  stockTaken?(): void;
   /** Before the events of a poll are asked for. */
   renew?(nowNs: bigint): void;
   /** Whether `revise` could do anything with the record at `p` but return it. Must be there with `revise`. */

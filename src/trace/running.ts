@@ -14,7 +14,8 @@ import type { TraceOptions } from "./options.ts";
 import { programsOf, type Part, type ShowRecord } from "./part.ts";
 import { applied } from "./stream/apply.ts";
 import { batchByTool } from "./stream/batches.ts";
-import { EventQueue } from "./stream/queue.ts";
+import { EventQueue, type Each } from "./stream/queue.ts";
+import { stockTaking } from "./opening/stock_taking.ts";
 import { chosen, showable } from "./stream/show.ts";
 import type { Describe, EventSink, Trace } from "./trace.ts";
 
@@ -45,6 +46,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const time = options.timed === true ? new TimeWindows(timeSource(host.shim, object)) : null;
   const losses = lossSource(host.shim, object, missedBy(of), batchByTool, () => drain.lost());
   const waiter = openWaiter(host.shim, rings);
+  const stock = stockTaking(of, parts, queue, between);
   let over = false;
   let closed = false;
   const { filter = NO_FILTER, self = false } = options;
@@ -70,7 +72,9 @@ export function running(of: Found, options: TraceOptions): Trace {
     for (const part of looking) part.drainedAll?.();
   };
   const pollInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
-    if (!queue.underWay) beginPoll(last);
+    const whole = last || enough === undefined;
+    if (whole && !queue.underWay) stock.finish();
+    if (!queue.underWay && !stock.underWay) beginPoll(last);
     const showRecord: ShowRecord = (view, p) => {
       if (!sink.record!(view, p, describe)) return false;
       for (const part of passing) part.passed!(view, p);
@@ -79,9 +83,14 @@ export function running(of: Found, options: TraceOptions): Trace {
     const record = sink.record === undefined ? null : showRecord;
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, complete)));
     const each = (view: DataView, p: number) => apply(view, p, record, show);
-    if (!queue.take(until, each, enough)) return false;
-    for (const part of parts) part.tick?.(monotonicNs(), show, last);
+    // The stocktaking's events are older than all that comes now.
+    if (!stock.take(each, enough)) return false;
+    const now = stock.taken ? each : unless(stock.keep, each);
+    if (!queue.take(until, now, enough)) return false;
+    for (const part of parts)
+      if (stock.taken || part.needsStock !== true) part.tick?.(monotonicNs(), show, last);
     time?.polled(monotonicNs());
+    if (!whole) stock.goOn();
     return true;
   };
 
@@ -95,6 +104,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       return events;
     },
     wait(leastMs, mostMs, readerFd) {
+      if (!stock.over) return waiter.wait(0, 0, readerFd);
       const nowNs = monotonicNs();
       const dueMs = Math.min(mostMs, ...parts.map((part) => part.dueMs?.(nowNs) ?? Infinity));
       const untilMs = queue.empty ? dueMs : leastMs;
@@ -103,6 +113,7 @@ export function running(of: Found, options: TraceOptions): Trace {
     sample(all = false) {
       if ((options.sampling ?? false) === false)
         throw new RangeError("the trace was opened without `sampling`");
+      stock.finish();
       const nowNs = monotonicNs();
       const sampled = parts.flatMap((part) => part.sample?.(nowNs, all) ?? []);
       for (const { moved } of sampled) for (const event of moved) queue.push(event);
@@ -113,6 +124,8 @@ export function running(of: Found, options: TraceOptions): Trace {
     counts: () => parts.flatMap((part) => part.counts?.() ?? []),
     kernelTime: () => time?.total(monotonicNs()) ?? null,
     maps: () => object.hashMaps(),
+    takeStock: () => stock.finish(),
+    afterStock: (then) => stock.after(then),
     launch(start) {
       const part = parts.find(({ launch }) => launch !== undefined);
       if (part === undefined) throw new RangeError("the trace was opened without `descendants`");
@@ -133,6 +146,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       if (closed) return;
       closed = true;
       time?.[Symbol.dispose]();
+      stock[Symbol.dispose]();
       waiter[Symbol.dispose]();
       closeAttached(host, of);
     },
@@ -140,6 +154,12 @@ export function running(of: Found, options: TraceOptions): Trace {
 }
 
 // --- internal ---
+
+const unless =
+  (taken: (view: DataView, p: number) => boolean, each: Each): Each =>
+  (view, p) => {
+    if (!taken(view, p)) each(view, p);
+  };
 
 /** Also of the parts that are not there: they have missed nothing. */
 const missedBy = ({ all, points, mode }: Found): MissedBy[] =>

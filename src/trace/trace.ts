@@ -10,7 +10,10 @@ export interface Trace extends AsyncDisposable {
   readonly description: string;
   /** For the user, before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
-  /** Drains once. In order of time; what happened during the drain waits for the next one, unless it is the last. */
+  /**
+   * Drains once. In order of time, but for what was there before the trace, which comes once all of it is listed; what happened
+   * during the drain waits for the next one, unless it is the last.
+   */
   poll(last?: boolean): TracedEvent[];
   /**
    * The same, without a list, for those who can do with the records of the kernel. `enough` is asked now and then: once it
@@ -38,11 +41,18 @@ export interface Trace extends AsyncDisposable {
   counts(): PartCount[];
   /** The time that the programs took in the kernel; null: not measured, or this kernel does not tell. */
   kernelTime(): KernelTime | null;
+  /**
+   * Sockets that are older than the trace are listed in pieces, at the end of each `pollInto` that can have enough, and events
+   * of the meantime are told at once. This lists all that is left, as every other poll does.
+   */
+  takeStock(): void;
+  /** Calls `then` once all is listed, now or at the end of a poll: only then `notes` are complete. */
+  afterStock(then: () => void): void;
   /** How full each map in the kernel is. */
   maps(): MapFill[];
   /**
    * Takes from the whole process, for good, the capabilities that the trace does not need any more: whatever else needs
-   * them must be open or running by then. Returns what went wrong, for the user.
+   * them must be open or running by then, and all that was there must be listed. Returns what went wrong, for the user.
    */
   dropCapabilities(): string[];
 }

@@ -1,4 +1,4 @@
-/** A trace is a list of parts and two verbs: open it (guess, load, attach, check, take stock), then run it (running.ts). */
+/** A trace is a list of parts and two verbs: open it (guess, load, attach, check), then run it (running.ts). */
 import { cpus } from "node:os";
 import { openHost, type Host } from "../kernel/host.ts";
 import { memoryLimit } from "../kernel/memory_limit.ts";
@@ -12,7 +12,6 @@ import { offsetsFor } from "./opening/offsets_source.ts";
 import { openChecked } from "./opening/open_checked.ts";
 import { prepareParts } from "./opening/prepare.ts";
 import { roomIn } from "./opening/room.ts";
-import { takeStock } from "./opening/stock.ts";
 import type { TraceOptions } from "./options.ts";
 import type { Part, PartOf } from "./part.ts";
 import { PARTS } from "./parts.ts";
@@ -49,10 +48,8 @@ export async function openTrace(
     notes,
   });
   fillFilter(host.shim, checked.object, filter);
-  const found = takeStock({ ...checked, drain: checked.into }, checked.working);
   const protocols = checked.working.flatMap(({ protocol }) => protocol ?? []);
   const description = `tracing ${protocols.join(" and ")} with ${checked.mode}s on Linux ${host.kernel.release}, ${how}`;
-  for (const event of found) checked.early.push(event);
   return running({ ...checked, all, description }, options);
 }
 

@@ -5,7 +5,7 @@
 import { capability } from "../../kernel/capability.ts";
 import { CAP_NET_ADMIN } from "../../kernel/constants.ts";
 import { monotonicNs } from "../../kernel/clock.ts";
-import { modulesCanCome } from "../../kernel/ctnetlink.ts";
+import { conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { hostNamespace } from "../../kernel/namespaces.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import { plainEvent } from "../event.ts";
@@ -17,7 +17,7 @@ import { tupleOf, type Asked } from "./ask.ts";
 import { KnownNat } from "./ask_known.ts";
 import { Inquiry } from "./ask_live.ts";
 import { Tables } from "./ask_tables.ts";
-import { askAtStart } from "./ask_start.ts";
+import { askAtStart, hasEntries } from "./ask_start.ts";
 
 const OF_PART = {
   name: "NAT by asking",
@@ -30,14 +30,23 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
     ...OF_PART,
     asked,
     points: () => [],
-    takesStock: ({ notes }) => ({
-      visit: () => {},
-      describe: (events, between) => {
-        const refused = askOlder(events, known, between);
-        if (refused !== null) tellRefusal(OF_PART, refused, notes);
-        return [...events];
-      },
-    }),
+    takesStock: ({ notes }) => {
+      /** Namespaces that were visited, and whether their tables have entries: most track nothing. */
+      const tracking = new Map<number, boolean>();
+      const mayTrack = (netns: number | undefined) =>
+        netns !== undefined && tracking.get(netns) !== false;
+      return {
+        visit: ({ netns }) => void tracking.set(netns, conntrackIsThere() && hasEntries()),
+        describe: (events, between) => {
+          // To ask of many connections takes long, also where there is nothing to be found.
+          const all = mayTrack(hostNamespace()?.netns);
+          const asked = all ? events : events.filter(({ netns }) => mayTrack(netns));
+          const refused = askOlder(asked, known, between);
+          if (refused !== null) tellRefusal(OF_PART, refused, notes);
+          return [...events];
+        },
+      };
+    },
     start(on) {
       const absence = new Absence(() => Number(monotonicNs()));
       const { learns = () => {}, ...live } =

@@ -7,37 +7,49 @@ import {
   type Namespace,
 } from "../../kernel/namespaces.ts";
 import { NetFiles, type PathOf } from "../../kernel/net_files.ts";
-import { readRows } from "../../kernel/proc_net.ts";
+import { readListeners, readRows } from "../../kernel/proc_net.ts";
 import { socketCounts, TABLES } from "../../kernel/sockstat.ts";
 import type { Event } from "../../record/layout.gen.ts";
 import type { Held } from "../held.ts";
-import { meanwhile } from "../meanwhile.ts";
-import type { Opened, Part, Place, Stocktaking } from "../part.ts";
+import type { Opened, Part, Pieces, Place, Stocktaking } from "../part.ts";
 
-/** Everything that was drained since the opening, and what was found, described; not in order. */
-export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
+export interface Stock {
+  /** Drains, and returns the events that had to wait for the stocktaking. */
+  waiting(): Event[];
+  /** Drains now and then; to be called all the time. */
+  between(): void;
+}
+
+/**
+ * Returns the events that had to wait and those of what was found, described; not in order. In pieces, so that the trace tells
+ * meanwhile what happens: on a host with many sockets or namespaces it takes seconds.
+ */
+export function* takeStock(on: Opened, parts: readonly Part[], stock: Stock): Pieces<Event[]> {
   const takers: Stocktaking[] = [];
-  let events: Event[] = [];
-  const keep = () => {
-    for (const event of on.drain()) events.push(event);
-  };
+  const { between } = stock;
   let held: Held | null = null;
   try {
-    for (const part of parts) held ??= part.walk?.(on, keep) ?? null;
+    for (const part of parts) {
+      const walk: Pieces<Held | null> | null = (held === null && part.walk?.(on)) || null;
+      if (walk) held = yield* walk;
+    }
     for (const part of parts) if (part.takesStock) takers.push(part.takesStock(on, held));
     const files = new NetFiles(on.host.shim);
-    const left = eachNamespace(({ netns }) =>
-      files.within(netns, (pathOf) => (visit(netns, pathOf, held, takers, keep), true)),
+    const left = yield* eachNamespace(({ netns }) =>
+      files.within(netns, (pathOf) => (visit(netns, pathOf, held, takers, between), true)),
     );
     if (left > 0) on.notes.push(notEntered(left));
   } finally {
     for (const taker of takers) taker[Symbol.dispose]?.();
   }
-  keep();
+  let events = stock.waiting();
   for (const event of held?.told ?? []) events.push(event);
   for (const { found = [] } of takers) for (const event of found) events.push(event);
-  const between = meanwhile(keep);
-  for (const taker of takers) events = taker.describe?.(events, between) ?? events;
+  yield;
+  for (const taker of takers) {
+    const described = taker.describe?.(events, between) ?? events;
+    events = Array.isArray(described) ? described : yield* described;
+  }
   return events;
 }
 
@@ -47,12 +59,18 @@ export function takeStock(on: Opened, parts: readonly Part[]): Event[] {
  * Returns how many could not be entered, or for which `work` returned null. A process that stood for its namespace may have
  * ended: others may be in it.
  */
-function eachNamespace(work: (place: Namespace) => true | null): number {
-  const tried = (places: readonly Namespace[]): Namespace[] =>
-    places.filter((place) => inNamespace(place, () => work(place)) === null);
-  const missed = new Set(tried(networkNamespaces()).map(({ netns }) => netns));
+function* eachNamespace(work: (place: Namespace) => true | null): Pieces<number> {
+  function* tried(places: readonly Namespace[]): Pieces<Namespace[]> {
+    const failed: Namespace[] = [];
+    for (const place of places) {
+      if (inNamespace(place, () => work(place)) === null) failed.push(place);
+      yield;
+    }
+    return failed;
+  }
+  const missed = new Set((yield* tried(networkNamespaces())).map(({ netns }) => netns));
   if (missed.size === 0) return 0;
-  tried(networkNamespaces().filter(({ netns }) => missed.delete(netns)));
+  yield* tried(networkNamespaces().filter(({ netns }) => missed.delete(netns)));
   return missed.size;
 }
 
@@ -65,7 +83,7 @@ function visit(
   pathOf: PathOf,
   held: Held | null,
   takers: readonly Stocktaking[],
-  keep: () => void,
+  between: () => void,
 ): void {
   const counts = socketCounts(pathOf);
   if (counts !== null && TABLES.every((table) => counts[table] === 0)) return;
@@ -77,7 +95,12 @@ function visit(
   const ephemeral = parsePortRange(localPortRange()) ?? undefined;
   const rows: Place["rows"] = (table, afterPage) =>
     tables.has(table) ? readRows(pathOf(table), afterPage) : (held?.rows(netns, table) ?? []);
-  for (const taker of takers) taker.visit({ netns, ephemeral, tables, rows }, keep);
+  const heldOrListening: Place["heldOrListening"] = (table) => [
+    ...(held?.rows(netns, table) ?? []),
+    ...(tables.has(table) ? readListeners(pathOf(table)) : []),
+  ];
+  for (const taker of takers)
+    taker.visit({ netns, ephemeral, tables, rows, heldOrListening }, between);
 }
 
 function notEntered(count: number): string {

@@ -6,6 +6,7 @@ import { RecordError } from "../../record/error.ts";
 import {
   eventSize,
   EventView,
+  readEvent,
   ringPrefixSize,
   writeEvent,
   type Event,
@@ -66,6 +67,23 @@ export class EventQueue {
     const view = viewOf(this.#bytes);
     this.#index.fill(view, this.#used);
     for (let n = 0; n < this.#index.count; n++) each(view, this.#index.at(n));
+  }
+
+  /** Takes out each event that is asked for, in the order of time; not of those of a `take` that is under way. Throws as it does. */
+  extract(asked: (view: DataView, p: number) => boolean): Event[] {
+    const bytes = this.#bytes;
+    const view = viewOf(bytes);
+    const index = new Index();
+    index.fill(view, this.#used);
+    this.#bytes = new Uint8Array(Math.max(FIRST_BYTES, this.#used));
+    this.#used = 0;
+    const extracted: Event[] = [];
+    for (let n = 0; n < index.count; n++) {
+      const at = index.at(n);
+      if (asked(view, at)) extracted.push(readEvent(view, at));
+      else this.#keep(bytes.subarray(at, at + eventSize));
+    }
+    return extracted;
   }
 
   /** Whether a `take` had enough and left some events to the next one. */

@@ -81,9 +81,7 @@ export function walkAll(on: Opened, sinceNs: number): Walk {
     if (listens_at !== 0) addTo(listeners, portOf(netns, listens_at), { pid, tid });
   };
   const program = object.progFd(ITERATOR.program);
-  const whole = visiting(on, () =>
-    eachRecord(shim, program, holderSize, each, () => {}, RECORDS_PER_READ),
-  );
+  const whole = visiting(on, () => eachRecord(shim, program, holderSize, each, RECORDS_PER_READ));
   return { beganNs, endedNs: Number(monotonicNs()), whole, holders: held, accepted, listeners };
 }
 

@@ -2,7 +2,13 @@
  * The connections that were open before the trace, from their listing to their close. The kernel side does not know
  * what /proc told of them, and a listing races with the handlers: one connection may be told twice. Pure.
  */
-import { ConnDirection, ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
+import {
+  ConnDirection,
+  ConnFact,
+  EVENT_FLAGS,
+  EventKind,
+  type Event,
+} from "../../record/layout.gen.ts";
 import { directed } from "./census.ts";
 import { sockAt, sockOf } from "../sock.ts";
 
@@ -102,6 +108,10 @@ export class Opens {
     return true;
   }
 }
+
+/** Of a connection that was there before the trace. */
+export const isOlderAt = (view: DataView, p: number): boolean =>
+  (view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_UNSEEN_OPEN) !== 0;
 
 // --- internal ---
 

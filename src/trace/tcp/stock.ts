@@ -11,29 +11,38 @@ export function takeStock(on: Opened, held: Held | null): Stocktaking {
   const census = new Census();
   const inodeOf = (event: Event): number => held?.inodeOf(event) ?? census.inodeOf(event);
   return {
-    visit({ netns, ephemeral, rows }, keep) {
-      census.add(netns, [...rows("tcp", keep), ...rows("tcp6", keep)], ephemeral);
+    visit({ netns, ephemeral, rows, heldOrListening }, keep) {
+      // With kprobes to read the tables is to list them. Else a socket that nobody holds tells a direction if it listens.
+      const rowsOf = (table: "tcp" | "tcp6") =>
+        held !== null && on.mode === "tracepoint" ? heldOrListening(table) : rows(table, keep);
+      census.add(netns, [...rowsOf("tcp"), ...rowsOf("tcp6")], ephemeral);
     },
-    describe(events, between) {
+    *describe(events, between) {
       const older = events.filter(isOlder);
       // In a pid namespace /proc numbers processes otherwise than the events do.
       if (older.length > 0 && tgid === process.pid) {
         const inodes = new Set(older.map((event) => inodeOf(event)));
         inodes.delete(0);
+        yield;
         census.setOwners(
           held?.trusted
             ? ownersOf(held, inodes, between)
             : visiting(on, () => findOwners(inodes, allPids(), between)),
         );
       }
-      return events.map((event) =>
-        isOlder(event) ? census.describe(event, held?.inodeOf(event)) : event,
-      );
+      const described: Event[] = [];
+      for (const [n, event] of events.entries()) {
+        described.push(isOlder(event) ? census.describe(event, held?.inodeOf(event)) : event);
+        if (n % DESCRIBED_AT_ONCE === 0) yield;
+      }
+      return described;
     },
   };
 }
 
 // --- internal ---
+
+const DESCRIBED_AT_ONCE = 512;
 
 /** Also the closes of connections that ended before they were listed: their direction is as unknown. */
 const isOlder = ({ kind, flags }: Event): boolean =>

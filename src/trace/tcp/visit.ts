@@ -1,6 +1,6 @@
 /** The looks of the tool at the descriptors of other processes. */
 import { gettid } from "../../kernel/libc.ts";
-import type { Opened } from "../part.ts";
+import type { Opened, Pieces } from "../part.ts";
 
 /** A close that must wait for the end of a read waits while at most so many records are written: see bpf/tcp/holders.h. */
 export const RECORDS_PER_READ = 8;
@@ -19,5 +19,18 @@ export function visiting<T>({ host, object, tgid }: Opened, look: () => T): T {
     return look();
   } finally {
     set(0n);
+  }
+}
+
+/** The same with a look in pieces: between two of them the tool looks at nothing. */
+export function* visitingInPieces<T>(on: Opened, look: Pieces<T>): Pieces<T> {
+  try {
+    for (;;) {
+      const { done, value } = visiting(on, () => look.next());
+      if (done) return value;
+      yield;
+    }
+  } finally {
+    look.return(undefined as T);
   }
 }

@@ -1,13 +1,13 @@
 /** The sockets of all network namespaces that processes hold: the kernel walks once over the files of all tasks. */
 import { fstatSync } from "node:fs";
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../kernel/constants.ts";
-import { eachRecord } from "../../kernel/iterator.ts";
+import { eachRecordInPieces } from "../../kernel/iterator.ts";
 import { bind, close, socket } from "../../kernel/libc.ts";
 import { sockaddr } from "../../kernel/sockaddr.ts";
 import { EventKind, heldSockSize, readHeldSock, type HeldSock } from "../../record/layout.gen.ts";
 import { Held } from "../held.ts";
-import type { Opened, Part } from "../part.ts";
-import { RECORDS_PER_READ, visiting } from "./visit.ts";
+import type { Opened, Part, Pieces } from "../part.ts";
+import { RECORDS_PER_READ, visitingInPieces } from "./visit.ts";
 import { prepareWalk } from "./walk_needs.ts";
 
 const ITERATOR = { program: "list_held", held: true } as const;
@@ -25,19 +25,19 @@ export function walk(): Part {
       return typeof values === "string" ? {} : values;
     },
     points: ({ newer }) => (prepared && newer ? [ITERATOR] : []),
-    walk: (on, keep) => (on.object.loaded(ITERATOR.program) ? walked(on, keep) : null),
+    walk: (on) => (on.object.loaded(ITERATOR.program) ? walked(on) : null),
   };
 }
 
 // --- internal ---
 
 /** null: the walk does not find a socket of the tool itself. */
-function walked(on: Opened, keep: () => void): Held | null {
+function* walked(on: Opened): Pieces<Held | null> {
   const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   try {
     if (fd < 0 || bind(fd, sockaddr("127.0.0.1", 0)) < 0) return null;
     const own = BigInt(fstatSync(fd).ino);
-    const records = recordsOf(on, keep);
+    const records = yield* recordsOf(on);
     const found = records.find(({ ino }) => ino === own);
     if (found !== undefined) return new Held(records, found.tgid === on.tgid);
     forget(on, records);
@@ -56,7 +56,7 @@ function forget({ host, object }: Opened, records: readonly HeldSock[]): void {
 }
 
 /** A walk that breaks off leaves sockets that sockstat counts: their tables are read then. */
-function recordsOf(on: Opened, keep: () => void): HeldSock[] {
+function* recordsOf(on: Opened): Pieces<HeldSock[]> {
   const { host, object } = on;
   const records: HeldSock[] = [];
   const each = (view: DataView, at: number) => {
@@ -64,6 +64,7 @@ function recordsOf(on: Opened, keep: () => void): HeldSock[] {
     if (record.ino !== 0n) records.push(record);
   };
   const program = object.progFd(ITERATOR.program);
-  visiting(on, () => eachRecord(host.shim, program, heldSockSize, each, keep, RECORDS_PER_READ));
+  const walk = eachRecordInPieces(host.shim, program, heldSockSize, each, RECORDS_PER_READ);
+  yield* visitingInPieces(on, walk);
   return records;
 }

@@ -2,7 +2,7 @@
 import { EventKind } from "../../record/layout.gen.ts";
 import type { Working } from "../part.ts";
 import type { Accepts } from "./accepts.ts";
-import { Opens } from "./opens.ts";
+import { isOlderAt, Opens } from "./opens.ts";
 import { tellOne, tellRecord } from "./tell.ts";
 
 const { EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EVENT_CLOSE } = EventKind;
@@ -20,8 +20,12 @@ export function workingTcp(
   opens = new Opens(),
   kinds: readonly number[] = [EVENT_LISTEN],
 ) {
-  let polls = 0;
+  /** Since all that the listing found is known. */
+  let polls = -Infinity;
   return {
+    // Of an older connection the listing knows more.
+    needsStock: isOlderAt,
+    stockTaken: () => void (polls = 0),
     revises: (view, p) => opens.concern(view, p),
     revise: (event) => opens.apply(event),
     kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE, ...kinds],

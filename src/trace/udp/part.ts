@@ -120,6 +120,8 @@ function start({ host, mode, object }: Opened, between: () => void, asked: Asked
     for (const { event, kind } of shown ?? []) show(event, kind);
   };
   return {
+    // The end that began a flow of an older socket is told by the sockets that there were.
+    needsStock: true,
     kinds: [EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE],
     tell: (event, show) => all(flows.event(event), show),
     tick: (nowNs, show) => all(flows.tick(nowNs), show),

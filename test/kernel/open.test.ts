@@ -3,8 +3,12 @@
  * opened them must be right even where the listener is gone.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { TracedEvent } from "../../src/conn/identity.ts";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
+import type { Part } from "../../src/trace/part.ts";
+import { PARTS } from "../../src/trace/parts.ts";
+import { openTrace } from "../../src/trace/tracer.ts";
 import type { Actor } from "./drive/actors.ts";
 import { expectConnection, expectListed, expectListedClosed } from "./drive/expect.ts";
 import { has, linuxAtLeast, lists, modes } from "./drive/modes.ts";
@@ -276,3 +280,60 @@ describe.each(listing)("trace --attach %s, started under load", (mode) => {
     expect(stories).toContain("connect close");
   });
 });
+
+test.each(listing)(
+  "--attach %s: a connection that begins while older ones are listed is shown at once, and these after it",
+  async (mode) => {
+    const old = peer.pair();
+    let state = "listing";
+    const slow: Part = {
+      name: "a part that takes long",
+      without: null,
+      points: () => [],
+      takesStock: () => ({
+        visit: () => {},
+        *describe(events) {
+          state = "listed";
+          while (state !== "told") yield;
+          return [...events];
+        },
+      }),
+    };
+    const options = { attach: mode, self: true, debug: false } as const;
+    await using trace = await openTrace(options, [...PARTS, () => slow]);
+    let isDone = false;
+    trace.afterStock(() => (isDone = true));
+    const shown: TracedEvent[] = [];
+    const kindsOf = ({ truth }: peer.Peer) =>
+      shown
+        .filter(
+          ({ netns, local, remote }) =>
+            netns === truth.netns &&
+            local.port === truth.local.port &&
+            remote.port === truth.remote.port,
+        )
+        .map(({ kind }) => kind);
+    const until = async (what: string, holds: () => boolean) => {
+      const deadline = performance.now() + 60_000;
+      while (!holds()) {
+        if (performance.now() > deadline) throw new Error(`no ${what}`);
+        trace.pollInto({ event: (event) => void shown.push(event) }, false, () => false);
+        await trace.wait(0, 10);
+      }
+    };
+    await until("end of the listing", () => state === "listed");
+    const young = peer.pair();
+    for (const end of ends(young)) end.close();
+    old.client.close();
+    await until("close", () => ends(young).every((end) => kindsOf(end).includes("close")));
+    expect(kindsOf(young.client)).toEqual(["connect", "close"]);
+    expect([isDone, kindsOf(old.client), kindsOf(old.server)]).toEqual([false, [], []]);
+    state = "told";
+    old.server.close();
+    await until("close of the older one", () =>
+      ends(old).every((end) => kindsOf(end).includes("close")),
+    );
+    expect(isDone).toBe(true);
+    for (const end of ends(old)) expect(kindsOf(end)).toEqual(["open", "close"]);
+  },
+);

@@ -15,6 +15,7 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { flowSource } from "../../src/trace/udp/flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows } from "../../src/trace/udp/flows.ts";
+import { collecting } from "../../src/trace/udp/garbage.ts";
 
 const FLOWS = 8192;
 const NOW = 2_000_000_000n;
@@ -73,4 +74,16 @@ test("a flow takes less than a kilobyte, and none is remembered when it is over 
   for (const _ of flows.tick(NOW + 60_000_000_000n)) closed++;
   expect(closed).toBe(FLOWS + 1);
   expect(flows.size).toBe(1);
+});
+
+test("garbage is collected while tens of thousands of flows are told of, also as the last of them end, and never for few", () => {
+  const collected = (flows: readonly number[]): number => {
+    let count = 0;
+    const told = collecting(() => count++);
+    for (const size of flows) told(size);
+    return count;
+  };
+  const upTo = (most: number) => Array.from({ length: most }, (_, n) => n);
+  expect(collected([...upTo(65_536), ...upTo(65_536).toReversed()])).toBe(13);
+  expect(collected(Array.from({ length: 100_000 }, () => 16_000))).toBe(0);
 });

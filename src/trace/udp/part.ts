@@ -14,6 +14,7 @@ import { missingForUdp } from "./fields.ts";
 import { flowSource } from "./flow_source.ts";
 import { DEFAULT_FLOW_TIMEOUTS, Flows, type ShownFlow } from "./flows.ts";
 import { udpKprobes, udpSymbols, udpTracepoints } from "./points.ts";
+import { collecting } from "./garbage.ts";
 import { addFlowTotals, type KnownFlowTotals } from "./totals.ts";
 
 const DATAGRAMS_MISSED = "UDP datagram possibly missed, its probe was busy";
@@ -116,8 +117,12 @@ const { EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE } = EventKind;
 function start({ host, mode, object }: Opened, between: () => void, asked: Asked): Working {
   const maps = flowSource(host.shim, object, mode, between, asked.entries);
   const flows = new Flows(maps, asked.flowTimeouts, asked.directions);
+  const told = collecting();
   const all = (shown: Iterable<ShownFlow> | null, show: Show) => {
-    for (const { event, kind } of shown ?? []) show(event, kind);
+    for (const { event, kind } of shown ?? []) {
+      show(event, kind);
+      told(flows.size);
+    }
   };
   return {
     // The end that began a flow of an older socket is told by the sockets that there were.

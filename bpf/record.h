@@ -94,6 +94,8 @@ enum event_kind {
 	EVENT_TRANSLATION = 13,
 	/* The first bytes of a segment of TCP: a struct payload. */
 	EVENT_PAYLOAD = 14,
+	/* Many segments of TCP have come: see protocols/lease.h. Only the timestamp is filled. */
+	EVENT_SEGMENTS = 15,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -274,6 +276,14 @@ enum gate_size {
 	ENDPOINT_BITS = 12, /* of an endpoint's hash: there are 2^ENDPOINT_BITS allowances */
 	/* Records of payload that may wait for the tool: the ring is there for events. */
 	LOOKS_WAITING = 2048,
+	/* Each time that 2^SEGMENTS_BITS segments have come, the tool is told. */
+	SEGMENTS_BITS = 11,
+};
+
+/* The lease of the program that sees segments: see protocols/lease.h. */
+struct lease {
+	u32 opened;   /* gates that were opened; two at once may count as one */
+	u32 segments; /* that the program has seen, in the same way; modulo 2^32 */
 };
 
 /* The ends of connections that have begun to send within a span of time, of one end of one server, or of the host. */

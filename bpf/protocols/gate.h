@@ -5,6 +5,7 @@
 
 #include "lib/maps.h"
 #include "lib/offsets.h"
+#include "protocols/lease.h"
 
 /* Looks that are left at one sock. */
 struct gate {
@@ -147,6 +148,7 @@ inline_always void open_gate(u64 sk, u32 direction)
 	gate->sent = LOOKS_SENT;
 	gate->facts = direction == DIRECTION_INCOMING ? GATE_OF_SERVER : 0;
 	gate->stream = 0;
+	note_opened();
 }
 
 inline_always void close_gate(u64 sk)

@@ -320,6 +320,7 @@ inline_always void segment_arrives(void *ctx, u64 sk, u64 skb)
 
 	if (gate && gate->tag == tag && gate->tries)
 		look(ctx, sk, skb, gate);
+	note_segment(ctx);
 }
 
 #endif

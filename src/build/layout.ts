@@ -127,6 +127,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   sock_functions: WRITTEN,
   conntrack_layout: WRITTEN,
   gate: READ,
+  lease: READ,
   payload: READ,
   payload_layout: WRITTEN,
   conntrack_copy: READ,

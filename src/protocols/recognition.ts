@@ -26,6 +26,8 @@ export interface Look {
   bytes: Uint8Array;
 }
 
+export type Outcome = "known" | "unrecognised" | "look missed" | "no data";
+
 /** After looks at so many segments nothing more is looked for. */
 const LOOKS_MOST = 16;
 /** As many at least for the details, once TLS or HTTP/2 is known. */
@@ -42,6 +44,7 @@ export class Recognition {
   #looks = 0;
   #most = LOOKS_MOST;
   #done = false;
+  #sawStart = false;
   readonly #client = new End();
   readonly #server = new End();
 
@@ -65,9 +68,11 @@ export class Recognition {
     return this.#details === NO_DETAILS ? null : this.#details;
   }
 
-  get outcome(): "known" | "unrecognised" | "no data" {
+  /** "look missed": bytes were seen, but of neither end the first ones. */
+  get outcome(): Outcome {
     if (this.application !== null) return "known";
-    return this.#looks === 0 ? "no data" : "unrecognised";
+    if (this.#looks === 0) return "no data";
+    return this.#sawStart ? "unrecognised" : "look missed";
   }
 
   /** True: nothing more is to be looked for. Looks may be repeated, be missing, or come in another order. */
@@ -88,6 +93,7 @@ export class Recognition {
   /** The first bytes of a segment. */
   #seeFirst(side: Side | null, end: End, look: Look): void {
     const { bytes, length, offset } = look;
+    this.#sawStart ||= offset === 0;
     const start = offset === end.begins || this.#transport === "udp";
     const other = side === "client" ? this.#server : this.#client;
     const seen = new Seen(

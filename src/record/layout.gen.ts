@@ -73,6 +73,7 @@ export const EventKind = {
   EVENT_LISTEN: 12,
   EVENT_TRANSLATION: 13,
   EVENT_PAYLOAD: 14,
+  EVENT_SEGMENTS: 15,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -578,8 +579,21 @@ export const GateSize = {
   LOOKED_AT_KNOWN: 4,
   ENDPOINT_BITS: 12,
   LOOKS_WAITING: 2048,
+  SEGMENTS_BITS: 11,
 } as const;
 export type GateSize = (typeof GateSize)[keyof typeof GateSize];
+
+export const leaseSize = 8;
+export interface Lease {
+  opened: number;
+  segments: number;
+}
+export function readLease(view: DataView, p: number): Lease {
+  return {
+    opened: view.getUint32(p, true),
+    segments: view.getUint32(p + 4, true),
+  };
+}
 
 export const allowanceSize = 20;
 export interface Allowance {
@@ -1863,6 +1877,7 @@ export type TraceMap =
   | "filter_ports"
   | "followed"
   | "command_tgid"
+  | "lease"
   | "gates"
   | "allowances"
   | "conns"
@@ -1906,6 +1921,7 @@ export const traceEntries = {
   filter_ports: 1,
   followed: 1,
   command_tgid: 1,
+  lease: 1,
   gates: 1,
   allowances: 4097,
   conns: 65536,

@@ -3,13 +3,17 @@
  * a connection. The truth: the bytes that the test itself sends.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { randomLoopback } from "../../src/guess/loopback.ts";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
+import { textOf } from "../../src/kernel/text_file.ts";
 import { GateSize, PayloadSize } from "../../src/record/layout.gen.ts";
+import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { PARTS } from "../../src/trace/parts.ts";
 import { protocolsBy } from "../../src/trace/protocols/part.ts";
+import { Recognised } from "../../src/trace/protocols/recognised.ts";
 import type { Look } from "../../src/protocols/recognition.ts";
 import type { Trace } from "../../src/trace/trace.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
@@ -31,7 +35,7 @@ setDefaultTimeout(180_000);
 class Recorder {
   readonly looks: (Omit<Look, "bytes"> & { bytes: string })[] = [];
   readonly application = null;
-  readonly hasSeen = true;
+  readonly outcome = "unrecognised";
   see({ bytes, ...look }: Look): boolean {
     this.looks.push({ ...look, bytes: Buffer.from(bytes).toString("latin1") });
     return false;
@@ -271,7 +275,7 @@ test.each(modes)(
     const seen = new Set<string>();
     const recogniser = {
       application: null,
-      hasSeen: true,
+      outcome: "unrecognised" as const,
       see({ bytes }: Look) {
         seen.add(Buffer.from(bytes).toString("latin1"));
         meanwhile();
@@ -340,6 +344,60 @@ describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mod
     expect(unnamed).toEqual([]);
   });
 
+  test("while many segments come and no connection is new, nobody looks at segments", async () => {
+    const [busy, listener] = [new Listener(randomLoopback()), new Listener(randomLoopback())];
+    // Other connections of the host begin all the time, perhaps.
+    const filter = { ...NO_FILTER, ports: [busy.port, listener.port] };
+    const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
+    // An emulated guest is slow.
+    const protocols = protocolsBy(() => new Recognised(), 100);
+    await using trace = await openTrace({ attach: mode, debug: false, self: true, filter }, [
+      ...parts,
+      protocols,
+    ]);
+    const closes: TracedEvent[] = [];
+    const poll = () => closes.push(...trace.poll().filter(({ kind }) => kind === "close"));
+    const from = dial(busy.address, busy.port, {
+      prepare: (fd) => check(libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1), "TCP_NODELAY"),
+    });
+    const to = busy.accept();
+    expect(attachmentsTo("tcp_probe")).toBe(1);
+    const segment = bytesOf("one segment");
+    const isDetached = () => {
+      for (let round = 0; round < 20; round++) {
+        for (let n = 0; n < 50; n++) check(libc.send(from.fd, segment, 0), "send");
+        to.read(50 * segment.length);
+      }
+      poll();
+      return attachmentsTo("tcp_probe") === 0;
+    };
+    until("the end of the attachment", isDetached);
+    const missed = exchange(listener);
+    const [client, server] = [dial(listener.address, listener.port), listener.accept()];
+    poll();
+    expect(attachmentsTo("tcp_probe")).toBe(1);
+    speak(client, server, REDIS);
+    end(client, server);
+    until("the next end of the attachment", isDetached);
+    end(from, to);
+    for (const one of [busy, listener]) one.close();
+    closes.push(...trace.poll(true).filter(({ kind }) => kind === "close"));
+    const named = (ends: Peer[]) =>
+      ends.map(({ truth: { local, remote } }) => {
+        const is = ({ local: one, remote: other }: TracedEvent) =>
+          one.port === local.port && other.port === remote.port;
+        return closes.find(is)!.application?.application ?? null;
+      });
+    expect(named([client, server])).toEqual(["redis", "redis"]);
+    expect(named(missed)).toEqual([null, null]);
+    const counts = trace.counts().map(({ what, count }) => `${count} ${what}`);
+    // The busy connection's ends: what it began with was seen.
+    expect(counts).toContain(
+      "4 connections with an unknown application protocol: 0 moved no data, 2 spoke none that is known here, the first bytes of 2 were not seen",
+    );
+    expect(counts.find((count) => count.includes("nobody looked at segments"))).toMatch(/^2 /);
+  });
+
   test("a server that takes another one's port is not named after it", async () => {
     const many = process.env["VM_KERNEL"] === undefined ? 1000 : 100;
     const closes = await closesOf((_trace, keep) => {
@@ -366,3 +424,12 @@ describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mod
 });
 
 const NAME = "application protocols";
+
+/** Attachments of this process to the tracepoint, as the kernel tells. */
+function attachmentsTo(tracepoint: string): number {
+  const texts = readdirSync("/proc/self/fdinfo").map(
+    (fd) => textOf(`/proc/self/fdinfo/${fd}`) ?? "",
+  );
+  return texts.filter((text) => new RegExp(`^(raw_)?tp_name:\\s*${tracepoint}$`, "m").test(text))
+    .length;
+}

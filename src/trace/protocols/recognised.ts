@@ -1,6 +1,6 @@
 /** The recogniser of a connection, and the members of an event that it fills. */
 import type { TracedEvent } from "../../conn/identity.ts";
-import { Recognition, type Look } from "../../protocols/recognition.ts";
+import { Recognition, type Look, type Outcome } from "../../protocols/recognition.ts";
 import type { Application } from "../../protocols/stack.ts";
 import type { Describing } from "./working.ts";
 
@@ -11,8 +11,8 @@ export class Recognised implements Describing {
     return this.#recognition.application;
   }
 
-  get hasSeen(): boolean {
-    return this.#recognition.outcome !== "no data";
+  get outcome(): Outcome {
+    return this.#recognition.outcome;
   }
 
   see(look: Look): boolean {

@@ -1,6 +1,7 @@
 /** The part at work: payload goes to its connection's recogniser, and what that has found to the connection's events. */
 import type { EventKind as ShownKind } from "../../conn/event.ts";
 import type { TracedEvent } from "../../conn/identity.ts";
+import type { Outcome } from "../../protocols/recognition.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
@@ -21,6 +22,7 @@ import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
 import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
 import { closeGates, renewRoom, tellKnown, type Looked } from "./gates.ts";
+import type { Lease } from "./lease.ts";
 import { News } from "./news.ts";
 import { Streams, type Recogniser } from "./streams.ts";
 
@@ -29,13 +31,13 @@ export interface Describing extends Recogniser {
   describe(shown: TracedEvent): void;
   /** `null`: nothing is known. */
   readonly application: Application | null;
-  /** Whether any bytes were seen. */
-  readonly hasSeen: boolean;
+  readonly outcome: Outcome;
 }
 
 /** `tells`: events of their own tell what is known. */
 export function recognising(
   { host, object }: Opened,
+  lease: Lease,
   make: () => Describing,
   tells: boolean,
 ): Working {
@@ -50,10 +52,15 @@ export function recognising(
   const afterPoll = roomFor(host.shim, object);
   const told: Told = { silent: 0, unrecognised: 0, missed: 0, byEndpoint: 0 };
   /** A close. */
-  const count = (view: DataView, p: number, found: Describing | null, isNamed: boolean): void => {
+  const count = (
+    view: DataView,
+    p: number,
+    found: Describing | undefined,
+    isNamed: boolean,
+  ): void => {
     if (isNamed) told.byEndpoint++;
-    else if (found !== null && found.application !== null) return;
-    else if (found?.hasSeen === true) told.unrecognised++;
+    else if (found?.outcome === "known") return;
+    else if (isJudged(found)) told.unrecognised++;
     else if (isZero(view, p + EVENT_SENT_BYTES) && isZero(view, p + EVENT_RECV_BYTES))
       told.silent++;
     else told.missed++;
@@ -93,21 +100,19 @@ export function recognising(
     enrich(shown, event) {
       if (shown.protocol !== "tcp") return;
       const found = streams.of(event)?.recogniser;
-      if (found?.hasSeen === true) {
-        found.describe(shown);
-        if (found.application !== null) shown.protocolSource = "seen";
-      } else nameByRecord(shown, event);
+      if (!isJudged(found)) return nameByRecord(shown, event);
+      found.describe(shown);
+      if (found.outcome === "known") shown.protocolSource = "seen";
     },
     complete(shown, event, kind) {
       if (shown.protocol !== "tcp") return;
       const stream = streams.of(event);
       const { view, p } = event;
-      if (stream?.recogniser.hasSeen !== true && AFTER_ITS_START.has(kind))
-        nameAfter(shown, endpoints.of(view, p));
+      const found = stream?.recogniser;
+      if (!isJudged(found) && AFTER_ITS_START.has(kind)) nameAfter(shown, endpoints.of(view, p));
       if (kind !== "close") return;
-      count(view, p, stream?.recogniser ?? null, shown.protocolSource === "endpoint");
-      if (stream?.recogniser.hasSeen === true)
-        endpoints.saw(view, p, stream.endpoint, stream.recogniser.application);
+      count(view, p, found, shown.protocolSource === "endpoint");
+      if (isJudged(found)) endpoints.saw(view, p, stream!.endpoint, found.application);
     },
     holds(view, p) {
       if (news !== null) return false;
@@ -119,7 +124,7 @@ export function recognising(
     },
     passed(view, p) {
       if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return;
-      count(view, p, null, view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0);
+      count(view, p, undefined, view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0);
     },
     tick(_nowNs, show) {
       news?.tell(show);
@@ -127,9 +132,11 @@ export function recognising(
       if (recognised.size > 0) closeGates(host.shim, object, recognised.values());
       recognised.clear();
       afterPoll(hasCome);
+      lease.renew(hasCome);
       hasCome = false;
     },
-    counts: () => countsOf(told, (counter) => counted(host.shim, object, counter)),
+    rehearse: () => lease.rehearse(),
+    counts: () => countsOf(told, lease, (counter) => counted(host.shim, object, counter)),
   };
 }
 
@@ -151,9 +158,14 @@ interface Told {
 const isZero = (view: DataView, at: number): boolean =>
   (view.getUint32(at, true) | view.getUint32(at + 4, true)) === 0;
 
+/** Whether enough was seen to tell: of a connection whose first bytes were missed, only what it speaks all the time does. */
+const isJudged = (found: Describing | undefined): found is Describing =>
+  found?.outcome === "known" || found?.outcome === "unrecognised";
+
 /** In few lines: each trace of a usual host has some. */
 function countsOf(
   { silent, unrecognised, missed, byEndpoint }: Told,
+  { pauses, refused }: Pick<Lease, "pauses" | "refused">,
   of: (counter: number) => bigint,
 ): PartCount[] {
   const unknown = silent + unrecognised + missed;
@@ -174,6 +186,14 @@ function countsOf(
     {
       what: "ends of connections were not looked at any more, as another one took their place",
       count: of(Counter.COUNTER_GATE_TAKEN),
+    },
+    {
+      what: "times nobody looked at segments for some seconds, as many came and no connection was new",
+      count: BigInt(pauses),
+    },
+    {
+      what: "times the kernel did not let the program be attached again that looks at segments",
+      count: BigInt(refused),
     },
     {
       what: "looks at the first bytes of a segment found no room",

@@ -2,6 +2,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { programStats } from "../bench/bpf_stats.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { Tracer } from "./drive/tracer.ts";
@@ -45,7 +46,7 @@ const costOf = ({ stderr }: Tracer) =>
 
 test.each(modes)("a %s trace tells its own time and memory as the kernel does", async (mode) => {
   const begun = performance.now();
-  const tracer = await Tracer.start(mode);
+  const tracer = await startGuessed(mode);
   connect(200);
   await tracer.until(() => tracer.events.length >= 800, "all events");
   const before = { cpu: cpuSeconds(tracer.pid), peak: peakBytes(tracer.pid) };
@@ -65,7 +66,7 @@ test.each(modes)("a %s trace tells its own time and memory as the kernel does", 
 });
 
 test.each(modes)("a %s trace tells what its programs take in the kernel", async (mode) => {
-  const tracer = await Tracer.start(mode);
+  const tracer = await startGuessed(mode);
   // Connections until nothing is measured any more: the first window is over.
   let last = kernelCost(tracer.pid);
   const told = linuxAtLeast(5, 8);

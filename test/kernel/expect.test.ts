@@ -77,7 +77,7 @@ describe.each(modes)("trace --attach %s --expect", (mode) => {
     expect(tracer.stderr.match(/error/g)).toHaveLength(1);
   });
 
-  test("ends with 1 when it is stopped before", async () => {
+  test.skipIf(sparing)("ends with 1 when it is stopped before", async () => {
     const tracer = await startGuessed(mode, ["--expect", "comm==nobody-is-called-so", ...LONG]);
     expect(await tracer.stop("SIGINT")).toBe(1);
     expect(tracer.stderr).toMatch(
@@ -85,7 +85,7 @@ describe.each(modes)("trace --attach %s --expect", (mode) => {
     );
   });
 
-  test("a filter hides an event from it", async () => {
+  test.skipIf(sparing)("a filter hides an event from it", async () => {
     const filter = ["-D", String(listener.port), "--events", "connect"];
     const tracer = await startGuessed(mode, [...filter, "--expect", "event==close", ...LONG]);
     connection(listener, 331);

@@ -10,16 +10,18 @@ import * as libc from "../../src/kernel/libc.ts";
 import { sockaddr, sockaddrUnspec } from "../../src/kernel/sockaddr.ts";
 import { Attempt, refusing, silent } from "./drive/attempt.ts";
 import { expectConnection, expectFailed } from "./drive/expect.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { answerSyn, catchSyn, unreachable } from "./drive/icmp.ts";
-import { linuxAtLeast, modes } from "./drive/modes.ts";
+import { linuxAtLeast, many, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { traced } from "./drive/traced.ts";
-import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
 const MPTCP_ENABLED = "/proc/sys/net/mptcp/enabled";
 const hasMptcp = existsSync(MPTCP_ENABLED) && readFileSync(MPTCP_ENABLED, "utf8").trim() === "1";
+
+const SHORT = many(997, 211);
 
 describe.each(modes)("trace --attach %s", (mode) => {
   const our = traced(mode);
@@ -215,9 +217,9 @@ describe.each(modes)("trace --attach %s", (mode) => {
     actor.go();
   });
 
-  test("997 short connections, half of them reset by their client: no failure but the resets", async () => {
+  test(`${SHORT} short connections, half of them reset by their client: no failure but the resets`, async () => {
     const listener = new peer.Listener("127.0.0.1");
-    const ends = Array.from({ length: 997 }, (_, i) => {
+    const ends = Array.from({ length: SHORT }, (_, i) => {
       const client = peer.dial("127.0.0.1", listener.port);
       const server = listener.accept();
       if (i % 2 === 0) client.close();
@@ -306,7 +308,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 test.each(modes)(
   "--attach %s: a connect for which no port is free has its destination, and its reason or the word that it is unknown",
   async (mode) => {
-    const tracer = await Tracer.start(mode);
+    const tracer = await startGuessed(mode);
     const listener = new peer.Listener("127.0.0.1");
     const first = peer.dial("127.0.0.1", listener.port, {
       prepare: (fd) => {

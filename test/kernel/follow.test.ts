@@ -12,7 +12,7 @@ import { openTrace } from "../../src/trace/tracer.ts";
 import { Actor, actorPath } from "./drive/actors.ts";
 import { tracesUdp } from "./drive/datagrams.ts";
 import { guessed } from "./drive/guessed.ts";
-import { modes, type Mode } from "./drive/modes.ts";
+import { modes, type Mode, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { binary, eachLine, PATIENCE_MS, plainEnvironment, type Event } from "./drive/tracer.ts";
 import { Wire } from "./drive/wire.ts";
@@ -104,6 +104,18 @@ test.each(modes)("%s: a thread that the runtime starts meanwhile is not taken fo
   expect(calls).toBe(2);
 });
 
+const statuses: [string, string[], number, RegExp][] = [
+  ["its own", ["sh", "-c", "exit 7"], 7, /none lost/],
+  ["128 and the signal that ended it", ["sh", "-c", "kill -9 $$"], 137, /none lost/],
+  [
+    "127 if it is not there",
+    ["there-is-no-such-command"],
+    127,
+    /there-is-no-such-command.*not found/,
+  ],
+  ["126 if it is no program", ["/etc/passwd"], 126, /\/etc\/passwd.*cannot be run/],
+];
+
 describe.each(modes)("trace --attach %s -- CMD", (mode) => {
   let listener: peer.Listener;
   beforeAll(() => {
@@ -183,7 +195,8 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     await other.end();
   });
 
-  test("its output does not mix with ours", async () => {
+  // How a command is run, waited for and told of signals is the same in every mode: the rest of that runs without a guest.
+  test.skipIf(sparing)("its output does not mix with ours", async () => {
     const script = `echo not json; ${actor("storm", 5)}; ${actor("storm", 3)}`;
     const following = await Following.start(mode, ["sh", "-c", script]);
     expect(await following.ended()).toBe(0);
@@ -192,24 +205,17 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     expect(following.lines.every((line) => line.startsWith("{"))).toBe(true);
   });
 
-  test.each<[string, string[], number, RegExp]>([
-    ["its own", ["sh", "-c", "exit 7"], 7, /none lost/],
-    ["128 and the signal that ended it", ["sh", "-c", "kill -9 $$"], 137, /none lost/],
-    [
-      "127 if it is not there",
-      ["there-is-no-such-command"],
-      127,
-      /there-is-no-such-command.*not found/,
-    ],
-    ["126 if it is no program", ["/etc/passwd"], 126, /\/etc\/passwd.*cannot be run/],
-  ])("the exit status is %s", async (_, command, status, said) => {
-    const following = await Following.start(mode, command);
-    expect(await following.ended()).toBe(status);
-    expect(following.stderr).toMatch(said);
-    expect(following.events).toEqual([]);
-  });
+  test.each(sparing ? statuses.slice(0, 1) : statuses)(
+    "the exit status is %s",
+    async (_, command, status, said) => {
+      const following = await Following.start(mode, command);
+      expect(await following.ended()).toBe(status);
+      expect(following.stderr).toMatch(said);
+      expect(following.events).toEqual([]);
+    },
+  );
 
-  test.each(["TERM", "HUP"])(
+  test.each(sparing ? ["TERM"] : ["TERM", "HUP"])(
     "SIG%s is handed on to it, and the trace ends when it does",
     async (signal) => {
       const script = `trap 'echo caught; exit 9' ${signal}; echo ready; while :; do sleep 0.1; done`;
@@ -221,7 +227,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     },
   );
 
-  test("after SIGINT the trace goes on until the command ends", async () => {
+  test.skipIf(sparing)("after SIGINT the trace goes on until the command ends", async () => {
     const script = `echo ready; read go; ${actor("storm", 3)}; exit 5`;
     const following = await Following.start(mode, ["sh", "-c", script]);
     await following.heard(/^ready$/m);
@@ -231,7 +237,7 @@ describe.each(modes)("trace --attach %s -- CMD", (mode) => {
     expect(count(following.events, "connect")).toBe(3);
   });
 
-  test("a trace that ends before it waits for it", async () => {
+  test.skipIf(sparing)("a trace that ends before it waits for it", async () => {
     const script = "read go; echo done; exit 6";
     const following = await Following.start(mode, ["sh", "-c", script], ["--duration", "100ms"]);
     await following.heard(/none lost/);

@@ -4,6 +4,7 @@ import type { TracedEvent } from "../../src/conn/identity.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { expectConnection, expectListedClosed } from "./drive/expect.ts";
 import { expectFlows, tracesUdp, Udp } from "./drive/datagrams.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Tracer, type Event } from "./drive/tracer.ts";
@@ -53,7 +54,7 @@ describe.each(modes)("trace --attach %s --interval 50ms", (mode) => {
     const client = peer.dial("127.0.0.1", listener.port);
     older = { client, server: listener.accept(), listener };
     peer.transfer(older.client, older.server, 1013);
-    tracer = await Tracer.start(mode, ["--interval", "50ms"]);
+    tracer = await startGuessed(mode, ["--interval", "50ms"]);
   });
 
   afterAll(async () => {
@@ -146,7 +147,7 @@ describe.each(modes)("trace --attach %s --interval 50ms", (mode) => {
 describe.each(modes.filter(tracesUdp))("trace --attach %s --interval 50ms, of UDP", (mode) => {
   let tracer: Tracer;
   beforeAll(async () => {
-    tracer = await Tracer.start(mode, ["--interval", "50ms"]);
+    tracer = await startGuessed(mode, ["--interval", "50ms"]);
   });
   afterAll(async () => {
     expect(await tracer.stop()).toBe(0);

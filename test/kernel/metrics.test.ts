@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startGuessed } from "./drive/guessed.ts";
 import { lists, modes, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { run, Tracer } from "./drive/tracer.ts";
@@ -50,7 +51,7 @@ describe.each(modes)("trace --attach %s --metrics", (mode) => {
       "--metrics-labels",
       "direction,remote",
     ];
-    tracer = await Tracer.start(mode, flags);
+    tracer = await startGuessed(mode, flags);
     port = Number(
       await tracer.until(
         () => /metrics at http:\/\/127\.0\.0\.1:(\d+)\/metrics/.exec(tracer.stderr)?.[1],

@@ -5,11 +5,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpus } from "node:os";
 import { randomLoopback } from "../../src/guess/loopback.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { mapsOf } from "./drive/maps.ts";
 import { modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { ends, type End, type Race } from "./drive/racer.ts";
-import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(360_000);
 
@@ -38,7 +38,7 @@ test.each(modes)(
   async (mode) => {
     /** How the end that closes is told where the other one resets: by a failure, if the reset came first. */
     const orders = new Set<string | null>();
-    const tracer = await Tracer.start(mode, ["--debug"]);
+    const tracer = await startGuessed(mode, ["--debug"]);
     // An address that no other test of this host has.
     const listener = new peer.Listener(randomLoopback());
     for (const [one, other] of races)

@@ -10,7 +10,8 @@ import type { TcpInfo } from "../../src/kernel/tcp_info.ts";
 import { Actor } from "./drive/actors.ts";
 import { type Port, refusing } from "./drive/attempt.ts";
 import { expectClosed, expectConnection, expectOpened } from "./drive/expect.ts";
-import { modes } from "./drive/modes.ts";
+import { startGuessed } from "./drive/guessed.ts";
+import { many, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 import { Tracer } from "./drive/tracer.ts";
@@ -19,10 +20,13 @@ setDefaultTimeout(180_000);
 
 /** The pid before the one that the kernel gives next; only root of the initial pid namespace may write it. */
 const LAST_PID = "/proc/sys/kernel/ns_last_pid";
+const ON_EACH_CPU = many(211, 101);
+const ROOM = many(1_009, 211);
+const BEYOND_ROOM = many(1_213, 307);
 const RECVFROM = process.arch === "arm64" ? "207" : "45";
 
 describe.each(modes)("trace --attach %s", (mode) => {
-  const our = traced(mode);
+  const our = traced(mode, undefined, [], Tracer.start);
 
   test("a connection that is open for a second: its duration is what its ends measure", async () => {
     const begun = performance.now();
@@ -147,7 +151,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test.skipIf(availableParallelism() < 2)(
     "connections that open and close on two CPUs at once are each told once",
     async () => {
-      const storms = [0, 1].map(() => our.actor("storm-on-go", 211));
+      const storms = [0, 1].map(() => our.actor("storm-on-go", ON_EACH_CPU));
       for (const [cpu, storm] of storms.entries()) {
         const { pid } = await storm.hear<{ pid: number }>();
         const bound = Bun.spawnSync(["taskset", "-p", String(1 << cpu), String(pid)]);
@@ -155,7 +159,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
       }
       for (const storm of storms) storm.go();
       const truths = (await Promise.all(storms.map((storm) => storm.hear<peer.Truth[]>()))).flat();
-      expect(truths).toHaveLength(2 * 2 * 211);
+      expect(truths).toHaveLength(2 * 2 * ON_EACH_CPU);
       for (const truth of truths) await expectConnection(our.tracer, truth);
     },
   );
@@ -176,12 +180,12 @@ describe.each(modes)("trace --attach %s", (mode) => {
 });
 
 test.each(modes)(
-  "--attach %s --max-connections 1009: 1,213 refused connects are told, and take no room",
+  `--attach %s --max-connections ${ROOM}: ${BEYOND_ROOM} refused connects are told, and take no room`,
   async (mode) => {
-    const tracer = await Tracer.start(mode, ["--max-connections", "1009"]);
+    const tracer = await startGuessed(mode, ["--max-connections", String(ROOM)]);
     using port = refusing("127.0.0.1");
     const to = sockaddr("127.0.0.1", port.port);
-    for (let i = 0; i < 1213; i++) {
+    for (let i = 0; i < BEYOND_ROOM; i++) {
       const fd = peer.check(libc.socket(k.AF_INET, k.SOCK_STREAM, 0), "socket");
       expect(libc.connect(fd, to)).toBe(-k.ECONNREFUSED);
       libc.close(fd);
@@ -190,7 +194,7 @@ test.each(modes)(
     const told = tracer.events.filter(
       ({ protocol, remote }) => protocol === "tcp" && remote.port === port.port,
     );
-    expect(told).toHaveLength(1213);
+    expect(told).toHaveLength(BEYOND_ROOM);
     for (const event of told)
       expect(event).toMatchObject({ event: "fail", failure: "ECONNREFUSED", pid: process.pid });
     expect(await tracer.stop()).toBe(0);

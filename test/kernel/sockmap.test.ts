@@ -1,10 +1,10 @@
 /** Bytes that a sockmap moves past TCP are in no counter of TCP: they are unknown, not 0. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { AttachMode } from "../../src/kernel/host.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { redirect } from "./drive/sockmap.ts";
-import { Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -18,7 +18,7 @@ test.each(modes.filter(sees))(
     // With tracepoints a host is looked at more closely if it has a sockmap when the trace begins.
     const [one, other] = [pair(), pair()];
     using _earlier = redirect(one.client.fd, other.server.fd);
-    const tracer = await Tracer.start(mode, ["--tcp", "-i", "100ms"]);
+    const tracer = await startGuessed(mode, ["--tcp", "-i", "100ms"]);
     const { client, server } = pair();
     {
       using _ = redirect(client.fd, server.fd);

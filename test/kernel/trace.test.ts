@@ -11,7 +11,7 @@ import { has, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { scenarios } from "./drive/scenarios.ts";
 import { flushed, traced } from "./drive/traced.ts";
-import { PATIENCE_MS, run } from "./drive/tracer.ts";
+import { PATIENCE_MS, run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -32,7 +32,7 @@ for (const mode of ["kprobe", "tracepoint"] as const)
   );
 
 describe.each(modes)("trace --attach %s", (mode) => {
-  const our = traced(mode);
+  const our = traced(mode, undefined, [], Tracer.start);
 
   test("a connection that stays open is reported at once, its acceptor with pid and command", async () => {
     // In tracepoint mode the first owner found is remembered by its port; others' accepts may delay that by a second.

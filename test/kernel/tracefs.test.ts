@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { expectConnection } from "./drive/expect.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { has } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { Tracer, run } from "./drive/tracer.ts";
@@ -41,10 +42,10 @@ describe.skipIf(!inGuest || !has.kprobe)("without the kprobe PMU", () => {
   });
 
   test("a killed trace leaves lines, which the next start sweeps, but not those of a living one", async () => {
-    const killed = await Tracer.start("kprobe");
+    const killed = await startGuessed("kprobe");
     await killed.stop("SIGKILL");
     expect(ourLines()).toContain(`_${killed.pid}_`);
-    const living = await Tracer.start("kprobe");
+    const living = await startGuessed("kprobe");
     expect(ourLines()).not.toContain(`_${killed.pid}_`);
     const other = await run(["trace", "--duration", "1s", "--attach", "kprobe"]);
     expect(other.exitCode).toBe(0);

@@ -18,6 +18,7 @@ import {
   unknown,
   Udp,
 } from "./drive/datagrams.ts";
+import { startGuessed } from "./drive/guessed.ts";
 import { loseInFlight } from "./drive/in_flight.ts";
 import { has, linuxAtLeast, type Mode, modes, sparing, withoutLengths } from "./drive/modes.ts";
 import { check, families, payload, until } from "./drive/peer.ts";
@@ -474,7 +475,7 @@ test.skipIf(!modes.includes("tracepoint") || !tracesUdp("tracepoint"))(
   "tracepoint mode without socket hooks says so once, and shows no remote end that may be wrong",
   async () => {
     const without = ["env", "TRACER_BPF_WITHOUT=socket_hooks"];
-    const tracer = await Tracer.start("tracepoint", [], without);
+    const tracer = await startGuessed("tracepoint", [], without);
     const [peer, other] = [new Udp("127.0.0.1"), new Udp("127.0.0.1")];
     const client = new Udp("127.0.0.1").connect(peer.local);
     client.sendTo(other.local, 251, 0, 1, unknown);
@@ -496,7 +497,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s --udp-timeout 2s", (mo
   let tracer: Tracer;
   beforeAll(async () => {
     const times = ["--udp-timeout", "2s", "--udp-stream-timeout", "6s"];
-    tracer = await Tracer.start(mode, times);
+    tracer = await startGuessed(mode, times);
   });
   afterAll(async () => {
     expect(await tracer.stop()).toBe(0);

@@ -37,6 +37,12 @@ export const modes = (["kprobe", "tracepoint"] as const).filter(
  */
 export const sparing = process.env["VM_KERNEL"] !== undefined && process.env["FULL"] !== "1";
 
+/**
+ * How many connections a test makes that needs many, but not so many: in an emulated guest each costs some ten milliseconds,
+ * and its two processors take turns of a tenth of a second, so that few meet there what many meet on a host.
+ */
+export const many = (onHost: number, inGuest: number): number => (sparing ? inGuest : onHost);
+
 /** Whether connections older than the trace are listed: the walk of the tracepoint mode needs the kernel's types. */
 export const lists = (mode: Mode): boolean =>
   mode === "kprobe" || existsSync("/sys/kernel/btf/vmlinux");

@@ -1,8 +1,9 @@
-/** One trace for all tests of a describe block: each start costs seconds in an emulated guest. */
+/** One trace for all tests of a describe block: each start costs seconds in an emulated guest. See guessed.ts of `start`. */
 import { afterAll, beforeAll, expect } from "bun:test";
 import { Actor } from "./actors.ts";
 import { expectConnection } from "./expect.ts";
-import type { Mode } from "./modes.ts";
+import { startGuessed } from "./guessed.ts";
+import { type Mode, sparing } from "./modes.ts";
 import { pair } from "./peer.ts";
 import { Tracer } from "./tracer.ts";
 
@@ -22,6 +23,7 @@ export function traced(
   mode: Mode,
   before: () => Promise<void> = async () => {},
   options: string[] = [],
+  start: typeof Tracer.start = sparing ? startGuessed : Tracer.start,
 ): Traced {
   const pids = new Set([process.pid]);
   const actors: Actor[] = [];
@@ -29,7 +31,7 @@ export function traced(
 
   beforeAll(async () => {
     await before();
-    tracer = await Tracer.start(mode, options);
+    tracer = await start(mode, options);
   });
 
   afterAll(async () => {

@@ -44,7 +44,8 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     );
   }
 
-  describe.each(Object.entries(families))("%s", (family, address) => {
+  // With tracepoints the ends of sockets are looked for once a second: so these wait for theirs together.
+  describe.concurrent.each(Object.entries(families))("%s", (family, address) => {
     describe.each(Object.entries(ranges))("a server bound to %s port", (name, range) => {
       test("before the trace, that answers now what it was asked then, was asked", async () => {
         const { server, client } = older.get(`${family} ${name}`)!;
@@ -97,25 +98,28 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
       await expectDirections([one, "outgoing"], [other, "incoming"]);
     });
 
-    test("workers that share a port, one of which is asked and the other answers", async () => {
-      const asked = bound(address, ranges["a service's"]);
-      const client = new Udp(address);
-      client.sendTo(asked.local, 127);
-      asked.receive();
-      const answering = sharing(address, asked.local.port);
-      answering.sendTo(client.local, 131);
-      client.receive();
-      asked.close();
-      answering.close();
-      const shown: Record<string, Direction> = {};
-      for (const sock of [asked, answering]) {
-        const { direction, bytes_sent } = await our.tracer.take("close", sock.truths(mode)[0]!);
-        await our.tracer.take("begin", sock.truths(mode)[0]!);
-        shown[bytes_sent === 0 ? "asked" : "answering"] = direction;
-      }
-      expect(shown).toEqual({ asked: "incoming", answering: "incoming" });
-      await expectDirections([client, "outgoing"]);
-    });
+    test.serial(
+      "workers that share a port, one of which is asked and the other answers",
+      async () => {
+        const asked = bound(address, ranges["a service's"]);
+        const client = new Udp(address);
+        client.sendTo(asked.local, 127);
+        asked.receive();
+        const answering = sharing(address, asked.local.port);
+        answering.sendTo(client.local, 131);
+        client.receive();
+        asked.close();
+        answering.close();
+        const shown: Record<string, Direction> = {};
+        for (const sock of [asked, answering]) {
+          const { direction, bytes_sent } = await our.tracer.take("close", sock.truths(mode)[0]!);
+          await our.tracer.take("begin", sock.truths(mode)[0]!);
+          shown[bytes_sent === 0 ? "asked" : "answering"] = direction;
+        }
+        expect(shown).toEqual({ asked: "incoming", answering: "incoming" });
+        await expectDirections([client, "outgoing"]);
+      },
+    );
   });
 
   test.each(Object.keys(families))(

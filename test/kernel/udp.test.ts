@@ -73,7 +73,8 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     expect(warnings).toEqual(has.tracepoint ? null : [newer]);
   });
 
-  describe.each(Object.entries(families))("%s", (_, address) => {
+  // With tracepoints the ends of sockets are looked for once a second: so these wait for theirs together.
+  describe.concurrent.each(Object.entries(families))("%s", (_, address) => {
     test("requests and answers are counted at both ends, each with its direction", async () => {
       const server = new Udp(address);
       const client = new Udp(address).connect(server.local);
@@ -208,25 +209,28 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
       await closed(client, peer, other);
     });
 
-    test("pieces of a datagram that names its end but once are that end's, or nobody's", async () => {
-      const [peer, other] = [new Udp(address), new Udp(address)];
-      const client = new Udp(address).connect(peer.local);
-      const free = new Udp(address);
-      client.sendTo(other.local, 211, k.MSG_MORE, 0);
-      // Tracepoints do not see whether this adds to the datagram or begins another one.
-      client.sendUnnamed(kprobes ? other.local : unknown, 13);
-      expect(other.receive()).toBe(224);
-      // An IPv4 socket has forgotten its peer by this. The next datagram's own header tells, and its receiver.
-      check(libc.send(client.fd, payload(17), 0), "send");
-      const taker = [peer, other].find(({ fd }) => libc.readable(fd, 0))!;
-      taker.receive();
-      client.sent(kprobes || address !== "127.0.0.1" ? taker.local : unknown, 17, 1);
-      free.sendTo(other.local, 223, k.MSG_MORE, 0);
-      free.sendUnnamed(other.local, 19, k.MSG_MORE, 0);
-      free.sendTo(peer.local, 23, 0, 1, other.local);
-      expect(other.receive()).toBe(265);
-      await closed(client, free, peer, other);
-    });
+    test.serial(
+      "pieces of a datagram that names its end but once are that end's, or nobody's",
+      async () => {
+        const [peer, other] = [new Udp(address), new Udp(address)];
+        const client = new Udp(address).connect(peer.local);
+        const free = new Udp(address);
+        client.sendTo(other.local, 211, k.MSG_MORE, 0);
+        // Tracepoints do not see whether this adds to the datagram or begins another one.
+        client.sendUnnamed(kprobes ? other.local : unknown, 13);
+        expect(other.receive()).toBe(224);
+        // An IPv4 socket has forgotten its peer by this. The next datagram's own header tells, and its receiver.
+        check(libc.send(client.fd, payload(17), 0), "send");
+        const taker = [peer, other].find(({ fd }) => libc.readable(fd, 0))!;
+        taker.receive();
+        client.sent(kprobes || address !== "127.0.0.1" ? taker.local : unknown, 17, 1);
+        free.sendTo(other.local, 223, k.MSG_MORE, 0);
+        free.sendUnnamed(other.local, 19, k.MSG_MORE, 0);
+        free.sendTo(peer.local, 23, 0, 1, other.local);
+        expect(other.receive()).toBe(265);
+        await closed(client, free, peer, other);
+      },
+    );
 
     test("a send to the address of all goes to loopback", async () => {
       // Before 4.10 a socket with an IPv4 address sends to ::1 what is for `::`, and nobody gets it.

@@ -82,7 +82,8 @@ export class Tracer {
   /** The events that no test has taken yet, by kind and connection, the oldest first. */
   private readonly waiting = new Map<string, Event[]>();
   private readonly finished: Promise<unknown>;
-  private wake: () => void = () => {};
+  /** Tests that run at the same time wait each for what is theirs. */
+  private readonly sleepers = new Set<() => void>();
 
   /** Resolves once every probe is attached. `prefix` runs the tracer through another command. */
   static async start(mode: Mode, args: string[] = [], prefix: string[] = []): Promise<Tracer> {
@@ -192,12 +193,18 @@ export class Tracer {
 
   private change(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.wake = () => {
+      const wake = () => {
         clearTimeout(timer);
+        this.sleepers.delete(wake);
         resolve();
       };
+      const timer = setTimeout(wake, ms);
+      this.sleepers.add(wake);
     });
+  }
+
+  private wake(): void {
+    for (const wake of [...this.sleepers]) wake();
   }
 
   private seen(): string {

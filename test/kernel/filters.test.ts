@@ -214,7 +214,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 });
 
-// What the flags name is looked up before anything is traced, in every mode alike.
+// Names in flags are looked up before anything is traced, in every mode alike.
 test.skipIf(sparing)(
   "a process and a control group that are not there are told at the start",
   async () => {

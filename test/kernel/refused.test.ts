@@ -68,7 +68,7 @@ describe.each(modes)("with %ss", (mode) => {
   });
 
   describe.each(optional.map((part) => [part.name, part] as const))("without %s", (name, part) => {
-    // In a guest the load of two: of one with points and of one without. What follows is as where a point is refused.
+    // In a guest the load of two: of one with points and of one without. The rest is as where a point is refused.
     const loads = !sparing || name === "UDP" || name === "listing";
     test.skipIf(!loads)(
       "when its programs do not load, all other parts work and the user is told once",

@@ -180,7 +180,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
 });
 
 test.each(modes)(
-  `--attach %s --max-connections ${ROOM}: ${BEYOND_ROOM} refused connects are told, and take no room`,
+  "--attach %s --max-connections: more refused connects than that are told, and take no room",
   async (mode) => {
     const tracer = await startGuessed(mode, ["--max-connections", String(ROOM)]);
     using port = refusing("127.0.0.1");

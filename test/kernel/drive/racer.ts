@@ -1,7 +1,6 @@
 /**
  * A thread that ends connections at the same moment as another one ends their other ends. The two spin until both are
- * there, so that they start within a fraction of a microsecond; then each waits a little, by chance, before it acts. Emulated
- * processors take turns of a tenth of a second instead: a thread that has spun for long gives its turn away.
+ * there, so that they start within a fraction of a microsecond; then each waits a little, by chance, before it acts.
  */
 import { SHUT_WR, SOL_SOCKET, SO_LINGER } from "../../../src/kernel/constants.ts";
 import * as libc from "../../../src/kernel/libc.ts";
@@ -33,8 +32,7 @@ if (!Bun.isMainThread) {
   self.onmessage = ({ data }: MessageEvent<Race>) => {
     for (const [i, fd] of data.fds.entries()) {
       Atomics.add(data.barrier, i, 1);
-      for (let turns = 0; Atomics.load(data.barrier, i) < 2; turns++)
-        if (turns >= PATIENT_TURNS) Atomics.wait(data.barrier, i, 1, 1);
+      while (Atomics.load(data.barrier, i) < 2);
       spin(Math.floor(Math.random() * SPREAD));
       ends[data.end](fd);
     }
@@ -47,8 +45,6 @@ if (!Bun.isMainThread) {
 
 /** Turns of a loop, together a few times as long as a close(2). */
 const SPREAD = 20_000;
-/** Turns of a loop, together longer than the other thread of a real machine keeps one waiting. */
-const PATIENT_TURNS = process.env["VM_KERNEL"] === undefined ? 10_000_000 : 10_000;
 
 let sink = 0;
 function spin(turns: number): void {

@@ -57,7 +57,11 @@ export const traceCommand = command({
   flags: {
     ...titled("how lines look", {
       ...outputFlags,
-      args: { type: "boolean", description: "also show the command line of each process" },
+      args: {
+        type: "boolean",
+        description:
+          "also show the command line of each process; JSON and CSV also its file and its parent",
+      },
       resolve: {
         type: "boolean",
         alias: "r",

@@ -89,6 +89,11 @@ export interface ConnEvent extends Attributes {
   container?: string | null;
   /** Its command line, arguments separated by spaces; raw text, as `comm`. */
   args?: string | null;
+  /** With the command line: the file that the process runs; raw text. `null`: not known, as the process was gone. */
+  exe?: string | null;
+  /** The process that its parent is, as the initial pid namespace numbers it, and that one's name; `null`: not known. */
+  parentPid?: number | null;
+  parentComm?: string | null;
   /** As the socket has them. */
   local: Endpoint;
   remote: Endpoint;

@@ -45,6 +45,8 @@ export function parseIgnored(status: string): bigint {
 export interface ProcessStat {
   /** When it began, in hundredths of a second since boot. */
   startTicks: bigint;
+  /** The pid of its parent; 0: it has none, or none in this pid namespace. */
+  parent: number;
   /** On its way out, or a zombie: hierarchies of version 1 show it at their root by now. */
   exiting: boolean;
   /** A thread of the kernel: it runs no program. */
@@ -56,10 +58,16 @@ export interface ProcessStat {
 /** From the text of /proc/PID/stat, whose second field is the name in parentheses and may hold any of both. */
 export function parseStat(stat: string): ProcessStat | null {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, flags, starttime] = [fields[0]!, fields[FLAGS - 3], fields[STARTTIME - 3]];
+  const [state, parent, flags, starttime] = [
+    fields[0]!,
+    fields[PPID - 3],
+    fields[FLAGS - 3],
+    fields[STARTTIME - 3],
+  ];
   if (flags === undefined || starttime === undefined || !/^\d+$/.test(starttime)) return null;
   return {
     startTicks: BigInt(starttime),
+    parent: Number(parent),
     exiting: (Number(flags) & PF_EXITING) !== 0,
     ofKernel: (Number(flags) & PF_KTHREAD) !== 0,
     state,
@@ -79,6 +87,7 @@ export function parseMemoryMarks(stat: string): bigint[] | null {
 // --- internal ---
 
 /** As proc(5) numbers the fields. */
+const PPID = 4;
 const FLAGS = 9;
 const STARTTIME = 22;
 const MEMORY_MARKS = [28, 48, 49, 50, 51];

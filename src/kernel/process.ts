@@ -1,5 +1,5 @@
 /** Facts of one process, from /proc. Each function throws where the process is gone, unless it says otherwise. */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { cgroupIdAt } from "./cgroups.ts";
 import { parseProcessGroups, parseStat, parseRealId, type ProcessGroups } from "./proc_text.ts";
 import { monotonicOfBoottime } from "./clock.ts";
@@ -13,13 +13,14 @@ export interface Life {
   /** See ProcessStat for these two. */
   exiting: boolean;
   ofKernel: boolean;
+  parent: number;
 }
 
 export function lifeOf(pid: number): Life {
   const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
   if (stat === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
-  const { startTicks, exiting, ofKernel } = stat;
-  return { startedNs: monotonicOfBoottime(startTicks * NS_PER_TICK), exiting, ofKernel };
+  const { startTicks, parent, exiting, ofKernel } = stat;
+  return { startedNs: monotonicOfBoottime(startTicks * NS_PER_TICK), parent, exiting, ofKernel };
 }
 
 /** Real user or group id, in the user namespace of the tool. */
@@ -43,6 +44,15 @@ export function cgroupIdOf(pid: number): bigint | null {
 export function commOf(pid: number): Uint8Array {
   const comm = readFileSync(`/proc/${pid}/comm`);
   return comm.subarray(0, comm.length - 1);
+}
+
+/** The path of the file that it runs, in its own file system; `null`: it may not be read, or there is none. */
+export function executableOf(pid: number): Uint8Array | null {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`, { encoding: "buffer" });
+  } catch {
+    return null;
+  }
 }
 
 /** As much of a command line as is read: some are megabytes long. */

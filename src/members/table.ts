@@ -236,6 +236,35 @@ export const members: readonly Member[] = [
     of: ({ args }) => args,
   },
   {
+    name: "exe",
+    names: { openTelemetry: "`process.executable.path`", ecs: "`process.executable`" },
+    description:
+      "path of the file that it runs, in its own file system; null: not known, as it was gone; only with --args",
+    type: "string",
+    nullable: true,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ exe }) => exe,
+  },
+  {
+    name: "parent_pid",
+    names: { openTelemetry: "`process.parent_pid`", ecs: "`process.parent.pid`" },
+    description:
+      "process id of its parent; null: not known, as it was gone, or it has none; only with --args",
+    type: "integer",
+    nullable: true,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ parentPid }) => parentPid,
+  },
+  {
+    name: "parent_comm",
+    names: { openTelemetry: "", ecs: "`process.parent.name`" },
+    description: "command name of its parent; null: not known; only with --args",
+    type: "string",
+    nullable: true,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ parentComm }) => parentComm,
+  },
+  {
     name: "family",
     names: {
       openTelemetry: "`network.type`: `ipv4`, `ipv6`",

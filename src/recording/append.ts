@@ -35,6 +35,9 @@ export async function openToAppend(path: string): Promise<FileHandle> {
 
 // --- internal ---
 
+const OTHER_FILE =
+  "give --record the name of a file that does not exist yet, or of a recording of yours";
+
 /** A user who may write into a folder can put a file or a link of his own there. */
 function refuse(path: string, stats: Stats): void {
   const us = process.geteuid?.();
@@ -48,7 +51,7 @@ function refuse(path: string, stats: Stats): void {
   if (why === null) return;
   throw new Failure(`${path}: will not be written to`, {
     why,
-    hint: "give --record the name of a file that does not exist yet, or of a recording of yours",
+    hint: OTHER_FILE,
   });
 }
 
@@ -66,9 +69,17 @@ async function continueLines(path: string, file: FileHandle, size: number): Prom
   const head = new Uint8Array(Math.min(size, HEAD_BYTES));
   const { bytesRead } = await file.read(head, 0, head.length, 0);
   const parser = new Parser(path);
-  // Throws if it is of another version, or clearly something else.
-  const lines = parser.push(head.subarray(0, bytesRead));
-  if (lines.length === 0) parser.end();
+  try {
+    // Throws if it is of another version, or clearly something else.
+    const lines = parser.push(head.subarray(0, bytesRead));
+    if (lines.length === 0) parser.end();
+  } catch (error) {
+    // The advice to a reader is none to a writer.
+    const why = error instanceof Failure ? error.why : null;
+    throw why === null
+      ? error
+      : new Failure(`${path}: will not be written to`, { why, hint: OTHER_FILE });
+  }
   const last = new Uint8Array(1);
   await file.read(last, 0, 1, size - 1);
   if (last[0] !== LINE_FEED) await file.write("\n");

@@ -1,5 +1,6 @@
 /** `trace --args`: the command line of a process that is gone, or runs something else, when the trace asks. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync, readlinkSync } from "node:fs";
 import { openHost } from "../../src/kernel/host.ts";
 import { guessProgram } from "../../src/guess/program.ts";
 import { actorCommand } from "./drive/actors.ts";
@@ -86,6 +87,11 @@ describe.each(modes)("trace --attach %s --args", (mode) => {
     const closed = await tracer.take("close", server.truth);
     const own = (await Bun.file("/proc/self/cmdline").text()).replaceAll("\0", " ").trimEnd();
     expect(closed.args).toBe(own);
+    expect(closed).toMatchObject({
+      exe: readlinkSync("/proc/self/exe"),
+      parent_pid: process.ppid,
+      parent_comm: readFileSync(`/proc/${process.ppid}/comm`, "utf8").trimEnd(),
+    });
     expect(await tracer.stop()).toBe(0);
   });
 

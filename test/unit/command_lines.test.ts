@@ -22,6 +22,8 @@ const noted = (text: string, length = text.length): Noted => ({ bytes: Buffer.fr
 const running = (text: string, more: Partial<Running> = {}): Running => ({
   bytes: Buffer.from(text),
   comm: Buffer.from("curl"),
+  exe: Buffer.from("/usr/bin/curl"),
+  parent: 2,
   startedNs: SECOND,
   exiting: false,
   ...more,
@@ -43,6 +45,7 @@ function linesOf({ programs = {}, processes = {} }: World) {
       asked.push(pid);
       return processes[pid] ?? null;
     },
+    nameOf: (pid) => (pid === 2 ? Buffer.from("bash") : null),
     nowNs: () => NOW_NS,
   });
   return { lines, asked };
@@ -51,19 +54,19 @@ function linesOf({ programs = {}, processes = {} }: World) {
 describe("a program that the kernel side has", () => {
   test("is asked for once, and its process may be gone", () => {
     const { lines, asked } = linesOf({ programs: { 7: noted("curl\0-s\0http://a\0") } });
-    for (let n = 0; n < 3; n++) expect(lines.of(5, event(7n))).toBe("curl -s http://a");
-    expect(asked).toEqual(["program 7"]);
+    for (let n = 0; n < 3; n++) expect(lines.of(5, event(7n)).args).toBe("curl -s http://a");
+    expect(asked).toEqual(["program 7", 5]);
   });
 
   test("ends where it ends, not where the copy does", () => {
     const { lines } = linesOf({ programs: { 7: noted("curl\0a\0SECRET=b\0", 7) } });
-    expect(lines.of(5, event(7n))).toBe("curl a");
+    expect(lines.of(5, event(7n)).args).toBe("curl a");
   });
 
   test("that is longer than the copy is completed by its process, if that is still the same", () => {
     const programs = { 7: noted("curl\0aaaa", 20) };
     const whole = (processes: Record<number, Running>) =>
-      linesOf({ programs, processes }).lines.of(5, event(7n));
+      linesOf({ programs, processes }).lines.of(5, event(7n)).args;
     expect(whole({ 5: running("curl\0aaaabbbb\0") })).toBe("curl aaaabbbb");
     expect(whole({ 5: running("wget\0aaaabbbb\0") })).toBe("curl aaaa ...");
     expect(whole({})).toBe("curl aaaa ...");
@@ -71,19 +74,19 @@ describe("a program that the kernel side has", () => {
 
   test("keeps empty arguments, and blanks inside of one", () => {
     const { lines } = linesOf({ programs: { 7: noted("a\0\0b c\0\0") } });
-    expect(lines.of(5, event(7n))).toBe("a  b c");
+    expect(lines.of(5, event(7n)).args).toBe("a  b c");
   });
 });
 
 describe("a program that it does not have", () => {
   test("is its process', once a poll", () => {
     const { lines, asked } = linesOf({ processes: { 5: running("curl\0a\0") } });
-    expect(lines.of(5, event(0n))).toBe("curl a");
-    expect(lines.of(5, event(8n))).toBe("curl a");
-    expect(lines.of(6, event(0n))).toBeNull();
+    expect(lines.of(5, event(0n)).args).toBe("curl a");
+    expect(lines.of(5, event(8n)).args).toBe("curl a");
+    expect(lines.of(6, event(0n)).args).toBeNull();
     expect(asked).toEqual([5, "program 8", 6]);
     lines.renew();
-    expect(lines.of(5, event(0n))).toBe("curl a");
+    expect(lines.of(5, event(0n)).args).toBe("curl a");
     expect(asked).toEqual([5, "program 8", 6, 5]);
   });
 
@@ -94,13 +97,41 @@ describe("a program that it does not have", () => {
     ["is a thread of the kernel", { bytes: new Uint8Array() }],
   ])("is not known of a process that %s", (_, more) => {
     const { lines } = linesOf({ processes: { 5: running("curl\0a\0", more) } });
-    expect(lines.of(5, event(0n))).toBeNull();
+    expect(lines.of(5, event(0n)).args).toBeNull();
+  });
+});
+
+describe("the file and the parent of a process", () => {
+  const programs = { 7: noted("curl\0a\0") };
+  const of = (process?: Running) =>
+    linesOf({ programs, processes: process ? { 5: process } : {} }).lines.of(5, event(7n));
+  const unknown = { args: "curl a", exe: null, parentPid: null, parentComm: null };
+
+  test("are known of one that still runs the same", () => {
+    const program = { ...unknown, exe: "/usr/bin/curl", parentPid: 2, parentComm: "bash" };
+    expect(of(running("curl\0a\0"))).toEqual(program);
+    expect(of(running("curl\0a\0", { parent: 3 }))).toEqual({
+      ...program,
+      parentPid: 3,
+      parentComm: null,
+    });
+    expect(of(running("curl\0a\0", { parent: 0 }))).toEqual({ ...unknown, exe: "/usr/bin/curl" });
+    expect(linesOf({ processes: { 5: running("curl\0a\0") } }).lines.of(5, event(0n))).toEqual(
+      program,
+    );
+  });
+
+  test("are not known of one that is gone, runs something else, or has its number from another", () => {
+    expect(of()).toEqual(unknown);
+    expect(of(running("wget\0a\0"))).toEqual(unknown);
+    expect(of(running("curl\0a\0", { exiting: true }))).toEqual(unknown);
+    expect(of(running("curl\0a\0", { startedNs: NOW_NS + SECOND }))).toEqual(unknown);
   });
 });
 
 test("without a process there is no command line", () => {
   const { lines, asked } = linesOf({});
-  expect(lines.of(null, event(7n))).toBeNull();
+  expect(lines.of(null, event(7n)).args).toBeNull();
   expect(asked).toEqual([]);
 });
 
@@ -109,7 +140,7 @@ test("any bytes are a text that can be escaped, and those of two arguments are n
     fc.property(fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 5 }), (parts) => {
       const bytes = Buffer.concat(parts.flatMap((part) => [part, Buffer.alloc(1)]));
       const { lines } = linesOf({ programs: { 7: { bytes, length: bytes.length } } });
-      const line = lines.of(5, event(7n));
+      const { args: line } = lines.of(5, event(7n));
       expect(escapeText(line!)).not.toMatch(/[\p{Cc}\p{Cs}]/u);
     }),
   );

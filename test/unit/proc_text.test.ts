@@ -49,6 +49,7 @@ test("start and flags are found behind any name", () => {
     fc.property(fc.string({ maxLength: 15 }), (name) => {
       expect(parseStat(stat(name))).toEqual({
         startTicks: 98765n,
+        parent: 1,
         exiting: false,
         ofKernel: false,
         state: "S",
@@ -57,6 +58,7 @@ test("start and flags are found behind any name", () => {
   );
   expect(parseStat(stat(") Z 1 (x) 4 )"))).toEqual({
     startTicks: 98765n,
+    parent: 1,
     exiting: false,
     ofKernel: false,
     state: "S",

@@ -76,6 +76,9 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   cgroup: rawText,
   container: rawText,
   args: rawText,
+  exe: rawText,
+  parentPid: u32,
+  parentComm: rawText,
   user: rawText,
   local: endpoint,
   remote: endpoint,
@@ -483,6 +486,18 @@ describe("recording to a file", () => {
     expect(await reasonOf(openToAppend(path))).toMatch(reason);
     if (before !== null) expect(readFileSync(path).equals(before)).toBe(true);
   });
+
+  test.each(["some notes\n", laterVersion()])(
+    "advises another file where it holds %j",
+    async (text) => {
+      const path = holding(text);
+      const error = await openToAppend(path).catch((refused: Failure) => refused);
+      expect(error).toMatchObject({
+        message: `${path}: will not be written to`,
+        hint: expect.stringMatching(/^give --record the name of a file/),
+      });
+    },
+  );
 
   test.skipIf(process.geteuid?.() !== 0)("never touches a file of another user", async () => {
     const path = fresh();

@@ -1,5 +1,7 @@
 /** Command lines, which the kernel side copies; without it they come from /proc, of processes that are still there. */
 import { guessProgram } from "../../guess/program.ts";
+import { capability } from "../../kernel/capability.ts";
+import { CAP_SYS_PTRACE } from "../../kernel/constants.ts";
 import type { Host } from "../../kernel/host.ts";
 import { commandLineOf } from "../../kernel/process.ts";
 import type { GuessReport } from "../../guess/report.ts";
@@ -60,9 +62,11 @@ const sourceOf = ({ host, object, tgid }: Opened, between: () => void): CommandS
 function start(source: CommandSource): Working {
   const commands = new CommandLines(source);
   return {
+    // The file that another user's process runs is told only to those who may look into it.
+    capabilities: capability(CAP_SYS_PTRACE),
     renew: () => commands.renew(),
     enrich(shown, { owner }) {
-      shown.args = commands.of(shown.pid, owner);
+      Object.assign(shown, commands.of(shown.pid, owner));
     },
   };
 }

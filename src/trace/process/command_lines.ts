@@ -3,6 +3,7 @@
  * it is there when the process has ended; /proc has the rest, and all of it where the kernel side could not. Pure, but
  * for the source.
  */
+import type { ConnEvent } from "../../conn/event.ts";
 import { readText } from "../../record/comm.ts";
 import type { OwnerView } from "../../record/layout.gen.ts";
 import { endOf, type Life } from "./groups.ts";
@@ -20,13 +21,22 @@ export interface Running extends Life {
   comm: Uint8Array;
   /** As Noted's, up to some KiB. */
   bytes: Uint8Array;
+  /** The path of the file that it runs; `null`: it may not be read. */
+  exe: Uint8Array | null;
+  /** Its parent's pid; 0: it has none. */
+  parent: number;
 }
+
+/** The members of an event that tell of its program; `null`: not known. */
+export type Program = Required<Pick<ConnEvent, "args" | "exe" | "parentPid" | "parentComm">>;
 
 export interface CommandSource {
   /** `null`: the kernel side has none of this program. */
   noted(program: bigint): Noted | null;
   /** `null`: there is no such process any more. */
   process(pid: number): Running | null;
+  /** The command name of a process; `null`: there is no such process any more. */
+  nameOf(pid: number): Uint8Array | null;
   /** CLOCK_MONOTONIC in nanoseconds. */
   nowNs(): bigint;
 }
@@ -39,7 +49,7 @@ const REMEMBERED_MAX = 65_536;
 
 export class CommandLines {
   readonly #source: CommandSource;
-  readonly #byProgram = new Map<number, string>();
+  readonly #byProgram = new Map<number, Program>();
   /** Only for one poll: a process may exec, and its pid be used again. */
   readonly #byPid = new Map<number, Running | null>();
 
@@ -52,36 +62,51 @@ export class CommandLines {
     if (this.#byPid.size > 0) this.#byPid.clear();
   }
 
-  /** Of the process `pid` when it was noted; `null`: not known. */
-  of(pid: number | null, owner: Asked): string | null {
-    if (pid === null) return null;
+  /** Of the process `pid` when it was noted; its parent is the one that it has when it is first asked for. */
+  of(pid: number | null, owner: Asked): Program {
+    if (pid === null) return UNKNOWN;
     const key = owner.program_number;
     if (key === 0) return this.#ofProcess(pid, owner);
     const known = this.#byProgram.get(key);
     if (known !== undefined) return known;
     const noted = this.#source.noted(owner.program);
     if (noted === null) return this.#ofProcess(pid, owner);
-    const line = this.#whole(pid, noted);
+    const program = this.#whole(pid, noted, owner);
     if (this.#byProgram.size >= REMEMBERED_MAX) this.#byProgram.clear();
-    this.#byProgram.set(key, line);
-    return line;
+    this.#byProgram.set(key, program);
+    return program;
   }
 
-  /** The kernel side's copy is exact as far as it goes. */
-  #whole(pid: number, { bytes, length }: Noted): string {
+  /** The kernel side's copy is exact as far as it goes; the process has the rest, if it still runs the same. */
+  #whole(pid: number, { bytes, length }: Noted, { owned_at }: Asked): Program {
     const start = bytes.subarray(0, length);
-    if (bytes.length >= length) return lineOf(start);
-    const all = this.#look(pid)?.bytes;
-    const same = all !== undefined && Buffer.compare(all.subarray(0, start.length), start) === 0;
-    return same ? lineOf(all) : `${lineOf(start)}${MORE}`;
+    const found = this.#look(pid);
+    const isSame =
+      found !== null && Buffer.compare(found.bytes.subarray(0, start.length), start) === 0;
+    const rest = isSame && this.#wasThere(found, owned_at) ? this.#restOf(found) : REST_UNKNOWN;
+    if (bytes.length >= length) return { args: lineOf(start), ...rest };
+    return { args: isSame ? lineOf(found.bytes) : `${lineOf(start)}${MORE}`, ...rest };
   }
 
   /** The process must be the one that is meant, and not have begun another program since. */
-  #ofProcess(pid: number, { owned_at, comm }: Asked): string | null {
+  #ofProcess(pid: number, { owned_at, comm }: Asked): Program {
     const found = this.#look(pid);
-    if (found === null || found.exiting || found.bytes.length === 0) return null;
-    if (found.startedNs > endOf(owned_at, this.#source.nowNs())) return null;
-    return Buffer.compare(nameOf(found.comm), nameOf(comm)) === 0 ? lineOf(found.bytes) : null;
+    if (found === null || found.bytes.length === 0 || !this.#wasThere(found, owned_at))
+      return UNKNOWN;
+    if (Buffer.compare(nameOf(found.comm), nameOf(comm)) !== 0) return UNKNOWN;
+    return { args: lineOf(found.bytes), ...this.#restOf(found) };
+  }
+
+  /** Else its pid was that of another process at that time. */
+  #wasThere({ exiting, startedNs }: Running, ownedAt: number): boolean {
+    return !exiting && startedNs <= endOf(ownedAt, this.#source.nowNs());
+  }
+
+  #restOf({ exe, parent }: Running): Omit<Program, "args"> {
+    const path = exe && readText(exe);
+    if (parent === 0) return { ...REST_UNKNOWN, exe: path };
+    const name = this.#source.nameOf(parent);
+    return { exe: path, parentPid: parent, parentComm: name && readText(name) };
   }
 
   #look(pid: number): Running | null {
@@ -95,6 +120,9 @@ export class CommandLines {
 }
 
 // --- internal ---
+
+const REST_UNKNOWN = { exe: null, parentPid: null, parentComm: null } as const;
+const UNKNOWN: Program = { args: null, ...REST_UNKNOWN };
 
 /** Behind a command line that goes on. */
 const MORE = " ...";

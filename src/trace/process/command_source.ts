@@ -1,7 +1,7 @@
 /** Where command lines are asked for: the map of the kernel side, and /proc. */
 import { monotonicNs } from "../../kernel/clock.ts";
 import type { KernelObject } from "../../kernel/object.ts";
-import { commandLineOf, commOf, lifeOf } from "../../kernel/process.ts";
+import { commandLineOf, commOf, executableOf, lifeOf } from "../../kernel/process.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import { Counter, programArgsSize, readProgramArgs } from "../../record/layout.gen.ts";
 import type { CommandSource, Noted } from "./command_lines.ts";
@@ -61,7 +61,16 @@ export function commandSource(
       between();
       try {
         // Its life comes last: whoever has got the number meanwhile began too late.
-        return { bytes: commandLineOf(pid), comm: commOf(pid), ...lifeOf(pid) };
+        const [bytes, comm, exe] = [commandLineOf(pid), commOf(pid), executableOf(pid)];
+        return { bytes, comm, exe, ...lifeOf(pid) };
+      } catch {
+        return null;
+      }
+    },
+    nameOf(pid) {
+      between();
+      try {
+        return commOf(pid);
       } catch {
         return null;
       }

@@ -39,6 +39,9 @@ export interface Event {
   cgroup: string | null;
   container: string | null;
   args?: string | null;
+  exe?: string | null;
+  parent_pid?: number | null;
+  parent_comm?: string | null;
   family: 4 | 6;
   direction: "outgoing" | "incoming" | "unknown";
   netns: number | null;

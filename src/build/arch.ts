@@ -2,12 +2,14 @@
 export const ARCHES = {
   x64: {
     debian: "amd64",
+    rpm: "x86_64",
     /** Names libraries and compilers of this machine. */
     triplet: "x86_64-linux-gnu",
     bpfMacro: "__TARGET_ARCH_x86",
   },
   arm64: {
     debian: "arm64",
+    rpm: "aarch64",
     triplet: "aarch64-linux-gnu",
     bpfMacro: "__TARGET_ARCH_arm64",
   },

@@ -13,14 +13,21 @@ import { sysrootOf } from "./sysroot.ts";
 
 export const noticeFile = (arch: Arch): string => `${partsOf(arch)}/notice.txt`;
 
-interface Part {
+/** A part of the executable. The notice and the SBOM come from the list of them. */
+export interface Part {
   name: string;
   version: string;
-  /** An SPDX expression. */
+  /** Of its sources, where the version alone does not name them. */
+  revision?: string;
+  /** An SPDX expression, or where none is known, words. */
   license: string;
   remark: string | null;
+  /** The package URL: the name by which databases of vulnerabilities know the part. */
+  purl?: string;
   /** Whole files, by the title they get. */
   texts: Readonly<Record<string, string>>;
+  /** Parts of this part. */
+  inside?: readonly Part[];
 }
 
 /** `libelf` is another archive than the package's, or null. */
@@ -39,11 +46,21 @@ export function noticeStep(arch: Arch, libelf: string | null): Step {
   };
 }
 
+/** The first one is the program itself. `libelf` is another archive than the package's, or null. */
+export const partsInside = (arch: Arch, libelf: string | null): [Part, ...Part[]] => [
+  ours,
+  programs(arch),
+  ...libraries(arch, libelf),
+  ...packages(),
+  bun(),
+];
+
 export function notice(arch: Arch, libelf: string | null): string {
-  const parts = [ours, programs(arch), ...libraries(arch, libelf), ...packages(), ...bun()];
+  const parts = partsInside(arch, libelf).flatMap((part) => [part, ...(part.inside ?? [])]);
   const rows = parts.map((part) => {
     const remark = part.remark === null ? "" : `\n    ${part.remark}`;
-    return `  ${`${part.name} ${part.version}`.trim()}: ${part.license}${remark}\n`;
+    const revision = part.revision === undefined ? "" : ` (${part.revision})`;
+    return `  ${`${part.name} ${part.version}`.trim()}${revision}: ${part.license}${remark}\n`;
   });
   const texts = Object.entries(
     Object.assign({}, ...parts.map((part) => part.texts)) as Part["texts"],
@@ -85,17 +102,21 @@ function libraries(arch: Arch, libelf: string | null): Part[] {
   const copyright = (debian: string): Part["texts"] => ({
     [`${debian}: copyright`]: `${root}/usr/share/doc/${debian}/copyright`,
   });
+  const purlOf = (source: string, of: string): string => `pkg:generic/${source}@${of}`;
   return [
     {
       name: "libbpf",
       version: versionOf("libbpf"),
+      purl: purlOf("libbpf", versionOf("libbpf")),
       license: "LGPL-2.1-only OR BSD-2-Clause",
       remark: "used under BSD-2-Clause",
       texts: copyright("libbpf-dev"),
     },
     {
       name: "libelf of elfutils",
-      version: libelf === null ? versionOf("libelf") : "(another one than Debian's)",
+      ...(libelf === null
+        ? { version: versionOf("libelf"), purl: purlOf("elfutils", versionOf("libelf")) }
+        : { version: "(another one than Debian's)" }),
       license: "LGPL-3.0-or-later OR GPL-2.0-or-later",
       remark:
         "used under LGPL-3.0-or-later; packaging/README.md in the sources says how to link another one",
@@ -104,6 +125,7 @@ function libraries(arch: Arch, libelf: string | null): Part[] {
     {
       name: "zlib",
       version: versionOf("zlib"),
+      purl: purlOf("zlib", versionOf("zlib")),
       license: "Zlib",
       remark: null,
       texts: copyright("zlib1g-dev"),
@@ -127,6 +149,7 @@ function packages(): Part[] {
       version: about.version,
       license: about.license,
       remark: null,
+      purl: `pkg:npm/${packageName.replace("@", "%40")}@${about.version}`,
       texts: { [`${packageName}: LICENSE`]: `node_modules/${packageName}/LICENSE` },
     });
     const inner = { ...about.dependencies, ...about.peerDependencies };
@@ -137,24 +160,24 @@ function packages(): Part[] {
 }
 
 /** Its npm package brings no texts; its sources do, at the very revision that is inside. */
-function bun(): Part[] {
+function bun(): Part {
   const known = INSIDE_BUN.filter(({ key }) => process.versions[key] !== undefined);
-  return [
-    {
-      name: "Bun",
-      version: `${Bun.version} (${Bun.revision})`,
-      license: "MIT",
-      remark: `all that is inside it, and how to relink it: https://github.com/oven-sh/bun/blob/${Bun.revision}/LICENSE.md`,
-      texts: {},
-    },
-    ...known.map(({ key, title, spdx, remark = null, texts = [] }) => ({
-      name: `  ${title}`,
+  return {
+    name: "Bun",
+    version: Bun.version,
+    revision: Bun.revision,
+    license: "MIT",
+    remark: `all that is inside it, and how to relink it: https://github.com/oven-sh/bun/blob/${Bun.revision}/LICENSE.md`,
+    purl: `pkg:npm/bun@${Bun.version}`,
+    texts: {},
+    inside: known.map(({ key, title, spdx, remark = null, texts = [] }) => ({
+      name: title,
       version: process.versions[key]!,
       license: spdx,
       remark,
       texts: common(...texts),
     })),
-  ];
+  };
 }
 
 function textOf(file: string): string {

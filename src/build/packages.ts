@@ -16,8 +16,13 @@ const NATIVE: readonly Needed[] = [
   { name: "libbpf-dev", proof: `${libraries}/libbpf.a` },
   { name: "libelf-dev", proof: `${libraries}/libelf.a` },
   { name: "zlib1g-dev", proof: `${libraries}/libz.a` },
-  // For the release only.
+];
+
+/** The packers, and the tools that make packages of other systems and sign. */
+const RELEASE: readonly Needed[] = [
   { name: "xz-utils", proof: "/usr/bin/xz" },
+  { name: "rpm", proof: "/usr/bin/rpmbuild" },
+  { name: "openssh-client", proof: "/usr/bin/ssh-keygen" },
 ];
 
 const CROSS: Record<Arch, readonly Needed[]> = {
@@ -45,3 +50,5 @@ export function installPackages(arches: readonly Arch[]): void {
   const others = arches.filter((arch) => arch !== HOST);
   installMissing("the build", [...NATIVE, ...others.flatMap((arch) => CROSS[arch])]);
 }
+
+export const installReleaseTools = (): void => installMissing("the release", RELEASE);

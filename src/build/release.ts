@@ -1,9 +1,10 @@
-/** The release: every executable under its full name, packed twice, with checksums and a table of sizes. */
+/** The release: every executable under its full name, packed, with checksums, a signature and a table of sizes. */
 import {
   copyFileSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -13,6 +14,9 @@ import { BuildError, run, type Step } from "./step.ts";
 
 export const RELEASE = "dist/release";
 const SUMS = "SHA256SUMS";
+const SIGNATURE = `${SUMS}.sig`;
+/** The signature holds for this purpose alone: a key that signs other things too cannot be made use of. */
+export const SIGNED_FOR = "tracer-bpf-release";
 
 export const releaseName = (target: Target): string => `tracer-bpf-linux-${target}`;
 
@@ -43,14 +47,23 @@ export function packStep(from: string, name: string, directory = RELEASE): Step 
 /** `sha256sum -c SHA256SUMS` checks them. A file of an earlier release that is in none of `names` is an error. */
 export function writeSums(names: readonly string[], directory = RELEASE): void {
   const expected = names.toSorted();
-  const found = readdirSync(directory).filter((name) => name !== SUMS);
+  const found = readdirSync(directory).filter((name) => name !== SUMS && name !== SIGNATURE);
   const strange = found.filter((name) => !expected.includes(name));
   if (strange.length > 0)
     throw new BuildError(`${directory} holds ${strange.join(", ")}: delete what is not released`);
-  const sum = (name: string): string =>
-    new Bun.CryptoHasher("sha256").update(readFileSync(join(directory, name))).digest("hex");
-  writeFileSync(join(directory, SUMS), expected.map((name) => `${sum(name)}  ${name}\n`).join(""));
+  const lines = expected.map((name) => `${sha256(join(directory, name))}  ${name}\n`);
+  writeFileSync(join(directory, SUMS), lines.join(""));
+  // It was of other sums.
+  rmSync(join(directory, SIGNATURE), { force: true });
 }
+
+/** With the releaser's key of SSH, or if ssh-agent holds it, its public half. packaging/README.md says how to verify. */
+export function signSums(key: string, directory = RELEASE): void {
+  run(["ssh-keygen", "-q", "-Y", "sign", "-n", SIGNED_FOR, "-f", key, join(directory, SUMS)]);
+}
+
+export const sha256 = (file: string): string =>
+  new Bun.CryptoHasher("sha256").update(readFileSync(file)).digest("hex");
 
 export const packedNames = (name: string): string[] => [
   name,

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { dependencies } from "../../package.json";
 import { ARCHES, executableOf, HOST, type Arch } from "../../src/build/arch.ts";
-import { notice } from "../../src/build/licenses.ts";
+import { notice, partsInside } from "../../src/build/licenses.ts";
 import { linkShim, OBJECTS, objectFile, shimFile } from "../../src/build/native.ts";
+import { sbom } from "../../src/build/sbom.ts";
 import { run } from "../../src/build/step.ts";
 
 const ours = resolve(executableOf(HOST));
@@ -66,6 +67,28 @@ test.each(OBJECTS)("the %s object declares a licence that lets it call every hel
       source,
       expect.stringContaining("SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause"),
     ]);
+});
+
+test("the SBOM lists the parts that the notice lists, each once, with its version", () => {
+  const { metadata, components } = JSON.parse(
+    sbom(partsInside(HOST, null), { file: "executable", sha256: "", epoch: 0 }),
+  );
+  interface Component {
+    "bom-ref": string;
+    name: string;
+    version?: string;
+    components?: Component[];
+  }
+  const flat = (list: Component[]): Component[] =>
+    list.flatMap((one) => [one, ...flat(one.components ?? [])]);
+  const listed = flat([metadata.component, ...components]);
+  const lines = text.slice(0, text.indexOf("\n====")).split("\n");
+  const rows = lines.filter((line) => /^ {2}\S/.test(line)).map((line) => line.trim());
+  expect(rows.length).toBeGreaterThan(20);
+  expect(listed.map(({ name, version }) => `${name} ${version ?? ""}`.trim())).toEqual(
+    rows.map((row) => row.replace(/( \([0-9a-f]{40}\))?: .*/, "")),
+  );
+  expect(new Set(listed.map((one) => one["bom-ref"])).size).toBe(listed.length);
 });
 
 describe("relinking with another libelf", () => {

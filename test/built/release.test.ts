@@ -1,12 +1,15 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { targets } from "../../src/build/arch.ts";
+import { installReleaseTools } from "../../src/build/packages.ts";
 import {
   packedNames,
   packStep,
   releaseName,
+  SIGNED_FOR,
+  signSums,
   SIZES_PAGE,
   withSizes,
   writeSums,
@@ -19,6 +22,7 @@ const name = "tracer-bpf-linux-x64";
 const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * i) >> 5));
 
 beforeAll(async () => {
+  installReleaseTools();
   directory = mkdtempSync(join(tmpdir(), "release-test-"));
   release = join(directory, "release");
   writeFileSync(join(directory, "built"), content, { mode: 0o755 });
@@ -45,6 +49,50 @@ test("sha256sum accepts the sums, and notices a changed byte", () => {
   expect(output("wc", "-l", "SHA256SUMS").stdout.toString()).toBe("3 SHA256SUMS\n");
   writeFileSync(join(release, `${name}.gz`), "x");
   expect(output("sha256sum", "-c", "--status", "SHA256SUMS").exitCode).toBe(1);
+});
+
+describe("the signature", () => {
+  const key = (file: string): string => join(directory, file);
+  const verify = (who: string, sums = readFileSync(join(release, "SHA256SUMS"))) =>
+    Bun.spawnSync(
+      `ssh-keygen -Y verify -f ${key("allowed")} -I ${who} -n ${SIGNED_FOR} -s SHA256SUMS.sig`.split(
+        " ",
+      ),
+      { cwd: release, stdin: sums, stderr: "pipe" },
+    ).exitCode;
+
+  beforeAll(() => {
+    for (const file of ["key", "stranger"])
+      expect(output("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key(file)).exitCode).toBe(
+        0,
+      );
+    writeFileSync(key("allowed"), `releaser ${readFileSync(key("key.pub"), "utf8")}`);
+    writeSums(packedNames(name), release);
+  });
+
+  test("of the releaser is accepted, as packaging/README.md verifies it", () => {
+    signSums(key("key"), release);
+    expect(verify("releaser")).toBe(0);
+    const page = readFileSync(join(import.meta.dir, "../..", SIZES_PAGE), "utf8");
+    expect(page).toContain(`-I releaser -n ${SIGNED_FOR} -s SHA256SUMS.sig < SHA256SUMS`);
+  });
+
+  test("is refused for other sums, another name, and a key of somebody else", () => {
+    expect(verify("releaser", Buffer.from("changed"))).not.toBe(0);
+    expect(verify("somebody")).not.toBe(0);
+    rmSync(join(release, "SHA256SUMS.sig"));
+    signSums(key("stranger"), release);
+    expect(verify("releaser")).not.toBe(0);
+  });
+
+  test("does not outlive the sums that it was of", () => {
+    writeSums(packedNames(name), release);
+    expect(existsSync(join(release, "SHA256SUMS.sig"))).toBe(false);
+  });
+
+  test("cannot be made by a key that is not there", () => {
+    expect(() => signSums(key("missing"), release)).toThrow("ssh-keygen failed");
+  });
 });
 
 test("a file that is not of this release is not passed over", () => {

@@ -3,7 +3,9 @@
 import { release } from "node:os";
 import { version } from "../../package.json";
 import type { ClockPair } from "../conn/clock.ts";
-import { openRecorder, type Recorder } from "../recording/recorder.ts";
+import { Failure } from "../errors.ts";
+import { log } from "../log.ts";
+import { openRecorder, type RotatedRecorder } from "../recording/recorder.ts";
 import type { Trace } from "../trace/trace.ts";
 import { namedFile } from "./flags.ts";
 
@@ -24,8 +26,33 @@ export async function recordTrace(
   file: string | null,
   { description, notes }: Pick<Trace, "description" | "notes">,
   clocks: ClockPair,
-): Promise<Recorder | null> {
+): Promise<RotatedRecorder | null> {
   if (file === null) return null;
   const session = { tool: version, kernel: release(), description, notes: [...notes] };
   return openRecorder(file, { session, startNs: clocks.monoNs, clocks });
+}
+
+/**
+ * For SIGHUP, as programs that rotate files send it. `recorder`: of `file`; `null`: nothing is recorded. Says what came of it.
+ */
+export async function reopenRecording(
+  file: string | null,
+  recorder: RotatedRecorder | null,
+  now: () => ClockPair,
+): Promise<void> {
+  if (file === null || recorder === null)
+    return log.info("SIGHUP: there is no file to open anew; tracing goes on");
+  try {
+    const { anew, failure } = await recorder.reopen(now);
+    if (!anew) log.info(`${file}: it was not renamed, so recording goes on in it`);
+    else if (failure === null)
+      log.info(`${file}: opened anew; the recording before it is complete`);
+    else
+      log.warn(
+        `${failure.message}: ${failure.why}; it was opened anew, and lacks its last events before`,
+      );
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    log.warn(`${error.message}: ${error.why}; recording goes on in the file that was open`);
+  }
 }

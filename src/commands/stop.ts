@@ -9,14 +9,17 @@ export const stopSignal = (): AbortSignal => stopper().signal;
 
 /**
  * The same, but while a command runs, the trace ends with it instead: Ctrl-C has reached it from the terminal, the others
- * are handed on.
+ * are handed on. With `reopens`, SIGHUP ends nothing.
  */
-export function stopper() {
+export function stopper({ reopens = false } = {}) {
   const controller = new AbortController();
   // A trace that nohup(1) started must outlive the terminal.
-  const hangup = ignoresSignal(constants.signals.SIGHUP) ? [] : (["SIGHUP"] as const);
-  const signals = ["SIGINT", "SIGTERM", ...hangup] as const;
+  const outlives = reopens || ignoresSignal(constants.signals.SIGHUP);
+  const signals = ["SIGINT", "SIGTERM", ...(outlives ? [] : (["SIGHUP"] as const))] as const;
   let command: Launched | null = null;
+  let reopen = (): void => {};
+  // Stays, so that SIGHUP does not end the process while it writes its last.
+  if (reopens) process.on("SIGHUP", () => reopen());
   const onSignal = (signal: NodeJS.Signals) => {
     for (const name of signals) process.off(name, onSignal);
     if (command === null) controller.abort();
@@ -25,6 +28,10 @@ export function stopper() {
   for (const signal of signals) process.on(signal, onSignal);
   return {
     signal: controller.signal,
+    /** Until this is called, there are no files to open anew. */
+    reopenWith(heard: () => void) {
+      reopen = heard;
+    },
     /** `drained` resolves when what it has done has been told. */
     endWith(launched: Launched, drained: () => Promise<number>) {
       command = launched;

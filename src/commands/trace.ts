@@ -31,7 +31,8 @@ import { follow, type Summary } from "./follow.ts";
 import { lossText, missingText } from "./losses.ts";
 import { metricsFlags, metricsWish } from "./metrics_flags.ts";
 import { outputFlags, outputOf } from "./output.ts";
-import { recordFile, recordFlag, recordTrace } from "./record.ts";
+import { recordFile, recordFlag, recordTrace, reopenRecording } from "./record.ts";
+import { reopensAtHangup, takeNotifySocket, tellReady } from "./service.ts";
 import { stopper } from "./stop.ts";
 
 const STDOUT = 1;
@@ -190,7 +191,8 @@ export const traceCommand = command({
     const metricsAsked = metricsWish(args, path);
     // Before anything is traced or started: a stdout that is closed is told at once.
     const writer = createWriter();
-    const stop = stopper();
+    const manager = takeNotifySocket();
+    const stop = stopper({ reopens: reopensAtHangup(record, manager) });
     const command = args._;
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
@@ -224,6 +226,7 @@ export const traceCommand = command({
     const clocks = readClocks();
     const format = formatSince(clocks.monoNs);
     await using recorder = await recordTrace(record, trace, clocks);
+    stop.reopenWith(() => void reopenRecording(record, recorder, readClocks));
     const early = trace.notes.length;
     for (const note of [...trace.notes, ...absent(filter)]) log.warn(note);
     const tellMaps = () => {
@@ -233,9 +236,10 @@ export const traceCommand = command({
     let listed = false;
     trace.afterStock(() => {
       listed = true;
-      // Last of what needs root: from here on nothing is opened by its name, and nothing started.
+      // Last of what needs root: from here on nothing is started, and nothing is opened by its name but a renamed recording.
       for (const note of [...trace.notes.slice(early), ...trace.dropCapabilities()]) log.warn(note);
       log.info(trace.description);
+      void tellReady(manager, trace.description);
     });
     for (const { level, text } of metrics?.notes ?? []) log[level](text);
     const begun = performance.now();

@@ -24,6 +24,7 @@ export const {
 } = KernelNumber;
 
 export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
 export const AF_NETLINK = 16;
 
 export const SOCK_STREAM = 1;

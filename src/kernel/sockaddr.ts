@@ -1,6 +1,6 @@
-/** struct sockaddr_in and sockaddr_in6 as bytes. Pure; record/address.ts reads and writes the text of addresses. */
+/** struct sockaddr_in, sockaddr_in6 and sockaddr_un as bytes. Pure; record/address.ts reads and writes the text of addresses. */
 import { addressText, ipv4Text, isMapped, parseAddress } from "../record/address.ts";
-import { AF_INET, AF_INET6, AF_UNSPEC } from "./constants.ts";
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from "./constants.ts";
 
 export interface Address {
   family: 4 | 6;
@@ -38,6 +38,25 @@ export function sockaddrIn6(address: Uint8Array, port: number): Uint8Array {
   view.setUint16(0, AF_INET6, true);
   view.setUint16(2, port);
   bytes.set(address, 8);
+  return bytes;
+}
+
+/** The size of sun_path. */
+const UNIX_PATH = 108;
+
+/**
+ * struct sockaddr_un for sendto. A name that begins with "@" is abstract: bytes that are no path. `null`: the name is
+ * neither abstract nor an absolute path, or too long.
+ */
+export function sockaddrUnix(name: string): Uint8Array | null {
+  const isAbstract = name.startsWith("@");
+  const path = Buffer.from(isAbstract ? `\0${name.slice(1)}` : name);
+  if (!isAbstract && !name.startsWith("/")) return null;
+  // The length of an abstract name counts. A path ends with a 0.
+  const bytes = new Uint8Array(2 + path.length + (isAbstract ? 0 : 1));
+  if (path.length < 2 || bytes.length > 2 + UNIX_PATH) return null;
+  new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
+  bytes.set(path, 2);
   return bytes;
 }
 

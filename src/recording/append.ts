@@ -33,6 +33,13 @@ export async function openToAppend(path: string): Promise<FileHandle> {
   }
 }
 
+/** Whether the path leads to this open file, and not to another one or to none. */
+export async function isStillAt(path: string, file: FileHandle): Promise<boolean> {
+  const present = await lstat(path).catch(unless(path, "ENOENT"));
+  const { dev, ino } = await file.stat();
+  return present?.ino === ino && present.dev === dev;
+}
+
 // --- internal ---
 
 const OTHER_FILE =

@@ -1,6 +1,7 @@
 /** Saves the events of a trace in a file while they are shown. */
 
 import { write } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import type { ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import type { Failure } from "../errors.ts";
@@ -8,7 +9,7 @@ import { fileFailure } from "../file.ts";
 import { Lines } from "../output/lines.ts";
 import { Told, type Loss } from "../output/losses.ts";
 import { createWriter, type WriteSome } from "../output/writer.ts";
-import { openToAppend } from "./append.ts";
+import { isStillAt, openToAppend } from "./append.ts";
 import { lineWriter, type Session } from "./format.ts";
 
 /** Disposed of before its end, it leaves a session without one: what was taken is written all the same. */
@@ -26,6 +27,23 @@ export interface Recorder extends AsyncDisposable {
   end(atNs: bigint, clocks: ClockPair): Promise<void>;
 }
 
+/** A recorder whose file somebody may rename, so that a new one begins. */
+export interface RotatedRecorder extends Recorder {
+  /**
+   * If the file is not at its path any more, ends the session in the file and begins a new session in a file at the path, by
+   * the rules for any file to record to. Events meanwhile go to one of the two. Throws a Failure where the new file cannot be
+   * had: the session goes on. `now` reads both clocks.
+   */
+  reopen(now: () => ClockPair): Promise<Reopened>;
+}
+
+export interface Reopened {
+  /** false: the file is still at its path. */
+  anew: boolean;
+  /** The error that the end of the file before met; `null`: it is whole, or its error was known. */
+  failure: Failure | null;
+}
+
 export interface RecorderFile {
   writeSome: WriteSome;
   failed(error: unknown): Failure;
@@ -41,37 +59,95 @@ export interface Beginning {
 }
 
 /** Throws a Failure if the file cannot be had, or is not to be added to. */
-export async function openRecorder(path: string, beginning: Beginning): Promise<Recorder> {
-  const file = await openToAppend(path);
-  return recordTo(
-    {
-      writeSome: (bytes) =>
-        new Promise((resolve, reject) => {
-          write(file.fd, bytes, 0, bytes.length, null, (error, count) =>
-            error ? reject(error) : resolve(count),
-          );
-        }),
-      failed: (error) => fileFailure(path, error),
-      close: () => file.datasync().finally(() => file.close()),
+export async function openRecorder(path: string, beginning: Beginning): Promise<RotatedRecorder> {
+  let file = await openToAppend(path);
+  let current = recordTo(onFile(path, file), beginning);
+  /** Sessions that are being ended, and reopenings. Each waits for the one before. */
+  let underWay: Promise<unknown> = Promise.resolve();
+  let over = false;
+
+  async function reopen(now: () => ClockPair): Promise<Reopened> {
+    if (over || (await isStillAt(path, file))) return { anew: false, failure: null };
+    const fresh = await openToAppend(path);
+    const before = current;
+    const known = before.failure;
+    const clocks = now();
+    const session = { ...beginning, startNs: clocks.monoNs, clocks };
+    // Events before this line are of the one session, those after it of the other.
+    current = recordTo(onFile(path, fresh), session, { before });
+    file = fresh;
+    await before.finish(clocks);
+    current.forgetBefore();
+    return { anew: true, failure: known === null ? before.failure : null };
+  }
+
+  const settled = () => underWay.catch(() => {});
+  return {
+    take: (events, clocks) => current.take(events, clocks),
+    tell: (losses, atNs, clocks) => current.tell(losses, atNs, clocks),
+    unsaved: () => current.unsaved(),
+    get pending() {
+      return current.pending;
     },
-    beginning,
-  );
+    get failure() {
+      return current.failure;
+    },
+    reopen(now) {
+      const reopened = settled().then(() => reopen(now));
+      underWay = reopened;
+      return reopened;
+    },
+    async end(atNs, clocks) {
+      over = true;
+      await settled();
+      await current.end(atNs, clocks);
+    },
+    async [Symbol.asyncDispose]() {
+      over = true;
+      await settled();
+      await current[Symbol.asyncDispose]();
+    },
+  };
 }
+
+const onFile = (path: string, file: FileHandle): RecorderFile => ({
+  writeSome: (bytes) =>
+    new Promise((resolve, reject) => {
+      write(file.fd, bytes, 0, bytes.length, null, (error, count) =>
+        error ? reject(error) : resolve(count),
+      );
+    }),
+  failed: (error) => fileFailure(path, error),
+  close: () => file.datasync().finally(() => file.close()),
+});
 
 /** A disk this far behind has stopped; about 80,000 events. */
 const LIMIT_BYTES = 32 << 20;
 /** Events that the file lacks. */
 export const UNSAVED = "not recorded, the file could not be written";
 
+/** A recorder of one session. */
+export interface SessionRecorder extends Recorder {
+  /** Losses that some session has told of. */
+  readonly told: Told;
+  /** The end of the session, where another one goes on: it tells of the losses. */
+  finish(clocks: ClockPair): Promise<void>;
+  /** The session before is over: its count is final. */
+  forgetBefore(): void;
+}
+
+/** `before`: the session that this one follows. Its losses count on. */
 export function recordTo(
   file: RecorderFile,
   { session, startNs, clocks: startClocks }: Beginning,
-  limitBytes = LIMIT_BYTES,
-): Recorder {
+  options: { limitBytes?: number; before?: SessionRecorder } = {},
+): SessionRecorder {
+  const { limitBytes = LIMIT_BYTES } = options;
+  let before: Pick<SessionRecorder, "unsaved" | "pending"> | null = options.before ?? null;
   const writer = createWriter(file.writeSome, limitBytes, file.failed);
   const format = lineWriter(startNs);
   const lines = new Lines();
-  const told = new Told();
+  const told = options.before?.told ?? new Told();
   let refused = 0n;
   /** Lines of the session, but for its end. The next line has the number after it. */
   let written = 0;
@@ -85,13 +161,21 @@ export function recordTo(
   };
   const unsaved = (): Loss => {
     const failed = writer.failure === null ? 0 : writer.pending;
-    return { cause: UNSAVED, count: refused + BigInt(failed) };
+    const earlier = before?.unsaved().count ?? 0n;
+    return { cause: UNSAVED, count: earlier + refused + BigInt(failed) };
   };
   const tell = (losses: readonly Loss[], atNs: bigint, clocks: ClockPair): void => {
     for (const { cause, count, total } of told.news([...losses, unsaved()])) {
       if (aside(format.lost({ atNs, cause, count }, clocks, written + 1)))
         told.tell({ cause, count, total });
     }
+  };
+
+  const finish = async (clocks: ClockPair): Promise<void> => {
+    // Where there was no room before, there is now.
+    await writer.settled();
+    writer.pushAside(format.end(clocks, written + 1));
+    await close();
   };
 
   const close = async (): Promise<void> => {
@@ -116,19 +200,24 @@ export function recordTo(
       written += taken;
     },
     tell,
+    told,
     unsaved,
+    finish,
+    forgetBefore() {
+      const final = before?.unsaved();
+      before = final === undefined ? null : { unsaved: () => final, pending: 0 };
+    },
     get pending() {
-      return writer.failure === null ? writer.pending : 0;
+      const earlier = before?.pending ?? 0;
+      return earlier + (writer.failure === null ? writer.pending : 0);
     },
     get failure() {
       return writer.failure ?? closing;
     },
     async end(atNs, clocks) {
-      // Where there was no room before, there is now.
       await writer.settled();
       tell([], atNs, clocks);
-      writer.pushAside(format.end(clocks, written + 1));
-      await close();
+      await finish(clocks);
     },
     [Symbol.asyncDispose]: close,
   };

@@ -30,8 +30,10 @@ export function recordingSink(
     tick: handOn,
     lost({ before }, { atNs, clocks }) {
       recorder.tell(before, atNs, clocks);
-      if (recorder.failure === null || failureTold) return;
-      failureTold = true;
+      // A file that was opened anew can fail anew.
+      const told = failureTold;
+      failureTold = recorder.failure !== null;
+      if (recorder.failure === null || told) return;
       const { message, why } = recorder.failure;
       warn(`${message}: ${why}; recording has stopped, tracing goes on`);
     },

@@ -3,9 +3,11 @@ import fc from "fast-check";
 import {
   chmodSync,
   chownSync,
+  existsSync,
   linkSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -515,9 +517,94 @@ describe("recording to a file", () => {
   });
 });
 
+describe("a recording whose file is renamed", () => {
+  const now = (monoNs: bigint) => () => ({ ...clocks, monoNs });
+  const whole = { damaged: 0, missing: 0n, repeated: 0, unended: 0 };
+
+  test("ends in the old file, and begins in a new one: both are valid, alone and together", async () => {
+    const [path, old, both] = [fresh(), fresh(), fresh()];
+    await using recorder = await openRecorder(path, beginning);
+    recorder.take(some.slice(0, 2), clocks);
+    recorder.tell([{ cause: "ring full", count: 3n }], 5n, clocks);
+    renameSync(path, old);
+    const reopened = recorder.reopen(now(77n));
+    // Before the new file is there.
+    recorder.take(some.slice(2, 3), clocks);
+    expect(await reopened).toEqual({ anew: true, failure: null });
+    recorder.take(some.slice(3), clocks);
+    recorder.tell([{ cause: "ring full", count: 5n }], 6n, clocks);
+    await recorder.end(10n, clocks);
+
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    writeFileSync(both, Buffer.concat([readFileSync(old), readFileSync(path)]));
+    const [first, second, joined] = [await readAll(old), await readAll(path), await readAll(both)];
+    for (const { damage } of [first, second, joined]) expect(damage).toMatchObject(whole);
+    expect([...eventsOf(first.lines), ...eventsOf(second.lines)]).toEqual([...some]);
+    expect(eventsOf(first.lines).length).toBeGreaterThanOrEqual(2);
+    expect(eventsOf(joined.lines)).toEqual([...some]);
+    // A loss is told in one of them alone.
+    const lost = joined.lines.flatMap((line) => (line.what === "lost" ? [line.lost.count] : []));
+    expect(lost).toEqual([3n, 2n]);
+    expect(second.lines[0]).toMatchObject({ what: "session", startNs: 77n });
+  });
+
+  test("goes on in its file, if that was not renamed", async () => {
+    const path = fresh();
+    await using recorder = await openRecorder(path, beginning);
+    recorder.take(some, clocks);
+    expect(await recorder.reopen(now(77n))).toEqual({ anew: false, failure: null });
+    await recorder.end(10n, clocks);
+    const { lines, damage } = await readAll(path);
+    expect(lines.filter(({ what }) => what === "session")).toHaveLength(1);
+    expect(eventsOf(lines)).toEqual([...some]);
+    expect(damage).toMatchObject(whole);
+  });
+
+  test.each<[string, (path: string) => void, RegExp]>([
+    ["a link", (path) => symlinkSync("/etc/passwd", path), /a symbolic link/],
+    ["a text", (path) => writeFileSync(path, "x\n".repeat(1000)), /no line of it/],
+    ["a hard link", (path) => linkSync(holding("text"), path), /a second name/],
+  ])("goes on in the renamed one, if %s is at the path", async (_, put, reason) => {
+    const [path, old] = [fresh(), fresh()];
+    await using recorder = await openRecorder(path, beginning);
+    recorder.take(some.slice(0, 2), clocks);
+    renameSync(path, old);
+    put(path);
+    const before = readFileSync(path);
+    expect(await reasonOf(recorder.reopen(now(77n)))).toMatch(reason);
+    recorder.take(some.slice(2), clocks);
+    await recorder.end(10n, clocks);
+    const { lines, damage } = await readAll(old);
+    expect(eventsOf(lines)).toEqual([...some]);
+    expect(damage).toMatchObject(whole);
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test("is renamed twice in a row", async () => {
+    const [path, first, second] = [fresh(), fresh(), fresh()];
+    await using recorder = await openRecorder(path, beginning);
+    recorder.take(some.slice(0, 1), clocks);
+    renameSync(path, first);
+    await recorder.reopen(now(77n));
+    recorder.take(some.slice(1, 2), clocks);
+    renameSync(path, second);
+    const both = [recorder.reopen(now(78n)), recorder.reopen(now(79n))];
+    expect((await Promise.all(both)).map(({ anew }) => anew)).toEqual([true, false]);
+    recorder.take(some.slice(2), clocks);
+    await recorder.end(10n, clocks);
+    const files = await Promise.all([first, second, path].map(readAll));
+    expect(files.flatMap(({ lines }) => eventsOf(lines))).toEqual([...some]);
+    for (const { damage } of files) expect(damage).toMatchObject(whole);
+    // Nothing is opened by a signal that comes while the trace ends.
+    renameSync(path, fresh());
+    expect(await recorder.reopen(now(80n))).toEqual({ anew: false, failure: null });
+    expect(existsSync(path)).toBe(false);
+  });
+});
+
 describe("a recording that cannot be written", () => {
   /** Takes so many bytes, then fails. */
-  function fullDisk(room: number) {
+  function fullDisk(room: number, options: Parameters<typeof recordTo>[2] = {}) {
     let left = room;
     const written: Uint8Array[] = [];
     const recorder = recordTo(
@@ -533,6 +620,7 @@ describe("a recording that cannot be written", () => {
         close: async () => {},
       },
       beginning,
+      options,
     );
     return { recorder, written: () => Buffer.concat(written) };
   }
@@ -569,7 +657,7 @@ describe("a recording that cannot be written", () => {
         close: async () => {},
       },
       beginning,
-      1500,
+      { limitBytes: 1500 },
     );
     for (const event of [...some, ...some]) recorder.take([event], clocks);
     const missing = recorder.unsaved().count;
@@ -581,6 +669,27 @@ describe("a recording that cannot be written", () => {
     const told = lines.flatMap((line) => (line.what === "lost" ? [line.lost] : []));
     expect(told.map(({ count }) => count)).toEqual([missing]);
     expect(parser).toMatchObject({ damaged: 0, missing: 0n, unended: 0 });
+  });
+
+  test("has a successor that counts on, and tells of it once", async () => {
+    const full = fullDisk(0);
+    full.recorder.take(some, clocks);
+    await Promise.resolve();
+    const roomy = fullDisk(Infinity, { before: full.recorder });
+    await full.recorder.finish(clocks);
+    expect(full.recorder.failure).not.toBeNull();
+    roomy.recorder.take(some, clocks);
+    const lost = BigInt(some.length);
+    expect(roomy.recorder.unsaved().count).toBe(lost);
+    roomy.recorder.forgetBefore();
+    expect(roomy.recorder.unsaved().count).toBe(lost);
+    expect(roomy.recorder.failure).toBeNull();
+    roomy.recorder.tell([], 9n, clocks);
+    await roomy.recorder.end(10n, clocks);
+    const { lines } = parse(roomy.written());
+    const told = lines.flatMap((line) => (line.what === "lost" ? [line.lost.count] : []));
+    expect(told).toEqual([lost]);
+    expect(eventsOf(lines)).toEqual([...some]);
   });
 });
 

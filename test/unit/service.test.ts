@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolve as resolveCommand } from "../../src/commands/strict.ts";
+import { manualPage } from "../../src/commands/manual.ts";
 import { root } from "../../src/commands/index.ts";
 import { exitCodes } from "../../src/errors.ts";
 
@@ -15,6 +16,22 @@ test("its command line is one that the tracer takes", () => {
   const [path, ...args] = value("ExecStart")!.split(" ");
   expect(path).toBe("/usr/local/bin/tracer-bpf");
   expect(resolveCommand("tracer-bpf", root, args).kind).toBe("run");
+});
+
+test("it waits for word of the tracer, by a socket that it lets the tracer have", () => {
+  expect(value("Type")).toBe("notify");
+  expect(value("RestrictAddressFamilies")!.split(" ")).toContain("AF_UNIX");
+  // The tracer itself tells, no child of it.
+  expect(value("NotifyAccess")).toBeUndefined();
+});
+
+test("a reload sends the signal that opens files anew, and the manual page is where it says", () => {
+  expect(value("ExecReload")).toBe("/bin/kill -HUP $MAINPID");
+  const page = manualPage("tracer-bpf", "0", root);
+  const section = /^\.TH (\S+) (\d)/m.exec(page)!;
+  expect(value("Documentation")).toBe(
+    `man:${section[1]!.replaceAll("\\", "").toLowerCase()}(${section[2]})`,
+  );
 });
 
 test("it is not started again for what a new start cannot mend", () => {

@@ -1,7 +1,7 @@
 /** Descriptors sent over a socket of AF_UNIX. */
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import * as libc from "../../../src/kernel/libc.ts";
-import { SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from "../../../src/kernel/constants.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from "../../../src/kernel/constants.ts";
 import { check } from "./peer.ts";
 
 /**
@@ -42,7 +42,6 @@ export function receiveDescriptor(socket: number): number | null {
 
 // --- internal ---
 
-const AF_UNIX = 1;
 const SCM_RIGHTS = 1;
 /** struct cmsghdr, and struct msghdr with its padding. */
 const [CMSGHDR, MSGHDR] = [16, 56];

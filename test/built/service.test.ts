@@ -1,0 +1,150 @@
+/** A trace as a service: it tells its manager that it is at work, and SIGHUP opens its recording anew. Needs root. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM } from "../../src/kernel/constants.ts";
+import { bind, close, recv, socket } from "../../src/kernel/libc.ts";
+import { sockaddrUnix } from "../../src/kernel/sockaddr.ts";
+import { guessed, startGuessed } from "../kernel/drive/guessed.ts";
+import { modes } from "../kernel/drive/modes.ts";
+import { pair } from "../kernel/drive/peer.ts";
+import { binary, PATIENCE_MS, plainEnvironment, run, type Tracer } from "../kernel/drive/tracer.ts";
+
+setDefaultTimeout(180_000);
+
+const mode = modes[0]!;
+const work = mkdtempSync(join(tmpdir(), "tracer-bpf-service-"));
+const manager = `@tracer-bpf-service-test-${process.pid}`;
+let managerFd: number;
+
+beforeAll(() => {
+  managerFd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  expect(bind(managerFd, sockaddrUnix(manager)!)).toBe(0);
+});
+afterAll(() => {
+  close(managerFd);
+  rmSync(work, { recursive: true });
+});
+
+/** The messages that the manager got since the last time. */
+function told(): string[] {
+  const bytes = new Uint8Array(4096);
+  const texts: string[] = [];
+  for (
+    let n = recv(managerFd, bytes, MSG_DONTWAIT);
+    n >= 0;
+    n = recv(managerFd, bytes, MSG_DONTWAIT)
+  )
+    texts.push(Buffer.from(bytes.subarray(0, n)).toString());
+  return texts;
+}
+
+/** A connection that is over; returns its port. */
+function connection(): number {
+  const { client, server } = pair();
+  for (const end of [client, server]) end.close();
+  return client.truth.local.port;
+}
+
+const ports = (lines: string): number[] =>
+  lines.split("\n").flatMap((line) => {
+    if (line === "") return [];
+    const event = JSON.parse(line);
+    return event.event === "close" ? [event.local.port, event.remote.port] : [];
+  });
+
+/** The ports of what a recording holds, after it was found whole. */
+async function recorded(file: string): Promise<number[]> {
+  const { exitCode, stdout, stderr } = await run(["replay", file, "--json", "--strict"]);
+  expect({ exitCode, stderr: stderr.split("\n").at(-2) }).toEqual({
+    exitCode: 0,
+    stderr: expect.stringMatching(/replayed, none lost$/),
+  });
+  return ports(stdout);
+}
+
+const seen = (tracer: Tracer, port: number): Promise<unknown> =>
+  tracer.takeIf("close", `of port ${port}`, ({ local }) => local.port === port);
+
+/** Until something holds that the tracer's own output does not tell of. */
+async function eventually(holds: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
+    await Bun.sleep(20);
+  }
+}
+
+test("SIGHUP ends the renamed recording and begins another; no event is in both or in none", async () => {
+  const [file, old] = [join(work, "trace.rec"), join(work, "trace.rec.1")];
+  const tracer = await startGuessed(mode, ["--record", file]);
+  const first = connection();
+  await seen(tracer, first);
+  renameSync(file, old);
+  tracer.process.kill("SIGHUP");
+  await tracer.until(() => tracer.stderr.includes(`${file}: opened anew`), "word of the new file");
+  const second = connection();
+  await seen(tracer, second);
+  tracer.process.kill("SIGHUP");
+  await tracer.until(() => tracer.stderr.includes(`${file}: it was not renamed`), "word of it");
+  expect(await tracer.stop("SIGTERM")).toBe(0);
+  const [before, after] = [await recorded(old), await recorded(file)];
+  expect(before).toContain(first);
+  expect(before).not.toContain(second);
+  expect(after).toContain(second);
+  expect(after).not.toContain(first);
+});
+
+test("SIGHUP does not end a trace whose stdout is a file", async () => {
+  const file = join(work, "events.json");
+  const shell = ["sh", "-c", `exec "$@" > ${file}`, "sh"];
+  const tracer = await startGuessed(mode, [], shell);
+  tracer.process.kill("SIGHUP");
+  await tracer.until(() => /SIGHUP: there is no file to open/.test(tracer.stderr), "word of it");
+  const port = connection();
+  await eventually(() => ports(wholeLines(file)).includes(port), "the connection is in the file");
+  expect(await tracer.stop("SIGTERM")).toBe(0);
+});
+
+test("a service tells its manager that it traces, its command gets no word of it, and SIGHUP does not end it", async () => {
+  const env = ["env", `NOTIFY_SOCKET=${manager}`];
+  const script = 'echo "socket: ${NOTIFY_SOCKET-none}"; exec sleep 60';
+  const tracer = await startGuessed(mode, ["--", "sh", "-c", script], env);
+  await tracer.until(() => tracer.stderr.includes("socket: none"), "line of the command");
+  const description = /^tracing .*$/m.exec(tracer.stderr)![0];
+  const texts: string[] = [];
+  await eventually(() => texts.push(...told()) > 0, "the manager is told");
+  expect(texts).toEqual([`READY=1\nSTATUS=${description}`]);
+  tracer.process.kill("SIGHUP");
+  await tracer.until(() => /SIGHUP: there is no file to open/.test(tracer.stderr), "word of it");
+  // SIGTERM reaches the command, whose status it is.
+  expect(await tracer.stop("SIGTERM")).toBe(128 + 15);
+  expect(told()).toEqual([]);
+});
+
+test("a closed terminal ends a trace that writes to it, and its recording is whole", async () => {
+  const file = join(work, "terminal.rec");
+  const shown = { text: "" };
+  const flags = ["--record", file, "--offsets", await guessed(mode), "--attach", mode];
+  const child = Bun.spawn([binary, "trace", ...flags], {
+    env: plainEnvironment(),
+    terminal: {
+      cols: 80,
+      rows: 24,
+      data: (_, data) => void (shown.text += Buffer.from(data).toString()),
+    },
+  });
+  const shows = (text: string) => eventually(() => shown.text.includes(text), `it shows ${text}`);
+  await shows("LPORT");
+  const port = connection();
+  await shows(`${port}`);
+  child.terminal!.close();
+  await child.exited;
+  expect(await recorded(file)).toContain(port);
+});
+
+const wholeLines = (file: string): string => {
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  return text.slice(0, text.lastIndexOf("\n") + 1);
+};

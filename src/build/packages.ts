@@ -21,6 +21,7 @@ const NATIVE: readonly Needed[] = [
 /** The packers, and the tools that make packages of other systems and sign. */
 const RELEASE: readonly Needed[] = [
   { name: "xz-utils", proof: "/usr/bin/xz" },
+  { name: "zstd", proof: "/usr/bin/zstd" },
   { name: "rpm", proof: "/usr/bin/rpmbuild" },
   { name: "openssh-client", proof: "/usr/bin/ssh-keygen" },
 ];

@@ -37,6 +37,7 @@ test("each packed copy unpacks to the executable, mode and all", () => {
   for (const [tool, file] of [
     ["gzip", `${name}.gz`],
     ["xz", `${name}.xz`],
+    ["zstd", `${name}.zst`],
   ] as const) {
     expect(output(tool, "-dc", file).stdout.equals(content)).toBe(true);
     expect(output("stat", "-c", "%a", file).stdout.toString()).toBe("755\n");
@@ -46,7 +47,7 @@ test("each packed copy unpacks to the executable, mode and all", () => {
 
 test("sha256sum accepts the sums, and notices a changed byte", () => {
   expect(output("sha256sum", "-c", "--strict", "SHA256SUMS").exitCode).toBe(0);
-  expect(output("wc", "-l", "SHA256SUMS").stdout.toString()).toBe("3 SHA256SUMS\n");
+  expect(output("wc", "-l", "SHA256SUMS").stdout.toString()).toBe("4 SHA256SUMS\n");
   writeFileSync(join(release, `${name}.gz`), "x");
   expect(output("sha256sum", "-c", "--status", "SHA256SUMS").exitCode).toBe(1);
 });
@@ -113,5 +114,5 @@ test("the table of sizes replaces the one before, and what stands around it stay
 test("the page of sizes has a row for every executable", () => {
   const page = readFileSync(join(import.meta.dir, "../..", SIZES_PAGE), "utf8");
   for (const target of targets)
-    expect(page).toMatch(new RegExp(`\\| \`${releaseName(target)}\` (\\| \\d+\\.\\d MB ){3}\\|`));
+    expect(page).toMatch(new RegExp(`\\| \`${releaseName(target)}\` (\\| \\d+\\.\\d MB ){4}\\|`));
 });

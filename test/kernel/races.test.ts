@@ -16,7 +16,7 @@ setDefaultTimeout(360_000);
 const guest = process.env["VM_KERNEL"] !== undefined;
 const AT_ONCE = 53;
 /** Of each kind. One costs a guest seventy milliseconds. */
-const COUNT = many(1_009, AT_ONCE);
+const COUNT = many(503, AT_ONCE);
 /** Other programs of this host connect as well. */
 const OTHERS = guest ? 4 : 100;
 

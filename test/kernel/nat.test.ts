@@ -4,9 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import type { VerifyReport } from "../../src/guess/report.ts";
+import { conntrackFields } from "../../src/guess/solve_conntrack.ts";
 import { ConntrackCopySize } from "../../src/record/layout.gen.ts";
 import { tracesUdp } from "./drive/datagrams.ts";
 import { type Mode, modes } from "./drive/modes.ts";
+import { EntriesMade } from "./drive/nat_events.ts";
 import { buildNetwork } from "./drive/nat_network.ts";
 import { type OlderFlow, olderFlow } from "./drive/nat_older.ts";
 import { addRules, unloadAll } from "./drive/nat_rules.ts";
@@ -14,7 +17,7 @@ import { lossyScenarios, type Scenario, scenarios } from "./drive/nat_scenarios.
 import type { Link } from "./drive/nat_sockets.ts";
 import { type Answer, misjudged, sidesOf, tableOfConntrack, tupleText } from "./drive/nat_truth.ts";
 import { pair } from "./drive/peer.ts";
-import { Tracer } from "./drive/tracer.ts";
+import { run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(300_000);
 
@@ -33,6 +36,8 @@ const follows: Readonly<Record<Mode, boolean>> = { kprobe: true, tracepoint: tru
 
 /** Connections whose entries stay in conntrack's table, which is the second truth about them. */
 const kept: [string, Link][] = [];
+/** All connections of which entries are made: the kernel tells of each. */
+const made: [string, Link][] = [];
 
 describe.skipIf(!inGuest).each(modes.slice(0, 1))("trace --attach %s, at first", (mode) => {
   test("without connection tracking nothing is translated, and no module is loaded", async () => {
@@ -56,6 +61,19 @@ describe.skipIf(!inGuest).each(modes.slice(0, 1))("trace --attach %s, at first",
       expect(await misjudged(tracer, drive(answer))).toEqual([]);
     expect(await tracer.stop()).toBe(0);
   });
+
+  test.skipIf(mode !== "kprobe" || !existsSync("/sys/kernel/btf/vmlinux"))(
+    "offsets in an entry are those that BTF tells",
+    async () => {
+      const { stdout } = await run(["offsets", "verify", "--json", "--attach", "kprobe"]);
+      const { fields } = JSON.parse(stdout) as { fields: VerifyReport["rows"] };
+      const ofEntry = fields.filter(({ field }) => conntrackFields.some((name) => name === field));
+      expect(ofEntry.filter(({ guessed }) => guessed !== null)).toHaveLength(
+        conntrackFields.length,
+      );
+      expect(ofEntry.filter(({ guessed, btf }) => guessed !== btf)).toEqual([]);
+    },
+  );
 });
 
 describe.skipIf(!inGuest || !modes.includes("kprobe"))("trace --attach kprobe", () => {
@@ -83,9 +101,11 @@ describe.skipIf(!inGuest || !modes.includes("kprobe"))("trace --attach kprobe", 
 describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
   let tracer: Tracer;
   let older: OlderFlow | null = null;
+  let told: EntriesMade | null = null;
   const first = mode === modes[0];
 
   beforeAll(async () => {
+    told = first ? new EntriesMade() : null;
     older = tracesUdp(mode) ? olderFlow() : null;
     older?.ask();
     tracer = await Tracer.start(mode);
@@ -117,6 +137,18 @@ describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
 
   test.each(seen(lossyScenarios))("$name", (scenario) => judge(scenario));
 
+  test.if(first)("what the sockets say is what the kernel told of each entry that it made", () => {
+    const changes = told!.changes(made.at(-1)![1].client);
+    const differ = made.filter(
+      ([, { client, server }]) =>
+        !changes(client).has(tupleText({ local: server.remote, remote: server.local })),
+    );
+    expect(told!.losses).not.toMatch(/No buffer space/i);
+    told![Symbol.dispose]();
+    expect(differ.slice(0, 5)).toEqual([]);
+    expect(new Set(made.map(([name]) => name)).size).toBeGreaterThan(30);
+  });
+
   test.if(first && mode === "kprobe")(
     "the modules go, although the trace runs, and come again",
     async () => {
@@ -139,7 +171,12 @@ describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
     const answer = follows[mode] ? least : "exact or unknown";
     const sides =
       answer === undefined ? driven.sides : driven.sides.map((side) => ({ ...side, answer }));
-    if (isKept && first) for (const link of links) kept.push([name, link]);
+    const isTracked = driven.sides.every(({ answer }) => answer !== "unknown");
+    if (first)
+      for (const link of links) {
+        if (isKept) kept.push([name, link]);
+        if (isTracked) made.push([name, link]);
+      }
     const wrong = await misjudged(tracer, sides);
     expect(wrong.slice(0, 5)).toEqual([]);
   }

@@ -64,6 +64,16 @@ export function tableOfConntrack(): (client: Names) => string {
 export const tupleText = ({ local, remote }: Pick<Names, "local" | "remote">): string =>
   `${local.address} ${local.port} > ${remote.address} ${remote.port}`;
 
+/** A line of conntrack(8): the tuple of the first packet, and the tuple that the answering socket has. */
+export function changeOf(line: string): [string, string] | null {
+  const found = [...line.matchAll(/src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g)];
+  if (found.length !== 2) return null;
+  const [first, answer] = found as [RegExpExecArray, RegExpExecArray];
+  const [, src, dst, sport, dport] = first;
+  const [, by, to, byPort, toPort] = answer;
+  return [`${src} ${sport} > ${dst} ${dport}`, `${to} ${toPort} > ${by} ${byPort}`];
+}
+
 // --- internal ---
 
 function seenBy(own: Names, other: Names): Nat {
@@ -91,16 +101,8 @@ const text = ({ local, remote, netns }: Names): string =>
 
 /** By the tuple of the first packet: the tuple that the answering socket has. */
 function entriesOf(place: "root" | "p3"): Map<string, string> {
-  const entries = new Map<string, string>();
-  for (const family of ["ipv4", "ipv6"]) {
-    for (const line of runIn(place, ["conntrack", "-L", "-f", family]).split("\n")) {
-      const found = [...line.matchAll(/src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g)];
-      if (found.length !== 2) continue;
-      const [first, answer] = found as [RegExpExecArray, RegExpExecArray];
-      const [, src, dst, sport, dport] = first;
-      const [, by, to, byPort, toPort] = answer;
-      entries.set(`${src} ${sport} > ${dst} ${dport}`, `${to} ${toPort} > ${by} ${byPort}`);
-    }
-  }
-  return entries;
+  const lines = ["ipv4", "ipv6"].flatMap((family) =>
+    runIn(place, ["conntrack", "-L", "-f", family]).split("\n"),
+  );
+  return new Map(lines.map(changeOf).filter((change) => change !== null));
 }

@@ -85,7 +85,10 @@ describe("counters of 32 bits", () => {
       ...{ sent_bytes: sent, recv_bytes: received, ended_at: seconds * SECOND },
     };
     event.ends.metadata = ConnMetadata.METADATA_TCP;
-    return toConnEvent(event, "close", [addTotals(all)]).totals!;
+    const close = toConnEvent(event, "close", [addTotals(all)]).totals!;
+    // An open connection may be asked for as often as one likes.
+    expect(toConnEvent(event, "sample", [addTotals(all)]).totals).toEqual(close);
+    return close;
   };
   const unknown = { segsOut: null, segsIn: null, retransmits: null };
 

@@ -6,7 +6,10 @@ import { EventQueue, type Each } from "../stream/queue.ts";
 import type { Checked } from "./open_checked.ts";
 import { takeStock } from "./stock.ts";
 
-/** So much of the time is taken between two polls, which come at once as long as there is more to do: live lines are no later than usual. */
+/**
+ * So much of the time is taken between two polls, which come at once as long as there is more to do: live lines are no later
+ * than usual. Where a poll takes longer, the stocktaking gets as much: else a busy host would never be listed.
+ */
 const PIECE_MS = 80;
 
 export interface StockTaking extends Disposable {
@@ -45,6 +48,7 @@ export function stockTaking(
     between,
   });
   let afterwards: (() => void)[] = [];
+  let endedAt = performance.now();
 
   const work = (until: number): void => {
     while (pieces !== null) {
@@ -77,7 +81,11 @@ export function stockTaking(
       kept.push(new EventView(view, p));
       return true;
     },
-    goOn: () => work(performance.now() + PIECE_MS),
+    goOn() {
+      const now = performance.now();
+      work(now + Math.max(PIECE_MS, now - endedAt));
+      endedAt = performance.now();
+    },
     finish: () => work(Infinity),
     after(then) {
       if (pieces === null) then();

@@ -136,6 +136,8 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   chunk: READ,
   ring_prefix: ["size"],
   wait_request: ["size", "type", "write"],
+  line_step: WRITTEN,
+  line_moment: WRITTEN,
   // Of the kernel side alone.
   live: [],
   newborn: [],

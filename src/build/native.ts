@@ -110,6 +110,8 @@ export function shimStep(arch: Arch, libelf: string | null): Step {
     inputs: [
       ...filesIn("src/kernel/shim", ".c"),
       ...filesIn("src/kernel/shim", ".h"),
+      // A line is made of a record.
+      "bpf/record.h",
       ...(libelf === null ? [] : [libelf]),
     ],
     outputs: [out],
@@ -161,6 +163,7 @@ function gcc(arch: Arch, sysroot: string, out: string, libelf: string | null): s
     ...(arch === HOST ? [] : [`-I${usr}/include`, `-I${usr}/include/${triplet}`]),
     ..."-shared -nostartfiles -o".split(" "),
     out,
+    "-I.",
     ...filesIn("src/kernel/shim", ".c"),
     archive("bpf"),
     libelf ?? archive("elf"),

@@ -5,6 +5,7 @@ import { localOffset } from "../kernel/local_time.ts";
 import { terminalColumns } from "../kernel/libc.ts";
 import { wantsColor } from "../log.ts";
 import { formatNames, formatOf, type Format, type FormatName } from "../output/index.ts";
+import type { Native } from "../output/straight/index.ts";
 
 export const outputFlags = {
   output: {
@@ -41,7 +42,7 @@ export interface OutputArgs {
 }
 
 /** Checks them now; the format is made once it is known when the trace began. */
-export function outputOf(args: OutputArgs, command: string): (startNs: bigint) => Format {
+export function outputOf(args: OutputArgs, command: string) {
   const name = nameOf(args, command);
   for (const flag of unusedBy[name]) {
     if (args[flag] !== true) continue;
@@ -50,8 +51,8 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
       why: "it is about the columns of the table",
     });
   }
-  return (startNs) => {
-    const format = formatOf(name, {
+  return (startNs: bigint, native: Native | null = null): Format => {
+    const options = {
       wide: args.wide === true,
       time: args.time === true,
       uid: args["print-uid"] === true,
@@ -60,7 +61,8 @@ export function outputOf(args: OutputArgs, command: string): (startNs: bigint) =
       color: wantsColor(STDOUT),
       terminalColumns: args.wide === true || name !== "table" ? null : narrowTerminal(),
       offsetAt: localOffset,
-    });
+    };
+    const format = formatOf(name, options, native);
     return args["no-header"] === true ? { ...format, header: null } : format;
   };
 }

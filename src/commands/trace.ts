@@ -224,7 +224,7 @@ export const traceCommand = command({
     const running = launched && watched();
     if (launched && running) stop.endWith(launched, running.drained);
     const clocks = readClocks();
-    const format = formatSince(clocks.monoNs);
+    const format = formatSince(clocks.monoNs, trace.native);
     await using recorder = await recordTrace(record, trace, clocks);
     stop.reopenWith(() => void reopenRecording(record, recorder, readClocks));
     const early = trace.notes.length;

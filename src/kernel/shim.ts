@@ -1,5 +1,5 @@
 /** libbpf through the C shim: buffers in, numbers out, a KernelError when the answer is negative. */
-import { FFIType, type Pointer } from "bun:ffi";
+import { FFIType, ptr, type Pointer } from "bun:ffi";
 import { shimLibrary } from "../embedded.ts";
 import { AskedType, ShimNumber } from "../record/layout.gen.ts";
 import { ENODATA, ENODEV, ENOENT } from "./constants.ts";
@@ -106,6 +106,10 @@ const SYMBOLS = {
   sh_stayer_tid: { args: ["ptr"], returns: "i32" },
   sh_stayer_stop: { args: ["ptr"], returns: "i32" },
   sh_stayer_close: { args: ["ptr"], returns: "i32" },
+  sh_put_line: {
+    args: ["ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32"],
+    returns: "i32",
+  },
 } as const;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
@@ -353,6 +357,38 @@ export function openShim() {
     waiterClose: (waiter: RingWaiter): void => {
       c.sh_waiter_close(at(waiter));
     },
+
+    /** Where bytes lie, as long as somebody holds them. */
+    addressOf: (bytes: ArrayBufferView): number => ptr(bytes as NodeJS.TypedArray),
+    /**
+     * Puts a line at `at` of `out`, without the line break, and returns where it ends; -1: a value cannot be written so. The
+     * record lies at `p` of `records`, `count` steps (struct line_step) at `steps`, a struct line_moment at `moment`, and
+     * `us` are within the second. All of these are addresses: bytes would be looked up for each line. There must be room.
+     */
+    putLine: (
+      out: number,
+      at: number,
+      steps: number,
+      count: number,
+      records: number,
+      p: number,
+      moment: number,
+      us: number,
+      remote: number,
+      remoteLength: number,
+    ): number =>
+      c.sh_put_line(
+        out as Pointer,
+        at,
+        steps as Pointer,
+        count,
+        records as Pointer,
+        p,
+        moment as Pointer,
+        us,
+        remote as Pointer,
+        remoteLength,
+      ),
 
     /** A thread that stays in the calling thread's network namespace until it is disposed of; null: there can be none. */
     stay: (): Stayer | null => {

@@ -6,7 +6,13 @@ import { csvHeader, csvLine, csvTemplate } from "./csv.ts";
 import { jsonLine, jsonLost, jsonTemplate } from "./json.ts";
 import type { Lines } from "./lines.ts";
 import type { Loss } from "./losses.ts";
-import { straight, type Describe, type Shape, type Straight } from "./straight/index.ts";
+import {
+  straight,
+  type Describe,
+  type Native,
+  type Shape,
+  type Straight,
+} from "./straight/index.ts";
 import { textFormat, type TextOptions } from "./text.ts";
 
 export interface Format {
@@ -40,18 +46,28 @@ const plain: TextOptions = {
 };
 
 /** To add one, write `src/output/NAME.ts` and add a line here: `--output` offers them all. */
+const written = {
+  table: textFormat(plain),
+  json: { header: null, line: jsonLine, template: jsonTemplate, lost: jsonLost },
+  csv: { header: csvHeader(), line: csvLine, template: csvTemplate },
+} satisfies Record<string, Written>;
+
 export const formats = {
-  table: withStraight(textFormat(plain)),
-  json: withStraight({ header: null, line: jsonLine, template: jsonTemplate, lost: jsonLost }),
-  csv: withStraight({ header: csvHeader(), line: csvLine, template: csvTemplate }),
-} satisfies Record<string, Format>;
+  table: withStraight(written.table),
+  json: withStraight(written.json),
+  csv: withStraight(written.csv),
+} satisfies Record<keyof typeof written, Format>;
 
 export type FormatName = keyof typeof formats;
 export const formatNames = Object.keys(formats) as FormatName[];
 
-/** Only the table has options. */
-export const formatOf = (name: FormatName, options: Partial<TextOptions>): Format =>
-  name === "table" ? withStraight(textFormat({ ...plain, ...options })) : formats[name];
+/** Only the table has options. `native`: see straight(). */
+export const formatOf = (
+  name: FormatName,
+  options: Partial<TextOptions>,
+  native: Native | null = null,
+): Format =>
+  withStraight(name === "table" ? textFormat({ ...plain, ...options }) : written[name], native);
 
 // --- internal ---
 
@@ -62,10 +78,13 @@ interface Written extends Format {
   offsetAt?: OffsetAt;
 }
 
-function withStraight<T extends Written>({ template, offsetAt = utc, ...format }: T) {
+function withStraight<T extends Written>(
+  { template, offsetAt = utc, ...format }: T,
+  native: Native | null = null,
+) {
   // Most formats are never used.
   let way: Straight | null = null;
-  const made = () => (way ??= straight(template, offsetAt));
+  const made = () => (way ??= straight(template, offsetAt, undefined, undefined, native));
   return {
     ...format,
     append(lines: Lines, event: ConnEvent, clocks: ClockPair) {

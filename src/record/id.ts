@@ -10,6 +10,7 @@ import {
   EVENT_ENDS_DPORT,
   EVENT_ENDS_METADATA,
   EVENT_STARTED_AT,
+  IdNumber,
 } from "./layout.gen.ts";
 
 /**
@@ -23,6 +24,9 @@ export function keyIds(random: (bytes: number) => Uint8Array): void {
   // An odd factor can be undone.
   key = { added: word(0), first: word(1) | 1, second: word(2) | 1 };
 }
+
+/** For those who make ids elsewhere: see hidden(). */
+export const idKey = (): Readonly<typeof NO_KEY> => key;
 
 /** Of the struct event at `p`. */
 export function idAt(view: DataView, p: number): string {
@@ -93,6 +97,9 @@ function remoteWord(view: DataView, p: number): number {
   let word = view.getUint16(p + EVENT_ENDS_DPORT, true) + 1;
   for (const at of [EVENT_ENDS_DADDR_H, EVENT_ENDS_DADDR_L])
     for (let half = 0; half < 8; half += 4)
-      word = Math.imul(word ^ (word >>> 15) ^ view.getInt32(p + at + half, true), 0x2c1b3c6d);
+      word = Math.imul(
+        word ^ (word >>> 15) ^ view.getInt32(p + at + half, true),
+        IdNumber.REMOTE_FACTOR,
+      );
   return word;
 }

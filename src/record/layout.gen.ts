@@ -1635,6 +1635,56 @@ export function writeWaitRequest(view: DataView, p: number, value: WaitRequest):
   view.setInt32(p + 12, value.reader_fd, true);
 }
 
+export const IdNumber = {
+  REMOTE_FACTOR: 739982445,
+} as const;
+export type IdNumber = (typeof IdNumber)[keyof typeof IdNumber];
+
+export const LineForm = {
+  LINE_TEXT_ALONE: 0,
+  LINE_INTEGER: 1,
+  LINE_TIME: 2,
+  LINE_ADDRESS: 3,
+  LINE_ID: 4,
+} as const;
+export type LineForm = (typeof LineForm)[keyof typeof LineForm];
+
+export const lineStepSize = 16;
+export interface LineStep {
+  text_at: number;
+  text_length: number;
+  at: number;
+  since: number;
+  least: number;
+  size: number;
+  form: number;
+}
+export function writeLineStep(view: DataView, p: number, value: LineStep): void {
+  view.setUint32(p, value.text_at, true);
+  view.setUint32(p + 4, value.text_length, true);
+  view.setUint16(p + 8, value.at, true);
+  view.setUint16(p + 10, value.since, true);
+  view.setUint16(p + 12, value.least, true);
+  view.setUint8(p + 14, value.size);
+  view.setUint8(p + 15, value.form);
+}
+
+export const lineMomentSize = 48;
+export interface LineMoment {
+  second_length: number;
+  second: Uint8Array;
+  id_added: number;
+  id_first: number;
+  id_second: number;
+}
+export function writeLineMoment(view: DataView, p: number, value: LineMoment): void {
+  view.setUint32(p, value.second_length, true);
+  bytesAt(view, p + 4, 32).set(value.second);
+  view.setUint32(p + 36, value.id_added, true);
+  view.setUint32(p + 40, value.id_first, true);
+  view.setUint32(p + 44, value.id_second, true);
+}
+
 export const gateSize = 16;
 export interface Gate {
   tag: number;

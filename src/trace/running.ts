@@ -96,6 +96,7 @@ export function running(of: Found, options: TraceOptions): Trace {
 
   return {
     description,
+    native: host.shim,
     notes,
     pollInto,
     poll(last = false) {

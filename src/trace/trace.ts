@@ -1,6 +1,6 @@
 /** An open trace, and the sink that gets its events. */
 import type { TracedEvent } from "../conn/identity.ts";
-import type { MapFill } from "../kernel/shim.ts";
+import type { MapFill, Shim } from "../kernel/shim.ts";
 import type { PartCount, Startable } from "./part.ts";
 import type { KernelTime } from "./health/kernel_time.ts";
 import type { LossCount } from "./health/losses.ts";
@@ -8,6 +8,8 @@ import type { LossCount } from "./health/losses.ts";
 export interface Trace extends AsyncDisposable {
   /** "tracing TCP and UDP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
   readonly description: string;
+  /** Makes lines of its records: see output/straight/native.ts. */
+  readonly native: Pick<Shim, "addressOf" | "putLine">;
   /** For the user, before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
   /**

@@ -4,6 +4,7 @@
  */
 import { wallTime } from "../../src/conn/clock.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
+import { openShim } from "../../src/kernel/shim.ts";
 import { formatOf, formats, type Format } from "../../src/output/index.ts";
 import { Lines } from "../../src/output/lines.ts";
 import {
@@ -28,6 +29,7 @@ interface Throughput {
   perSecond: number;
 }
 
+const shim = openShim();
 const RECORDS = 600;
 const SECONDS = 2;
 const tcp = {
@@ -96,6 +98,12 @@ function measureThroughput(): Throughput[] {
       rate(`${name} of an event`, () => print(format, events)),
       rate(`${name} of a record`, () => printRecords(format)),
     ]),
+    ...(["json", "csv"] as const).map((name) => {
+      const format = formatOf(name, {}, shim);
+      return rate(`${name.toUpperCase()} line of a record, by the shim`, () =>
+        printRecords(format),
+      );
+    }),
     rate("record", () => {
       for (const [n, event] of events.entries()) recording.appendEvent(lines, event, clocks, n + 1);
       lines.take().done();

@@ -1,18 +1,26 @@
 /** The straight way to a line gives the line that the format itself gives, of a record as of an event. */
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { utc, wallTime, type ClockPair, type OffsetAt } from "../../src/conn/clock.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { ownerAttributes } from "../../src/members/attributes.ts";
+import { randomBytes } from "../../src/kernel/random.ts";
+import { openShim } from "../../src/kernel/shim.ts";
 import type { Leaf } from "../../src/members/held.ts";
 import { csvLine, csvTemplate } from "../../src/output/csv.ts";
 import { jsonLine, jsonTemplate } from "../../src/output/json.ts";
 import { Lines } from "../../src/output/lines.ts";
-import { straight, type Shape, type Straight } from "../../src/output/straight/index.ts";
+import {
+  straight,
+  type Native,
+  type Shape,
+  type Straight,
+} from "../../src/output/straight/index.ts";
 import { EventTemplates, RecordTemplates } from "../../src/output/straight/keys.ts";
 import { apart } from "../../src/output/straight/slots.ts";
 import { textFormat } from "../../src/output/text.ts";
 import { stackOf } from "../../src/protocols/stack.ts";
+import { keyIds } from "../../src/record/id.ts";
 import {
   ConnFact,
   ConnMetadata,
@@ -254,9 +262,20 @@ function isRight(way: Straight, format: Written, many: readonly Event[], of = de
   return taken;
 }
 
-describe.each(each)("a line of %s", (_, format) => {
-  test("made of a record is the line of its event, whatever the record holds", () => {
-    const way = straight(format.template, format.offsetAt);
+const shim = openShim();
+beforeAll(() => keyIds(randomBytes));
+/** With columns, lines are never made by the shim. */
+const ways = each.flatMap(([name, format]): [string, string, Written, Native | null][] => {
+  const isInColumns = name !== "json" && name !== "csv";
+  const plainly: [string, string, Written, null] = [name, "TypeScript", format, null];
+  return isInColumns ? [plainly] : [plainly, [name, "the shim", format, shim]];
+});
+const wayOf = ({ template, offsetAt }: Written, native: Native | null) =>
+  straight(template, offsetAt, undefined, undefined, native);
+
+describe.each(ways)("a line of %s made by %s", (_name, _by, format, native) => {
+  test("of a record is the line of its event, whatever the record holds", () => {
+    const way = wayOf(format, native);
     const never = describing({ ...all, rtt: false, segs: false });
     let taken = 0;
     fc.assert(
@@ -273,8 +292,8 @@ describe.each(each)("a line of %s", (_, format) => {
     expect(taken).toBeGreaterThan(20);
   }, 60_000);
 
-  test("made of records that differ in one member only is that of each", () => {
-    const way = straight(format.template, format.offsetAt);
+  test("of records that differ in one member only is that of each", () => {
+    const way = wayOf(format, native);
     let taken = 0;
     fc.assert(
       fc.property(neighbours, (many) => void (taken += isRight(way, format, many))),
@@ -283,6 +302,29 @@ describe.each(each)("a line of %s", (_, format) => {
     expect(taken).toBeGreaterThan(20);
   }, 60_000);
 
+  test("of a record that holds other numbers than a usual one is right", () => {
+    const way = wayOf(format, native);
+    const numbers = fc.record({
+      sent_bytes: u64,
+      recv_bytes: fc.bigInt({ min: 0n, max: 2n ** 53n }),
+      sent_packets: fc.bigInt({ min: 0n, max: 100_000n }),
+      rtt: u32,
+      cookie: u32,
+      started_at: fc.bigInt({ min: START - 2_000_000_000_000n, max: START + 1_000_000_000n }),
+    });
+    let taken = 0;
+    fc.assert(
+      fc.property(records, fc.array(numbers, { minLength: 3, maxLength: 6 }), (one, many) => {
+        const others = many.map((values) => ({ ...one, ...values }));
+        taken += isRight(way, format, [one, one, ...others, one]);
+      }),
+      runs(500),
+    );
+    expect(taken).toBeGreaterThan(20);
+  }, 60_000);
+});
+
+describe.each(each)("a line of %s", (_, format) => {
   test.each<Place>(["owner_comm", "owner_cgroup_id", "flags", "ends_saddr_l"])(
     "made with text that is kept by all members but %s would be another's",
     (place) => {

@@ -42,4 +42,38 @@ struct wait_request {
 	__s32 reader_fd; /* -1: nobody reads */
 };
 
+enum id_number {
+	REMOTE_FACTOR =
+		0x2c1b3c6d, /* mixes a remote end into an id; odd, so that it can be undone */
+};
+
+/* The holes of a line. To add one, add it here and a case in line.c. */
+enum line_form {
+	LINE_TEXT_ALONE = 0, /* no hole */
+	LINE_INTEGER = 1,
+	LINE_TIME = 2,	  /* as ISO 8601, to the microsecond, without the zone */
+	LINE_ADDRESS = 3, /* of the remote end */
+	LINE_ID = 4,
+};
+
+/* A step to a line: a text, then what a hole holds. Several stand one behind the other, then their texts. */
+struct line_step {
+	__u32 text_at; /* from the first step on */
+	__u32 text_length;
+	__u16 at; /* of an integer in a struct event */
+	__u16 since; /* of a time that is subtracted, which makes microseconds of the integer; 0: none */
+	__u16 least; /* a smaller integer is written another way */
+	__u8 size;   /* of the integer */
+	__u8 form;   /* enum line_form */
+};
+
+/* The rest of what a line depends on, besides its steps and its record. */
+struct line_moment {
+	__u32 second_length;
+	__u8 second[32]; /* text of the time, up to the microseconds */
+	__u32 id_added;	 /* the key of ids: see src/record/id.ts */
+	__u32 id_first;
+	__u32 id_second;
+};
+
 #endif

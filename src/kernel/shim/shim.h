@@ -97,6 +97,11 @@ SH_API int sh_stayer_tid(void *stayer);
 SH_API int sh_stayer_stop(void *stayer);
 SH_API int sh_stayer_close(void *stayer);
 
+/* line.c: the busiest part of writing lines. */
+SH_API int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, const void *records,
+		       __u32 p, const void *moment, __u32 us, const void *remote,
+		       __u32 remote_length);
+
 /* batches.c: what is on its way into them. */
 struct batches;
 struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at);

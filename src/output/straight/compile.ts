@@ -3,11 +3,6 @@
  * Their source is made of numbers and names of our own tables alone; nothing that comes from outside is ever part of it.
  */
 import type { ConnEvent } from "../../conn/event.ts";
-import { putId, putIdAt } from "../../record/id.ts";
-import { putInteger, putSegment, type Segment } from "../lines.ts";
-import { microseconds } from "../numbers.ts";
-import type { Slot } from "./slots.ts";
-import { Form, type Op } from "./template.ts";
 
 /** Whether the words of a record are those of a key that begins at `from` of `keys`. */
 export type SameWords = (keys: Int32Array, from: number, view: DataView, p: number) => boolean;
@@ -61,100 +56,7 @@ export function eventKey(
   };
 }
 
-/** Puts one op that has no number into the line. */
-export type PutOther = (out: DataView, at: number, op: Op, remote: Segment) => number;
-
-/** Puts `ops` one behind the other; -1: a value cannot be written here. */
-export type PutRecord = (
-  out: DataView,
-  at: number,
-  ops: readonly Op[],
-  remote: Segment,
-  view: DataView,
-  p: number,
-) => number;
-export type PutEvent = (
-  out: DataView,
-  at: number,
-  ops: readonly Op[],
-  remote: Segment,
-  event: ConnEvent,
-) => number;
-
-/** Of a record the numbers are read where they lie. */
-export const putRecord = (ops: readonly Op[], other: PutOther): PutRecord =>
-  known(records, ops, () =>
-    putting(ops, other, ["view", "p"], valueAt, "putIdAt(out, to, view, p)"),
-  ) as PutRecord;
-
-export const putEvent = (ops: readonly Op[], other: PutOther): PutEvent =>
-  known(events, ops, () =>
-    putting(
-      ops,
-      other,
-      ["event"],
-      (_, n) => `Number(ops[${n}].slot.of(event))`,
-      "putId(out, to, event.id)",
-    ),
-  ) as PutEvent;
-
 // --- internal ---
-
-/** By the sequence of holes; as many as are kept, of which a trace meets a few. */
-const KEPT = 256;
-const records = new Map<string, unknown>();
-const events = new Map<string, unknown>();
-
-function known(kept: Map<string, unknown>, ops: readonly Op[], make: () => unknown): unknown {
-  const key = ops.map(({ form, slot, isLong }) => `${form} ${slot.at} ${isLong}`).join();
-  let made = kept.get(key);
-  if (made !== undefined) return made;
-  made = make();
-  if (kept.size >= KEPT) kept.clear();
-  kept.set(key, made);
-  return made;
-}
-
-function putting(
-  ops: readonly Op[],
-  other: PutOther,
-  of: readonly string[],
-  value: (slot: Slot, n: number) => string,
-  id: string,
-): unknown {
-  const steps = ops.map(({ form, slot, isLong }, n) => {
-    const text = isLong
-      ? `op = ops[${n}]; to = putSegment(out, to, op.text);`
-      : `op = ops[${n}]; out.setFloat64(to, op.first, true); out.setFloat64(to + 8, op.second, true); to += op.length;`;
-    if (form === Form.address) return `${text} to = putSegment(out, to, remote);`;
-    if (form === Form.id) return `${text} to = ${id}; if (to < 0) return -1;`;
-    if (form !== Form.integer) return `${text} to = other(out, to, op, remote);`;
-    const exact = slot.since < 0 ? "value" : "microseconds(value)";
-    return `${text} value = ${value(slot, n)};
-      if (value < ${number(slot.least)} || value > ${Number.MAX_SAFE_INTEGER}) return -1;
-      to = putInteger(out, to, ${exact});`;
-  });
-  const source = `return (out, at, ops, remote, ${of.join(", ")}) => {
-    let to = at, op, value;
-    ${steps.join("\n")}
-    return to;
-  };`;
-  const names = ["putSegment", "putInteger", "microseconds", "putId", "putIdAt", "other"];
-  const make = compiled(names, source) as (...given: unknown[]) => unknown;
-  return make(putSegment, putInteger, microseconds, putId, putIdAt, other);
-}
-
-function valueAt({ at, bytes, since }: Slot): string {
-  const word = (place: number) => `view.getUint32(p + ${number(place)}, true)`;
-  if (bytes === 4) return word(at);
-  if (bytes === 2) return `view.getUint16(p + ${number(at)}, true)`;
-  // The halves are subtracted apart: as a number a time grows inexact.
-  const [low, high] =
-    since < 0
-      ? [word(at), word(at + 4)]
-      : [`${word(at)} - ${word(since)}`, `(${word(at + 4)} - ${word(since + 4)})`];
-  return `${low} + ${high} * 4294967296`;
-}
 
 function compiled(names: readonly string[], source: string): unknown {
   // oxlint-disable-next-line typescript/no-implied-eval -- the only place; number() and identifier() check each part

@@ -15,9 +15,11 @@ import { recurring } from "../../record/recurring.ts";
 import { segment, type Lines, type Segment } from "../lines.ts";
 import { EventTemplates, RecordTemplates, type Describe, type Shape } from "./keys.ts";
 import { enter } from "./moment.ts";
-import { write, type Source } from "./write.ts";
+import { NativeLines, type Native } from "./native.ts";
+import { write, writeNative, type Source } from "./write.ts";
 
 export type { Describe, Shape } from "./keys.ts";
+export type { Native } from "./native.ts";
 
 export interface Straight {
   /** `false`: nothing was written, so the line is to be made the other way. */
@@ -26,12 +28,15 @@ export interface Straight {
   record(lines: Lines, view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
 }
 
+/** `native`: writes lines of records without columns; `null`: they are written here. */
 export function straight(
   shape: Shape,
   offsetAt: OffsetAt = utc,
   events = new EventTemplates(shape),
   records = new RecordTemplates(shape),
+  native: Native | null = null,
 ): Straight {
+  const shim = native && new NativeLines(native);
   const source: Source = { view: new DataView(new ArrayBuffer(0)), p: 0, event: null };
   return {
     event(lines, event, clocks) {
@@ -55,9 +60,14 @@ export function straight(
       if (template === undefined || template === null) return false;
       const isV6 =
         (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
+      const isNative = shim !== null && !template.aligned;
+      // The shim writes an IPv4 address itself.
       const remote =
-        template.remote === null ? NOWHERE : (isV6 ? ofV6 : ofV4)(view, p + EVENT_ENDS_DADDR_H);
+        template.remote === null || (isNative && !isV6)
+          ? NOWHERE
+          : (isV6 ? ofV6 : ofV4)(view, p + EVENT_ENDS_DADDR_H);
       if (remote === null) return false;
+      if (isNative) return writeNative(lines, template, remote.address, shim, view, p);
       source.view = view;
       source.p = p;
       source.event = null;

@@ -1,5 +1,5 @@
 /** A line with holes: the text that many lines have in common, and what is put in between. Pure. */
-import type { PutEvent, PutRecord } from "./compile.ts";
+import type { Steps } from "./native.ts";
 import { segment, type Segment } from "../lines.ts";
 import { slots, type Slot } from "./slots.ts";
 
@@ -60,8 +60,7 @@ export interface Op {
 export interface Template {
   ops: readonly Op[];
   /** Made when they are first needed. */
-  putRecord: PutRecord | null;
-  putEvent: PutEvent | null;
+  steps: Steps | null;
   /** Whether the ops stand at the places of columns. */
   aligned: boolean;
   remote: "address" | "endpoint" | null;
@@ -132,8 +131,7 @@ function templateOf(ops: readonly Op[], aligned: boolean, head: string, tail: st
   const has = (form: number) => ops.some((op) => op.form === form);
   return {
     ops,
-    putRecord: null,
-    putEvent: null,
+    steps: null,
     aligned,
     remote: has(Form.address) ? "address" : has(Form.endpoint) ? "endpoint" : null,
     since: has(Form.since),

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A line made of a record: texts that TypeScript has prepared, and in between what differs from line to line. */
+#include <stddef.h>
+#include <string.h>
+
+#include "bpf/record.h"
+#include "shim.h"
+
+/* TypeScript counts in doubles: what is larger is not exact there. */
+#define MAX_SAFE_INTEGER ((1ULL << 53) - 1)
+/* Texts are copied in blocks: behind each there is room to read so much more, and to write it. */
+#define BLOCK 16
+#define MICROSECOND_DIGITS 6
+
+struct line {
+	const __u8 *record;
+	const struct line_moment *moment;
+	__u32 us; /* within the second */
+	const void *remote;
+	__u32 remote_length;
+};
+
+#define MEMBER(record, name) ((record) + offsetof(struct event, name))
+
+static __u16 load16(const __u8 *from)
+{
+	__u16 value;
+
+	memcpy(&value, from, sizeof(value));
+	return value;
+}
+
+static __u32 load32(const __u8 *from)
+{
+	__u32 value;
+
+	memcpy(&value, from, sizeof(value));
+	return value;
+}
+
+static __u64 load64(const __u8 *from)
+{
+	__u64 value;
+
+	memcpy(&value, from, sizeof(value));
+	return value;
+}
+
+static __u8 *put_text(__u8 *to, const void *text, __u32 length)
+{
+	const __u8 *from = text;
+
+	for (__u32 n = 0; n < length; n += BLOCK)
+		memcpy(to + n, from + n, BLOCK);
+	return to + length;
+}
+
+static const char pairs[] = "0001020304050607080910111213141516171819"
+			    "2021222324252627282930313233343536373839"
+			    "4041424344454647484950515253545556575859"
+			    "6061626364656667686970717273747576777879"
+			    "8081828384858687888990919293949596979899";
+
+/* The digits of a number below 10,000, the first one lowest. */
+static __u32 four_digits(__u32 value)
+{
+	__u16 high, low;
+
+	memcpy(&high, pairs + value / 100 * 2, sizeof(high));
+	memcpy(&low, pairs + value % 100 * 2, sizeof(low));
+	return high | (__u32)low << 16;
+}
+
+static __u8 *put_four(__u8 *to, __u32 digits)
+{
+	memcpy(to, &digits, sizeof(digits));
+	return to + sizeof(digits);
+}
+
+static __u8 *put_small(__u8 *to, __u32 value)
+{
+	int zeros = value < 10 ? 3 : value < 100 ? 2 : value < 1000;
+
+	return put_four(to, four_digits(value) >> 8 * zeros) - zeros;
+}
+
+static __u8 *put_integer(__u8 *to, __u64 value)
+{
+	if (value < 10000)
+		return put_small(to, value);
+	to = put_integer(to, value / 10000);
+	return put_four(to, four_digits(value % 10000));
+}
+
+static __u8 *put_time(__u8 *to, const struct line *line)
+{
+	__u32 us = line->us;
+
+	to = put_text(to, line->moment->second, line->moment->second_length);
+	for (int n = MICROSECOND_DIGITS - 2; n >= 0; n -= 2, us /= 100)
+		memcpy(to + n, pairs + us % 100 * 2, 2);
+	return to + MICROSECOND_DIGITS;
+}
+
+/* NULL: what stands for no address is written another way. */
+static __u8 *put_address(__u8 *to, const struct line *line)
+{
+	/* The low word of an IPv4 address holds it. */
+	const __u8 *address = MEMBER(line->record, ends.daddr_l);
+
+	if (load32(MEMBER(line->record, ends.metadata)) & METADATA_IPV6) {
+		memcpy(to, line->remote, line->remote_length);
+		return to + line->remote_length;
+	}
+	if (load32(address) == 0)
+		return NULL;
+	for (int n = 0; n < 4; n++) {
+		if (n > 0)
+			*to++ = '.';
+		to = put_integer(to, address[n]);
+	}
+	return to;
+}
+
+/* The first digit goes first; all eight at once. */
+static __u8 *put_hex(__u8 *to, __u32 value)
+{
+	__u64 nibbles = __builtin_bswap32(value), letters;
+
+	nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffff;
+	nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ff;
+	nibbles = (nibbles >> 4 | nibbles << 8) & 0x0f0f0f0f0f0f0f0f;
+	letters = (nibbles + 0x0606060606060606) >> 4 & 0x0101010101010101;
+	nibbles += 0x3030303030303030 + letters * ('a' - '9' - 1);
+	memcpy(to, &nibbles, sizeof(nibbles));
+	return to + sizeof(nibbles);
+}
+
+/* As remoteWord() of src/record/id.ts. */
+static __u32 remote_word(const __u8 *record)
+{
+	__u32 word = load16(MEMBER(record, ends.dport)) + 1;
+
+	for (int at = 0; at < 16; at += 4) {
+		word ^= word >> 15 ^ load32(MEMBER(record, ends.daddr_h) + at);
+		word *= REMOTE_FACTOR;
+	}
+	return word;
+}
+
+/* As hidden() of src/record/id.ts. */
+static __u32 hidden(__u32 cookie, const struct line_moment *moment)
+{
+	__u32 word = cookie ^ moment->id_added;
+
+	word = (word ^ word >> 16) * moment->id_first;
+	word = (word ^ word >> 15) * moment->id_second;
+	return word ^ word >> 16;
+}
+
+/* As putIdAt() of src/record/id.ts. */
+static __u8 *put_id(__u8 *to, const struct line *line)
+{
+	const __u8 *record = line->record;
+	__u64 started_at = load64(MEMBER(record, started_at));
+	__u32 cookie = load32(MEMBER(record, cookie));
+
+	if (!(load32(MEMBER(record, ends.metadata)) & METADATA_TCP))
+		cookie ^= remote_word(record);
+	/* Of the high half only the low 16 bits: the four digits behind them are overwritten. */
+	to = put_hex(to, started_at >> 32 << 16);
+	to = put_hex(to - 4, started_at);
+	return put_hex(to, hidden(cookie, line->moment));
+}
+
+static __u64 integer_at(const __u8 *record, const struct line_step *step)
+{
+	const __u8 *at = record + step->at;
+
+	if (step->size == sizeof(__u16))
+		return load16(at);
+	return step->size == sizeof(__u32) ? load32(at) : load64(at);
+}
+
+/* NULL: the integer is none that can be written. */
+static __u8 *put_step_integer(__u8 *to, const __u8 *record, const struct line_step *step)
+{
+	__u64 value = integer_at(record, step);
+
+	if (step->since != 0) {
+		__u64 since = load64(record + step->since);
+
+		if (value < since)
+			return NULL;
+		value -= since;
+	}
+	if (value < step->least || value > MAX_SAFE_INTEGER)
+		return NULL;
+	return put_integer(to, step->since == 0 ? value : value / 1000);
+}
+
+static __u8 *put_hole(__u8 *to, const struct line *line, const struct line_step *step)
+{
+	switch (step->form) {
+	case LINE_INTEGER:
+		return put_step_integer(to, line->record, step);
+	case LINE_TIME:
+		return put_time(to, line);
+	case LINE_ADDRESS:
+		return put_address(to, line);
+	case LINE_ID:
+		return put_id(to, line);
+	default:
+		return to;
+	}
+}
+
+int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, const void *records, __u32 p,
+		const void *moment, __u32 us, const void *remote, __u32 remote_length)
+{
+	const struct line line = { (const __u8 *)records + p, moment, us, remote, remote_length };
+	const struct line_step *step = steps;
+	__u8 *to = (__u8 *)out + at;
+
+	for (__u32 n = 0; n < count; n++, step++) {
+		to = put_text(to, (const __u8 *)steps + step->text_at, step->text_length);
+		to = put_hole(to, &line, step);
+		if (to == NULL)
+			return -1;
+	}
+	return to - (__u8 *)out;
+}

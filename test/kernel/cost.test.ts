@@ -2,7 +2,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { programStats } from "../bench/bpf_stats.ts";
-import { startGuessed } from "./drive/guessed.ts";
+import { guessed, startGuessed } from "./drive/guessed.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
 import { pair } from "./drive/peer.ts";
 import { Tracer } from "./drive/tracer.ts";
@@ -45,6 +45,7 @@ const costOf = ({ stderr }: Tracer) =>
     .slice(1);
 
 test.each(modes)("a %s trace tells its own time and memory as the kernel does", async (mode) => {
+  await guessed(mode);
   const begun = performance.now();
   const tracer = await startGuessed(mode);
   connect(200);

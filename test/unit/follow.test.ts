@@ -442,6 +442,31 @@ describe("open connections", () => {
     expect(other.all.slice(0, -1)).not.toContain(true);
   });
 
+  test("are lines at the end also where samples before were for metrics alone", async () => {
+    const { trace } = traceOf();
+    const sampled = (n: number): TracedEvent => ({ ...eventAt(n), kind: "sample" });
+    let polls = 0;
+    const pollInto = (sink: EventSink, last: boolean): boolean => {
+      sink.event(sampled(last ? 99 : ++polls));
+      return true;
+    };
+    const seen: bigint[] = [];
+    const { full, lines } = setup({
+      trace: { ...trace, pollInto },
+      durationMs: 250,
+      final: true,
+      exporter: {
+        sink: { event: ({ atNs }) => void seen.push(atNs) },
+        begin: async () => {},
+        gone() {},
+      },
+    });
+    await follow(full);
+    expect(lines()).toEqual(["99"]);
+    expect(seen.length).toBeGreaterThan(1);
+    expect(seen.at(-1)).toBe(99n);
+  });
+
   test("are not looked at unless asked", async () => {
     const { trace } = traceOf();
     await follow(setup({ trace, durationMs: 120 }).full);

@@ -330,10 +330,10 @@ test("the picture's bands are as thick as the bytes, and each names what it join
   expect(titles).toContain("sshd → 22/tcp here: 1 connection, 98K sent, 0 received");
 });
 
-test("100,000 connections take less than 12 MB, and a second of the script's time", () => {
-  const gathering = new Gathering(100_000);
+test("20,000 connections take less than 2.4 MB, and 0.3 s of the script's time", () => {
+  const gathering = new Gathering(20_000);
   const tally = new Tally("process", 10, (told) => gathering.add(told));
-  for (let n = 0; n < 100_000; n++)
+  for (let n = 0; n < 20_000; n++)
     tally.add(
       event("close", {
         comm: `process-${n % 50}`,
@@ -345,12 +345,12 @@ test("100,000 connections take less than 12 MB, and a second of the script's tim
     );
   const about = { name: "day.rec", sessions: [], warnings: [], offsetAt: utc };
   const html = pageHtml(pageOf(tally.summary(), gathering.all, about), sha256);
-  expect(html.length).toBeLessThan(12e6);
+  expect(html.length).toBeLessThan(2.4e6);
   const usedUs = process.cpuUsage();
   const page = opened(html);
   const { user } = process.cpuUsage(usedUs);
   expect(page.rows("all connections")).toHaveLength(50);
-  expect(user).toBeLessThan(1_000_000);
+  expect(user).toBeLessThan(300_000);
 }, 60_000);
 
 test("the command writes the page of a recording, and says what is missing", () => {

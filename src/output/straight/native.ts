@@ -1,6 +1,6 @@
 /**
- * Lines of records by the shim's line.c. It takes a tenth of the time, and the runtime has nothing to compile, which on a host
- * that traces its first thousands of connections costs more than the lines. Pure, but for what it is given.
+ * Lines of records by the shim's line.c: faster than functions of TypeScript that are made for each template, and the runtime
+ * has nothing to compile for them, which took seconds of a processor. Pure, but for what it is given.
  */
 import { idKey } from "../../record/id.ts";
 import {

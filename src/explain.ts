@@ -62,6 +62,14 @@ export function tooFewDescriptors(subject: string, errno: string): UnsupportedEr
   });
 }
 
+/** An error of the runtime that stands for a lack of descriptors, as one for the user; others come back as they are. */
+export function runtimeFailure(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code = "", path, syscall } = error as NodeJS.ErrnoException;
+  if (!isTooMany(code)) return error;
+  return tooFewDescriptors([syscall, path].filter(Boolean).join(" ") || "the tracer", code);
+}
+
 /** Neither way to attach exists. */
 export function noWayToAttach(kernel: string): UnsupportedError {
   return new UnsupportedError("kprobes and raw tracepoints", {
@@ -190,7 +198,7 @@ const causes: readonly Cause[] = [
       }),
   },
   {
-    fits: (_, errno) => errno === "EMFILE" || errno === "ENFILE",
+    fits: (_, errno) => isTooMany(errno),
     explain: (facts, errno) => tooFewDescriptors(subjectOf(facts), errno),
   },
   {
@@ -286,3 +294,5 @@ function errnoName(errno: number): string {
   const name = getSystemErrorName(-Math.abs(errno));
   return /^E[A-Z0-9]+$/.test(name) ? name : `errno ${Math.abs(errno)}`;
 }
+
+const isTooMany = (errno: string): boolean => errno === "EMFILE" || errno === "ENFILE";

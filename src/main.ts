@@ -7,6 +7,7 @@ import { outputColumns } from "./commands/output.ts";
 import { resolve } from "./commands/strict.ts";
 import { printVersion } from "./commands/version.ts";
 import { exitCodeOf, exitCodes, formatError } from "./errors.ts";
+import { runtimeFailure } from "./explain.ts";
 import { chooseColor, giveTerminalBack, showDebug, tell, tellError } from "./log.ts";
 import { print } from "./output/writer.ts";
 
@@ -29,7 +30,8 @@ async function main(argv: readonly string[]): Promise<number> {
   return (await resolution.command.run?.(resolution.args)) ?? exitCodes.done;
 }
 
-function fail(error: unknown): never {
+function fail(thrown: unknown): never {
+  const error = runtimeFailure(thrown);
   giveTerminalBack();
   tellError(formatError(error, debug));
   process.exit(exitCodeOf(error));

@@ -1,6 +1,8 @@
 /** The running trace: drain, put in order, decide, show. Each part has its share; see part.ts. */
 import type { TracedEvent } from "../conn/identity.ts";
 import { monotonicNs } from "../kernel/clock.ts";
+import { explained } from "../kernel/host.ts";
+import { KernelError } from "../kernel/shim.ts";
 import { openWaiter } from "../kernel/waiter.ts";
 import { EventView, Loss } from "../record/layout.gen.ts";
 import { kindOf, toConnEvent, type Enrich } from "./event.ts";
@@ -71,7 +73,7 @@ export function running(of: Found, options: TraceOptions): Trace {
     });
     for (const part of looking) part.drainedAll?.();
   };
-  const pollInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
+  const takeInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
     const whole = last || enough === undefined;
     if (whole && !queue.underWay) stock.finish();
     if (!queue.underWay && !stock.underWay) beginPoll(last);
@@ -92,6 +94,13 @@ export function running(of: Found, options: TraceOptions): Trace {
     time?.polled(monotonicNs());
     if (!whole) stock.goOn();
     return true;
+  };
+  const pollInto: Trace["pollInto"] = (sink, last, enough) => {
+    try {
+      return takeInto(sink, last, enough);
+    } catch (error) {
+      throw error instanceof KernelError ? explained(error, { subject: error.op }) : error;
+    }
   };
 
   return {

@@ -120,7 +120,7 @@ test.skipIf(sparing)("a file that is something else is left alone, with exit cod
   writeFileSync(other, "precious\n");
   const { exitCode, stdout, stderr } = await run(["trace", "--record", other]);
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
-  expect(stderr).toMatch(/other: no recording\n {2}because: no line of it/);
+  expect(stderr).toMatch(/other: will not be written to\n {2}because: no line of it/);
   expect(readFileSync(other, "utf8")).toBe("precious\n");
   const missing = join(directory, "none", "file");
   expect((await run(["trace", "--record", missing])).stderr).toContain("no such file");

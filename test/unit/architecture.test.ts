@@ -32,7 +32,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "errors",
   ],
   library: ["options", "trace", "sinks", "state", "guess", "kernel", "conn", "record", "errors"],
-  main: ["start", "commands", "errors", "log", "output"],
+  main: ["start", "commands", "errors", "explain", "log", "output"],
   // Evaluated before all others: nothing here may call the kernel as it is imported.
   start: ["runtime", "kernel/elevation", "errors", "log"],
   runtime: ["errors"],

@@ -145,8 +145,10 @@ function check(
   };
   const checked: Checked = { ...opened, into, drain, early, notes: [], tgid: 0, working: [] };
   const refused = new Map([...missing, ...opened.refused]);
+  const isIdle = ({ completes }: Part) =>
+    [...refused.keys()].some(({ name }) => name === completes);
   for (const part of parts) {
-    if (refused.has(part) || part.check === undefined) continue;
+    if (refused.has(part) || isIdle(part) || part.check === undefined) continue;
     const finding = part.check(checked);
     if (finding.unseen !== undefined) return { unseen: finding.unseen, part };
     if (finding.tgid !== undefined) checked.tgid = finding.tgid;
@@ -154,10 +156,11 @@ function check(
     checked.notes.push(...(finding.notes ?? []));
   }
   if (ringsNote !== null) checked.notes.push(ringsNote);
-  for (const [part, why] of refused) tellRefusal(part, why, checked.notes);
+  for (const [part, why] of refused) if (!isIdle(part)) tellRefusal(part, why, checked.notes);
   notes.push(...checked.notes);
   checked.notes = notes;
   checked.working = parts.flatMap((part) => {
+    if (isIdle(part)) return [];
     if (!refused.has(part)) return part;
     return part.startRefused === undefined ? [] : { ...part, start: part.startRefused };
   });

@@ -31,10 +31,6 @@ export const NO_FILTER: KernelFilter = {
 export const wantsProtocol = ({ protocols }: KernelFilter, protocol: "tcp" | "udp"): boolean =>
   protocols.length === 0 || protocols.includes(protocol);
 
-/** Whether there is nothing that does not match. */
-export const asksForAll = (filter: KernelFilter): boolean =>
-  kindsOf(filter) === 0 && wantsProtocol(filter, "udp");
-
 /** Sets the constant that says what is filtered, and makes room for it in the maps. */
 export function withFilter(
   made: Pick<ObjectSpec, "constants" | "entries">,
@@ -95,7 +91,7 @@ export function filterMaps(filter: KernelFilter) {
  * /proc told, a port that was chosen later. False: it certainly does not match.
  */
 export function mayMatch(filter: KernelFilter): (event: Event) => boolean {
-  if (asksForAll(filter)) return () => true;
+  if (kindsOf(filter) === 0 && wantsProtocol(filter, "udp")) return () => true;
   const pids = new Set(filter.pids);
   const ports = portTest(filter);
   return ({ ends, owner }) => {

@@ -325,7 +325,13 @@ describe("a plain record", () => {
     expect(showable(clear)(...record({ kind: EventKind.EVENT_CLOSE }))).toBe(true);
   });
 
+  test("is shown as it is where TCP alone is asked for", () => {
+    const filter = { ...NO_FILTER, protocols: ["tcp"] as const };
+    expect(showable({ ...clear, filter })(...record())).toBe(true);
+  });
+
   test.each<[string, Partial<Obstacles>, Of]>([
+    ["UDP alone", { filter: { ...NO_FILTER, protocols: ["udp"] } }, {}],
     ["a filter", { filter: { ...NO_FILTER, ports: [443] } }, {}],
     ["a command that is followed", { filter: { ...NO_FILTER, descendants: true } }, {}],
     ["a part that adds to each event", { parts: [{ enrich: () => {} }] }, {}],

@@ -1,7 +1,6 @@
 /** The part of the user's filters that goes to the kernel side, and the same decision in user space. */
 import { describe, expect, test } from "bun:test";
 import {
-  asksForAll,
   filterMaps,
   kindsOf,
   mayMatch,
@@ -98,18 +97,6 @@ test.each<[Partial<KernelFilter>, number]>([
   [{ protocols: ["tcp"] }, 0],
 ])("%j asks the programs for %d", (some, bits) => {
   expect(kindsOf(filter(some))).toBe(bits);
-});
-
-test("only where nothing is asked for everything is", () => {
-  expect(asksForAll(NO_FILTER)).toBe(true);
-  for (const some of [
-    { pids: [1] },
-    { families: [6] },
-    { protocols: ["tcp"] },
-    { protocols: ["udp"] },
-    { descendants: true },
-  ] as const)
-    expect([some, asksForAll(filter(some))]).toEqual([some, false]);
 });
 
 describe("on this side", () => {

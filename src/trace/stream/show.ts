@@ -1,7 +1,7 @@
 /** Chooses the events that are shown, and those that are shown as the record they came in. Pure. */
 import { EventKind, type Event } from "../../record/layout.gen.ts";
 import { kindAt, pidAt } from "../event.ts";
-import { asksForAll, mayMatch, type KernelFilter } from "../kernel_filter.ts";
+import { kindsOf, mayMatch, type KernelFilter } from "../kernel_filter.ts";
 import type { Show, Working } from "../part.ts";
 
 export interface Choice {
@@ -55,7 +55,8 @@ export function showable({
   parts,
 }: Obstacles): (view: DataView, p: number) => boolean {
   const adding = parts.filter((part) => part.enrich !== undefined);
-  const each = asksForAll(filter) && adding.every((part) => part.holds !== undefined);
+  // Where UDP is not asked for, no record of it comes.
+  const each = kindsOf(filter) === 0 && adding.every((part) => part.holds !== undefined);
   const hold = (view: DataView, p: number) => {
     for (const part of adding) if (!part.holds!(view, p)) return false;
     return true;

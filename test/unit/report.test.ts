@@ -2,44 +2,16 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { utc } from "../../src/conn/clock.ts";
-import type { ConnEvent, Totals } from "../../src/conn/event.ts";
+import type { ConnEvent } from "../../src/conn/event.ts";
 import { Bins } from "../../src/report/bins.ts";
 import { pageOf } from "../../src/report/contents.ts";
 import { BEGAN, Gathering } from "../../src/report/gather.ts";
 import { pageHtml } from "../../src/report/html.ts";
 import { Tally } from "../../src/summary/tally.ts";
 import { FakeElement, runPage } from "./drive/document.ts";
+import { event, TOTALS } from "./drive/conn_event.ts";
 
 const sha256 = (text: string): string => Bun.SHA256.hash(text, "base64");
-
-const TOTALS: Totals = {
-  bytesSent: 100n,
-  bytesReceived: 1000n,
-  segsOut: 3,
-  segsIn: 3,
-  rttUs: 50,
-  rttVarUs: 5,
-  retransmits: 0,
-  durationNs: 5_000_000n,
-};
-
-function event(kind: ConnEvent["kind"], more: Partial<ConnEvent> = {}): ConnEvent {
-  return {
-    kind,
-    protocol: "tcp",
-    atNs: 0n,
-    pid: 7,
-    comm: "curl",
-    uid: 0,
-    family: 4,
-    direction: "outgoing",
-    netns: 1,
-    local: { address: "10.0.0.1", port: 40_000 },
-    remote: { address: "10.0.0.2", port: 443 },
-    ...(kind === "close" ? { totals: TOTALS } : {}),
-    ...more,
-  };
-}
 
 const SECOND = 1_000_000_000n;
 const BEGIN = 1_764_000_000n * SECOND;

@@ -3,11 +3,12 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConnEvent, Totals } from "../../src/conn/event.ts";
+import type { ConnEvent } from "../../src/conn/event.ts";
 import { utc } from "../../src/conn/clock.ts";
 import { renderings } from "../../src/summary/render.ts";
 import { OTHERS } from "../../src/summary/rows.ts";
 import { Tally } from "../../src/summary/tally.ts";
+import { event, TOTALS } from "./drive/conn_event.ts";
 
 const fixtures = join(import.meta.dir, "../fixtures/recording");
 const recording = join(fixtures, "two_sessions.recording");
@@ -17,35 +18,6 @@ const env = { ...process.env, TZ: "UTC", NO_COLOR: "1" };
 function run(...args: string[]) {
   const child = Bun.spawnSync([process.execPath, main, "summary", ...args], { env });
   return { code: child.exitCode, out: child.stdout.toString(), told: child.stderr.toString() };
-}
-
-const TOTALS: Totals = {
-  bytesSent: 100n,
-  bytesReceived: 1000n,
-  segsOut: 3,
-  segsIn: 3,
-  rttUs: 50,
-  rttVarUs: 5,
-  retransmits: 0,
-  durationNs: 5_000_000n,
-};
-
-function event(kind: ConnEvent["kind"], more: Partial<ConnEvent> = {}): ConnEvent {
-  return {
-    kind,
-    protocol: "tcp",
-    atNs: 0n,
-    pid: 7,
-    comm: "curl",
-    uid: 0,
-    family: 4,
-    direction: "outgoing",
-    netns: 1,
-    local: { address: "10.0.0.1", port: 40_000 },
-    remote: { address: "10.0.0.2", port: 443 },
-    ...(kind === "close" ? { totals: TOTALS } : {}),
-    ...more,
-  };
 }
 
 const clientPort = (port: number) => ({ local: { address: "10.0.0.1", port } });

@@ -526,6 +526,7 @@ enum counter {
 	COUNTER_GATE_TAKEN, /* a connection is not looked at any more, for another one's sake: protocols/gate.h */
 	COUNTER_LOOK_SPARED, /* the end of a connection is not looked at: too many began at that time */
 	COUNTER_LOOK_LOST, /* a record of payload that found no room in the ring */
+	COUNTER_SEGMENTS_LOST, /* a record of EVENT_SEGMENTS that found no room: nobody misses it */
 	COUNTER_LOOK_WAITING, /* a record of payload that was not sent, as so many wait for the tool */
 	COUNTER_MAX,
 };

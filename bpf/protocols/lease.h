@@ -28,7 +28,7 @@ inline_always void note_opened(void)
 
 /*
  * Counts a segment. A tool that waits for events wakes up when many have come. The record tells nothing else, so that it may
- * be lost.
+ * be lost, and is counted then: the rings count it as an event.
  */
 inline_always void note_segment(void *ctx)
 {
@@ -44,7 +44,9 @@ inline_always void note_segment(void *ctx)
 
 		p.kind = EVENT_SEGMENTS;
 		p.timestamp = bpf_ktime_get_ns();
-		bpf_perf_event_output(ctx, &events, bpf_get_smp_processor_id(), &p, sizeof(p));
+		if (bpf_perf_event_output(ctx, &events, bpf_get_smp_processor_id(), &p,
+					  sizeof(p)) != 0)
+			count_loss(COUNTER_SEGMENTS_LOST);
 	}
 }
 

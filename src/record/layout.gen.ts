@@ -1002,8 +1002,9 @@ export const Counter = {
   COUNTER_GATE_TAKEN: 15,
   COUNTER_LOOK_SPARED: 16,
   COUNTER_LOOK_LOST: 17,
-  COUNTER_LOOK_WAITING: 18,
-  COUNTER_MAX: 19,
+  COUNTER_SEGMENTS_LOST: 18,
+  COUNTER_LOOK_WAITING: 19,
+  COUNTER_MAX: 20,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -1960,7 +1961,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 19,
+  losses: 20,
   conntrack_copies: 1,
   conntrack_copied: 1,
   conntrack: 1,

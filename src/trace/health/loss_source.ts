@@ -49,7 +49,7 @@ export function lossSource(
     const told = counted(Loss.LOSS_EVENT_RING_FULL);
     // A batch that was refused is a record to the ring, and is sent again.
     if (object.loaded(batch)) return told;
-    const elsewhere = counted(Counter.COUNTER_EVENT_SPILLED) + counted(Counter.COUNTER_LOOK_LOST);
+    const elsewhere = NO_LOST_EVENTS.reduce((sum, counter) => sum + counted(counter), 0n);
     return ringLoss(lostByRings(), told, elsewhere);
   };
   return {
@@ -71,3 +71,12 @@ export function lossSource(
     },
   };
 }
+
+// --- internal ---
+
+/** Records that found no room in a ring and are no lost events. To add one, add its counter. */
+const NO_LOST_EVENTS = [
+  Counter.COUNTER_EVENT_SPILLED,
+  Counter.COUNTER_LOOK_LOST,
+  Counter.COUNTER_SEGMENTS_LOST,
+];

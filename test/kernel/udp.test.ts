@@ -523,9 +523,9 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s --udp-timeout 2s", (mo
     const [first] = oneWay.truths(mode);
     const [second] = bothWays.truths(mode);
     const silent = await expectFlows(tracer, first!);
-    expect(secondsSinceBegin(tracer, first!, silent[0]!)).toBeGreaterThan(2);
+    expect(secondsSinceBegin(tracer, first!, silent[0]!)).toBeGreaterThanOrEqual(2);
     const assured = await expectFlows(tracer, second!);
-    expect(secondsSinceBegin(tracer, second!, assured[0]!)).toBeGreaterThan(6);
+    expect(secondsSinceBegin(tracer, second!, assured[0]!)).toBeGreaterThanOrEqual(6);
 
     oneWay.send(131);
     const woken = { ...first!, sent: 131, packetsSent: mode === "kprobe" ? 1 : null };

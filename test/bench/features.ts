@@ -1,97 +1,132 @@
 /** Connections traced with a feature and without it, in guests whose clock counts instructions. */
+import type { Block } from "./guest.ts";
 import { INSTRUCTIONS_PER_SECOND, WARM_MS } from "./compare.ts";
 import { measureInGuest } from "./lab.ts";
 import { table } from "./table.ts";
 import type { Translation } from "./translate.ts";
 
-const kernel = process.env["KERNELS"] ?? "6.12";
+const kernels = process.env["KERNELS"]?.split(",") ?? ["6.12"];
 
 interface Row {
-  title: string;
+  /** What it is asked for by on the command line. */
+  name: string;
   workload: "crr" | "entries";
   /** Names of tracers.ts. */
   tracers: readonly string[];
   translation?: Translation;
+  warmMs: number;
+  measureMs: number;
 }
+
+const MEASURE_MS = 2_000;
+/** So long that conntrack has made more entries than the tracer keeps. */
+const FILL_MS = 6_000;
+
+const kprobes = "tracer-bpf, kprobes";
+const warm = { workload: "crr", warmMs: WARM_MS, measureMs: MEASURE_MS } as const;
+const filling = {
+  workload: "entries",
+  tracers: [`${kprobes} --tcp`, `${kprobes} --tcp --no-nat`],
+  warmMs: FILL_MS,
+  measureMs: MEASURE_MS,
+} as const;
+const both = [kprobes, "tracer-bpf, tracepoints"];
+const cold = { workload: "crr", tracers: both, warmMs: 0 } as const;
 
 /** To add one, add a row; the tracer without the feature is a row of tracers.ts. */
 const rows: readonly Row[] = [
   {
-    title: "no connection tracking",
-    workload: "crr",
-    tracers: ["tracer-bpf, kprobes", "tracer-bpf, kprobes --no-protocols"],
+    name: "plain",
+    tracers: [kprobes, `${kprobes} --no-protocols`, `${kprobes} --no-nat`],
+    ...warm,
   },
+  { name: "tracked", tracers: [kprobes, `${kprobes} --no-nat`], translation: "plain", ...warm },
+  { name: "dnat", tracers: [kprobes, `${kprobes} --no-nat`], translation: "dnat", ...warm },
+  { name: "entries-plain", translation: "plain", ...filling },
+  { name: "entries-dnat", translation: "dnat", ...filling },
+  { name: "first-second", measureMs: 1_000, ...cold },
+  { name: "first-10-seconds", measureMs: 10_000, ...cold },
   {
-    title: "connection tracking",
-    workload: "crr",
-    tracers: ["tracer-bpf, kprobes", "tracer-bpf, kprobes --no-nat"],
-    translation: "plain",
-  },
-  {
-    title: "connection tracking and DNAT",
-    workload: "crr",
-    tracers: ["tracer-bpf, kprobes", "tracer-bpf, kprobes --no-nat"],
-    translation: "dnat",
-  },
-  {
-    title: "connection tracking",
-    workload: "entries",
-    tracers: ["tracer-bpf, kprobes --tcp", "tracer-bpf, kprobes --tcp --no-nat"],
-    translation: "plain",
-  },
-  {
-    title: "connection tracking and DNAT",
-    workload: "entries",
-    tracers: ["tracer-bpf, kprobes --tcp", "tracer-bpf, kprobes --tcp --no-nat"],
-    translation: "dnat",
+    name: "filters",
+    tracers: [
+      kprobes,
+      `${kprobes} --comm load`,
+      `${kprobes} --port 1024-65535`,
+      `${kprobes} --events close`,
+      `${kprobes} --output table`,
+      `${kprobes} --record /tmp/record`,
+    ],
+    ...warm,
   },
 ];
 
-const HOW = `Each rate is a share of the same traffic's untraced one; instructions are those of one
-operation. \`entries\`: datagrams of which conntrack makes an entry each, and which are not traced, as on a host that
-forwards; the tracer's map of entries is full.`;
+export const featureNames: readonly string[] = rows.map(({ name }) => name);
 
-/** So long that conntrack has made more entries than the tracer keeps. */
-const FILL_MS = 6_000;
+const HOW = `As in "Against other tracers". Each rate is a share of the same traffic's untraced one; instructions are those of one
+operation. \`npm run bench NAME\` measures the rows of one name, and tells of each that is slower by more than 2 % than it
+was.
 
-export async function features(): Promise<string> {
-  const cells: string[][] = [];
-  let release = "";
-  for (const { title, workload, tracers, ...how } of rows) {
-    const job = {
-      workloads: [workload],
-      tracers,
-      rounds: 1,
-      warmMs: workload === "crr" ? WARM_MS : FILL_MS,
-      measureMs: 2_000,
-      ...how,
-    };
-    const measured = await measureInGuest(kernel, job, null);
-    release = measured.release;
-    for (const name of tracers) {
-      const at = measured.blocks.findIndex((block) => block.tracer === name);
-      const block = measured.blocks[at]!;
-      if (block.error !== undefined) throw new Error(`${title}, ${name}: ${block.error}`);
-      const untraced = measured.blocks[at - 1]!.opsPerSecond;
-      const added =
-        INSTRUCTIONS_PER_SECOND / block.opsPerSecond - INSTRUCTIONS_PER_SECOND / untraced;
-      cells.push([
-        title,
-        workload,
-        name,
-        (block.opsPerSecond / untraced).toFixed(3),
-        added.toFixed(0),
-        block.reported?.lost ?? "-",
-      ]);
-    }
-  }
-  const titles = [
-    "the host has",
-    "traffic",
-    "tracer",
-    "rate",
-    "instructions added",
-    "lost, as it says",
+- \`plain\`: \`crr\` without connection tracking. \`tracked\`: conntrack tracks each connection. \`dnat\`: it also translates its
+  address.
+- \`entries-...\`: datagrams of which conntrack makes an entry each, and which are not traced, as on a host that forwards;
+  the tracer's map of entries is full.
+- \`first-second\`, \`first-10-seconds\`: \`crr\` from its beginning on, while the runtime still compiles.
+- \`filters\`: all connections meet the filter, so as many lines are printed, but for \`--events\`.`;
+
+/** By how much a rate may be lower than before, until it is told. */
+const TOLERANCE = 0.02;
+
+/** `names`: the rows to be measured, none for all; the others stay as they are in `before`. */
+export async function features(names: readonly string[], before: string): Promise<string> {
+  const cells = cellsOf(before);
+  const chosen = rows.filter(({ name }) => names.length === 0 || names.includes(name));
+  for (const kernel of kernels)
+    for (const row of chosen) for (const cell of await measure(kernel, row)) put(cells, cell);
+  const order = (cell: Cells) => featureNames.indexOf(cell[0]!);
+  const known = cells.filter((cell) => order(cell) >= 0).toSorted((a, b) => order(a) - order(b));
+  return `${HOW}\n\n${table(TITLES, known)}`;
+}
+
+// --- internal ---
+
+const TITLES = ["name", "Linux", "tracer", "rate", "instructions added", "lost, as it says"];
+/** Of these the first three say what was measured. */
+type Cells = readonly string[];
+const KEYS = 3;
+const RATE = 3;
+
+async function measure(kernel: string, { name, workload, ...row }: Row): Promise<Cells[]> {
+  const job = { workloads: [workload], rounds: 1, ...row };
+  const { release, blocks } = await measureInGuest(kernel, job, null);
+  return row.tracers.map((tracer) => {
+    const at = blocks.findIndex((block) => block.tracer === tracer);
+    return [name, release, tracer, ...figures(blocks[at]!, blocks[at - 1]!)];
+  });
+}
+
+function figures(block: Block, untraced: Block): string[] {
+  if (block.error !== undefined) throw new Error(`${block.tracer}: ${block.error}`);
+  const each = (of: Block) => INSTRUCTIONS_PER_SECOND / of.opsPerSecond;
+  return [
+    (block.opsPerSecond / untraced.opsPerSecond).toFixed(3),
+    (each(block) - each(untraced)).toFixed(0),
+    block.reported?.lost ?? "-",
   ];
-  return `Linux ${release}, as in "Against other tracers". ${HOW}\n\n${table(titles, cells)}`;
+}
+
+/** The rows of a section's table. */
+const cellsOf = (section: string): Cells[] =>
+  section
+    .split("\n")
+    .filter((line) => line.startsWith("| "))
+    .map((line) => line.slice(2, -2).split(" | "));
+
+function put(cells: Cells[], measured: Cells): void {
+  const key = (of: Cells) => of.slice(0, KEYS).join(" | ");
+  const at = cells.findIndex((of) => key(of) === key(measured));
+  if (at < 0) return void cells.push(measured);
+  const [then, now] = [Number(cells[at]![RATE]), Number(measured[RATE])];
+  if (now < then * (1 - TOLERANCE))
+    console.error(`bench: slower than before: ${key(measured)}: ${now}, was ${then}`);
+  cells[at] = measured;
 }

@@ -6,7 +6,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { countProgramTime, programStats, type ProgramStats } from "./bpf_stats.ts";
 import { SERVICE, translate, type Translation } from "./translate.ts";
-import { tracers, withoutFeatures, type Reported, type Tracer } from "./tracers.ts";
+import { tracers, withFlags, type Reported, type Tracer } from "./tracers.ts";
 
 export interface GuestJob {
   /** Kinds of load.c; "start" measures how long each tracer takes to its first line. */
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   const job = JSON.parse(process.env["BENCH_JOB"]!) as GuestJob;
   if (job.programs) countProgramTime(true);
   if (job.translation !== undefined) translate(job.translation);
-  const chosen = [...tracers, ...withoutFeatures].filter(({ name }) => job.tracers.includes(name));
+  const chosen = [...tracers, ...withFlags].filter(({ name }) => job.tracers.includes(name));
   for (const workload of job.workloads) {
     if (workload === "start") {
       for (const tracer of chosen) await tell(job, await started(tracer));

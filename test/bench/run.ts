@@ -1,12 +1,14 @@
 /**
- * npm run bench [-- PART...]: measures, and writes what it found into RESULTS.md, one section per part. Parts that are
- * not asked for keep what they found before.
+ * npm run bench [-- PART...]: measures, and writes what it found into RESULTS.md, one section per part. A part that is
+ * not asked for, or cannot be measured, keeps what it found before. A row of the part "features" is asked for by its name.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { installTools } from "../vm/tools.ts";
 import { burst, compare } from "./compare.ts";
-import { features } from "./features.ts";
+import { startWithEntries } from "./entries.ts";
+import { featureNames, features } from "./features.ts";
 import { namespaces } from "./namespaces.ts";
 import { openConnections } from "./open.ts";
 import { programs } from "./programs.ts";
@@ -14,12 +16,19 @@ import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { throughput } from "./throughput.ts";
 
-/** Each gives the Markdown of its section. To add a part, add a row. */
-const parts: Record<string, { title: string; measure: () => Promise<string> }> = {
+interface Part {
+  title: string;
+  /** Gives the Markdown of its section. `rows`: those that were asked for; `before`: what the section says by now. */
+  measure: (rows: readonly string[], before: string) => Promise<string>;
+}
+
+/** To add a part, add a row. */
+const parts: Record<string, Part> = {
   compare: { title: "Against other tracers", measure: compare },
   features: { title: "The cost of one feature", measure: features },
   burst: { title: "Bursts on two CPUs", measure: burst },
   programs: { title: "Kernel time per event, by program", measure: programs },
+  entries: { title: "The start with 500,000 entries of conntrack", measure: startWithEntries },
   start: { title: "From the start to the first event", measure: start },
   namespaces: { title: "The start with many network namespaces", measure: namespaces },
   soak: { title: "Memory", measure: soak },
@@ -28,46 +37,59 @@ const parts: Record<string, { title: string; measure: () => Promise<string> }> =
 };
 
 const file = join(import.meta.dirname, "RESULTS.md");
+installTools();
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !(name in parts));
+const names = [...Object.keys(parts), ...featureNames];
+const unknown = wanted.filter((name) => !names.includes(name));
 if (unknown.length > 0) {
-  console.error(`no part ${unknown.join(", ")}; there are: ${Object.keys(parts).join(", ")}`);
+  console.error(`no part ${unknown.join(", ")}; there are: ${names.join(", ")}`);
   process.exit(2);
 }
+const rows = wanted.filter((name) => featureNames.includes(name));
+if (rows.length > 0) wanted.push("features");
 let failed = 0;
 for (const [name, { title, measure }] of Object.entries(parts)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.error(`bench: ${name}`);
   const begun = performance.now();
-  const text = await measure().catch((error: Error) => {
+  const [sections, commit] = [sectionsNow(), committed()];
+  try {
+    const text = await measure(rows, sections.get(title) ?? "");
+    const seconds = ((performance.now() - begun) / 1000).toFixed(0);
+    const when = `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC, ${seconds} s`;
+    save(title, `${text.trim()}\n\n_${when}; ${host(commit)}_\n`);
+    console.error(`bench: ${name} took ${seconds} s`);
+  } catch (error) {
     failed++;
-    return `Could not be measured: ${error.message}\n`;
-  });
-  const seconds = ((performance.now() - begun) / 1000).toFixed(0);
-  const when = `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC, ${seconds} s`;
-  save(title, `${text.trim()}\n\n_${when}; ${await host()}_\n`);
-  console.error(`bench: ${name} took ${seconds} s`);
+    console.error(`bench: ${name} could not be measured: ${(error as Error).message}`);
+  }
 }
 process.exit(failed === 0 ? 0 : 1);
 
 // --- internal ---
 
-async function host(): Promise<string> {
+function committed(): string {
+  return Bun.spawnSync(["git", "describe", "--always", "--dirty"]).stdout.toString().trim();
+}
+
+function host(commit: string): string {
   const release = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
-  const git = Bun.spawnSync(["git", "describe", "--always", "--dirty"]).stdout.toString().trim();
-  return `host: Linux ${release}, ${cpus().length} x ${cpus()[0]?.model}; tracer-bpf ${git}, Bun ${Bun.version}`;
+  return `host: Linux ${release}, ${cpus().length} x ${cpus()[0]?.model}; tracer-bpf ${commit}, Bun ${Bun.version}`;
+}
+
+function sectionsNow(): Map<string, string> {
+  const sections = new Map<string, string>();
+  if (!existsSync(file)) return sections;
+  for (const section of readFileSync(file, "utf8").split(/^## /m).slice(1)) {
+    const line = section.indexOf("\n");
+    sections.set(section.slice(0, line), section.slice(line).trim());
+  }
+  return sections;
 }
 
 /** Replaces one section, in the order of the table. */
 function save(title: string, text: string): void {
-  const sections = new Map<string, string>();
-  if (existsSync(file)) {
-    for (const section of readFileSync(file, "utf8").split(/^## /m).slice(1)) {
-      const line = section.indexOf("\n");
-      sections.set(section.slice(0, line), section.slice(line).trim());
-    }
-  }
-  sections.set(title, text.trim());
+  const sections = sectionsNow().set(title, text.trim());
   const inOrder = Object.values(parts).flatMap((part) => {
     const section = sections.get(part.title);
     return section === undefined ? [] : [`## ${part.title}\n\n${section}\n`];

@@ -24,15 +24,22 @@ export interface Tracer {
 const loader = ["/peers/ld-linux-x86-64.so.2", "--library-path", "/peers/lib"];
 const peer = (name: string, ...args: string[]) => [...loader, `/peers/bin/${name}`, ...args];
 
+/** Of JSON, or of a table. */
+const LINE = /"event":"(connect|accept|close)"|^(connect|accept|close) /;
+
 const ours = (attach: "kprobe" | "tracepoint", ...flags: string[]): Tracer => ({
   name: [`tracer-bpf, ${attach}s`, ...flags].join(" "),
-  command: ["/tracer-bpf", "trace", "--json", "--attach", attach, ...flags],
+  command: [
+    ...["/tracer-bpf", "trace", "--attach", attach],
+    ...(flags.includes("--output") ? [] : ["--json"]),
+    ...flags,
+  ],
   ready: "tracing ",
   compiles: true,
   // A connect, an accept and two closes; the closes' bytes are compared by the caller.
   count: (lines, stderr, connections) => ({
-    seen: lines.filter((line) => /"event":"(connect|accept|close)"/.test(line)).length,
-    expected: 4 * connections,
+    seen: lines.filter((line) => LINE.test(line)).length,
+    expected: (flags.includes("--events") ? 2 : 4) * connections,
     lost: /events in .* s, (none lost|lost .*)$/m.exec(stderr)?.[1] ?? "not told",
   }),
 });
@@ -86,12 +93,20 @@ export const tracers: readonly Tracer[] = [
   },
 ];
 
-/** The same tracer with features switched off: each costs what it is slower with it. To add one, add a row. */
-export const withoutFeatures: readonly Tracer[] = [
+/**
+ * The same tracer with features switched off: each costs what it is slower with it; and asked for less, or for another form.
+ * To add one, add a row.
+ */
+export const withFlags: readonly Tracer[] = [
   ours("kprobe", "--no-protocols"),
   ours("kprobe", "--no-nat"),
   ours("kprobe", "--tcp"),
   ours("kprobe", "--tcp", "--no-nat"),
+  ours("kprobe", "--comm", "load"),
+  ours("kprobe", "--port", "1024-65535"),
+  ours("kprobe", "--events", "close"),
+  ours("kprobe", "--output", "table"),
+  ours("kprobe", "--record", "/tmp/record"),
 ];
 
 const lostOf = (stderr: string): string => /.*\b[Ll]ost .*/.exec(stderr)?.[0] ?? "nothing told";

@@ -15,13 +15,21 @@ import { type OlderFlow, olderFlow } from "./drive/nat_older.ts";
 import { addRules, unloadAll } from "./drive/nat_rules.ts";
 import { lossyScenarios, type Scenario, scenarios } from "./drive/nat_scenarios.ts";
 import type { Link } from "./drive/nat_sockets.ts";
-import { type Answer, misjudged, sidesOf, tableOfConntrack, tupleText } from "./drive/nat_truth.ts";
+import {
+  type Answer,
+  misjudged,
+  sidesOf,
+  tableOfConntrack,
+  type Tally,
+  tupleText,
+} from "./drive/nat_truth.ts";
 import { pair } from "./drive/peer.ts";
 import { run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(300_000);
 
-/** NAT_CONNECTIONS=2000 is a run for a bench. */
+/** NAT_CONNECTIONS=2000 is a run for a bench: it prints how many events of each scenario were right. */
+const isBench = process.env["NAT_CONNECTIONS"] !== undefined;
 const COUNT = Number(process.env["NAT_CONNECTIONS"] ?? 10);
 
 const inGuest = process.env["VM_KERNEL"] !== undefined;
@@ -177,7 +185,9 @@ describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
         if (isKept) kept.push([name, link]);
         if (isTracked) made.push([name, link]);
       }
-    const wrong = await misjudged(tracer, sides);
+    const tally: Tally = { right: 0, unknown: 0, wrong: 0 };
+    const wrong = await misjudged(tracer, sides, tally);
+    if (isBench) console.log(`nat: ${mode}, ${name}: ${JSON.stringify(tally)}`);
     expect(wrong.slice(0, 5)).toEqual([]);
   }
 });

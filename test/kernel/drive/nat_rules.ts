@@ -118,6 +118,8 @@ export function addRules(): void {
   // Entries stay until a test has looked at them.
   for (const state of ["tcp_timeout_close", "udp_timeout", "udp_timeout_stream"])
     sysctl(`net/netfilter/nf_conntrack_${state}`, "600");
+  // A table that is full drops packets; of a small guest it would be after some thousand connections.
+  sysctl("net/netfilter/nf_conntrack_max", "1000000");
 }
 
 /** Takes away the rules and every module of netfilter that nothing holds. */

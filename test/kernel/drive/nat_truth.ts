@@ -33,8 +33,19 @@ export function sidesOf(
   ];
 }
 
+/** Events by what they told: the truth, nothing, or something else. */
+export interface Tally {
+  right: number;
+  unknown: number;
+  wrong: number;
+}
+
 /** Compares both events of each side; gives what is not as it must be, in words. */
-export async function misjudged(tracer: Tracer, sides: readonly Side[]): Promise<string[]> {
+export async function misjudged(
+  tracer: Tracer,
+  sides: readonly Side[],
+  tally: Tally = { right: 0, unknown: 0, wrong: 0 },
+): Promise<string[]> {
   const wrong: string[] = [];
   for (const side of sides) {
     const kinds = side.opened === "fail" ? (["fail"] as const) : ([side.opened, "close"] as const);
@@ -44,6 +55,7 @@ export async function misjudged(tracer: Tracer, sides: readonly Side[]): Promise
       // A datagram is told before the packet meets any rule.
       const answer = kind === "begin" && side.answer === "exact" ? "exact or unknown" : side.answer;
       const truths = [side.nat, side.or ?? side.nat];
+      tally[told(nat, truths)]++;
       if (!truths.some((truth) => isRight(nat, truth, answer)))
         wrong.push(
           `${kind} ${text(side)}: ${answer} ${JSON.stringify(side.nat)}, not ${JSON.stringify(nat)}`,
@@ -83,6 +95,11 @@ function seenBy(own: Names, other: Names): Nat {
 }
 
 const differs = (a: Endpoint, b: Endpoint): boolean => a.address !== b.address || a.port !== b.port;
+
+function told(nat: Nat | undefined, truths: readonly Nat[]): keyof Tally {
+  if (nat === null) return "unknown";
+  return truths.some((truth) => isRight(nat, truth, "exact")) ? "right" : "wrong";
+}
 
 function isRight(nat: Nat | undefined, truth: Nat, answer: Answer): boolean {
   if (nat === undefined) return false;

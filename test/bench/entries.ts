@@ -106,16 +106,18 @@ function fill(pid: number, count: number): void {
     const ofSockets = make(openTuples().flatMap(entriesOf));
     if (ofSockets !== (SOCKETS / 4) * 3) throw new Error(`${ofSockets} entries of sockets`);
     let others = 0;
-    for (let from = ofSockets; from < count; from += BATCH)
+    for (let from = ofSockets; from < count; from += MADE_AT_ONCE)
       others += make(
-        Array.from({ length: Math.min(BATCH, count - from) }, (_, n) => plain(foreign(from + n))),
+        Array.from({ length: Math.min(MADE_AT_ONCE, count - from) }, (_, n) =>
+          plain(foreign(from + n)),
+        ),
       );
     return ofSockets + others;
   });
   if (made !== count) throw new Error(`${made} entries were made, not ${count}`);
 }
 
-const BATCH = 6_400;
+const MADE_AT_ONCE = 6_400;
 
 /** Of the client's end. */
 function openTuples(): Tuple[] {

@@ -8,7 +8,7 @@ import type { Translation } from "./translate.ts";
 const kernels = process.env["KERNELS"]?.split(",") ?? ["6.12"];
 
 interface Row {
-  /** What it is asked for by on the command line. */
+  /** The word that asks for it on the command line. */
   name: string;
   workload: "crr" | "entries";
   /** Names of tracers.ts. */

@@ -187,7 +187,8 @@ struct owner {
 	u32 listener_ino; /* of EVENT_PASSIVE and EVENT_LISTEN: the inode of the listener's socket, 0: not known */
 	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
 	u64 program; /* the program it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
-	char comm[16];
+	char comm[15]; /* of the thread; its end by NUL may be of_thread */
+	u8 of_thread; /* 0: the thread is the first of its process, whose name is the process'; 1: it is not; more: set by the tool */
 };
 
 /*
@@ -216,7 +217,7 @@ struct event {
 	u8 kind;	       /* enum event_kind */
 	u8 direction;	       /* enum conn_direction */
 	u8 legs;	       /* UDP: enum conn_flags */
-	u8 endpoint_speaks;    /* set by the tool: the number of the protocols that its server's endpoint is known for; 0: none */
+	u8 endpoint_speaks; /* set by the tool: the number of the protocols that its server's endpoint is known for; 0: none */
 };
 
 /*
@@ -525,7 +526,7 @@ enum counter {
 	COUNTER_BIRTH_RESCUED,	/* the same of a process that was born */
 	COUNTER_GATE_TAKEN, /* a connection is not looked at any more, for another one's sake: protocols/gate.h */
 	COUNTER_LOOK_SPARED, /* the end of a connection is not looked at: too many began at that time */
-	COUNTER_LOOK_LOST, /* a record of payload that found no room in the ring */
+	COUNTER_LOOK_LOST,     /* a record of payload that found no room in the ring */
 	COUNTER_SEGMENTS_LOST, /* a record of EVENT_SEGMENTS that found no room: nobody misses it */
 	COUNTER_LOOK_WAITING, /* a record of payload that was not sent, as so many wait for the tool */
 	COUNTER_MAX,

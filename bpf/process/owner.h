@@ -7,18 +7,25 @@
 #include "lib/visitor.h"
 #include "process/program.h"
 
+/* The helper writes 16 bytes and ends them by a NUL, where of_thread lies: so that is set behind it. */
+enum {
+	TASK_COMM_LEN = 16,
+};
+
 /* Where a connection is opened or accepted. */
 inline_always void own_by_current(struct event *event)
 {
 	struct owner *owner = &event->owner;
+	u64 id = bpf_get_current_pid_tgid();
 
-	owner->pid = bpf_get_current_pid_tgid() >> 32;
+	owner->pid = id >> 32;
 	owner->uid = bpf_get_current_uid_gid();
 	owner->listener_ino = 0;
 	owner->owned_at = bpf_ktime_get_ns() >> TICK_BITS;
 	owner->program = current_program(0);
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
-	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
+	bpf_get_current_comm(owner->comm, TASK_COMM_LEN);
+	owner->of_thread = (u32)id != id >> 32;
 	note_followed(event);
 }
 

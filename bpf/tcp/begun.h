@@ -58,12 +58,14 @@ inline_always void keep_failed(struct event *event)
 inline_always void own_by_caller(struct event *event)
 {
 	struct owner *owner = &event->owner;
+	u64 id = bpf_get_current_pid_tgid();
 
-	owner->pid = bpf_get_current_pid_tgid() >> 32;
+	owner->pid = id >> 32;
 	owner->uid = bpf_get_current_uid_gid();
 	owner->owned_at = event->timestamp >> TICK_BITS;
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
-	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
+	bpf_get_current_comm(owner->comm, TASK_COMM_LEN);
+	owner->of_thread = (u32)id != id >> 32;
 	note_followed(event);
 }
 

@@ -41,7 +41,8 @@ export const filterFlags = {
     type: "string",
     valueHint: "NAME",
     repeat: "list",
-    description: "only events of processes with this command name; its first 15 bytes count",
+    description:
+      "only events of processes, or of threads, with this command name; its first 15 bytes count",
   },
   port: {
     type: "string",

@@ -75,8 +75,10 @@ export interface ConnEvent extends Attributes {
   atNs: bigint;
   /** Process id (tgid) of the process that called connect or accept, in the initial pid namespace; `null` = unknown. */
   pid: number | null;
-  /** Its command name as raw text, control characters included: formats must escape it. */
+  /** Its command name as raw text, control characters included: formats must escape it. `null` = unknown. */
   comm: string | null;
+  /** The name of the thread that called, where it is not the process' own or that is not known; raw text. */
+  thread?: string;
   family: 4 | 6;
   direction: Direction;
   /** Inode number of the network namespace. */

@@ -128,7 +128,7 @@ type Test = (event: ConnEvent) => boolean | null;
 /** One test per list, or `null` where it is empty. To add a list, add a row, and one in commands/filter_flags.ts. */
 const ofLists: readonly ((lists: Lists) => Test | null)[] = [
   ({ pids }) => oneOf(pids, ({ pid }) => pid),
-  ({ comms }) => oneOf(comms.map(asKept), ({ comm }) => comm),
+  ({ comms }) => ofNames(comms.map(asKept)),
   ({ localNets }) => inNetwork(localNets, "local"),
   ({ remoteNets }) => inNetwork(remoteNets, "remote"),
   ({ netns }) => oneOf(netns, (event) => event.netns),
@@ -182,6 +182,17 @@ function judge(tests: readonly Test[]): Test {
       if (met === null) known = false;
     }
     return known ? true : null;
+  };
+}
+
+/** The name of the process, or that of the thread that called. */
+function ofNames(names: readonly string[]): Test | null {
+  if (names.length === 0) return null;
+  const set = new Set(names);
+  return ({ comm, thread }) => {
+    if (comm !== null && set.has(comm)) return true;
+    if (thread !== undefined && set.has(thread)) return true;
+    return comm === null ? null : false;
   };
 }
 

@@ -72,7 +72,7 @@ export function ownerOf({ pid, tid }: Holder): Owner | null {
   try {
     return {
       pid,
-      comm: commOf(tid !== pid && isOver(pid) ? pid : tid),
+      ...nameOf({ pid, tid }),
       uid: realIdOf(tid, "Uid"),
       listener_ino: 0,
       cgroup_id: cgroupIdOf(tid) ?? 0n,
@@ -86,6 +86,12 @@ export function ownerOf({ pid, tid }: Holder): Owner | null {
 }
 
 // --- internal ---
+
+/** As the kernel side tells it: the thread's name. */
+function nameOf({ pid, tid }: Holder): Pick<Owner, "comm" | "of_thread"> {
+  const isFirst = tid === pid || isOver(pid);
+  return { comm: commOf(isFirst ? pid : tid), of_thread: isFirst ? 0 : 1 };
+}
 
 const firstThread = (pid: number): Holder => ({ pid, tid: pid });
 

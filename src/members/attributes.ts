@@ -6,7 +6,15 @@ import type { Owner } from "../record/layout.gen.ts";
 import type { Names } from "./table.ts";
 
 /** Members of struct owner that are no plain numbers to show: each has a way of its own in src/trace/event.ts. */
-const ownWay = ["pid", "comm", "owned_at", "cgroup_id", "program", "listener_ino"] as const;
+const ownWay = [
+  "pid",
+  "comm",
+  "of_thread",
+  "owned_at",
+  "cgroup_id",
+  "program",
+  "listener_ino",
+] as const;
 
 type OwnerAttribute = Exclude<keyof Owner, (typeof ownWay)[number]>;
 

@@ -89,6 +89,7 @@ const rows: Rows = {
   protocol: { as: { form: "oneOf", values: protocols } },
   pid: { as: id, orNull: true },
   comm: { as: text, orNull: true },
+  thread: { as: text, optional: true },
   family: { as: { form: "oneOf", values: [4, 6] } },
   direction: { as: { form: "oneOf", values: ["outgoing", "incoming", "unknown"] } },
   netns: { as: id, orNull: true },

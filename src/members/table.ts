@@ -189,10 +189,20 @@ export const members: readonly Member[] = [
   {
     name: "comm",
     names: { openTelemetry: "`process.executable.name`", ecs: "`process.name`" },
-    description: "command name of the process; a byte that is no UTF-8 is U+FFFD",
+    description:
+      "command name of the process; a byte that is no UTF-8 is U+FFFD; null also: a thread with a name called, and the process was gone",
     type: "string",
     nullable: true,
     of: ({ comm }) => comm,
+  },
+  {
+    name: "thread",
+    names: { openTelemetry: "`thread.name`", ecs: "`process.thread.name`" },
+    description:
+      "name of the thread that called; only where it is not the process' own name, or that is not known",
+    type: "string",
+    on: { always: [], sometimes: eventKinds },
+    of: ({ thread }) => thread,
   },
   ...attributeNames.map((name): Member => ({
     name,

@@ -1,4 +1,5 @@
 /** The labels by which connections are told apart. Pure. */
+import { processName } from "../conn/process_name.ts";
 import { DEFAULT_EPHEMERAL, isEphemeral, type PortRange } from "../conn/direction.ts";
 import type { ConnEvent } from "../conn/event.ts";
 import { unitOf } from "../conn/unit.ts";
@@ -18,7 +19,7 @@ interface Label {
  * client would make a series of each connection.
  */
 export const labels = {
-  process: { meaning: "name of the process", usual: true, of: ({ comm }) => comm ?? "" },
+  process: { meaning: "name of the process", usual: true, of: (event) => processName(event) ?? "" },
   unit: {
     meaning: "systemd service that the process belongs to",
     usual: true,

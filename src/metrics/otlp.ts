@@ -1,4 +1,5 @@
 /** Events and families as the structs that OTLP's serializers take. Pure. */
+import { processName } from "../conn/process_name.ts";
 import { wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint } from "../conn/event.ts";
 import { members, type Value } from "../members/table.ts";
@@ -118,9 +119,10 @@ function plain(value: Exclude<Value, undefined | null>): string | number | boole
   return Number.isSafeInteger(number) ? number : value.toString();
 }
 
-function bodyOf({ kind, protocol, comm, direction, local, remote }: ConnEvent): string {
+function bodyOf(event: ConnEvent): string {
+  const { kind, protocol, direction, local, remote } = event;
   const arrow = { outgoing: "->", incoming: "<-", unknown: "--" }[direction];
-  return `${kind} ${protocol} ${escapeText(comm ?? "-")} ${endText(local)} ${arrow} ${endText(remote)}`;
+  return `${kind} ${protocol} ${escapeText(processName(event) ?? "-")} ${endText(local)} ${arrow} ${endText(remote)}`;
 }
 
 const endText = ({ address, port }: Endpoint): string =>

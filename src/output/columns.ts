@@ -1,5 +1,6 @@
 /** The columns of the two tables: one of 80 columns with rounded numbers, and a wide one with everything exact. Pure. */
 
+import { processName } from "../conn/process_name.ts";
 import { timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
@@ -123,7 +124,7 @@ export const narrow: readonly Column[] = [
   { title: "KIND", width: 7, cell: (event) => event.kind },
   { title: "PRO", width: 3, spare: 1, cell: (event) => event.protocol },
   { ...pid, spare: 5 },
-  { title: "COMM", width: 11, spare: 7, cell: ({ comm }) => nameText(comm, 11) },
+  { title: "COMM", width: 11, spare: 7, cell: (event) => nameText(processName(event), 11) },
   {
     title: "LPORT",
     width: 5,
@@ -167,7 +168,7 @@ export const wide: readonly Column[] = [
   { title: "PROTO", width: 5, cell: (event) => event.protocol },
   pid,
   uidColumn,
-  { title: "COMM", width: 15, cell: ({ comm }) => nameText(comm, 15) },
+  { title: "COMM", width: 15, cell: (event) => nameText(processName(event), 15) },
   { title: "CONTAINER", width: SHORT_ID, cell: ({ container }) => containerText(container) },
   {
     title: "LOCAL",

@@ -18,7 +18,7 @@ const columns: Readonly<Record<string, string>> = {
   PROTO: "protocol",
   PID: "process that connected or accepted, as the host numbers it",
   UID: "real user id of that process at that moment, as the host numbers it; with --resolve the user's name",
-  COMM: "name of the thread that connected or accepted; most programs leave it as their own",
+  COMM: "name of the process that connected or accepted; if it was gone, that of the thread",
   CONTAINER:
     "container of that process, by the first 12 digits of its id; - also where it is in none",
   LPORT: "local port",

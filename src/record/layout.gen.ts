@@ -201,6 +201,7 @@ export interface Owner {
   cgroup_id: bigint;
   program: bigint;
   comm: Uint8Array;
+  of_thread: number;
 }
 export function readOwner(view: DataView, p: number): Owner {
   return {
@@ -210,7 +211,8 @@ export function readOwner(view: DataView, p: number): Owner {
     listener_ino: view.getUint32(p + 12, true),
     cgroup_id: view.getBigUint64(p + 16, true),
     program: view.getBigUint64(p + 24, true),
-    comm: bytesAt(view, p + 32, 16).slice(),
+    comm: bytesAt(view, p + 32, 15).slice(),
+    of_thread: view.getUint8(p + 47),
   };
 }
 export function writeOwner(view: DataView, p: number, value: Owner): void {
@@ -220,7 +222,8 @@ export function writeOwner(view: DataView, p: number, value: Owner): void {
   view.setUint32(p + 12, value.listener_ino, true);
   view.setBigUint64(p + 16, value.cgroup_id, true);
   view.setBigUint64(p + 24, value.program, true);
-  bytesAt(view, p + 32, 16).set(value.comm);
+  bytesAt(view, p + 32, 15).set(value.comm);
+  view.setUint8(p + 47, value.of_thread);
 }
 /** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
 export class OwnerView implements Owner {
@@ -255,7 +258,10 @@ export class OwnerView implements Owner {
     return this.view.getUint32(this.p + 24, true) + this.view.getUint32(this.p + 28, true) * 4294967296;
   }
   get comm() {
-    return bytesAt(this.view, this.p + 32, 16).slice();
+    return bytesAt(this.view, this.p + 32, 15).slice();
+  }
+  get of_thread() {
+    return this.view.getUint8(this.p + 47);
   }
 }
 
@@ -450,6 +456,7 @@ export const EVENT_OWNER_LISTENER_INO = 60;
 export const EVENT_OWNER_CGROUP_ID = 64;
 export const EVENT_OWNER_PROGRAM = 72;
 export const EVENT_OWNER_COMM = 80;
+export const EVENT_OWNER_OF_THREAD = 95;
 export const EVENT_SENT_BYTES = 96;
 export const EVENT_RECV_BYTES = 104;
 export const EVENT_SENT_PACKETS = 112;
@@ -485,7 +492,8 @@ export const eventPlaces = {
   owner_listener_ino: [60, 4],
   owner_cgroup_id: [64, 8],
   owner_program: [72, 8],
-  owner_comm: [80, 16],
+  owner_comm: [80, 15],
+  owner_of_thread: [95, 1],
   sent_bytes: [96, 8],
   recv_bytes: [104, 8],
   sent_packets: [112, 8],

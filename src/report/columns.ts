@@ -1,4 +1,5 @@
 /** The tables of a report as data for its page: a column holds its values, a text that repeats stands there once. Pure. */
+import { processName } from "../conn/process_name.ts";
 import { translationOf } from "../conn/nat.ts";
 import { escapeText } from "../output/escape.ts";
 import { endpointText } from "../record/address.ts";
@@ -44,7 +45,7 @@ export const connectionColumns: readonly ConnectionColumn[] = [
   { title: "END", kind: "text", of: ({ state }) => state },
   { title: "PROTO", kind: "text", of: ({ event }) => event.protocol },
   { title: "PID", kind: "number", of: ({ event }) => event.pid },
-  { title: "PROCESS", kind: "text", of: ({ event }) => event.comm },
+  { title: "PROCESS", kind: "text", of: ({ event }) => processName(event) },
   { title: "UNIT", kind: "text", of: ({ event }) => unitOf(event) },
   { title: "DIRECTION", kind: "text", of: ({ event }) => event.direction },
   { title: "LOCAL", kind: "text", of: ({ event }) => endText(event.local) },

@@ -1,4 +1,5 @@
 /** Gathers the contents of a report, connection by connection. Pure. */
+import { processName } from "../conn/process_name.ts";
 import type { Direction } from "../conn/event.ts";
 import {
   addConnection,
@@ -86,7 +87,7 @@ export class Gathering {
   }
 
   #linkOf({ event }: Told): Link {
-    const [process, service] = [event.comm, groupings.service.of(event)];
+    const [process, service] = [processName(event), groupings.service.of(event)];
     const { direction } = event;
     const key = JSON.stringify([process, service, direction]);
     return this.#links.of(key, () => linkOf(process, service, direction));

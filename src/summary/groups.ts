@@ -1,4 +1,5 @@
 /** The ways to put connections together, and the sums of each. Pure. */
+import { processName } from "../conn/process_name.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
 import { highestOf } from "../protocols/stack.ts";
@@ -7,7 +8,7 @@ import { OTHERS, Rows } from "./rows.ts";
 
 /** To add one, add a row: its title, and the group of an event; `null`: not known. */
 export const groupings = {
-  process: { title: "PROCESS", of: ({ comm }: ConnEvent) => comm },
+  process: { title: "PROCESS", of: processName },
   remote: { title: "REMOTE", of: (event: ConnEvent) => addressOf(remoteOf(event)) },
   service: { title: "SERVICE", of: (event: ConnEvent) => serviceOf(event) },
   port: { title: "LOCAL PORT", of: (event: ConnEvent) => portOf(event.local, event) },

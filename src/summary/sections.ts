@@ -1,4 +1,5 @@
 /** A summary as tables: titles and cells, with exact values for machines and texts for people. Pure. */
+import { processName } from "../conn/process_name.ts";
 import { isoMicros, timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { Endpoint } from "../conn/event.ts";
 import type { Application } from "../protocols/stack.ts";
@@ -163,7 +164,7 @@ const timeColumn = (title: string, offsetAt: OffsetAt): Column<Timed> => ({
 const endsColumns: readonly Column<Timed>[] = [
   { title: "PROTO", name: "protocol", exact: ({ event }) => event.protocol },
   { title: "PID", name: "pid", right: true, exact: ({ event }) => event.pid },
-  { title: "PROCESS", name: "process", exact: ({ event }) => event.comm },
+  { title: "PROCESS", name: "process", exact: ({ event }) => processName(event) },
   { title: "LOCAL", name: "local", exact: ({ event }) => event.local },
   { title: "REMOTE", name: "remote", exact: ({ event }) => remoteOf(event) },
 ];

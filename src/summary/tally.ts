@@ -1,6 +1,7 @@
 /**
  * Adds up the events of a trace, each connection once: by its close, or by the newest line that says what it has moved. Pure.
  */
+import { processName } from "../conn/process_name.ts";
 import type { ConnEvent, Endpoint } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
 import type { Application } from "../protocols/stack.ts";
@@ -198,7 +199,8 @@ export class Tally {
   }
 
   #addFailure(event: ConnEvent): void {
-    const { comm, failure = null } = event;
+    const { failure = null } = event;
+    const comm = processName(event);
     const { address: remote } = remoteOf(event);
     const service = serviceOf(event);
     const key = JSON.stringify([comm, remote, service, failure]);
@@ -240,7 +242,9 @@ const keyOf = ({ id, protocol, netns, local, remote }: ConnEvent): string =>
 /** With what was known of the connection before, where the event does not tell it. */
 function joined(event: ConnEvent, before: ConnEvent | undefined): ConnEvent {
   if (before === undefined) return event;
-  const { pid, comm, cgroup = null, container = null } = event.pid === null ? before : event;
+  const told = event.pid === null ? before : event;
+  const { pid, cgroup = null, container = null } = told;
+  const comm = processName(told);
   const application = event.application ?? before.application ?? null;
   const totals = event.totals ?? before.totals;
   const connectNs = event.connectNs ?? before.connectNs ?? null;

@@ -1,4 +1,5 @@
 /** The ways to put connections together in the live view. Pure. */
+import { processName } from "../conn/process_name.ts";
 import type { ConnEvent, Endpoint } from "../conn/event.ts";
 import { escapeText } from "../output/escape.ts";
 import { endpointText } from "../record/address.ts";
@@ -40,7 +41,7 @@ const comm: NamePart = {
   name: "comm",
   width: 15,
   least: 12,
-  exact: (event) => event.comm,
+  exact: processName,
 };
 
 /** To add one, add a row; one that `summary --by` has too is a row of src/summary/groups.ts. */

@@ -2,6 +2,7 @@
 import { argsPart } from "./process/args.ts";
 import { closersPart } from "./process/closers_part.ts";
 import { following } from "./process/following.ts";
+import { firstThreadsPart } from "./process/first_threads_part.ts";
 import { groupsPart } from "./process/groups_part.ts";
 import { askingPart } from "./nat/ask_part.ts";
 import { nat } from "./nat/part.ts";
@@ -36,5 +37,6 @@ export const PARTS: readonly PartOf[] = [
   sampling,
   closersPart,
   groupsPart,
+  firstThreadsPart,
   askingPart,
 ];

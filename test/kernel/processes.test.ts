@@ -76,21 +76,22 @@ describe.each(modes)("trace --attach %s", (mode) => {
     async (why) => {
       const child = our.actor("lone-thread", why);
       const { port } = await child.hear<{ port: number }>();
-      const named = mode === "tracepoint" && why === "first-gone" ? commOf(child.pid) : "Worker";
-      let owner: (string | number | null)[] = [];
+      const isFirst = mode === "tracepoint" && why === "first-gone";
+      const named = [commOf(child.pid), isFirst ? undefined : "Worker"];
+      let owner: (string | number | null | undefined)[] = [];
       // All of /proc is searched once a second: before, the owner of the other test's accept was looked for.
       for (let tries = 0; owner[0] == null && tries < 50; tries++) {
         if (tries > 0) child.go();
         const client = peer.dial("127.0.0.1", port);
         const server = await child.hear<peer.Truth>();
-        const { pid, comm } = await our.tracer.take("accept", server);
-        owner = [pid, comm];
+        const { pid, comm, thread } = await our.tracer.take("accept", server);
+        owner = [pid, comm, thread];
         client.close();
         child.go();
         await expectConnection(our.tracer, client);
         await expectClosed(our.tracer, server);
       }
-      expect(owner).toEqual([child.pid, named]);
+      expect(owner).toEqual([child.pid, ...named]);
     },
   );
 

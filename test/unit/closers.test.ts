@@ -28,7 +28,7 @@ interface Of {
 
 function closeBy({ pid = KWORKER, uid = 0, flags = FACT_OWNED_BY_CLOSER, ...of }: Of): Event {
   const blank = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
-  const comm = new Uint8Array(16);
+  const comm = new Uint8Array(15);
   comm.set(Buffer.from(of.comm ?? "kworker/0:1"));
   const owned_at = Number(BigInt.asUintN(32, NOW_NS / TICK - (of.ticksAgo ?? 0n)));
   const owner = { ...blank.owner, pid, uid, owned_at, cgroup_id: 1n, comm };
@@ -60,7 +60,7 @@ test("a thread of the kernel that closed is nobody, and nothing else of the even
   const event = closeBy({});
   expect(ownerBy(closers, event)).toBe(0);
   const { owner, ...rest } = closers.apply(event);
-  expect(owner).toMatchObject({ uid: 0, cgroup_id: 0n, comm: new Uint8Array(16) });
+  expect(owner).toMatchObject({ uid: 0, cgroup_id: 0n, comm: new Uint8Array(15) });
   const { owner: _, ...same } = event;
   expect(rest).toEqual(same);
 });

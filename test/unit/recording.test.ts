@@ -71,6 +71,7 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   // Some of them share what is remembered.
   pid: fc.oneof(u32, fc.constantFrom(null, 0, 256, 512)),
   comm: rawText,
+  thread: fc.string(),
   family: fc.constantFrom(4, 6),
   direction: fc.constantFrom("outgoing", "incoming", "unknown"),
   netns: u32,

@@ -1,7 +1,7 @@
 /** Compares the tracer's lines about one end of a connection with the end's own counts. */
 import { expect } from "bun:test";
 import type { Peer, Truth } from "./peer.ts";
-import { openKeys, type Event, type Tracer } from "./tracer.ts";
+import { membersOf, openKeys, type Event, type Tracer } from "./tracer.ts";
 
 export interface Allowed {
   /**
@@ -35,7 +35,7 @@ export async function expectOpened(
   const unknown = allowed.unknownAcceptor && event.event === "accept" && event.pid === null;
   expectIdentity(event, unknown ? { ...truth, pid: null, comm: null } : truth);
   if (event.event === "connect") expectConnectTime(event, truth);
-  expect(Object.keys(event)).toEqual([
+  expect(membersOf(event)).toEqual([
     ...openKeys,
     ...(event.event === "connect" ? ["connect_us"] : []),
   ]);
@@ -82,7 +82,7 @@ export async function expectFailed(tracer: Tracer, truth: Truth): Promise<Event>
   expectIdentity(event, truth);
   expect(event.failure).toBe(truth.failure);
   expectConnectTime(event, truth);
-  expect(Object.keys(event)).toEqual([...openKeys, "connect_us", "failure"]);
+  expect(membersOf(event)).toEqual([...openKeys, "connect_us", "failure"]);
   return event;
 }
 
@@ -126,7 +126,7 @@ async function expectOlder(
 function expectMembers(event: Event, failure: string | undefined): void {
   expect(event.failure).toBe(failure);
   const more = failure === undefined ? [] : ["failure"];
-  expect(Object.keys(event)).toEqual([...openKeys, ...more, ...totalKeys]);
+  expect(membersOf(event)).toEqual([...openKeys, ...more, ...totalKeys]);
 }
 
 const directionOf = ({ opened }: Pick<Truth, "opened">) =>

@@ -232,7 +232,7 @@ export function transfer(from: Peer, to: Peer, bytes: number): void {
 export function self(): { pid: number; comm: string; netns: number | null } {
   return {
     pid: libc.getpid(),
-    comm: readFileSync(ofOwnThread("comm"), "latin1").replace(/\n$/, ""),
+    comm: readFileSync("/proc/self/comm", "latin1").replace(/\n$/, ""),
     netns: netnsIn(ofOwnThread("ns/net")),
   };
 }

@@ -19,6 +19,10 @@ export const openKeys =
     " ",
   );
 
+/** The members of a line, but that which tells of a thread with another name: some runtimes connect by one. */
+export const membersOf = (event: Event): string[] =>
+  Object.keys(event).filter((name) => name !== "thread");
+
 /** One line of `trace --json`. */
 export interface Event {
   v: number;
@@ -34,6 +38,7 @@ export interface Event {
   tls?: unknown;
   pid: number | null;
   comm: string | null;
+  thread?: string;
   uid: number | null;
   user?: string | null;
   cgroup: string | null;

@@ -1,0 +1,93 @@
+/**
+ * The command name of the process of a thread that is not its first: the kernel side tells the name of the thread that calls.
+ * Names are kept by number, for a record has room for no more than a number. Pure, but for the source.
+ */
+import { readComm } from "../../record/comm.ts";
+import { Tick } from "../../record/layout.gen.ts";
+import { endOf, type Life } from "./groups.ts";
+
+/** A process as it is now. */
+export interface Named extends Pick<Life, "startedNs"> {
+  comm: Uint8Array;
+}
+
+export interface NameSource {
+  /** `null`: there is no such process any more. */
+  process(pid: number): Named | null;
+  /** CLOCK_MONOTONIC in nanoseconds. */
+  nowNs(): bigint;
+}
+
+/** A process, and up to when it was there under this number. */
+interface Seen {
+  startedNs: bigint;
+  seenNs: bigint;
+  name: string;
+}
+
+/** owner.of_thread, as the kernel side fills it. */
+export const OTHER_THREAD = 1;
+const FIRST_NUMBER = OTHER_THREAD + 1;
+/** Of what fits into of_thread. Names beyond it have no number, which makes their lines slower. */
+const NUMBERS = 256 - FIRST_NUMBER;
+
+/** Processes that are remembered; beyond it they are asked for anew. */
+const REMEMBERED_MAX = 65_536;
+
+export class FirstThreads {
+  readonly #source: NameSource;
+  /** A close has the moment of its connect, and the process may be gone by then. */
+  readonly #seen = new Map<number, Seen>();
+  /** Processes that were asked for in this poll: one may exec, or get another name. */
+  readonly #asked = new Set<number>();
+  readonly #names: (string | null)[] = [];
+  readonly #numbers = new Map<string | null, number>();
+
+  constructor(source: NameSource) {
+    this.#source = source;
+  }
+
+  /** To be called before each drain: later questions are about events that were drained later. */
+  renew(): void {
+    if (this.#asked.size > 0) this.#asked.clear();
+  }
+
+  /** The number that the record may hold in place of OTHER_THREAD, so that it tells the name by itself; `null`: none is left. */
+  numberOf(pid: number, ownedAt: number): number | null {
+    const name = this.#look(pid, ownedAt);
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    if (this.#names.length >= NUMBERS) return null;
+    const number = FIRST_NUMBER + this.#names.push(name) - 1;
+    this.#numbers.set(name, number);
+    return number;
+  }
+
+  /** `ofThread` is not 0. `null`: not known. */
+  nameOf(pid: number, ownedAt: number, ofThread: number): string | null {
+    if (ofThread === OTHER_THREAD) return this.#look(pid, ownedAt);
+    return this.#names[ofThread - FIRST_NUMBER] ?? null;
+  }
+
+  #look(pid: number, ownedAt: number): string | null {
+    if (!this.#asked.has(pid)) this.#ask(pid);
+    const seen = this.#seen.get(pid);
+    if (seen === undefined) return null;
+    // One that began later, or ended before, only had the same number.
+    const end = endOf(ownedAt, this.#source.nowNs());
+    return seen.startedNs <= end && end - TICK_NS < seen.seenNs ? seen.name : null;
+  }
+
+  #ask(pid: number): void {
+    this.#asked.add(pid);
+    const seenNs = this.#source.nowNs();
+    const found = this.#source.process(pid);
+    if (found === null) return;
+    if (this.#seen.size >= REMEMBERED_MAX) this.#seen.clear();
+    this.#seen.set(pid, { startedNs: found.startedNs, seenNs, name: readComm(found.comm) });
+  }
+}
+
+// --- internal ---
+
+const TICK_NS = 1n << BigInt(Tick.TICK_BITS);

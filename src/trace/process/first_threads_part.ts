@@ -1,0 +1,53 @@
+/** Events of a thread that has another name than its process tell both. It needs no programs. */
+import { monotonicNs } from "../../kernel/clock.ts";
+import { commOf, lifeOf } from "../../kernel/process.ts";
+import { EVENT_OWNER_OF_THREAD, EVENT_OWNER_OWNED_AT } from "../../record/layout.gen.ts";
+import { pidAt } from "../event.ts";
+import type { Part } from "../part.ts";
+import { FirstThreads, OTHER_THREAD, type NameSource } from "./first_threads.ts";
+
+export const firstThreadsPart = (): Part => ({
+  name: "names of processes",
+  without: "of a thread with a name of its own the name of the process is not known",
+  points: () => [],
+  start({ tgid }, between) {
+    const firsts = new FirstThreads(nameSource(tgid, between));
+    return {
+      renew: () => firsts.renew(),
+      enrich(shown, { owner }) {
+        const { of_thread } = owner;
+        if (of_thread === 0 || shown.pid === null || shown.comm === null) return;
+        const name = firsts.nameOf(shown.pid, owner.owned_at, of_thread);
+        if (name !== shown.comm) shown.thread = shown.comm;
+        shown.comm = name;
+      },
+      holds(view, p) {
+        if (view.getUint8(p + EVENT_OWNER_OF_THREAD) !== OTHER_THREAD) return true;
+        const ownedAt = view.getUint32(p + EVENT_OWNER_OWNED_AT, true);
+        const number = firsts.numberOf(pidAt(view, p), ownedAt);
+        if (number === null) return false;
+        view.setUint8(p + EVENT_OWNER_OF_THREAD, number);
+        return true;
+      },
+    };
+  },
+});
+
+// --- internal ---
+
+/** `tgid` is the tool's own pid in the kernel's numbers. */
+const nameSource = (tgid: number, between: () => void): NameSource => ({
+  process(pid) {
+    // In a pid namespace /proc numbers processes otherwise than the events do.
+    if (tgid !== process.pid) return null;
+    between();
+    try {
+      // Its life comes last: whoever has got the number meanwhile began too late.
+      const comm = commOf(pid);
+      return { comm, startedNs: lifeOf(pid).startedNs };
+    } catch {
+      return null;
+    }
+  },
+  nowNs: monotonicNs,
+});

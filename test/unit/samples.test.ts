@@ -21,6 +21,8 @@ interface Conn {
   sent: bigint;
   received: bigint;
   direction?: number;
+  /** Its counters keep changing. */
+  unstable?: boolean;
 }
 
 /** A kernel with these connections in it. */
@@ -44,7 +46,8 @@ class Kernel implements SampleSource {
         wanted.state !== SampleState.SAMPLE_GONE &&
         wanted.sent_bytes === conn.sent &&
         wanted.recv_bytes === conn.received;
-      const known = same ? SampleState.SAMPLE_SAME : SampleState.SAMPLE_TAKEN;
+      const read = same ? SampleState.SAMPLE_SAME : SampleState.SAMPLE_TAKEN;
+      const known = conn?.unstable === true ? SampleState.SAMPLE_UNSTABLE : read;
       writeSample(view, at, {
         ...wanted,
         state: taken ? known : SampleState.SAMPLE_GONE,
@@ -124,6 +127,21 @@ describe("a sample", () => {
     ]);
     samples.shown(eventOf("EVENT_CLOSE", idle, 20n));
     expect(samples.take(true).map(({ sk }) => sk)).toEqual([busy.sk]);
+  });
+
+  test("that could not be read is counted where all are asked for, for then it is not told", () => {
+    const kernel = new Kernel();
+    const samples = new Samples(kernel);
+    const [busy, idle] = [conn(1), conn(2)];
+    for (const each of [busy, idle]) {
+      kernel.conns.set(each.sk, each);
+      samples.shown(eventOf("EVENT_CONNECT", each, 10n));
+    }
+    busy.unstable = true;
+    expect(samples.take()).toEqual([]);
+    expect(samples.unstable).toBe(0n);
+    expect(samples.take(true).map(({ sk }) => sk)).toEqual([idle.sk]);
+    expect(samples.unstable).toBe(1n);
   });
 
   test("that finds nothing twice gives the connection up for lost, once", () => {

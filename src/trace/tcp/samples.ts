@@ -46,11 +46,17 @@ export class Samples {
   #bytes: Uint8Array;
   #view: DataView;
   readonly #lost: Event[] = [];
+  #unstable = 0n;
 
   constructor(source: SampleSource) {
     this.#source = source;
     this.#bytes = new Uint8Array(source.batch * sampleSize);
     this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Connections that `take(true)` left out, because their counters changed while they were read. */
+  get unstable(): bigint {
+    return this.#unstable;
   }
 
   get size(): number {
@@ -94,6 +100,7 @@ export class Samples {
       const state = this.#stateAt(slot);
       if (state === SampleState.SAMPLE_GONE && tracked.gone) lost.push(tracked);
       tracked.gone = state === SampleState.SAMPLE_GONE;
+      if (all && state === SampleState.SAMPLE_UNSTABLE) this.#unstable++;
       if (state !== SampleState.SAMPLE_TAKEN) continue;
       const event = follow(tracked, readSample(this.#view, slot * sampleSize), all);
       if (event !== null) moved.push(event);

@@ -4,6 +4,8 @@ import { Samples } from "./samples.ts";
 import { sampleByTool, sampleKprobe, sampleSource } from "./sample_source.ts";
 import type { TraceOptions } from "../options.ts";
 
+const UNSTABLE_AT_END = "open connection not told at the end, its counters changed while read";
+
 export const sampling = ({ sampling: asked = false }: TraceOptions): Part => ({
   name: "sampling",
   asked,
@@ -22,6 +24,8 @@ export const sampling = ({ sampling: asked = false }: TraceOptions): Part => ({
       revise: (event) => event,
       repeated: (event) => samples.renewed(event),
       shown: (event) => samples.shown(event),
+      // At an interval nothing is lost: the next one tells.
+      losses: () => [{ cause: UNSTABLE_AT_END, count: samples.unstable }],
       sample(_, all) {
         const moved = samples.take(all);
         return { moved, gone: samples.takeLost() };

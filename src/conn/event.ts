@@ -89,6 +89,11 @@ export interface ConnEvent extends Attributes {
   cgroup?: string | null;
   /** Id of the container that the control group belongs to; `null`: none, or not known. */
   container?: string | null;
+  /** As the files of its engine on this host tell it, raw text; left out: not known. */
+  containerName?: string;
+  image?: string;
+  pod?: string;
+  podNamespace?: string;
   /** Its command line, arguments separated by spaces; raw text, as `comm`. */
   args?: string | null;
   /** With the command line: the file that the process runs; raw text. `null`: not known, as the process was gone. */

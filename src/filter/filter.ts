@@ -245,11 +245,14 @@ const isUnit = /\.(?:service|scope|socket|slice|mount|swap)$/;
 /** Engines show the first digits of an id. */
 function inContainer(containers: readonly string[]): Test | null {
   if (containers.length === 0) return null;
-  return ({ container, cgroup }) => {
+  return ({ container, containerName, cgroup }) => {
     if (cgroup === null || cgroup === undefined) return null;
     if (container === null || container === undefined) return false;
     return containers.some(
-      (one) => container === one || (isIdStart.test(one) && container.startsWith(one)),
+      (one) =>
+        container === one ||
+        containerName === one ||
+        (isIdStart.test(one) && container.startsWith(one)),
     );
   };
 }

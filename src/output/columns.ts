@@ -169,7 +169,7 @@ export const wide: readonly Column[] = [
   pid,
   uidColumn,
   { title: "COMM", width: 15, cell: (event) => nameText(processName(event), 15) },
-  { title: "CONTAINER", width: SHORT_ID, cell: ({ container }) => containerText(container) },
+  { title: "CONTAINER", width: SHORT_ID, cell: containerText },
   {
     title: "LOCAL",
     width: 21,
@@ -312,7 +312,8 @@ function nameText(name: string | null, width: number): string {
 }
 
 /** An id of 64 digits by its first; a name as a name. */
-function containerText(container: string | null | undefined): string {
+function containerText({ container, containerName }: ConnEvent): string {
+  if (containerName !== undefined) return nameText(containerName, SHORT_ID);
   if (!container) return unknown;
   return /^[0-9a-f]{64}$/.test(container)
     ? container.slice(0, SHORT_ID)

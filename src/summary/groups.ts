@@ -47,7 +47,9 @@ const portOf = ({ port }: Endpoint, { protocol }: ConnEvent): string | null =>
  * The container, by the first 12 characters of its id as engines show it, or the systemd unit: the last part
  * of the control group's path that is one, `nginx.service`; a path without one stands itself. `null`: not known.
  */
-export function unitOf({ cgroup = null, container = null }: ConnEvent): string | null {
+export function unitOf(event: ConnEvent): string | null {
+  const { cgroup = null, container = null, containerName } = event;
+  if (containerName !== undefined) return containerName;
   if (container !== null) return container.replace(/^([0-9a-f]{12})[0-9a-f]{52}$/, "$1");
   if (cgroup === null) return null;
   return cgroup.split("/").findLast((part) => /\.(service|scope|slice)$/.test(part)) ?? cgroup;

@@ -15,7 +15,7 @@ import {
   type FlowTruth,
 } from "./drive/datagrams.ts";
 import { expectConnection, expectListed } from "./drive/expect.ts";
-import { ownGroup } from "./drive/groups.ts";
+import { ownEngine, ownGroup } from "./drive/groups.ts";
 import { startGuessed } from "./drive/guessed.ts";
 import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
@@ -27,6 +27,7 @@ setDefaultTimeout(180_000);
 
 const UID = 1234;
 const ID = "5eed".repeat(16);
+const NAMED_ID = "4a3e".repeat(16);
 const own = `tracer-bpf-${process.pid}`;
 
 const ownerOf = ({ uid, cgroup, container }: Event) => ({ uid, cgroup, container });
@@ -53,6 +54,34 @@ describe.each(modes)("trace --attach %s", (mode) => {
     for (const event of [opened, closed])
       expect(ownerOf(event)).toEqual({ uid: UID, cgroup: group.path, container });
     await expectConnection(our.tracer, server);
+  });
+
+  test("a container's names are those in the files of its engine, and it is chosen by its name", async () => {
+    const hostile = 'web"\x1b[2J';
+    using _engine = ownEngine(NAMED_ID, {
+      "io.kubernetes.cri.container-name": hostile,
+      "io.kubernetes.cri.sandbox-name": "shop-x2x9q",
+      "io.kubernetes.cri.sandbox-namespace": "prod",
+    });
+    using group = ownGroup(own, `cri-containerd-${NAMED_ID}.scope`);
+    const tracer = await startGuessed(mode, ["--container", hostile]);
+    const listener = new peer.Listener("127.0.0.1");
+    const child = our.actor("connect-as", listener.port, UID, group.directory);
+    const client = await child.hear<peer.Truth>();
+    expect(await child.process.exited).toBe(0);
+    const server = listener.accept();
+    server.readToEnd();
+    server.close();
+    listener.close();
+    for (const one of [our.tracer, tracer]) {
+      const event = await one.take("connect", client);
+      expect(event).toMatchObject({ container: NAMED_ID, container_name: hostile });
+      expect(event).toMatchObject({ pod: "shop-x2x9q", pod_namespace: "prod" });
+      await one.take("close", client);
+    }
+    await expectConnection(our.tracer, server);
+    expect(tracer.events).toHaveLength(2);
+    expect(await tracer.stop()).toBe(0);
   });
 
   test("only those of a group and a user, where they are asked for", async () => {

@@ -39,6 +39,7 @@ describe("shown", () => {
     [{ pids: [1, 637] }, {}],
     [{ comms: ["sh", "curl"] }, {}],
     [{ comms: ["a-very-long-command"] }, { comm: "a-very-long-com" }],
+    [{ containers: ["web"] }, { cgroup: "/x", container: "c0ffee", containerName: "web" }],
     [{ comms: ["java"] }, { comm: "java", thread: "http-nio-8080-e" }],
     [{ comms: ["http-nio-8080-exec"] }, { comm: "java", thread: "http-nio-8080-e" }],
     [{ comms: ["worker"] }, { comm: null, thread: "worker" }],

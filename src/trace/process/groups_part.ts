@@ -1,6 +1,8 @@
 /** The control group and the container of an event's process. It needs no programs. */
+import { containerFacts } from "../../kernel/container_files.ts";
 import { cgroupIdAt } from "../event.ts";
 import type { Part } from "../part.ts";
+import { ContainerNames } from "./container_names.ts";
 import { groupSource } from "./group_source.ts";
 import { Groups } from "./groups.ts";
 
@@ -10,12 +12,20 @@ export const groupsPart = (): Part => ({
   points: () => [],
   start({ tgid }, between) {
     const groups = new Groups(groupSource(tgid, between));
+    const names = new ContainerNames({
+      facts(id) {
+        between();
+        return containerFacts(id);
+      },
+      nowMs: () => performance.now(),
+    });
     return {
       renew: () => groups.renew(),
       enrich(shown, { owner }) {
         const { cgroup, container } = groups.of(shown.pid, owner);
         shown.cgroup = cgroup;
         shown.container = container;
+        if (container !== null) Object.assign(shown, names.of(container));
       },
       holds: (view, p) => groups.tells(cgroupIdAt(view, p)),
     };

@@ -1,5 +1,5 @@
 /** Control groups of the tests' own, in the hierarchy of version 2, wherever this host has it. */
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import * as libc from "../../../src/kernel/libc.ts";
 
 const MOUNT = / (\/\S*) cgroup2 /.exec(readFileSync("/proc/mounts", "utf8"))?.[1];
@@ -23,6 +23,14 @@ export function ownGroup(...names: string[]): OwnGroup {
       for (const path of paths.toReversed()) removed(MOUNT + path);
     },
   };
+}
+
+/** The file that containerd has of a container; removed again. */
+export function ownEngine(id: string, annotations: Record<string, string>) {
+  const directory = `/run/containerd/io.containerd.runtime.v2.task/default/${id}`;
+  const first = mkdirSync(directory, { recursive: true }) ?? directory;
+  writeFileSync(`${directory}/config.json`, JSON.stringify({ annotations }));
+  return { directory, [Symbol.dispose]: () => rmSync(first, { recursive: true }) };
 }
 
 // --- internal ---

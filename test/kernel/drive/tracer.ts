@@ -43,6 +43,9 @@ export interface Event {
   user?: string | null;
   cgroup: string | null;
   container: string | null;
+  container_name?: string;
+  pod?: string;
+  pod_namespace?: string;
   args?: string | null;
   exe?: string | null;
   parent_pid?: number | null;

@@ -1,9 +1,17 @@
 /**
- * The recipes of docs/fleet.md with Debian's own programs: Prometheus scrapes a trace, the node exporter reads its file. Needs
- * root and Debian's archive; nothing is installed.
+ * The recipes of docs/fleet.md with Debian's own programs: Prometheus scrapes a trace, the node exporter reads its file, rsyslog
+ * sends lines on. Needs root and Debian's archive; nothing is installed.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
@@ -19,6 +27,7 @@ setDefaultTimeout(180_000);
 const ADDRESS = "127.0.0.78";
 const directory = mkdtempSync(join(tmpdir(), "tracer-bpf-engines-"));
 const file = join(directory, "textfile/tracer-bpf.prom");
+const fleet = readFileSync(new URL("../../docs/fleet.md", import.meta.url), "utf8");
 const children: { kill(): void; exited: Promise<unknown> }[] = [];
 let programs: string;
 let tracer: Tracer;
@@ -109,6 +118,40 @@ test("the node exporter reads the file, while it is written and when the trace i
   expect(readFileSync(file, "utf8")).not.toContain("open_connections");
 });
 
+test("rsyslog sends each line on as it is, and keeps those of failures", async () => {
+  const utf8 = new TextDecoder();
+  let got = "";
+  using receiver = Bun.listen({
+    ...{ hostname: "127.0.0.1", port: 0 },
+    socket: { data: (_, bytes) => void (got += utf8.decode(bytes, { stream: true })) },
+  });
+  const [lines, failed] = [join(directory, "lines.jsonl"), join(directory, "failed.jsonl")];
+  const [, recipe] = /```rsyslog\n([^]*?)```/.exec(fleet)!;
+  const config = join(directory, "rsyslog.conf");
+  const libraries = join(programs, "../lib", ARCHES[HOST].triplet);
+  const ours = recipe!
+    .replaceAll("/var/log/tracer-bpf.jsonl", lines)
+    .replaceAll("/var/log/tracer-bpf-failed.jsonl", failed)
+    .replace("logs.example", "127.0.0.1")
+    .replace('"10514"', `"${receiver.port}"`);
+  writeFileSync(config, `global(workDirectory="${directory}")\n${ours}`);
+  const names = { connect: 'a"b\u001b[2J %msg%', fail: "curl", close: "ü".repeat(9000) };
+  const written = Object.entries(names).map(
+    ([kind, comm]) => `${JSON.stringify({ v: 1, event: kind, comm })}\n`,
+  );
+  writeFileSync(lines, written.slice(0, 2).join(""));
+  start("../sbin/rsyslogd", ["-n", "-f", config, "-i", join(directory, "rsyslog.pid")], {
+    LD_LIBRARY_PATH: libraries,
+    RSYSLOG_MODDIR: join(libraries, "rsyslog"),
+  });
+  await come("the lines", () => got.split("\n").length > 2);
+  appendFileSync(lines, written[2]!);
+  await come("the last line", () => got.split("\n").length > 3);
+  expect(got).toBe(written.join(""));
+  await come("the failure", () => existsSync(failed) && readFileSync(failed, "utf8") !== "");
+  expect(readFileSync(failed, "utf8")).toBe(written[1]!);
+});
+
 test("a receiver of OTLP gets each line as a log record, and the metrics", async () => {
   const requests: { path: string; body: Uint8Array }[] = [];
   using server = Bun.serve({
@@ -163,10 +206,10 @@ interface Answer {
 /** The name of this process, as the kernel has it. */
 const nameOfSelf = (): string => peer.self().comm;
 
-function start(name: string, args: string[]): void {
+function start(name: string, args: string[], env: Record<string, string> = {}): void {
   const child = Bun.spawn([join(programs, name), ...args], {
     stdio: ["ignore", "ignore", "ignore"],
-    env: plainEnvironment(),
+    env: { ...plainEnvironment(), ...env },
   });
   children.push(child);
 }
@@ -175,6 +218,11 @@ function start(name: string, args: string[]): void {
 function freePort(): number {
   using listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   return listener.port;
+}
+
+async function come(what: string, isThere: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + 30_000; !isThere(); await Bun.sleep(50))
+    if (performance.now() > deadline) throw new Error(`${what} did not come in 30 s`);
 }
 
 async function until(url: string, isThere: (text: string) => boolean): Promise<string> {

@@ -10,7 +10,7 @@ const kernels = process.env["KERNELS"]?.split(",") ?? ["6.12"];
 interface Row {
   /** The word that asks for it on the command line. */
   name: string;
-  workload: "crr" | "entries";
+  workload: "stream" | "rr" | "udprr" | "crr" | "entries";
   /** Names of tracers.ts. */
   tracers: readonly string[];
   translation?: Translation;
@@ -35,6 +35,12 @@ const cold = { workload: "crr", tracers: both, warmMs: 0 } as const;
 
 /** To add one, add a row; the tracer without the feature is a row of tracers.ts. */
 const rows: readonly Row[] = [
+  ...(["stream", "rr", "udprr"] as const).map((workload) => ({
+    ...warm,
+    name: workload,
+    workload,
+    tracers: both,
+  })),
   {
     name: "plain",
     tracers: [kprobes, `${kprobes} --no-protocols`, `${kprobes} --no-nat`],
@@ -66,7 +72,7 @@ const HOW = `As in "Against other tracers". Each rate is a share of the same tra
 operation. \`npm run bench NAME\` measures the rows of one name, and tells of each that is slower by more than 2 % than it
 was.
 
-- \`plain\`: \`crr\` without connection tracking. \`tracked\`: conntrack tracks each connection. \`dnat\`: it also translates its
+- \`stream\`, \`rr\`, \`udprr\`, \`plain\`: that traffic (\`plain\`: \`crr\`) without connection tracking. \`tracked\`: conntrack tracks each connection. \`dnat\`: it also translates its
   address.
 - \`entries-...\`: datagrams of which conntrack makes an entry each, and which are not traced, as on a host that forwards;
   the tracer's map of entries is full.

@@ -113,8 +113,10 @@ export function addRules(): void {
   );
   // No rule needs these two. The second one answers questions about entries, a tracer's too.
   for (const name of ["br_netfilter", "nf_conntrack_netlink"]) runIn("root", ["modprobe", name]);
-  runIn("root", ["ipvsadm", "-A", "-t", `${service(22)}:80`, "-s", "rr"]);
-  runIn("root", ["ipvsadm", "-a", "-t", `${service(22)}:80`, "-r", `${p2[4]}:8022`, "-m"]);
+  for (const port of [80, 81]) {
+    runIn("root", ["ipvsadm", "-A", "-t", `${service(22)}:${port}`, "-s", "rr"]);
+    runIn("root", ["ipvsadm", "-a", "-t", `${service(22)}:${port}`, "-r", `${p2[4]}:8022`, "-m"]);
+  }
   // Entries stay until a test has looked at them.
   for (const state of ["tcp_timeout_close", "udp_timeout", "udp_timeout_stream"])
     sysctl(`net/netfilter/nf_conntrack_${state}`, "600");

@@ -72,8 +72,9 @@ const HOW = `As in "Against other tracers". Each rate is a share of the same tra
 operation. \`npm run bench NAME\` measures the rows of one name, and tells of each that is slower by more than 2 % than it
 was.
 
-- \`stream\`, \`rr\`, \`udprr\`, \`plain\`: that traffic (\`plain\`: \`crr\`) without connection tracking. \`tracked\`: conntrack tracks each connection. \`dnat\`: it also translates its
-  address.
+- \`stream\`, \`rr\`, \`udprr\`, \`plain\`: that traffic (\`plain\`: \`crr\`) without connection tracking. The first three are measured for
+  2 s after a minute without traffic.
+- \`tracked\`: \`crr\`, conntrack tracks each connection. \`dnat\`: it also translates its address.
 - \`entries-...\`: datagrams of which conntrack makes an entry each, and which are not traced, as on a host that forwards;
   the tracer's map of entries is full.
 - \`first-second\`, \`first-10-seconds\`: \`crr\` from its beginning on, while the runtime still compiles.
@@ -95,7 +96,10 @@ export async function features(names: readonly string[], before: string): Promis
 
 // --- internal ---
 
-const TITLES = ["name", "Linux", "tracer", "rate", "instructions added", "lost, as it says"];
+const TITLES = [
+  ...["name", "Linux", "tracer", "rate", "instructions added", "lost, as it says"],
+  "measured",
+];
 /** Of these the first three say what was measured. */
 type Cells = readonly string[];
 const KEYS = 3;
@@ -106,8 +110,14 @@ async function measure(kernel: string, { name, workload, ...row }: Row): Promise
   const { release, blocks } = await measureInGuest(kernel, job, null);
   return row.tracers.map((tracer) => {
     const at = blocks.findIndex((block) => block.tracer === tracer);
-    return [name, release, tracer, ...figures(blocks[at]!, blocks[at - 1]!)];
+    return [name, release, tracer, ...figures(blocks[at]!, blocks[at - 1]!), moment()];
   });
+}
+
+/** The day and the commit: rows of one table are measured one by one. */
+function moment(): string {
+  const { stdout } = Bun.spawnSync(["git", "describe", "--always", "--dirty"]);
+  return `${new Date().toISOString().slice(0, 10)}, ${stdout.toString().trim()}`;
 }
 
 function figures(block: Block, untraced: Block): string[] {

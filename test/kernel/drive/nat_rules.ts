@@ -113,12 +113,21 @@ export function addRules(): void {
   );
   // No rule needs these two. The second one answers questions about entries, a tracer's too.
   for (const name of ["br_netfilter", "nf_conntrack_netlink"]) runIn("root", ["modprobe", name]);
-  for (const port of [80, 81]) {
-    runIn("root", ["ipvsadm", "-A", "-t", `${service(22)}:${port}`, "-s", "rr"]);
-    runIn("root", ["ipvsadm", "-a", "-t", `${service(22)}:${port}`, "-r", `${p2[4]}:8022`, "-m"]);
+  for (const [port, backend] of [
+    [80, 8022],
+    [81, 8122],
+  ]) {
+    const to = `${service(22)}:${port}`;
+    runIn("root", ["ipvsadm", "-A", "-t", to, "-s", "rr"]);
+    runIn("root", ["ipvsadm", "-a", "-t", to, "-r", `${p2[4]}:${backend}`, "-m"]);
   }
   // Entries stay until a test has looked at them.
-  for (const state of ["tcp_timeout_close", "udp_timeout", "udp_timeout_stream"])
+  for (const state of [
+    "tcp_timeout_close",
+    "tcp_timeout_time_wait",
+    "udp_timeout",
+    "udp_timeout_stream",
+  ])
     sysctl(`net/netfilter/nf_conntrack_${state}`, "600");
   // A table that is full drops packets; of a small guest it would be after some thousand connections.
   sysctl("net/netfilter/nf_conntrack_max", "1000000");

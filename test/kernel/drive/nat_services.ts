@@ -179,11 +179,11 @@ export const services: readonly Service[] = [
     before: () => trackIpvs(true),
   },
   {
-    // A port of its own: what was tracked with the same four names is not forgotten so soon.
+    // Ports of its own: what was tracked with the same four names is not forgotten so soon.
     name: "IPVS that does not track",
     from: "p1",
     to: vip(22, 81),
-    servers: [on("p2", 8022)],
+    servers: [on("p2", 8122)],
     before: () => trackIpvs(false),
     answers: unknown,
     kept: false,

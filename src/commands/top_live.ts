@@ -11,7 +11,7 @@ import type { Around } from "../top/footer.ts";
 import { History } from "../top/history.ts";
 import { press } from "../top/keys.ts";
 import type { Model } from "../top/model.ts";
-import { rowsOf, type Found } from "../top/rows.ts";
+import { rowsKept, type Found } from "../top/rows.ts";
 import { fitsOn, screenOf } from "../top/screen.ts";
 import { inOrder, isFlags, queryOf, type View } from "../top/state.ts";
 import type { CostMeter } from "./top_cost.ts";
@@ -43,6 +43,9 @@ export interface Live extends AsyncDisposable {
   sink: Sink;
 }
 
+/** Rows whose rates are kept for the picture. */
+const MOST_RATES = 1_024;
+
 export function liveView(options: LiveOptions): Live {
   const { model, cost, wanted } = options;
   let view = options.first;
@@ -54,8 +57,12 @@ export function liveView(options: LiveOptions): Live {
   let namer: Namer | null = null;
   let ticks = 0;
 
-  const found = (tick: Tick): Found =>
-    inOrder(rowsOf(tick, queryOf(view, options.most)), view.frozen);
+  const kept = rowsKept();
+  const most = Math.max(options.most, MOST_RATES);
+  const found = (tick: Tick): Found => {
+    const { rows, count } = kept(tick, queryOf(view, most));
+    return inOrder({ rows: rows.slice(0, options.most), count }, view.frozen);
+  };
   const draw = (): void => {
     if (shown === null || around === null) return;
     const rows = found(shown);
@@ -96,8 +103,8 @@ export function liveView(options: LiveOptions): Live {
     const time = timeOfDay(wallNs, localOffset).slice(0, 8);
     around = { time, losses: options.losses(), ...own, message };
     if (tick.elapsedNs === 0n) return;
-    const all = { ...queryOf(view, 1_024), sort: "rate", reverse: false, ended: false, text: "" };
-    history.push(rowsOf(tick, all).rows, Number(tick.elapsedNs) / 1e9);
+    const all = { ...queryOf(view, most), sort: "rate", reverse: false, ended: false, text: "" };
+    history.push(kept(tick, all).rows, Number(tick.elapsedNs) / 1e9);
   };
   const pressed = (key: string): void => {
     if (newest === null) {

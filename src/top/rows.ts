@@ -55,6 +55,19 @@ export function rowsOf(tick: Tick, query: Query): Found {
   return { rows: rows.slice(0, query.most), count };
 }
 
+/** The same, made once for a tick and a query: a screen asks for the rows of its rates as well, and again at each key. */
+export function rowsKept(): typeof rowsOf {
+  let last: { tick: Tick; query: Query; found: Found } | null = null;
+  return (tick, query) => {
+    const isSame =
+      last !== null &&
+      last.tick === tick &&
+      (Object.keys(query) as (keyof Query)[]).every((name) => last!.query[name] === query[name]);
+    if (!isSame) last = { tick, query, found: rowsOf(tick, query) };
+    return last!.found;
+  };
+}
+
 /** The sums over all rows. */
 export function totalOf({ facts, ended }: Tick): Sums {
   const sums = noSums();

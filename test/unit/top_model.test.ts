@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { topGroupingNames } from "../../src/top/groupings.ts";
 import { Model } from "../../src/top/model.ts";
-import { rowsOf, totalOf, type Query } from "../../src/top/rows.ts";
+import { rowsKept, rowsOf, totalOf, type Query } from "../../src/top/rows.ts";
 import { knownOf, meanOf } from "../../src/top/sums.ts";
 import { eventOf, SECOND } from "./drive/traced_event.ts";
 import { runs } from "./drive/random.ts";
@@ -43,6 +43,18 @@ function sumsAfter(model: Model, second: bigint, ...events: TracedEvent[]) {
 }
 
 const at = (seconds: number): bigint => BigInt(Math.round(seconds * 1e9));
+
+test("the rows of an interval are made once for each question", () => {
+  const model = begun(eventOf("connect", at(0.5)));
+  const [first, second] = [model.cut(2n * SECOND), model.cut(3n * SECOND)];
+  const kept = rowsKept();
+  const found = kept(first, byProcess);
+  expect(found).toEqual(rowsOf(first, byProcess));
+  expect(kept(first, { ...byProcess })).toBe(found);
+  expect(kept(second, byProcess)).not.toBe(found);
+  expect(kept(second, { ...byProcess, text: "nobody" }).rows).toEqual([]);
+  expect(kept(second, byProcess)).toEqual(rowsOf(second, byProcess));
+});
 
 describe("an interval", () => {
   test("has what samples have grown, and what the close adds to the last sample", () => {

@@ -216,7 +216,7 @@ struct event {
 	u16 failure_reason;    /* errno, 0 = none */
 	u8 kind;	       /* enum event_kind */
 	u8 direction;	       /* enum conn_direction */
-	u8 legs;	       /* UDP: enum conn_flags */
+	u8 legs;	       /* UDP: enum conn_flags; TCP: set by the tool: the number of its translation; 0: none */
 	u8 endpoint_speaks; /* set by the tool: the number of the protocols that its server's endpoint is known for; 0: none */
 };
 

@@ -34,6 +34,7 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent, type Enrich } from "../../src/trace/event.ts";
 import { addTotals, holdsTotals, type KnownTotals } from "../../src/trace/tcp/totals.ts";
+import { TranslationNumbers } from "../../src/trace/nat/numbers.ts";
 import { nameByRecord } from "../../src/trace/protocols/endpoints.ts";
 import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
@@ -46,6 +47,16 @@ const plain = {
   offsetAt: utc,
 };
 const START = 5_000_000_400_000n;
+
+/** With the numbers 1 and 2 given. */
+const numbers = new TranslationNumbers();
+for (let n = 0; n < 4; n++) {
+  numbers.numberOf({ local: null, remote: { address: "10.1.2.2", port: 8080 } });
+  numbers.numberOf({
+    local: { address: "fd00::1", port: 443 },
+    remote: { address: "192.0.2.1", port: 1024 },
+  });
+}
 
 /** As its file has it. */
 interface Written {
@@ -98,6 +109,7 @@ const describing = (tcp: KnownTotals) => (view: DataView, p: number) => {
     addTotals(tcp),
     addFlowTotals(udp),
     nameByRecord,
+    (shown, event) => void (shown.nat = numbers.of(event)),
   ]);
 };
 const describeAll = describing(all);
@@ -160,6 +172,7 @@ const records: fc.Arbitrary<Event> = fc
     timestamp: some(fc.bigInt({ min: 5_000_000_000_000n, max: 5_000_900_000_000n }), u64),
     duration: bytes,
     direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
+    translated: fc.constantFrom(0, 0, 1, 2),
     comm,
     attributes: fc.record(
       Object.fromEntries(
@@ -223,7 +236,7 @@ const records: fc.Arbitrary<Event> = fc
     failure_reason: 104,
     kind: of.kind,
     direction: of.direction,
-    legs: 0,
+    legs: of.translated,
     endpoint_speaks: of.speaks,
   }));
 
@@ -326,7 +339,7 @@ describe.each(ways)("a line of %s made by %s", (_name, _by, format, native) => {
 });
 
 describe.each(each)("a line of %s", (_, format) => {
-  test.each<Place>(["owner_comm", "owner_cgroup_id", "flags", "ends_saddr_l"])(
+  test.each<Place>(["owner_comm", "owner_cgroup_id", "flags", "ends_saddr_l", "legs"])(
     "made with text that is kept by all members but %s would be another's",
     (place) => {
       const naive = new RecordTemplates(format.template, [...apart, place]);

@@ -9,6 +9,7 @@ import {
 } from "../../src/record/layout.gen.ts";
 import { writeTranslation, translationSize } from "../../src/record/layout.gen.ts";
 import { asView, plainEvent } from "../../src/trace/event.ts";
+import { TranslationNumbers } from "../../src/trace/nat/numbers.ts";
 import { beyondOf, Translations } from "../../src/trace/nat/translations.ts";
 import { EventView } from "../../src/record/layout.gen.ts";
 
@@ -116,16 +117,51 @@ describe("a translated connection", () => {
     expect(translations.of(record({ beyond: backend, ends }), "open")).toBeNull();
   });
 
-  test("is not shown as its record is; a plain one, and one of which nothing is known, are", () => {
-    const translations = known([record({ beyond: backend })]);
-    const isTold = (of: Partial<Made>) => {
+  test("tells itself what many have in common; a plain one, and one of which nothing is known, do as well", () => {
+    const numbers = new TranslationNumbers();
+    const translations = new Translations(100, numbers);
+    const tells = (of: Partial<Made>) => {
       const { view, p } = asView(record({ beyond: backend, ...of }));
-      return translations.isTold(view, p);
+      return translations.tells(view, p) ? new EventView(view, p) : null;
     };
-    expect(isTold({})).toBe(false);
-    expect(isTold({ flags: ConnFact.FACT_PLAIN, sk: 2n })).toBe(true);
-    expect(isTold({ flags: 0, sk: 2n })).toBe(true);
+    for (const sk of [1n, 2n, 3n]) {
+      known([record({ beyond: backend, sk })], translations);
+      expect(tells({ sk })).toBeNull();
+    }
+    known([record({ beyond: backend, sk: 4n })], translations);
+    const nat = { local: null, remote: { address: "10.1.2.2", port: 8080 } };
+    expect(numbers.of(tells({ sk: 4n })!)).toEqual(nat);
+    expect(translations.of(tells({ sk: 4n })!, "connect")).toEqual(nat);
+    for (const flags of [ConnFact.FACT_PLAIN, 0])
+      expect(numbers.of(tells({ flags, sk: 9n })!)).toBeNull();
   });
+
+  test("is forgotten with its last record, however that is shown", () => {
+    const translations = new Translations(100, new TranslationNumbers());
+    const all = [1n, 2n, 3n, 4n].map((sk) => record({ beyond: backend, sk }));
+    known(all, translations);
+    const last = asView({ ...all[3]!, kind: EventKind.EVENT_CLOSE });
+    expect(translations.tells(last.view, last.p)).toBe(true);
+    expect(last.legs).not.toBe(0);
+    const next = asView({ ...all[3]!, kind: EventKind.EVENT_CONNECT });
+    expect(translations.tells(next.view, next.p)).toBe(true);
+    expect(next.legs).toBe(0);
+  });
+});
+
+test("numbers of translations are spent on those that come again, and end where a record has no room", () => {
+  const numbers = new TranslationNumbers();
+  const to = (port: number) => ({ local: null, remote: { address: "10.0.0.1", port } });
+  const tell = (legs: number) => numbers.of({ ...record({ beyond: backend }), legs });
+  for (let port = 1; port <= 5000; port++) expect(numbers.numberOf(to(port))).toBe(0);
+  const given = Array.from({ length: 300 }, (_, n) => {
+    for (let i = 0; i < 3; i++) numbers.numberOf(to(10_000 + n));
+    return numbers.numberOf(to(10_000 + n));
+  });
+  expect(given.filter((number) => number !== 0)).toEqual(
+    Array.from({ length: 255 }, (_, n) => n + 1),
+  );
+  expect([tell(0), tell(1), tell(255)]).toEqual([null, to(10_000), to(10_254)]);
 });
 
 test("of more translations than there is room for the oldest goes", () => {

@@ -89,7 +89,7 @@ export class RecordTemplates {
       bytes.fill(0, at, at + size).fill(isSince(at) ? 0 : 1, at, at + 1);
     }
     const event = describe(this.#copy, 0);
-    return isUniform(event) ? this.#shape(event) : null;
+    return hasTls(event) ? null : this.#shape(event);
   }
 }
 
@@ -142,9 +142,11 @@ export class EventTemplates {
 
 const [MET, MADE] = [1, 2];
 
-/** The ends of a translation, and the names in TLS, differ from line to line, and there is no hole for them. */
-const isUniform = (event: ConnEvent): boolean =>
-  translationOf(event) === null && (event.tls ?? null) === null;
+/** The names in TLS differ from line to line, and there is no hole for them. */
+const hasTls = ({ tls }: ConnEvent): boolean => (tls ?? null) !== null;
+
+/** So do the ends of a translation. A record tells its translation by a number, which is part of the key. */
+const isUniform = (event: ConnEvent): boolean => translationOf(event) === null && !hasTls(event);
 
 /** By object, the values that vary and that may be unknown. */
 function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[]> {

@@ -70,7 +70,6 @@ const besides: ReadonlySet<Place> = new Set<Place>([
   "ends_daddr_l",
   "sk",
   "cookie",
-  "legs",
   "state_transitions",
   // Only command lines, and control groups that /proc is asked for, depend on these: such records become events first.
   "owner_owned_at",

@@ -8,13 +8,12 @@ import { monotonicNs } from "../../kernel/clock.ts";
 import { conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { hostNamespace } from "../../kernel/namespaces.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
-import { plainEvent } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Working } from "../part.ts";
 import { tellRefusal } from "../refusal.ts";
 import { Absence } from "./absence.ts";
 import { tupleOf, type Asked } from "./ask.ts";
-import { KnownNat } from "./ask_known.ts";
+import { ENDS, KnownNat } from "./ask_known.ts";
 import { Inquiry } from "./ask_live.ts";
 import { Tables } from "./ask_tables.ts";
 import { askAtStart, hasEntries } from "./ask_start.ts";
@@ -55,7 +54,7 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
         ...live,
         renew: () => learns(absence.look()),
         shown(event) {
-          if (ENDS.has(event.kind)) known.ends(plainEvent(event));
+          if (ENDS.has(event.kind)) known.ends(event);
           return true;
         },
         enrich(shown, event) {
@@ -66,7 +65,7 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
           if (shown.nat === null && absence.of(event)) shown.nat = false;
         },
         holds(view, p) {
-          if (known.concern(view, p)) return false;
+          if (!known.tells(view, p)) return false;
           absence.mark(view, p);
           return true;
         },
@@ -77,8 +76,6 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
 };
 
 // --- internal ---
-
-const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
 /** Why some could not be asked for, for the user. */
 function askOlder(events: readonly Event[], known: KnownNat, between: () => void): string | null {

@@ -114,7 +114,7 @@ function telling(asked: FlowsAsked | null = null): Working {
       shown.nat = translations.of(event, kind) ?? asked?.known.of(event) ?? null;
     },
     // Records of UDP are never shown as they are, and no others are asked for.
-    holds: (view, p) => translations.isTold(view, p),
+    holds: (view, p) => translations.tells(view, p),
     ...(asked === null ? {} : { drained: asked.drained, drainedAll: asked.drainedAll }),
   };
 }

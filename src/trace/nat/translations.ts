@@ -2,7 +2,7 @@
  * How the ends of connections and flows are translated, from the moment at which that is known to their end. A record's flags
  * say that it is plain, or translated; how it is translated is kept here. Pure.
  */
-import type { Endpoint, EventKind, Translation } from "../../conn/event.ts";
+import type { Endpoint, EventKind as ShownKind, Translation } from "../../conn/event.ts";
 import { addressOfWords } from "../../record/address.ts";
 import {
   ConnFact,
@@ -15,46 +15,65 @@ import {
   type Event,
   type Translation as Record,
 } from "../../record/layout.gen.ts";
-import { asView } from "../event.ts";
+import { asView, kindAt } from "../event.ts";
+import { ENDS } from "./ask_known.ts";
+import { NO_NUMBER, tellNumber, translationNumbers } from "./numbers.ts";
 
 /** Connections that are filtered out have no end that removes their entry: the oldest entries go first. */
 const MOST = 65_536;
+
+interface Known {
+  readonly nat: Translation | false;
+  readonly number: number;
+}
 
 /** `null`: not known. */
 export type Nat = Translation | false | null;
 
 export class Translations {
   readonly #most: number;
-  readonly #known = new Map<string, Translation | false>();
+  readonly #known = new Map<string, Known>();
+  readonly #numbers: typeof translationNumbers;
 
   /** At most so many are kept. */
-  constructor(most = MOST) {
+  constructor(most = MOST, numbers = translationNumbers) {
     this.#most = most;
+    this.#numbers = numbers;
   }
 
   /** The ends beyond all translations: this end is the source. */
   set(event: Event, beyond: Ends): void {
     const key = keyOf(event);
     this.#known.delete(key);
-    this.#known.set(key, translationOf(event.ends, beyond));
+    const nat = translationOf(event.ends, beyond);
+    this.#known.set(key, { nat, number: nat === false ? NO_NUMBER : this.#numbers.numberOf(nat) });
     if (this.#known.size > this.#most) this.#known.delete(this.#known.keys().next().value!);
   }
 
   /** To be called once for each event that is shown: the last one of a connection or a flow ends what is known of it. */
-  of(event: Event, kind: EventKind): Nat {
+  of(event: Event, kind: ShownKind): Nat {
     if ((event.flags & ConnFact.FACT_PLAIN) !== 0) return false;
-    if (this.#known.size === 0) return null;
+    const told = this.#numbers.of(event);
+    if (told !== null || this.#known.size === 0) return told;
     const key = keyOf(event);
-    const known = this.#known.get(key) ?? null;
+    const known = this.#known.get(key)?.nat ?? null;
     if (kind === "close" || kind === "fail") this.#known.delete(key);
     return known;
   }
 
-  /** Whether the record at `p` tells itself what `of` would. */
-  isTold(view: DataView, p: number): boolean {
+  /**
+   * Whether the record at `p` tells from here on what `of` would: it is plain, or has the number of its translation. The
+   * last one of a connection ends what is known of it.
+   */
+  tells(view: DataView, p: number): boolean {
     const flags = view.getUint32(p + EVENT_FLAGS, true);
     if ((flags & ConnFact.FACT_PLAIN) !== 0 || this.#known.size === 0) return true;
-    return !this.#known.has(keyAt(view, p));
+    const key = keyAt(view, p);
+    const known = this.#known.get(key);
+    if (known === undefined) return true;
+    if (!tellNumber(view, p, known.number)) return false;
+    if (ENDS.has(kindAt(view, p))) this.#known.delete(key);
+    return true;
   }
 }
 

@@ -12,6 +12,16 @@ enum {
 	TASK_COMM_LEN = 16,
 };
 
+/* 1: the thread is not the first of its process. A branch would double the ways that the verifier walks from here on. */
+inline_always u8 is_other_thread(u64 pid_tgid)
+{
+	u64 differs = (u32)pid_tgid ^ pid_tgid >> 32;
+	u64 sign = -differs;
+
+	asm volatile("" : "+r"(sign)); /* else the compiler makes a branch of it */
+	return sign >> 63;
+}
+
 /* Where a connection is opened or accepted. */
 inline_always void own_by_current(struct event *event)
 {
@@ -25,7 +35,7 @@ inline_always void own_by_current(struct event *event)
 	owner->program = current_program(0);
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
 	bpf_get_current_comm(owner->comm, TASK_COMM_LEN);
-	owner->of_thread = (u32)id != id >> 32;
+	owner->of_thread = is_other_thread(id);
 	note_followed(event);
 }
 

@@ -65,7 +65,7 @@ inline_always void own_by_caller(struct event *event)
 	owner->owned_at = event->timestamp >> TICK_BITS;
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
 	bpf_get_current_comm(owner->comm, TASK_COMM_LEN);
-	owner->of_thread = (u32)id != id >> 32;
+	owner->of_thread = is_other_thread(id);
 	note_followed(event);
 }
 

@@ -64,8 +64,11 @@ async function recorded(file: string): Promise<number[]> {
   return ports(stdout);
 }
 
-const seen = (tracer: Tracer, port: number): Promise<unknown> =>
-  tracer.takeIf("close", `of port ${port}`, ({ local }) => local.port === port);
+/** Both ends: the later one may be told after the other has been seen. */
+async function seen(tracer: Tracer, port: number): Promise<void> {
+  await tracer.takeIf("close", `of port ${port}`, ({ local }) => local.port === port);
+  await tracer.takeIf("close", `to port ${port}`, ({ remote }) => remote.port === port);
+}
 
 /** Until something holds that the tracer's own output does not tell of. */
 async function eventually(holds: () => boolean, what: string): Promise<void> {

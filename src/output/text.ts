@@ -56,7 +56,7 @@ export function textFormat(options: TextOptions) {
     /** A line with holes, for the straight way: see straight/. */
     template(event: ConnEvent): Template | null {
       if (terminalColumns !== null) return null;
-      // Which text fits depends on the whole line.
+      // The whole line decides which text fits.
       if (columns.some(({ instead }) => (instead?.(event) ?? []).length > 0)) return null;
       const failed = typeof event.failure === "number";
       const [head = "", tail = ""] = failed ? paint("red", MARK).split(MARK) : [];

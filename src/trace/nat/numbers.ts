@@ -14,7 +14,7 @@ import {
 /** In place of a number: the translation has none. */
 export const NO_NUMBER = 0;
 
-/** What fits into `legs`. */
+/** As many as `legs` has room for, beside 0. */
 const NUMBERS = 255;
 
 /** So many connections have a translation in common before it gets a number: ports that a gateway chooses get none. */

@@ -115,6 +115,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   owner: [...USUAL, "view"],
   event_batch: ["places"],
   sample: [...USUAL, "places"],
+  translation: ["size", "type", "write", "table"],
   spill_key: READ,
   holder: READ,
   held_sock: READ,

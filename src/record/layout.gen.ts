@@ -532,24 +532,6 @@ export interface Translation {
   flags: number;
   kind: number;
 }
-export function readTranslation(view: DataView, p: number): Translation {
-  return {
-    sk: view.getBigUint64(p, true),
-    ends: readEnds(view, p + 8),
-    beyond_sport: view.getUint16(p + 48, true),
-    beyond_dport: view.getUint16(p + 50, true),
-    beyond_metadata: view.getUint32(p + 52, true),
-    beyond_saddr_h: view.getBigUint64(p + 96, true),
-    beyond_saddr_l: view.getBigUint64(p + 104, true),
-    beyond_daddr_h: view.getBigUint64(p + 112, true),
-    beyond_daddr_l: view.getBigUint64(p + 120, true),
-    timestamp: view.getBigUint64(p + 128, true),
-    netns: view.getUint32(p + 152, true),
-    cookie: view.getUint32(p + 156, true),
-    flags: view.getUint32(p + 160, true),
-    kind: view.getUint8(p + 180),
-  };
-}
 export function writeTranslation(view: DataView, p: number, value: Translation): void {
   view.setBigUint64(p, value.sk, true);
   writeEnds(view, p + 8, value.ends);
@@ -566,6 +548,29 @@ export function writeTranslation(view: DataView, p: number, value: Translation):
   view.setUint32(p + 160, value.flags, true);
   view.setUint8(p + 180, value.kind);
 }
+/** Where each member lies, and its size. */
+export const translationPlaces = {
+  sk: [0, 8],
+  ends_saddr_h: [8, 8],
+  ends_saddr_l: [16, 8],
+  ends_daddr_h: [24, 8],
+  ends_daddr_l: [32, 8],
+  ends_sport: [40, 2],
+  ends_dport: [42, 2],
+  ends_metadata: [44, 4],
+  beyond_sport: [48, 2],
+  beyond_dport: [50, 2],
+  beyond_metadata: [52, 4],
+  beyond_saddr_h: [96, 8],
+  beyond_saddr_l: [104, 8],
+  beyond_daddr_h: [112, 8],
+  beyond_daddr_l: [120, 8],
+  timestamp: [128, 8],
+  netns: [152, 4],
+  cookie: [156, 4],
+  flags: [160, 4],
+  kind: [180, 1],
+} as const;
 
 export const PayloadSize = {
   PAYLOAD_FIRST: 48,

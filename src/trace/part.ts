@@ -215,7 +215,7 @@ export interface Working {
   readonly kinds?: readonly number[];
   /** Tells of one of these records: shows events, or keeps the record for later. */
   tell?(event: Event, show: Show): void;
-  /** The members of `kinds` that `tellRecord` takes. */
+  /** The members of `kinds` of which a view is enough for `tell`, and that `tellRecord` takes, if there is one. */
   readonly plainKinds?: readonly number[];
   /** The same as `tell` for what `record` can show; false for the rest, which is still to be told. */
   tellRecord?(view: DataView, p: number, record: ShowRecord, show: Show): boolean;

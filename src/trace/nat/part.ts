@@ -14,7 +14,6 @@ import {
   Constant,
   ConntrackCopySize,
   EventKind,
-  readTranslation,
   type ConntrackLayout,
 } from "../../record/layout.gen.ts";
 import { asView, kindAt } from "../event.ts";
@@ -27,7 +26,7 @@ import { KnownNat } from "./ask_known.ts";
 import { EntryMap } from "./entry_map.ts";
 import { conntrackLayout, unknownLayout, writeLayout } from "./layout.ts";
 import { Learner } from "./learn.ts";
-import { beyondOf, Translations } from "./translations.ts";
+import { Translations } from "./translations.ts";
 
 /** Entries of conntrack that are kept, the newest. */
 const ENTRIES = 65_536;
@@ -106,9 +105,10 @@ function telling(asked: FlowsAsked | null = null): Working {
   const translations = new Translations();
   return {
     kinds: [EventKind.EVENT_TRANSLATION],
+    plainKinds: [EventKind.EVENT_TRANSLATION],
     tell(event) {
       const { view, p } = asView(event);
-      translations.set(event, beyondOf(readTranslation(view, p)));
+      translations.set(view, p);
     },
     enrich(shown, event, kind) {
       shown.nat = translations.of(event, kind) ?? asked?.known.of(event) ?? null;

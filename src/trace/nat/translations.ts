@@ -3,18 +3,19 @@
  * say that it is plain, or translated; how it is translated is kept here. Pure.
  */
 import type { Endpoint, EventKind as ShownKind, Translation } from "../../conn/event.ts";
-import { addressOfWords } from "../../record/address.ts";
+import { addressText } from "../../record/address.ts";
 import {
   ConnFact,
   ConnMetadata,
   EVENT_COOKIE,
+  EVENT_ENDS_METADATA,
   EVENT_FLAGS,
   EVENT_OWNER_PID,
   EVENT_SK,
-  type Ends,
+  translationPlaces,
   type Event,
-  type Translation as Record,
 } from "../../record/layout.gen.ts";
+import { recurring } from "../../record/recurring.ts";
 import { asView, kindAt } from "../event.ts";
 import { ENDS } from "./ask_known.ts";
 import { NO_NUMBER, tellNumber, translationNumbers } from "./numbers.ts";
@@ -41,11 +42,11 @@ export class Translations {
     this.#numbers = numbers;
   }
 
-  /** The ends beyond all translations: this end is the source. */
-  set(event: Event, beyond: Ends): void {
-    const key = keyOf(event);
+  /** The record at `p`, of the kind EVENT_TRANSLATION. Beyond all translations too, this end is the source. */
+  set(view: DataView, p: number): void {
+    const key = keyAt(view, p);
     this.#known.delete(key);
-    const nat = translationOf(event.ends, beyond);
+    const nat = translationAt(view, p);
     this.#known.set(key, { nat, number: nat === false ? NO_NUMBER : this.#numbers.numberOf(nat) });
     if (this.#known.size > this.#most) this.#known.delete(this.#known.keys().next().value!);
   }
@@ -77,37 +78,50 @@ export class Translations {
   }
 }
 
-/** Of a record of the kind EVENT_TRANSLATION. */
-export const beyondOf = (record: Record): Ends => ({
-  saddr_h: record.beyond_saddr_h,
-  saddr_l: record.beyond_saddr_l,
-  daddr_h: record.beyond_daddr_h,
-  daddr_l: record.beyond_daddr_l,
-  sport: record.beyond_sport,
-  dport: record.beyond_dport,
-  metadata: record.beyond_metadata,
-});
-
 // --- internal ---
 
-/** An end that is as the socket has it is `null`; if both are, nothing is translated. */
-function translationOf(ends: Ends, beyond: Ends): Translation | false {
-  const local = end(beyond.saddr_h, beyond.saddr_l, beyond.sport, beyond.metadata);
-  const remote = end(beyond.daddr_h, beyond.daddr_l, beyond.dport, beyond.metadata);
-  const { metadata } = ends;
-  const known = {
-    local: sameAs(local, end(ends.saddr_h, ends.saddr_l, ends.sport, metadata)) ? null : local,
-    remote: sameAs(remote, end(ends.daddr_h, ends.daddr_l, ends.dport, metadata)) ? null : remote,
-  };
-  return known.local === null && known.remote === null ? false : known;
+/** Where an end lies in a record, as the socket has it and as it is beyond. */
+interface Places {
+  socket: { address: number; port: number };
+  beyond: { address: number; port: number };
 }
 
-function end(high: bigint, low: bigint, port: number, metadata: number): Endpoint {
-  const family = (metadata & ConnMetadata.METADATA_IPV6) !== 0 ? 6 : 4;
-  return { address: addressOfWords(high, low, family).address, port };
+const at = (name: keyof typeof translationPlaces): number => translationPlaces[name][0];
+const LOCAL: Places = {
+  socket: { address: at("ends_saddr_h"), port: at("ends_sport") },
+  beyond: { address: at("beyond_saddr_h"), port: at("beyond_sport") },
+};
+const REMOTE: Places = {
+  socket: { address: at("ends_daddr_h"), port: at("ends_dport") },
+  beyond: { address: at("beyond_daddr_h"), port: at("beyond_dport") },
+};
+const BEYOND_METADATA = at("beyond_metadata");
+
+/** If both ends are as the socket has them, nothing is translated. */
+function translationAt(view: DataView, p: number): Translation | false {
+  const local = endBeyond(view, p, LOCAL);
+  const remote = endBeyond(view, p, REMOTE);
+  return local === null && remote === null ? false : { local, remote };
 }
 
-const sameAs = (a: Endpoint, b: Endpoint): boolean => a.address === b.address && a.port === b.port;
+/** `null`: the end is as the socket has it. */
+function endBeyond(view: DataView, p: number, { socket, beyond }: Places): Endpoint | null {
+  const address = addressAt(view, p + beyond.address, p + BEYOND_METADATA);
+  const port = view.getUint16(p + beyond.port, true);
+  const isSame =
+    port === view.getUint16(p + socket.port, true) &&
+    address === addressAt(view, p + socket.address, p + EVENT_ENDS_METADATA);
+  return isSame ? null : { address, port };
+}
+
+function addressAt(view: DataView, p: number, metadataAt: number): string {
+  const isV6 = (view.getUint32(metadataAt, true) & ConnMetadata.METADATA_IPV6) !== 0;
+  return (isV6 ? ipv6At : ipv4At)(view, p);
+}
+
+const ipv6At = recurring((bytes) => addressText(bytes, 6).address);
+/** The low word holds it. */
+const ipv4At = recurring((bytes) => addressText(bytes.subarray(8), 4).address);
 
 /** sk and the ends, which lie behind it, and the cookie: a sock of UDP has a flow for each of its remote ends. */
 const ENDS_AT = EVENT_SK;

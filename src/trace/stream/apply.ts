@@ -46,7 +46,8 @@ export function applied(
     apply(view, p, record, show) {
       const part = plain.get(kindAt(view, p))?.[0];
       if (part === undefined || isRevised(view, p)) return any(readEvent(view, p), show);
-      if (record !== null && isDirect(view, p) && part.tellRecord!(view, p, record, show)) return;
+      const isShown = record !== null && part.tellRecord !== undefined && isDirect(view, p);
+      if (isShown && part.tellRecord!(view, p, record, show)) return;
       part.tell!(new EventView(view, p), show);
     },
   };

@@ -130,13 +130,15 @@ describe("a translated connection", () => {
       expect(numbers.of(tells({ flags, sk: 9n })!)).toBeNull();
   });
 
-  test("is forgotten with its last record, however that is shown", () => {
+  test("is forgotten after its last record, however that is shown, and what that one brings along is told", () => {
     const translations = new Translations(100, new TranslationNumbers());
     const all = [1n, 2n, 3n, 4n].map((sk) => record({ beyond: backend, sk }));
     known(all, translations);
     const last = asView({ ...all[3]!, kind: EventKind.EVENT_CLOSE });
     expect(translations.tells(last.view, last.p)).toBe(true);
     expect(last.legs).not.toBe(0);
+    expect(translations.of(all[3]!, "accept")).not.toBeNull();
+    translations.forgetEnded();
     const next = asView({ ...all[3]!, kind: EventKind.EVENT_CONNECT });
     expect(translations.tells(next.view, next.p)).toBe(true);
     expect(next.legs).toBe(0);

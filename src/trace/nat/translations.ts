@@ -35,6 +35,7 @@ export class Translations {
   readonly #most: number;
   readonly #known = new Map<string, Known>();
   readonly #numbers: typeof translationNumbers;
+  #ended: string[] = [];
 
   /** At most so many are kept. */
   constructor(most = MOST, numbers = translationNumbers) {
@@ -64,7 +65,7 @@ export class Translations {
 
   /**
    * Whether the record at `p` tells from here on what `of` would: it is plain, or has the number of its translation. The
-   * last one of a connection ends what is known of it.
+   * last one of a connection ends what is known of it, but not at once: it may bring an accept along that is told first.
    */
   tells(view: DataView, p: number): boolean {
     const flags = view.getUint32(p + EVENT_FLAGS, true);
@@ -73,8 +74,14 @@ export class Translations {
     const known = this.#known.get(key);
     if (known === undefined) return true;
     if (!tellNumber(view, p, known.number)) return false;
-    if (ENDS.has(kindAt(view, p))) this.#known.delete(key);
+    if (ENDS.has(kindAt(view, p))) this.#ended.push(key);
     return true;
+  }
+
+  /** After the records of a poll. */
+  forgetEnded(): void {
+    for (const key of this.#ended) this.#known.delete(key);
+    this.#ended = [];
   }
 }
 

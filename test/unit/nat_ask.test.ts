@@ -257,12 +257,16 @@ describe("a record", () => {
     expect(told(flow)).toBe("nothing");
   });
 
-  test("that ends its connection and tells itself ends what is known of it", () => {
+  test("that ends its connection and tells itself ends what is known of it once it is shown", () => {
     const known = new KnownNat();
     const event = { ...record(1n, 1), kind: EventKind.EVENT_CLOSE };
     known.set(event, false);
     const { view, p } = asView(event);
     expect(known.tells(view, p)).toBe(true);
+    // Kept for later, with the accept that it brings along.
+    known.forgetEnded();
+    expect(known.of(event)).toBe(false);
+    known.passed(view, p);
     known.forgetEnded();
     expect(known.of(event)).toBeNull();
   });

@@ -137,6 +137,10 @@ describe("a translated connection", () => {
     const last = asView({ ...all[3]!, kind: EventKind.EVENT_CLOSE });
     expect(translations.tells(last.view, last.p)).toBe(true);
     expect(last.legs).not.toBe(0);
+    // Kept for later, with the accept that it brings along.
+    translations.forgetEnded();
+    expect(translations.of(all[3]!, "accept")).not.toBeNull();
+    translations.passed(last.view, last.p);
     expect(translations.of(all[3]!, "accept")).not.toBeNull();
     translations.forgetEnded();
     const next = asView({ ...all[3]!, kind: EventKind.EVENT_CONNECT });

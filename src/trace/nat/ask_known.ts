@@ -81,8 +81,13 @@ export class KnownNat {
       const flags = view.getUint32(p + EVENT_FLAGS, true);
       view.setUint32(p + EVENT_FLAGS, flags | ConnFact.FACT_PLAIN, true);
     } else if (!tellNumber(view, p, known.number)) return false;
-    if (ENDS.has(kindAt(view, p))) this.#ended.push({ key, cookie });
     return true;
+  }
+
+  /** The record at `p` has been shown as it is. */
+  passed(view: DataView, p: number): void {
+    if (this.#known.size === 0 || !ENDS.has(kindAt(view, p))) return;
+    this.#ended.push({ key: sockAt(view, p), cookie: view.getUint32(p + EVENT_COOKIE, true) });
   }
 
   /** The close of the connection is about to be shown. */

@@ -69,6 +69,7 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
           absence.mark(view, p);
           return true;
         },
+        passed: (view, p) => known.passed(view, p),
         tick: () => known.forgetEnded(),
       };
     },

@@ -115,6 +115,7 @@ function telling(asked: FlowsAsked | null = null): Working {
     },
     // Records of UDP are never shown as they are, and no others are asked for.
     holds: (view, p) => translations.tells(view, p),
+    passed: (view, p) => translations.passed(view, p),
     tick: () => translations.forgetEnded(),
     ...(asked === null ? {} : { drained: asked.drained, drainedAll: asked.drainedAll }),
   };

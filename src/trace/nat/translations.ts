@@ -56,26 +56,27 @@ export class Translations {
   of(event: Event, kind: ShownKind): Nat {
     if ((event.flags & ConnFact.FACT_PLAIN) !== 0) return false;
     const told = this.#numbers.of(event);
-    if (told !== null || this.#known.size === 0) return told;
+    if (this.#known.size === 0) return told;
     const key = keyOf(event);
-    const known = this.#known.get(key)?.nat ?? null;
+    const known = told ?? this.#known.get(key)?.nat ?? null;
     if (kind === "close" || kind === "fail") this.#known.delete(key);
     return known;
   }
 
   /**
-   * Whether the record at `p` tells from here on what `of` would: it is plain, or has the number of its translation. The
-   * last one of a connection ends what is known of it, but not at once: it may bring an accept along that is told first.
+   * Whether the record at `p` tells from here on what `of` would: it is plain, or has the number of its translation. It may
+   * still be kept for later.
    */
   tells(view: DataView, p: number): boolean {
     const flags = view.getUint32(p + EVENT_FLAGS, true);
     if ((flags & ConnFact.FACT_PLAIN) !== 0 || this.#known.size === 0) return true;
-    const key = keyAt(view, p);
-    const known = this.#known.get(key);
-    if (known === undefined) return true;
-    if (!tellNumber(view, p, known.number)) return false;
-    if (ENDS.has(kindAt(view, p))) this.#ended.push(key);
-    return true;
+    const known = this.#known.get(keyAt(view, p));
+    return known === undefined || tellNumber(view, p, known.number);
+  }
+
+  /** The record at `p` has been shown as it is. The last one of a connection ends what is known of it, after its poll. */
+  passed(view: DataView, p: number): void {
+    if (this.#known.size > 0 && ENDS.has(kindAt(view, p))) this.#ended.push(keyAt(view, p));
   }
 
   /** After the records of a poll. */

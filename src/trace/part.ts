@@ -218,7 +218,13 @@ export interface Working {
   /** The members of `kinds` of which a view is enough for `tell`, and that `tellRecord` takes, if there is one. */
   readonly plainKinds?: readonly number[];
   /** The same as `tell` for what `record` can show; false for the rest, which is still to be told. */
-  tellRecord?(view: DataView, p: number, record: ShowRecord, show: Show): boolean;
+  tellRecord?(
+    view: DataView,
+    p: number,
+    record: ShowRecord,
+    show: Show,
+    isDirect: ShowRecord,
+  ): boolean;
   /** After the records of a poll; `last`: there is no further one. */
   tick?(nowNs: bigint, show: Show, last: boolean): void;
   /** Until the next tick has something to do; 0: at once. */

@@ -169,14 +169,15 @@ describe("a record", () => {
 describe("a record that is shown as it is", () => {
   const close: Of = { kind: EventKind.EVENT_CLOSE, pid: 600 };
   /** Tells for each line whether it was shown as a record or as an event; `takes`: the kinds that can be a record's line. */
-  function shownAs(of: Of, accepts: Accepts, takes: number[]) {
+  function shownAs(of: Of, accepts: Accepts, takes: number[], direct = takes) {
     const { texts, show } = gathered();
     const taken = (view: DataView, p: number) => {
       const { kind, owner } = new EventView(view, p);
       if (takes.includes(kind)) texts.push(`record ${kind} of ${owner.pid}`);
       return takes.includes(kind);
     };
-    return { done: tellRecord(...record(of), accepts, taken, show), texts };
+    const isDirect = (view: DataView, p: number) => direct.includes(new EventView(view, p).kind);
+    return { done: tellRecord(...record(of), accepts, taken, show, isDirect), texts };
   }
   const waiting = (of: Of = {}) => {
     const accepts = noAccepts();
@@ -219,6 +220,13 @@ describe("a record that is shown as it is", () => {
       texts: ["accept of 600", `record ${EVENT_CLOSE} of 600`],
     });
   });
+
+  test("brings along as an event an accept to which a part has something to add", () => {
+    expect(shownAs(close, waiting(), all, [EVENT_CLOSE]).texts).toEqual([
+      "accept of 600",
+      `record ${EVENT_CLOSE} of 600`,
+    ]);
+  });
 });
 
 describe("the close of a connection that nobody is known to have closed", () => {
@@ -241,7 +249,15 @@ describe("the close of a connection that nobody is known to have closed", () => 
   test("names who accepted it, where the accept was told before", () => {
     const { accepts, texts, show } = accepting({ state: "accepted", ino: 7 });
     for (const accept of accepts.poll(0n)) show(accept, "accept");
-    expect(tellRecord(...record(close), accepts, () => true, show)).toBe(false);
+    expect(
+      tellRecord(
+        ...record(close),
+        accepts,
+        () => true,
+        show,
+        () => true,
+      ),
+    ).toBe(false);
     tellOne(event(close), accepts, show);
     expect(texts).toEqual(["accept of 600", "close of 600"]);
   });

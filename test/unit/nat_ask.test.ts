@@ -7,11 +7,9 @@ import { beyond, natOf, tupleOf, type Asked } from "../../src/trace/nat/ask.ts";
 import { KnownNat } from "../../src/trace/nat/ask_known.ts";
 import { Inquiry } from "../../src/trace/nat/ask_live.ts";
 import { beyondIn } from "../../src/trace/nat/ask_lookup.ts";
-import { asView, plainEvent } from "../../src/trace/event.ts";
-import { TranslationNumbers } from "../../src/trace/nat/numbers.ts";
+import { asView } from "../../src/trace/event.ts";
 import {
   ConnDirection,
-  ConnFact,
   ConnMetadata,
   EventKind,
   eventSize,
@@ -222,6 +220,7 @@ describe("a record", () => {
     const [one, next] = [record(1n, 1), record(1n, 2)];
     known.set(one, false);
     expect([known.of(one), known.of(next)]).toEqual([false, null]);
+    expect([concerns(known, one), concerns(known, next)]).toEqual([true, false]);
     // The next one is asked for with the poll in which the close of the last one is shown.
     known.set(next, { local: null, remote: remote("10.1.2.2:8080") });
     known.ends(one);
@@ -233,42 +232,7 @@ describe("a record", () => {
     ]);
     known.ends(next);
     known.forgetEnded();
-    expect(known.of(next)).toBeNull();
-  });
-
-  test("tells itself what is known: that it is plain, or a translation that many have in common", () => {
-    const numbers = new TranslationNumbers();
-    const known = new KnownNat(numbers);
-    const backend = { local: null, remote: remote("10.1.2.2:8080") };
-    const told = (event: Event) => {
-      const view = asView(event);
-      return known.tells(view.view, view.p) ? known.of(plainEvent(view)) || view.flags : "nothing";
-    };
-    const plain = record(1n, 1);
-    known.set(plain, false);
-    expect(told(plain)).toBe(ConnFact.FACT_PLAIN);
-    expect(told(record(1n, 2))).toBe(0);
-    const many = [2n, 3n, 4n, 5n].map((sk) => record(sk, 1));
-    for (const event of many) known.set(event, backend);
-    expect(many.map(told)).toEqual(["nothing", "nothing", "nothing", backend]);
-    const flow = record(6n, 1);
-    flow.ends.metadata = 0;
-    known.set(flow, backend);
-    expect(told(flow)).toBe("nothing");
-  });
-
-  test("that ends its connection and tells itself ends what is known of it once it is shown", () => {
-    const known = new KnownNat();
-    const event = { ...record(1n, 1), kind: EventKind.EVENT_CLOSE };
-    known.set(event, false);
-    const { view, p } = asView(event);
-    expect(known.tells(view, p)).toBe(true);
-    // Kept for later, with the accept that it brings along.
-    known.forgetEnded();
-    expect(known.of(event)).toBe(false);
-    known.passed(view, p);
-    known.forgetEnded();
-    expect(known.of(event)).toBeNull();
+    expect(concerns(known, next)).toBe(false);
   });
 
   test("of a UDP flow is told apart from the socket's other flows", () => {
@@ -361,6 +325,11 @@ describe("a record", () => {
       cookie,
       ends: { ...ends, saddr_l: 0x0100_007fn, daddr_l: 0x0100_000an },
     };
+  }
+
+  function concerns(known: KnownNat, event: Event): boolean {
+    const { view, p } = asView(event);
+    return known.concern(view, p);
   }
 });
 

@@ -8,12 +8,13 @@ import { monotonicNs } from "../../kernel/clock.ts";
 import { conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { hostNamespace } from "../../kernel/namespaces.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
+import { plainEvent } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Working } from "../part.ts";
 import { tellRefusal } from "../refusal.ts";
 import { Absence } from "./absence.ts";
 import { tupleOf, type Asked } from "./ask.ts";
-import { ENDS, KnownNat } from "./ask_known.ts";
+import { KnownNat } from "./ask_known.ts";
 import { Inquiry } from "./ask_live.ts";
 import { Tables } from "./ask_tables.ts";
 import { askAtStart, hasEntries } from "./ask_start.ts";
@@ -54,7 +55,7 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
         ...live,
         renew: () => learns(absence.look()),
         shown(event) {
-          if (ENDS.has(event.kind)) known.ends(event);
+          if (ENDS.has(event.kind)) known.ends(plainEvent(event));
           return true;
         },
         enrich(shown, event) {
@@ -65,11 +66,10 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
           if (shown.nat === null && absence.of(event)) shown.nat = false;
         },
         holds(view, p) {
-          if (!known.tells(view, p)) return false;
+          if (known.concern(view, p)) return false;
           absence.mark(view, p);
           return true;
         },
-        passed: (view, p) => known.passed(view, p),
         tick: () => known.forgetEnded(),
       };
     },
@@ -77,6 +77,8 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
 };
 
 // --- internal ---
+
+const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
 /** Why some could not be asked for, for the user. */
 function askOlder(events: readonly Event[], known: KnownNat, between: () => void): string | null {

@@ -53,9 +53,6 @@ export class TranslationNumbers {
   }
 }
 
-/** One for all: the parts that know of translations put their numbers into the same records. */
-export const translationNumbers = new TranslationNumbers();
-
 /** From here on the record at `p` tells the translation of this number. `false`: there is no room for it in a record. */
 export function tellNumber(view: DataView, p: number, number: number): boolean {
   const metadata = view.getUint32(p + EVENT_ENDS_METADATA, true);

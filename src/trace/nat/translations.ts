@@ -12,13 +12,13 @@ import {
   EVENT_FLAGS,
   EVENT_OWNER_PID,
   EVENT_SK,
+  EventKind,
   translationPlaces,
   type Event,
 } from "../../record/layout.gen.ts";
 import { recurring } from "../../record/recurring.ts";
 import { asView, kindAt } from "../event.ts";
-import { ENDS } from "./ask_known.ts";
-import { NO_NUMBER, tellNumber, translationNumbers } from "./numbers.ts";
+import { NO_NUMBER, tellNumber, TranslationNumbers } from "./numbers.ts";
 
 /** Connections that are filtered out have no end that removes their entry: the oldest entries go first. */
 const MOST = 65_536;
@@ -34,11 +34,11 @@ export type Nat = Translation | false | null;
 export class Translations {
   readonly #most: number;
   readonly #known = new Map<string, Known>();
-  readonly #numbers: typeof translationNumbers;
+  readonly #numbers: TranslationNumbers;
   #ended: string[] = [];
 
   /** At most so many are kept. */
-  constructor(most = MOST, numbers = translationNumbers) {
+  constructor(most = MOST, numbers = new TranslationNumbers()) {
     this.#most = most;
     this.#numbers = numbers;
   }
@@ -87,6 +87,9 @@ export class Translations {
 }
 
 // --- internal ---
+
+/** The kinds of record that end a connection. To add one, add a row. */
+const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
 /** Where an end lies in a record, as the socket has it and as it is beyond. */
 interface Places {

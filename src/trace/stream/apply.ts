@@ -47,7 +47,7 @@ export function applied(
       const part = plain.get(kindAt(view, p))?.[0];
       if (part === undefined || isRevised(view, p)) return any(readEvent(view, p), show);
       const isShown = record !== null && part.tellRecord !== undefined && isDirect(view, p);
-      if (isShown && part.tellRecord!(view, p, record, show)) return;
+      if (isShown && part.tellRecord!(view, p, record, show, isDirect)) return;
       part.tell!(new EventView(view, p), show);
     },
   };

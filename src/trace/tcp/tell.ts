@@ -22,19 +22,26 @@ export function tellOne(
   show(event, kind);
 }
 
-/** The same for what `record` can show, and false for the rest, which is still to be told. */
+/**
+ * The same for what `record` can show, and false for the rest, which is still to be told. `isDirect`: whether a record may be
+ * shown as it is; of the one at `p` it is known.
+ */
 export function tellRecord(
   view: DataView,
   p: number,
   accepts: Pick<Accepts, "closedAt">,
   record: ShowRecord,
   show: Show,
+  isDirect: ShowRecord,
 ): boolean {
   if (kindAt(view, p) === EventKind.EVENT_CLOSE) {
     if (pidAt(view, p) === 0) return false;
     const accept = accepts.closedAt(view, p);
     if (accept === "unaccepted") return true;
-    if (accept !== null && !record(accept.view, accept.p)) show(plainEvent(accept), "accept");
+    if (accept !== null) {
+      const isShown = isDirect(accept.view, accept.p) && record(accept.view, accept.p);
+      if (!isShown) show(plainEvent(accept), "accept");
+    }
   }
   return record(view, p);
 }

@@ -31,7 +31,8 @@ export function workingTcp(
     kinds: [...PLAIN, EVENT_FAIL, EVENT_OPEN, EVENT_SAMPLE, ...kinds],
     tell: (event, show) => tellOne(event, accepts, show),
     plainKinds: PLAIN,
-    tellRecord: (view, p, record, show) => tellRecord(view, p, accepts, record, show),
+    tellRecord: (view, p, record, show, isDirect) =>
+      tellRecord(view, p, accepts, record, show, isDirect),
     tick(nowNs, show, last) {
       if (++polls === SETTLED_POLLS) opens.settle();
       for (const event of accepts.poll(nowNs, last)) show(event, "accept");

@@ -172,7 +172,7 @@ const records: fc.Arbitrary<Event> = fc
     timestamp: some(fc.bigInt({ min: 5_000_000_000_000n, max: 5_000_900_000_000n }), u64),
     duration: bytes,
     direction: some(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 255 })),
-    translated: fc.constantFrom(0, 0, 1, 2),
+    translated: fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2),
     comm,
     attributes: fc.record(
       Object.fromEntries(

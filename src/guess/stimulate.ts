@@ -22,6 +22,7 @@ import {
   TCP_FIN_WAIT2,
   TCP_QUICKACK,
 } from "../kernel/constants.ts";
+import { existsSync } from "node:fs";
 import { dropArriving, stopDropping } from "../kernel/filter.ts";
 import * as libc from "../kernel/libc.ts";
 import {
@@ -146,6 +147,7 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array,
   const floor = kernelFloor(sk);
   const behind: SockSample["behind"] = [];
   let offset = 0;
+  const endWithLockdep = existsSync("/proc/lockdep") ? SOCK_ENDS[1] : 0;
   for (const end of SOCK_ENDS) {
     for (; offset + 8 <= Math.min(end, bytes.length); offset += 8) {
       const address = view.getBigUint64(offset, true);
@@ -153,7 +155,8 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array,
       const peeked = sampler.peek(fd, address);
       if (peeked.length > 0) behind.push({ offset, bytes: peeked });
     }
-    // With lockdep sk_socket stands further out than on other kernels.
+    // With lockdep sk_socket stands further out (6.1: 1,136), and words in front of it may lead back to the sock as well.
+    if (end < endWithLockdep) continue;
     if (behind.some((found) => leadsBack(found.bytes, sk))) break;
   }
   const nets = behind.filter(({ offset }) => offset < SOCK_COMMON);

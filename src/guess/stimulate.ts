@@ -2,6 +2,7 @@
  * Makes the connections whose values are known, and takes a copy of each. Every row of `scenes` shows something that
  * no other field of the same struct shows at the same time.
  */
+import { existsSync } from "node:fs";
 import {
   IPPROTO_TCP,
   MSG_MORE,
@@ -22,7 +23,6 @@ import {
   TCP_FIN_WAIT2,
   TCP_QUICKACK,
 } from "../kernel/constants.ts";
-import { existsSync } from "node:fs";
 import { dropArriving, stopDropping } from "../kernel/filter.ts";
 import * as libc from "../kernel/libc.ts";
 import {

@@ -2,7 +2,7 @@
 import type { Direction, EventKind } from "../conn/event.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import { ownerAttributes } from "../members/attributes.ts";
-import { addressText } from "../record/address.ts";
+import { addressText, type AddressText } from "../record/address.ts";
 import { readComm } from "../record/comm.ts";
 import {
   ConnDirection,
@@ -14,6 +14,7 @@ import {
   EVENT_OWNER_COMM,
   EVENT_OWNER_PID,
   EVENT_TIMESTAMP,
+  eventPlaces,
   eventSize,
   EventKind as Kind,
   EventView,
@@ -33,9 +34,8 @@ export function toConnEvent(of: Event, kind: EventKind, enrich: readonly Enrich[
   const { metadata } = ends;
   const pid = owner.pid || null;
   const tcp = (metadata & ConnMetadata.METADATA_TCP) !== 0;
-  const addressAt = (metadata & ConnMetadata.METADATA_IPV6) !== 0 ? ipv6At : ipv4At;
-  const local = addressAt(view, p + EVENT_ENDS_SADDR_H);
-  const remote = addressAt(view, p + EVENT_ENDS_DADDR_H);
+  const local = addressAt(view, p + EVENT_ENDS_SADDR_H, metadata);
+  const remote = addressAt(view, p + EVENT_ENDS_DADDR_H, metadata);
   const shown: TracedEvent = {
     kind,
     id: idAt(view, p),
@@ -82,6 +82,14 @@ export const timeAt = (view: DataView, p: number): number =>
 export const pidAt = (view: DataView, p: number): number =>
   view.getUint32(p + EVENT_OWNER_PID, true);
 
+/** The address whose two words lie at `p`; `metadata`: that of the ends that it belongs to. */
+export const addressAt = (view: DataView, p: number, metadata: number): AddressText =>
+  ((metadata & ConnMetadata.METADATA_IPV6) !== 0 ? ipv6At : ipv4At)(view, p);
+
+/** Whether a record of this kind is the last one of its connection. */
+export const isLast = (kind: number): boolean =>
+  kind === Kind.EVENT_CLOSE || kind === Kind.EVENT_FAIL;
+
 /** From its start to its end, in nanoseconds. */
 export const lastedNs = ({ started_at, ended_at }: Event): bigint =>
   BigInt.asUintN(64, ended_at - started_at);
@@ -100,7 +108,8 @@ export function asView(event: Event): EventView {
 
 // --- internal ---
 
-const commAt = recurring(readComm);
+/** A full name has no NUL: what lies behind it is of_thread. */
+const commAt = recurring((bytes) => readComm(bytes.subarray(0, eventPlaces.owner_comm[1])));
 const ipv6At = recurring((bytes) => addressText(bytes, 6));
 /** The low word holds it. */
 const ipv4At = recurring((bytes) => addressText(bytes.subarray(8), 4));

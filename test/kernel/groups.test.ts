@@ -35,13 +35,8 @@ const ownerOf = ({ uid, cgroup, container }: Event) => ({ uid, cgroup, container
 describe.each(modes)("trace --attach %s", (mode) => {
   const our = traced(mode);
 
-  test.each([
-    ["of docker", `docker-${ID}.scope`, ID],
-    ["of a service", "some.service", null],
-    // No slash, no NUL and no line break: everything else is allowed.
-    ["with a hostile name", 'a"b\\\x1b[2J\t\u202e\r\u009b', null],
-  ])("a process of a user in a group %s, gone at once", async (_, name, container) => {
-    using group = ownGroup(own, name);
+  /** By a process of the group, which is gone when the peer accepts. */
+  async function connectedIn(group: { directory: string }) {
     const listener = new peer.Listener("127.0.0.1");
     const child = our.actor("connect-as", listener.port, UID, group.directory);
     const client = await child.hear<peer.Truth>();
@@ -50,6 +45,17 @@ describe.each(modes)("trace --attach %s", (mode) => {
     server.readToEnd();
     server.close();
     listener.close();
+    return { client, server };
+  }
+
+  test.each([
+    ["of docker", `docker-${ID}.scope`, ID],
+    ["of a service", "some.service", null],
+    // No slash, no NUL and no line break: everything else is allowed.
+    ["with a hostile name", 'a"b\\\x1b[2J\t\u202e\r\u009b', null],
+  ])("a process of a user in a group %s, gone at once", async (_, name, container) => {
+    using group = ownGroup(own, name);
+    const { client, server } = await connectedIn(group);
     const { opened, closed } = await expectConnection(our.tracer, client);
     for (const event of [opened, closed])
       expect(ownerOf(event)).toEqual({ uid: UID, cgroup: group.path, container });
@@ -65,14 +71,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     });
     using group = ownGroup(own, `cri-containerd-${NAMED_ID}.scope`);
     const tracer = await startGuessed(mode, ["--container", hostile]);
-    const listener = new peer.Listener("127.0.0.1");
-    const child = our.actor("connect-as", listener.port, UID, group.directory);
-    const client = await child.hear<peer.Truth>();
-    expect(await child.process.exited).toBe(0);
-    const server = listener.accept();
-    server.readToEnd();
-    server.close();
-    listener.close();
+    const { client, server } = await connectedIn(group);
     for (const one of [our.tracer, tracer]) {
       const event = await one.take("connect", client);
       expect(event).toMatchObject({ container: NAMED_ID, container_name: hostile });

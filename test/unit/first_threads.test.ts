@@ -1,5 +1,7 @@
 /** The name of a process, for the events of its other threads. */
 import { expect, test } from "bun:test";
+import { eventSize, EventView, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
+import { toConnEvent } from "../../src/trace/event.ts";
 import { FirstThreads, OTHER_THREAD, type Named } from "../../src/trace/process/first_threads.ts";
 
 const TICK = 1n << 24n;
@@ -72,3 +74,21 @@ test("names have numbers for as long as a byte has some", () => {
   expect(number(999, BEGAN)).toBeNull();
   expect(number(1, BEGAN)).toBe(one);
 });
+
+test.each(["http-nio-8080-e", "curl"])(
+  "the thread's name %s ends before what lies behind it",
+  (name) => {
+    for (const of_thread of [0, OTHER_THREAD, 255]) {
+      const view = new DataView(new ArrayBuffer(eventSize));
+      const event = readEvent(view, 0);
+      const owner = {
+        ...event.owner,
+        pid: 7,
+        comm: Buffer.alloc(15, name + "\0".repeat(15)),
+        of_thread,
+      };
+      writeEvent(view, 0, { ...event, owner });
+      expect(toConnEvent(new EventView(view, 0), "connect", []).comm).toBe(name);
+    }
+  },
+);

@@ -93,15 +93,21 @@ const conn = (n: number, cookie = n): Conn => ({
 });
 const bytesOf = ({ sent_bytes, recv_bytes }: Event) => [sent_bytes, recv_bytes];
 
+/** Two connections that were seen to begin. */
+function twoOpen() {
+  const kernel = new Kernel();
+  const samples = new Samples(kernel);
+  const [busy, idle] = [conn(1), conn(2)];
+  for (const each of [busy, idle]) {
+    kernel.conns.set(each.sk, each);
+    samples.shown(eventOf("EVENT_CONNECT", each, 10n));
+  }
+  return { samples, busy, idle };
+}
+
 describe("a sample", () => {
   test("is told of a connection that has moved something, and once", () => {
-    const kernel = new Kernel();
-    const samples = new Samples(kernel);
-    const [busy, idle] = [conn(1), conn(2)];
-    for (const each of [busy, idle]) {
-      kernel.conns.set(each.sk, each);
-      samples.shown(eventOf("EVENT_CONNECT", each, 10n));
-    }
+    const { samples, busy } = twoOpen();
     busy.sent = 7n;
     const [event, another] = samples.take();
     expect(another).toBeUndefined();
@@ -112,13 +118,7 @@ describe("a sample", () => {
   });
 
   test("is told of every connection where all are asked for, with its counts", () => {
-    const kernel = new Kernel();
-    const samples = new Samples(kernel);
-    const [busy, idle] = [conn(1), conn(2)];
-    for (const each of [busy, idle]) {
-      kernel.conns.set(each.sk, each);
-      samples.shown(eventOf("EVENT_CONNECT", each, 10n));
-    }
+    const { samples, busy, idle } = twoOpen();
     busy.sent = 7n;
     expect(samples.take()).toHaveLength(1);
     expect(samples.take(true).map((event) => [event.sk, ...bytesOf(event)])).toEqual([
@@ -130,13 +130,7 @@ describe("a sample", () => {
   });
 
   test("that could not be read is counted where all are asked for, for then it is not told", () => {
-    const kernel = new Kernel();
-    const samples = new Samples(kernel);
-    const [busy, idle] = [conn(1), conn(2)];
-    for (const each of [busy, idle]) {
-      kernel.conns.set(each.sk, each);
-      samples.shown(eventOf("EVENT_CONNECT", each, 10n));
-    }
+    const { samples, busy, idle } = twoOpen();
     busy.unstable = true;
     expect(samples.take()).toEqual([]);
     expect(samples.unstable).toBe(0n);

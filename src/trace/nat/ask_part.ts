@@ -8,7 +8,7 @@ import { monotonicNs } from "../../kernel/clock.ts";
 import { conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { hostNamespace } from "../../kernel/namespaces.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
-import { plainEvent } from "../event.ts";
+import { isLast, plainEvent } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Working } from "../part.ts";
 import { tellRefusal } from "../refusal.ts";
@@ -55,7 +55,7 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
         ...live,
         renew: () => learns(absence.look()),
         shown(event) {
-          if (ENDS.has(event.kind)) known.ends(plainEvent(event));
+          if (isLast(event.kind)) known.ends(plainEvent(event));
           return true;
         },
         enrich(shown, event) {
@@ -77,8 +77,6 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
 };
 
 // --- internal ---
-
-const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
 /** Why some could not be asked for, for the user. */
 function askOlder(events: readonly Event[], known: KnownNat, between: () => void): string | null {

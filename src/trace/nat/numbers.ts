@@ -10,12 +10,10 @@ import {
   EVENT_LEGS,
   type Event,
 } from "../../record/layout.gen.ts";
+import { Numbers } from "../../record/numbers.ts";
 
 /** In place of a number: the translation has none. */
 export const NO_NUMBER = 0;
-
-/** As many as `legs` has room for, beside 0. */
-const NUMBERS = 255;
 
 /** So many connections have a translation in common before it gets a number: ports that a gateway chooses get none. */
 const COMMON = 4;
@@ -24,16 +22,15 @@ const COMMON = 4;
 const COUNTED_MAX = 1024;
 
 export class TranslationNumbers {
-  readonly #translations: Translation[] = [];
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers = new Numbers<Translation>(NO_NUMBER + 1);
   readonly #counts = new Map<string, number>();
 
   /** To be called once for each connection. */
   numberOf(translation: Translation): number {
     const text = textOf(translation);
-    const known = this.#numbers.get(text);
+    const known = this.#numbers.known(text);
     if (known !== undefined) return known;
-    if (this.#translations.length === NUMBERS) return NO_NUMBER;
+    if (this.#numbers.isFull) return NO_NUMBER;
     const count = (this.#counts.get(text) ?? 0) + 1;
     if (count < COMMON) {
       if (this.#counts.size >= COUNTED_MAX) this.#counts.clear();
@@ -41,15 +38,13 @@ export class TranslationNumbers {
       return NO_NUMBER;
     }
     this.#counts.delete(text);
-    const number = this.#translations.push(translation);
-    this.#numbers.set(text, number);
-    return number;
+    return this.#numbers.give(translation, text) ?? NO_NUMBER;
   }
 
   /** The translation that a record tells by its number; `null`: the record has none. */
   of({ legs, ends: { metadata } }: Pick<Event, "legs" | "ends">): Translation | null {
-    if (legs === NO_NUMBER || (metadata & ConnMetadata.METADATA_TCP) === 0) return null;
-    return this.#translations[legs - 1] ?? null;
+    const isTcp = (metadata & ConnMetadata.METADATA_TCP) !== 0;
+    return (isTcp && this.#numbers.of(legs)) || null;
   }
 }
 
@@ -60,6 +55,9 @@ export function tellNumber(view: DataView, p: number, number: number): boolean {
   view.setUint8(p + EVENT_LEGS, number);
   return true;
 }
+
+/** The number that the record at `p` tells, one that was shown as it is: so of TCP. */
+export const numberAt = (view: DataView, p: number): number => view.getUint8(p + EVENT_LEGS);
 
 // --- internal ---
 

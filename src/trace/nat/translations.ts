@@ -3,22 +3,18 @@
  * say that it is plain, or translated; how it is translated is kept here. Pure.
  */
 import type { Endpoint, EventKind as ShownKind, Translation } from "../../conn/event.ts";
-import { addressText } from "../../record/address.ts";
 import {
   ConnFact,
-  ConnMetadata,
   EVENT_COOKIE,
   EVENT_ENDS_METADATA,
   EVENT_FLAGS,
   EVENT_OWNER_PID,
   EVENT_SK,
-  EventKind,
   translationPlaces,
   type Event,
 } from "../../record/layout.gen.ts";
-import { recurring } from "../../record/recurring.ts";
-import { asView, kindAt } from "../event.ts";
-import { NO_NUMBER, tellNumber, TranslationNumbers } from "./numbers.ts";
+import { addressAt, asView, isLast, kindAt } from "../event.ts";
+import { NO_NUMBER, numberAt, tellNumber, TranslationNumbers } from "./numbers.ts";
 
 /** Connections that are filtered out have no end that removes their entry: the oldest entries go first. */
 const MOST = 65_536;
@@ -76,7 +72,8 @@ export class Translations {
 
   /** The record at `p` has been shown as it is. The last one of a connection ends what is known of it, after its poll. */
   passed(view: DataView, p: number): void {
-    if (this.#known.size > 0 && ENDS.has(kindAt(view, p))) this.#ended.push(keyAt(view, p));
+    if (numberAt(view, p) !== NO_NUMBER && isLast(kindAt(view, p)))
+      this.#ended.push(keyAt(view, p));
   }
 
   /** After the records of a poll. */
@@ -87,9 +84,6 @@ export class Translations {
 }
 
 // --- internal ---
-
-/** The kinds of record that end a connection. To add one, add a row. */
-const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 
 /** Where an end lies in a record, as the socket has it and as it is beyond. */
 interface Places {
@@ -117,22 +111,14 @@ function translationAt(view: DataView, p: number): Translation | false {
 
 /** `null`: the end is as the socket has it. */
 function endBeyond(view: DataView, p: number, { socket, beyond }: Places): Endpoint | null {
-  const address = addressAt(view, p + beyond.address, p + BEYOND_METADATA);
+  const metadata = (place: number) => view.getUint32(p + place, true);
+  const { address } = addressAt(view, p + beyond.address, metadata(BEYOND_METADATA));
   const port = view.getUint16(p + beyond.port, true);
   const isSame =
     port === view.getUint16(p + socket.port, true) &&
-    address === addressAt(view, p + socket.address, p + EVENT_ENDS_METADATA);
+    address === addressAt(view, p + socket.address, metadata(EVENT_ENDS_METADATA)).address;
   return isSame ? null : { address, port };
 }
-
-function addressAt(view: DataView, p: number, metadataAt: number): string {
-  const isV6 = (view.getUint32(metadataAt, true) & ConnMetadata.METADATA_IPV6) !== 0;
-  return (isV6 ? ipv6At : ipv4At)(view, p);
-}
-
-const ipv6At = recurring((bytes) => addressText(bytes, 6).address);
-/** The low word holds it. */
-const ipv4At = recurring((bytes) => addressText(bytes.subarray(8), 4).address);
 
 /** sk and the ends, which lie behind it, and the cookie: a sock of UDP has a flow for each of its remote ends. */
 const ENDS_AT = EVENT_SK;

@@ -3,6 +3,7 @@
  * Names are kept by number, for a record has room for no more than a number. Pure, but for the source.
  */
 import { readComm } from "../../record/comm.ts";
+import { Numbers } from "../../record/numbers.ts";
 import { Tick } from "../../record/layout.gen.ts";
 import { endOf, type Life } from "./groups.ts";
 
@@ -27,9 +28,6 @@ interface Seen {
 
 /** owner.of_thread, as the kernel side fills it. */
 export const OTHER_THREAD = 1;
-const FIRST_NUMBER = OTHER_THREAD + 1;
-/** Of what fits into of_thread. Names beyond it have no number, which makes their lines slower. */
-const NUMBERS = 256 - FIRST_NUMBER;
 
 /** Processes that are remembered; beyond it they are asked for anew. */
 const REMEMBERED_MAX = 65_536;
@@ -40,8 +38,8 @@ export class FirstThreads {
   readonly #seen = new Map<number, Seen>();
   /** Processes that were asked for in this poll: one may exec, or get another name. */
   readonly #asked = new Set<number>();
-  readonly #names: (string | null)[] = [];
-  readonly #numbers = new Map<string | null, number>();
+  /** Names without a number have slower lines. */
+  readonly #numbers = new Numbers<string | null>(OTHER_THREAD + 1);
 
   constructor(source: NameSource) {
     this.#source = source;
@@ -54,19 +52,13 @@ export class FirstThreads {
 
   /** The number that the record may hold in place of OTHER_THREAD, so that it tells the name by itself; `null`: none is left. */
   numberOf(pid: number, ownedAt: number): number | null {
-    const name = this.#look(pid, ownedAt);
-    const known = this.#numbers.get(name);
-    if (known !== undefined) return known;
-    if (this.#names.length >= NUMBERS) return null;
-    const number = FIRST_NUMBER + this.#names.push(name) - 1;
-    this.#numbers.set(name, number);
-    return number;
+    return this.#numbers.give(this.#look(pid, ownedAt));
   }
 
   /** `ofThread` is not 0. `null`: not known. */
   nameOf(pid: number, ownedAt: number, ofThread: number): string | null {
     if (ofThread === OTHER_THREAD) return this.#look(pid, ownedAt);
-    return this.#names[ofThread - FIRST_NUMBER] ?? null;
+    return this.#numbers.of(ofThread) ?? null;
   }
 
   #look(pid: number, ownedAt: number): string | null {

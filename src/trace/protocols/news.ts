@@ -5,7 +5,7 @@
 import type { EventKind as ShownKind } from "../../conn/event.ts";
 import type { Application } from "../../protocols/stack.ts";
 import { EventKind, type Event } from "../../record/layout.gen.ts";
-import { plainEvent } from "../event.ts";
+import { isLast, plainEvent } from "../event.ts";
 import type { Show } from "../part.ts";
 import type { Stream } from "./streams.ts";
 
@@ -30,7 +30,7 @@ export class News<R extends Speaking> {
 
   /** An event of TCP is about to be shown, perhaps one of those made here. */
   shown(event: Event): void {
-    if (ENDS.has(event.kind)) {
+    if (isLast(event.kind)) {
       this.#begun.delete(event.cookie);
       return;
     }
@@ -69,5 +69,3 @@ export class News<R extends Speaking> {
 }
 
 // --- internal ---
-
-const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);

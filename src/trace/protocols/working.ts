@@ -16,7 +16,7 @@ import {
   readPayload,
   type Event,
 } from "../../record/layout.gen.ts";
-import { asView, kindAt } from "../event.ts";
+import { asView, isLast, kindAt } from "../event.ts";
 import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
@@ -89,7 +89,7 @@ export function recognising(
       // An accept: what came before it is its own from now on.
       streams.of(event);
       if (event.ends.metadata & ConnMetadata.METADATA_TCP) news?.shown(event);
-      if (!ENDS.has(event.kind)) return true;
+      if (!isLast(event.kind)) return true;
       const sock = sockOf(event);
       ended.push([sock, event.cookie]);
       recognised.delete(sock);
@@ -142,7 +142,6 @@ export function recognising(
 
 // --- internal ---
 
-const ENDS: ReadonlySet<number> = new Set([EventKind.EVENT_CLOSE, EventKind.EVENT_FAIL]);
 /** Events at which a connection has had the time to speak. */
 const AFTER_ITS_START: ReadonlySet<string> = new Set(["close", "sample"]);
 

@@ -60,15 +60,22 @@ export function solveBehind(samples: SockSample[], placed: Placed): FieldReport[
   return [...reports, solveSocketIno(socket, peeked)];
 }
 
-/** Whether these bytes can be those of the struct socket that belongs to `sk`: it begins with little, and points back. */
+/**
+ * Whether these bytes can be those of the struct socket that belongs to `sk`: it begins with its state, and points back. A
+ * sk_buff in one of the sock's queues points back as well, but begins with a pointer: on 6.1 with lockdep the search ended at it.
+ */
 export function leadsBack(bytes: Uint8Array, sk: bigint): boolean {
   const view = viewOf(bytes);
+  if (bytes.length < 8 || isKernelAddress(view.getBigUint64(0, true))) return false;
   for (let at = 0; at + 8 <= Math.min(SOCKET_SK_BELOW, bytes.length); at += 8)
     if (view.getBigUint64(at, true) === sk) return true;
   return false;
 }
 
 // --- internal ---
+
+/** On every 64-bit machine it has the highest bit. */
+const isKernelAddress = (word: bigint): boolean => word >> 63n === 1n;
 
 function solvePair(rule: PairRule, samples: SockSample[], placed: Placed): FieldReport[] {
   const [first] = samples;

@@ -2,7 +2,6 @@
  * Makes the connections whose values are known, and takes a copy of each. Every row of `scenes` shows something that
  * no other field of the same struct shows at the same time.
  */
-import { existsSync } from "node:fs";
 import {
   IPPROTO_TCP,
   MSG_MORE,
@@ -147,7 +146,6 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array,
   const floor = kernelFloor(sk);
   const behind: SockSample["behind"] = [];
   let offset = 0;
-  const endWithLockdep = existsSync("/proc/lockdep") ? SOCK_ENDS[1] : 0;
   for (const end of SOCK_ENDS) {
     for (; offset + 8 <= Math.min(end, bytes.length); offset += 8) {
       const address = view.getBigUint64(offset, true);
@@ -155,8 +153,7 @@ function peekBehind(sampler: Sampler, fd: number, sk: bigint, bytes: Uint8Array,
       const peeked = sampler.peek(fd, address);
       if (peeked.length > 0) behind.push({ offset, bytes: peeked });
     }
-    // With lockdep sk_socket stands further out (6.1: 1,136), and words in front of it may lead back to the sock as well.
-    if (end < endWithLockdep) continue;
+    // With lockdep sk_socket stands further out than on other kernels.
     if (behind.some((found) => leadsBack(found.bytes, sk))) break;
   }
   const nets = behind.filter(({ offset }) => offset < SOCK_COMMON);

@@ -17,11 +17,11 @@ import { lossyScenarios, type Scenario, scenarios } from "./drive/nat_scenarios.
 import type { Link } from "./drive/nat_sockets.ts";
 import {
   type Answer,
+  arrived,
   misjudged,
   sidesOf,
   tableOfConntrack,
   type Tally,
-  tupleText,
 } from "./drive/nat_truth.ts";
 import { pair } from "./drive/peer.ts";
 import { run, Tracer } from "./drive/tracer.ts";
@@ -55,7 +55,7 @@ describe.skipIf(!inGuest).each(modes.slice(0, 1))("trace --attach %s, at first",
     const { client, server } = pair();
     client.close();
     server.close();
-    const sides = sidesOf({ client: client.truth, server: server.truth }, "exact");
+    const sides = sidesOf({ protocol: "tcp", client: client.truth, server: server.truth }, "exact");
     expect(await misjudged(tracer, sides)).toEqual([]);
     expect(modulesLoaded()).toBe(before);
     buildNetwork();
@@ -125,7 +125,7 @@ describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
   });
 
   test.if(tracesUdp(mode))("UDP: a socket that is older than the trace", async () => {
-    const sides = sidesOf(older!.ask(), "exact", "udp");
+    const sides = sidesOf(older!.ask(), "exact");
     older![Symbol.dispose]();
     // By tracepoints a datagram to a socket that is not connected does not tell where it came from.
     expect(await misjudged(tracer, mode === "kprobe" ? sides : sides.slice(0, 1))).toEqual([]);
@@ -135,10 +135,7 @@ describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
 
   test.if(first)("what the sockets say is what conntrack's table says", () => {
     const beyond = tableOfConntrack();
-    const differ = kept.filter(
-      ([, { client, server }]) =>
-        beyond(client) !== tupleText({ local: server.remote, remote: server.local }),
-    );
+    const differ = kept.filter(([, link]) => beyond(link) !== arrived(link));
     expect(differ.slice(0, 5)).toEqual([]);
     expect(new Set(kept.map(([name]) => name)).size).toBeGreaterThan(30);
   });
@@ -146,11 +143,8 @@ describe.skipIf(!inGuest).each(modes)("trace --attach %s", (mode) => {
   test.each(seen(lossyScenarios))("$name", (scenario) => judge(scenario));
 
   test.if(first)("what the sockets say is what the kernel told of each entry that it made", () => {
-    const changes = told!.changes(made.at(-1)![1].client);
-    const differ = made.filter(
-      ([, { client, server }]) =>
-        !changes(client).has(tupleText({ local: server.remote, remote: server.local })),
-    );
+    const changes = told!.changes(made.at(-1)![1]);
+    const differ = made.filter(([, link]) => !changes(link).has(arrived(link)));
     expect(told!.losses).not.toMatch(/No buffer space/i);
     told![Symbol.dispose]();
     expect(differ.slice(0, 5)).toEqual([]);

@@ -1,8 +1,8 @@
 /** Entries of conntrack as the kernel tells that it makes them, also those that are gone soon: by conntrack(8), per namespace. */
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { inPlace } from "./nat_network.ts";
-import type { Names } from "./nat_sockets.ts";
-import { changeOf, tupleText } from "./nat_truth.ts";
+import type { Link } from "./nat_sockets.ts";
+import { asked, changeOf } from "./nat_truth.ts";
 import { until } from "./peer.ts";
 
 /** Namespaces with rules of the tests. */
@@ -24,7 +24,7 @@ export class EntriesMade implements Disposable {
   });
 
   /** Of the client's tuple all that it has become, by both tables. Waits until `last` is told. */
-  changes(last: Names): (client: Names) => Set<string> {
+  changes(last: Link): (link: Link) => Set<string> {
     until("the last entry is told", () => this.#read()(last).size > 0);
     return this.#read();
   }
@@ -38,7 +38,7 @@ export class EntriesMade implements Disposable {
     for (const { child } of this.#listeners) child.kill();
   }
 
-  #read(): (client: Names) => Set<string> {
+  #read(): (link: Link) => Set<string> {
     const tables = this.#listeners.map(({ out }) => {
       const told = new Map<string, Set<string>>();
       for (const line of readFileSync(out, "latin1").split("\n")) {
@@ -49,8 +49,8 @@ export class EntriesMade implements Disposable {
       }
       return told;
     });
-    return (client) => {
-      let tuples = new Set([tupleText(client)]);
+    return (link) => {
+      let tuples = new Set([asked(link)]);
       let isTold = false;
       for (const told of tables) {
         const onward = [...tuples].map((tuple) => told.get(tuple));

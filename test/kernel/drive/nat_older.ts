@@ -24,7 +24,8 @@ export function olderFlow(): OlderFlow {
       const names = answerOne([server], false);
       awaitReadable(fd);
       check(libc.recv(fd, new Uint8Array(16), 0), "recv");
-      return { client: { netns: netnsOf("p1"), local, remote }, server: names };
+      const client = { netns: netnsOf("p1"), local, remote };
+      return { protocol: "udp", client, server: names };
     },
     [Symbol.dispose]() {
       for (const each of [fd, server.fd]) libc.close(each);

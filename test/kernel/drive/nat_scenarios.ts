@@ -15,14 +15,13 @@ import {
   connectTo,
   end,
   type Link,
-  type Names,
   listenAt,
   netnsOf,
   refusedBy,
   talk,
   type Waiting,
 } from "./nat_sockets.ts";
-import { type Answer, type Side, sidesOf, tableOfConntrack, tupleText } from "./nat_truth.ts";
+import { type Answer, arrived, type Side, sidesOf, tableOfConntrack } from "./nat_truth.ts";
 import { SecondThread } from "./nat_two_threads.ts";
 import { awaitReadable, check, type Endpoint } from "./peer.ts";
 
@@ -188,7 +187,7 @@ function ofFlow(of: (typeof flows)[number]): Scenario {
           isConnected: mode === "tracepoint",
         }),
       );
-      return { links, sides: links.flatMap((link) => sidesOf(link, "exact", "udp")) };
+      return { links, sides: links.flatMap((link) => sidesOf(link, "exact")) };
     },
   };
 }
@@ -217,8 +216,9 @@ function reroute(mode: Mode): Driven {
     const second = ask();
     if (first.local.address === second.local.address) throw new Error("the same backend twice");
     const ends = { netns: netnsOf("p1"), local, remote: vip(21, 8021) };
-    const [asks, one] = sidesOf({ client: ends, server: first }, answer, "udp");
-    const [later, other] = sidesOf({ client: ends, server: second }, answer, "udp");
+    const [[asks, one], [later, other]] = [first, second].map((server) =>
+      sidesOf({ protocol: "udp", client: ends, server }, answer),
+    ) as [Side[], Side[]];
     sides.push(mode === "kprobe" ? asks! : { ...asks!, or: later!.nat }, one!, other!);
     for (const each of [fd, ...servers.map((one) => one.fd)]) libc.close(each);
   }
@@ -245,18 +245,18 @@ function raceFor(mode: Mode): Driven {
       return server;
     });
     for (const each of [fd, ...servers.map((one) => one.fd)]) libc.close(each);
-    return { client: { netns: netnsOf("p1"), local, remote: vip(20, 8020) }, reached };
+    const client = { netns: netnsOf("p1"), local, remote: vip(20, 8020) };
+    return reached.map((server): Link => ({ protocol: "udp", client, server }));
   });
   const beyond = tableOfConntrack();
-  const split = races.filter(({ reached: [a, b] }) => a!.local.address !== b!.local.address);
+  const split = races.filter(([a, b]) => a!.server.local.address !== b!.server.local.address);
   if (split.length === 0) throw new Error("no two datagrams had different backends");
-  const sides = split.flatMap(({ client, reached }) => {
-    const entered = ({ local, remote }: Names) =>
-      beyond(client) === tupleText({ local: remote, remote: local });
-    const [winner, loser] = reached.toSorted((a, b) => Number(entered(b)) - Number(entered(a)));
+  const sides = split.flatMap((both) => {
+    const entered = (link: Link) => beyond(link) === arrived(link);
+    const [winner, loser] = both.toSorted((a, b) => Number(entered(b)) - Number(entered(a)));
     if (!entered(winner!)) throw new Error("the table has another backend");
-    const [, other] = sidesOf({ client, server: loser! }, "exact or unknown", "udp");
-    return [...sidesOf({ client, server: winner! }, "exact", "udp"), other!];
+    const [, other] = sidesOf(loser!, "exact or unknown");
+    return [...sidesOf(winner!, "exact"), other!];
   });
   return { links: [], sides };
 }

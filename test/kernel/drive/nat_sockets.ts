@@ -16,6 +16,7 @@ export interface Names {
 
 /** A client and the server that it reached. */
 export interface Link<Of extends Names = Names> {
+  protocol: "tcp" | "udp";
   client: Of;
   server: Of;
 }
@@ -53,6 +54,7 @@ export function connectTo(servers: readonly Waiting[], { from, to, port }: Diall
   check(libc.connect(fd, sockaddr(to.address, to.port)), `connect to ${to.address} ${to.port}`);
   const accepted = acceptOne(servers);
   return {
+    protocol: "tcp",
     client: { fd, ...namesOf(from, fd) },
     server: { fd: accepted.fd, ...namesOf(accepted.place, accepted.fd) },
   };
@@ -89,7 +91,7 @@ export function askOnce({ from, to, servers, isConnected }: Flow): Link {
   awaitReadable(fd);
   check(libc.recv(fd, new Uint8Array(16), 0), "recv");
   for (const each of [fd, ...waiting.map((one) => one.fd)]) libc.close(each);
-  return { client: names, server };
+  return { protocol: "udp", client: names, server };
 }
 
 /** Answers the one datagram that is under way to one of them. */

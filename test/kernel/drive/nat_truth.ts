@@ -20,13 +20,9 @@ export interface Side extends Names {
 }
 
 /** Both ends, and what the other end's names say about each. */
-export function sidesOf(
-  { client, server }: Link,
-  answer: Answer,
-  kind: "tcp" | "udp" = "tcp",
-): Side[] {
+export function sidesOf({ protocol, client, server }: Link, answer: Answer): Side[] {
   const [asks, answers] =
-    kind === "tcp" ? (["connect", "accept"] as const) : (["begin", "begin"] as const);
+    protocol === "tcp" ? (["connect", "accept"] as const) : (["begin", "begin"] as const);
   return [
     { ...client, opened: asks, nat: seenBy(client, server), answer },
     { ...server, opened: answers, nat: seenBy(server, client), answer },
@@ -66,27 +62,43 @@ export async function misjudged(
 }
 
 /** The entries of conntrack in the router and in p3: what becomes of the tuple that a client has, by both tables. */
-export function tableOfConntrack(): (client: Names) => string {
+export function tableOfConntrack(): (link: Link) => string {
   const tables = (["p3", "root"] as const).map((place) => entriesOf(place));
-  return (client) =>
-    tables.reduce((tuple, entries) => entries.get(tuple) ?? tuple, tupleText(client));
+  return (link) => tables.reduce((tuple, entries) => entries.get(tuple) ?? tuple, asked(link));
 }
 
-/** A tuple that says who asked whom. */
-export const tupleText = ({ local, remote }: Pick<Names, "local" | "remote">): string =>
-  `${local.address} ${local.port} > ${remote.address} ${remote.port}`;
+/** The tuple of the client's first packet. */
+export const asked = ({ protocol, client: { local, remote } }: Link): string =>
+  tupleText(protocol, local, remote);
+
+/** The tuple of that packet as the server's socket has it. */
+export const arrived = ({ protocol, server: { local, remote } }: Link): string =>
+  tupleText(protocol, remote, local);
 
 /** A line of conntrack(8): the tuple of the first packet, and the tuple that the answering socket has. */
 export function changeOf(line: string): [string, string] | null {
+  const protocol = /\b(tcp|udp)\b/.exec(line)?.[1];
   const found = [...line.matchAll(/src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g)];
-  if (found.length !== 2) return null;
+  if (protocol === undefined || found.length !== 2) return null;
   const [first, answer] = found as [RegExpExecArray, RegExpExecArray];
   const [, src, dst, sport, dport] = first;
   const [, by, to, byPort, toPort] = answer;
-  return [`${src} ${sport} > ${dst} ${dport}`, `${to} ${toPort} > ${by} ${byPort}`];
+  return [
+    tupleText(protocol, { address: src!, port: sport! }, { address: dst!, port: dport! }),
+    tupleText(protocol, { address: to!, port: toPort! }, { address: by!, port: byPort! }),
+  ];
 }
 
 // --- internal ---
+
+interface Text {
+  address: string;
+  port: number | string;
+}
+
+/** A TCP connection and a UDP flow may have the same addresses and ports: the protocol tells them apart. */
+const tupleText = (protocol: string, source: Text, destination: Text): string =>
+  `${protocol} ${source.address} ${source.port} > ${destination.address} ${destination.port}`;
 
 function seenBy(own: Names, other: Names): Nat {
   const local = differs(other.remote, own.local) ? other.remote : null;

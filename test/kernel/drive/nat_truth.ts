@@ -29,6 +29,19 @@ export function sidesOf({ protocol, client, server }: Link, answer: Answer): Sid
   ];
 }
 
+/**
+ * Of ends that have the same names one after the other, only the last one is certain where the table is asked: two that begin
+ * within one poll cannot be told apart by it, and one entry may have gone in between.
+ */
+export function repeatedAreHardToAsk(sides: readonly Side[]): Side[] {
+  const last = new Map(sides.map((side) => [text(side), side]));
+  return sides.map((side) =>
+    last.get(text(side)) === side || side.answer !== "exact"
+      ? side
+      : { ...side, answer: "exact or unknown" },
+  );
+}
+
 /** Events by what they told: the truth, nothing, or something else. */
 export interface Tally {
   right: number;

@@ -96,6 +96,8 @@ enum event_kind {
 	EVENT_PAYLOAD = 14,
 	/* Many segments of TCP have come: see protocols/lease.h. Only the timestamp is filled. */
 	EVENT_SEGMENTS = 15,
+	/* A datagram of a UDP flow has drawn an error: failure_reason says which. The flow as it is goes on. */
+	EVENT_UDP_FAIL = 16,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -216,7 +218,7 @@ struct event {
 	u16 failure_reason;    /* errno, 0 = none */
 	u8 kind;	       /* enum event_kind */
 	u8 direction;	       /* enum conn_direction */
-	u8 legs;	       /* UDP: enum conn_flags; TCP: set by the tool: the number of its translation; 0: none */
+	u8 legs; /* UDP: enum conn_flags; TCP: set by the tool: the number of its translation; 0: none */
 	u8 endpoint_speaks; /* set by the tool: the number of the protocols that its server's endpoint is known for; 0: none */
 };
 

@@ -16,6 +16,7 @@
 #include "tcp/tracepoints.h"
 #include "lib/backup.h"
 #include "lib/copy.h"
+#include "udp/errors.h"
 #include "udp/kprobes.h"
 #include "udp/tracepoints.h"
 
@@ -214,6 +215,27 @@ int on_udp_destroy_sock(void *ctx)
 	return 0;
 }
 
+/* void sk_error_report(struct sock *sk), of sockets of all protocols; before 5.14 sock_def_error_report */
+SEC("kprobe/sk_error_report")
+int on_sk_error_report(void *ctx)
+{
+	struct flow copy;
+
+	error_reported(ctx, reg(ctx, REG_ARG1), &copy);
+	return 0;
+}
+
+/* void ip_icmp_error(struct sock *sk, struct sk_buff *skb, int err, __be16 port, u32 info, u8 *payload), and ipv6_icmp_error */
+SEC("kprobe/ip_icmp_error")
+int on_icmp_error(void *ctx)
+{
+	struct flow copy;
+
+	error_queued(ctx, reg(ctx, REG_ARG1), reg(ctx, REG_ARG2), reg(ctx, REG_ARG3),
+		     reg(ctx, REG_ARG4), &copy);
+	return 0;
+}
+
 /* void wake_up_new_task(struct task_struct *p): the end of every fork and clone, before the child runs */
 SEC("kprobe/wake_up_new_task")
 int on_wake_up_new_task(void *ctx)
@@ -406,7 +428,7 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx)
 
 	if (constant(CONSTANT_PREEMPTED))
 		claim_pending(bpf_get_current_pid_tgid());
-	udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
+	udp_sent(ctx, ctx->args[0], ctx->args[1], &fresh);
 	return 0;
 }
 
@@ -441,7 +463,7 @@ int on_sent_backup(struct bpf_raw_tracepoint_args *ctx)
 	struct flow fresh;
 
 	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
-		udp_moved(ctx, ctx->args[0], ctx->args[1], 0, &fresh);
+		udp_sent(ctx, ctx->args[0], ctx->args[1], &fresh);
 	return 0;
 }
 
@@ -452,6 +474,16 @@ int on_received_backup(struct bpf_raw_tracepoint_args *ctx)
 
 	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
 		udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 1, &fresh);
+	return 0;
+}
+
+/* (const struct sock *sk), 5.14 and later: of sockets of all protocols */
+SEC("raw_tp/inet_sk_error_report")
+int on_error_report(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct flow copy;
+
+	error_reported(ctx, ctx->args[0], &copy);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #ifndef UDP_TRACEPOINTS_H
 #define UDP_TRACEPOINTS_H
 
-#include "udp/flow.h"
+#include "udp/errors.h"
 #include "udp/named.h"
 
 /* A peek takes nothing, and what the error queue gives back was sent before. */
@@ -21,8 +21,11 @@ inline_always void end_known(void *ctx, u64 sk, struct flow *first, struct flow 
 	end_socket(ctx, sk, first, last);
 }
 
-/* Runs at each send and receive of the whole host: what is not UDP costs one read. result: 0 where nothing is to count. */
-inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
+/*
+ * Runs at each send and receive of the whole host: what is not UDP costs one read. result: 0 where nothing is to count.
+ * Returns 0 where nothing was counted.
+ */
+inline_always int udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
 {
 	struct datagram d = {};
 	struct named named = {};
@@ -30,11 +33,11 @@ inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct
 	int is_named;
 
 	if ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
-		return;
+		return 0;
 	/* Also of a call that failed: the next one is another. */
 	is_named = take_named(sk, &named);
 	if (result <= 0)
-		return;
+		return 0;
 	read_ends(sk, &d.ends);
 	d.ends.metadata &= ~METADATA_TCP;
 	d.sk = sk;
@@ -42,16 +45,24 @@ inline_always void udp_moved(void *ctx, u64 sk, s32 result, int received, struct
 	d.socket_ino = ino_of(sk);
 	find_remote(sk, &d.ends, is_named ? &named : 0, received, d.socket_ino);
 	if (!ends_wanted(&d.ends, d.ends.sport))
-		return;
+		return 0;
 	first = bpf_map_lookup_elem(&udp_socks, &sk);
 	if (first && first->socket_ino == d.socket_ino) {
 		count_known(ctx, first, &d, received, fresh);
-		return;
+		return 1;
 	}
 	/* Nothing tells of the end of a socket: here is the next one at its address. */
 	if (first)
 		end_known(ctx, sk, first, fresh);
 	count(ctx, &d, received, fresh);
+	return 1;
+}
+
+/* Over loopback a datagram can draw its error before its send returns, and so before its flow begins here. */
+inline_always void udp_sent(void *ctx, u64 sk, s32 result, struct flow *fresh)
+{
+	if (udp_moved(ctx, sk, result, 0, fresh))
+		error_reported(ctx, sk, fresh);
 }
 
 /* Asked by the tool for every socket that it knows: is it still there? */

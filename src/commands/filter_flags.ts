@@ -176,7 +176,7 @@ export const filterFlags = {
   failed: {
     type: "boolean",
     description:
-      "only failed attempts to connect, and closes of connections that ended by an error",
+      "only failed attempts to connect, datagrams that drew an error, and closes of connections that ended by an error",
   },
 } as const;
 

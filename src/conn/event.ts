@@ -6,7 +6,7 @@ import type { Application } from "../protocols/stack.ts";
 
 export type Protocol = "tcp" | "udp";
 /**
- * `fail`: an attempt to connect that came to nothing. `open`: a connection that was there before the trace. `begin`: the
+ * `fail`: an attempt to connect that came to nothing; of UDP, a datagram that drew an error: its flow goes on. `open`: a connection that was there before the trace. `begin`: the
  * first datagram of a UDP flow. `protocol`: what it speaks is known now. `sample`: what a connection or flow that goes on has moved so far.
  */
 export type EventKind =
@@ -117,7 +117,7 @@ export interface ConnEvent extends Attributes {
   tls?: TlsDetails | null;
   /** On `connect` and `fail` of TCP: from the SYN to the end of the handshake, or of the attempt; `null`: not known. */
   connectNs?: bigint | null;
-  /** On `fail`, and on the `close` of a connection that ended by an error: its errno; `null` = not known. */
+  /** On `fail`, and on the `close` of a TCP connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
   /** On `close`, `open` and `sample`. */
   totals?: Totals;

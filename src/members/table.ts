@@ -109,7 +109,7 @@ export const members: readonly Member[] = [
     },
     description:
       "connect: established by a process here; accept: handed to a process here; close: over; " +
-      "fail: an attempt that came to nothing; " +
+      "fail: an attempt that came to nothing, or a datagram that drew an error, after which its flow goes on; " +
       "open: there before the trace; begin: the first datagram of a UDP flow; " +
       "protocol: what a connection speaks is known now (trace --events protocol); " +
       "sample: goes on, and has moved something (trace --interval), or goes on as the trace ends (trace --final)",

@@ -276,8 +276,8 @@ function errorWord(errno: number): string {
   return failureWords[name]?.word ?? name;
 }
 
-function took({ kind, totals }: ConnEvent): string | null {
-  if (totals === undefined) return kind === "fail" ? unknown : null;
+function took({ kind, protocol, totals }: ConnEvent): string | null {
+  if (totals === undefined) return kind === "fail" && protocol === "tcp" ? unknown : null;
   return totals.durationNs === null ? unknown : briefDuration(totals.durationNs / 1000n);
 }
 

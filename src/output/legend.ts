@@ -13,7 +13,7 @@ export interface Legend {
 const columns: Readonly<Record<string, string>> = {
   TIME: "local time of day, with milliseconds",
   "TIME(s)": "seconds since the trace began; below 0 for what began before it",
-  KIND: "connect: a process here established a connection; accept: a process here took one from its listener; close: it is over; fail: connect(2) came to nothing; open: it was open before the trace; begin: the first datagram of a UDP flow; sample: --interval shows what it has moved so far",
+  KIND: "connect: a process here established a connection; accept: a process here took one from its listener; close: it is over; fail: connect(2) came to nothing, or a datagram drew an error; open: it was open before the trace; begin: the first datagram of a UDP flow; sample: --interval shows what it has moved so far",
   PRO: "protocol",
   PROTO: "protocol",
   PID: "process that connected or accepted, as the host numbers it",

@@ -74,6 +74,7 @@ export const EventKind = {
   EVENT_TRANSLATION: 13,
   EVENT_PAYLOAD: 14,
   EVENT_SEGMENTS: 15,
+  EVENT_UDP_FAIL: 16,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -1858,6 +1859,8 @@ export const tracePrograms = [
   "on_skb_free_datagram_length",
   "on_skb_free_datagram_locked",
   "on_udp_destroy_sock",
+  "on_sk_error_report",
+  "on_icmp_error",
   "on_wake_up_new_task",
   "on_put_task_struct",
   "on_call",
@@ -1887,6 +1890,7 @@ export const tracePrograms = [
   "on_received",
   "on_sent_backup",
   "on_received_backup",
+  "on_error_report",
   "on_segment",
   "on_handshake",
   "on_connect4",

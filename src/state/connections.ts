@@ -80,7 +80,8 @@ export class Connections {
       connection = null;
     }
     connection ??= this.#begin(event);
-    const ending = event.kind === "close" || event.kind === "fail";
+    // A flow of UDP goes on.
+    const ending = event.kind === "close" || (event.kind === "fail" && event.protocol === "tcp");
     const before = connection.known;
     const { known, shown, underflows } = merge(connection, event.totals ?? null, {
       established: isEstablished(event),

@@ -132,6 +132,8 @@ export class Tally {
     if (kind === "fail") {
       this.#sums.failed += 1;
       this.#groups.fail(event);
+      // A flow goes on: its close tells of it.
+      if (event.protocol === "udp") return;
       const beganNs = event.connectNs ? wallNs - event.connectNs : null;
       this.#each?.({ event, state: "failed", beganNs, untilNs: wallNs });
       return;

@@ -15,6 +15,7 @@ import { tcp } from "./tcp/part.ts";
 import { sampling } from "./tcp/sampling.ts";
 import { sockmap } from "./tcp/sockmap.ts";
 import { walk } from "./tcp/walk.ts";
+import { udpErrors } from "./udp/errors.ts";
 import { udp } from "./udp/part.ts";
 import { remoteEnds } from "./udp/remote_ends.ts";
 
@@ -30,6 +31,7 @@ export const PARTS: readonly PartOf[] = [
   udp,
   // Behind UDP: a hook that is there first would leave notes that no tracepoint takes.
   remoteEnds,
+  udpErrors,
   attempts,
   nat,
   protocols,

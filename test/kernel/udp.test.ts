@@ -10,6 +10,7 @@ import { sockaddr } from "../../src/kernel/sockaddr.ts";
 import type { Actor } from "./drive/actors.ts";
 import {
   expectFlowClosed,
+  expectFlowFailed,
   expectFlowOpen,
   expectFlows,
   expectFlowsInAnyOrder,
@@ -26,6 +27,10 @@ import { traced, type Traced } from "./drive/traced.ts";
 import { run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
+
+/** IP_RECVERR and IPV6_RECVERR. */
+const receivesErrors = (address: string): [level: number, option: number] =>
+  address.includes(":") ? [41, 25] : [0, 11];
 
 /** FULL=1 adds what is too slow for an emulated guest. */
 const full = process.env["FULL"] === "1";
@@ -85,6 +90,46 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
         client.receive();
       }
       await closed(client, server);
+    });
+
+    test("to a port that nobody has: a failure, once, and again for another end", async () => {
+      const client = new Udp(address);
+      for (let i = 0; i < 2; i++) {
+        const nobody = new Udp(address);
+        nobody.close();
+        client.connect(nobody.local);
+        for (let n = 0; n < 3; n++) {
+          client.send(19);
+          expect(client.takeError()).toBe(k.ECONNREFUSED);
+        }
+      }
+      client.close();
+      for (const truth of client.truths(mode)) {
+        const begin = await expectFlowOpen(our.tracer, truth);
+        const fail = await expectFlowFailed(our.tracer, truth, "ECONNREFUSED");
+        const close = await expectFlowClosed(our.tracer, truth);
+        expect([fail.id, close.id]).toEqual([begin.id, begin.id]);
+        expect(begin.time <= fail.time && fail.time <= close.time).toBe(true);
+      }
+    });
+
+    test("to a port that nobody has, not connected: a failure if the socket asks for errors, by kprobes", async () => {
+      const nobody = new Udp(address);
+      nobody.close();
+      const prepare = (fd: number) =>
+        check(libc.setsockoptInt(fd, ...receivesErrors(address), 1), "IP_RECVERR");
+      const asking = new Udp(address, { prepare });
+      const other = new Udp(address);
+      for (const client of [asking, other]) client.sendTo(nobody.local, 23);
+      expect(asking.takeError()).toBe(k.ECONNREFUSED);
+      for (const client of [asking, other]) client.close();
+      for (const client of [asking, other])
+        for (const truth of client.truths(mode)) {
+          await expectFlowOpen(our.tracer, truth);
+          if (kprobes && client === asking)
+            await expectFlowFailed(our.tracer, truth, "ECONNREFUSED");
+          await expectFlowClosed(our.tracer, truth);
+        }
     });
 
     test("1, 2, 3 and 4 datagrams at a time are ten packets", async () => {

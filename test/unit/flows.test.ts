@@ -106,6 +106,28 @@ describe("a flow", () => {
     expect(shown[1]!.event.flags & ConnFact.FACT_UNSEEN_OPEN).not.toBe(0);
   });
 
+  test("that fails is told of each reason once, and goes on", () => {
+    const { kernel, flows, poll } = rig();
+    kernel.datagram(1n, 53, 1n, false);
+    poll();
+    const { event } = kernel.socks.get(1n)!;
+    const fail = (failure_reason: number) =>
+      [...flows.event({ ...event, kind: EventKind.EVENT_UDP_FAIL, failure_reason })!].map(
+        ({ kind }) => kind,
+      );
+    expect([111, 113, 111, 113].map(fail)).toEqual([["fail"], ["fail"], [], []]);
+    kernel.destroy(1n);
+    expect(lines(poll()).map(({ kind }) => kind)).toEqual(["close"]);
+  });
+
+  test("whose beginning was lost begins before its failure", () => {
+    const { kernel, flows } = rig();
+    kernel.datagram(1n, 53, 1n, false);
+    const { event } = kernel.socks.get(1n)!;
+    const failed = { ...event, kind: EventKind.EVENT_UDP_FAIL, failure_reason: 111 };
+    expect([...flows.event(failed)!].map(({ kind }) => kind)).toEqual(["begin", "fail"]);
+  });
+
   test("whose socket closes after its own close is not told again", () => {
     const { kernel, poll } = rig();
     kernel.datagram(1n, 53, 10n, false);

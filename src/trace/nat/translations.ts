@@ -10,6 +10,7 @@ import {
   EVENT_FLAGS,
   EVENT_OWNER_PID,
   EVENT_SK,
+  EventKind,
   translationPlaces,
   type Event,
 } from "../../record/layout.gen.ts";
@@ -55,7 +56,8 @@ export class Translations {
     if (this.#known.size === 0) return told;
     const key = keyOf(event);
     const known = told ?? this.#known.get(key)?.nat ?? null;
-    if (kind === "close" || kind === "fail") this.#known.delete(key);
+    // A flow of UDP goes on.
+    if (kind === "close" || event.kind === EventKind.EVENT_FAIL) this.#known.delete(key);
     return known;
   }
 

@@ -52,7 +52,7 @@ export const DEFAULT_FLOW_TIMEOUTS: FlowTimeouts = {
 
 export interface ShownFlow {
   event: Event;
-  kind: "begin" | "sample" | "close";
+  kind: "begin" | "fail" | "sample" | "close";
 }
 
 export class Flows {
@@ -81,6 +81,8 @@ export class Flows {
     switch (event.kind) {
       case EventKind.EVENT_UDP_OPEN:
         return this.#open(event);
+      case EventKind.EVENT_UDP_FAIL:
+        return this.#fail(event);
       case EventKind.EVENT_UDP_CLOSE:
         return this.#close(event);
       case EventKind.EVENT_UDP_SAMPLE:
@@ -188,6 +190,17 @@ export class Flows {
       this.#others.add(known.opened, known);
     }
     return [{ event, kind: "begin" }];
+  }
+
+  /** A datagram has drawn an error, and the flow goes on. Of each reason once; its beginning may be lost. */
+  #fail(event: Event): ShownFlow[] {
+    const shown = this.#open(event);
+    const known = this.#known(event)!;
+    if (isFirst(event)) shown.push(...this.#wake(known, event));
+    const { failure_reason } = event;
+    if (known.failures?.includes(failure_reason)) return shown;
+    known.failures = [...(known.failures ?? []), failure_reason];
+    return [...shown, { event: begunAs(this.#kept.get(known.opened), event), kind: "fail" }];
   }
 
   /** The end of a socket and so of all its flows; the event holds the totals of the first. */
@@ -301,6 +314,8 @@ interface Known {
   sampled: Counts;
   /** Closed for its silence. */
   over: boolean;
+  /** The reasons why datagrams of it have failed. Left out: none has. */
+  failures?: readonly number[];
   /** The number of the tick that has looked at it last. */
   tick: number;
 }

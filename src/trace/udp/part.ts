@@ -112,7 +112,7 @@ interface Asked {
   entries: number | undefined;
 }
 
-const { EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE } = EventKind;
+const { EVENT_UDP_OPEN, EVENT_UDP_FAIL, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE } = EventKind;
 
 function start({ host, mode, object }: Opened, between: () => void, asked: Asked): Working {
   const maps = flowSource(host.shim, object, mode, between, asked.entries);
@@ -127,7 +127,7 @@ function start({ host, mode, object }: Opened, between: () => void, asked: Asked
   return {
     // The end that began a flow of an older socket is told by the sockets that there were.
     needsStock: true,
-    kinds: [EVENT_UDP_OPEN, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE],
+    kinds: [EVENT_UDP_OPEN, EVENT_UDP_FAIL, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE],
     tell: (event, show) => all(flows.event(event), show),
     tick: (nowNs, show) => all(flows.tick(nowNs), show),
     dueMs: (nowNs) => flows.dueMs(nowNs),

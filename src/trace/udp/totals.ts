@@ -10,10 +10,11 @@ export interface KnownFlowTotals {
   packets: boolean;
 }
 
-/** Adds its totals to an event of UDP. */
+/** Adds its failure and its totals to an event of UDP. */
 export function addFlowTotals(known: KnownFlowTotals) {
   return (shown: TracedEvent, event: Event, kind: EventKind): void => {
     if ((event.ends.metadata & ConnMetadata.METADATA_TCP) !== 0) return;
+    if (kind === "fail") shown.failure = event.failure_reason || null;
     if (kind === "close" || kind === "sample") shown.totals = flowTotalsOf(event, known);
   };
 }

@@ -120,6 +120,12 @@ export class Udp {
     truth.packetsReceived! += packets;
   }
 
+  /** Waits for an error that the kernel tells the socket of, and takes it. */
+  takeError(): number {
+    awaitReadable(this.fd);
+    return libc.getsockoptInt(this.fd, k.SOL_SOCKET, k.SO_ERROR);
+  }
+
   close(): void {
     check(libc.close(this.fd), "close");
   }
@@ -194,6 +200,19 @@ export async function expectFlowClosed(tracer: Tracer, truth: FlowShown): Promis
     packetsReceived: truth.packetsReceived,
   });
   expect(membersOf(event)).toEqual([...openKeys, ...totalKeys]);
+  return event;
+}
+
+/** A datagram of the flow has drawn this error. */
+export async function expectFlowFailed(
+  tracer: Tracer,
+  truth: FlowShown,
+  failure: string,
+): Promise<Event> {
+  const event = await tracer.take("fail", truth);
+  expectIdentity(event, truth);
+  expect(event.failure).toBe(failure);
+  expect(membersOf(event)).toEqual([...openKeys, "failure"]);
   return event;
 }
 

@@ -28,9 +28,11 @@ import { run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
-/** IP_RECVERR and IPV6_RECVERR. */
-const receivesErrors = (address: string): [level: number, option: number] =>
-  address.includes(":") ? [41, 25] : [0, 11];
+/** The socket is told of each error: IP_RECVERR, and IPV6_RECVERR, for an IPv6 socket has datagrams of both. */
+function receiveErrors(address: string, fd: number): void {
+  check(libc.setsockoptInt(fd, 0, 11, 1), "IP_RECVERR");
+  if (address.includes(":")) check(libc.setsockoptInt(fd, 41, 25, 1), "IPV6_RECVERR");
+}
 
 /** FULL=1 adds what is too slow for an emulated guest. */
 const full = process.env["FULL"] === "1";
@@ -116,9 +118,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     test("to a port that nobody has, not connected: a failure if the socket asks for errors, by kprobes", async () => {
       const nobody = new Udp(address);
       nobody.close();
-      const prepare = (fd: number) =>
-        check(libc.setsockoptInt(fd, ...receivesErrors(address), 1), "IP_RECVERR");
-      const asking = new Udp(address, { prepare });
+      const asking = new Udp(address, { prepare: (fd) => receiveErrors(address, fd) });
       const other = new Udp(address);
       for (const client of [asking, other]) client.sendTo(nobody.local, 23);
       expect(asking.takeError()).toBe(k.ECONNREFUSED);

@@ -83,6 +83,8 @@ export interface ConnEvent extends Attributes {
   direction: Direction;
   /** Inode number of the network namespace. */
   netns: number | null;
+  /** Of a link-local local address: the interface that has it, raw text; left out: not known. */
+  interface?: string;
   /** With --resolve: name of that user; `null` = not known. */
   user?: string | null;
   /** Path of its control group below the cgroup mount, `/system.slice/nginx.service`; raw text, as `comm`. */

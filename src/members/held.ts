@@ -93,6 +93,7 @@ const rows: Rows = {
   family: { as: { form: "oneOf", values: [4, 6] } },
   direction: { as: { form: "oneOf", values: ["outgoing", "incoming", "unknown"] } },
   netns: { as: id, orNull: true },
+  interface: { as: text, optional: true },
   ...attributesHeld,
   user: { as: text, orNull: true, optional: true },
   cgroup: { as: text, orNull: true, optional: true },

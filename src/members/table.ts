@@ -337,6 +337,15 @@ export const members: readonly Member[] = [
     nullable: true,
     of: ({ netns }) => netns,
   },
+  {
+    name: "interface",
+    names: { openTelemetry: "`network.interface.name`", ecs: "`observer.egress.interface.name`" },
+    description:
+      "interface of a link-local local address (fe80::/10), the zone of both ends; left out where that is not known",
+    type: "string",
+    on: { always: [], sometimes: eventKinds },
+    of: ({ interface: name }) => name,
+  },
   address("local", "this end; null: none was chosen yet", {
     openTelemetry: "`network.local.address`",
     ecs: "`source.ip` of an outgoing connection, else `destination.ip`",

@@ -4,7 +4,7 @@ import { processName } from "../conn/process_name.ts";
 import { timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
-import { endpointText, isUnspecified } from "../record/address.ts";
+import { endpointText, isLinkLocal, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import { attributeNames, attributes, type AttributeName } from "../members/attributes.ts";
 import { highestOf } from "../protocols/stack.ts";
@@ -76,7 +76,7 @@ export const argsColumn: Column = {
 const remote: Column = {
   title: "REMOTE",
   width: 21,
-  cell: (event) => endText(event.remote),
+  cell: (event) => endText(zoned(event, "remote")),
   hole: ({ remote: end }) =>
     end.name
       ? { text: beforePort(end), hole: { form: "integer", slot: "remotePort" } }
@@ -89,7 +89,7 @@ const narrowRemote: Column = {
   instead(event) {
     const nat = translationOf(event);
     if (nat === null) return [];
-    const end = endText(event.remote);
+    const end = endText(zoned(event, "remote"));
     return [...(nat.remote === null ? [] : [`${end} (${endpointText(nat.remote)})`]), `${end} (+)`];
   },
 };
@@ -173,7 +173,7 @@ export const wide: readonly Column[] = [
   {
     title: "LOCAL",
     width: 21,
-    cell: (event) => endText(event.local),
+    cell: (event) => endText(zoned(event, "local")),
     hole: ({ local }) => ({
       text: beforePort(local),
       hole: { form: "integer", slot: "localPort" },
@@ -292,6 +292,13 @@ function endText({ address, port, name }: Endpoint): string {
   return port === 0
     ? endpointText({ address, port }).replace(/0$/, unknown)
     : endpointText({ address, port });
+}
+
+/** With the zone of a link-local address: `fe80::1%eth0`. */
+function zoned(event: ConnEvent, which: "local" | "remote"): Endpoint {
+  const { interface: name, [which]: end } = event;
+  if (name === undefined || !isLinkLocal(end.address)) return end;
+  return { ...end, address: `${end.address}%${escapeText(name)}` };
 }
 
 /** Of an end with a port, all but the port. */

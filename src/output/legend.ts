@@ -25,7 +25,7 @@ const columns: Readonly<Record<string, string>> = {
   "->": "-> this end opened the connection, <- the other end did, -- not known; of UDP: the end that sent first",
   LOCAL: "address and port of this end",
   REMOTE:
-    "address and port of the other end; with --resolve its name; in brackets the end that really answers or asks, where this host translates it (NAT)",
+    "address and port of the other end, a link-local address with its interface; with --resolve its name; in brackets the end that really answers or asks, where this host translates it (NAT)",
   NAT: "the ends that this host translates: remote: the end that really answers or asks; local: this end as that one knows it; no: it is known to be translated nowhere",
   APP: "the highest protocol that its first bytes showed: postgres, grpc, tls; with TLS the name of the server that the client asks for; - also where nothing was sent yet",
   DIR: "out: this end opened the connection; in: the other end did",

@@ -60,6 +60,9 @@ export const isUnspecified = (address: string): boolean =>
 export const isLoopback = (address: string): boolean =>
   address === "::1" || address.startsWith("127.");
 
+/** fe80::/10: each interface has such addresses of its own. */
+export const isLinkLocal = (address: string): boolean => /^fe[89ab][0-9a-f]:/.test(address);
+
 /** An address as events show it, whichever way it is written; `null`: it is no address. */
 export function addressAsShown(text: string): string | null {
   const parsed = parseAddress(text);

@@ -2,6 +2,7 @@
 import { argsPart } from "./process/args.ts";
 import { closersPart } from "./process/closers_part.ts";
 import { following } from "./process/following.ts";
+import { interfacesPart } from "./process/interfaces_part.ts";
 import { firstThreadsPart } from "./process/first_threads_part.ts";
 import { groupsPart } from "./process/groups_part.ts";
 import { askingPart } from "./nat/ask_part.ts";
@@ -39,6 +40,7 @@ export const PARTS: readonly PartOf[] = [
   sampling,
   closersPart,
   groupsPart,
+  interfacesPart,
   firstThreadsPart,
   askingPart,
 ];

@@ -34,6 +34,9 @@ function receiveErrors(address: string, fd: number): void {
   if (address.includes(":")) check(libc.setsockoptInt(fd, 41, 25, 1), "IPV6_RECVERR");
 }
 
+/** Of no other test. */
+const LINK_LOCAL = "fe80::7ac3:b9";
+
 /** FULL=1 adds what is too slow for an emulated guest. */
 const full = process.env["FULL"] === "1";
 
@@ -78,6 +81,31 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
     const newer = "warning: application protocols are not known: it takes Linux 5.10";
     const warnings = our.tracer.stderr.match(/warning: .*/g);
     expect(warnings).toEqual(has.tracepoint ? null : [newer]);
+  });
+
+  test("between link-local addresses it has their interface", async () => {
+    const change = (verb: string) =>
+      Bun.spawnSync(["ip", "address", verb, `${LINK_LOCAL}/128`, "dev", "lo", "nodad"]);
+    expect(String(change("add").stderr)).toBe("");
+    try {
+      const fd = check(libc.socket(k.AF_INET6, k.SOCK_DGRAM | k.SOCK_CLOEXEC, 0), "socket");
+      const name = sockaddr(LINK_LOCAL, 9);
+      // The scope: the loopback device is the first of each namespace.
+      new DataView(name.buffer).setUint32(24, 1, true);
+      check(libc.connect(fd, name), "connect");
+      check(libc.send(fd, payload(5), 0), "send");
+      for (const kind of ["begin", "fail", "close"] as const) {
+        const event = await our.tracer.takeIf(
+          kind,
+          `to ${LINK_LOCAL}`,
+          ({ remote }) => remote.address === LINK_LOCAL,
+        );
+        expect(event.interface).toBe("lo");
+        if (kind === "fail") libc.close(fd);
+      }
+    } finally {
+      change("del");
+    }
   });
 
   // With tracepoints the ends of sockets are looked for once a second: so these wait for theirs together.

@@ -58,6 +58,14 @@ const failed: ConnEvent = {
   failure: 111,
 };
 
+const zoned: ConnEvent = {
+  ...opened,
+  family: 6,
+  interface: "eth0",
+  local: { address: "fe80::a", port: 1 },
+  remote: { address: "fe80::b", port: 2 },
+};
+
 const allUnknown: ConnEvent = {
   ...opened,
   kind: "close",
@@ -304,6 +312,8 @@ describe("the table of 80 columns", () => {
         failed,
         { ...failed, failure: null, local: { address: "0.0.0.0", port: 0 } },
         { ...closed, protocol: "udp" },
+        { ...failed, protocol: "udp" },
+        zoned,
         allUnknown,
       ),
     ]).toEqual([
@@ -314,8 +324,20 @@ describe("the table of 80 columns", () => {
       "fail    tcp     123 curl        40000 -> 127.0.0.1:80                    refused",
       "fail    tcp     123 curl            - -> 127.0.0.1:80                          -",
       "close   udp     123 curl        40000 -> 127.0.0.1:80          5.0G  16E   1.23s",
+      "fail    udp     123 curl        40000 -> 127.0.0.1:80                    refused",
+      "connect tcp     123 curl            1 -> [fe80::b%eth0]:2",
       "close   tcp       - -           40000 -- 127.0.0.1:80             -    -       -",
     ]);
+  });
+
+  test("a line of a link-local address has its interface, in whatever way it is written", () => {
+    const written = new Lines();
+    plain.table.append!(written, zoned, { monoNs: 0n, wallNs });
+    expect(Buffer.from(written.take().bytes).toString()).toContain("[fe80::b%eth0]:2");
+    expect(lines({ ...zoned, interface: "a\u001bb" })[0]).toContain("%a\\x1bb]");
+    expect(lines({ ...zoned, remote: { address: "fd00::1", port: 2 } })[0]).toContain(
+      "[fd00::1]:2",
+    );
   });
 
   test("no IPv4 event is wider than 80 columns, whatever its numbers", () => {

@@ -75,6 +75,7 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   family: fc.constantFrom(4, 6),
   direction: fc.constantFrom("outgoing", "incoming", "unknown"),
   netns: u32,
+  interface: fc.string(),
   ...allAttributes(u32),
   cgroup: rawText,
   container: rawText,

@@ -40,6 +40,8 @@ export function straight(
   const source: Source = { view: new DataView(new ArrayBuffer(0)), p: 0, event: null };
   return {
     event(lines, event, clocks) {
+      // The zone of an address stands behind it.
+      if (event.interface !== undefined) return false;
       const template = events.of(event);
       if (template === undefined || template === null) return false;
       const remote = template.remote === null ? NOWHERE : ofText(event.remote.address);

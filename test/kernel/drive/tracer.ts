@@ -53,6 +53,7 @@ export interface Event {
   family: 4 | 6;
   direction: "outgoing" | "incoming" | "unknown";
   netns: number | null;
+  interface?: string;
   local: { address: string; port: number };
   remote: { address: string; port: number; name?: string | null };
   nat: Translation | false | null;

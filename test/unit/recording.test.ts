@@ -149,7 +149,7 @@ test("events that differ in one value only, whichever it is, are read back as th
       }),
       runs(100),
     );
-});
+}, 60_000);
 
 /** The bytes that a recorder writes for these events. */
 async function recorded(events: readonly ConnEvent[], startNs?: bigint): Promise<Buffer> {

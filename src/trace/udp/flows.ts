@@ -63,6 +63,7 @@ export class Flows {
   readonly #kept = new KeptEvents();
   readonly #others = new FlowIndex<Known>(this.#kept);
   #nextTickNs = 0n;
+  #tickedNs = 0n;
   #ticks = 0;
   /** No flow that has been sampled since has moved before. */
   #sampledNs = 0n;
@@ -108,10 +109,17 @@ export class Flows {
     this.#source.lookAfter(this.#firsts());
     const tick = ++this.#ticks;
     let seen = 0;
+    let young = 0;
     const alive = new Set<string>();
     for (const flow of this.#source.dump()) {
       let known = this.#known(flow.event);
       if (known === undefined) {
+        // Its event is on its way, and comes with what other parts find out about it. The next tick tells of it if not.
+        if (timeOf(flow.event) > this.#tickedNs) {
+          young++;
+          if (isFirst(flow.event)) alive.add(sockOf(flow.event));
+          continue;
+        }
         yield* this.#open(flow.copy().event);
         known = this.#known(flow.event)!;
       }
@@ -130,7 +138,8 @@ export class Flows {
       if (sock.missed <= 1) continue;
       yield* this.#vanished(id, sock, nowNs);
     }
-    this.#nextTickNs = nowNs + this.#pauseNs(seen);
+    this.#tickedNs = nowNs;
+    this.#nextTickNs = nowNs + this.#pauseNs(seen, young);
   }
 
   /** One event for each flow that has moved something since it was told of last, for `event` when its time has come; `all`: for every flow. */
@@ -265,11 +274,11 @@ export class Flows {
   }
 
   /** A look costs some microseconds per flow, so that many flows are looked at more rarely. */
-  #pauseNs(flows: number): bigint {
+  #pauseNs(flows: number, young: number): bigint {
     const { silentNs, assuredNs } = this.#timeouts;
     const shortest = silentNs < assuredNs ? silentNs : assuredNs;
     // To find two large maps empty takes long: where no event tells of a flow, that is only for events that were lost.
-    if (this.#socks.size === 0) return shortest / 2n;
+    if (this.#socks.size === 0 && young === 0) return shortest / 2n;
     const usual = shortest / 8n < PAUSE_NS ? shortest / 8n : PAUSE_NS;
     const busy = BigInt(flows) * PAUSE_PER_FLOW_NS;
     return usual > busy ? usual : busy;

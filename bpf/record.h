@@ -98,6 +98,8 @@ enum event_kind {
 	EVENT_SEGMENTS = 15,
 	/* A datagram of a UDP flow has drawn an error: failure_reason says which. The flow as it is goes on. */
 	EVENT_UDP_FAIL = 16,
+	/* The first bytes of a datagram of UDP: a struct datagram_look. */
+	EVENT_DATAGRAM = 17,
 };
 
 /* event.flags and live.flags: what has happened to the connection, and what is known of it */
@@ -339,6 +341,51 @@ struct payload {
 	u8 _pad[2];
 };
 
+/* Of a flow of UDP: see protocols/datagram.h. */
+enum datagram_size {
+	DATAGRAM_BYTES = 80, /* in a record */
+	/* Of a question of DNS so many more records: its name has up to 255 bytes. */
+	DATAGRAM_MORE = 3,
+	/* Datagrams of each direction that are looked at. */
+	FLOW_LOOKS = 2,
+};
+
+/* The tool's word to the programs that see datagrams. */
+enum datagram_looking {
+	DATAGRAMS_PASSED_OVER, /* until the tool has checked itself, and where it is refused */
+	DATAGRAMS_LOOKED_AT,
+	/* While the tool checks itself: its flows must not be left out for others. */
+	DATAGRAMS_UNLIMITED,
+};
+
+/* Where the first bytes of datagrams can be read. */
+enum datagram_way {
+	DATAGRAMS_IN_SKB = 1,
+	/* For tracepoints, which see no sk_buff, also in the buffer of the system call. */
+	DATAGRAMS_IN_CALL = 2,
+};
+
+/* The first bytes of a datagram of a flow, which sk, ends and cookie tell. Travels as a struct event, as struct translation does. */
+struct datagram_look {
+	u64 sk;
+	struct ends ends;
+	u8 bytes[DATAGRAM_BYTES];
+	mono_ns timestamp;
+	u64 _pad_time;
+	u32 endpoint; /* a hash of the server's end, and of which of the two ends this is */
+	u32 offset;   /* of the first byte */
+	u32 netns;
+	u32 cookie;
+	u32 flags; /* 0 */
+	u32 len;   /* of the whole datagram, from the first byte on */
+	u32 _pad_rtt[2];
+	u16 got;      /* so many bytes are filled, the others are 0 */
+	u16 sent;     /* 1: this end sends the datagram; 0: it receives it */
+	u8 kind;      /* EVENT_DATAGRAM */
+	u8 direction; /* enum conn_direction, of the flow */
+	u8 _pad[2];
+};
+
 /* A key of the map conntrack. Addresses and ports as in struct ends. Other tracers of this family have the same struct. */
 struct conntrack_tuple {
 	u64 saddr_h;
@@ -531,6 +578,8 @@ enum counter {
 	COUNTER_LOOK_LOST,     /* a record of payload that found no room in the ring */
 	COUNTER_SEGMENTS_LOST, /* a record of EVENT_SEGMENTS that found no room: nobody misses it */
 	COUNTER_LOOK_WAITING, /* a record of payload that was not sent, as so many wait for the tool */
+	COUNTER_FLOW_SPARED, /* a flow is not looked at: too many began at that time */
+	COUNTER_DATAGRAM_LOST, /* a record of a datagram's bytes that was not sent: so many wait, or the ring was full */
 	COUNTER_MAX,
 };
 
@@ -607,6 +656,8 @@ enum constant {
 	CONSTANT_NAT,
 	/* 1 where the first bytes of connections are looked at: see protocols/gate.h. */
 	CONSTANT_PROTOCOLS,
+	/* Where the first bytes of datagrams are looked at: enum datagram_way; 0: nowhere. */
+	CONSTANT_DATAGRAMS,
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,
@@ -630,6 +681,7 @@ SIZE_IS(struct sock_copy, 24 + SOCK_COPY_BYTES);
 SIZE_IS(struct spill_key, 16);
 SIZE_IS(struct translation, sizeof(struct event));
 SIZE_IS(struct payload, sizeof(struct event));
+SIZE_IS(struct datagram_look, sizeof(struct event));
 SIZE_IS(struct conntrack_tuple, 48);
 SIZE_IS(struct conntrack_telemetry, 8);
 SIZE_IS(struct conntrack_copy, 384);
@@ -652,6 +704,14 @@ LIES_AS_IN_EVENT(payload, cookie);
 LIES_AS_IN_EVENT(payload, flags);
 LIES_AS_IN_EVENT(payload, kind);
 LIES_AS_IN_EVENT(payload, direction);
+LIES_AS_IN_EVENT(datagram_look, sk);
+LIES_AS_IN_EVENT(datagram_look, ends);
+LIES_AS_IN_EVENT(datagram_look, timestamp);
+LIES_AS_IN_EVENT(datagram_look, netns);
+LIES_AS_IN_EVENT(datagram_look, cookie);
+LIES_AS_IN_EVENT(datagram_look, flags);
+LIES_AS_IN_EVENT(datagram_look, kind);
+LIES_AS_IN_EVENT(datagram_look, direction);
 /* Padding does not outlive the tool's copies: an owner begins without any, and the counts have none. */
 _Static_assert(__builtin_offsetof(struct translation, beyond_sport) ==
 		       __builtin_offsetof(struct event, owner.pid),

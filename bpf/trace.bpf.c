@@ -428,7 +428,7 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx)
 
 	if (constant(CONSTANT_PREEMPTED))
 		claim_pending(bpf_get_current_pid_tgid());
-	udp_sent(ctx, ctx->args[0], ctx->args[1], &fresh);
+	udp_sent(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &fresh);
 	return 0;
 }
 
@@ -453,7 +453,7 @@ int on_received(struct bpf_raw_tracepoint_args *ctx)
 
 	if (constant(CONSTANT_PREEMPTED))
 		claim_pending(bpf_get_current_pid_tgid());
-	udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 1, &fresh);
+	udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 0, 1, &fresh);
 	return 0;
 }
 
@@ -463,7 +463,7 @@ int on_sent_backup(struct bpf_raw_tracepoint_args *ctx)
 	struct flow fresh;
 
 	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
-		udp_sent(ctx, ctx->args[0], ctx->args[1], &fresh);
+		udp_sent(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &fresh);
 	return 0;
 }
 
@@ -473,7 +473,8 @@ int on_received_backup(struct bpf_raw_tracepoint_args *ctx)
 	struct flow fresh;
 
 	if (claim_as_backup(bpf_get_current_pid_tgid(), COUNTER_LENGTH_RESCUED))
-		udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 1, &fresh);
+		udp_moved(ctx, ctx->args[0], received_bytes(ctx->args[1], ctx->args[2]), 0, 1,
+			  &fresh);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ enum kernel_number {
 	SOL_TCP = 6,
 	MSG_PEEK = 2,
 	MSG_TRUNC = 0x20,
+	MSG_MORE = 0x8000,
 	MSG_ERRQUEUE = 0x2000,
 	ENOENT = 2,
 	EPIPE = 32,

@@ -92,8 +92,8 @@ inline_always int find_connection(u64 sk, struct payload *p)
 }
 
 /*
- * Records of payload that may still be sent. Written by the tool: LOOKS_WAITING at the start, and after polls. Counted down
- * by send_look(). One entry, never deleted.
+ * Records of payload that may still be sent, of datagrams too. Written by the tool: LOOKS_WAITING at the start, and after
+ * polls. Counted down by send_look(). One entry, never deleted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -102,8 +102,11 @@ struct {
 	__type(value, u32);
 } look_room SEC(".maps");
 
-/* A record of payload that is lost loses no event, so it waits in no batch, and nowhere where the ring is full. */
-inline_always void send_look(void *ctx, struct payload *p)
+/*
+ * A record of payload that is lost loses no event, so it waits in no batch, and nowhere where the ring is full. `waiting` and
+ * `lost` count it.
+ */
+inline_always void send_look(void *ctx, void *record, u32 waiting, u32 lost)
 {
 	u32 zero = 0, left;
 	volatile u32 *room = bpf_map_lookup_elem(&look_room, &zero);
@@ -112,12 +115,13 @@ inline_always void send_look(void *ctx, struct payload *p)
 		return;
 	left = *room;
 	if (!left) {
-		count_loss(COUNTER_LOOK_WAITING);
+		count_loss(waiting);
 		return;
 	}
 	*room = left - 1;
-	if (bpf_perf_event_output(ctx, &events, bpf_get_smp_processor_id(), p, sizeof(*p)) != 0)
-		count_loss(COUNTER_LOOK_LOST);
+	if (bpf_perf_event_output(ctx, &events, bpf_get_smp_processor_id(), record,
+				  sizeof(struct payload)) != 0)
+		count_loss(lost);
 }
 
 /* -1 below zero, else 0. Opaque, as the compiler would make branches of it, of which the verifier follows each. */
@@ -146,7 +150,7 @@ inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece,
 	/* An address of 0 cannot be read either. */
 	failed = bpf_probe_read(p->bytes, bytes, (void *)piece->address);
 	p->got = bytes & ~sign_of(failed);
-	send_look(ctx, p);
+	send_look(ctx, p, COUNTER_LOOK_WAITING, COUNTER_LOOK_LOST);
 	piece->address += bytes;
 	piece->bytes -= bytes;
 	p->offset += bytes;

@@ -10,6 +10,7 @@
 #include "lib/tuple.h"
 #include "nat/lookup.h"
 #include "process/owner.h"
+#include "protocols/datagram.h"
 #include "udp/maps.h"
 
 /* One call's worth: a datagram, or the several of a UDP_SEGMENT send or a UDP_GRO receive. */
@@ -18,8 +19,8 @@ struct datagram {
 	u64 sk;
 	u64 bytes;
 	u64 packets;
-	u64 socket_ino; /* tracepoint mode */
 	u64 unknown;	/* FACT_RECEIVED_UNKNOWN, or 0 */
+	u32 socket_ino; /* tracepoint mode */
 };
 
 /* IPPROTO_UDP alone is also a raw socket's. */
@@ -49,8 +50,22 @@ inline_always u8 with_leg(u8 flags, int received)
 	return flags | (received ? CONN_R_INIT : CONN_L_INIT);
 }
 
-/* received: else sent. A constant of each program, here and below. */
-inline_always void add(struct flow *flow, const struct datagram *d, int received)
+/* Whether this datagram is to be looked at, of a flow of which not both ends were heard before. */
+inline_always int take_look(struct flow *flow, int received)
+{
+	if (!LOOKS_AT_DATAGRAMS || !constant(CONSTANT_DATAGRAMS))
+		return 0;
+	if (received ? !flow->looks_received : !flow->looks_sent)
+		return 0;
+	if (received)
+		flow->looks_received--;
+	else
+		flow->looks_sent--;
+	return 1;
+}
+
+/* received: else sent. A constant of each program, here and below. Returns whether the datagram is to be looked at. */
+inline_always int add(struct flow *flow, const struct datagram *d, int received)
 {
 	struct event *event = &flow->event;
 
@@ -64,8 +79,10 @@ inline_always void add(struct flow *flow, const struct datagram *d, int received
 		__sync_fetch_and_add(&event->sent_packets, d->packets);
 	}
 	event->ended_at = bpf_ktime_get_ns();
-	if (!(event->legs & CONN_ASSURED))
-		event->legs = with_leg(event->legs, received);
+	if (event->legs & CONN_ASSURED)
+		return 0;
+	event->legs = with_leg(event->legs, received);
+	return take_look(flow, received);
 }
 
 /* A port that the kernel chose, for bind(2) or for a first send, was not bound by a program. */
@@ -102,6 +119,8 @@ inline_always void begin_flow(struct flow *flow, const struct datagram *d, int r
 		event->sent_packets = d->packets;
 	}
 	flow->socket_ino = d->socket_ino;
+	flow->looks_received = looks_of_flow(event);
+	flow->looks_sent = flow->looks_received;
 }
 
 /* The verifier of 4.4 looks at 32,768 instructions, which the lookups in all the branches here would exceed. */
@@ -147,43 +166,66 @@ inline_always void answered(void *ctx, struct flow *flow, struct flow *scratch)
 		tell_translation(ctx, &scratch->event, &hops.tuple, scratch->event.started_at);
 }
 
-/* Returns 0 when the socket is there already (another CPU was first), or when there is no room. */
-inline_always int open_first(void *ctx, struct flow *flow, const struct datagram *d, int received)
+/* The end of a count. */
+enum counted {
+	COUNTED_NOT, /* its flow is there already (another CPU was first), or there is no room */
+	COUNTED,
+	COUNTED_TO_LOOK, /* it is to be looked at, and the scratch holds the event of its flow */
+};
+
+inline_always enum counted open_first(void *ctx, struct flow *flow, const struct datagram *d,
+				      int received)
 {
 	u64 sk = d->sk;
 	struct hops hops = {};
+	int looks;
 
 	begin_flow(flow, d, received);
 	flow->event.flags |= FACT_FIRST_FLOW | ask_nat(&flow->event, received, &hops);
 	/* No sock begins twice in one nanosecond. */
 	flow->event.cookie = (u32)(sk >> 6) ^ (u32)flow->event.timestamp;
+	looks = take_look(flow, received);
 	if (bpf_map_update_elem(&udp_socks, &sk, flow, BPF_NOEXIST) != 0)
-		return 0;
+		return COUNTED_NOT;
 	tell_open(ctx, flow, &hops);
-	return 1;
+	return looks ? COUNTED_TO_LOOK : COUNTED;
 }
 
-/* Returns 0 like open_first(). */
-inline_always int open_other(void *ctx, struct flow *flow, const struct datagram *d, int received,
-			     struct flow_key *key)
+inline_always enum counted open_other(void *ctx, struct flow *flow, const struct datagram *d,
+				      int received, struct flow_key *key)
 {
 	struct hops hops = {};
+	int looks;
 
 	begin_flow(flow, d, received);
 	flow->event.flags |= ask_nat(&flow->event, received, &hops);
 	flow->event.cookie = key->cookie;
+	looks = take_look(flow, received);
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST) != 0)
-		return 0;
+		return COUNTED_NOT;
 	tell_open(ctx, flow, &hops);
-	return 1;
+	return looks ? COUNTED_TO_LOOK : COUNTED;
+}
+
+inline_always enum counted add_known(void *ctx, struct flow *flow, const struct datagram *d,
+				     int received, struct flow *fresh)
+{
+	int looks = add(flow, d, received);
+
+	if (received)
+		answered(ctx, flow, fresh);
+	if (!looks)
+		return COUNTED;
+	fresh->event = flow->event;
+	return COUNTED_TO_LOOK;
 }
 
 /*
  * A datagram of a socket that has spoken with somebody else first. Of processes that share a socket, those that are
  * asked for begin the flow; then the datagrams of all count.
  */
-inline_always void count_other(void *ctx, struct flow *fresh, const struct datagram *d,
-			       int received, u32 cookie)
+inline_always enum counted count_other(void *ctx, struct flow *fresh, const struct datagram *d,
+				       int received, u32 cookie)
 {
 	struct flow_key key = {
 		.sk = d->sk,
@@ -197,51 +239,52 @@ inline_always void count_other(void *ctx, struct flow *fresh, const struct datag
 		.metadata = d->ends.metadata,
 	};
 	struct flow *flow = bpf_map_lookup_elem(&udp_flows, &key);
+	enum counted opened;
 
 	if (!flow) {
-		if (!current_wanted() || open_other(ctx, fresh, d, received, &key))
-			return;
+		if (!current_wanted())
+			return COUNTED;
+		opened = open_other(ctx, fresh, d, received, &key);
+		if (opened != COUNTED_NOT)
+			return opened;
 		flow = bpf_map_lookup_elem(&udp_flows, &key);
 	}
 	if (!flow) {
 		count_loss(LOSS_FLOW_MAP_FULL);
-		return;
+		return COUNTED_NOT;
 	}
-	add(flow, d, received);
-	if (received)
-		answered(ctx, flow, fresh);
+	return add_known(ctx, flow, d, received, fresh);
 }
 
-inline_always void count_known(void *ctx, struct flow *first, const struct datagram *d,
-			       int received, struct flow *fresh)
+inline_always enum counted count_known(void *ctx, struct flow *first, const struct datagram *d,
+				       int received, struct flow *fresh)
 {
-	if (!same_ends(&first->event.ends, &d->ends)) {
-		count_other(ctx, fresh, d, received, first->event.cookie);
-		return;
-	}
-	add(first, d, received);
-	if (received)
-		answered(ctx, first, fresh);
+	if (!same_ends(&first->event.ends, &d->ends))
+		return count_other(ctx, fresh, d, received, first->event.cookie);
+	return add_known(ctx, first, d, received, fresh);
 }
 
 /* Each lookup is followed by its own test: the verifier of 4.4 forgets what a copied pointer is. */
-inline_always void count(void *ctx, const struct datagram *d, int received, struct flow *fresh)
+inline_always enum counted count(void *ctx, const struct datagram *d, int received,
+				 struct flow *fresh)
 {
 	u64 sk = d->sk;
 	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+	enum counted opened;
 
-	if (first) {
-		count_known(ctx, first, d, received, fresh);
-		return;
-	}
+	if (first)
+		return count_known(ctx, first, d, received, fresh);
 	/* ICMP and raw sockets pass too. */
-	if (!is_udp(sk) || !current_wanted() || open_first(ctx, fresh, d, received))
-		return;
+	if (!is_udp(sk) || !current_wanted())
+		return COUNTED_NOT;
+	opened = open_first(ctx, fresh, d, received);
+	if (opened != COUNTED_NOT)
+		return opened;
 	first = bpf_map_lookup_elem(&udp_socks, &sk);
 	if (first)
-		count_known(ctx, first, d, received, fresh);
-	else
-		count_loss(LOSS_FLOW_MAP_FULL);
+		return count_known(ctx, first, d, received, fresh);
+	count_loss(LOSS_FLOW_MAP_FULL);
+	return COUNTED_NOT;
 }
 
 /* The end of a socket. first is what udp_socks holds of it; last is a copy on the stack. */

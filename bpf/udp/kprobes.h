@@ -133,6 +133,28 @@ inline_always u64 packets_of(const struct skb_headers *at, u64 bytes)
 	return size ? (bytes + size - 1) / size : 1;
 }
 
+/*
+ * The payload lies behind the UDP header: in the buffer of the sk_buff, which ends where `tail` says, right before `end`; else
+ * in pages. event: of its flow; it is used up.
+ */
+inline_always void look_at_skb(void *ctx, u64 skb, const struct skb_headers *at,
+			       struct event *event, u64 length, int received)
+{
+	u32 zero = 0, tail = 0, begin = at->transport_header + UDP_HEADER;
+	const struct payload_layout *layout = bpf_map_lookup_elem(&payload_layout, &zero);
+	struct skb_buffer buffer = { .head = at->head, .end = at->end };
+	struct piece piece = {};
+
+	read_kernel(tail, skb + constant(OFFSET_SKB_END) - sizeof(tail));
+	if (tail > begin) {
+		piece.address = at->head + begin;
+		piece.bytes = tail - begin;
+	} else if (layout) {
+		find_in_pages(&piece, &buffer, layout);
+	}
+	tell_datagram(ctx, event, &piece, length, received);
+}
+
 /* The IP layer takes a datagram; what becomes of it further down does not count. */
 inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 {
@@ -145,7 +167,8 @@ inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.packets = packets_of(&at, d.bytes);
-	count(ctx, &d, 0, fresh);
+	if (count(ctx, &d, 0, fresh) == COUNTED_TO_LOOK)
+		look_at_skb(ctx, skb, &at, &fresh->event, d.bytes, 0);
 }
 
 inline_always int skb_is_shared(u64 skb)
@@ -178,15 +201,17 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 {
 	struct skb_headers at = {};
 	struct datagram d = {};
+	u64 whole;
 
 	d.sk = sk;
 	read_skb(skb, &at);
-	read_headers(&at, &d, 1);
+	whole = read_headers(&at, &d, 1) - sizeof(struct udp_header);
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.bytes = (u32)length;
 	d.packets = packets_of(&at, d.bytes);
-	count(ctx, &d, 1, fresh);
+	if (count(ctx, &d, 1, fresh) == COUNTED_TO_LOOK)
+		look_at_skb(ctx, skb, &at, &fresh->event, whole, 1);
 }
 
 /*

@@ -11,7 +11,11 @@
  */
 struct flow {
 	struct event event;
-	u64 socket_ino; /* tracepoint mode: tells a sock from the next one at its address */
+	u32 socket_ino; /* tracepoint mode: tells a sock from the next one at its address */
+	/* Datagrams that may still be looked at: see protocols/datagram.h. */
+	u8 looks_received;
+	u8 looks_sent;
+	u16 _pad;
 };
 
 /*

@@ -6,6 +6,7 @@
 #ifndef UDP_TRACEPOINTS_H
 #define UDP_TRACEPOINTS_H
 
+#include "udp/call.h"
 #include "udp/errors.h"
 #include "udp/named.h"
 
@@ -21,15 +22,30 @@ inline_always void end_known(void *ctx, u64 sk, struct flow *first, struct flow 
 	end_socket(ctx, sk, first, last);
 }
 
+/* Counts it in the flow of a socket that is known, or in a new one. */
+inline_always enum counted count_moved(void *ctx, const struct datagram *d, int received,
+				       struct flow *fresh)
+{
+	u64 sk = d->sk;
+	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+
+	if (first && first->socket_ino == d->socket_ino)
+		return count_known(ctx, first, d, received, fresh);
+	/* Nothing tells of the end of a socket: here is the next one at its address. */
+	if (first)
+		end_known(ctx, sk, first, fresh);
+	return count(ctx, d, received, fresh);
+}
+
 /*
- * Runs at each send and receive of the whole host: what is not UDP costs one read. result: 0 where nothing is to count.
- * Returns 0 where nothing was counted.
+ * Runs at each send and receive of the whole host: what is not UDP costs one read. result: 0 where nothing is to count. flags:
+ * of the call. Returns 0 where nothing was counted.
  */
-inline_always int udp_moved(void *ctx, u64 sk, s32 result, int received, struct flow *fresh)
+inline_always int udp_moved(void *ctx, u64 sk, s32 result, u32 flags, int received,
+			    struct flow *fresh)
 {
 	struct datagram d = {};
 	struct named named = {};
-	struct flow *first;
 	int is_named;
 
 	if ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
@@ -46,22 +62,16 @@ inline_always int udp_moved(void *ctx, u64 sk, s32 result, int received, struct 
 	find_remote(sk, &d.ends, is_named ? &named : 0, received, d.socket_ino);
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return 0;
-	first = bpf_map_lookup_elem(&udp_socks, &sk);
-	if (first && first->socket_ino == d.socket_ino) {
-		count_known(ctx, first, &d, received, fresh);
-		return 1;
-	}
-	/* Nothing tells of the end of a socket: here is the next one at its address. */
-	if (first)
-		end_known(ctx, sk, first, fresh);
-	count(ctx, &d, received, fresh);
+	/* Of a datagram that is sent in pieces none has its length. */
+	if (count_moved(ctx, &d, received, fresh) == COUNTED_TO_LOOK && !(flags & MSG_MORE))
+		look_at_call(ctx, &fresh->event, d.bytes, received);
 	return 1;
 }
 
 /* Over loopback a datagram can draw its error before its send returns, and so before its flow begins here. */
-inline_always void udp_sent(void *ctx, u64 sk, s32 result, struct flow *fresh)
+inline_always void udp_sent(void *ctx, u64 sk, s32 result, u32 flags, struct flow *fresh)
 {
-	if (udp_moved(ctx, sk, result, 0, fresh))
+	if (udp_moved(ctx, sk, result, flags, 0, fresh))
 		error_reported(ctx, sk, fresh);
 }
 
@@ -70,7 +80,7 @@ inline_always void end_if_gone(void *ctx, u64 sk, u32 cookie, struct flow *last)
 {
 	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
 
-	if (first && first->event.cookie == cookie && first->socket_ino != ino_of(sk))
+	if (first && first->event.cookie == cookie && first->socket_ino != (u32)ino_of(sk))
 		end_known(ctx, sk, first, last);
 }
 

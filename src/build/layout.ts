@@ -130,6 +130,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   gate: READ,
   lease: READ,
   payload: READ,
+  datagram_look: READ,
   payload_layout: WRITTEN,
   conntrack_copy: READ,
   guess_command: WRITTEN,

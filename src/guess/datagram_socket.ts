@@ -1,4 +1,4 @@
-/** A UDP socket of the tool's own on loopback: sends and receives datagrams of no meaning. */
+/** A UDP socket of the tool's own on loopback: sends and receives datagrams, most of them of no meaning. */
 import {
   AF_INET,
   AF_INET6,
@@ -38,7 +38,11 @@ export class DatagramSocket implements Disposable {
   }
 
   send(bytes: number, flags = 0): void {
-    check(libc.send(this.fd, new Uint8Array(bytes), flags), `send of ${bytes} bytes`);
+    this.sendBytes(new Uint8Array(bytes), flags);
+  }
+
+  sendBytes(bytes: Uint8Array, flags = 0): void {
+    check(libc.send(this.fd, bytes, flags), `send of ${bytes.length} bytes`);
   }
 
   sendTo(to: DatagramSocket, bytes: number): void {

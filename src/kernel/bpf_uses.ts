@@ -103,7 +103,9 @@ export const bpfUses: readonly BpfUse[] = [
   helper("get_current_cgroup_id", 80, "4.18", "current_cgroup_id"),
   helper("probe_read_kernel", 113, "5.5", "conntrack_lookup"),
   helper("seq_write", 127, "5.7", "tcp_iterator"),
+  helper("get_current_task_btf", 158, "5.11", "task_registers"),
   helper("sock_from_file", 162, "5.11", "holder_iterator"),
+  helper("task_pt_regs", 175, "5.15", "task_registers"),
 
   perf("PERF_COUNT_SW_BPF_OUTPUT", "4.4", "the rings of each CPU"),
   perf("PERF_EVENT_IOC_SET_BPF", "4.1", "a program is attached to a kprobe"),

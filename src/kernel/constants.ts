@@ -16,6 +16,7 @@ export const {
   SOL_TCP,
   MSG_PEEK,
   MSG_TRUNC,
+  MSG_MORE,
   ENOENT,
   SOCK_DONE,
   SOCK_BINDPORT_LOCK,
@@ -92,7 +93,6 @@ export const UDP_GRO = 104;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
-export const MSG_MORE = 0x8000;
 export const MSG_FASTOPEN = 0x20000000;
 
 export const SIOCINQ = 0x541b;

@@ -83,6 +83,13 @@ const table = {
     ask: (shim) =>
       ["sock_send_length", "sock_recv_length"].every((name) => shim.hasTracepoint(name)),
   },
+  task_registers: {
+    since: "5.15",
+    change: "bpf: Add bpf_task_pt_regs() helper",
+    asked: "the kernel's BTF names the helper",
+    without: "with tracepoints, protocols of UDP are not known",
+    ask: () => namesInBtf(["BPF_FUNC_task_pt_regs"]),
+  },
   socket_hooks: {
     since: "5.7",
     change: "bpf: Implement bpf_link-based cgroup BPF program attachment",

@@ -75,6 +75,7 @@ export const EventKind = {
   EVENT_PAYLOAD: 14,
   EVENT_SEGMENTS: 15,
   EVENT_UDP_FAIL: 16,
+  EVENT_DATAGRAM: 17,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -698,6 +699,62 @@ export function readPayload(view: DataView, p: number): Payload {
   };
 }
 
+export const DatagramSize = {
+  DATAGRAM_BYTES: 80,
+  DATAGRAM_MORE: 3,
+  FLOW_LOOKS: 2,
+} as const;
+export type DatagramSize = (typeof DatagramSize)[keyof typeof DatagramSize];
+
+export const DatagramLooking = {
+  DATAGRAMS_PASSED_OVER: 0,
+  DATAGRAMS_LOOKED_AT: 1,
+  DATAGRAMS_UNLIMITED: 2,
+} as const;
+export type DatagramLooking = (typeof DatagramLooking)[keyof typeof DatagramLooking];
+
+export const DatagramWay = {
+  DATAGRAMS_IN_SKB: 1,
+  DATAGRAMS_IN_CALL: 2,
+} as const;
+export type DatagramWay = (typeof DatagramWay)[keyof typeof DatagramWay];
+
+export const datagramLookSize = 184;
+export interface DatagramLook {
+  sk: bigint;
+  ends: Ends;
+  bytes: Uint8Array;
+  timestamp: bigint;
+  endpoint: number;
+  offset: number;
+  netns: number;
+  cookie: number;
+  flags: number;
+  len: number;
+  got: number;
+  sent: number;
+  kind: number;
+  direction: number;
+}
+export function readDatagramLook(view: DataView, p: number): DatagramLook {
+  return {
+    sk: view.getBigUint64(p, true),
+    ends: readEnds(view, p + 8),
+    bytes: bytesAt(view, p + 48, 80).slice(),
+    timestamp: view.getBigUint64(p + 128, true),
+    endpoint: view.getUint32(p + 144, true),
+    offset: view.getUint32(p + 148, true),
+    netns: view.getUint32(p + 152, true),
+    cookie: view.getUint32(p + 156, true),
+    flags: view.getUint32(p + 160, true),
+    len: view.getUint32(p + 164, true),
+    got: view.getUint16(p + 176, true),
+    sent: view.getUint16(p + 178, true),
+    kind: view.getUint8(p + 180),
+    direction: view.getUint8(p + 181),
+  };
+}
+
 export const conntrackTupleSize = 48;
 export interface ConntrackTuple {
   saddr_h: bigint;
@@ -1018,7 +1075,9 @@ export const Counter = {
   COUNTER_LOOK_LOST: 17,
   COUNTER_SEGMENTS_LOST: 18,
   COUNTER_LOOK_WAITING: 19,
-  COUNTER_MAX: 20,
+  COUNTER_FLOW_SPARED: 20,
+  COUNTER_DATAGRAM_LOST: 21,
+  COUNTER_MAX: 22,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -1077,8 +1136,9 @@ export const Constant = {
   CONSTANT_BATCHED: 46,
   CONSTANT_NAT: 47,
   CONSTANT_PROTOCOLS: 48,
-  CONSTANT_COOKIE: 49,
-  CONSTANT_MAX: 50,
+  CONSTANT_DATAGRAMS: 49,
+  CONSTANT_COOKIE: 50,
+  CONSTANT_MAX: 51,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 
@@ -1469,6 +1529,7 @@ export const KernelNumber = {
   SOL_TCP: 6,
   MSG_PEEK: 2,
   MSG_TRUNC: 32,
+  MSG_MORE: 32768,
   MSG_ERRQUEUE: 8192,
   ENOENT: 2,
   EPIPE: 32,
@@ -1785,17 +1846,23 @@ export function readAccepted(view: DataView, p: number): Accepted {
 export const flowSize = 192;
 export interface Flow {
   event: Event;
-  socket_ino: bigint;
+  socket_ino: number;
+  looks_received: number;
+  looks_sent: number;
 }
 export function readFlow(view: DataView, p: number): Flow {
   return {
     event: readEvent(view, p),
-    socket_ino: view.getBigUint64(p + 184, true),
+    socket_ino: view.getUint32(p + 184, true),
+    looks_received: view.getUint8(p + 188),
+    looks_sent: view.getUint8(p + 189),
   };
 }
 export function writeFlow(view: DataView, p: number, value: Flow): void {
   writeEvent(view, p, value.event);
-  view.setBigUint64(p + 184, value.socket_ino, true);
+  view.setUint32(p + 184, value.socket_ino, true);
+  view.setUint8(p + 188, value.looks_received);
+  view.setUint8(p + 189, value.looks_sent);
 }
 
 export const flowKeySize = 56;
@@ -1969,6 +2036,7 @@ export type TraceMap =
   | "accepted_answer"
   | "pending"
   | "sock_copies"
+  | "datagram_looking"
   | "udp_socks"
   | "udp_flows"
   | "udp_receives"
@@ -1978,7 +2046,7 @@ export type TraceMap =
 /** max_entries of each, as long as nobody sets another. */
 export const traceEntries = {
   spill: 4096,
-  losses: 20,
+  losses: 22,
   conntrack_copies: 1,
   conntrack_copied: 1,
   conntrack: 1,
@@ -2013,6 +2081,7 @@ export const traceEntries = {
   accepted_answer: 1,
   pending: 16384,
   sock_copies: 9,
+  datagram_looking: 1,
   udp_socks: 65536,
   udp_flows: 65536,
   udp_receives: 1,

@@ -18,8 +18,8 @@ import type { TraceOptions } from "./options.ts";
 
 export interface Part {
   readonly name: string;
-  /** The part whose events it completes, by name: where that one is refused, this one is not there, and nothing is told of it. */
-  readonly completes?: string;
+  /** The parts that it completes, by name: where one of them is refused, this one is not there, and nothing is told of it. */
+  readonly completes?: readonly string[];
   /** Whether the user asked for it; if left out, the part is always there. */
   readonly asked?: boolean;
   /** The rest of the sentence is the reason: "UDP is not traced". `null`: without this part there is no trace. */

@@ -8,6 +8,7 @@ import { groupsPart } from "./process/groups_part.ts";
 import { askingPart } from "./nat/ask_part.ts";
 import { nat } from "./nat/part.ts";
 import type { PartOf } from "./part.ts";
+import { flowProtocols } from "./protocols/flows_part.ts";
 import { protocols } from "./protocols/part.ts";
 import { attempts } from "./tcp/attempts.ts";
 import { holders, listeners } from "./tcp/holders.ts";
@@ -36,6 +37,7 @@ export const PARTS: readonly PartOf[] = [
   attempts,
   nat,
   protocols,
+  flowProtocols,
   sockmap,
   sampling,
   closersPart,

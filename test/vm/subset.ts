@@ -48,7 +48,7 @@ const oldestByTracepoints: Request = {
 const host: Request = {
   kernel: "6.12",
   files: named(
-    "actors check cost cpus ends expect leaks library modules peer privileges protocols quiet sockmap",
+    "actors check cost cpus ends expect leaks library modules peer privileges protocols protocols_udp quiet sockmap",
   ),
   modes: ["kprobe"],
   logName: "6.12-host",

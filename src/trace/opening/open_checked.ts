@@ -146,7 +146,7 @@ function check(
   const checked: Checked = { ...opened, into, drain, early, notes: [], tgid: 0, working: [] };
   const refused = new Map([...missing, ...opened.refused]);
   const isIdle = ({ completes }: Part) =>
-    [...refused.keys()].some(({ name }) => name === completes);
+    [...refused.keys()].some(({ name }) => completes?.includes(name));
   for (const part of parts) {
     if (refused.has(part) || isIdle(part) || part.check === undefined) continue;
     const finding = part.check(checked);

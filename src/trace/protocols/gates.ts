@@ -49,6 +49,13 @@ export function tellKnown(shim: Shim, object: KernelObject, hash: number, isKnow
 export const renewRoom = (shim: Shim, object: KernelObject): void =>
   shim.mapUpdate(object.mapFd("look_room"), new Uint32Array(1), Uint32Array.of(WAITING));
 
+/** A count of the kernel side. */
+export function counted(shim: Shim, object: KernelObject, counter: number): bigint {
+  const count = new BigUint64Array(1);
+  shim.mapLookup(object.mapFd("losses"), Uint32Array.of(counter), count);
+  return count[0]!;
+}
+
 // --- internal ---
 
 /** Records of two busy polls: a TLS handshake takes up to 20 of both ends, and a loaded machine polls late. */

@@ -1,11 +1,16 @@
-/** The recogniser of a connection, and the members of an event that it fills. */
+/** The recogniser of a connection or a flow, and the members of an event that it fills. */
 import type { TracedEvent } from "../../conn/identity.ts";
 import { Recognition, type Look, type Outcome } from "../../protocols/recognition.ts";
+import type { Transport } from "../../protocols/table.ts";
 import type { Application } from "../../protocols/stack.ts";
 import type { Describing } from "./working.ts";
 
 export class Recognised implements Describing {
-  readonly #recognition = new Recognition();
+  readonly #recognition: Recognition;
+
+  constructor(transport: Transport = "tcp") {
+    this.#recognition = new Recognition(transport);
+  }
 
   get application(): Application | null {
     return this.#recognition.application;

@@ -21,7 +21,7 @@ import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
 import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
-import { closeGates, renewRoom, tellKnown, type Looked } from "./gates.ts";
+import { closeGates, counted, renewRoom, tellKnown, type Looked } from "./gates.ts";
 import type { Lease } from "./lease.ts";
 import { News } from "./news.ts";
 import { Streams, type Recogniser } from "./streams.ts";
@@ -140,6 +140,10 @@ export function recognising(
   };
 }
 
+/** Whether enough was seen to tell: of a connection whose first bytes were missed, only what it speaks all the time does. */
+export const isJudged = (found: Describing | undefined): found is Describing =>
+  found?.outcome === "known" || found?.outcome === "unrecognised";
+
 // --- internal ---
 
 /** Events at which a connection has had the time to speak. */
@@ -156,10 +160,6 @@ interface Told {
 /** Eight bytes, which as a bigint would cost more than the rest of a record's way. */
 const isZero = (view: DataView, at: number): boolean =>
   (view.getUint32(at, true) | view.getUint32(at + 4, true)) === 0;
-
-/** Whether enough was seen to tell: of a connection whose first bytes were missed, only what it speaks all the time does. */
-const isJudged = (found: Describing | undefined): found is Describing =>
-  found?.outcome === "known" || found?.outcome === "unrecognised";
 
 /** In few lines: each trace of a usual host has some. */
 function countsOf(
@@ -199,12 +199,6 @@ function countsOf(
       count: of(Counter.COUNTER_LOOK_LOST) + of(Counter.COUNTER_LOOK_WAITING),
     },
   ].filter(({ count }) => count > 0n);
-}
-
-function counted(shim: Shim, object: KernelObject, counter: number): bigint {
-  const count = new BigUint64Array(1);
-  shim.mapLookup(object.mapFd("losses"), Uint32Array.of(counter), count);
-  return count[0]!;
 }
 
 /** Where all records were lost, none comes that could say so. */

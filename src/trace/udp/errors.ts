@@ -12,7 +12,7 @@ import type { Finding, Ground, KprobePoint, Opened, Part, TracepointPoint } from
 
 export const udpErrors = ({ filter = NO_FILTER }: TraceOptions): Part => ({
   name: "failures of UDP",
-  completes: "UDP",
+  completes: ["UDP"],
   asked: wantsProtocol(filter, "udp"),
   without: "UDP: datagrams that draw an error are not told",
   symbols: [...tellers, ...queues].map(({ kprobe }) => kprobe),

@@ -9,7 +9,7 @@ import { namesAreSeen, pendingOffset } from "./remote_ends_check.ts";
 
 export const remoteEnds = ({ filter = NO_FILTER }: TraceOptions): Part => ({
   name: "remote ends of UDP",
-  completes: "UDP",
+  completes: ["UDP"],
   asked: wantsProtocol(filter, "udp"),
   without:
     "UDP: the remote end of what is sent is not known, nor that of a socket that is not connected",

@@ -56,9 +56,9 @@ export class Kernel implements FlowSource {
   dump = (sinceNs = 0n): DumpedFlow[] =>
     [...this.others.values(), ...this.socks.values()]
       .filter(({ event }) => event.ended_at >= sinceNs)
-      .map(({ event, socket_ino }) => {
+      .map(({ event, ...rest }) => {
         const view = asView(event);
-        return { event: view, copy: () => ({ event: plainEvent(view), socket_ino }) };
+        return { event: view, copy: () => ({ event: plainEvent(view), ...rest }) };
       });
 
   take = (event: Event): Flow | null => {
@@ -113,7 +113,7 @@ function flowOf(sk: bigint, cookie: number, dport: number, now: bigint, first: b
   });
   Object.assign(event.ends, { saddr_l: 1n, daddr_l: 2n, sport: Number(sk), dport });
   event.owner.pid = 7;
-  return { event, socket_ino: 0n };
+  return { event, socket_ino: 0, looks_received: 0, looks_sent: 0 };
 }
 
 export interface Rig {

@@ -1,0 +1,93 @@
+/** At work: the first bytes of a flow's datagrams go to its recogniser, and what that has found to the flow's events. */
+import { Counter, EventKind } from "../../record/layout.gen.ts";
+import { asView } from "../event.ts";
+import type { Opened, PartCount, Working } from "../part.ts";
+import { Endpoints, nameAfter } from "./endpoints.ts";
+import { FlowLooks } from "./flow_looks.ts";
+import { counted, renewRoom, tellKnown } from "./gates.ts";
+import { isJudged, type Describing } from "./working.ts";
+
+export function recognisingFlows(
+  { host: { shim }, object }: Pick<Opened, "host" | "object">,
+  make: () => Describing,
+): Working {
+  const flows = new FlowLooks(make);
+  const endpoints = new Endpoints((hash, isKnown) => tellKnown(shim, object, hash, isKnown));
+  const told: Told = { unrecognised: 0, missed: 0, byEndpoint: 0 };
+  /** Since the last tick. */
+  let hasCome = false;
+  /** A close. */
+  const count = (found: Describing | undefined, isNamed: boolean): void => {
+    if (isNamed) told.byEndpoint++;
+    else if (!isJudged(found)) told.missed++;
+    else if (found.outcome !== "known") told.unrecognised++;
+  };
+  return {
+    // The events of flows wait for it, and come behind the first bytes.
+    needsStock: true,
+    kinds: [EventKind.EVENT_DATAGRAM],
+    tell(event) {
+      const { view, p } = asView(event);
+      flows.look(view, p);
+      hasCome = true;
+    },
+    enrich(shown, { view, p }) {
+      if (shown.protocol !== "udp") return;
+      const found = flows.of(view, p)?.recogniser;
+      if (!isJudged(found)) return;
+      found.describe(shown);
+      if (found.outcome === "known") shown.protocolSource = "seen";
+    },
+    complete(shown, event, kind) {
+      if (shown.protocol !== "udp" || kind === "begin") return;
+      const { view, p } = event;
+      const flow = flows.of(view, p);
+      const found = flow?.recogniser;
+      if (!isJudged(found)) nameAfter(shown, endpoints.of(view, p));
+      if (kind !== "close") return;
+      count(found, shown.protocolSource === "endpoint");
+      if (isJudged(found)) endpoints.saw(view, p, flow!.endpoint, found.application);
+      flows.delete(view, p);
+    },
+    // Records that are shown as they lie there are of TCP.
+    holds: () => true,
+    tick() {
+      if (hasCome) renewRoom(shim, object);
+      hasCome = false;
+    },
+    counts: () => countsOf(told, (counter) => counted(shim, object, counter)),
+  };
+}
+
+// --- internal ---
+
+/** Flows that ended: named after their endpoint, or not at all, and why. */
+interface Told {
+  byEndpoint: number;
+  unrecognised: number;
+  missed: number;
+}
+
+function countsOf(
+  { unrecognised, missed, byEndpoint }: Told,
+  of: (counter: number) => bigint,
+): PartCount[] {
+  return [
+    {
+      what: `flows of UDP with an unknown application protocol: ${unrecognised} spoke none that is known here, the first bytes of ${missed} were not seen`,
+      count: BigInt(unrecognised + missed),
+    },
+    {
+      what: "flows of UDP that were not looked at, and have the protocol of others to the same server (protocol_source endpoint)",
+      count: BigInt(byEndpoint),
+    },
+    {
+      what: "flows of UDP were not looked at, as many began at that time",
+      count: of(Counter.COUNTER_FLOW_SPARED),
+    },
+    {
+      what: "looks at the first bytes of a datagram found no room",
+      count: of(Counter.COUNTER_DATAGRAM_LOST),
+    },
+  ].filter(({ count }) => count > 0n);
+}

@@ -41,8 +41,8 @@ export interface OutputArgs {
   args?: boolean | undefined;
 }
 
-/** Checks them now; the format is made once it is known when the trace began. */
-export function outputOf(args: OutputArgs, command: string) {
+/** `isFile`: lines go to a file, not to stdout. Checks them now; the format is made once it is known when the trace began. */
+export function outputOf(args: OutputArgs, command: string, isFile = false) {
   const name = nameOf(args, command);
   for (const flag of unusedBy[name]) {
     if (args[flag] !== true) continue;
@@ -58,8 +58,8 @@ export function outputOf(args: OutputArgs, command: string) {
       uid: args["print-uid"] === true,
       args: args.args === true,
       sinceNs: args.timestamp === true ? startNs : null,
-      color: wantsColor(STDOUT),
-      terminalColumns: args.wide === true || name !== "table" ? null : narrowTerminal(),
+      color: !isFile && wantsColor(STDOUT),
+      terminalColumns: isFile || args.wide === true || name !== "table" ? null : narrowTerminal(),
       offsetAt: localOffset,
     };
     const format = formatOf(name, options, native);

@@ -30,8 +30,11 @@ export async function tellReady(socket: string | null, status: string): Promise<
  * Whether SIGHUP asks to open files anew, as logrotate(8) and `systemctl reload` mean it, rather than to end. A trace that
  * writes to a terminal ends with the terminal.
  */
-export const reopensAtHangup = (record: string | null, socket: string | null): boolean =>
-  !isTerminal(STDOUT) && (record !== null || socket !== null || isFile(STDOUT));
+export const reopensAtHangup = (
+  { record, lines }: { record: string | null; lines: string | null },
+  socket: string | null,
+): boolean =>
+  !isTerminal(STDOUT) && (record !== null || lines !== null || socket !== null || isFile(STDOUT));
 
 // --- internal ---
 

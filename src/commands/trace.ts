@@ -31,6 +31,7 @@ import { follow, type Summary } from "./follow.ts";
 import { lossText, missingText } from "./losses.ts";
 import { metricsFlags, metricsWish } from "./metrics_flags.ts";
 import { outputFlags, outputOf } from "./output.ts";
+import { lineFile, lineFileFlag, openLineFile } from "./line_file.ts";
 import { recordFile, recordFlag, recordTrace, reopenRecording } from "./record.ts";
 import { reopensAtHangup, takeNotifySocket, tellReady } from "./service.ts";
 import { stopper } from "./stop.ts";
@@ -112,7 +113,8 @@ export const traceCommand = command({
       ...expectFlags,
       strict: { type: "boolean", description: "end with exit code 4 if events were lost" },
     }),
-    ...titled("where else it goes", {
+    ...titled("where it goes", {
+      "output-file": lineFileFlag,
       record: recordFlag,
       ...metricsFlags,
       summary: {
@@ -156,7 +158,8 @@ export const traceCommand = command({
     debug: debugFlag,
   },
   async run(args) {
-    const formatSince = outputOf(args, path);
+    const lines = lineFile(args["output-file"], path);
+    const formatSince = outputOf(args, path, lines !== null);
     const wish = expectationsOf(args, path);
     const durationMs =
       wish?.withinMs ?? (args.duration === undefined ? null : parseDuration(args.duration, path));
@@ -190,9 +193,10 @@ export const traceCommand = command({
       });
     const metricsAsked = metricsWish(args, path);
     // Before anything is traced or started: a stdout that is closed is told at once.
-    const writer = createWriter();
+    await using file = lines === null ? null : await openLineFile(lines);
+    const writer = file?.writer ?? createWriter();
     const manager = takeNotifySocket();
-    const stop = stopper({ reopens: reopensAtHangup(record, manager) });
+    const stop = stopper({ reopens: reopensAtHangup({ record, lines }, manager) });
     const command = args._;
     // Loaded here, so that --help and a wrong flag never touch the native library.
     const { openTrace } = await import("../trace/tracer.ts");
@@ -225,8 +229,12 @@ export const traceCommand = command({
     if (launched && running) stop.endWith(launched, running.drained);
     const clocks = readClocks();
     const format = formatSince(clocks.monoNs, trace.native);
+    const { header } = format;
     await using recorder = await recordTrace(record, trace, clocks);
-    stop.reopenWith(() => void reopenRecording(record, recorder, readClocks));
+    stop.reopenWith(() => {
+      void file?.reopen(header);
+      if (record !== null || file === null) void reopenRecording(record, recorder, readClocks);
+    });
     const early = trace.notes.length;
     for (const note of [...trace.notes, ...absent(filter)]) log.warn(note);
     const tellMaps = () => {
@@ -256,10 +264,10 @@ export const traceCommand = command({
         ...(args.debug === true ? [telemetrySink(counts)] : []),
         ...(running === null ? [] : [running.sink]),
       ],
-      format,
+      // A file that is added to has its header already.
+      format: file === null || file.isEmpty ? format : { ...format, header: null },
       writer,
-      readerFd: STDOUT,
-      readerGone: () => hasNoReader(STDOUT),
+      ...(file === null && { readerFd: STDOUT, readerGone: () => hasNoReader(STDOUT) }),
       recorder,
       clocks: readClocks,
       durationMs,

@@ -1,6 +1,6 @@
 /** A trace as a service: it tells its manager that it is at work, and SIGHUP opens its recording anew. Needs root. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM } from "../../src/kernel/constants.ts";
@@ -97,6 +97,43 @@ test("SIGHUP ends the renamed recording and begins another; no event is in both 
   expect(before).not.toContain(second);
   expect(after).toContain(second);
   expect(after).not.toContain(first);
+});
+
+test("SIGHUP goes on in a new file of --output-file; no line is in both or in none", async () => {
+  const [file, old] = [join(work, "lines.json"), join(work, "lines.json.1")];
+  const tracer = await startGuessed(mode, ["--output-file", file]);
+  const isIn = (path: string, port: number) =>
+    ports(wholeLines(path)).filter((one) => one === port).length === 2;
+  const first = connection();
+  await eventually(() => isIn(file, first), "both ends are in the file");
+  renameSync(file, old);
+  tracer.process.kill("SIGHUP");
+  await tracer.until(() => tracer.stderr.includes(`${file}: opened anew`), "word of the new file");
+  const second = connection();
+  await eventually(() => isIn(file, second), "both ends are in the new file");
+  tracer.process.kill("SIGHUP");
+  await tracer.until(() => tracer.stderr.includes(`${file}: it was not renamed`), "word of it");
+  expect(await tracer.stop("SIGTERM")).toBe(0);
+  const [before, after] = [old, file].map((path) => ports(readFileSync(path, "utf8")));
+  expect(before).toContain(first);
+  expect(before).not.toContain(second);
+  expect(after).not.toContain(first);
+});
+
+test("--output-file is added to, with one header, and only where it is a file of ours", async () => {
+  const file = join(work, "lines.csv");
+  const offsets = ["--offsets", await guessed(mode), "--attach", mode];
+  const flags = ["--output", "csv", "--output-file", file, "--duration", "10ms"];
+  for (let i = 0; i < 2; i++) {
+    const { exitCode, stdout } = await run(["trace", ...offsets, ...flags]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
+  }
+  expect(readFileSync(file, "utf8").match(/^v,time,/gm)).toHaveLength(1);
+  const link = join(work, "link");
+  symlinkSync(file, link);
+  const { exitCode, stderr } = await run(["trace", "--output-file", link]);
+  expect(stderr).toMatch(/link: will not be written to\n.*it is a symbolic link/s);
+  expect(exitCode).toBe(1);
 });
 
 test("SIGHUP does not end a trace whose stdout is a file", async () => {

@@ -354,7 +354,7 @@ describe("help", () => {
       "which events",
       "what is looked at besides",
       "when it ends, and how",
-      "where else it goes",
+      "where it goes",
       "how it traces",
       "other flags",
     ]);

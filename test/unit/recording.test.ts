@@ -517,7 +517,7 @@ describe("recording to a file", () => {
   test("refuses a file that another one is recording to", async () => {
     const path = fresh();
     await using recorder = await openRecorder(path, beginning);
-    expect(await reasonOf(openToAppend(path))).toMatch(/another tracer-bpf is recording to it/);
+    expect(await reasonOf(openToAppend(path))).toMatch(/another tracer-bpf is writing to it/);
     await recorder.end(1n, clocks);
     await (await openToAppend(path)).close();
   });

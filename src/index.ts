@@ -35,6 +35,8 @@ export type {
   Translation,
 } from "./conn/event.ts";
 export { natOf } from "./conn/nat.ts";
+export type { DnsDetails } from "./protocols/dns.ts";
+export type { QuicDetails } from "./protocols/quic.ts";
 export type { TlsDetails } from "./protocols/hello.ts";
 export type { Application } from "./protocols/stack.ts";
 export type { TracedEvent } from "./conn/identity.ts";

@@ -74,10 +74,10 @@ inline_always void tell_datagram_bytes(void *ctx, struct datagram_look *p, struc
 	p->len -= bytes;
 }
 
-/* A message of DNS with one question: an operation of 4 bits that most often is 0, and the number of questions. */
+/* A question of DNS: no answer, an operation of 4 bits that most often is 0, and one question. */
 inline_always int asks_name(const struct datagram_look *p)
 {
-	return !(p->bytes[2] & 0x78) && !p->bytes[4] && p->bytes[5] == 1;
+	return !(p->bytes[2] & 0xf8) && !p->bytes[4] && p->bytes[5] == 1;
 }
 
 /* event: of the datagram's flow, with its ends and its direction; it is used up. length: of the whole datagram. */

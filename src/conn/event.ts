@@ -1,7 +1,9 @@
 /** An event: one thing that happened to one connection. Everything after src/trace speaks of events. Pure types. */
 
 import type { Attributes } from "../members/attributes.ts";
+import type { DnsDetails } from "../protocols/dns.ts";
 import type { TlsDetails } from "../protocols/hello.ts";
+import type { QuicDetails } from "../protocols/quic.ts";
 import type { Application } from "../protocols/stack.ts";
 
 export type Protocol = "tcp" | "udp";
@@ -117,6 +119,10 @@ export interface ConnEvent extends Attributes {
   protocolSource?: ProtocolSource | null;
   /** If it speaks TLS: what the hellos of both ends told; `null` or left out: nothing is known. */
   tls?: TlsDetails | null;
+  /** The first question of DNS that was seen, and the answer to it; left out: it speaks no DNS, or that is not known. */
+  dns?: DnsDetails;
+  /** Left out: it speaks no QUIC, or that is not known. */
+  quic?: QuicDetails;
   /** On `connect` and `fail` of TCP: from the SYN to the end of the handshake, or of the attempt; `null`: not known. */
   connectNs?: bigint | null;
   /** On `fail`, and on the `close` of a TCP connection that ended by an error: its errno; `null` = not known. */

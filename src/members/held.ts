@@ -4,7 +4,9 @@
  * ConnEvent and a row here: types miss either. Pure.
  */
 import type { ConnEvent, Endpoint, Totals, Translation } from "../conn/event.ts";
+import type { DnsDetails } from "../protocols/dns.ts";
 import type { TlsDetails } from "../protocols/hello.ts";
+import type { QuicDetails } from "../protocols/quic.ts";
 import type { Application } from "../protocols/stack.ts";
 import { attributeNames, type AttributeName } from "./attributes.ts";
 import { eventKinds, protocols, protocolSources } from "./table.ts";
@@ -36,7 +38,11 @@ export type Form =
   /** A whole Application; equal ones are one object. */
   | { form: "application" }
   /** A whole TlsDetails. */
-  | { form: "tls" };
+  | { form: "tls" }
+  /** A whole DnsDetails. */
+  | { form: "dns" }
+  /** A whole QuicDetails. */
+  | { form: "quic" };
 
 /** The forms that values of a type can have. */
 type FormOf<T> = [T] extends [bigint]
@@ -51,9 +57,13 @@ type FormOf<T> = [T] extends [bigint]
         ? { form: "application" }
         : [T] extends [TlsDetails]
           ? { form: "tls" }
-          : string extends T
-            ? { form: "text" | "address" | "id" }
-            : { form: "oneOf"; values: readonly T[] };
+          : [T] extends [DnsDetails]
+            ? { form: "dns" }
+            : [T] extends [QuicDetails]
+              ? { form: "quic" }
+              : string extends T
+                ? { form: "text" | "address" | "id" }
+                : { form: "oneOf"; values: readonly T[] };
 
 /** `null`: not known. Optional: some events lack it. */
 export interface Held {
@@ -110,6 +120,8 @@ const rows: Rows = {
   application: { as: { form: "application" }, orNull: true, optional: true },
   protocolSource: { as: { form: "oneOf", values: protocolSources }, orNull: true, optional: true },
   tls: { as: { form: "tls" }, orNull: true, optional: true },
+  dns: { as: { form: "dns" }, optional: true },
+  quic: { as: { form: "quic" }, optional: true },
   connectNs: { as: integer64, orNull: true, optional: true },
   failure: { as: errno, orNull: true, optional: true },
   atNs: { as: integer64 },

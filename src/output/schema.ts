@@ -51,12 +51,13 @@ type Varying = Described & Pick<Member, "on">;
 function objectOf(of: readonly Varying[]): Schema {
   const properties: Record<string, Schema> = {};
   const required = new Set<string>();
+  const leftOut = new Set(of.filter(({ on }) => on !== undefined).map(({ name }) => name));
   for (const member of of) {
     const [outer = "", inner] = member.name.split(".");
     if (inner !== undefined) properties[outer] ??= objectOf(insideOf(outer, of));
     else if (member.type === "object") properties[outer] = objectOr(member, of);
     else properties[outer] = valueOf(member);
-    if (member.on === undefined) required.add(outer);
+    if (member.on === undefined && !leftOut.has(outer)) required.add(outer);
   }
   return { type: "object", properties, required: [...required] };
 }
@@ -69,6 +70,7 @@ const insideOf = (outer: string, of: readonly Varying[]): Varying[] =>
 /** An object that can be missing. */
 function objectOr({ name, description, nullable, orFalse }: Varying, of: readonly Varying[]) {
   const instead = [...(nullable ? [null] : []), ...(orFalse ? [false] : [])];
+  if (instead.length === 0) return { description, ...objectOf(insideOf(name, of)) };
   return { description, anyOf: [{ enum: instead }, objectOf(insideOf(name, of))] };
 }
 

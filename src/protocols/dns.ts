@@ -1,12 +1,53 @@
 /** DNS messages (RFC 1035), over TCP with a length in front. Pure. */
 import type { Seen } from "./seen.ts";
 
+/** `null`: not known. */
+export interface DnsDetails {
+  /** Of the first question that was seen: in lower case, without the dot behind it; of the root `.`. */
+  questionName: string | null;
+  /** Of its answer: `NOERROR`, `NXDOMAIN`, ... */
+  responseCode: string | null;
+}
+
+/** The header of a message begins at `at`. */
+export interface DnsMessage {
+  id: number;
+  /** Of an answer; `null`: it is a question. */
+  code: string | null;
+}
+
 export const isDns = (seen: Seen): boolean => isMessage(seen, 0);
 
 export const isDnsOverTcp = (seen: Seen): boolean =>
   seen.u16(0) === seen.length - 2 && isMessage(seen, 2);
 
+/** Of bytes that are known to be a message, with its header at `at`. */
+export function readMessage(seen: Seen, at: number): DnsMessage {
+  const flags = seen.u16(at + 2);
+  return { id: seen.u16(at), code: flags < 0x8000 ? null : (CODES[flags & 15] ?? null) };
+}
+
+/** The name of the first question of the message that begins at `at`; `null`: not all of it is there, or it is no name of a host. */
+export function questionName(bytes: Uint8Array, at: number): string | null {
+  const labels: string[] = [];
+  for (let next = at + HEADER; ;) {
+    const length = bytes[next];
+    if (length === undefined || length > LABEL_MOST || next - at - HEADER > NAME_MOST) return null;
+    if (length === 0) return labels.join(".") || ".";
+    const label = Buffer.from(bytes.subarray(next + 1, next + 1 + length)).toString("latin1");
+    if (label.length < length || !/^[\w-]+$/.test(label)) return null;
+    labels.push(label.toLowerCase());
+    next += 1 + length;
+  }
+}
+
 // --- internal ---
+
+/** RFC 1035, RFC 2136, RFC 8490. */
+const CODES = [
+  ...["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET"],
+  ...["NXRRSET", "NOTAUTH", "NOTZONE", "DSOTYPENI"],
+];
 
 const HEADER = 12;
 const LABEL_MOST = 63;

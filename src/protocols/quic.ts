@@ -1,6 +1,18 @@
 /** QUIC (RFC 9000, RFC 9369): the long header of its first packets. Pure. */
 import type { Seen } from "./seen.ts";
 
+export interface QuicDetails {
+  /** `1`, `2`, `draft-29`: the server's, once it has answered. */
+  version: string;
+}
+
+/** Of an Initial packet. */
+export function readQuic(seen: Seen): QuicDetails {
+  const version = seen.u32(1);
+  if (version === V2) return TWO;
+  return version === V1 ? ONE : { version: `draft-${version & 0xff}` };
+}
+
 /** An Initial packet, whose length is that of the datagram or less. */
 export function isQuic(seen: Seen): boolean {
   const first = seen.u8(0);
@@ -31,6 +43,8 @@ const DATAGRAM_LEAST = 1200;
 const PACKET_LEAST = 20;
 
 const [V1, V2] = [1, 0x6b33_43cf];
+const ONE: QuicDetails = { version: "1" };
+const TWO: QuicDetails = { version: "2" };
 
 const isVersion = (version: number): boolean =>
   version === V1 || version === V2 || (version >= 0xff00_001d && version <= 0xff00_0022);

@@ -1,7 +1,9 @@
 /** The protocols of one connection: it is fed with looks at both directions until nothing more is to be looked for. Pure. */
+import { isDns, isDnsOverTcp, questionName, readMessage, type DnsDetails } from "./dns.ts";
 import { helloSize, NO_DETAILS, readHello, type TlsDetails } from "./hello.ts";
 import { isGrpc } from "./http.ts";
 import { proxyHeader } from "./proxy.ts";
+import { isQuic, readQuic, type QuicDetails } from "./quic.ts";
 import { Seen, type Side } from "./seen.ts";
 import { stackOf, type Application } from "./stack.ts";
 import { Stretch } from "./stretch.ts";
@@ -41,6 +43,10 @@ export class Recognition {
   #application: ApplicationProtocol | null = null;
   #encryption: Encryption | null = null;
   #details: TlsDetails | null = null;
+  #dns: DnsDetails | null = null;
+  /** Of the message whose question is told. */
+  #dnsId = -1;
+  #quic: QuicDetails | null = null;
   #looks = 0;
   #most = LOOKS_MOST;
   #done = false;
@@ -66,6 +72,16 @@ export class Recognition {
   /** `null`: not TLS, or nothing is known of it. */
   get tls(): TlsDetails | null {
     return this.#details === NO_DETAILS ? null : this.#details;
+  }
+
+  /** `null`: not DNS. */
+  get dns(): DnsDetails | null {
+    return this.#dns;
+  }
+
+  /** `null`: not QUIC. */
+  get quic(): QuicDetails | null {
+    return this.#quic;
   }
 
   /** "look missed": bytes were seen, but of neither end the first ones. */
@@ -108,7 +124,8 @@ export class Recognition {
       return;
     }
     end.follow(look);
-    if (this.#encryption !== null) this.#seeDetails(seen, end, offset);
+    if (this.#encryption === "quic") this.#seeQuic(seen);
+    else if (this.#encryption !== null) this.#seeDetails(seen, end, offset);
     else if (this.#application === null) this.#seeUnknown(seen, end, offset);
     else this.#seeKnown(seen, end, offset, false);
   }
@@ -136,11 +153,43 @@ export class Recognition {
       this.#seeHttp2(seen);
       return;
     }
+    if (this.#application === "dns") {
+      this.#seeDns(seen, end, offset);
+      return;
+    }
     const stays = mayUpgrade[this.#application!];
     if (!first && stays !== undefined && isHello(seen)) {
       this.#encryption = "tls";
       this.#beginDetails(seen, end, offset);
     } else if (stays === undefined || !stays(seen, first)) this.#done = true;
+  }
+
+  /** The first question that is seen, and the answer to it. */
+  #seeDns(seen: Seen, end: End, offset: number): void {
+    const isTcp = this.#transport === "tcp";
+    if (!(isTcp ? isDnsOverTcp(seen) : isDns(seen))) return;
+    const { id, code } = readMessage(seen, this.#dnsAt);
+    if (this.#dns !== null && (id !== this.#dnsId || code === null)) return;
+    this.#dnsId = id;
+    const name = this.#dns?.questionName ?? questionName(seen.bytes, this.#dnsAt);
+    this.#dns = Object.freeze({ questionName: name, responseCode: code });
+    if (name === null && !seen.whole) end.stretch = new Stretch(offset, seen.bytes);
+    else if (code !== null) this.#done = true;
+  }
+
+  get #dnsAt(): number {
+    return this.#transport === "tcp" ? 2 : 0;
+  }
+
+  #readName({ bytes }: Stretch): void {
+    const name = questionName(bytes, this.#dnsAt);
+    if (name !== null) this.#dns = Object.freeze({ ...this.#dns!, questionName: name });
+  }
+
+  #seeQuic(seen: Seen): void {
+    if (!isQuic(seen)) return;
+    this.#quic = readQuic(seen);
+    if (seen.from === "server") this.#done = true;
   }
 
   #seeHttp2(seen: Seen): void {
@@ -150,6 +199,10 @@ export class Recognition {
   }
 
   #beginDetails(seen: Seen, end: End, offset: number): void {
+    if (this.#encryption === "quic") {
+      this.#seeQuic(seen);
+      return;
+    }
     if (this.#encryption !== "tls" || seen.from === null || !isHello(seen)) {
       this.#done = true;
       return;
@@ -183,6 +236,7 @@ export class Recognition {
     if (stretch === null) return;
     stretch.add(look.offset, look.bytes);
     if (this.#encryption !== null) this.#readDetails(end);
+    else if (this.#application === "dns") this.#readName(stretch);
     else if (this.#application === "http2") {
       const length = look.length + look.offset - stretch.offset;
       this.#seeHttp2(new Seen({ bytes: stretch.bytes, length, from: side, start: false }));

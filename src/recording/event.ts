@@ -11,7 +11,9 @@ import {
   type Inside,
 } from "../members/held.ts";
 import { segment, type Segment } from "../output/lines.ts";
+import type { DnsDetails } from "../protocols/dns.ts";
 import type { TlsDetails } from "../protocols/hello.ts";
+import type { QuicDetails } from "../protocols/quic.ts";
 import { highestOf, stackOf, type Application } from "../protocols/stack.ts";
 import {
   namesOf,
@@ -93,6 +95,9 @@ const tls = object<TlsDetails>({
   alpnOffered: orNull(text),
 });
 
+const dns = object<DnsDetails>({ questionName: orNull(text), responseCode: orNull(text) });
+const quic = object<QuicDetails>({ version: text });
+
 /** As many as are likely to be talked to at a time; beyond it they are made anew. */
 function recurringText(make: (value: string) => Segment): (value: string) => Segment {
   const known = new Map<string, Segment>();
@@ -126,6 +131,10 @@ function codecOf(as: Form): Codec<never> {
       return application as Codec<never>;
     case "tls":
       return tls as Codec<never>;
+    case "dns":
+      return dns as Codec<never>;
+    case "quic":
+      return quic as Codec<never>;
   }
 }
 

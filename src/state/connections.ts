@@ -212,14 +212,14 @@ function describe(connection: Connection, event: TracedEvent): void {
 }
 
 /** Members that are found out while the connection goes on. To add one, add it here. */
-const foundLater = ["nat", "application", "protocolSource", "tls"] as const;
+const foundLater = ["nat", "application", "protocolSource", "tls", "dns", "quic"] as const;
 type Found = Pick<ConnEvent, (typeof foundLater)[number]>;
 
 const foundOf = (newer: Found, older: Found): Found =>
-  Object.fromEntries(foundLater.map((name) => [name, newer[name] ?? older[name] ?? null]));
+  Object.fromEntries(foundLater.map((name) => [name, newer[name] ?? older[name] ?? newer[name]]));
 
 const isSameFound = (found: Found, event: Found): boolean =>
-  foundLater.every((name) => found[name] === (event[name] ?? null));
+  foundLater.every((name) => (found[name] ?? null) === (event[name] ?? null));
 
 /** The process of an event, with all that is known of it. */
 export function processOf(event: ConnEvent) {

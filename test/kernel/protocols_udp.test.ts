@@ -280,7 +280,7 @@ test.each(ofUdp)(
       return [client, server];
     };
     const cases = [
-      ...exchange(0, question("example.com"), answer("example.com")),
+      ...exchange(0, question("Example.com"), answer("Example.com")),
       ...exchange(0, INITIAL, INITIAL.replace("\xc3", "\xcf")),
       ...exchange(53, STRANGE, STRANGE),
     ];
@@ -290,6 +290,18 @@ test.each(ofUdp)(
         return seen.find(({ kind, local }) => kind === "close" && local.port === port);
       }),
     );
+    expect(closed.map(({ dns }) => dns ?? null)).toEqual([
+      ...Array(2).fill({ questionName: "example.com", responseCode: "NXDOMAIN" }),
+      ...Array(4).fill(null),
+    ]);
+    expect(closed.map(({ quic }) => quic?.version ?? null)).toEqual([
+      null,
+      null,
+      "1",
+      "1",
+      null,
+      null,
+    ]);
     expect(closed.map(({ application }) => application)).toEqual([
       ...Array(2).fill({ api: null, application: "dns", encryption: null }),
       ...Array(2).fill({ api: null, application: null, encryption: "quic" }),

@@ -35,6 +35,8 @@ const whole: ConnEvent = {
   application: stackOf(null, "postgres", "tls"),
   protocolSource: "seen",
   tls: { version: "1.3", serverName: "s", alpn: "h2", alpnOffered: "h2" },
+  dns: { questionName: "q", responseCode: "NOERROR" },
+  quic: { version: "1" },
   connectNs: 9_000n,
   failure: 104,
   totals: {

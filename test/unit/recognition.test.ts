@@ -63,7 +63,8 @@ test.each(tcpSamples.filter(({ greeting }) => greeting === ""))(
 
 test.each(udpSamples)("one datagram tells $name: $title", (sample) => {
   const recognition = new Recognition("udp");
-  expect(recognition.see(lookOf(sample))).toBe(true);
+  // Of a question the answer is still wanted.
+  expect(recognition.see(lookOf(sample))).toBe(sample.from === "server");
   expect(highestOf(recognition.application!)).toBe(sample.name!);
 });
 
@@ -298,4 +299,76 @@ test("an unknown protocol is given up after 16 segments", () => {
   expect(looks.lastIndexOf(false)).toBe(14);
   expect(recognition.outcome).toBe("unrecognised");
   expect(new Recognition().outcome).toBe("no data");
+});
+
+describe("datagrams", () => {
+  const question = (name: string, flags = "\x01\0", id = "\x12\x34"): Uint8Array => {
+    const labels = name.split(".").map((label) => String.fromCharCode(label.length) + label);
+    return text(`${id}${flags}\0\x01\0\0\0\0\0\0${labels.join("")}\0\0\x01\0\x01`);
+  };
+  const refused = (name: string, id?: string) => question(name, "\x81\x85", id);
+  const sample = (title: string) => udpSamples.find((one) => one.title === title)!;
+  /** In pieces, as the kernel side looks at a question; of anything else the first. */
+  const see = (recognition: Recognition, fromClient: boolean, bytes: Uint8Array, pieces = 1) => {
+    for (let at = 0; at < Math.min(bytes.length, pieces * 80); at += 80)
+      recognition.see({
+        ...{ fromClient, offset: at, length: bytes.length - at },
+        bytes: bytes.subarray(at, at + 80),
+      });
+    return recognition.dns;
+  };
+
+  test("DNS: the first question, and the answer to it alone", () => {
+    const recognition = new Recognition("udp");
+    const asked = { questionName: "www.example.com", responseCode: null };
+    expect(see(recognition, true, question("WWW.example.com"))).toEqual(asked);
+    expect(see(recognition, true, question("other.example.com", "\x01\0", "\0\x07"))).toEqual(
+      asked,
+    );
+    expect(see(recognition, false, refused("other.example.com", "\0\x07"))).toEqual(asked);
+    expect(see(recognition, false, text("no message of DNS at all"))).toEqual(asked);
+    expect(recognition.done).toBe(false);
+    const answered = { ...asked, responseCode: "REFUSED" };
+    expect(see(recognition, false, refused("www.example.com"))).toEqual(answered);
+    expect(recognition.done).toBe(true);
+  });
+
+  test("DNS: of an answer whose question was not seen", () => {
+    const answered = { questionName: "a.b", responseCode: "REFUSED" };
+    expect(see(new Recognition("udp"), false, refused("a.b"))).toEqual(answered);
+  });
+
+  test("DNS: a long name is put together, and unknown where a piece of it is missing", () => {
+    const long = Array.from({ length: 4 }, (_, n) => "abcd"[n]!.repeat(60)).join(".");
+    for (const [pieces, questionName] of [
+      [4, long],
+      [2, null],
+    ] as const) {
+      const recognition = new Recognition("udp");
+      expect(see(recognition, true, question(long), pieces)?.questionName).toBe(questionName);
+      const answered = { questionName, responseCode: "REFUSED" };
+      expect(see(recognition, false, refused(long))).toEqual(answered);
+    }
+  });
+
+  test("DNS over TCP has them too", () => {
+    const talk = new Talk();
+    const framed = (bytes: Uint8Array) => Uint8Array.of(0, bytes.length, ...bytes);
+    talk.client(framed(question("example.com")));
+    talk.server(framed(refused("example.com")));
+    const answered = { questionName: "example.com", responseCode: "REFUSED" };
+    expect(talk.recognition.dns).toEqual(answered);
+    expect(talk.recognition.done).toBe(true);
+  });
+
+  test("QUIC: the client's version, then the server's", () => {
+    const recognition = new Recognition("udp");
+    recognition.see(lookOf(sample("curl: Initial")));
+    expect([recognition.quic?.version, recognition.done]).toEqual(["1", false]);
+    const other = lookOf(sample("server: Initial"));
+    const [, ...rest] = other.bytes;
+    const bytes = Uint8Array.of(0xd0, 0x6b, 0x33, 0x43, 0xcf, ...rest.slice(4));
+    recognition.see({ ...other, bytes });
+    expect([recognition.quic?.version, recognition.done]).toEqual(["2", true]);
+  });
 });

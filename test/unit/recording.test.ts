@@ -31,6 +31,8 @@ import { openRecorder, recordTo, type Beginning } from "../../src/recording/reco
 import { allAttributes } from "./drive/attributes.ts";
 import {
   anyApplication,
+  anyDns,
+  anyQuic,
   anyTls,
   anyTranslation,
   anyValue,
@@ -94,6 +96,8 @@ const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<Con
   application: orNull(anyApplication),
   protocolSource: orNull(fc.constantFrom(...protocolSources)),
   tls: orNull(anyTls),
+  dns: anyDns,
+  quic: anyQuic,
   failure: orNull(fc.integer({ min: 1, max: 4095 })),
   totals,
 };
@@ -274,7 +278,7 @@ describe("a recording", () => {
       expect(read.lines.every((line) => written.has(asText(line)))).toBe(true);
       expect([bit, read.parser.damaged > 0]).toEqual([bit, true]);
     }
-  });
+  }, 60_000);
 
   test("with whatever changed in it gives no line that was not written, and never throws but a Failure", async () => {
     const bytes = await recorded(some);

@@ -169,6 +169,8 @@ const sampleOf: Readonly<Record<Form["form"], unknown>> = {
   translation: false,
   application: null,
   tls: null,
+  dns: null,
+  quic: null,
 };
 const samples: Record<string, Record<string, unknown>> = {};
 for (const leaf of varying) {

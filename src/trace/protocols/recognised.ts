@@ -25,8 +25,10 @@ export class Recognised implements Describing {
   }
 
   describe(shown: TracedEvent): void {
-    const { application, tls } = this.#recognition;
+    const { application, tls, dns, quic } = this.#recognition;
     shown.application = application;
     shown.tls = tls;
+    if (dns !== null) shown.dns = dns;
+    if (quic !== null) shown.quic = quic;
   }
 }

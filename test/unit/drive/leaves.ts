@@ -1,6 +1,8 @@
 /** Two events that differ in one value, for each value that an event holds. */
 import fc from "fast-check";
 import type { ConnEvent, Translation } from "../../../src/conn/event.ts";
+import type { DnsDetails } from "../../../src/protocols/dns.ts";
+import type { QuicDetails } from "../../../src/protocols/quic.ts";
 import type { TlsDetails } from "../../../src/protocols/hello.ts";
 import { stackOf, type Application } from "../../../src/protocols/stack.ts";
 import { held, leaves, optionalObjects, partsOf, type Leaf } from "../../../src/members/held.ts";
@@ -45,6 +47,14 @@ export const anyTls: fc.Arbitrary<TlsDetails> = fc.record({
   alpnOffered: fc.constantFrom(null, "h2,http/1.1"),
 });
 
+export const anyDns: fc.Arbitrary<DnsDetails> = fc.record({
+  questionName: name,
+  responseCode: fc.constantFrom(null, "NOERROR", "NXDOMAIN"),
+});
+export const anyQuic: fc.Arbitrary<QuicDetails> = fc.record({
+  version: fc.constantFrom("1", "draft-29"),
+});
+
 /** Few values, so that they meet again; all that the place may have. */
 export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
   const { as, orNull, optional } = held[leaf];
@@ -68,5 +78,9 @@ export function anyValue(leaf: Leaf): fc.Arbitrary<unknown> {
       return fc.oneof(anyApplication, fc.constantFrom(...others));
     case "tls":
       return fc.oneof(anyTls, fc.constantFrom(...others));
+    case "dns":
+      return fc.oneof(anyDns, fc.constantFrom(...others));
+    case "quic":
+      return fc.oneof(anyQuic, fc.constantFrom(...others));
   }
 }

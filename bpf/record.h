@@ -458,7 +458,9 @@ struct event_batch {
 	struct event e3;
 	volatile u32 len;  /* 0..BATCH_EVENTS */
 	volatile u32 busy; /* 1 while something is added or taken */
-	u32 _pad[6];	   /* two CPUs share no cache line */
+	u32 _pad[5];
+	/* 1 while the tool sleeps, which an event wakes that goes to the ring. The tool writes it; two CPUs share no cache line. */
+	volatile u32 asleep;
 };
 
 enum sampling {

@@ -46,13 +46,13 @@ inline_always int output_batch(void *ctx, struct event_batch *batch, u64 bytes)
 	return bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &batch->e0, bytes);
 }
 
-/* Returns 0 where it has no place: it is full, or busy, which means that what is busy was interrupted by this. */
+/* Returns 0 where it has no place: it is full, the tool sleeps, or it is busy, which means that what is busy was interrupted by this. */
 inline_always int add_to_batch(void *ctx, const struct event *event, u32 cpu)
 {
 	struct event_batch *batch = bpf_map_lookup_elem(&batches, &cpu);
 	u64 len;
 
-	if (!batch || batch->busy)
+	if (!batch || batch->busy || batch->asleep)
 		return 0;
 	batch->busy = 1;
 	in_order();

@@ -91,7 +91,7 @@ const SYMBOLS = {
   sh_newest_inodes: { args: ["ptr", "u32"], returns: "i32" },
   sh_give_inodes: { args: ["u32", "u32"], returns: LONG },
   sh_rings_open: { args: ["i32", "i32"], returns: LONG },
-  sh_rings_batches: { args: ["ptr", "i32", "i32", "u32"], returns: "i32" },
+  sh_rings_batches: { args: ["ptr", "i32", "i32", "u32", "u32"], returns: "i32" },
   sh_rings_collect: { args: ["ptr"], returns: "i32" },
   sh_rings_refresh: { args: ["ptr"], returns: "i32" },
   sh_rings_revive: { args: ["ptr", "u32"], returns: "i32" },
@@ -310,9 +310,18 @@ export function openShim() {
     /** One ring of `pages` (a power of two) per online CPU, for a PERF_EVENT_ARRAY map. */
     ringsOpen: (mapFd: number, pages: number): PerfRings =>
       check("perf rings", c.sh_rings_open(mapFd, pages)) as PerfRings,
-    /** Records wait in a map by CPU before they go into the rings; the program puts them there, and their length at `lenAt`. */
-    ringsBatches: (rings: PerfRings, mapFd: number, progFd: number, lenAt: number): void => {
-      check("event batches", c.sh_rings_batches(at(rings), mapFd, progFd, lenAt));
+    /**
+     * Records wait in a map by CPU before they go into the rings; the program puts them there. At `lenAt` lies how many wait,
+     * at `asleepAt` whether none may.
+     */
+    ringsBatches: (
+      rings: PerfRings,
+      mapFd: number,
+      progFd: number,
+      lenAt: number,
+      asleepAt: number,
+    ): void => {
+      check("event batches", c.sh_rings_batches(at(rings), mapFd, progFd, lenAt, asleepAt));
     },
     /** Before a drain that is to have all that was sent before. false: nothing was waiting. */
     ringsCollect: (rings: PerfRings): boolean =>
@@ -342,7 +351,10 @@ export function openShim() {
       c.sh_rings_close(at(rings));
     },
 
-    /** `loopEnd` is the caller's: requests go into it, and a byte comes out when a wait is over. See waiter.ts. */
+    /**
+     * `loopEnd` is the caller's, and does not block: requests go into it, and a byte comes out when a wait is over. See
+     * waiter.ts.
+     */
     waiterOpen: (rings: PerfRings): { waiter: RingWaiter; loopEnd: number } => {
       const loopEnd = new Int32Array(1);
       const waiter = check("ring waiter", c.sh_waiter_open(at(rings), loopEnd)) as RingWaiter;

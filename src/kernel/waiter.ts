@@ -2,7 +2,9 @@
  * Waiting for the rings without blocking the event loop: a thread of the shim looks at them (shim/waiter.c), and one byte
  * through a pair of sockets says that the wait is over.
  */
+import { Readable } from "node:stream";
 import { waitRequestSize, writeWaitRequest } from "../record/layout.gen.ts";
+import { close, write } from "./libc.ts";
 import type { PerfRings, Shim } from "./shim.ts";
 import { joinThread } from "./threads.ts";
 
@@ -21,7 +23,7 @@ export function openWaiter(shim: Shim, rings: PerfRings): Waiter {
   let disposed = false;
   return {
     async wait(leastMs, mostMs, readerFd = NOBODY) {
-      if (mostMs <= leastMs || disposed) return pause(leastMs);
+      if (disposed || (thread === undefined && mostMs <= leastMs)) return pause(leastMs);
       thread ??= thread === null ? null : startRingThread(shim, rings);
       await (thread === null ? pause(leastMs) : thread.wait(leastMs, mostMs, readerFd));
     },
@@ -37,12 +39,8 @@ export function openWaiter(shim: Shim, rings: PerfRings): Waiter {
 
 const NOBODY = -1;
 
-/**
- * How often the thread looks: what is in the rings is noticed so soon. Where nothing has happened for a whole wait it looks
- * a little less often, which makes up for the runtime: its event loop, now free, wakes up each second to collect garbage.
- */
-const lookMs = (leastMs: number, quiet: boolean): number =>
-  Math.min(100, Math.max(10, leastMs)) * (quiet ? 1.3 : 1);
+/** How often the thread looks, while it has to: what is in the rings is noticed so soon. */
+const lookMs = (leastMs: number): number => Math.min(100, Math.max(10, leastMs));
 
 type RingThread = Waiter;
 
@@ -52,19 +50,19 @@ function startRingThread(shim: Shim, rings: PerfRings): RingThread | null {
   const request = new Uint8Array(waitRequestSize);
   const view = new DataView(request.buffer);
   let over: (() => void) | null = null;
-  let quiet = false;
   const answered = (): void => {
     over?.();
     over = null;
   };
-  const socket = watchSocket(loopEnd, answered);
+  const answers = watch(loopEnd, answered);
   const thread = shim.waiterThread(waiter);
-  const close = (): void => {
-    void socket.then((one) => one.terminate());
+  const closeAll = (): void => {
+    answers.destroy();
+    close(loopEnd);
     shim.waiterClose(waiter);
   };
   if (typeof thread === "number") {
-    close();
+    closeAll();
     return null;
   }
   return {
@@ -73,31 +71,29 @@ function startRingThread(shim: Shim, rings: PerfRings): RingThread | null {
       writeWaitRequest(view, 0, {
         least_ms: least,
         most_ms: most,
-        look_ms: lookMs(least, quiet),
+        look_ms: lookMs(least),
         reader_fd: readerFd,
       });
       const answer = new Promise<void>((resolve) => (over = resolve));
-      const begun = performance.now();
-      (await socket).write(request);
+      write(loopEnd, request);
       await answer;
-      quiet = performance.now() - begun >= most;
     },
     [Symbol.dispose]() {
       shim.waiterStop(waiter);
       joinThread(thread);
-      close();
+      closeAll();
       answered();
     },
   };
 }
 
-/** Calls `heard` for what comes, and when nothing more does; does not keep the process alive. */
-async function watchSocket(fd: number, heard: () => void): Promise<Bun.Socket> {
-  // Not in Bun's types. Its node:net takes one as well, and does not hear of anything.
-  const options = { fd, socket: { data: heard, close: heard } } as unknown;
-  const socket = await Bun.connect(options as Bun.UnixSocketOptions<undefined>);
-  socket.unref();
-  return socket;
+/**
+ * Calls `heard` for what comes; does not keep the process alive. No socket of Bun's: as long as there is one, it has timers
+ * that wake the event loop each second.
+ */
+function watch(fd: number, heard: () => void): Readable {
+  const bytes = Bun.file(fd).stream() as import("node:stream/web").ReadableStream;
+  return Readable.fromWeb(bytes).on("data", heard);
 }
 
 /** Like a wait, it does not keep the process alive. */

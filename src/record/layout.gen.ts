@@ -875,6 +875,7 @@ export const EVENT_BATCH_E2 = 368;
 export const EVENT_BATCH_E3 = 552;
 export const EVENT_BATCH_LEN = 736;
 export const EVENT_BATCH_BUSY = 740;
+export const EVENT_BATCH_ASLEEP = 764;
 
 export const Sampling = {
   SAMPLES: 64,

@@ -9,6 +9,7 @@ import { installTools } from "../vm/tools.ts";
 import { burst, compare } from "./compare.ts";
 import { startWithEntries } from "./entries.ts";
 import { featureNames, features } from "./features.ts";
+import { idle } from "./idle.ts";
 import { namespaces } from "./namespaces.ts";
 import { openConnections } from "./open.ts";
 import { programs } from "./programs.ts";
@@ -31,6 +32,7 @@ const parts: Record<string, Part> = {
   entries: { title: "The start with 500,000 entries of conntrack", measure: startWithEntries },
   start: { title: "From the start to the first event", measure: start },
   namespaces: { title: "The start with many network namespaces", measure: namespaces },
+  idle: { title: "A trace to which nothing happens", measure: idle },
   soak: { title: "Memory", measure: soak },
   throughput: { title: "Decoding and printing", measure: async () => throughput() },
   open: { title: "100,000 open connections", measure: openConnections },

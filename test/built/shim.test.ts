@@ -320,10 +320,12 @@ describe("a wait for the rings", () => {
     const waiter = openWaiter(shim, rings);
     const waiting = waiter.wait(0, FOREVER_MS);
     for (let turns = 0; turns < 3; turns++) await Bun.sleep(1);
-    expect([waitingThreads().length, openFiles()]).toEqual([1, files + 2]);
+    expect([waitingThreads().length, openFiles()]).toEqual([1, files + 3]);
     waiter[Symbol.dispose]();
     await waiting;
-    expect([waitingThreads().length, openFiles()]).toEqual([0, files]);
+    expect(waitingThreads()).toBeEmpty();
+    // Bun closes its own descriptor a little later.
+    while (openFiles() !== files) await Bun.sleep(1);
     // Nobody looks at the rings any more.
     shim.ringsClose(rings);
     await waiter.wait(0, FOREVER_MS);

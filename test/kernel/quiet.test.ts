@@ -79,7 +79,52 @@ test.each(modes)("--attach %s: no file is written unless asked", async (mode) =>
   expect(writes.by(asked.pid)).toEqual([saved]);
 });
 
+test.each(modes)(
+  "--attach %s: a trace to which nothing happens sleeps until something does",
+  async (mode) => {
+    using server = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.end(), data() {} },
+    });
+    const tracer = await Tracer.start(mode, ["--tcp", "--port", String(server.port)]);
+    for (let round = 1; round <= 2; round++) {
+      await asleep(tracer.pid);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const socket = { data() {}, close: () => resolve() };
+      await Bun.connect({ hostname: "127.0.0.1", port: server.port, socket });
+      await promise;
+      await tracer.until(() => tracer.events.length === 4 * round, "four events");
+    }
+    expect(await tracer.stop()).toBe(0);
+    expect(tracer.events).toHaveLength(8);
+  },
+);
+
 // --- internal ---
+
+/**
+ * Until the thread that waits for records has woken up four times at most in the last three seconds: it looks ten times a
+ * second at first, and the tool asks it anew each five seconds.
+ */
+async function asleep(pid: number): Promise<void> {
+  const [pauseMs, pauses] = [100, 30];
+  const counts: number[] = [];
+  do {
+    counts.push(wakeUps(pid, "RingWait"));
+    await Bun.sleep(pauseMs);
+  } while (!counts.at(-1 - pauses) || counts.at(-1)! - counts.at(-1 - pauses)! > 4);
+}
+
+/** How often a thread gave up its processor to wait; 0: it is not there. */
+function wakeUps(pid: number, thread: string): number {
+  for (const tid of readdirSync(`/proc/${pid}/task`)) {
+    const status = textOf(`/proc/${pid}/task/${tid}/status`);
+    if (status.startsWith(`Name:\t${thread}\n`))
+      return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)![1]);
+  }
+  return 0;
+}
 
 /** A probe that waits for a module is a line in this file, as long as the trace runs, or a check tries it. */
 const KPROBE_EVENTS = "/sys/kernel/tracing/kprobe_events";

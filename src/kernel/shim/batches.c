@@ -12,13 +12,15 @@
 
 struct batches {
 	int prog_fd;
-	__u32 cpus, bytes, len_at; /* of each; where in it its length stands, a u32 */
+	__u32 cpus, bytes;
+	__u32 len_at,
+		asleep_at; /* where in each its length stands, and whether the tool sleeps: each a u32 */
 	size_t mapped;
-	const char *first;
+	char *first;
 };
 
 /* Of an array map by CPU, with BPF_F_MMAPABLE. NULL and errno where it cannot be mapped. */
-struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at)
+struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at, __u32 asleep_at)
 {
 	struct bpf_map_info info = {};
 	__u32 size = sizeof(info);
@@ -33,8 +35,9 @@ struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at)
 	batches->cpus = info.max_entries;
 	batches->bytes = (info.value_size + 7) & ~7U;
 	batches->len_at = len_at;
+	batches->asleep_at = asleep_at;
 	batches->mapped = (size_t)batches->cpus * batches->bytes;
-	batches->first = mmap(NULL, batches->mapped, PROT_READ, MAP_SHARED, map_fd, 0);
+	batches->first = mmap(NULL, batches->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
 	if (batches->first == MAP_FAILED) {
 		free(batches);
 		return NULL;
@@ -46,7 +49,7 @@ void batches_close(struct batches *batches)
 {
 	if (!batches)
 		return;
-	munmap((void *)batches->first, batches->mapped);
+	munmap(batches->first, batches->mapped);
 	free(batches);
 }
 
@@ -65,6 +68,18 @@ int batches_wait(const struct batches *batches)
 		if (is_filled(batches, cpu))
 			return 1;
 	return 0;
+}
+
+/* Nothing is added to the batches of one who sleeps, but for what is being added in this moment. */
+void batches_sleep(struct batches *batches, int asleep)
+{
+	__u32 cpu;
+
+	for (cpu = 0; batches && cpu < batches->cpus; cpu++) {
+		char *batch = batches->first + (size_t)cpu * batches->bytes;
+
+		__atomic_store_n((__u32 *)(batch + batches->asleep_at), asleep, __ATOMIC_RELEASE);
+	}
 }
 
 static int run_for(const struct batches *batches, __u32 cpu, __u32 flags)

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One perf ring per online CPU for a PERF_EVENT_ARRAY map, read by polling. */
+/* One perf ring per online CPU for a PERF_EVENT_ARRAY map, read by polling; one who sleeps is woken. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "map.h"
 #include "shim.h"
 
 struct ring {
 	struct ring *next;
 	__u32 cpu;
 	int fd;
+	int waker; /* writes to the same ring, and wakes who polls it at each record; -1: there is none */
 	int went_offline; /* a perf event does not survive its CPU; its unread data does */
 	int suspected;	  /* of being dead: it took nothing since its head was */
 	__u64 suspect_head;
@@ -26,6 +30,7 @@ struct rings {
 	int map_fd;
 	size_t page_size, size;	 /* of the data, a power of two */
 	int complete;		 /* each CPU had one at the start */
+	int asleep;		 /* programs write by the wakers */
 	struct batches *batches; /* NULL: what is sent goes into them at once */
 	unsigned char online[MAX_CPUS];
 	/* Of the list and what is mapped: the thread of waiter.c looks there while others work. */
@@ -41,30 +46,58 @@ static void ring_close(struct rings *rings, struct ring *ring)
 {
 	if (ring->page)
 		munmap(ring->page, rings->page_size + rings->size);
+	if (ring->waker >= 0)
+		close(ring->waker);
 	if (ring->fd >= 0)
 		close(ring->fd);
 	ring->page = NULL;
+	ring->waker = -1;
 	ring->fd = -1;
 }
 
 /*
- * The reader polls, so nobody has to be woken: a watermark above the ring's size leaves one
- * irq_work per ring-full of data, instead of one per record.
+ * A reader who polls has not to be woken: a watermark above the ring's size leaves one irq_work per ring-full of data,
+ * instead of one per record.
  */
-static int ring_open(struct rings *rings, struct ring *ring)
+static int output_open(__u32 cpu, int wakes)
 {
 	struct perf_event_attr attr;
-	int err;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.type = PERF_TYPE_SOFTWARE;
 	attr.config = PERF_COUNT_SW_BPF_OUTPUT;
 	attr.sample_type = PERF_SAMPLE_RAW;
 	attr.sample_period = 1;
-	attr.watermark = 1;
-	attr.wakeup_watermark = 0x7fffffff;
+	attr.watermark = !wakes;
+	attr.wakeup_watermark = wakes ? 1 : 0x7fffffff; /* of events, where it is no watermark */
+	return perf_open(&attr, cpu);
+}
+
+/* Without one nobody can be woken, and who waits has to look. */
+static void waker_open(struct ring *ring)
+{
+	ring->waker = output_open(ring->cpu, 1);
+	if (ring->waker < 0 || ioctl(ring->waker, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) == 0)
+		return;
+	close(ring->waker);
+	ring->waker = -1;
+}
+
+/* Programs write by what the map holds. */
+static int ring_use(const struct rings *rings, const struct ring *ring, int asleep)
+{
+	const int *fd = asleep && ring->waker >= 0 ? &ring->waker : &ring->fd;
+
+	return HELD(bpf_map_update_elem(rings->map_fd, &ring->cpu, fd, BPF_ANY));
+}
+
+static int ring_open(struct rings *rings, struct ring *ring)
+{
+	int err;
+
 	ring->page = NULL;
-	ring->fd = perf_open(&attr, ring->cpu);
+	ring->waker = -1;
+	ring->fd = output_open(ring->cpu, 0);
 	if (ring->fd < 0)
 		return ring->fd;
 	ring->page = mmap(NULL, rings->page_size + rings->size, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -73,7 +106,8 @@ static int ring_open(struct rings *rings, struct ring *ring)
 		ring->page = NULL;
 		err = -errno;
 	} else {
-		err = bpf_map_update_elem(rings->map_fd, &ring->cpu, &ring->fd, BPF_ANY);
+		waker_open(ring);
+		err = ring_use(rings, ring, rings->asleep);
 	}
 	if (err)
 		ring_close(rings, ring);
@@ -226,12 +260,12 @@ __s64 sh_rings_open(int map_fd, int pages)
 }
 
 /* Records wait in a map, by CPU, until there are enough of them: see batches.c. */
-int sh_rings_batches(void *handle, int map_fd, int prog_fd, __u32 len_at)
+int sh_rings_batches(void *handle, int map_fd, int prog_fd, __u32 len_at, __u32 asleep_at)
 {
 	struct rings *rings = handle;
 
 	errno = ENOMEM;
-	rings->batches = batches_open(map_fd, prog_fd, len_at);
+	rings->batches = batches_open(map_fd, prog_fd, len_at, asleep_at);
 	return rings->batches ? 0 : -errno;
 }
 
@@ -278,6 +312,57 @@ int rings_have_data(struct rings *rings)
 	have = has_data(rings);
 	pthread_mutex_unlock(&rings->lock);
 	return have;
+}
+
+static int all_can_wake(const struct rings *rings)
+{
+	const struct ring *ring;
+
+	for (ring = rings->first; ring; ring = ring->next)
+		if (ring->page && ring->waker < 0)
+			return 0;
+	return 1;
+}
+
+/*
+ * Asleep: from soon on whoever polls the rings is woken by each record. A record that a program is writing in this moment
+ * may still come without, so one more look is due. Returns 0 where nobody can be woken. Costs each record an interrupt: sleep when few come.
+ */
+int rings_sleep(struct rings *rings, int asleep)
+{
+	const struct ring *ring;
+	int can;
+
+	pthread_mutex_lock(&rings->lock);
+	can = all_can_wake(rings);
+	if (can || !asleep) {
+		rings->asleep = asleep;
+		batches_sleep(rings->batches, asleep);
+		for (ring = rings->first; ring; ring = ring->next)
+			if (ring->page && ring_use(rings, ring, asleep) < 0)
+				can = 0;
+	}
+	pthread_mutex_unlock(&rings->lock);
+	return can;
+}
+
+/* To be freed: the rings behind `before` places of the caller's own. NULL: no memory. */
+struct pollfd *rings_pollfds(struct rings *rings, int before, int *count)
+{
+	const struct ring *ring;
+	struct pollfd *fds;
+
+	*count = before;
+	pthread_mutex_lock(&rings->lock);
+	for (ring = rings->first; ring; ring = ring->next)
+		++*count;
+	fds = calloc(*count, sizeof(*fds));
+	for (ring = rings->first; fds && ring; ring = ring->next, before++) {
+		fds[before].fd = ring->fd;
+		fds[before].events = POLLIN;
+	}
+	pthread_mutex_unlock(&rings->lock);
+	return fds;
 }
 
 /* Copies len bytes at position `at`, which only ever grows; they may wrap around the end. */

@@ -74,7 +74,7 @@ SH_API __s64 sh_give_inodes(__u32 cpu, __u32 count);
 
 /* rings.c: one perf ring per online CPU, read by polling. */
 SH_API __s64 sh_rings_open(int map_fd, int pages);
-SH_API int sh_rings_batches(void *rings, int map_fd, int prog_fd, __u32 len_at);
+SH_API int sh_rings_batches(void *rings, int map_fd, int prog_fd, __u32 len_at, __u32 asleep_at);
 SH_API int sh_rings_collect(void *rings);
 SH_API int sh_rings_refresh(void *rings);
 SH_API int sh_rings_revive(void *rings, __u32 cpu);
@@ -82,6 +82,9 @@ SH_API __s64 sh_rings_drain(void *rings, void *dst, __u64 cap, __u64 *lost);
 SH_API int sh_rings_close(void *rings);
 struct rings;
 int rings_have_data(struct rings *rings);
+int rings_sleep(struct rings *rings, int asleep);
+struct pollfd;
+struct pollfd *rings_pollfds(struct rings *rings, int before, int *count);
 
 /* waiter.c: a thread that waits for them. */
 SH_API __s64 sh_waiter_open(void *rings, int *loop_end);
@@ -104,8 +107,9 @@ SH_API int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, cons
 
 /* batches.c: what is on its way into them. */
 struct batches;
-struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at);
+struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at, __u32 asleep_at);
 int batches_wait(const struct batches *batches);
+void batches_sleep(struct batches *batches, int asleep);
 int batches_send(const struct batches *batches);
 void batches_close(struct batches *batches);
 

@@ -1,25 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A thread that waits for the rings, so that the runtime's event loop need not: it is asked through one end of a pair of
- * sockets, and one byte back tells the loop, which watches the other end, that the wait is over. Nothing wakes a reader
- * of the rings (see ring_open), so somebody has to look; a look by this thread costs a thousandth of what the runtime
- * needs to wake up.
+ * sockets, and one byte back tells the loop, which watches the other end, that the wait is over. While records come nothing
+ * wakes a reader of the rings (see output_open), so somebody has to look; a look by this thread costs a thousandth of what
+ * the runtime needs to wake up. Once none have come for a while the thread sleeps until the kernel wakes it.
  */
 #define _GNU_SOURCE /* SOCK_CLOEXEC */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
 
+enum waiter_state {
+	LOOKS,
+	FALLS_ASLEEP, /* the rings wake who polls them, but for what programs are writing in this moment: one more look */
+	SLEEPS,
+	CANNOT_SLEEP, /* nobody can be woken, so this thread looks for ever */
+};
+
 struct waiter {
 	struct rings *rings;
 	int end; /* the thread's end of the pair */
+	enum waiter_state state;
+	int quiet_ms; /* of waits whose looks found nothing, since the last one that did */
 };
+
+/* To put the rings to sleep, and to wake them, takes two system calls for each CPU: not for every short pause. */
+#define SLEEP_AFTER_MS 2000
+/* The records of a short connection come one shortly after the other: they are drained together. */
+#define GATHER_MS 20
 
 /* Gives the caller the loop's end of the pair. The rings must live until the waiter is closed. */
 __s64 sh_waiter_open(void *rings, int *loop_end)
@@ -33,6 +50,8 @@ __s64 sh_waiter_open(void *rings, int *loop_end)
 		free(waiter);
 		return -errno;
 	}
+	/* Bun's event loop reads it until nothing is there. */
+	fcntl(ends[1], F_SETFL, O_NONBLOCK);
 	waiter->rings = rings;
 	waiter->end = ends[0];
 	*loop_end = ends[1];
@@ -73,34 +92,109 @@ void leave_signals_to_others(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static __s64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static int min(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* After a look that found nothing. */
+static void fall_asleep(struct waiter *waiter)
+{
+	if (waiter->state == LOOKS && waiter->quiet_ms >= SLEEP_AFTER_MS) {
+		waiter->state = FALLS_ASLEEP;
+		if (rings_sleep(waiter->rings, 1))
+			return;
+		rings_sleep(waiter->rings, 0);
+		waiter->state = CANNOT_SLEEP;
+	} else if (waiter->state == FALLS_ASLEEP) {
+		waiter->state = SLEEPS;
+	}
+}
+
+static void wake_up(struct waiter *waiter)
+{
+	waiter->quiet_ms = 0;
+	if (waiter->state != FALLS_ASLEEP && waiter->state != SLEEPS)
+		return;
+	rings_sleep(waiter->rings, 0);
+	waiter->state = LOOKS;
+}
+
+enum place { OWN_END, READER, RINGS };
+
+/* As poll(2) of the own places, for up to ms; also over once the kernel has written to a ring. */
+static int poll_asleep(const struct waiter *waiter, struct pollfd own[RINGS], int ms)
+{
+	struct pollfd *fds;
+	int count, ready, off, i;
+
+	fds = rings_pollfds(waiter->rings, RINGS, &count);
+	if (!fds)
+		return poll(own, RINGS, min(ms, SLEEP_AFTER_MS));
+	memcpy(fds, own, RINGS * sizeof(*fds));
+	do {
+		ready = poll(fds, count, ms);
+		/* The ring of a CPU that is off may be ready each time. */
+		for (off = 0, i = RINGS; ready > 0 && i < count; i++)
+			if (fds[i].revents & ~POLLIN) {
+				fds[i].fd = -1;
+				off++;
+			}
+	} while (off && off == ready);
+	memcpy(own, fds, RINGS * sizeof(*fds));
+	free(fds);
+	return ready;
+}
+
 /*
  * For least_ms, and on until there is something to drain, nobody reads what is written to reader_fd any more (-1: nobody
  * is to), or most_ms are over. 0: it was given up, as something else is asked or nobody asks any more.
  */
-static int wait_for(const struct waiter *waiter, const struct wait_request *request)
+static int wait_for(struct waiter *waiter, const struct wait_request *request)
 {
 	/* Asked for nothing, poll(2) tells of errors and hang-ups alone; of a file there are none. */
-	struct pollfd fds[] = {
-		{ .fd = waiter->end, .events = POLLIN },
-		{ .fd = request->reader_fd },
+	struct pollfd fds[RINGS] = {
+		[OWN_END] = { .fd = waiter->end, .events = POLLIN },
+		[READER] = { .fd = request->reader_fd },
 	};
-	int slept, step, ready;
+	__s64 began = now_ms(), slept;
+	int ms, gathers = 0;
 
-	for (slept = 0; slept < request->most_ms; slept += step) {
-		if (slept >= request->least_ms && rings_have_data(waiter->rings))
-			break;
-		step = slept < request->least_ms ? request->least_ms - slept
-						 : request->most_ms - slept;
-		if (step > request->look_ms)
-			step = request->look_ms;
-		/* Not before least_ms: one whose reader has left must not turn in circles. */
-		ready = poll(fds, slept >= request->least_ms ? 2 : 1, step);
-		if (ready < 0)
-			continue; /* a signal, which is no news */
-		if (fds[0].revents)
+	/* A caller that comes back soon, whatever happens, must not be woken by each record. */
+	if (request->most_ms <= request->least_ms)
+		wake_up(waiter);
+	for (; (slept = now_ms() - began) < request->most_ms; gathers = waiter->state == SLEEPS) {
+		if (slept < request->least_ms) {
+			/* The reader not yet: one whose reader has left must not turn in circles. */
+			poll(fds, 1, request->least_ms - slept);
+		} else if (rings_have_data(waiter->rings)) {
+			wake_up(waiter);
+			if (gathers)
+				poll(fds, 1, GATHER_MS);
+			return fds[OWN_END].revents == 0;
+		} else {
+			fall_asleep(waiter);
+			ms = request->most_ms - slept;
+			if (waiter->state == SLEEPS) {
+				poll_asleep(waiter, fds, ms);
+			} else {
+				ms = min(ms, request->look_ms);
+				poll(fds, RINGS, ms);
+				waiter->quiet_ms += ms;
+			}
+		}
+		if (fds[OWN_END].revents)
 			return 0;
-		if (ready > 0)
-			break;
+		if (fds[READER].revents)
+			return 1;
 	}
 	return 1;
 }
@@ -108,7 +202,7 @@ static int wait_for(const struct waiter *waiter, const struct wait_request *requ
 /* The thread runs this; of the type that pthread_create(3) wants. */
 void *sh_waiter_run(void *handle)
 {
-	const struct waiter *waiter = handle;
+	struct waiter *waiter = handle;
 	struct wait_request request;
 	char over = 1;
 	ssize_t got;

@@ -3,7 +3,7 @@ import { EPERM } from "../../kernel/constants.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import { getpagesize } from "../../kernel/libc.ts";
 import { KernelError, type PerfRings, type Shim } from "../../kernel/shim.ts";
-import { EVENT_BATCH_LEN } from "../../record/layout.gen.ts";
+import { EVENT_BATCH_ASLEEP, EVENT_BATCH_LEN } from "../../record/layout.gen.ts";
 import { LEAST_RING_BYTES } from "./room.ts";
 import { batchByTool } from "../stream/batches.ts";
 
@@ -19,7 +19,7 @@ export function openRings(shim: Shim, object: KernelObject, bytes: number): Open
   if (!object.loaded(batchByTool)) return opened;
   try {
     const [map, program] = [object.mapFd("batches"), object.progFd(batchByTool)];
-    shim.ringsBatches(opened.rings, map, program, EVENT_BATCH_LEN);
+    shim.ringsBatches(opened.rings, map, program, EVENT_BATCH_LEN, EVENT_BATCH_ASLEEP);
     return opened;
   } catch (error) {
     shim.ringsClose(opened.rings);

@@ -46,7 +46,7 @@ export function isMongo(seen: Seen): boolean {
       return seen.u32le(8) === 0 && end > 21 && seen.printable(20, end) && seen.u32le(16) < 256;
     }
     case OP_REPLY:
-      return seen.u32le(8) !== 0 && seen.u32le(16) < 16 && seen.u32le(32) > 0;
+      return seen.mayBeFrom("server") && isReply(seen, length);
     case OP_COMPRESSED:
       return [OP_REPLY, OP_QUERY, OP_MSG].includes(seen.u32le(16)) && seen.u8(24) <= 3;
     default:
@@ -78,6 +78,13 @@ export function isMemcached(seen: Seen): boolean {
 
 /** `*`, `>`, `%`. */
 const REDIS_FIRST: ReadonlySet<number> = new Set([0x2a, 0x3e, 0x25]);
+
+/** Flags, a cursor, from where on, how many documents, and the first of them with its length. */
+function isReply(seen: Seen, length: number): boolean {
+  const [documents, first] = [seen.u32le(32), seen.u32le(36)];
+  if (seen.u32le(8) === 0 || seen.u32le(16) >= 16 || documents <= 0) return false;
+  return first >= 5 && first + 5 * (documents - 1) <= length - 36;
+}
 
 function isPostgresStart(seen: Seen): boolean {
   if (seen.u32(0) !== seen.length || seen.length > 10_000) return false;

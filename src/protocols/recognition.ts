@@ -8,6 +8,7 @@ import { Seen, type Side } from "./seen.ts";
 import { stackOf, type Application } from "./stack.ts";
 import { Stretch } from "./stretch.ts";
 import {
+  byAlpn,
   recognise,
   type Api,
   type ApplicationProtocol,
@@ -224,6 +225,7 @@ export class Recognition {
     const { stretch } = end;
     if (stretch !== null && !end.isTold) {
       this.#details = readHello(stretch.bytes, this.#details!);
+      this.#application ??= byAlpn(this.#details.alpn);
       end.isTold = stretch.ended || stretch.bytes.length >= helloSize(stretch.bytes);
     }
     if (this.#client.isTold && this.#server.isTold) this.#done = true;

@@ -29,6 +29,8 @@ export interface Row {
   udp?: (seen: Seen) => boolean;
   /** The protocol that carries it: it is looked for only there. */
   over?: string;
+  /** Its names in ALPN (RFC 7301): within TLS both ends have agreed on one. */
+  alpn?: readonly string[];
 }
 
 export type Transport = "tcp" | "udp";
@@ -46,18 +48,21 @@ const rows = {
     title: "HTTP/1.0, HTTP/1.1",
     by: "a request line or a status line",
     tcp: isHttp,
+    alpn: ["http/1.1", "http/1.0"],
   },
   http2: {
     layer: "application",
     title: "HTTP/2",
     by: "the client's preface or the server's first SETTINGS frame",
     tcp: isHttp2,
+    alpn: ["h2"],
   },
   postgres: {
     layer: "application",
     title: "PostgreSQL",
     by: "the start of a session, a request for TLS, authentication; later a query in SQL",
     tcp: isPostgres,
+    alpn: ["postgresql"],
   },
   mysql: {
     layer: "application",
@@ -100,6 +105,7 @@ const rows = {
     title: "MQTT 3.1 to 5",
     by: "CONNECT",
     tcp: isMqtt,
+    alpn: ["mqtt"],
   },
   nats: {
     layer: "application",
@@ -124,6 +130,7 @@ const rows = {
     title: "FTP",
     by: "a first command behind the greeting; later an answer that names a port",
     tcp: isFtp,
+    alpn: ["ftp"],
   },
   dns: {
     layer: "application",
@@ -131,6 +138,7 @@ const rows = {
     by: "a whole header with one question; over TCP also its length",
     tcp: isDnsOverTcp,
     udp: isDns,
+    alpn: ["dot"],
   },
   quic: {
     layer: "encryption",
@@ -172,7 +180,17 @@ export function recognise(
   return null;
 }
 
+/** The protocol that has this name in ALPN; `null`: none that is known here. */
+export const byAlpn = (name: string | null): ApplicationProtocol | null =>
+  name === null ? null : (alpnNames.get(name) ?? null);
+
 // --- internal ---
+
+const alpnNames = new Map(
+  (namesOf("application") as ApplicationProtocol[]).flatMap((name) =>
+    (protocolTable[name].alpn ?? []).map((alpn) => [alpn, name] as const),
+  ),
+);
 
 const of = (transport: Transport, layer: Layer) =>
   namesOf(layer).flatMap((name) => {

@@ -223,14 +223,15 @@ describe("TLS", () => {
   });
 
   test.each([
-    ["OpenSSL: ServerHello of TLS 1.3", "1.3", null],
-    ["OpenSSL: ServerHello of TLS 1.2", "1.2", "http/1.1"],
-  ])("%s tells the version %s, and the protocol: %p", (title, version, alpn) => {
+    ["OpenSSL: ServerHello of TLS 1.3", "1.3", null, null],
+    ["OpenSSL: ServerHello of TLS 1.2", "1.2", "http/1.1", "http"],
+  ])("%s tells the version %s, and the protocol: %p", (title, version, alpn, application) => {
     const talk = new Talk();
     talk.client(bytesOf("curl: ClientHello"), { most: 576 });
     const { bytes, length } = helloOf(title);
     expect(talk.server(bytes, { most: 192, length })).toBe(true);
     expect(talk.recognition.tls).toMatchObject({ version, alpn, serverName: "shop.example.com" });
+    expect(talk.stack).toMatchObject({ application, encryption: "tls" });
   });
 
   test("a hello in two segments", () => {

@@ -85,7 +85,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
 
   test("between link-local addresses it has their interface", async () => {
     const change = (verb: string) =>
-      Bun.spawnSync(["ip", "address", verb, `${LINK_LOCAL}/128`, "dev", "lo", "nodad"]);
+      Bun.spawnSync(["ip", "address", verb, `${LINK_LOCAL}/128`, "dev", "lo"]);
     expect(String(change("add").stderr)).toBe("");
     try {
       const fd = check(libc.socket(k.AF_INET6, k.SOCK_DGRAM | k.SOCK_CLOEXEC, 0), "socket");

@@ -52,7 +52,7 @@ export function unitOf(event: ConnEvent): string | null {
   if (containerName !== undefined) return containerName;
   if (container !== null) return container.replace(/^([0-9a-f]{12})[0-9a-f]{52}$/, "$1");
   if (cgroup === null) return null;
-  return cgroup.split("/").findLast((part) => /\.(service|scope|slice)$/.test(part)) ?? cgroup;
+  return lastUnit(cgroup);
 }
 
 /** Sums over the connections of one group. */
@@ -143,5 +143,20 @@ export const mostBytesFirst = (a: Sums, b: Sums): number => {
 };
 
 // --- internal ---
+
+/** As many paths as a host has at a time; beyond it they are made anew. */
+const UNITS_MAX = 4096;
+const units = new Map<string, string>();
+
+/** Kept, since the live view asks for each connection in each interval. */
+function lastUnit(cgroup: string): string {
+  const known = units.get(cgroup);
+  if (known !== undefined) return known;
+  if (units.size >= UNITS_MAX) units.clear();
+  const parts = cgroup.split("/");
+  const unit = parts.findLast((part) => /\.(service|scope|slice)$/.test(part)) ?? cgroup;
+  units.set(cgroup, unit);
+  return unit;
+}
 
 const bytesOf = ({ bytesSent, bytesReceived }: Sums): bigint => bytesSent + bytesReceived;

@@ -46,13 +46,15 @@ export function rowsOf(tick: Tick, query: Query): Found {
   const inside = within === null ? tick.facts : tick.facts.filter((fact) => isWithin(fact, within));
   const facts =
     by === "connection" && wanted !== null ? inside.filter(({ event }) => wanted(event)) : inside;
-  const all = by === "connection" ? alone(facts, query, tick) : together(facts, query, tick);
-  const rows = wanted === null ? all : all.filter(({ event }) => wanted(event));
-  const { order } = orderOf(query.sort);
-  rows.sort((a, b) => compare(order(a), order(b)) || compare(a.sums.open, b.sums.open));
-  if (query.reverse) rows.reverse();
-  const count = Math.max(rows.length, by === "connection" ? facts.length : 0);
-  return { rows: rows.slice(0, query.most), count };
+  if (by === "connection") {
+    const all = alone(facts, query, tick);
+    const rows = wanted === null ? all : all.filter(({ event }) => wanted(event));
+    return { rows: inOrder(rows, query), count: Math.max(rows.length, facts.length) };
+  }
+  const all = together(facts, query, tick);
+  const groups = wanted === null ? all : all.filter(({ event }) => wanted(event));
+  const chosen = mostOf(groups, query).map(({ key, event, sums }) => ({ key, event, sums }));
+  return { rows: inOrder(chosen, query), count: groups.length };
 }
 
 /** The same, made once for a tick and a query: a screen asks for the rows of its rates as well, and again at each key. */
@@ -103,19 +105,60 @@ function compare(a: number | string | null, b: number | string | null): number {
   return b - a;
 }
 
-function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Tick): Row[] {
+function inOrder(rows: Row[], { sort, reverse, most }: Query): Row[] {
+  const { order } = orderOf(sort);
+  rows.sort((a, b) => compare(order(a), order(b)) || compare(a.sums.open, b.sums.open));
+  if (reverse) rows.reverse();
+  return rows.slice(0, most);
+}
+
+/** A row that grows. Of a hundred thousand rows most are of one connection and not seen: these are never summed up. */
+class Group implements Row {
+  event: ConnEvent;
+  /** `null`: there are sums. */
+  alone: Fact | null;
+  readonly #name: string | number | null;
+  #sums: Sums | null = null;
+  #busiest: number;
+
+  constructor(name: string | number | null, event: ConnEvent, alone: Fact | null) {
+    this.#name = name;
+    this.event = event;
+    this.alone = alone;
+    this.#busiest = alone === null ? 0 : movedBy(alone);
+  }
+
+  get key(): string {
+    return keyText(this.#name);
+  }
+
+  get sums(): Sums {
+    if (this.#sums !== null) return this.#sums;
+    this.#sums = noSums();
+    if (this.alone !== null) addFact(this.#sums, this.alone);
+    this.alone = null;
+    return this.#sums;
+  }
+
+  add(fact: Fact): void {
+    addFact(this.sums, fact);
+    const moved = movedBy(fact);
+    if (moved <= this.#busiest) return;
+    this.#busiest = moved;
+    this.event = fact.event;
+  }
+}
+
+const movedBy = ({ tx, rx }: Fact): number => (tx ?? 0) + (rx ?? 0);
+
+function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Tick): Group[] {
   const { key } = groupingOf(by);
-  const groups = new Map<string | number | null, Row & { busiest: number }>();
+  const groups = new Map<string | number | null, Group>();
   for (const fact of facts) {
     const name = key(fact.event);
-    let row = groups.get(name);
-    if (row === undefined)
-      groups.set(name, (row = { key: "", event: fact.event, sums: noSums(), busiest: -1 }));
-    addFact(row.sums, fact);
-    const moved = (fact.tx ?? 0) + (fact.rx ?? 0);
-    if (moved <= row.busiest) continue;
-    row.busiest = moved;
-    row.event = fact.event;
+    const row = groups.get(name);
+    if (row === undefined) groups.set(name, new Group(name, fact.event, fact));
+    else row.add(fact);
   }
   // In which row of another grouping an ended connection was is not known.
   if (within === null || within.by === by)
@@ -123,17 +166,34 @@ function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Ti
       if (within !== null && within.key !== keyText(name)) continue;
       let row = groups.get(name);
       if (row === undefined && !ended) continue;
-      if (row === undefined)
-        groups.set(name, (row = { key: "", event, sums: noSums(), busiest: 0 }));
+      if (row === undefined) groups.set(name, (row = new Group(name, event, null)));
       addEnded(row.sums, totals);
     }
-  return [...groups].map(([name, { event, sums }]) => ({ key: keyText(name), event, sums }));
+  return [...groups.values()];
+}
+
+/** Those that have a chance to be seen. */
+function mostOf(groups: readonly Group[], query: Query): readonly Group[] {
+  if (groups.length <= query.most) return groups;
+  const { order, ofFact } = orderOf(query.sort);
+  const values = groups.map((group) =>
+    ofFact !== undefined && group.alone !== null ? ofFact(group.alone) : order(group),
+  );
+  // Text: no number is the least of them.
+  if (!values.every((value) => typeof value !== "string")) return groups;
+  // To ask for the sums of a single connection would make them.
+  const open = (group: Group): number =>
+    group.alone === null ? group.sums.open : Number(group.alone.open);
+  return best(groups, query, values, (equal, rest) => best(equal, rest, equal.map(open)));
 }
 
 /** Of a hundred thousand connections only those are made to rows that have a chance to be seen. */
 function alone(facts: readonly Fact[], query: Query, { ended }: Tick): Row[] {
   const { ofFact } = orderOf(query.sort);
-  const chosen = ofFact === undefined ? facts : best(facts, query, ofFact);
+  const chosen =
+    ofFact === undefined || facts.length <= query.most
+      ? facts
+      : best(facts, query, facts.map(ofFact));
   const { key } = groupingOf("connection");
   const rows = chosen.map((fact): Row => {
     const sums = noSums();
@@ -150,17 +210,20 @@ const over = (ended: Ended): Row[] =>
     return { key: keyText(name), event, sums };
   });
 
-function best(
-  facts: readonly Fact[],
-  { most, reverse }: Query,
-  of: (fact: Fact) => number | null,
-): readonly Fact[] {
-  if (facts.length <= most) return facts;
+/** The `most` of them, by `values`; of those that are equal the first, or those that `among` chooses. */
+function best<T>(
+  items: readonly T[],
+  { most, reverse }: Pick<Query, "most" | "reverse">,
+  values: readonly (number | null)[],
+  among = (equal: readonly T[], rest: Pick<Query, "most" | "reverse">): readonly T[] =>
+    equal.slice(0, rest.most),
+): readonly T[] {
+  if (items.length <= most) return items;
   const sign = reverse ? -1 : 1;
   // Unknown values are last, and first the other way round.
-  const values = Float64Array.from(facts, (fact) => sign * (of(fact) ?? -1));
-  const least = values.toSorted()[facts.length - most]!;
-  const above = facts.filter((_, i) => values[i]! > least);
-  const equal = facts.filter((_, i) => values[i] === least);
-  return [...above, ...equal.slice(0, most - above.length)];
+  const numbers = Float64Array.from(values, (value) => sign * (value ?? -1));
+  const least = numbers.toSorted()[items.length - most]!;
+  const above = items.filter((_, i) => numbers[i]! > least);
+  const equal = items.filter((_, i) => numbers[i] === least);
+  return [...above, ...among(equal, { most: most - above.length, reverse })];
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
+import { orders, rateOrder } from "../../src/top/columns.ts";
 import { topGroupingNames } from "../../src/top/groupings.ts";
 import { Model } from "../../src/top/model.ts";
 import { rowsKept, rowsOf, totalOf, type Query } from "../../src/top/rows.ts";
@@ -54,6 +55,46 @@ test("the rows of an interval are made once for each question", () => {
   expect(kept(second, byProcess)).not.toBe(found);
   expect(kept(second, { ...byProcess, text: "nobody" }).rows).toEqual([]);
   expect(kept(second, byProcess)).toEqual(rowsOf(second, byProcess));
+});
+
+test("of more rows than are asked for those that come first are made, in whatever order", () => {
+  const some = fc.record({
+    pid: fc.integer({ min: 1, max: 12 }),
+    kind: fc.constantFrom("connect" as const, "close" as const, "open" as const),
+    sent: fc.option(fc.bigInt({ min: 0n, max: 5n }), { nil: null }),
+    cookie: fc.integer({ min: 1, max: 40 }),
+    rttUs: fc.option(fc.nat(3), { nil: null }),
+  });
+  const query = fc.record({
+    by: fc.constantFrom(...topGroupingNames.filter((name) => name !== "connection")),
+    sort: fc.constantFrom(...orders.map(({ name }) => name), "rate"),
+    reverse: fc.boolean(),
+    ended: fc.boolean(),
+    most: fc.integer({ min: 1, max: 13 }),
+  });
+  fc.assert(
+    fc.property(fc.array(some, { maxLength: 40 }), query, (events, asked) => {
+      const model = begun();
+      for (const { pid, kind, sent, cookie, rttUs } of events) {
+        const moved = kind === "connect" ? null : { sent, received: sent, rttUs };
+        const end = { address: `10.0.0.${pid}`, port: pid };
+        model.observe(
+          eventOf(kind, at(1.5), moved, { pid, cookie, cgroup: `/${pid}.service`, remote: end }),
+        );
+      }
+      const tick = model.cut(2n * SECOND);
+      const { order } = orders.find(({ name }) => name === asked.sort) ?? rateOrder;
+      const placeOf = (most: number) =>
+        rowsOf(tick, { ...byProcess, ...asked, most })
+          .rows.slice(0, asked.most)
+          .map((row) => [order(row), row.sums.open]);
+      expect(placeOf(asked.most)).toEqual(placeOf(1000));
+      expect(rowsOf(tick, { ...byProcess, ...asked }).count).toBe(
+        rowsOf(tick, { ...byProcess, ...asked, most: 1000 }).count,
+      );
+    }),
+    runs(500),
+  );
 });
 
 describe("an interval", () => {

@@ -148,7 +148,7 @@ export const mostBytesFirst = (a: Sums, b: Sums): number => {
 const UNITS_MAX = 4096;
 const units = new Map<string, string>();
 
-/** Kept, since the live view asks for each connection in each interval. */
+/** The live view asks for each connection in each interval, so what is found is kept. */
 function lastUnit(cgroup: string): string {
   const known = units.get(cgroup);
   if (known !== undefined) return known;

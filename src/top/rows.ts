@@ -172,7 +172,7 @@ function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Ti
   return [...groups.values()];
 }
 
-/** Those that have a chance to be seen. */
+/** The groups that have a chance to be seen. */
 function mostOf(groups: readonly Group[], query: Query): readonly Group[] {
   if (groups.length <= query.most) return groups;
   const { order, ofFact } = orderOf(query.sort);

@@ -28,6 +28,9 @@ export const NOTHING: Counts = {
 export const timeOf = ({ timestamp }: Event): bigint => timestamp;
 /** Of a flow of the map: its last datagram. */
 export const lastOf = ({ ended_at }: Event): bigint => ended_at;
+/** Nanoseconds since the last datagram. A number, as a look at the map would make an object for a bigint of each flow. */
+export const silenceOf = (event: Event, nowNs: bigint): number =>
+  Number(nowNs) - placeOf(event).ended_at_number;
 export const isFirst = ({ flags }: Event): boolean => (flags & ConnFact.FACT_FIRST_FLOW) !== 0;
 
 /** A sock's address is used again, its cookie is not. */
@@ -47,17 +50,12 @@ export function sockOf(event: Event): string {
 }
 
 /** The close of a flow of the map. `opened`: as it began. */
-export const closeOf = ({ event }: Flow, opened: Event, atNs: bigint): Event =>
-  begunAs(opened, { ...at(event, atNs), kind: EventKind.EVENT_UDP_CLOSE });
+export const closeOf = (flow: Flow, opened: Event, atNs: bigint): Event =>
+  laterOf(flow, opened, atNs, EventKind.EVENT_UDP_CLOSE);
 
-/** The counts that a flow of the map has added since it was told as over. Made of `flow` itself, of which there can be many. */
-export function sampleOf({ event }: Flow, opened: Event, told: Counts, atNs: bigint): Event {
-  event.kind = EventKind.EVENT_UDP_SAMPLE;
-  event.direction = opened.direction;
-  event.started_at = opened.started_at;
-  event.timestamp = atNs;
-  return minus(event, told);
-}
+/** The counts that a flow of the map has added since it was told as over. */
+export const sampleOf = (flow: Flow, opened: Event, told: Counts, atNs: bigint): Event =>
+  minus(laterOf(flow, opened, atNs, EventKind.EVENT_UDP_SAMPLE), told);
 
 /** The end of a flow whose totals nobody knows. */
 export function lostOf(opened: Event, atNs: bigint): Event {
@@ -112,6 +110,15 @@ export function minus(event: Event, told: Counts): Event {
 }
 
 // --- internal ---
+
+/** Made of `flow` itself, of which there can be many. */
+function laterOf({ event }: Flow, opened: Event, atNs: bigint, kind: number): Event {
+  event.kind = kind;
+  event.direction = opened.direction;
+  event.started_at = opened.started_at;
+  event.timestamp = atNs;
+  return event;
+}
 
 const at = (event: Event, timestamp: bigint): Event => ({ ...event, timestamp });
 

@@ -12,6 +12,7 @@ import {
   readFlow,
   writeFlowKey,
   type Event,
+  type Flow,
 } from "../../record/layout.gen.ts";
 import type { DumpedFlow, FlowSource } from "./flows.ts";
 
@@ -71,6 +72,19 @@ function writeKey(key: Uint8Array, { sk, cookie, ends }: Readonly<Event>): void 
   writeFlowKey(new DataView(key.buffer), 0, { ...from, sk, cookie, zero: 0 });
 }
 
+/** No function is made for each: there are tens of thousands. */
+class FlowAt implements DumpedFlow {
+  readonly event: EventView;
+
+  constructor(view: DataView, at: number) {
+    this.event = new EventView(view, at);
+  }
+
+  copy(): Flow {
+    return readFlow(this.event.view, this.event.p);
+  }
+}
+
 /** A flow whose last datagram is older than asked for is not read: null stands for it. */
 function mapReader(
   shim: Shim,
@@ -85,8 +99,7 @@ function mapReader(
   function* read({ count, view }: Dumped, sinceNs: number): Iterable<DumpedFlow | null> {
     for (let i = 0; i < count; i++) {
       const at = i * entrySize + keySize;
-      const old = sinceNs > 0 && lastAt(view, at) < sinceNs;
-      yield old ? null : { event: new EventView(view, at), copy: () => readFlow(view, at) };
+      yield sinceNs > 0 && lastAt(view, at) < sinceNs ? null : new FlowAt(view, at);
     }
   }
 }

@@ -19,6 +19,7 @@ import {
   NOTHING,
   same,
   sampleOf,
+  silenceOf,
   sockOf,
   timeOf,
 } from "./flow_events.ts";
@@ -233,11 +234,13 @@ export class Flows {
 
   *#closeOthers(sock: Sock | undefined, atNs: bigint): Iterable<ShownFlow> {
     for (const known of sock?.others ?? []) {
-      const opened = this.#kept.get(known.opened);
+      // Of so many flows no object is made that is not shown.
+      const opened = this.#kept.at(known.opened);
+      const flow = this.#source.take(opened);
+      const event = flow ? closeOf(flow, opened, atNs) : lostOf(this.#kept.get(known.opened), atNs);
       this.#others.delete(known.opened);
       this.#kept.drop(known.opened);
-      const flow = this.#source.take(opened);
-      yield { event: flow ? closeOf(flow, opened, atNs) : lostOf(opened, atNs), kind: "close" };
+      yield { event, kind: "close" };
     }
   }
 
@@ -256,11 +259,12 @@ export class Flows {
     }
     if (!silent) return NONE;
     const taken = this.#source.take(flow.event);
-    const opened = this.#kept.get(known.opened);
+    const opened = this.#kept.at(known.opened);
+    const close = taken && closeOf(taken, opened, nowNs);
     this.#socks.get(sockOf(opened))?.others.delete(known);
     this.#others.delete(known.opened);
     this.#kept.drop(known.opened);
-    return taken ? [{ event: closeOf(taken, opened, nowNs), kind: "close" }] : [];
+    return close ? [{ event: close, kind: "close" }] : [];
   }
 
   /** The first flow of a socket, as the map has it. */
@@ -285,7 +289,7 @@ export class Flows {
   }
 
   #isSilent(event: Event, nowNs: bigint): boolean {
-    return nowNs - lastOf(event) > this.#timeoutOf(event);
+    return silenceOf(event, nowNs) > this.#timeoutOf(event);
   }
 
   #timeoutOf({ legs }: Event): bigint {

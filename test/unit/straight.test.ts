@@ -455,6 +455,30 @@ describe.each(each)("a line of %s", (_, format) => {
   });
 });
 
+test("events of a translation that is shared take the straight way, those of one that is not do not", () => {
+  const { template } = each.find(([name]) => name === "json")![1];
+  const [one] = fc.sample(connEvents, { numRuns: 1, seed: 1 });
+  const taken = [shared[0]!, { ...shared[0]! }].map((nat) => {
+    const [way, lines] = [straight(template), new Lines()];
+    const ends = {
+      local: { address: "10.0.0.2", port: 1 },
+      remote: { address: "10.0.0.1", port: 1 },
+    };
+    const event: ConnEvent = {
+      ...one!,
+      ...ends,
+      id: "0".repeat(20),
+      kind: "begin",
+      tls: null,
+      nat,
+    };
+    delete event.totals;
+    delete event.connectNs;
+    return Array.from({ length: 4 }, () => way.event(lines, event, clocks));
+  });
+  expect(taken).toEqual([[false, true, true, true], Array(4).fill(false)]);
+});
+
 test("a run of a hundred short connections takes the straight way", () => {
   const way = straight(jsonTemplate);
   const view = new DataView(new ArrayBuffer(eventSize));
@@ -483,6 +507,11 @@ const endpoint = fc.record({
 });
 const count = orNull(some(fc.bigInt({ min: 0n, max: 2n ** 53n }), u64));
 const known32 = orNull(fc.nat(2 ** 32 - 1));
+/** As those that many connections have in common; text is kept of these alone. */
+const shared = [
+  { local: null, remote: Object.freeze({ address: "10.0.0.9", port: 80 }) },
+  { local: Object.freeze({ address: "10.0.0.9", port: 80 }), remote: null },
+].map((one) => Object.freeze(one));
 // Few values, so that what is remembered of one event meets another that differs in one member.
 const connEvents: fc.Arbitrary<ConnEvent> = fc
   .record({
@@ -500,7 +529,11 @@ const connEvents: fc.Arbitrary<ConnEvent> = fc
       netns: few(null, 4026531840, 1),
       local: endpoint,
       remote: endpoint,
-      nat: fc.oneof({ weight: 9, arbitrary: few(null, null, false) }, anyTranslation),
+      nat: fc.oneof(
+        { weight: 8, arbitrary: few(null, null, false) },
+        few(...shared),
+        anyTranslation,
+      ),
     }),
     user: few(undefined, null, "root"),
     name: few(undefined, undefined, null, "a.example"),

@@ -5,7 +5,8 @@ import { writeTranslation, translationSize } from "../../src/record/layout.gen.t
 import { asView, plainEvent } from "../../src/trace/event.ts";
 import { TranslationNumbers } from "../../src/trace/nat/numbers.ts";
 import { Translations } from "../../src/trace/nat/translations.ts";
-import { EventView } from "../../src/record/layout.gen.ts";
+import { EventView, EVENT_OWNER_PID, EVENT_SK } from "../../src/record/layout.gen.ts";
+import { hashOf } from "../../src/trace/nat/words.ts";
 
 const IPV4 = { metadata: ConnMetadata.METADATA_TCP };
 const IPV6 = { metadata: ConnMetadata.METADATA_TCP | ConnMetadata.METADATA_IPV6 };
@@ -128,6 +129,59 @@ describe("a translated connection", () => {
     expect(translations.of(tells({ sk: 4n })!, "connect")).toEqual(nat);
     for (const flags of [ConnFact.FACT_PLAIN, 0])
       expect(numbers.of(tells({ flags, sk: 9n })!)).toBeNull();
+  });
+
+  test("that many have in common is one object for all of them, as kept lines are found by it, and no other's", () => {
+    const translations = new Translations(100, new TranslationNumbers());
+    const other = { ...backend, dport: 8081 };
+    const natOf = (sk: bigint, beyond: typeof backend) => {
+      const of = record({ beyond, sk, ends: { ...socket, sport: Number(sk), ...IPV4 } });
+      return known([of], translations).of(of, "connect");
+    };
+    // Its own port is that of the socket, whichever that is.
+    const ownPort = (sk: bigint, to: typeof backend) => natOf(sk, { ...to, sport: Number(sk) });
+    for (const sk of [1n, 2n, 3n]) expect(Object.isFrozen(ownPort(sk, backend))).toBe(false);
+    const shared = ownPort(4n, backend);
+    expect(shared).toEqual({ local: null, remote: { address: "10.1.2.2", port: 8080 } });
+    expect(ownPort(5n, backend)).toBe(shared);
+    expect(ownPort(6n, other)).toEqual({
+      local: null,
+      remote: { address: "10.1.2.2", port: 8081 },
+    });
+    expect(natOf(7n, { ...backend, sport: 1024 })).toEqual({
+      local: { address: "10.1.1.2", port: 1024 },
+      remote: { address: "10.1.2.2", port: 8080 },
+    });
+    expect(ownPort(8n, backend)).toBe(shared);
+  });
+
+  test("is nobody else's, also where their keys have one hash", () => {
+    const words = (sk: bigint) => {
+      const { view, p } = asView(record({ beyond: backend, sk }));
+      const beforeOwner = (at: number) => view.getInt32(p + EVENT_SK + 4 * at, true);
+      const count = (EVENT_OWNER_PID - EVENT_SK) / 4;
+      return Int32Array.from({ length: count }, (_, n) => beforeOwner(n));
+    };
+    // The cookie is the last word.
+    const cookie = (hashOf(words(1n)) ^ 7 ^ hashOf(words(2n))) >>> 0;
+    const hashes = [
+      hashOf(Int32Array.of(...words(1n), 7)),
+      hashOf(Int32Array.of(...words(2n), cookie)),
+    ];
+    expect(hashes[0]).toBe(hashes[1]!);
+    const translations = known([record({ beyond: backend })]);
+    expect(translations.of(record({ beyond: backend, sk: 2n, cookie }), "close")).toBeNull();
+    expect(translations.of(record({ beyond: backend }), "connect")).not.toBeNull();
+  });
+
+  test("has its own, of however many that others have in common", () => {
+    const translations = new Translations(10_000, new TranslationNumbers());
+    for (let n = 0; n < 5; n++)
+      for (let port = 1; port <= 250; port++) {
+        const of = record({ beyond: { ...backend, dport: port }, sk: BigInt(port), cookie: n });
+        const remote = { address: "10.1.2.2", port };
+        expect(known([of], translations).of(of, "connect")).toEqual({ local: null, remote });
+      }
   });
 
   test("is forgotten after its last record, however that is shown, and what that one brings along is told", () => {

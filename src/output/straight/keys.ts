@@ -145,8 +145,12 @@ const [MET, MADE] = [1, 2];
 /** The names in TLS differ from line to line, and there is no hole for them. */
 const hasTls = ({ tls }: ConnEvent): boolean => (tls ?? null) !== null;
 
-/** So do the ends of a translation. A record tells its translation by a number, which is part of the key. */
-const isUniform = (event: ConnEvent): boolean => translationOf(event) === null && !hasTls(event);
+/**
+ * So do the ends of a translation, but for one that many connections have in common: it is one object for all of them, and
+ * frozen. A record tells its translation by a number, which is part of the key.
+ */
+const isUniform = (event: ConnEvent): boolean =>
+  !hasTls(event) && (translationOf(event) === null || Object.isFrozen(event.nat));
 
 /** By object, the values that vary and that may be unknown. */
 function unknownOf(ofKey: readonly Leaf[]): ReadonlyMap<string, readonly string[]> {

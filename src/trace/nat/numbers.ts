@@ -38,7 +38,12 @@ export class TranslationNumbers {
       return NO_NUMBER;
     }
     this.#counts.delete(text);
-    return this.#numbers.give(translation, text) ?? NO_NUMBER;
+    return this.#numbers.give(frozen(translation), text) ?? NO_NUMBER;
+  }
+
+  /** One object for all that have it; `undefined`: nothing has the number. */
+  translation(number: number): Translation | undefined {
+    return this.#numbers.of(number);
   }
 
   /** The translation that a record tells by its number; `null`: the record has none. */
@@ -60,6 +65,12 @@ export function tellNumber(view: DataView, p: number, number: number): boolean {
 export const numberAt = (view: DataView, p: number): number => view.getUint8(p + EVENT_LEGS);
 
 // --- internal ---
+
+/** Kept lines are found by it. */
+function frozen(translation: Translation): Translation {
+  for (const end of [translation.local, translation.remote]) if (end !== null) Object.freeze(end);
+  return Object.freeze(translation);
+}
 
 const textOf = ({ local, remote }: Translation): string =>
   [local, remote].map((end) => (end === null ? "" : `${end.address} ${end.port}`)).join(",");

@@ -5,22 +5,24 @@
 import type { Endpoint, EventKind as ShownKind, Translation } from "../../conn/event.ts";
 import {
   ConnFact,
+  ConnMetadata,
   EVENT_COOKIE,
-  EVENT_ENDS_METADATA,
   EVENT_FLAGS,
   EVENT_OWNER_PID,
   EVENT_SK,
-  EventKind,
   translationPlaces,
   type Event,
 } from "../../record/layout.gen.ts";
 import { addressAt, asView, isLast, kindAt } from "../event.ts";
 import { NO_NUMBER, numberAt, tellNumber, TranslationNumbers } from "./numbers.ts";
+import { hashOf, isSame } from "./words.ts";
 
 /** Connections that are filtered out have no end that removes their entry: the oldest entries go first. */
 const MOST = 65_536;
 
 interface Known {
+  /** Words that say of which connection or flow it is: see readIdentity(). */
+  readonly of: Int32Array;
   readonly nat: Translation | false;
   readonly number: number;
 }
@@ -30,9 +32,12 @@ export type Nat = Translation | false | null;
 
 export class Translations {
   readonly #most: number;
-  readonly #known = new Map<string, Known>();
+  /** By a hash. Another one with the same hash takes the place of one whose translation is not known from then on. */
+  readonly #known = new Map<number, Known>();
   readonly #numbers: TranslationNumbers;
-  #ended: string[] = [];
+  /** Of translations that have a number. */
+  readonly #common: (Common | undefined)[] = Array.from({ length: COMMON_SLOTS });
+  #ended: number[] = [];
 
   /** At most so many are kept. */
   constructor(most = MOST, numbers = new TranslationNumbers()) {
@@ -42,10 +47,10 @@ export class Translations {
 
   /** The record at `p`, of the kind EVENT_TRANSLATION. Beyond all translations too, this end is the source. */
   set(view: DataView, p: number): void {
-    const key = keyAt(view, p);
+    const { nat, number } = this.#translationAt(view, p);
+    const key = readIdentity(view, p);
     this.#known.delete(key);
-    const nat = translationAt(view, p);
-    this.#known.set(key, { nat, number: nat === false ? NO_NUMBER : this.#numbers.numberOf(nat) });
+    this.#known.set(key, { of: identity.slice(), nat, number });
     if (this.#known.size > this.#most) this.#known.delete(this.#known.keys().next().value!);
   }
 
@@ -54,11 +59,11 @@ export class Translations {
     if ((event.flags & ConnFact.FACT_PLAIN) !== 0) return false;
     const told = this.#numbers.of(event);
     if (this.#known.size === 0) return told;
-    const key = keyOf(event);
-    const known = told ?? this.#known.get(key)?.nat ?? null;
-    // A flow of UDP goes on.
-    if (kind === "close" || event.kind === EventKind.EVENT_FAIL) this.#known.delete(key);
-    return known;
+    const { view, p } = asView(event);
+    const key = readIdentity(view, p);
+    const known = this.#knownOf(key);
+    if (known !== undefined && (kind === "close" || kind === "fail")) this.#known.delete(key);
+    return told ?? known?.nat ?? null;
   }
 
   /**
@@ -68,14 +73,15 @@ export class Translations {
   tells(view: DataView, p: number): boolean {
     const flags = view.getUint32(p + EVENT_FLAGS, true);
     if ((flags & ConnFact.FACT_PLAIN) !== 0 || this.#known.size === 0) return true;
-    const known = this.#known.get(keyAt(view, p));
+    const known = this.#knownOf(readIdentity(view, p));
     return known === undefined || tellNumber(view, p, known.number);
   }
 
   /** The record at `p` has been shown as it is. The last one of a connection ends what is known of it, after its poll. */
   passed(view: DataView, p: number): void {
-    if (numberAt(view, p) !== NO_NUMBER && isLast(kindAt(view, p)))
-      this.#ended.push(keyAt(view, p));
+    if (numberAt(view, p) === NO_NUMBER || !isLast(kindAt(view, p))) return;
+    const key = readIdentity(view, p);
+    if (this.#knownOf(key) !== undefined) this.#ended.push(key);
   }
 
   /** After the records of a poll. */
@@ -83,57 +89,109 @@ export class Translations {
     for (const key of this.#ended) this.#known.delete(key);
     this.#ended = [];
   }
+
+  /** Of the connection or the flow whose identity was read last. */
+  #knownOf(key: number): Known | undefined {
+    const known = this.#known.get(key);
+    return known !== undefined && isSame(known.of, identity) ? known : undefined;
+  }
+
+  /** If both ends are as the socket has them, nothing is translated. Texts take most of the time: common translations have theirs. */
+  #translationAt(view: DataView, p: number): Pick<Known, "nat" | "number"> {
+    const isLocal = differs(view, p, LOCAL);
+    const isRemote = differs(view, p, REMOTE);
+    if (!isLocal && !isRemote) return { nat: false, number: NO_NUMBER };
+    readBeyond(view, p, isLocal, isRemote);
+    const slot = hashOf(beyond) & (COMMON_SLOTS - 1);
+    const common = this.#common[slot];
+    if (common !== undefined && isSame(common.beyond, beyond)) return common;
+    const nat = {
+      local: isLocal ? endBeyond(view, p, LOCAL) : null,
+      remote: isRemote ? endBeyond(view, p, REMOTE) : null,
+    };
+    const number = this.#numbers.numberOf(nat);
+    const shared = this.#numbers.translation(number);
+    if (shared === undefined) return { nat, number };
+    this.#common[slot] = { nat: shared, number, beyond: beyond.slice() };
+    return this.#common[slot];
+  }
 }
 
 // --- internal ---
 
-/** Where an end lies in a record, as the socket has it and as it is beyond. */
+const at = (name: keyof typeof translationPlaces): number => translationPlaces[name][0];
+
+/** Where an address and its port lie in a record, as the socket has them and as they are beyond. */
 interface Places {
-  socket: { address: number; port: number };
-  beyond: { address: number; port: number };
+  address: number;
+  port: number;
+  addressBeyond: number;
+  portBeyond: number;
 }
 
-const at = (name: keyof typeof translationPlaces): number => translationPlaces[name][0];
 const LOCAL: Places = {
-  socket: { address: at("ends_saddr_h"), port: at("ends_sport") },
-  beyond: { address: at("beyond_saddr_h"), port: at("beyond_sport") },
+  address: at("ends_saddr_h"),
+  port: at("ends_sport"),
+  addressBeyond: at("beyond_saddr_h"),
+  portBeyond: at("beyond_sport"),
 };
 const REMOTE: Places = {
-  socket: { address: at("ends_daddr_h"), port: at("ends_dport") },
-  beyond: { address: at("beyond_daddr_h"), port: at("beyond_dport") },
+  address: at("ends_daddr_h"),
+  port: at("ends_dport"),
+  addressBeyond: at("beyond_daddr_h"),
+  portBeyond: at("beyond_dport"),
 };
 const BEYOND_METADATA = at("beyond_metadata");
+const ADDRESS_BYTES = 16;
 
-/** If both ends are as the socket has them, nothing is translated. */
-function translationAt(view: DataView, p: number): Translation | false {
-  const local = endBeyond(view, p, LOCAL);
-  const remote = endBeyond(view, p, REMOTE);
-  return local === null && remote === null ? false : { local, remote };
+/** Whether an end is not as the socket has it. */
+function differs(view: DataView, p: number, of: Places): boolean {
+  if (view.getUint16(p + of.port, true) !== view.getUint16(p + of.portBeyond, true)) return true;
+  for (let n = 0; n < ADDRESS_BYTES; n += 4)
+    if (view.getInt32(p + of.address + n) !== view.getInt32(p + of.addressBeyond + n)) return true;
+  return false;
 }
 
-/** `null`: the end is as the socket has it. */
-function endBeyond(view: DataView, p: number, { socket, beyond }: Places): Endpoint | null {
-  const metadata = (place: number) => view.getUint32(p + place, true);
-  const { address } = addressAt(view, p + beyond.address, metadata(BEYOND_METADATA));
-  const port = view.getUint16(p + beyond.port, true);
-  const isSame =
-    port === view.getUint16(p + socket.port, true) &&
-    address === addressAt(view, p + socket.address, metadata(EVENT_ENDS_METADATA)).address;
-  return isSame ? null : { address, port };
+function endBeyond(view: DataView, p: number, { addressBeyond, portBeyond }: Places): Endpoint {
+  const metadata = view.getUint32(p + BEYOND_METADATA, true);
+  const { address } = addressAt(view, p + addressBeyond, metadata);
+  return { address, port: view.getUint16(p + portBeyond, true) };
+}
+
+/** A translation that has a number, and what it is made of. */
+interface Common {
+  readonly nat: Translation;
+  readonly number: number;
+  readonly beyond: Int32Array;
+}
+
+/** A power of two; what falls into the same slot takes its place. */
+const COMMON_SLOTS = 256;
+
+/** Words that a translation is made of: the family, then each end's port and address, or zeros where it is the socket's. */
+const beyond = new Int32Array(1 + 2 * (ADDRESS_BYTES / 4 + 1));
+
+function readBeyond(view: DataView, p: number, isLocal: boolean, isRemote: boolean): void {
+  beyond.fill(0);
+  beyond[0] = view.getUint32(p + BEYOND_METADATA, true) & ConnMetadata.METADATA_IPV6;
+  if (isLocal) readEnd(view, p, LOCAL, 1);
+  if (isRemote) readEnd(view, p, REMOTE, 2 + ADDRESS_BYTES / 4);
+}
+
+/** The port goes first, with a bit more: an end that is there is never all zeros. */
+function readEnd(view: DataView, p: number, of: Places, to: number): void {
+  beyond[to] = view.getUint16(p + of.portBeyond, true) | (1 << 16);
+  for (let n = 0; n < ADDRESS_BYTES / 4; n++)
+    beyond[to + 1 + n] = view.getInt32(p + of.addressBeyond + 4 * n, true);
 }
 
 /** sk and the ends, which lie behind it, and the cookie: a sock of UDP has a flow for each of its remote ends. */
-const ENDS_AT = EVENT_SK;
-const ENDS_BYTES = EVENT_OWNER_PID - EVENT_SK;
-const keyBytes = Buffer.alloc(ENDS_BYTES + 4);
+const END_WORDS = (EVENT_OWNER_PID - EVENT_SK) / 4;
+const identity = new Int32Array(END_WORDS + 1);
 
-function keyAt(view: DataView, p: number): string {
-  keyBytes.set(new Uint8Array(view.buffer, view.byteOffset + p + ENDS_AT, ENDS_BYTES));
-  keyBytes.writeUInt32LE(view.getUint32(p + EVENT_COOKIE, true), ENDS_BYTES);
-  return keyBytes.toString("latin1");
-}
-
-function keyOf(event: Event): string {
-  const { view, p } = asView(event);
-  return keyAt(view, p);
+/** Reads which connection or flow the record at `p` is of. Returns a hash of that. */
+function readIdentity(view: DataView, p: number): number {
+  for (let n = 0; n < END_WORDS; n++) identity[n] = view.getInt32(p + EVENT_SK + 4 * n, true);
+  identity[END_WORDS] = view.getInt32(p + EVENT_COOKIE, true);
+  return hashOf(identity);
 }

@@ -97,6 +97,10 @@ function isForOther(view: DataView, p: number): boolean {
 }
 
 /** The threads of the kernel that close for others; another program of root's can have the name, which is unknown then too. */
-const WORKER = [...Buffer.from("kworker/")];
+const WORKER = new DataView(Uint8Array.from(Buffer.from("kworker/")).buffer);
+const [FIRST, SECOND] = [WORKER.getUint32(0), WORKER.getUint32(4)];
+
+/** By words, as each record of an accepted connection is asked. */
 const hasNameOfWorker = (view: DataView, p: number): boolean =>
-  WORKER.every((byte, i) => view.getUint8(p + EVENT_OWNER_COMM + i) === byte);
+  view.getUint32(p + EVENT_OWNER_COMM) === FIRST &&
+  view.getUint32(p + EVENT_OWNER_COMM + 4) === SECOND;

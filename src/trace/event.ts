@@ -75,6 +75,10 @@ export const kindAt = (view: DataView, p: number): number => view.getUint8(p + E
 export const cgroupIdAt = (view: DataView, p: number): number =>
   view.getUint32(p + EVENT_OWNER_CGROUP_ID, true) +
   view.getUint32(p + EVENT_OWNER_CGROUP_ID + 4, true) * 2 ** 32;
+export function setCgroupIdAt(view: DataView, p: number, id: number): void {
+  view.setUint32(p + EVENT_OWNER_CGROUP_ID, id >>> 0, true);
+  view.setUint32(p + EVENT_OWNER_CGROUP_ID + 4, Math.floor(id / 2 ** 32), true);
+}
 /** `timestamp` of the event at `p`. */
 export const timeAt = (view: DataView, p: number): number =>
   view.getUint32(p + EVENT_TIMESTAMP, true) +

@@ -1,5 +1,7 @@
 /** Where the process of an event was: the kernel's answer first, /proc's only where it cannot be another process's. */
 import { expect, test } from "bun:test";
+import { eventSize, EventView } from "../../src/record/layout.gen.ts";
+import { setCgroupIdAt } from "../../src/trace/event.ts";
 import {
   Groups,
   LATER,
@@ -71,6 +73,35 @@ test("an id tells once its group is known, and where /proc need not be asked", (
     ...[true, true, true],
     false,
   ]);
+});
+
+test("what /proc tells of a process has an id of its own, by which a record tells the same for ever", () => {
+  const processes: Record<number, Placed> = {
+    5: process(0n, "/", "/v1"),
+    6: process(0n, "/", "/other"),
+    7: process(NOW_NS, "/", "/v1"),
+  };
+  const { groups } = groupsOf({ mixed: true, paths: { 1: "/", 8: "/a" }, processes });
+  const at = (ticksAgo = 0n) => event(1n, ticksAgo).owned_at;
+  // Nobody has asked for the ids yet.
+  expect(groups.numberedId(5, at(), 1)).toBeNull();
+  for (const id of [1n, 8n]) groups.of(5, event(id));
+  expect(groups.numberedId(5, at(), 8)).toBeNull();
+  const ids = [5, 6, 7].map((pid) => groups.numberedId(pid, at(10n), 1)!);
+  const told = () => ids.map((id) => groups.of(9, event(BigInt(id))).cgroup);
+  // The last one began later.
+  expect(told()).toEqual(["/v1", "/other", null]);
+  processes[5] = process(0n, "/", "/moved");
+  groups.renew();
+  expect(groups.numberedId(5, at(10n), 1)).toBe(ids[0]!);
+  const moved = groups.numberedId(5, at(3n), 1)!;
+  expect(groups.of(5, event(BigInt(moved))).cgroup).toBe("/moved");
+  expect(groups.numberedId(5, at(3n), 0)).toBe(moved);
+  expect(told()).toEqual(["/v1", "/other", null]);
+  expect([...ids, moved].map((id) => groups.tells(id))).toEqual(Array(4).fill(true));
+  const view = new DataView(new ArrayBuffer(eventSize));
+  setCgroupIdAt(view, 0, moved);
+  expect(new EventView(view, 0).owner.cgroup_id_number).toBe(moved);
 });
 
 test("what cannot be found out just now is asked for again", () => {

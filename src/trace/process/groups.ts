@@ -45,6 +45,11 @@ export interface GroupSource {
 /** The members of an owner that are needed. */
 export type Owned = Pick<OwnerView, "owned_at" | "cgroup_id" | "cgroup_id_number">;
 
+/** Ids of the kernel are given one after the other: no host has made so many groups. Still exact as a number. */
+const FIRST_NUMBERED = 0x1f_ffff * 2 ** 32;
+/** Groups without a number have slower lines. */
+const NUMBERED_MAX = 65_536;
+
 const UNKNOWN: Group = { cgroup: null, container: null };
 
 /** As many are remembered of each kind; beyond it they are asked for anew. */
@@ -58,6 +63,10 @@ export class Groups {
   readonly #byPid = new Map<number, { startedNs: bigint; group: Group } | null>();
   /** Answers of /proc by process and moment: a close has the process and the moment of its connect, and the process may be gone by then. */
   readonly #byMoment = new Map<number, Group>();
+
+  /** Groups that have a number, which a record may hold in place of an id. A number keeps its group, as kept lines hold the text. */
+  readonly #numbered: Group[] = [];
+  readonly #numbers = new Map<string | null, number>();
 
   #lastTold = -1;
 
@@ -73,17 +82,34 @@ export class Groups {
   /** Whether the group of whoever has this id follows from it alone, as far as is known by now. */
   tells(id: number): boolean {
     // A busy process asks again and again.
-    if (id === this.#lastTold) return true;
+    if (id === this.#lastTold || id >= FIRST_NUMBERED) return true;
     const group = this.#byId.get(id);
     if (group === undefined || group === null) return false;
     this.#lastTold = id;
     return true;
   }
 
+  /**
+   * The id that the record of this process may hold, so that it tells by itself what /proc tells of the process when it was
+   * noted. `null`: there is none, or /proc is not to be asked, as far as is known by now.
+   */
+  numberedId(pid: number, ownedAt: number, id: number): number | null {
+    if (id !== 0 && this.#byId.get(id) !== null) return null;
+    const group = this.#ofProcess(pid, ownedAt);
+    let number = this.#numbers.get(group.cgroup);
+    if (number === undefined) {
+      if (this.#numbered.length >= NUMBERED_MAX) return null;
+      number = this.#numbered.push(group) - 1;
+      this.#numbers.set(group.cgroup, number);
+    }
+    return FIRST_NUMBERED + number;
+  }
+
   /** Of the process `pid` when it was noted. */
   of(pid: number | null, owner: Owned): Group {
     if (pid === null) return UNKNOWN;
     const id = owner.cgroup_id_number;
+    if (id >= FIRST_NUMBERED) return this.#numbered[id - FIRST_NUMBERED] ?? UNKNOWN;
     let group = id === 0 ? null : this.#byId.get(id);
     if (group === undefined) group = this.#learn(id, owner.cgroup_id);
     return group ?? this.#ofProcess(pid, owner.owned_at);

@@ -1,6 +1,7 @@
 /** The control group and the container of an event's process. It needs no programs. */
 import { containerFacts } from "../../kernel/container_files.ts";
-import { cgroupIdAt } from "../event.ts";
+import { EVENT_OWNER_OWNED_AT } from "../../record/layout.gen.ts";
+import { cgroupIdAt, pidAt, setCgroupIdAt } from "../event.ts";
 import type { Part } from "../part.ts";
 import { ContainerNames } from "./container_names.ts";
 import { groupSource } from "./group_source.ts";
@@ -27,7 +28,17 @@ export const groupsPart = (): Part => ({
         shown.container = container;
         if (container !== null) Object.assign(shown, names.of(container));
       },
-      holds: (view, p) => groups.tells(cgroupIdAt(view, p)),
+      holds(view, p) {
+        const id = cgroupIdAt(view, p);
+        if (groups.tells(id)) return true;
+        const pid = pidAt(view, p);
+        if (pid === 0) return false;
+        const ownedAt = view.getUint32(p + EVENT_OWNER_OWNED_AT, true);
+        const numbered = groups.numberedId(pid, ownedAt, id);
+        if (numbered === null) return false;
+        setCgroupIdAt(view, p, numbered);
+        return true;
+      },
     };
   },
 });

@@ -265,7 +265,10 @@ describe.each(ofUdp)("trace --attach %s", (mode) => {
 test.each(ofUdp)(
   "trace --attach %s: flows are named by their bytes, never by a port",
   async (mode) => {
-    await using trace = await openTrace({ attach: mode, debug: false, self: true });
+    await using trace = await openTrace({
+      ...{ attach: mode, debug: false, self: true },
+      protocolEvents: true,
+    });
     const seen: TracedEvent[] = [];
     const address = randomLoopback();
     const exchange = (port: number, asked: string, told: string) => {
@@ -307,5 +310,12 @@ test.each(ofUdp)(
       ...Array(2).fill({ api: null, application: null, encryption: "quic" }),
       ...Array(2).fill(null),
     ]);
+    // Told once of each end, behind its beginning.
+    const kindsOf = (port: number) =>
+      seen.filter(({ local }) => local.port === port).map(({ kind }) => kind);
+    for (const { local, application } of closed)
+      expect(kindsOf(local.port)).toEqual(
+        application ? ["begin", "protocol", "close"] : ["begin", "close"],
+      );
   },
 );

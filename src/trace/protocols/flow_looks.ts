@@ -27,8 +27,8 @@ export class FlowLooks<R extends Recogniser> {
     this.#most = most;
   }
 
-  /** The struct datagram_look at `p`. */
-  look(view: DataView, p: number): void {
+  /** The struct datagram_look at `p`. Returns its flow. */
+  look(view: DataView, p: number): LookedAtFlow<R> {
     const look = readDatagramLook(view, p);
     const { endpoint, offset, len: length } = look;
     const key = keyAt(view, p);
@@ -39,6 +39,7 @@ export class FlowLooks<R extends Recogniser> {
     flow.recogniser.see({ fromClient: fromClient(look), offset, length, bytes });
     // The record's memory is used again; this copy is not kept.
     look.bytes.fill(0);
+    return flow;
   }
 
   /** Of the struct event at `p`; undefined: nothing of it was looked at. */
@@ -52,16 +53,16 @@ export class FlowLooks<R extends Recogniser> {
   }
 }
 
+/** A flow by its sock, its ends and the cookie, which lie alike in the struct event and the struct datagram_look at `p`. */
+export function keyAt(view: DataView, p: number): string {
+  const name = Buffer.from(view.buffer, view.byteOffset + p, ENDS_END).toString("latin1");
+  return `${name}${view.getUint32(p + EVENT_COOKIE, true)}`;
+}
+
 // --- internal ---
 
 /** sk, and the ends, which lie behind it. */
 const ENDS_END = EVENT_OWNER_PID;
-
-/** A flow by its sock, its ends and the cookie, which lie alike in the struct event and the struct datagram_look at `p`. */
-function keyAt(view: DataView, p: number): string {
-  const name = Buffer.from(view.buffer, view.byteOffset + p, ENDS_END).toString("latin1");
-  return `${name}${view.getUint32(p + EVENT_COOKIE, true)}`;
-}
 
 const fromClient = ({ direction, sent }: DatagramLook): boolean =>
   (direction === ConnDirection.DIRECTION_OUTGOING) === (sent === 1);

@@ -1,16 +1,21 @@
 /** At work: the first bytes of a flow's datagrams go to its recogniser, and what that has found to the flow's events. */
-import { Counter, EventKind } from "../../record/layout.gen.ts";
+import type { EventKind as ShownKind } from "../../conn/event.ts";
+import { Counter, EventKind, type Event } from "../../record/layout.gen.ts";
 import { asView } from "../event.ts";
 import type { Opened, PartCount, Working } from "../part.ts";
 import { Endpoints, nameAfter } from "./endpoints.ts";
-import { FlowLooks } from "./flow_looks.ts";
+import { FlowLooks, keyAt } from "./flow_looks.ts";
+import { FlowNews } from "./flow_news.ts";
 import { counted, renewRoom, tellKnown } from "./gates.ts";
 import { isJudged, type Describing } from "./working.ts";
 
+/** `tells`: events of their own tell what is known. */
 export function recognisingFlows(
   { host: { shim }, object }: Pick<Opened, "host" | "object">,
   make: () => Describing,
+  tells: boolean,
 ): Working {
+  const news = tells ? new FlowNews() : null;
   const flows = new FlowLooks(make);
   const endpoints = new Endpoints((hash, isKnown) => tellKnown(shim, object, hash, isKnown));
   const told: Told = { unrecognised: 0, missed: 0, byEndpoint: 0 };
@@ -28,9 +33,21 @@ export function recognisingFlows(
     kinds: [EventKind.EVENT_DATAGRAM],
     tell(event) {
       const { view, p } = asView(event);
-      flows.look(view, p);
+      const { recogniser } = flows.look(view, p);
+      news?.looked(keyAt(view, p), recogniser.application, event.timestamp);
       hasCome = true;
     },
+    ...(news !== null && {
+      brings(event: Event, kind: ShownKind) {
+        if (kind !== "close" || event.kind !== EventKind.EVENT_UDP_CLOSE) return null;
+        return news.brings(keyOf(event));
+      },
+      shown(event: Event) {
+        if (event.kind === EventKind.EVENT_UDP_OPEN) news.begun(keyOf(event), event);
+        else if (event.kind === EventKind.EVENT_UDP_CLOSE) news.delete(keyOf(event));
+        return true;
+      },
+    }),
     enrich(shown, { view, p }) {
       if (shown.protocol !== "udp") return;
       const found = flows.of(view, p)?.recogniser;
@@ -39,7 +56,7 @@ export function recognisingFlows(
       if (found.outcome === "known") shown.protocolSource = "seen";
     },
     complete(shown, event, kind) {
-      if (shown.protocol !== "udp" || kind === "begin") return;
+      if (shown.protocol !== "udp" || kind === "begin" || kind === "protocol") return;
       const { view, p } = event;
       const flow = flows.of(view, p);
       const found = flow?.recogniser;
@@ -51,7 +68,8 @@ export function recognisingFlows(
     },
     // Records that are shown as they lie there are of TCP.
     holds: () => true,
-    tick() {
+    tick(_nowNs, show) {
+      news?.tell(show);
       if (hasCome) renewRoom(shim, object);
       hasCome = false;
     },
@@ -60,6 +78,11 @@ export function recognisingFlows(
 }
 
 // --- internal ---
+
+function keyOf(event: Event): string {
+  const { view, p } = asView(event);
+  return keyAt(view, p);
+}
 
 /** Flows that ended: named after their endpoint, or not at all, and why. */
 interface Told {

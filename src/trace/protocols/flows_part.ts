@@ -17,7 +17,11 @@ import type { Describing } from "./working.ts";
 /** `make` makes what recognises one flow. */
 export const flowProtocolsBy =
   (make: () => Describing): PartOf =>
-  ({ protocols: asked = true, filter = NO_FILTER }: TraceOptions): Part => ({
+  ({
+    protocols: asked = true,
+    filter = NO_FILTER,
+    protocolEvents = false,
+  }: TraceOptions): Part => ({
     name: "application protocols of UDP",
     completes: ["UDP", "application protocols"],
     asked: asked && wantsProtocol(filter, "udp"),
@@ -36,7 +40,7 @@ export const flowProtocolsBy =
     },
     points: () => [],
     check,
-    start: (on) => recognisingFlows(on, make),
+    start: (on) => recognisingFlows(on, make, protocolEvents),
   });
 
 export const flowProtocols: PartOf = flowProtocolsBy(() => new Recognised("udp"));

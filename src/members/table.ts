@@ -4,6 +4,7 @@
  */
 
 import { isoMicros } from "../conn/clock.ts";
+import { unitOf } from "../conn/unit.ts";
 import type { ConnEvent, EventKind, Protocol, ProtocolSource, Totals } from "../conn/event.ts";
 import { isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
@@ -267,6 +268,14 @@ export const members: readonly Member[] = [
     type: "string",
     nullable: true,
     of: ({ cgroup }) => cgroup ?? null,
+  },
+  {
+    name: "unit",
+    names: NO_NAMES,
+    description: "systemd's service that the control group is of, nginx.service; left out: none",
+    type: "string",
+    on: { always: [], sometimes: eventKinds },
+    of: ({ cgroup }) => (cgroup ? (unitOf(cgroup) ?? undefined) : undefined),
   },
   {
     name: "container",

@@ -4,6 +4,7 @@ import { processName } from "../conn/process_name.ts";
 import { timeOfDay, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent, Endpoint, Totals } from "../conn/event.ts";
 import { translationOf } from "../conn/nat.ts";
+import { unitOf } from "../conn/unit.ts";
 import { endpointText, isLinkLocal, isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import { attributeNames, attributes, type AttributeName } from "../members/attributes.ts";
@@ -318,10 +319,14 @@ function nameText(name: string | null, width: number): string {
   return `${shown}+`;
 }
 
-/** An id of 64 digits by its first; a name as a name. */
-function containerText({ container, containerName }: ConnEvent): string {
+/** `nginx`, of a process of nginx.service. */
+const serviceName = (cgroup: string | null | undefined): string | null =>
+  cgroup ? (unitOf(cgroup)?.replace(/\.service$/, "") ?? null) : null;
+
+/** An id of 64 digits by its first; a name as a name. Where there is no container, the service. */
+function containerText({ container, containerName, cgroup }: ConnEvent): string {
   if (containerName !== undefined) return nameText(containerName, SHORT_ID);
-  if (!container) return unknown;
+  if (!container) return nameText(serviceName(cgroup), SHORT_ID);
   return /^[0-9a-f]{64}$/.test(container)
     ? container.slice(0, SHORT_ID)
     : nameText(container, SHORT_ID);

@@ -20,7 +20,7 @@ const columns: Readonly<Record<string, string>> = {
   UID: "real user id of that process at that moment, as the host numbers it; with --resolve the user's name",
   COMM: "name of the process that connected or accepted; if it was gone, that of the thread",
   CONTAINER:
-    "container of that process, by its name or the first 12 digits of its id; - also where it is in none",
+    "container of that process, by its name or the first 12 digits of its id; where it is in none systemd's service: nginx; - also where it is of neither",
   LPORT: "local port",
   "->": "-> this end opened the connection, <- the other end did, -- not known; of UDP: the end that sent first",
   LOCAL: "address and port of this end",

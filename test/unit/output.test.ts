@@ -330,6 +330,18 @@ describe("the table of 80 columns", () => {
     ]);
   });
 
+  test("a process of a service of systemd has its name where it is in no container", () => {
+    const cgroup = "/system.slice/nginx.service/workers";
+    const line = (event: Partial<ConnEvent>) => formats.text.line({ ...opened, ...event }, wallNs);
+    expect(line({ container: null, cgroup })).toContain("curl            nginx ");
+    expect(line({ container: null, cgroup: "/user.slice/a.scope" })).toContain(
+      "curl            - ",
+    );
+    expect(line({ cgroup })).toContain("curl            0123456789ab ");
+    expect(JSON.parse(formats.json.line({ ...opened, cgroup }, wallNs)).unit).toBe("nginx.service");
+    expect(JSON.parse(formats.json.line(opened, wallNs))).not.toHaveProperty("unit");
+  });
+
   test("a line of a link-local address has its interface, in whatever way it is written", () => {
     const written = new Lines();
     plain.table.append!(written, zoned, { monoNs: 0n, wallNs });

@@ -19,9 +19,12 @@ export const openKeys =
     " ",
   );
 
-/** The members of a line, but that which tells of a thread with another name: some runtimes connect by one. */
+/**
+ * The members of a line, but those that some hosts add: of a thread with another name, by which some runtimes connect, and of
+ * the service that the tests may run in.
+ */
 export const membersOf = (event: Event): string[] =>
-  Object.keys(event).filter((name) => name !== "thread");
+  Object.keys(event).filter((name) => name !== "thread" && name !== "unit");
 
 /** One line of `trace --json`. */
 export interface Event {
@@ -42,6 +45,7 @@ export interface Event {
   uid: number | null;
   user?: string | null;
   cgroup: string | null;
+  unit?: string;
   container: string | null;
   container_name?: string;
   pod?: string;

@@ -288,6 +288,13 @@ export const asksForNat = (filter: Filter): boolean =>
     ),
   );
 
+/**
+ * The filter for the events of a trace that was opened with this one: where TCP is all that is traced, nothing else comes. A
+ * record of which an event need not be asked anything takes a straight way to its line.
+ */
+export const leftToAsk = (filter: Filter): Filter =>
+  filter.protocols.every((protocol) => protocol === "tcp") ? { ...filter, protocols: [] } : filter;
+
 /** Whether nothing can pass where no protocol is known. */
 export const asksForProtocols = ({ apps, notApps, serverNames, notServerNames }: Filter): boolean =>
   [apps, notApps, serverNames, notServerNames].some((wanted) => wanted.length > 0);

@@ -15,7 +15,14 @@ import { Tally } from "../summary/tally.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command, titled } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
-import { absent, asksForNat, asksForProtocols, filterFlags, filterOf } from "./filter_flags.ts";
+import {
+  absent,
+  asksForNat,
+  asksForProtocols,
+  filterFlags,
+  filterOf,
+  leftToAsk,
+} from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -252,7 +259,7 @@ export const traceCommand = command({
     for (const { level, text } of metrics?.notes ?? []) log[level](text);
     const begun = performance.now();
     const counts = new TelemetryCounts();
-    const wanted = sieve(filter);
+    const wanted = sieve(leftToAsk(filter));
     const shows = named(wanted.shows, namer);
     // Samples for metrics alone are neither named nor counted as events that are not shown.
     const unseen = sieve(filter).shows;

@@ -4,11 +4,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { command, group } from "../../src/commands/command.ts";
-import { absent, filterFlags, filterOf } from "../../src/commands/filter_flags.ts";
+import { absent, filterFlags, filterOf, leftToAsk } from "../../src/commands/filter_flags.ts";
 import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { parseCidr } from "../../src/filter/cidr.ts";
-import { noFilter, type Filter } from "../../src/filter/filter.ts";
+import { noFilter, sieve, type Filter } from "../../src/filter/filter.ts";
 import {
   cgroupMounts,
   hasCgroup,
@@ -307,4 +307,12 @@ test("a port has the name of a service, an unknown one is refused with the neare
   expect((await parsed("-D", "https")).remotePorts).toEqual([443]);
   expect((await refusal("-P", "htps")).message).toMatch(/"htps" is no port/);
   expect(servicePorts().get("no such service")).toBeUndefined();
+});
+
+test("events of a trace of TCP alone need not be asked for their protocol, for all else they are", async () => {
+  const asks = async (...argv: string[]) => sieve(leftToAsk(await parsed(...argv))).asks;
+  expect(await asks()).toBe(false);
+  expect(await asks("--tcp")).toBe(false);
+  expect(await asks("--tcp", "--port", "80")).toBe(true);
+  expect(await asks("--udp")).toBe(true);
 });

@@ -20,10 +20,14 @@ export function prepareParts(
   const constants = new Map(basis.constants);
   let entries = { ...basis.entries };
   const parts: Part[] = [];
+  const refused: string[] = [];
   for (const part of asked) {
+    // Parts that complete others stand behind them.
+    if (part.completes?.some((name) => refused.includes(name))) continue;
     const wants = part.prepare?.(host, report) ?? {};
     if (typeof wants === "string") {
       tellRefusal(part, wants, notes);
+      refused.push(part.name);
       if (part.startRefused !== undefined) parts.push(withoutPoints(part));
       continue;
     }

@@ -75,7 +75,7 @@ was.
 - \`stream\`, \`rr\`, \`udprr\`, \`plain\`: that traffic (\`plain\`: \`crr\`) without connection tracking. The first three are measured for
   2 s after a minute without traffic.
 - \`tracked\`: \`crr\`, conntrack tracks each connection. \`dnat\`: it also translates its address.
-  A rate of \`crr\` is that of 2 s, in which the runtime may compile or collect: two runs differ by up to 0.05.
+  A rate of \`crr\` is that of 2 s, in which the runtime may compile or collect: two runs have differed by 0.06.
 - \`entries-...\`: datagrams of which conntrack makes an entry each, and which are not traced, as on a host that forwards;
   the tracer's map of entries is full.
 - \`first-second\`, \`first-10-seconds\`: \`crr\` from its beginning on, while the runtime still compiles.

@@ -343,7 +343,7 @@ struct payload {
 
 /* Of a flow of UDP: see protocols/datagram.h. */
 enum datagram_size {
-	DATAGRAM_BYTES = 80, /* in a record */
+	DATAGRAM_BYTES = 72, /* in a record */
 	/* Of a question of DNS so many more records: its name has up to 255 bytes. */
 	DATAGRAM_MORE = 3,
 	/* Datagrams of each direction that are looked at. */
@@ -370,6 +370,7 @@ struct datagram_look {
 	u64 sk;
 	struct ends ends;
 	u8 bytes[DATAGRAM_BYTES];
+	u8 _pad_owner[sizeof(struct owner) + 32 - DATAGRAM_BYTES];
 	mono_ns timestamp;
 	u64 _pad_time;
 	u32 endpoint; /* a hash of the server's end, and of which of the two ends this is */

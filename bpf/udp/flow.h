@@ -176,16 +176,15 @@ enum counted {
 inline_always enum counted open_first(void *ctx, struct flow *flow, const struct datagram *d,
 				      int received)
 {
-	u64 sk = d->sk;
 	struct hops hops = {};
 	int looks;
 
 	begin_flow(flow, d, received);
 	flow->event.flags |= FACT_FIRST_FLOW | ask_nat(&flow->event, received, &hops);
 	/* No sock begins twice in one nanosecond. */
-	flow->event.cookie = (u32)(sk >> 6) ^ (u32)flow->event.timestamp;
+	flow->event.cookie = (u32)(d->sk >> 6) ^ (u32)flow->event.timestamp;
 	looks = take_look(flow, received);
-	if (bpf_map_update_elem(&udp_socks, &sk, flow, BPF_NOEXIST) != 0)
+	if (bpf_map_update_elem(&udp_socks, &d->sk, flow, BPF_NOEXIST) != 0)
 		return COUNTED_NOT;
 	tell_open(ctx, flow, &hops);
 	return looks ? COUNTED_TO_LOOK : COUNTED;
@@ -268,19 +267,18 @@ inline_always enum counted count_known(void *ctx, struct flow *first, const stru
 inline_always enum counted count(void *ctx, const struct datagram *d, int received,
 				 struct flow *fresh)
 {
-	u64 sk = d->sk;
-	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+	struct flow *first = bpf_map_lookup_elem(&udp_socks, &d->sk);
 	enum counted opened;
 
 	if (first)
 		return count_known(ctx, first, d, received, fresh);
 	/* ICMP and raw sockets pass too. */
-	if (!is_udp(sk) || !current_wanted())
+	if (!is_udp(d->sk) || !current_wanted())
 		return COUNTED_NOT;
 	opened = open_first(ctx, fresh, d, received);
 	if (opened != COUNTED_NOT)
 		return opened;
-	first = bpf_map_lookup_elem(&udp_socks, &sk);
+	first = bpf_map_lookup_elem(&udp_socks, &d->sk);
 	if (first)
 		return count_known(ctx, first, d, received, fresh);
 	count_loss(LOSS_FLOW_MAP_FULL);

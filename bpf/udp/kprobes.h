@@ -135,24 +135,30 @@ inline_always u64 packets_of(const struct skb_headers *at, u64 bytes)
 
 /*
  * The payload lies behind the UDP header: in the buffer of the sk_buff, which ends where `tail` says, right before `end`; else
- * in pages. event: of its flow; it is used up.
+ * in pages. event: of its flow; it is used up. The headers are looked for anew: kept meanwhile they would take room of the stack.
  */
-inline_always void look_at_skb(void *ctx, u64 skb, const struct skb_headers *at,
-			       struct event *event, u64 length, int received)
+inline_always void look_at_skb(void *ctx, u64 skb, struct event *event, int received)
 {
-	u32 zero = 0, tail = 0, begin = at->transport_header + UDP_HEADER;
+	struct skb_headers at = {};
+	struct udp_header udp = {};
+	u32 zero = 0, tail = 0, begin;
 	const struct payload_layout *layout = bpf_map_lookup_elem(&payload_layout, &zero);
-	struct skb_buffer buffer = { .head = at->head, .end = at->end };
+	struct skb_buffer buffer = {};
 	struct piece piece = {};
 
+	read_skb(skb, &at);
+	buffer.head = at.head;
+	buffer.end = at.end;
+	read_kernel(udp, at.head + at.transport_header);
+	begin = at.transport_header + UDP_HEADER;
 	read_kernel(tail, skb + constant(OFFSET_SKB_END) - sizeof(tail));
 	if (tail > begin) {
-		piece.address = at->head + begin;
+		piece.address = at.head + begin;
 		piece.bytes = tail - begin;
 	} else if (layout) {
 		find_in_pages(&piece, &buffer, layout);
 	}
-	tell_datagram(ctx, event, &piece, length, received);
+	tell_datagram(ctx, event, &piece, (u64)from_be16(udp.len) - UDP_HEADER, received);
 }
 
 /* The IP layer takes a datagram; what becomes of it further down does not count. */
@@ -168,7 +174,7 @@ inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 		return;
 	d.packets = packets_of(&at, d.bytes);
 	if (count(ctx, &d, 0, fresh) == COUNTED_TO_LOOK)
-		look_at_skb(ctx, skb, &at, &fresh->event, d.bytes, 0);
+		look_at_skb(ctx, skb, &fresh->event, 0);
 }
 
 inline_always int skb_is_shared(u64 skb)
@@ -201,17 +207,17 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 {
 	struct skb_headers at = {};
 	struct datagram d = {};
-	u64 whole;
 
 	d.sk = sk;
 	read_skb(skb, &at);
-	whole = read_headers(&at, &d, 1) - sizeof(struct udp_header);
+	read_headers(&at, &d, 1);
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.bytes = (u32)length;
 	d.packets = packets_of(&at, d.bytes);
+	/* The stack has no room to keep skb, which is this argument of both functions. */
 	if (count(ctx, &d, 1, fresh) == COUNTED_TO_LOOK)
-		look_at_skb(ctx, skb, &at, &fresh->event, whole, 1);
+		look_at_skb(ctx, reg(ctx, REG_ARG2), &fresh->event, 1);
 }
 
 /*

@@ -700,7 +700,7 @@ export function readPayload(view: DataView, p: number): Payload {
 }
 
 export const DatagramSize = {
-  DATAGRAM_BYTES: 80,
+  DATAGRAM_BYTES: 72,
   DATAGRAM_MORE: 3,
   FLOW_LOOKS: 2,
 } as const;
@@ -740,7 +740,7 @@ export function readDatagramLook(view: DataView, p: number): DatagramLook {
   return {
     sk: view.getBigUint64(p, true),
     ends: readEnds(view, p + 8),
-    bytes: bytesAt(view, p + 48, 80).slice(),
+    bytes: bytesAt(view, p + 48, 72).slice(),
     timestamp: view.getBigUint64(p + 128, true),
     endpoint: view.getUint32(p + 144, true),
     offset: view.getUint32(p + 148, true),

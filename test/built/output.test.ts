@@ -133,6 +133,7 @@ test("json: lines of every kind are as the schema that the tool prints says", as
     "tcp open",
     "udp begin",
     "udp close",
+    "udp fail",
   ]);
 });
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { join } from "node:path";
 import { turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
 import { beyond, natOf, tupleOf, type Asked } from "../../src/trace/nat/ask.ts";
-import { KnownNat } from "../../src/trace/nat/ask_known.ts";
+import { identityOf, KnownNat } from "../../src/trace/nat/ask_known.ts";
 import { Inquiry } from "../../src/trace/nat/ask_live.ts";
 import { beyondIn } from "../../src/trace/nat/ask_lookup.ts";
 import { asView } from "../../src/trace/event.ts";
@@ -218,11 +218,11 @@ describe("a record", () => {
   test("finds what is known of its connection until that is closed, and nothing of the next on its sock", () => {
     const known = new KnownNat();
     const [one, next] = [record(1n, 1), record(1n, 2)];
-    known.set(one, false);
+    known.set(identityOf(one), false);
     expect([known.of(one), known.of(next)]).toEqual([false, null]);
     expect([concerns(known, one), concerns(known, next)]).toEqual([true, false]);
     // The next one is asked for with the poll in which the close of the last one is shown.
-    known.set(next, { local: null, remote: remote("10.1.2.2:8080") });
+    known.set(identityOf(next), { local: null, remote: remote("10.1.2.2:8080") });
     known.ends(one);
     expect(known.of(one)).toBe(false);
     known.forgetEnded();
@@ -237,14 +237,20 @@ describe("a record", () => {
 
   test("of a UDP flow is told apart from the socket's other flows", () => {
     const known = new KnownNat();
-    const flows = [80, 81].map((dport) => {
-      const event = record(1n, 1);
-      event.ends.metadata = 0;
-      event.ends.dport = dport;
-      return event;
-    });
-    known.set(flows[0]!, false);
+    const flows = [80, 81].map((dport) => udp(1n, 1, dport));
+    known.set(identityOf(flows[0]!), false);
     expect(flows.map((flow) => known.of(flow))).toEqual([false, null]);
+  });
+
+  test("of a UDP flow is forgotten with its end, whatever other flows the socket has", () => {
+    const known = new KnownNat();
+    const flows = [80, 81].map((dport) => udp(1n, 1, dport));
+    for (const flow of flows) known.set(identityOf(flow), false);
+    known.ends(flows[0]!);
+    expect(flows.map((flow) => known.of(flow))).toEqual([false, false]);
+    known.forgetEnded();
+    expect(flows.map((flow) => known.of(flow))).toEqual([null, false]);
+    expect(known.size).toBe(1);
   });
 
   test("is asked for once, with the others of its poll", () => {
@@ -311,6 +317,10 @@ describe("a record", () => {
     const ends = { ...event.ends, sport };
     const direction = ConnDirection.DIRECTION_OUTGOING;
     return { ...event, kind: EventKind.EVENT_CONNECT, netns: ROOT, timestamp: 1n, ends, direction };
+  };
+  const udp = (sk: bigint, cookie: number, dport: number): Event => {
+    const event = record(sk, cookie);
+    return { ...event, ends: { ...event.ends, metadata: 0, dport } };
   };
   function see(inquiry: Inquiry, ...events: Event[]): void {
     for (const { view, p } of events.map(asView)) inquiry.drained(view, p);

@@ -3,9 +3,11 @@ import {
   ConnMetadata,
   EVENT_COOKIE,
   EVENT_ENDS_METADATA,
+  EVENT_SK,
   type Event,
 } from "../../record/layout.gen.ts";
-import { sockAt, sockOf } from "../sock.ts";
+import { asView } from "../event.ts";
+import { sockAt } from "../sock.ts";
 import type { Nat } from "./ask.ts";
 
 interface Known {
@@ -21,25 +23,24 @@ const MOST_OF_SOCK = 8;
 
 export class KnownNat {
   /**
-   * By sock, whose address is used again, within a poll too: then the next connection is asked for before the close of the
-   * last one is shown. Of UDP by the sock and the flow's ends. The newest stands first.
+   * By key. A sock's address is used again, within a poll too: then the next connection is asked for before the close of the
+   * last one is shown. The newest stands first.
    */
-  readonly #known = new Map<number | string, readonly Known[]>();
-  #ended: Event[] = [];
+  readonly #known = new Map<Identity["key"], readonly Known[]>();
+  #ended: Identity[] = [];
 
-  set(event: Event, nat: Nat): void {
-    const key = keyOf(event);
-    const others = this.#othersOf(event);
+  set({ key, cookie }: Identity, nat: Nat): void {
+    const others = this.#othersOf(key, cookie);
     this.#known.delete(key);
     // Unknown is what is said of those that are not here.
-    const all = nat === null ? others : [{ cookie: event.cookie, nat }, ...others];
+    const all = nat === null ? others : [{ cookie, nat }, ...others];
     if (all.length > 0) this.#known.set(key, all.slice(0, MOST_OF_SOCK));
     if (this.#known.size > MOST) this.#forgetOldest();
   }
 
   of(event: Event): Nat {
-    const all = this.#known.get(keyOf(event));
-    return all?.find(({ cookie }) => cookie === event.cookie)?.nat ?? null;
+    const { key, cookie } = identityOf(event);
+    return this.#known.get(key)?.find((known) => known.cookie === cookie)?.nat ?? null;
   }
 
   /** Whether anything may be known of the record at `p`. */
@@ -53,24 +54,30 @@ export class KnownNat {
     return all.some((known) => known.cookie === cookie);
   }
 
-  /** The close of the connection is about to be shown. */
+  /** The close of the connection or the flow is about to be shown. */
   ends(event: Event): void {
-    this.#ended.push(event);
+    const identity = identityOf(event);
+    if (this.#known.has(identity.key)) this.#ended.push(identity);
   }
 
   /** After the closes have been shown. */
   forgetEnded(): void {
-    for (const event of this.#ended) {
-      const others = this.#othersOf(event);
-      if (others.length > 0) this.#known.set(keyOf(event), others);
-      else this.#known.delete(keyOf(event));
+    for (const { key, cookie } of this.#ended) {
+      const others = this.#othersOf(key, cookie);
+      if (others.length > 0) this.#known.set(key, others);
+      else this.#known.delete(key);
     }
     this.#ended = [];
   }
 
-  #othersOf(event: Event): readonly Known[] {
-    const all = this.#known.get(keyOf(event)) ?? [];
-    return all.filter(({ cookie }) => cookie !== event.cookie);
+  /** Flows and socks of which anything is known. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  #othersOf(key: Identity["key"], cookie: number): readonly Known[] {
+    const all = this.#known.get(key);
+    return all === undefined ? NONE : all.filter((known) => known.cookie !== cookie);
   }
 
   #forgetOldest(): void {
@@ -81,10 +88,30 @@ export class KnownNat {
   }
 }
 
-/** The key by which connections and flows of one moment are told apart. */
-export function keyOf(event: Event): number | string {
-  const { ends } = event;
-  const sock = sockOf(event);
-  if ((ends.metadata & ConnMetadata.METADATA_TCP) !== 0) return sock;
-  return `${sock} ${ends.sport} ${ends.saddr_h} ${ends.saddr_l} ${ends.dport} ${ends.daddr_h} ${ends.daddr_l}`;
+/** Of one connection or flow, for the time that it is there. */
+export interface Identity {
+  /** Of TCP the sock, of UDP a text of the sock and the ends. */
+  readonly key: number | string;
+  readonly cookie: number;
 }
+
+export function identityOf(event: Event): Identity {
+  const { view, p } = asView(event);
+  return identityAt(view, p);
+}
+
+export function identityAt(view: DataView, p: number): Identity {
+  const cookie = view.getUint32(p + EVENT_COOKIE, true);
+  const metadata = view.getUint32(p + EVENT_ENDS_METADATA, true);
+  if ((metadata & ConnMetadata.METADATA_TCP) !== 0) return { key: sockAt(view, p), cookie };
+  keyBytes.set(new Uint8Array(view.buffer, view.byteOffset + p + EVENT_SK, KEY_BYTES));
+  return { key: keyBytes.toString("latin1"), cookie };
+}
+
+// --- internal ---
+
+const NONE: readonly Known[] = [];
+
+/** sk, and the addresses and ports behind it. */
+const KEY_BYTES = EVENT_ENDS_METADATA - EVENT_SK;
+const keyBytes = Buffer.alloc(KEY_BYTES);

@@ -7,12 +7,11 @@ import {
   EVENT_DIRECTION,
   EVENT_ENDS_SPORT,
   EventKind,
-  readEvent,
-  type Event,
+  EventView,
 } from "../../record/layout.gen.ts";
-import { kindAt } from "../event.ts";
+import { kindAt, timeAt } from "../event.ts";
 import { natOf, tupleOf, type Ask, type Asked, type Nat } from "./ask.ts";
-import { keyOf, type KnownNat } from "./ask_known.ts";
+import { identityAt, type Identity, type KnownNat } from "./ask_known.ts";
 
 /** The kinds of record that begin a connection, and whether the other end has answered. To add one, add a row. */
 const BEGINNINGS: ReadonlyMap<number, boolean | undefined> = new Map([
@@ -23,9 +22,14 @@ const BEGINNINGS: ReadonlyMap<number, boolean | undefined> = new Map([
   [EventKind.EVENT_UDP_OPEN, undefined],
 ]);
 
+/** A whole event takes a kilobyte, and a burst begins tens of thousands. */
 interface Begun {
-  event: Event;
+  identity: Identity;
+  /** Of the event, in nanoseconds. */
+  ns: number;
   asked: Asked;
+  /** Its close may have come after this poll was drained, and before the question: the next poll tells. */
+  isDoubtful: boolean;
 }
 
 export class Inquiry {
@@ -40,7 +44,7 @@ export class Inquiry {
   #seen: ReadonlySet<string> = new Set();
   #seenNow = new Set<string>();
   /** Answers that were another connection's if this one was over when it was asked for. */
-  #doubtful: { event: Event; nat: Nat }[] = [];
+  #doubtful: { identity: Identity; nat: Nat }[] = [];
 
   /** `root`: the host's network namespace, if it can be told. */
   constructor(known: KnownNat, root: number | null, ask: Ask) {
@@ -52,31 +56,35 @@ export class Inquiry {
   /** The record at `p` has been drained. */
   drained(view: DataView, p: number): void {
     const kind = kindAt(view, p);
-    if (kind === EventKind.EVENT_CLOSE && mayBeTaken(endsAt(view, p)))
-      this.#over.add(connectionOf(readEvent(view, p)));
+    if (kind === EventKind.EVENT_CLOSE && mayBeTaken(view, p))
+      this.#over.add(textOf(identityAt(view, p)));
     if (!BEGINNINGS.has(kind)) return;
-    const event = readEvent(view, p);
-    const id = `${keyOf(event)} ${event.cookie} ${kind}`;
+    const identity = identityAt(view, p);
+    const id = `${kind} ${textOf(identity)}`;
     this.#seenNow.add(id);
     if (this.#seen.has(id)) return;
+    const event = new EventView(view, p);
     const tuple = tupleOf(event);
     if (tuple === null) return;
+    const { netns } = event;
     const answered = BEGINNINGS.get(kind);
-    const asked = { netns: event.netns, tuple, ...(answered === undefined ? {} : { answered }) };
+    const asked = { netns, tuple, ...(answered === undefined ? {} : { answered }) };
     const { protocol, source, destination } = tuple;
-    const key = `${event.netns} ${protocol} ${source.address} ${source.port} ${destination.address} ${destination.port}`;
+    const key = `${netns} ${protocol} ${source.address} ${source.port} ${destination.address} ${destination.port}`;
+    const ns = timeAt(view, p);
     const other = this.#begun.get(key);
-    if (other === undefined || other.event.timestamp <= event.timestamp)
-      this.#begun.set(key, { event, asked });
+    if (other !== undefined && other.ns > ns) return;
+    const isDoubtful = kind === EventKind.EVENT_CONNECT && mayBeTaken(view, p);
+    this.#begun.set(key, { identity, ns, asked, isDoubtful });
   }
 
   /** All records of the poll have been drained. */
   ask(): void {
     const begun = [...this.#begun.values()].filter(
-      ({ event }) => !this.#over.has(connectionOf(event)),
+      ({ identity }) => !this.#over.has(textOf(identity)),
     );
-    for (const { event, nat } of this.#doubtful)
-      if (!this.#over.has(connectionOf(event))) this.#known.set(event, nat);
+    for (const { identity, nat } of this.#doubtful)
+      if (!this.#over.has(textOf(identity))) this.#known.set(identity, nat);
     this.#doubtful = [];
     this.#begun = new Map();
     this.#over = new Set();
@@ -88,15 +96,9 @@ export class Inquiry {
       this.#root,
       this.#ask,
     );
-    for (const [n, { event }] of begun.entries()) {
-      // Its close may have come after this poll was drained, and before the question: the next poll tells.
-      if (
-        event.kind === EventKind.EVENT_CONNECT &&
-        mayBeTaken({ direction: event.direction, sport: event.ends.sport })
-      )
-        this.#doubtful.push({ event, nat: nat[n]! });
-      else this.#known.set(event, nat[n]!);
-    }
+    for (const [n, { identity, isDoubtful }] of begun.entries())
+      if (isDoubtful) this.#doubtful.push({ identity, nat: nat[n]! });
+      else this.#known.set(identity, nat[n]!);
   }
 }
 
@@ -109,12 +111,8 @@ const FIRST_CHOSEN = 32_768;
  * Whether the next connection can have the tuple of this one: then its entry would be found. A client that binds its port can
  * use it again at once. A server's end does not tell: a gateway may have chosen the client's port.
  */
-const mayBeTaken = ({ direction, sport }: { direction: number; sport: number }): boolean =>
-  direction === ConnDirection.DIRECTION_OUTGOING && sport < FIRST_CHOSEN;
+const mayBeTaken = (view: DataView, p: number): boolean =>
+  view.getUint8(p + EVENT_DIRECTION) === ConnDirection.DIRECTION_OUTGOING &&
+  view.getUint16(p + EVENT_ENDS_SPORT, true) < FIRST_CHOSEN;
 
-const endsAt = (view: DataView, p: number) => ({
-  direction: view.getUint8(p + EVENT_DIRECTION),
-  sport: view.getUint16(p + EVENT_ENDS_SPORT, true),
-});
-
-const connectionOf = (event: Event): string => `${keyOf(event)} ${event.cookie}`;
+const textOf = ({ key, cookie }: Identity): string => `${key} ${cookie}`;

@@ -8,13 +8,13 @@ import { monotonicNs } from "../../kernel/clock.ts";
 import { conntrackIsThere, modulesCanCome } from "../../kernel/ctnetlink.ts";
 import { hostNamespace } from "../../kernel/namespaces.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
-import { isLast, plainEvent } from "../event.ts";
+import { isLast } from "../event.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Opened, Part, Working } from "../part.ts";
 import { tellRefusal } from "../refusal.ts";
 import { Absence } from "./absence.ts";
 import { tupleOf, type Asked } from "./ask.ts";
-import { KnownNat } from "./ask_known.ts";
+import { identityOf, KnownNat } from "./ask_known.ts";
 import { Inquiry } from "./ask_live.ts";
 import { Tables } from "./ask_tables.ts";
 import { askAtStart, hasEntries } from "./ask_start.ts";
@@ -55,7 +55,7 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
         ...live,
         renew: () => learns(absence.look()),
         shown(event) {
-          if (isLast(event.kind)) known.ends(plainEvent(event));
+          if (isOver(event.kind)) known.ends(event);
           return true;
         },
         enrich(shown, event) {
@@ -78,6 +78,9 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
 
 // --- internal ---
 
+/** A flow that was silent for long and goes on may be translated in another way. */
+const isOver = (kind: number): boolean => isLast(kind) || kind === EventKind.EVENT_UDP_CLOSE;
+
 /** Why some could not be asked for, for the user. */
 function askOlder(events: readonly Event[], known: KnownNat, between: () => void): string | null {
   const older: Event[] = [];
@@ -89,7 +92,7 @@ function askOlder(events: readonly Event[], known: KnownNat, between: () => void
     asked.push({ netns: event.netns, tuple });
   }
   const { nat, refused } = askAtStart(asked, between);
-  for (const [n, event] of older.entries()) known.set(event, nat[n]!);
+  for (const [n, event] of older.entries()) known.set(identityOf(event), nat[n]!);
   return refused;
 }
 

@@ -53,7 +53,7 @@ export function nat({ nat: asked = true, maxConnections = ENTRIES }: TraceOption
     start(on) {
       if (layout === null || on.mode !== "kprobe") return telling();
       writeLayout(on.host, on.object, layout);
-      return { ...telling(on.newer ? null : flowsAsked(on, layout)), ...following(on, layout) };
+      return { ...telling(on.newer ? {} : flowsAsked(on, layout)), ...following(on, layout) };
     },
   };
 }
@@ -97,11 +97,11 @@ function points({ host, mode }: Ground, { through_skb }: ConntrackLayout): reado
   ];
 }
 
-interface FlowsAsked extends Pick<Required<Working>, "drained" | "drainedAll"> {
+interface FlowsAsked extends Pick<Required<Working>, "drained" | "drainedAll" | "shown"> {
   known: KnownNat;
 }
 
-function telling(asked: FlowsAsked | null = null): Working {
+function telling({ known, ...looks }: Partial<FlowsAsked> = {}): Working {
   const translations = new Translations();
   return {
     kinds: [EventKind.EVENT_TRANSLATION],
@@ -111,13 +111,16 @@ function telling(asked: FlowsAsked | null = null): Working {
       translations.set(view, p);
     },
     enrich(shown, event, kind) {
-      shown.nat = translations.of(event, kind) ?? asked?.known.of(event) ?? null;
+      shown.nat = translations.of(event, kind) ?? known?.of(event) ?? null;
     },
     // Records of UDP are never shown as they are, and no others are asked for.
     holds: (view, p) => translations.tells(view, p),
     passed: (view, p) => translations.passed(view, p),
-    tick: () => translations.forgetEnded(),
-    ...(asked === null ? {} : { drained: asked.drained, drainedAll: asked.drainedAll }),
+    tick() {
+      translations.forgetEnded();
+      known?.forgetEnded();
+    },
+    ...looks,
   };
 }
 
@@ -132,6 +135,10 @@ function flowsAsked({ host, object }: Opened, { root_netns }: ConntrackLayout): 
       if (kindAt(view, p) === EventKind.EVENT_UDP_OPEN) inquiry.drained(view, p);
     },
     drainedAll: () => inquiry.ask(),
+    shown(event) {
+      if (event.kind === EventKind.EVENT_UDP_CLOSE) known.ends(event);
+      return true;
+    },
   };
 }
 

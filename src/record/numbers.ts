@@ -1,19 +1,22 @@
-/** Numbers for values that many records have in common: a record has one byte for such a value. Pure. */
+/** Numbers for values that many records have in common, so that a record tells such a value by itself. Pure. */
 
+/** For most of them a record has one byte. */
 const MOST = 255;
 
 export class Numbers<T> {
   readonly #first: number;
+  readonly #most: number;
   readonly #values: T[] = [];
   readonly #numbers = new Map<unknown, number>();
 
-  /** Numbers below `first` mean something else. */
-  constructor(first: number) {
+  /** Numbers below `first` mean something else, and none is above `most`. */
+  constructor(first: number, most = MOST) {
     this.#first = first;
+    this.#most = most;
   }
 
   get isFull(): boolean {
-    return this.#first + this.#values.length > MOST;
+    return this.#first + this.#values.length > this.#most;
   }
 
   /** The number that was given to the value with this key; `undefined`: none was. */

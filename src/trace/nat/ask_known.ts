@@ -3,11 +3,10 @@ import {
   ConnMetadata,
   EVENT_COOKIE,
   EVENT_ENDS_METADATA,
-  EVENT_SK,
   type Event,
 } from "../../record/layout.gen.ts";
 import { asView } from "../event.ts";
-import { sockAt } from "../sock.ts";
+import { flowAt, sockAt } from "../sock.ts";
 import type { Nat } from "./ask.ts";
 
 interface Known {
@@ -104,14 +103,9 @@ export function identityAt(view: DataView, p: number): Identity {
   const cookie = view.getUint32(p + EVENT_COOKIE, true);
   const metadata = view.getUint32(p + EVENT_ENDS_METADATA, true);
   if ((metadata & ConnMetadata.METADATA_TCP) !== 0) return { key: sockAt(view, p), cookie };
-  keyBytes.set(new Uint8Array(view.buffer, view.byteOffset + p + EVENT_SK, KEY_BYTES));
-  return { key: keyBytes.toString("latin1"), cookie };
+  return { key: flowAt(view, p), cookie };
 }
 
 // --- internal ---
 
 const NONE: readonly Known[] = [];
-
-/** sk, and the addresses and ports behind it. */
-const KEY_BYTES = EVENT_ENDS_METADATA - EVENT_SK;
-const keyBytes = Buffer.alloc(KEY_BYTES);

@@ -3,6 +3,7 @@
  * hierarchy of version 2; where all processes are at its root, because those of version 1 are in use, /proc tells of
  * processes that are still there. Pure, but for the source.
  */
+import { Numbers } from "../../record/numbers.ts";
 import { containerOf } from "../../conn/container.ts";
 import { Tick, type OwnerView } from "../../record/layout.gen.ts";
 
@@ -65,8 +66,7 @@ export class Groups {
   readonly #byMoment = new Map<number, Group>();
 
   /** Groups that have a number, which a record may hold in place of an id. A number keeps its group, as kept lines hold the text. */
-  readonly #numbered: Group[] = [];
-  readonly #numbers = new Map<string | null, number>();
+  readonly #numbers = new Numbers<Group>(0, NUMBERED_MAX - 1);
 
   #lastTold = -1;
 
@@ -96,20 +96,15 @@ export class Groups {
   numberedId(pid: number, ownedAt: number, id: number): number | null {
     if (id !== 0 && this.#byId.get(id) !== null) return null;
     const group = this.#ofProcess(pid, ownedAt);
-    let number = this.#numbers.get(group.cgroup);
-    if (number === undefined) {
-      if (this.#numbered.length >= NUMBERED_MAX) return null;
-      number = this.#numbered.push(group) - 1;
-      this.#numbers.set(group.cgroup, number);
-    }
-    return FIRST_NUMBERED + number;
+    const number = this.#numbers.give(group, group.cgroup);
+    return number === null ? null : FIRST_NUMBERED + number;
   }
 
   /** Of the process `pid` when it was noted. */
   of(pid: number | null, owner: Owned): Group {
     if (pid === null) return UNKNOWN;
     const id = owner.cgroup_id_number;
-    if (id >= FIRST_NUMBERED) return this.#numbered[id - FIRST_NUMBERED] ?? UNKNOWN;
+    if (id >= FIRST_NUMBERED) return this.#numbers.of(id - FIRST_NUMBERED) ?? UNKNOWN;
     let group = id === 0 ? null : this.#byId.get(id);
     if (group === undefined) group = this.#learn(id, owner.cgroup_id);
     return group ?? this.#ofProcess(pid, owner.owned_at);

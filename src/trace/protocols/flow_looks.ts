@@ -2,10 +2,10 @@
 import {
   ConnDirection,
   EVENT_COOKIE,
-  EVENT_OWNER_PID,
   readDatagramLook,
   type DatagramLook,
 } from "../../record/layout.gen.ts";
+import { flowAt } from "../sock.ts";
 import type { Recogniser } from "./streams.ts";
 
 export interface LookedAtFlow<R> {
@@ -54,15 +54,10 @@ export class FlowLooks<R extends Recogniser> {
 }
 
 /** A flow by its sock, its ends and the cookie, which lie alike in the struct event and the struct datagram_look at `p`. */
-export function keyAt(view: DataView, p: number): string {
-  const name = Buffer.from(view.buffer, view.byteOffset + p, ENDS_END).toString("latin1");
-  return `${name}${view.getUint32(p + EVENT_COOKIE, true)}`;
-}
+export const keyAt = (view: DataView, p: number): string =>
+  `${flowAt(view, p)}${view.getUint32(p + EVENT_COOKIE, true)}`;
 
 // --- internal ---
-
-/** sk, and the ends, which lie behind it. */
-const ENDS_END = EVENT_OWNER_PID;
 
 const fromClient = ({ direction, sent }: DatagramLook): boolean =>
   (direction === ConnDirection.DIRECTION_OUTGOING) === (sent === 1);

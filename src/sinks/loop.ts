@@ -47,7 +47,7 @@ const REST_MS = 5_000;
 /** Losses come in floods; one line per second says the same. */
 const TELL_MS = 1_000;
 /** The event loop gets a turn so often, also while a burst is made into lines. */
-const TURN_MS = 20;
+const TURN_MS = 10;
 
 export function openLoop(options: LoopOptions): Loop {
   const { trace, sink, stop, pollMs = POLL_MS, final = false } = options;

@@ -18,8 +18,8 @@ const FIRST_BYTES = 1 << 20;
 /** A buffer that a burst has made larger is given back. */
 const KEPT_BYTES = 4 << 20;
 
-/** Events that each take some microseconds: a clock that is asked after so many is not asked too often. */
-const ASKED_EVERY = 64;
+/** An event takes some microseconds, and 150 before the JIT has compiled its way: a clock that is asked after so many is not asked too often. */
+const ASKED_EVERY = 16;
 
 /** An event lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;

@@ -146,6 +146,8 @@ enum conn_fact {
 	FACT_NAT_ASKED = 524288,
 	/* Its owner opened it for another process, if it is a thread of the kernel: a further subflow of MPTCP. */
 	FACT_OPENED_FOR_OTHER = 1048576,
+	/* Of EVENT_ACCEPT: ended_at tells since when the connection had waited for its accept. */
+	FACT_WAIT_KNOWN = 2097152,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */
@@ -209,7 +211,8 @@ struct event {
 	u64 recv_packets;
 	mono_ns timestamp;  /* when this event happened */
 	mono_ns started_at; /* the connect or accept; UDP: the first datagram */
-	mono_ns ended_at;   /* the close or failure, 0 until then; UDP: the last datagram so far */
+	/* The close or failure, 0 until then, but for FACT_WAIT_KNOWN; UDP: the last datagram so far. */
+	mono_ns ended_at;
 	u32 netns;
 	u32 cookie;  /* UDP: of the sock, so with sk it says which socket the flow belongs to */
 	u32 flags;   /* enum conn_fact */
@@ -621,6 +624,8 @@ enum offset {
 	OFFSET_WRITE_SEQ,
 	OFFSET_RCV_NXT,
 	OFFSET_COPIED_SEQ,
+	/* 0 where it is not known, or has another clock than the programs: accepts have no time of waiting then. */
+	OFFSET_RCVQ_SPACE_TIME,
 	OFFSET_SOCKET_INO,
 	OFFSET_SKB_SK,
 	OFFSET_SKB_HEAD,

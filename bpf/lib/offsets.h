@@ -89,6 +89,7 @@ ACCESSOR(snd_una, u32, OFFSET_SND_UNA)
 ACCESSOR(write_seq, u32, OFFSET_WRITE_SEQ)
 ACCESSOR(rcv_nxt, u32, OFFSET_RCV_NXT)
 ACCESSOR(copied_seq, u32, OFFSET_COPIED_SEQ)
+ACCESSOR(rcvq_space_time, u64, OFFSET_RCVQ_SPACE_TIME) /* us of CLOCK_MONOTONIC; 4.20 and later */
 
 /* struct task_struct, of any thread; only for follow.h and held.h */
 ACCESSOR(task_tgid, u32, OFFSET_TASK_TGID)

@@ -11,6 +11,27 @@
 #define STATES_SHUTDOWN_SENDS_FIN                                                                  \
 	(1 << TCP_STATE_ESTABLISHED | 1 << TCP_STATE_SYN_RECV | 1 << TCP_STATE_CLOSE_WAIT)
 
+#define NS_PER_US 1000
+
+/*
+ * Since when the connection has been there to be accepted: the kernel notes the time when it makes the buffers of a connection
+ * that is established, and next when somebody reads. Before an accept only a program of a sockmap does, which moves copied_seq.
+ * A sock in SYN_RECV may still have the time of its listener. The sock is locked; note_sequences() was called.
+ */
+inline_always void note_wait(u64 sk, struct live *live)
+{
+	u64 since;
+
+	if (!constant(OFFSET_RCVQ_SPACE_TIME) || skc_state(sk) == TCP_STATE_SYN_RECV ||
+	    copied_seq(sk) != live->first_received_seq)
+		return;
+	since = rcvq_space_time(sk);
+	if (!since)
+		return;
+	live->event.ended_at = since * NS_PER_US;
+	live->event.flags |= FACT_WAIT_KNOWN;
+}
+
 /*
  * accept(2) hands the sock to the current process. locked: it holds the sock's lock; of MPTCP, not that of the subflow. live
  * is zeroed.
@@ -23,8 +44,10 @@ inline_always void accepted(void *ctx, u64 sk, struct live *live, int locked)
 	}
 	if (!sk || !is_tcp(sk))
 		return;
-	if (locked)
+	if (locked) {
 		note_sequences(sk, live);
+		note_wait(sk, live);
+	}
 	own_by_current(&live->event);
 	live->event.flags |= FACT_ACCEPTED;
 	/* Reset while it waited to be accepted. */

@@ -125,6 +125,8 @@ export interface ConnEvent extends Attributes {
   quic?: QuicDetails;
   /** On `connect` and `fail` of TCP: from the SYN to the end of the handshake, or of the attempt; `null`: not known. */
   connectNs?: bigint | null;
+  /** On `accept` of TCP: for how long the connection was there before accept(2) took it; `null`: not known. */
+  acceptNs?: bigint | null;
   /** On `fail`, and on the `close` of a TCP connection that ended by an error: its errno; `null` = not known. */
   failure?: number | null;
   /** On `close`, `open` and `sample`. */

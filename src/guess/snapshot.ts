@@ -37,6 +37,9 @@ export interface SockTruth {
   snd_una?: number;
   rcv_nxt?: number;
   copied_seq?: number;
+  /** Between these two moments it became established: CLOCK_MONOTONIC, in microseconds. Older snapshots do not have them. */
+  established_after_us?: bigint;
+  established_before_us?: bigint;
 }
 
 export interface Behind {

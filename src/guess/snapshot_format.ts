@@ -37,6 +37,8 @@ const sockTruth = object({
   snd_una: optional(whole),
   rcv_nxt: optional(whole),
   copied_seq: optional(whole),
+  established_after_us: optional(u64),
+  established_before_us: optional(u64),
 });
 
 const datagram = object({

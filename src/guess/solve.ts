@@ -2,6 +2,7 @@
 import { sockFields, type SockField } from "./fields.ts";
 import { candidatesFor, judge, knownOf, Placed, without } from "./search.ts";
 import { solveBehind } from "./solve_behind.ts";
+import { solveEstablished } from "./solve_established.ts";
 import { solveFlows } from "./solve_flow.ts";
 import { solveProtocol } from "./solve_protocol.ts";
 import { solveSkb } from "./solve_skb.ts";
@@ -22,6 +23,7 @@ export function solve(snapshot: Snapshot, flows = true): FieldReport[] {
   reports.push(...solveUserlocks(socks, placed));
   if (flows) reports.push(...solveFlows(snapshot));
   reports.push(...solveSkb(snapshot));
+  reports.push(solveEstablished(socks, placed));
   return reports;
 }
 

@@ -22,6 +22,7 @@ import {
   TCP_FIN_WAIT2,
   TCP_QUICKACK,
 } from "../kernel/constants.ts";
+import { monotonicNs } from "../kernel/clock.ts";
 import { dropArriving, stopDropping } from "../kernel/filter.ts";
 import * as libc from "../kernel/libc.ts";
 import {
@@ -120,9 +121,12 @@ export function copyListener(sampler: Sampler): ContrastSample {
 /** Unless a scene shows something else. */
 const usual = { sk_err: 0, sk_userlocks: BINDADDR } satisfies Partial<SockTruth>;
 
+const microseconds = (): bigint => monotonicNs() / 1000n;
+
 function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null {
   let sk = 0n;
   let pair: Pair;
+  const established_after_us = microseconds();
   try {
     pair = openPair(scene.kind, (client, connect) => (sk = sampler.sockOf(client, connect)), scene);
   } catch (error) {
@@ -131,7 +135,8 @@ function play(sampler: Sampler, scene: Scene, netns: number): SockSample | null 
     throw error;
   }
   using _ = pair;
-  const known = scene.act(pair);
+  const times = { established_after_us, established_before_us: microseconds() };
+  const known = { ...(scene.refused ? {} : times), ...scene.act(pair) };
   const { bytes, truth } = measure(sampler, pair, sk, netns, scene.fleeting);
   const behind = scene.peek ? peekBehind(sampler, pair.client, sk, bytes, netns) : [];
   return { name: scene.name, sk, bytes, truth: { ...usual, ...truth, ...known }, behind };

@@ -96,6 +96,7 @@ const places: Record<string, readonly Place[]> = {
   write_seq: [["tcp_sock", "write_seq"]],
   rcv_nxt: [["tcp_sock", "rcv_nxt"]],
   copied_seq: [["tcp_sock", "copied_seq"]],
+  rcvq_space_time: [["tcp_sock", "rcvq_space.time"]],
   socket_sk: [["socket", "sk"]],
   socket_ino: [
     ["socket_alloc", "vfs_inode"],

@@ -52,6 +52,13 @@ const table = {
     asked: "tracefs's README names it; only where there is no kprobe PMU",
     without: "the kernel's own number of pending returns: more are missed, and counted",
   },
+  monotonic_tcp_clock: {
+    since: "4.20",
+    change: "tcp/fq: move back to CLOCK_MONOTONIC",
+    asked: "by the release: two clocks that agree now may not do so later",
+    without: "how long a connection waited for its accept is unknown",
+    ask: () => null,
+  },
   no_version_code: {
     since: "5.0",
     change: "bpf: remove useless version check for prog load",

@@ -123,6 +123,7 @@ const rows: Rows = {
   dns: { as: { form: "dns" }, optional: true },
   quic: { as: { form: "quic" }, optional: true },
   connectNs: { as: integer64, orNull: true, optional: true },
+  acceptNs: { as: integer64, orNull: true, optional: true },
   failure: { as: errno, orNull: true, optional: true },
   atNs: { as: integer64 },
   "local.address": { as: address },

@@ -461,6 +461,21 @@ export const members: readonly Member[] = [
     hole: { form: "integer", slot: "connectUs" },
   },
   {
+    name: "accept_us",
+    names: NO_NAMES,
+    description:
+      "how long the established connection waited until accept(2) took it; microseconds; null: with tracepoints, and before Linux 4.20",
+    type: "integer",
+    nullable: true,
+    on: { always: ["accept"], sometimes: [] },
+    protocol: "tcp",
+    of: ({ kind, protocol, acceptNs }) => {
+      if (protocol !== "tcp" || kind !== "accept") return undefined;
+      return typeof acceptNs === "bigint" ? acceptNs / 1000n : null;
+    },
+    hole: { form: "integer", slot: "acceptUs" },
+  },
+  {
     name: "failure",
     names: { openTelemetry: "`error.type`", ecs: "`error.code`; `event.outcome` is `failure`" },
     description: "name of the errno by which it failed or ended, for instance ECONNREFUSED",
@@ -659,7 +674,10 @@ function translated(end: "local" | "remote", whose: string, ecs: string): Member
   ];
 }
 
-type TotalSlot = Exclude<NonNullable<Hole["slot"]>, "localPort" | "remotePort" | "connectUs">;
+type TotalSlot = Exclude<
+  NonNullable<Hole["slot"]>,
+  "localPort" | "remotePort" | "connectUs" | "acceptUs"
+>;
 
 const totalOf: Readonly<Record<TotalSlot, (totals: Totals) => number | bigint | null>> = {
   bytesSent: (of) => of.bytesSent,

@@ -187,17 +187,19 @@ export const wide: readonly Column[] = [
   { title: "NETNS", width: 10, right: true, cell: (event) => event.netns?.toString() ?? unknown },
   ...attributeNames.flatMap((name) => attributeColumn(name) ?? []),
   {
-    title: "CONNECT",
+    title: "WAIT",
     width: 9,
     right: true,
-    cell: ({ kind, protocol, connectNs }) => {
-      if (protocol !== "tcp" || (kind !== "connect" && kind !== "fail")) return null;
-      return typeof connectNs === "bigint" ? durationText(connectNs / 1000n) : unknown;
+    cell: (event) => {
+      const of = waitOf(event);
+      if (of === null) return null;
+      return typeof of.ns === "bigint" ? durationText(of.ns / 1000n) : unknown;
     },
-    hole: ({ kind, protocol, connectNs }) =>
-      protocol === "tcp" && (kind === "connect" || kind === "fail") && typeof connectNs === "bigint"
-        ? { text: "", hole: { form: "duration", slot: "connectUs" } }
-        : null,
+    hole: (event) => {
+      const of = waitOf(event);
+      if (typeof of?.ns !== "bigint") return null;
+      return { text: "", hole: { form: "duration", slot: of.slot } };
+    },
   },
   reasonOr(
     total("SENT", 10, ({ bytesSent }) => bytesSent?.toString(), {
@@ -275,6 +277,15 @@ function failureText({ failure }: ConnEvent): string | null {
 function errorWord(errno: number): string {
   const name = errnoText(errno);
   return failureWords[name]?.word ?? name;
+}
+
+/** The time that a connect or an accept took to come; `null`: the event is neither. */
+function waitOf({ kind, protocol, connectNs, acceptNs }: ConnEvent) {
+  if (protocol !== "tcp") return null;
+  if (kind === "accept") return { ns: acceptNs, slot: "acceptUs" as const };
+  return kind === "connect" || kind === "fail"
+    ? { ns: connectNs, slot: "connectUs" as const }
+    : null;
 }
 
 function took({ kind, protocol, totals }: ConnEvent): string | null {

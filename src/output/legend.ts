@@ -30,7 +30,7 @@ const columns: Readonly<Record<string, string>> = {
   APP: "the highest protocol that its first bytes showed: postgres, grpc, tls; with TLS the name of the server that the client asks for; - also where nothing was sent yet",
   DIR: "out: this end opened the connection; in: the other end did",
   NETNS: "inode of the network namespace, as ls -l /proc/PID/ns/net shows it",
-  CONNECT: "from the SYN until a connect was established, or a fail was over",
+  WAIT: "from the SYN until a connect was established, or a fail was over; until accept took an established connection",
   SENT: "bytes the local application wrote, without headers; K is 1024; of a fail: the reason",
   RECV: "bytes the local application read; unread bytes do not count",
   RTT: "smoothed round-trip time at the end",

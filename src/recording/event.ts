@@ -153,10 +153,12 @@ function objectOf<T extends object>(outer: Inside | "", without: readonly string
 }
 
 /** Members that the events of one process have in common: their text is made once for many events. */
-type Common = Omit<ConnEvent, Inside | "atNs" | "id" | "connectNs">;
-const common = objectOf<Common>("", ["atNs", "id", "connectNs"]);
+type Common = Omit<ConnEvent, Inside | Own>;
+const OWN = ["atNs", "id", "connectNs", "acceptNs"] as const;
+type Own = (typeof OWN)[number];
+const common = objectOf<Common>("", OWN);
 
-const own = object<Pick<ConnEvent, Inside | "atNs" | "id" | "connectNs">>(
+const own = object<Pick<ConnEvent, Inside | Own>>(
   {
     atNs: integer64(),
     id: orNull(textLike(isId)),
@@ -164,9 +166,11 @@ const own = object<Pick<ConnEvent, Inside | "atNs" | "id" | "connectNs">>(
     remote: objectOf("remote"),
     totals: objectOf("totals"),
     connectNs: orNull(integer64()),
+    acceptNs: orNull(integer64()),
   },
   "id",
   "connectNs",
+  "acceptNs",
   ...(optionalObjects as "totals"[]),
 );
 

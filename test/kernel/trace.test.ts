@@ -7,7 +7,7 @@ import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import { sockaddr, sockaddrUnspec } from "../../src/kernel/sockaddr.ts";
 import { expectClosed, expectConnection, expectOpened } from "./drive/expect.ts";
-import { has, modes } from "./drive/modes.ts";
+import { has, linuxAtLeast, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { scenarios } from "./drive/scenarios.ts";
 import { flushed, traced } from "./drive/traced.ts";
@@ -51,6 +51,29 @@ describe.each(modes)("trace --attach %s", (mode) => {
       await expectClosed(our.tracer, server.truth);
     }
     listener.close();
+  });
+
+  test("an accept tells how long the connection waited for it", async () => {
+    // Nothing tells when accept(2) was called by tracepoints; and before 4.20 the kernel's own time is another clock's.
+    const isTold = mode === "kprobe" && linuxAtLeast(4, 20);
+    for (const waits of [0, 30_000]) {
+      const listener = new peer.Listener("127.0.0.1");
+      const begins = performance.now();
+      const client = peer.dial("127.0.0.1", listener.port);
+      listener.awaitConnection();
+      libc.usleep(waits);
+      const server = listener.accept();
+      const most = (performance.now() - begins) * 1000;
+      const { accept_us } = await expectOpened(our.tracer, server.truth);
+      await expectOpened(our.tracer, client.truth);
+      if (!isTold) expect(accept_us).toBeNull();
+      else {
+        expect(accept_us!).toBeGreaterThanOrEqual(waits);
+        expect(accept_us!).toBeLessThanOrEqual(most);
+      }
+      for (const end of [client, server, listener]) end.close();
+      for (const { truth } of [client, server]) await expectClosed(our.tracer, truth);
+    }
   });
 
   describe.each(Object.entries(scenarios))("%s", (_, drive) => {

@@ -1,4 +1,4 @@
-/** The time that a connect took: see addTotals() of src/trace/tcp/totals.ts. */
+/** The time that a connect took, and that an accepted connection had waited: see addTotals() of src/trace/tcp/totals.ts. */
 import { describe, expect, test } from "bun:test";
 import type { EventKind } from "../../src/conn/event.ts";
 import {
@@ -20,13 +20,15 @@ const known = {
   ...{ rtt: true, rttVar: true, retransmits: true },
 };
 
-function timeOf(kind: EventKind, of: Partial<Event>): bigint | null | undefined {
+function timesOf(kind: EventKind, of: Partial<Event>) {
   const view = new DataView(new ArrayBuffer(eventSize));
   const empty = readEvent(view, 0);
   const ends = { ...empty.ends, metadata: ConnMetadata.METADATA_TCP };
   writeEvent(view, 0, { ...empty, ends, started_at: 1_000n, timestamp: 45_000n, ...of });
-  return toConnEvent(new EventView(view, 0), kind, [addTotals(known)]).connectNs;
+  return toConnEvent(new EventView(view, 0), kind, [addTotals(known)]);
 }
+
+const timeOf = (kind: EventKind, of: Partial<Event>) => timesOf(kind, of).connectNs;
 
 test("a connect took from its SYN to its end; a close and an accept have no such time", () => {
   expect(timeOf("connect", { kind: Kind.EVENT_CONNECT })).toBe(44_000n);
@@ -52,4 +54,13 @@ test("a failure has it if its reason shows that a SYN was sent", () => {
   expect(fail(FailureReason.FAILURE_HOST_UNREACHABLE)).toBeNull();
   expect(fail(FailureReason.FAILURE_NETWORK_UNREACHABLE)).toBeNull();
   expect(fail(0)).toBeNull();
+});
+
+test("an accept has the time that the connection waited, if the kernel side tells it", () => {
+  const wait = (of: Partial<Event>) =>
+    timesOf("accept", { kind: Kind.EVENT_ACCEPT, ended_at: 5_000n, ...of }).acceptNs;
+  expect(wait({ flags: ConnFact.FACT_WAIT_KNOWN })).toBe(40_000n);
+  expect(wait({})).toBeNull();
+  expect(wait({ flags: ConnFact.FACT_WAIT_KNOWN, ended_at: 45_000n })).toBeNull();
+  expect(timesOf("connect", { flags: ConnFact.FACT_WAIT_KNOWN }).acceptNs).toBeUndefined();
 });

@@ -14,15 +14,18 @@ const kernels = readdirSync(directory)
 
 const snapshotOf = (kernel: string): Snapshot =>
   decodeSnapshot(readFileSync(join(directory, `${kernel}.snapshot.gz`)));
-const btfOf = (kernel: string): Record<string, number | null> =>
-  JSON.parse(readFileSync(join(directory, `${kernel}.btf.json`), "utf8"));
+/** Without `rcvq_space_time` where the snapshot is older than the search for it. */
+const btfOf = (kernel: string): Record<string, number | null> => ({
+  rcvq_space_time: null,
+  ...JSON.parse(readFileSync(join(directory, `${kernel}.btf.json`), "utf8")),
+});
 const offsetsOf = (fields: FieldReport[]) =>
   Object.fromEntries(fields.map(({ field, offset }) => [field, offset]));
 const fieldOf = (snapshot: Snapshot, name: string): FieldReport =>
   solve(snapshot).find(({ field }) => field === name)!;
 
 /** A field that snapshots from before it was searched do not show. */
-const olderLacks = ["gso_segs"];
+const olderLacks = ["gso_segs", "rcvq_space_time"];
 
 test("snapshots of ten kernels at least are there to search", () => {
   expect(kernels.length).toBeGreaterThanOrEqual(10);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { wallTime } from "../../src/conn/clock.ts";
-import type { ConnEvent } from "../../src/conn/event.ts";
+import type { ConnEvent, EventKind } from "../../src/conn/event.ts";
 import { held, leaves, type Leaf } from "../../src/members/held.ts";
 import { members } from "../../src/members/table.ts";
 import { formats } from "../../src/output/index.ts";
@@ -38,6 +38,7 @@ const whole: ConnEvent = {
   dns: { questionName: "q", responseCode: "NOERROR" },
   quic: { version: "1" },
   connectNs: 9_000n,
+  acceptNs: 10_000n,
   failure: 104,
   totals: {
     bytesSent: 1n,
@@ -51,9 +52,9 @@ const whole: ConnEvent = {
   },
 };
 
-/** Events of other kinds do not show it. */
-const showing = (leaf: Leaf): ConnEvent =>
-  leaf === "connectNs" ? { ...whole, kind: "connect" } : whole;
+/** The kinds of events that show a leaf, where others do not. */
+const kinds: Partial<Record<Leaf, EventKind>> = { connectNs: "connect", acceptNs: "accept" };
+const showing = (leaf: Leaf): ConnEvent => ({ ...whole, kind: kinds[leaf] ?? whole.kind });
 
 /** The resolver names the remote end only. */
 const notShown: readonly Leaf[] = ["local.name"];

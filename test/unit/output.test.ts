@@ -155,6 +155,16 @@ describe("JSON", () => {
     expect(formats.json.line({ ...opened, protocol: "udp" }, wallNs)).not.toContain("connect_us");
   });
 
+  test("an accept has the time that it waited, in microseconds", () => {
+    const accepted: ConnEvent = { ...opened, kind: "accept", acceptNs: 1_234_999n };
+    expect(JSON.parse(formats.json.line(accepted, wallNs))).toHaveProperty("accept_us", 1234);
+    expect(formats.text.line(accepted, wallNs)).toEndWith("   1.234ms");
+    const unknown = { ...accepted, acceptNs: null };
+    expect(JSON.parse(formats.json.line(unknown, wallNs))).toHaveProperty("accept_us", null);
+    expect(formats.text.line(unknown, wallNs)).toEndWith("         -");
+    expect(formats.json.line(opened, wallNs)).not.toContain("accept_us");
+  });
+
   test("an end that was never chosen is null", () => {
     const line = (local: ConnEvent["local"]) =>
       JSON.parse(formats.json.line({ ...failed, local }, wallNs)).local;
@@ -562,7 +572,7 @@ describe("text", () => {
       formats.text.line({ ...failed, failure: null }, wallNs),
     ];
     expect(lines.map((line) => line.slice(13))).toEqual([
-      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                APP       NAT                   DIR      NETNS   CONNECT       SENT       RECV       RTT RETRANS  DURATION FAILURE",
+      "KIND    PROTO     PID    UID COMM            CONTAINER    LOCAL                 REMOTE                APP       NAT                   DIR      NETNS      WAIT       SENT       RECV       RTT RETRANS  DURATION FAILURE",
       "connect tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840         -",
       "close   tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840           5368709120 18446744073709551615 0.045ms 0  1.234s",
       "fail    tcp       123   1000 curl            0123456789ab 127.0.0.1:40000       127.0.0.1:80          -         -                     out 4026531840         - ECONNREFUSED",

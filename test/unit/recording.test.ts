@@ -67,6 +67,7 @@ const totals: fc.Arbitrary<Totals> = fc.record({
 const everyMember: { [K in keyof Required<ConnEvent>]: fc.Arbitrary<Required<ConnEvent>[K]> } = {
   id: fc.option(fc.constantFrom("0123456789abcdef0123", "f".repeat(20)), { nil: null }),
   connectNs: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: null }),
+  acceptNs: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: null }),
   kind: fc.constantFrom(...eventKinds),
   protocol: fc.constantFrom(...protocols),
   atNs: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),

@@ -37,6 +37,7 @@ const everyEvent: fc.Arbitrary<ConnEvent> = fc
     kind: fc.constantFrom(...eventKinds),
     protocol: fc.constantFrom(...protocols),
     connectNs: orNull(fc.bigInt({ min: 0n, max: 2n ** 63n })),
+    acceptNs: orNull(fc.bigInt({ min: 0n, max: 2n ** 63n })),
     atNs: fc.bigInt({ min: 0n, max: 2n ** 63n }),
     pid: u32,
     comm: orNull(anyText({ maxLength: 15 })),
@@ -123,6 +124,7 @@ describe("the schema", () => {
   const close = {
     event: "close",
     connect_us: undefined,
+    accept_us: undefined,
     bytes_sent: 1,
     bytes_received: null,
     segs_out: 1,

@@ -45,7 +45,8 @@ export const slots = {
   rttUs: total(EVENT_RTT, 4, "rttUs"),
   rttVarUs: total(EVENT_RTT_VAR, 4, "rttVarUs"),
   retransmits: total(EVENT_RETRANSMITS, 4, "retransmits"),
-  connectUs: sinceStart(),
+  connectUs: until("connectNs", EVENT_STARTED_AT),
+  acceptUs: until("acceptNs", EVENT_ENDED_AT),
   durationUs: total(EVENT_ENDED_AT, 8, "durationNs", EVENT_STARTED_AT),
 };
 
@@ -113,16 +114,15 @@ function port(end: "local" | "remote", at: number): Slot {
   return { at, bytes: 2, since: -1, least: 1, leaf: `${end}.port`, of: (event) => event[end].port };
 }
 
-function sinceStart(): Slot {
-  const of = ({ connectNs }: ConnEvent) => connectNs ?? null;
-  // No time at all is none that is known.
+/** From a moment of the record until its own. No time at all is none that is known. */
+function until(leaf: "connectNs" | "acceptNs", since: number): Slot {
   return {
     at: EVENT_TIMESTAMP,
     bytes: 8,
-    since: EVENT_STARTED_AT,
+    since,
     least: 1,
-    leaf: "connectNs",
-    of,
+    leaf,
+    of: (event) => event[leaf] ?? null,
   };
 }
 

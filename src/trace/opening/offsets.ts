@@ -14,6 +14,7 @@ export function traceConstants(
     const field = byName.get(name.replace(/^OFFSET_/, "").toLowerCase());
     constants.set(id, BigInt(field?.offset ?? 0));
   }
+  if (!features.has("monotonic_tcp_clock")) constants.set(Offset.OFFSET_RCVQ_SPACE_TIME, 0n);
   constants.set(Constant.CONSTANT_HAS_IPV6, byName.get("skc_v6_daddr")?.offset == null ? 0n : 1n);
   const [protocol, type] = ["sk_protocol", "sk_type"].map((name) => byName.get(name)?.offset ?? 0);
   constants.set(

@@ -36,9 +36,15 @@ const TOTALS: Record<keyof KnownTotals, readonly string[]> = {
 
 /** Without it a failure is seen, but seldom why. */
 const FAILURE = ["sk_err"] as const;
+/** Without it the time that an accept took to come is not known. */
+const ACCEPT = ["rcvq_space_time"] as const;
 
 /** Fields on which depends what is shown. */
-export const shownFields: readonly string[] = [...Object.values(TOTALS).flat(), ...FAILURE];
+export const shownFields: readonly string[] = [
+  ...Object.values(TOTALS).flat(),
+  ...FAILURE,
+  ...ACCEPT,
+];
 
 export function knownTotals(report: GuessReport): KnownTotals {
   const found = new Set(report.fields.filter((f) => f.status === "found").map((f) => f.field));
@@ -47,11 +53,12 @@ export function knownTotals(report: GuessReport): KnownTotals {
   ) as unknown as KnownTotals;
 }
 
-/** Adds its failure, its time to connect and its totals to an event of TCP. */
+/** Adds its failure, its time to connect or until its accept, and its totals to an event of TCP. */
 export function addTotals(known: KnownTotals) {
   return (shown: TracedEvent, event: Event, kind: EventKind): void => {
     if ((event.ends.metadata & ConnMetadata.METADATA_TCP) === 0) return;
     if (kind === "connect" || kind === "fail") shown.connectNs = connectNsOf(event, kind);
+    if (kind === "accept") shown.acceptNs = acceptNsOf(event);
     if (hasFailed(event, kind)) shown.failure = event.failure_reason || null;
     if (kind === "close" || event.kind === Kind.EVENT_OPEN || event.kind === Kind.EVENT_SAMPLE)
       shown.totals = totalsOf(event, known);
@@ -78,6 +85,12 @@ function connectNsOf(event: Event, kind: EventKind): bigint | null {
   if (kind === "fail" && !AFTER_SYN.has(failure_reason)) return null;
   if ((flags & (ConnFact.FACT_UNSEEN_OPEN | ConnFact.FACT_NO_SYN)) !== 0) return null;
   return timestamp > started_at ? timestamp - started_at : null;
+}
+
+/** No time at all would not be one. */
+function acceptNsOf({ flags, timestamp, ended_at }: Event): bigint | null {
+  if ((flags & ConnFact.FACT_WAIT_KNOWN) === 0) return null;
+  return timestamp > ended_at ? timestamp - ended_at : null;
 }
 
 /** Less than 2^29. */

@@ -37,7 +37,7 @@ export async function expectOpened(
   if (event.event === "connect") expectConnectTime(event, truth);
   expect(membersOf(event)).toEqual([
     ...openKeys,
-    ...(event.event === "connect" ? ["connect_us"] : []),
+    event.event === "connect" ? "connect_us" : "accept_us",
   ]);
   return event;
 }

@@ -153,8 +153,12 @@ export class Listener {
   }
 
   accept(): Peer {
-    awaitReadable(this.fd);
+    this.awaitConnection();
     return new Peer(check(libc.accept4(this.fd, k.SOCK_CLOEXEC), "accept4"), "accept");
+  }
+
+  awaitConnection(): void {
+    awaitReadable(this.fd);
   }
 
   /** accept(2) itself waits, for ever: for tests of a process that hangs in it. */

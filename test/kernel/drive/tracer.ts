@@ -62,6 +62,7 @@ export interface Event {
   remote: { address: string; port: number; name?: string | null };
   nat: Translation | false | null;
   connect_us?: number | null;
+  accept_us?: number | null;
   failure?: string | null;
   bytes_sent?: number | null;
   bytes_received?: number | null;

@@ -88,7 +88,7 @@ enum event_kind {
 	EVENT_UDP_SAMPLE = 10,
 	/* A sock has entered a sockmap. Only sk and timestamp are filled. */
 	EVENT_SOCKMAP = 11,
-	/* listen(2) has made a sock a listener: owner, netns and the local end are filled. By kprobes only from Linux 5.10 on. */
+	/* listen(2) has made a sock a listener: owner, netns and the local end are filled. By kprobes only from Linux 4.17 on. */
 	EVENT_LISTEN = 12,
 	/* How the ends of a connection or a flow are translated: a struct translation. */
 	EVENT_TRANSLATION = 13,

@@ -309,6 +309,30 @@ int on_tcp_getsockopt(void *ctx)
 	return 0;
 }
 
+/* (struct sock *sk, struct sk_buff *skb), 4.17 and later, in both modes: the beginning of tcp_rcv_established */
+SEC("raw_tp/tcp_probe")
+int on_segment(struct bpf_raw_tracepoint_args *ctx)
+{
+	segment_arrives(ctx, ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+/*
+ * (const struct sock *sk, const int oldstate, const int newstate), 4.17 and later. Kprobe mode: what is sent to a connection
+ * before its accept is looked at too; and a listener that begins may speak another protocol than the one before it.
+ */
+SEC("raw_tp/inet_sock_set_state")
+int on_handshake(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct live live = {};
+
+	if (ctx->args[1] == TCP_STATE_SYN_RECV && ctx->args[2] == TCP_STATE_ESTABLISHED)
+		open_gate(ctx->args[0], DIRECTION_INCOMING);
+	else if (ctx->args[2] == TCP_STATE_LISTEN && is_tcp(ctx->args[0]))
+		listening(ctx, ctx->args[0], &live);
+	return 0;
+}
+
 /* From here on: programs for tracepoint mode, or for Linux 5.10 and later. */
 #ifdef LINUX_5_10
 
@@ -485,30 +509,6 @@ int on_error_report(struct bpf_raw_tracepoint_args *ctx)
 	struct flow copy;
 
 	error_reported(ctx, ctx->args[0], &copy);
-	return 0;
-}
-
-/* (struct sock *sk, struct sk_buff *skb), 4.16 and later: the beginning of tcp_rcv_established */
-SEC("raw_tp/tcp_probe")
-int on_segment(struct bpf_raw_tracepoint_args *ctx)
-{
-	segment_arrives(ctx, ctx->args[0], ctx->args[1]);
-	return 0;
-}
-
-/*
- * Kprobe mode: what is sent to a connection before its accept is looked at too; and a listener that begins may speak another
- * protocol than the one before it.
- */
-SEC("raw_tp/inet_sock_set_state")
-int on_handshake(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct live live = {};
-
-	if (ctx->args[1] == TCP_STATE_SYN_RECV && ctx->args[2] == TCP_STATE_ESTABLISHED)
-		open_gate(ctx->args[0], DIRECTION_INCOMING);
-	else if (ctx->args[2] == TCP_STATE_LISTEN && is_tcp(ctx->args[0]))
-		listening(ctx, ctx->args[0], &live);
 	return 0;
 }
 

@@ -172,6 +172,13 @@ inline_always void note_http2(struct gate *gate, const struct payload *p)
 		gate->facts |= GATE_HTTP2;
 }
 
+/* Loops are for Linux 5.3 and later. */
+#ifdef LINUX_5_10
+#define UNROLLED_BEFORE_5_10 _Pragma("clang loop unroll(disable)")
+#else
+#define UNROLLED_BEFORE_5_10 _Pragma("unroll")
+#endif
+
 inline_always void tell_payload(void *ctx, u64 sk, struct gate *gate, struct payload *p,
 				struct piece *piece)
 {
@@ -182,7 +189,7 @@ inline_always void tell_payload(void *ctx, u64 sk, struct gate *gate, struct pay
 	note_http2(gate, p);
 	if (!is_tls_handshake(p) && !(gate->facts & GATE_HTTP2))
 		return;
-#pragma clang loop unroll(disable)
+	UNROLLED_BEFORE_5_10
 	for (int i = 0; i < PAYLOAD_MORE && p->got && piece->bytes && p->len; i++)
 		tell_bytes(ctx, p, piece, PAYLOAD_BYTES);
 }

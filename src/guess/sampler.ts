@@ -3,7 +3,7 @@ import { Failure } from "../errors.ts";
 import { guessObject } from "../embedded.ts";
 import { AF_INET, SOCK_STREAM, SOL_TCP } from "../kernel/constants.ts";
 import type { KprobeAttacher } from "../kernel/kprobes.ts";
-import { close, getsockopt, socket } from "../kernel/libc.ts";
+import { close, getsockopt, socket, usleep } from "../kernel/libc.ts";
 import { loadObject, type KernelObject } from "../kernel/object.ts";
 import { randomU32 } from "../kernel/random.ts";
 import type { Shim } from "../kernel/shim.ts";
@@ -25,6 +25,7 @@ import {
   type GuessCommand,
   type GuessProgram,
 } from "../record/layout.gen.ts";
+import { solveQueue } from "./solve_queue.ts";
 import { kernelFloor, REGISTER_ARGUMENTS } from "./window.ts";
 
 const { ARMED_CALL, ARMED_CONNTRACK, ARMED_SEGMENT, ARMED_SHARED, ARMED_SKB, ARMED_TASK } =
@@ -179,6 +180,9 @@ export function openTracepointSampler(
 /** The runtime starts threads of its own from the same thread, for its compilers: a copy may be of one of those. */
 const BIRTH_TRIES = 10;
 
+/** A segment of loopback has arrived when its send returns, or soon after. */
+const ARRIVAL_TRIES = 50;
+
 /** Copies of a thread that is being born. */
 export interface TaskSampler extends Disposable {
   /** The process of the tool, as the kernel numbers it. */
@@ -292,11 +296,13 @@ export function openConntrackSampler(shim: Shim, kprobes: KprobeAttacher): Connt
 /** The sk_buffs of segments that arrive. */
 export interface SegmentSampler extends Disposable {
   /** The address of the sock that the connect(2) done by `connect` used. */
-  sockOf(connect: () => void): bigint;
+  sockOf(fd: number, connect: () => void): bigint;
   /** The address of the sk_buff of the one segment that `send` makes arrive at the sock; nobody has read it yet. */
   segment(sk: bigint, send: () => void): bigint;
   /** Copies 1 KiB behind any address; shorter, or empty, where it cannot be read. */
   peek(address: bigint): Uint8Array;
+  /** The offset of sk_receive_queue in struct sock; 0: it was not needed. */
+  readonly receiveQueue: number;
 }
 
 /** Linux 5.10 and later, in either mode. */
@@ -318,7 +324,8 @@ export function openSegmentSampler(shim: Shim): SegmentSampler {
     throw error;
   }
   return {
-    sockOf(connect) {
+    receiveQueue: 0,
+    sockOf(_fd, connect) {
       maps.command({ pid_tgid });
       maps.heard(connect, "inet_sock_set_state");
       return maps.answer().sk;
@@ -334,6 +341,61 @@ export function openSegmentSampler(shim: Shim): SegmentSampler {
       return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
     },
     [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+/** Before Linux 5.10: a segment is found where it waits, in its sock's receive queue. */
+export function openQueueSampler(shim: Shim, kprobes: KprobeAttacher): SegmentSampler {
+  const cookie = newCookie();
+  const object = load(shim, ["on_tcp_getsockopt"], BigInt(cookie));
+  const socket = tcpSocket();
+  const dispose = () => {
+    socket[Symbol.dispose]();
+    object[Symbol.dispose]();
+  };
+  const maps = openMaps(shim, object);
+  try {
+    const { on_tcp_getsockopt: symbol } = KPROBES;
+    object.own(kprobes.attach(object.progFd("on_tcp_getsockopt"), { symbol, retprobe: false }));
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  const option = new Uint8Array(4);
+  const ask = (fd: number, question: number) =>
+    maps.heard(() => void getsockopt(fd, SOL_TCP, cookie | question, option), "tcp_getsockopt");
+  const peek = (address: bigint): Uint8Array => {
+    maps.command({ address });
+    ask(socket.fd, ASK_PEEK);
+    return maps.read(WINDOW_SOCK, PEEK_CHUNKS);
+  };
+  let receiveQueue = 0;
+  return {
+    get receiveQueue() {
+      return receiveQueue;
+    },
+    sockOf(fd, connect) {
+      connect();
+      ask(fd, ASK_SOCK);
+      return maps.answer().sk;
+    },
+    segment(sk, send) {
+      const settled = peek(sk);
+      send();
+      for (let n = 0; n < ARRIVAL_TRIES; n++) {
+        const waiting = peek(sk);
+        const queue = solveQueue({ sk, settled, waiting, peek }, kernelFloor(sk));
+        if (queue === null) {
+          usleep(200);
+          continue;
+        }
+        receiveQueue = queue.at;
+        return queue.skb;
+      }
+      throw new SamplerDeaf("the receive queue");
+    },
+    peek,
+    [Symbol.dispose]: dispose,
   };
 }
 

@@ -13,7 +13,12 @@ import { dropArriving } from "../kernel/filter.ts";
 import { check, LoopbackError, openPair, receiveBytes, type Pair } from "./loopback.ts";
 import { withLoopback } from "./netns.ts";
 import { findPageBase, holds, pageShift, type KnownPage } from "./page_base.ts";
-import { openSegmentSampler, SamplerDeaf, type SegmentSampler } from "./sampler.ts";
+import {
+  openQueueSampler,
+  openSegmentSampler,
+  SamplerDeaf,
+  type SegmentSampler,
+} from "./sampler.ts";
 import {
   inBufferOf,
   readBuffer,
@@ -71,7 +76,9 @@ interface Known extends SegmentSample {
 }
 
 function guess(host: Host): Guessed | string {
-  using sampler = openSegmentSampler(host.shim);
+  using sampler = host.features.has("test_run")
+    ? openSegmentSampler(host.shim)
+    : openQueueSampler(host.shim, host.kprobes!);
   using first = openEnd(sampler);
   const floor = kernelFloor(first.sk);
   const samples: Known[] = [];
@@ -108,7 +115,7 @@ interface End extends Pair {
 
 function openEnd(sampler: SegmentSampler): End {
   let sk = 0n;
-  const pair = openPair("v4", (_fd, connect) => (sk = sampler.sockOf(connect)));
+  const pair = openPair("v4", (fd, connect) => (sk = sampler.sockOf(fd, connect)));
   return { ...pair, sk };
 }
 

@@ -81,6 +81,14 @@ const table = {
       "one program for each tracepoint of lengths and births is enough, and events travel in batches",
     ask: () => null,
   },
+  segment_tracepoint: {
+    since: "4.17",
+    change: "bpf: introduce BPF_RAW_TRACEPOINT",
+    asked:
+      "attaching to tcp_probe and inet_sock_set_state is refused, but not because they are not there",
+    without: "application protocols of TCP are not known",
+    ask: (shim) => ["tcp_probe", "inet_sock_set_state"].every((name) => shim.hasTracepoint(name)),
+  },
   udp_lengths: {
     since: "6.3",
     change: "sock: add tracepoint for send recv length",

@@ -17,7 +17,7 @@ import { Recognised } from "../../src/trace/protocols/recognised.ts";
 import type { Look } from "../../src/protocols/recognition.ts";
 import type { Trace } from "../../src/trace/trace.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
-import { modes } from "./drive/modes.ts";
+import { linuxAtLeast, modes, sparing } from "./drive/modes.ts";
 import {
   check,
   dial,
@@ -114,7 +114,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 
   test("nothing keeps the part from working", () => {
-    expect(trace.notes.filter((note) => /application protocols/.test(note))).toEqual([]);
+    expect(trace.notes.filter((note) => /application protocols are/.test(note))).toEqual([]);
   });
 
   describe.each(Object.keys(families))("%s", (family) => {
@@ -266,7 +266,10 @@ describe.each(modes)("trace --attach %s", (mode) => {
   });
 });
 
-test.each(modes)(
+/** Kernels from 5.10 on show what does not depend on how segments are seen. */
+const isSpared = sparing && !linuxAtLeast(5, 10);
+
+test.skipIf(isSpared).each(modes)(
   "trace --attach %s: that a connection is recognised ends no looks at the next one on its sock",
   async (mode) => {
     const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
@@ -312,126 +315,129 @@ test.each(modes)(
   },
 );
 
-describe.each(modes)("trace --attach %s, by the protocols' own recogniser", (mode) => {
-  /** Of both ends of each connection to the port, in the order of time. */
-  async function closesOf(work: (trace: Trace, keep: () => readonly TracedEvent[]) => number) {
-    await using trace = await openTrace({ attach: mode, debug: false, self: true });
-    const seen: TracedEvent[] = [];
-    const keep = () => {
-      seen.push(...trace.poll());
-      return seen;
-    };
-    const port = work(trace, keep);
-    seen.push(...trace.poll(true));
-    return seen.filter(
-      ({ kind, local, remote }) =>
-        kind === "close" && (local.port === port || remote.port === port),
-    );
-  }
+describe.skipIf(isSpared).each(modes)(
+  "trace --attach %s, by the protocols' own recogniser",
+  (mode) => {
+    /** Of both ends of each connection to the port, in the order of time. */
+    async function closesOf(work: (trace: Trace, keep: () => readonly TracedEvent[]) => number) {
+      await using trace = await openTrace({ attach: mode, debug: false, self: true });
+      const seen: TracedEvent[] = [];
+      const keep = () => {
+        seen.push(...trace.poll());
+        return seen;
+      };
+      const port = work(trace, keep);
+      seen.push(...trace.poll(true));
+      return seen.filter(
+        ({ kind, local, remote }) =>
+          kind === "close" && (local.port === port || remote.port === port),
+      );
+    }
 
-  test("of very many connections to one server each close has the protocol", async () => {
-    const many = process.env["VM_KERNEL"] === undefined ? 3000 : 120;
-    const closes = await closesOf((_trace, keep) => {
-      const listener = new Listener(randomLoopback());
-      for (let n = 0; n < many; n++) {
-        exchange(listener);
-        if (n % 20 === 0) keep();
-      }
-      listener.close();
-      return listener.port;
-    });
-    expect(closes.length).toBe(2 * many);
-    const unnamed = closes.flatMap(({ application, ...close }, n) =>
-      application?.application === "redis" ? [] : [{ n, ...close }],
-    );
-    expect(unnamed).toEqual([]);
-  });
-
-  test("while many segments come and no connection is new, nobody looks at segments", async () => {
-    const [busy, listener] = [new Listener(randomLoopback()), new Listener(randomLoopback())];
-    // Other connections of the host begin all the time, perhaps.
-    const filter = { ...NO_FILTER, ports: [busy.port, listener.port] };
-    const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
-    // An emulated guest is slow.
-    const protocols = protocolsBy(() => new Recognised(), 100);
-    await using trace = await openTrace({ attach: mode, debug: false, self: true, filter }, [
-      ...parts,
-      protocols,
-    ]);
-    const closes: TracedEvent[] = [];
-    const poll = () => closes.push(...trace.poll().filter(({ kind }) => kind === "close"));
-    const from = dial(busy.address, busy.port, {
-      prepare: (fd) => check(libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1), "TCP_NODELAY"),
-    });
-    const to = busy.accept();
-    expect(attachmentsTo("tcp_probe")).toBe(1);
-    const segment = bytesOf("one segment");
-    const isDetached = () => {
-      for (let round = 0; round < 20; round++) {
-        for (let n = 0; n < 50; n++) check(libc.send(from.fd, segment, 0), "send");
-        to.read(50 * segment.length);
-      }
-      poll();
-      return attachmentsTo("tcp_probe") === 0;
-    };
-    until("the end of the attachment", isDetached);
-    const missed = exchange(listener);
-    const [client, server] = [dial(listener.address, listener.port), listener.accept()];
-    poll();
-    expect(attachmentsTo("tcp_probe")).toBe(1);
-    speak(client, server, REDIS);
-    end(client, server);
-    until("the next end of the attachment", isDetached);
-    end(from, to);
-    for (const one of [busy, listener]) one.close();
-    closes.push(...trace.poll(true).filter(({ kind }) => kind === "close"));
-    const named = (ends: Peer[]) =>
-      ends.map(({ truth: { local, remote } }) => {
-        const is = ({ local: one, remote: other }: TracedEvent) =>
-          one.port === local.port && other.port === remote.port;
-        return closes.find(is)!.application?.application ?? null;
-      });
-    expect(named([client, server])).toEqual(["redis", "redis"]);
-    expect(named(missed)).toEqual([null, null]);
-    const counts = trace.counts().map(({ what, count }) => `${count} ${what}`);
-    // The busy connection's ends: what it began with was seen.
-    expect(counts).toContain(
-      "4 connections with an unknown application protocol: 0 moved no data, 2 spoke none that is known here, the first bytes of 2 were not seen",
-    );
-    expect(counts.find((count) => count.includes("nobody looked at segments"))).toMatch(/^2 /);
-  });
-
-  test("a server that takes another one's port is not named after it", async () => {
-    const many = process.env["VM_KERNEL"] === undefined ? 1000 : 100;
-    const closes = await closesOf((_trace, keep) => {
-      const address = randomLoopback();
-      const first = new Listener(address);
-      const { port } = first;
-      const exchangeMany = (listener: Listener, request: string, count: number) => {
-        for (let n = 0; n < count; n++) {
-          exchange(listener, request);
+    test("of very many connections to one server each close has the protocol", async () => {
+      const many = process.env["VM_KERNEL"] === undefined ? 3000 : 120;
+      const closes = await closesOf((_trace, keep) => {
+        const listener = new Listener(randomLoopback());
+        for (let n = 0; n < many; n++) {
+          exchange(listener);
           if (n % 20 === 0) keep();
         }
-      };
-      exchangeMany(first, REDIS, many);
-      first.close();
-      const second = new Listener(address, port);
-      // Until the tool has heard of the new server, only a few of its connections are looked at in a second.
-      until("word of the new server", () => {
-        exchangeMany(second, HTTP, 20);
-        return keep().some((event) => nameOf(event) === "http" && event.local.port === port);
+        listener.close();
+        return listener.port;
       });
-      exchangeMany(second, HTTP, many / 2);
-      second.close();
-      return port;
+      expect(closes.length).toBe(2 * many);
+      const unnamed = closes.flatMap(({ application, ...close }, n) =>
+        application?.application === "redis" ? [] : [{ n, ...close }],
+      );
+      expect(unnamed).toEqual([]);
     });
-    const names = closes.map(nameOf);
-    expect(names.slice(0, 2 * many).filter((name) => name !== "redis")).toEqual([]);
-    const after = names.slice(2 * many);
-    expect(after.filter((name) => name !== "http" && name !== null)).toEqual([]);
-    expect(after.slice(-many).filter((name) => name !== "http")).toEqual([]);
-  });
-});
+
+    test("while many segments come and no connection is new, nobody looks at segments", async () => {
+      const [busy, listener] = [new Listener(randomLoopback()), new Listener(randomLoopback())];
+      // Other connections of the host begin all the time, perhaps.
+      const filter = { ...NO_FILTER, ports: [busy.port, listener.port] };
+      const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
+      // An emulated guest is slow.
+      const protocols = protocolsBy(() => new Recognised(), 100);
+      await using trace = await openTrace({ attach: mode, debug: false, self: true, filter }, [
+        ...parts,
+        protocols,
+      ]);
+      const closes: TracedEvent[] = [];
+      const poll = () => closes.push(...trace.poll().filter(({ kind }) => kind === "close"));
+      const from = dial(busy.address, busy.port, {
+        prepare: (fd) => check(libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1), "TCP_NODELAY"),
+      });
+      const to = busy.accept();
+      expect(attachmentsTo("tcp_probe")).toBe(1);
+      const segment = bytesOf("one segment");
+      const isDetached = () => {
+        for (let round = 0; round < 20; round++) {
+          for (let n = 0; n < 50; n++) check(libc.send(from.fd, segment, 0), "send");
+          to.read(50 * segment.length);
+        }
+        poll();
+        return attachmentsTo("tcp_probe") === 0;
+      };
+      until("the end of the attachment", isDetached);
+      const missed = exchange(listener);
+      const [client, server] = [dial(listener.address, listener.port), listener.accept()];
+      poll();
+      expect(attachmentsTo("tcp_probe")).toBe(1);
+      speak(client, server, REDIS);
+      end(client, server);
+      until("the next end of the attachment", isDetached);
+      end(from, to);
+      for (const one of [busy, listener]) one.close();
+      closes.push(...trace.poll(true).filter(({ kind }) => kind === "close"));
+      const named = (ends: Peer[]) =>
+        ends.map(({ truth: { local, remote } }) => {
+          const is = ({ local: one, remote: other }: TracedEvent) =>
+            one.port === local.port && other.port === remote.port;
+          return closes.find(is)!.application?.application ?? null;
+        });
+      expect(named([client, server])).toEqual(["redis", "redis"]);
+      expect(named(missed)).toEqual([null, null]);
+      const counts = trace.counts().map(({ what, count }) => `${count} ${what}`);
+      // The busy connection's ends: what it began with was seen.
+      expect(counts).toContain(
+        "4 connections with an unknown application protocol: 0 moved no data, 2 spoke none that is known here, the first bytes of 2 were not seen",
+      );
+      expect(counts.find((count) => count.includes("nobody looked at segments"))).toMatch(/^2 /);
+    });
+
+    test("a server that takes another one's port is not named after it", async () => {
+      const many = process.env["VM_KERNEL"] === undefined ? 1000 : 100;
+      const closes = await closesOf((_trace, keep) => {
+        const address = randomLoopback();
+        const first = new Listener(address);
+        const { port } = first;
+        const exchangeMany = (listener: Listener, request: string, count: number) => {
+          for (let n = 0; n < count; n++) {
+            exchange(listener, request);
+            if (n % 20 === 0) keep();
+          }
+        };
+        exchangeMany(first, REDIS, many);
+        first.close();
+        const second = new Listener(address, port);
+        // Until the tool has heard of the new server, only a few of its connections are looked at in a second.
+        until("word of the new server", () => {
+          exchangeMany(second, HTTP, 20);
+          return keep().some((event) => nameOf(event) === "http" && event.local.port === port);
+        });
+        exchangeMany(second, HTTP, many / 2);
+        second.close();
+        return port;
+      });
+      const names = closes.map(nameOf);
+      expect(names.slice(0, 2 * many).filter((name) => name !== "redis")).toEqual([]);
+      const after = names.slice(2 * many);
+      expect(after.filter((name) => name !== "http" && name !== null)).toEqual([]);
+      expect(after.slice(-many).filter((name) => name !== "http")).toEqual([]);
+    });
+  },
+);
 
 const nameOf = ({ application }: TracedEvent): string | null => application?.application ?? null;
 

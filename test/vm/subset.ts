@@ -96,8 +96,8 @@ const translating: Request[] = [
   { kernel: "5.10", files: named("nat"), logName: "5.10-nat" },
 ];
 
-/** On each kernel that no archive has any more: the start, with its self-check, and one pass of the scenarios. */
-const onImages = named("smoke scenarios");
+/** On each kernel that no archive has any more: the start, with its self-check, one pass of the scenarios, and payload. */
+const onImages = named("smoke scenarios protocols");
 
 /**
  * The kernels before 5.10 differ in more than this; all that a newer kernel can show of their programs and ways, but for the

@@ -4,6 +4,7 @@
  */
 import { Failure } from "../../errors.ts";
 import { guessSegments, type Guessed } from "../../guess/segments.ts";
+import { features } from "../../kernel/feature_table.ts";
 import { Constant } from "../../record/layout.gen.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Ground, Part, PartOf, Point } from "../part.ts";
@@ -25,7 +26,8 @@ export const protocolsBy =
       asked,
       without: "application protocols are not known",
       prepare(host) {
-        if (!host.features.has("test_run")) return "it takes Linux 5.10";
+        if (!host.features.has("segment_tracepoint"))
+          return `it takes Linux ${features.segment_tracepoint.since}`;
         guessed = guessSegments(host);
         if (typeof guessed === "string") return guessed;
         return {
@@ -33,7 +35,6 @@ export const protocolsBy =
           mapSizes: { gates: GATES },
         };
       },
-      missing: ({ newer }) => (newer ? null : "this kernel refuses the programs for Linux 5.10"),
       points,
       check(on) {
         if (typeof guessed === "string") return { refused: guessed };

@@ -671,10 +671,14 @@ enum constant {
 	CONSTANT_MAX,
 };
 
-/* The high words of placeholders in the programs: see lib/offsets.h. */
+/* Placeholders in the programs, in place of which src/kernel/elf.ts puts what is right for this kernel. */
 enum placeholder {
+	/* High words: see lib/offsets.h. */
 	OFFSET_MAGIC = 0x7ef5a5a5,
 	HELPER_MAGIC = 0x7ef5a5a6,
+	/* A function of the kernel and a type, by their ids in its BTF: see read_kernel() in lib/kernel.h. */
+	CAST_MAGIC = 0x7ef5a5a7,
+	TYPE_MAGIC = 0x7ef5a5a8,
 };
 
 #define SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type " must be " #size " bytes")

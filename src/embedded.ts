@@ -8,5 +8,14 @@ import notice from "../dist/embed/notice.txt" with { type: "file" };
 import shimLibrary from "../dist/embed/shim.so" with { type: "file" };
 import traceObject from "../dist/embed/trace.bpf.o" with { type: "file" };
 import traceObject510 from "../dist/embed/trace_5_10.bpf.o" with { type: "file" };
+import traceObject62 from "../dist/embed/trace_6_2.bpf.o" with { type: "file" };
 
-export { guessObject, lookupObject, notice, shimLibrary, traceObject, traceObject510 };
+export {
+  guessObject,
+  lookupObject,
+  notice,
+  shimLibrary,
+  traceObject,
+  traceObject510,
+  traceObject62,
+};

@@ -56,8 +56,35 @@
 		_address;                                                                          \
 	})
 
-/* bpf_probe_read, not _kernel: the latter is 5.5+. The destination is always the stack: older verifiers want it so. */
+/*
+ * Memory of a process. bpf_probe_read, not _user: the latter is 5.5+. The destination is always the stack: older verifiers
+ * want it so.
+ */
+#define read_process(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
+
+/* Memory of the kernel; what cannot be read is 0. */
+#ifdef LINUX_6_2
+/*
+ * bpf_rdonly_cast() of the kernel makes of any address a pointer to a type that a program may load from; a load that faults
+ * gives 0. The type is struct pt_regs, of 64-bit words: a load may be anywhere that is within one of them. The verifier
+ * makes a move of the call. Two calls are never taken for one, so the loads stay in their order.
+ */
+static const void *(*cast)(u64 address, u64 type) = (void *)CAST_MAGIC;
+
+#define WORDS_MOST 128 /* behind these some of its words have members of their own */
+#define read_kernel(dst, address)                                                                  \
+	({                                                                                         \
+		_Static_assert(sizeof(dst) <= WORDS_MOST, "read it in pieces");                    \
+		__builtin_memcpy(&(dst),                                                           \
+				 __builtin_assume_aligned(cast((u64)(address), TYPE_MAGIC), 8),    \
+				 sizeof(dst));                                                     \
+	})
+/* Else the compiler keeps each word that was loaded by itself, for which the stack may have no room. */
+#define keep_in_memory(of) asm volatile("" : : "r"(of) : "memory")
+#else
+#define keep_in_memory(of) (void)(of)
 #define read_kernel(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
+#endif
 
 /* 0 where it cannot be read. */
 inline_always u64 word_at(u64 address)

@@ -52,6 +52,7 @@ inline_always int read_ends(u64 sk, struct ends *ends)
 	struct sock_start start = {};
 
 	read_start(sk, &start);
+	keep_in_memory(&start);
 	return ends_from(sk, &start, ends);
 }
 

@@ -224,13 +224,18 @@ struct segment {
 inline_always void read_segment(u64 skb, const struct payload_layout *layout,
 				struct segment *segment)
 {
-	u32 lens[2] = {};
+	u32 lens[2] = {}, ends[2] = {};
+	u64 buffer[2] = {};
 
 	read_kernel(lens, skb + layout->skb_len);
 	segment->len = lens[0];
 	segment->data_len = lens[1];
-	bpf_probe_read(&segment->buffer.tail, 8, (void *)(skb + layout->skb_tail));
-	bpf_probe_read(&segment->buffer.head, 16, (void *)(skb + layout->skb_head));
+	read_kernel(ends, skb + layout->skb_tail);
+	read_kernel(buffer, skb + layout->skb_head);
+	segment->buffer.tail = ends[0];
+	segment->buffer.end = ends[1];
+	segment->buffer.head = buffer[0];
+	segment->buffer.data = buffer[1];
 }
 
 /* Payload behind `header` bytes. */

@@ -80,7 +80,7 @@ inline_always int goes_to(const struct user_message *message, const struct ends 
 
 	if (!message->name)
 		return 1;
-	read_kernel(name, message->name);
+	read_process(name, message->name);
 	return name.family == AF_INET && from_be16(name.port) == ends->dport &&
 	       name.address == (u32)ends->daddr_l && !(ends->metadata & METADATA_IPV6);
 }
@@ -110,13 +110,13 @@ inline_always int find_buffer(u32 call, u64 arg2, u64 arg3, const struct ends *e
 		    (call != (received ? CALL_RECVMMSG : CALL_SENDMMSG) ||
 		     (received && (u32)arg3 != 1)))
 			return 0;
-		read_kernel(message, arg2);
+		read_process(message, arg2);
 		buffers = message.buffers;
 		count = message.buffers_count;
 	}
 	if (!count)
 		return 0;
-	bpf_probe_read(buffer, sizeof(*buffer), (void *)buffers);
+	read_process(*buffer, buffers);
 	if (received)
 		return 1;
 	if (call == CALL_SENDMMSG && (u32)arg3 != 1) {

@@ -16,10 +16,10 @@ import { BuildError, run, runBeside, type Step } from "./step.ts";
 import { sysrootOf } from "./sysroot.ts";
 
 /**
- * The instruction set of each object. Linux 4.4 runs -mcpu=v1. v2 came with 4.14. v3 compiles an atomic sum to an
- * instruction of 5.12.
+ * The instruction set of each object. Linux 4.4 runs -mcpu=v1. v2 came with 4.14. v3 came with 5.1, but compiles an
+ * atomic sum to an instruction of 5.12.
  */
-const CPUS = { trace: "v1", trace_5_10: "v2", guess: "v1", lookup: "v2" } as const;
+const CPUS = { trace: "v1", trace_5_10: "v2", trace_6_2: "v3", guess: "v1", lookup: "v2" } as const;
 export type ObjectName = keyof typeof CPUS;
 export const OBJECTS = Object.keys(CPUS) as ObjectName[];
 /** The objects that Linux 4.4 takes. The other object has all of trace, and more. */

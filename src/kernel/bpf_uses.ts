@@ -5,7 +5,14 @@
 import { features, type FeatureName } from "./feature_table.ts";
 
 export interface BpfUse {
-  kind: "command" | "program type" | "map type" | "map flag" | "helper" | "perf attribute";
+  kind:
+    | "command"
+    | "program type"
+    | "map type"
+    | "map flag"
+    | "helper"
+    | "kernel function"
+    | "perf attribute";
   name: string;
   /** The mainline release that brought it; see docs/kernels.md for RHEL 7. */
   since: string;
@@ -106,6 +113,21 @@ export const bpfUses: readonly BpfUse[] = [
   helper("get_current_task_btf", 158, "5.11", "task_registers"),
   helper("sock_from_file", 162, "5.11", "holder_iterator"),
   helper("task_pt_regs", 175, "5.15", "task_registers"),
+
+  {
+    kind: "kernel function",
+    name: "bpf_rdonly_cast",
+    since: "6.2",
+    use: "programs load the kernel's memory",
+    optional: "plain_loads",
+  },
+  {
+    kind: "kernel function",
+    name: "bpf_skb_ct_lookup",
+    since: "5.18",
+    use: "an entry of conntrack is looked up",
+    optional: "conntrack_lookup",
+  },
 
   perf("PERF_COUNT_SW_BPF_OUTPUT", "4.4", "the rings of each CPU"),
   perf("PERF_EVENT_IOC_SET_BPF", "4.1", "a program is attached to a kprobe"),

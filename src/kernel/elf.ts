@@ -3,11 +3,22 @@
 import { Placeholder } from "../record/layout.gen.ts";
 
 /** The high word of a placeholder, behind which stands the number of the constant, or of the helper without arguments. */
-const { OFFSET_MAGIC, HELPER_MAGIC } = Placeholder;
+const { OFFSET_MAGIC, HELPER_MAGIC, CAST_MAGIC, TYPE_MAGIC } = Placeholder;
 const LD_IMM64 = 0x18;
 /** `call` of a helper, and a jump to the next instruction. */
 const CALL = 0x85;
 const JUMP = 0x05;
+/** BPF_PSEUDO_KFUNC_CALL, as a call's source register: the number is the id of a function of the kernel. */
+const KERNEL_FUNCTION = 2 << 4;
+const MOVE_CONSTANT = 0xb7;
+
+/** Ids in the kernel's BTF, by which programs load its memory: see read_kernel() in bpf/lib/kernel.h. */
+export interface PlainLoads {
+  /** Of bpf_rdonly_cast(). */
+  cast: number;
+  /** Of struct pt_regs. */
+  words: number;
+}
 
 /**
  * Returns a copy of `image` in which each placeholder n holds `values.get(n)`, a u64.
@@ -43,5 +54,19 @@ export function patchHelpers(image: Uint8Array, has: ReadonlySet<number>): void 
     view.setUint32(at + 4, called ? helper : 0, true);
     view.setUint32(at + 8, called ? JUMP : 0, true);
     view.setUint32(at + 12, 0, true);
+  }
+}
+
+/** Puts the ids, in place, into each call of the cast and into the constant that each of them is given. */
+export function patchLoads(image: Uint8Array, { cast, words }: PlainLoads): void {
+  const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
+  for (let at = 0; at + 8 <= image.length; at += 8) {
+    const opcode = image[at];
+    if (opcode === CALL && view.getUint32(at + 4, true) === CAST_MAGIC) {
+      image[at + 1] = KERNEL_FUNCTION;
+      view.setUint32(at + 4, cast, true);
+    } else if (opcode === MOVE_CONSTANT && view.getUint32(at + 4, true) === TYPE_MAGIC) {
+      view.setUint32(at + 4, words, true);
+    }
   }
 }

@@ -202,6 +202,15 @@ const table = {
     asked: "its program is loaded with the others; a refusal leaves it out",
     without: "with tracepoints, connections older than the trace have no `open` line",
   },
+  plain_loads: {
+    since: "6.2",
+    change: "bpf: Add a kfunc for generic type cast",
+    asked:
+      "the kernel's BTF has bpf_rdonly_cast, and a program that loads a word through it is loaded",
+    without:
+      "each field of the kernel is copied by a helper, which costs some 90 instructions more",
+    ask: (shim) => shim.plainLoads() !== null,
+  },
   holder_iterator: {
     since: "5.11",
     change: "bpf: Add a bpf_sock_from_file helper",

@@ -1,6 +1,6 @@
 /** One BPF object in the kernel: chosen programs loaded, constants patched, maps read and written by name. */
 import { readFileSync } from "node:fs";
-import { patchConstants, patchHelpers } from "./elf.ts";
+import { patchConstants, patchHelpers, patchLoads, type PlainLoads } from "./elf.ts";
 import { close } from "./libc.ts";
 import type { BpfObject, MapFill, Shim } from "./shim.ts";
 import { kernelVersionCode } from "./version_code.ts";
@@ -16,6 +16,8 @@ export interface ObjectSpec {
   constants: ReadonlyMap<number, bigint>;
   /** The helpers with a placeholder that this kernel has, by number; without it none. */
   helpers?: ReadonlySet<number>;
+  /** Of an object whose programs load the kernel's memory. */
+  loads?: PlainLoads;
   /** Sizes of maps that differ from what the ELF image says. */
   entries?: Readonly<Record<string, number>>;
   /** false: this kernel has no LRU maps, so that they become plain hash maps. */
@@ -37,6 +39,7 @@ export interface KernelObject extends Disposable {
 export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
   const image = patchConstants(readFileSync(spec.file), spec.constants);
   patchHelpers(image, spec.helpers ?? new Set());
+  if (spec.loads !== undefined) patchLoads(image, spec.loads);
   const object: BpfObject = shim.open(image, spec.name);
   const attachments: Disposable[] = [];
   try {

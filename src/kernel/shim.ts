@@ -3,6 +3,7 @@ import { FFIType, ptr, type Pointer } from "bun:ffi";
 import { shimLibrary } from "../embedded.ts";
 import { AskedType, ShimNumber } from "../record/layout.gen.ts";
 import { ENODATA, ENODEV, ENOENT } from "./constants.ts";
+import type { PlainLoads } from "./elf.ts";
 import { dlopenFromMemory } from "./memfd.ts";
 import { kernelVersionCode } from "./version_code.ts";
 import { joinThread, startThread, type Thread } from "./threads.ts";
@@ -69,6 +70,7 @@ const SYMBOLS = {
   sh_prog_misses: { args: ["i32"], returns: LONG },
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
+  sh_plain_loads: { args: ["ptr"], returns: "i32" },
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
   sh_has_tracepoint: { args: ["ptr"], returns: "i32" },
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
@@ -118,6 +120,7 @@ export function openShim() {
   const logBytes = Buffer.alloc(LOG_BYTES);
   const lost = new BigUint64Array(1);
   const nsAndRuns = new BigUint64Array(2);
+  let plainLoads: PlainLoads | null | undefined;
   const runWaiter = (c.sh_waiter_run as unknown as { ptr: Pointer }).ptr;
   const runStayer = (c.sh_stayer_run as unknown as { ptr: Pointer }).ptr;
 
@@ -185,6 +188,13 @@ export function openShim() {
     hasTestRun: (): boolean | null => {
       const answer = c.sh_has_test_run();
       return answer < 0 ? null : answer === 1;
+    },
+    /** The ids by which programs load the kernel's memory; null where they may not. */
+    plainLoads: (): PlainLoads | null => {
+      if (plainLoads !== undefined) return plainLoads;
+      const ids = new Uint32Array(2);
+      const has = c.sh_plain_loads(ids) === 1;
+      return (plainLoads = has ? { cast: ids[0]!, words: ids[1]! } : null);
     },
     /** How often it was not run because it was running on that CPU already; null: this kernel does not tell (before 5.12). */
     progMisses: (progFd: number): number | null => {

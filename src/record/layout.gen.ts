@@ -1148,6 +1148,8 @@ export type Constant = (typeof Constant)[keyof typeof Constant];
 export const Placeholder = {
   OFFSET_MAGIC: 2130027941,
   HELPER_MAGIC: 2130027942,
+  CAST_MAGIC: 2130027943,
+  TYPE_MAGIC: 2130027944,
 } as const;
 export type Placeholder = (typeof Placeholder)[keyof typeof Placeholder];
 

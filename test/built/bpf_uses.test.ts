@@ -23,7 +23,11 @@ const sorted = (numbers: Iterable<number>): number[] =>
 
 describe("the objects", () => {
   test("call the helpers of the table", () => {
-    expect(sorted(objects.flatMap(({ helpers }) => helpers))).toEqual(sorted(numbersOf("helper")));
+    const called = objects.flatMap(({ helpers }) => helpers);
+    // That placeholder becomes the call of a function of the kernel.
+    const helpers = called.filter((number) => number !== Placeholder.CAST_MAGIC);
+    expect(helpers.length).toBeLessThan(called.length);
+    expect(sorted(helpers)).toEqual(sorted(numbersOf("helper")));
   });
 
   test("have maps of the types of the table", () => {

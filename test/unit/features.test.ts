@@ -11,6 +11,7 @@ const backported = {
   hasLru: () => true,
   hasHelper: () => true,
   hasTracepoint: () => true,
+  plainLoads: () => ({ cast: 1, words: 2 }),
 } as unknown as Shim;
 /** A kernel that loads no program. */
 const silent = { ...backported, hasTestRun: () => null } as unknown as Shim;

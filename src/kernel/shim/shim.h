@@ -38,6 +38,9 @@ SH_API __s64 sh_prog_misses(int prog_fd);
 SH_API int sh_prog_time(int prog_fd, __u64 ns_and_runs[2]);
 SH_API int sh_time_programs(void);
 
+/* types.c: ids are those of a function and of a struct. */
+SH_API int sh_plain_loads(__u32 ids[2]);
+
 /* attach.c: the returned fd is the attachment; closing it detaches. */
 SH_API int sh_raw_tracepoint(int prog_fd, const char *name);
 SH_API int sh_has_tracepoint(const char *name);

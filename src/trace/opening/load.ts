@@ -1,5 +1,5 @@
-/** Loads the trace object: which of the two, and how much of it, this kernel takes. */
-import { traceObject, traceObject510 } from "../../embedded.ts";
+/** Loads the trace object: which of the three, and how much of it, this kernel takes. */
+import { traceObject, traceObject510, traceObject62 } from "../../embedded.ts";
 import { Failure } from "../../errors.ts";
 import { possibleCpus } from "../../kernel/cpus.ts";
 import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
@@ -11,20 +11,26 @@ import { batchByTool } from "../stream/batches.ts";
 /** Values and sizes that are filled into the object before it is loaded. */
 export type Made = Pick<ObjectSpec, "constants" | "entries">;
 
-/** `newer`: the object for Linux 5.10 and later, whose programs can be run on request. `batched`: see bpf/lib/batch.h. */
+/**
+ * `newer`: an object for Linux 5.10 and later, whose programs can be run on request. `loads`: the one whose programs load the
+ * kernel's memory by themselves. `batched`: see bpf/lib/batch.h.
+ */
 export interface WayToLoad {
   newer: boolean;
+  loads: boolean;
   batched: boolean;
 }
 
 /** The best first; the last is what there was before the others, for a kernel that refuses these. */
 export function waysToLoad({ features }: Host, mode: AttachMode): readonly WayToLoad[] {
-  const batched = { newer: true, batched: true };
-  const newer = { newer: true, batched: false };
-  const older = { newer: false, batched: false };
+  const batched = { newer: true, loads: false, batched: true };
+  const newer = { newer: true, loads: false, batched: false };
+  const older = { newer: false, loads: false, batched: false };
+  const loading = (way: WayToLoad): WayToLoad[] =>
+    features.has("plain_loads") ? [{ ...way, loads: true }, way] : [way];
   if (!features.has("test_run")) return [older];
-  if (mode === "kprobe") return [batched, older];
-  return features.has("preemptible_tracepoints") ? [newer] : [batched, newer];
+  if (mode === "kprobe") return [...loading(batched), older];
+  return features.has("preemptible_tracepoints") ? loading(newer) : [...loading(batched), newer];
 }
 
 export function firstToLoad(
@@ -45,14 +51,15 @@ export function firstToLoad(
 /** With the groups of programs that the kernel takes. */
 export function load(
   host: Host,
-  { newer, batched }: WayToLoad,
+  { newer, loads, batched }: WayToLoad,
   needed: readonly string[],
   groups: readonly (readonly string[])[],
   made: Made,
 ): KernelObject {
   const spec = {
     name: "trace",
-    file: newer ? traceObject510 : traceObject,
+    file: loads ? traceObject62 : newer ? traceObject510 : traceObject,
+    ...(loads && { loads: host.shim.plainLoads()! }),
     programs: tracePrograms,
     helpers: host.features.helpers(),
     lru: host.features.has("lru_maps"),

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Ids of the kernel's own types, which instructions name. libbpf would copy all of them, for some ten times as long. */
+#define _GNU_SOURCE
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/btf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+#define KERNEL_TYPES "/sys/kernel/btf/vmlinux"
+
+/* A type that is looked for. name_off: of its name among the strings; 0: the kernel has no such name. */
+struct wanted {
+	__u32 kind;
+	__u32 name_off;
+	__u32 id;
+};
+
+/* The bytes that follow a struct btf_type of this kind; -1: it is not known. */
+static long bytes_behind(__u32 kind, __u32 members)
+{
+	switch (kind) {
+	case BTF_KIND_INT:
+	case BTF_KIND_VAR:
+	case BTF_KIND_DECL_TAG:
+		return 4;
+	case BTF_KIND_ARRAY:
+		return sizeof(struct btf_array);
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+	case BTF_KIND_DATASEC:
+	case BTF_KIND_ENUM64:
+		return 12L * members;
+	case BTF_KIND_ENUM:
+	case BTF_KIND_FUNC_PROTO:
+		return 8L * members;
+	case BTF_KIND_PTR:
+	case BTF_KIND_FWD:
+	case BTF_KIND_TYPEDEF:
+	case BTF_KIND_VOLATILE:
+	case BTF_KIND_CONST:
+	case BTF_KIND_RESTRICT:
+	case BTF_KIND_FUNC:
+	case BTF_KIND_FLOAT:
+	case BTF_KIND_TYPE_TAG:
+		return 0;
+	}
+	return -1;
+}
+
+/* Strings end with NUL, and begin behind one. 0: not among them. */
+static __u32 offset_of(const char *strings, __u32 bytes, const char *name)
+{
+	size_t length = strlen(name) + 1;
+	const char *found = strings, *end = strings + bytes;
+
+	while ((found = memmem(found, end - found, name, length))) {
+		if (found > strings && !found[-1])
+			return found - strings;
+		found++;
+	}
+	return 0;
+}
+
+/*
+ * Returns 1 once both are found. Names are told apart by their offset: each is there once. Kind and count have more bits than
+ * old kernels give them.
+ */
+static int find_both(const char *types, __u32 bytes, struct wanted wanted[2])
+{
+	const struct btf_type *type;
+	__u32 id = 1, kind, at = 0;
+	long behind;
+
+	for (; at + sizeof(*type) <= bytes; id++) {
+		type = (const struct btf_type *)(types + at);
+		kind = (type->info >> 24) & 0x7f;
+		for (int i = 0; i < 2; i++)
+			if (!wanted[i].id && type->name_off == wanted[i].name_off &&
+			    kind == wanted[i].kind)
+				wanted[i].id = id;
+		if (wanted[0].id && wanted[1].id)
+			return 1;
+		behind = bytes_behind(kind, type->info & 0xffffff);
+		if (behind < 0)
+			return 0;
+		at += sizeof(*type) + behind;
+	}
+	return 0;
+}
+
+static int find_types(const char *btf, size_t size, __u32 ids[2])
+{
+	const struct btf_header *header = (const void *)btf;
+	struct wanted wanted[2] = { { .kind = BTF_KIND_FUNC }, { .kind = BTF_KIND_STRUCT } };
+	const char *strings;
+	__u64 types_at, strings_at;
+
+	if (size < sizeof(*header) || header->magic != BTF_MAGIC)
+		return 0;
+	types_at = (__u64)header->hdr_len + header->type_off;
+	strings_at = (__u64)header->hdr_len + header->str_off;
+	if (types_at + header->type_len > size || strings_at + header->str_len > size)
+		return 0;
+	strings = btf + strings_at;
+	wanted[0].name_off = offset_of(strings, header->str_len, "bpf_rdonly_cast");
+	if (!wanted[0].name_off)
+		return 0;
+	wanted[1].name_off = offset_of(strings, header->str_len, "pt_regs");
+	if (!find_both(btf + types_at, header->type_len, wanted))
+		return 0;
+	ids[0] = wanted[0].id;
+	ids[1] = wanted[1].id;
+	return 1;
+}
+
+/* The file can be mapped from 6.16 on. The kernel gives a page per read. */
+static int types_of_kernel(__u32 ids[2])
+{
+	int fd = open(KERNEL_TYPES, O_RDONLY | O_CLOEXEC), found = 0;
+	struct stat stat;
+	char *bytes;
+	ssize_t got = 1;
+	size_t size, read_bytes = 0;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &stat) != 0 || !stat.st_size) {
+		close(fd);
+		return 0;
+	}
+	size = stat.st_size;
+	bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes != MAP_FAILED) {
+		found = find_types(bytes, size, ids);
+		munmap(bytes, size);
+	} else if ((bytes = malloc(size))) {
+		for (; got > 0 && read_bytes < size; read_bytes += got > 0 ? got : 0)
+			got = read(fd, bytes + read_bytes, size - read_bytes);
+		found = find_types(bytes, read_bytes, ids);
+		free(bytes);
+	}
+	close(fd);
+	return found;
+}
+
+/*
+ * 1: programs may load the kernel's memory through bpf_rdonly_cast(), whose id becomes ids[0], as struct pt_regs, whose id
+ * becomes ids[1]. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it.
+ */
+int sh_plain_loads(__u32 ids[2])
+{
+	int fd;
+
+	if (!types_of_kernel(ids))
+		return 0;
+	const struct bpf_insn loads[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = ids[1] },
+		{ .code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = ids[0] },
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	log_capture();
+	fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "Dual BSD/GPL", loads, 5, NULL);
+	if (fd < 0)
+		return 0;
+	close(fd);
+	return 1;
+}

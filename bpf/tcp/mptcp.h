@@ -42,25 +42,29 @@ inline_always u64 unlike_subflow(u64 sk, u16 num, u64 net)
 inline_always u64 first_subflow(u64 mptcp __attribute__((unused)))
 {
 #ifdef LINUX_5_10
-	u64 sk = 0, net = skc_net(mptcp);
+	u64 sk = 0, place, net = skc_net(mptcp);
 	u16 num = skc_num(mptcp), dport = skc_dport(mptcp);
-	u32 zero = 0, offset = SUBFLOWS_BEGIN - 8;
+	u32 zero = 0, offset = SUBFLOWS_BEGIN;
 	u32 *at = bpf_map_lookup_elem(&first_subflow_at, &zero);
 
 	if (!at)
 		return 0;
 	/* First where the last one was. */
+	place = mptcp + *at;
 #pragma clang loop unroll(disable)
-	for (; offset < SUBFLOWS_END; offset += 8) {
-		read_kernel(sk, mptcp + (offset < SUBFLOWS_BEGIN ? *at : offset));
+	for (;;) {
+		read_kernel(sk, place);
 		if (!unlike_subflow(sk, num, net))
 			break;
+		if (offset >= SUBFLOWS_END)
+			return 0;
+		place = mptcp + offset;
+		offset += 8;
 	}
-	if (offset >= SUBFLOWS_END || skc_state(sk) == TCP_STATE_LISTEN ||
-	    (dport && skc_dport(sk) != dport) || !is_tcp(sk))
+	if (skc_state(sk) == TCP_STATE_LISTEN || (dport && skc_dport(sk) != dport) || !is_tcp(sk))
 		return 0;
-	if (offset >= SUBFLOWS_BEGIN)
-		*at = offset;
+	/* Not of `offset`: the verifier knows its value, and would walk all that follows once for each turn of the loop. */
+	*at = place - mptcp;
 	return sk;
 #else
 	return 0;

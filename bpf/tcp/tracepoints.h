@@ -68,17 +68,8 @@ inline_always void destroyed(void *ctx, u64 sk, struct live *live)
 	tell_begun(ctx, sk, live);
 }
 
-/* A sock that is known here has sent a SYN itself, which crossed the peer's; or the end of what it was before was missed. */
 inline_always void passive_established(void *ctx, u64 sk, struct live *live)
 {
-	struct live *known = bpf_map_lookup_elem(&conns, &sk);
-
-	if (known && !(known->event.flags & FACT_ESTABLISHED)) {
-		connected(ctx, sk, live);
-		return;
-	}
-	if (known)
-		end_of_former(ctx, sk, live);
 	note_sequences(sk, live);
 	live->event.owner.listener_ino = listener_of(sk);
 	incoming(ctx, sk, live, EVENT_PASSIVE);
@@ -160,32 +151,37 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 		insert_conn(sk, live);
 }
 
-/* connect(2) on a sock: what it carried before has ended (connect(AF_UNSPEC) leaves no other trace). */
-inline_always void syn_sent(void *ctx, u64 sk, struct live *live)
-{
-	connect_goes_on(sk);
-	end_of_former(ctx, sk, live);
-	connecting(sk, live);
-}
-
+/* Each step stands here once, whichever change leads to it: each copy would be walked by the verifier. */
 inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct live *live)
 {
 	u32 was = old & 15; /* so that the verifier sees how far 1 << was can go */
+	int passive = state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_RECV;
+	struct live *known = 0;
+	int crossed;
 
 	if (!is_tcp(sk)) {
 		if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) && is_mptcp(sk))
 			mptcp_sending_fin(sk, live);
 		return;
 	}
+	if (passive)
+		known = bpf_map_lookup_elem(&conns, &sk);
+	/* Its own SYN has crossed the peer's. Else a sock that is known here is one of which the end was missed. */
+	crossed = known && !(known->event.flags & FACT_ESTABLISHED);
 	if (state == TCP_STATE_SYN_SENT)
-		syn_sent(ctx, sk, live);
+		connect_goes_on(sk);
+	/* connect(2) ends what the sock carried before: connect(AF_UNSPEC) leaves no other trace. */
+	if (state == TCP_STATE_SYN_SENT || (known && !crossed))
+		end_of_former(ctx, sk, live);
+	if (state == TCP_STATE_SYN_SENT)
+		connecting(sk, live);
 	else if (state == TCP_STATE_LISTEN)
 		listening(ctx, sk, live);
 	else if (state == TCP_STATE_SYN_RECV && was == TCP_STATE_LISTEN)
 		note_listener(sk);
-	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_SENT)
+	else if (crossed || (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_SENT))
 		connected(ctx, sk, live);
-	else if (state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_RECV)
+	else if (passive)
 		passive_established(ctx, sk, live);
 	else if (state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK)
 		sending_fin(sk, was, live);

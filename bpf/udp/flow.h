@@ -220,11 +220,11 @@ inline_always enum counted add_known(void *ctx, struct flow *flow, const struct 
 }
 
 /*
- * A datagram of a socket that has spoken with somebody else first. Of processes that share a socket, those that are
- * asked for begin the flow; then the datagrams of all count.
+ * The flow of a datagram of a socket that has spoken with somebody else first; 0: `opened` says the rest. Of processes that
+ * share a socket, those that are asked for begin the flow; then the datagrams of all count.
  */
-inline_always enum counted count_other(void *ctx, struct flow *fresh, const struct datagram *d,
-				       int received, u32 cookie)
+inline_always struct flow *other_flow(void *ctx, struct flow *fresh, const struct datagram *d,
+				      int received, u32 cookie, enum counted *opened)
 {
 	struct flow_key key = {
 		.sk = d->sk,
@@ -238,51 +238,57 @@ inline_always enum counted count_other(void *ctx, struct flow *fresh, const stru
 		.metadata = d->ends.metadata,
 	};
 	struct flow *flow = bpf_map_lookup_elem(&udp_flows, &key);
+
+	if (flow)
+		return flow;
+	*opened = COUNTED;
+	if (!current_wanted())
+		return 0;
+	*opened = open_other(ctx, fresh, d, received, &key);
+	if (*opened != COUNTED_NOT)
+		return 0;
+	flow = bpf_map_lookup_elem(&udp_flows, &key);
+	if (!flow)
+		count_loss(LOSS_FLOW_MAP_FULL);
+	return flow;
+}
+
+/* The sock's element of udp_socks, or 0. */
+inline_always struct flow *udp_sock(u64 sk)
+{
+	return bpf_map_lookup_elem(&udp_socks, &sk);
+}
+
+/*
+ * first: what udp_sock() returns. Each step stands here once, whichever way leads to it: each copy would be
+ * walked by the verifier, with all that follows.
+ */
+inline_always enum counted count(void *ctx, struct flow *first, const struct datagram *d,
+				 int received, struct flow *fresh)
+{
+	struct flow *flow = first;
 	enum counted opened;
 
-	if (!flow) {
-		if (!current_wanted())
-			return COUNTED;
-		opened = open_other(ctx, fresh, d, received, &key);
+	if (!first) {
+		/* ICMP and raw sockets pass too. */
+		if (!is_udp(d->sk) || !current_wanted())
+			return COUNTED_NOT;
+		opened = open_first(ctx, fresh, d, received);
 		if (opened != COUNTED_NOT)
 			return opened;
-		flow = bpf_map_lookup_elem(&udp_flows, &key);
+		first = udp_sock(d->sk);
+		if (!first) {
+			count_loss(LOSS_FLOW_MAP_FULL);
+			return COUNTED_NOT;
+		}
+		flow = first;
 	}
-	if (!flow) {
-		count_loss(LOSS_FLOW_MAP_FULL);
-		return COUNTED_NOT;
+	if (!same_ends(&first->event.ends, &d->ends)) {
+		flow = other_flow(ctx, fresh, d, received, first->event.cookie, &opened);
+		if (!flow)
+			return opened;
 	}
 	return add_known(ctx, flow, d, received, fresh);
-}
-
-inline_always enum counted count_known(void *ctx, struct flow *first, const struct datagram *d,
-				       int received, struct flow *fresh)
-{
-	if (!same_ends(&first->event.ends, &d->ends))
-		return count_other(ctx, fresh, d, received, first->event.cookie);
-	return add_known(ctx, first, d, received, fresh);
-}
-
-/* Each lookup is followed by its own test: the verifier of 4.4 forgets what a copied pointer is. */
-inline_always enum counted count(void *ctx, const struct datagram *d, int received,
-				 struct flow *fresh)
-{
-	struct flow *first = bpf_map_lookup_elem(&udp_socks, &d->sk);
-	enum counted opened;
-
-	if (first)
-		return count_known(ctx, first, d, received, fresh);
-	/* ICMP and raw sockets pass too. */
-	if (!is_udp(d->sk) || !current_wanted())
-		return COUNTED_NOT;
-	opened = open_first(ctx, fresh, d, received);
-	if (opened != COUNTED_NOT)
-		return opened;
-	first = bpf_map_lookup_elem(&udp_socks, &d->sk);
-	if (first)
-		return count_known(ctx, first, d, received, fresh);
-	count_loss(LOSS_FLOW_MAP_FULL);
-	return COUNTED_NOT;
 }
 
 /* The end of a socket. first is what udp_socks holds of it; last is a copy on the stack. */

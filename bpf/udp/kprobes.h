@@ -173,7 +173,7 @@ inline_always void udp_sending(void *ctx, u64 skb, struct flow *fresh)
 	if (!ends_wanted(&d.ends, d.ends.sport))
 		return;
 	d.packets = packets_of(&at, d.bytes);
-	if (count(ctx, &d, 0, fresh) == COUNTED_TO_LOOK)
+	if (count(ctx, udp_sock(d.sk), &d, 0, fresh) == COUNTED_TO_LOOK)
 		look_at_skb(ctx, skb, &fresh->event, 0);
 }
 
@@ -216,7 +216,7 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 	d.bytes = (u32)length;
 	d.packets = packets_of(&at, d.bytes);
 	/* The stack has no room to keep skb, which is this argument of both functions. */
-	if (count(ctx, &d, 1, fresh) == COUNTED_TO_LOOK)
+	if (count(ctx, udp_sock(d.sk), &d, 1, fresh) == COUNTED_TO_LOOK)
 		look_at_skb(ctx, reg(ctx, REG_ARG2), &fresh->event, 1);
 }
 
@@ -298,7 +298,7 @@ inline_always void udp_freed(void *ctx, u64 sk, u64 skb, struct flow *fresh)
 		d.unknown = FACT_RECEIVED_UNKNOWN;
 	else if (room < d.bytes)
 		d.bytes = room;
-	count(ctx, &d, 1, fresh);
+	count(ctx, udp_sock(d.sk), &d, 1, fresh);
 }
 
 /* The last close(2) of a socket: no system call can be inside of it. */

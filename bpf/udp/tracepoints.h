@@ -27,14 +27,14 @@ inline_always enum counted count_moved(void *ctx, const struct datagram *d, int 
 				       struct flow *fresh)
 {
 	u64 sk = d->sk;
-	struct flow *first = bpf_map_lookup_elem(&udp_socks, &sk);
+	struct flow *first = udp_sock(sk);
 
-	if (first && first->socket_ino == d->socket_ino)
-		return count_known(ctx, first, d, received, fresh);
 	/* Nothing tells of the end of a socket: here is the next one at its address. */
-	if (first)
+	if (first && first->socket_ino != d->socket_ino) {
 		end_known(ctx, sk, first, fresh);
-	return count(ctx, d, received, fresh);
+		first = 0;
+	}
+	return count(ctx, first, d, received, fresh);
 }
 
 /*

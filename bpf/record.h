@@ -194,7 +194,11 @@ struct owner {
 	u64 cgroup_id; /* its control group in the cgroup2 hierarchy; 0: this kernel does not tell (before 4.18) */
 	u64 program; /* the program it runs, a key of the map programs; 0: nobody asked for command lines, or not known */
 	char comm[15]; /* of the thread; its end by NUL may be of_thread */
-	u8 of_thread; /* 0: the thread is the first of its process, whose name is the process'; 1: it is not; more: set by the tool */
+	/*
+	 * 0: the process has the same name; 1: the thread is not the first of its process, whose name differs or is not known; more:
+	 * set by the tool.
+	 */
+	u8 of_thread;
 };
 
 /*
@@ -641,6 +645,9 @@ enum offset {
 	OFFSET_MM_ARG_START,
 	/* Guessed only to follow processes. pid comes right before it. */
 	OFFSET_TASK_TGID,
+	/* Both or neither; 0: the name of a thread's process is not told here. */
+	OFFSET_TASK_GROUP_LEADER,
+	OFFSET_TASK_COMM,
 	OFFSET_MAX,
 };
 

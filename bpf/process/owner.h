@@ -22,6 +22,36 @@ inline_always u8 is_other_thread(u64 pid_tgid)
 	return sign >> 63;
 }
 
+/* The bytes of a word of text up to the first NUL, and all bits of that. end: whether there is a NUL. */
+inline_always u64 text_bits(u64 word, u64 *end)
+{
+	u64 nul = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
+
+	*end = (nul | -nul) >> 63;
+	return ((nul & -nul) << 1) - 1;
+}
+
+/*
+ * 1: the first thread of the process has another name than the current one, or it is not known. A name as the kernel keeps it
+ * may have anything behind its NUL. Without branches, as is_other_thread().
+ */
+inline_always u8 is_named_otherwise(const char *comm)
+{
+	u64 own[TASK_COMM_LEN / 8], first[TASK_COMM_LEN / 8] = {};
+	u64 leader = 0, differs, bits, low_ends, high_ends;
+
+	read_kernel(leader,
+		    helper_or_0(HELPER_GET_CURRENT_TASK) + constant(OFFSET_TASK_GROUP_LEADER));
+	read_kernel(first, leader + constant(OFFSET_TASK_COMM));
+	__builtin_memcpy(own, comm, sizeof(own));
+	own[1] &= ~0ULL >> 8; /* of_thread */
+	bits = text_bits(own[0], &low_ends);
+	differs = (own[0] ^ first[0]) & bits;
+	bits = text_bits(own[1], &high_ends);
+	differs |= (own[1] ^ first[1]) & bits & (low_ends - 1);
+	return (differs | -differs) >> 63;
+}
+
 /* Where a connection is opened or accepted. */
 inline_always void own_by_current(struct event *event)
 {
@@ -36,6 +66,8 @@ inline_always void own_by_current(struct event *event)
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
 	bpf_get_current_comm(owner->comm, TASK_COMM_LEN);
 	owner->of_thread = is_other_thread(id);
+	if (owner->of_thread && constant(OFFSET_TASK_GROUP_LEADER))
+		owner->of_thread = is_named_otherwise(owner->comm);
 	note_followed(event);
 }
 

@@ -6,6 +6,7 @@ import { KernelError } from "../kernel/shim.ts";
 import { checkOptions, oneOf } from "../options.ts";
 import { guessConntrack } from "./conntrack.ts";
 import { sendDatagrams } from "./datagrams.ts";
+import { guessLeader } from "./leader.ts";
 import { LoopbackError } from "./loopback.ts";
 import { loopbackFailure } from "./loopback_failure.ts";
 import { withLoopback, type Place } from "./netns.ts";
@@ -100,10 +101,11 @@ function sample(host: Host, refused: Refused = () => {}, extent: Extent): Sample
 }
 
 function sampleBy(host: Host, mode: AttachMode, place: Place, flows: boolean): Sampled {
+  const helpers = host.features.helpers();
   using sampler =
     mode === "kprobe"
-      ? openKprobeSampler(host.shim, host.kprobes!, { flows })
-      : openTracepointSampler(host.shim);
+      ? openKprobeSampler(host.shim, host.kprobes!, { helpers, flows })
+      : openTracepointSampler(host.shim, helpers);
   const ipv6 = place.no_ipv6 === null;
   let snapshot = empty(host, mode, place);
   let fields: FieldReport[] = [];
@@ -115,7 +117,7 @@ function sampleBy(host: Host, mode: AttachMode, place: Place, flows: boolean): S
     fields = solve(snapshot, flows);
     if (!fields.some(({ status }) => status === "ambiguous" || status === "failed")) break;
   }
-  return { snapshot, fields };
+  return { snapshot, fields: [...fields, ...guessLeader(sampler)] };
 }
 
 function empty(host: Host, attach: AttachMode, { no_ipv6 }: Place): Snapshot {

@@ -97,6 +97,8 @@ const places: Record<string, readonly Place[]> = {
   rcv_nxt: [["tcp_sock", "rcv_nxt"]],
   copied_seq: [["tcp_sock", "copied_seq"]],
   rcvq_space_time: [["tcp_sock", "rcvq_space.time"]],
+  task_group_leader: [["task_struct", "group_leader"]],
+  task_comm: [["task_struct", "comm"]],
   socket_sk: [["socket", "sk"]],
   socket_ino: [
     ["socket_alloc", "vfs_inode"],

@@ -95,6 +95,28 @@ describe.each(modes)("trace --attach %s", (mode) => {
     },
   );
 
+  // Before 4.8 only /proc tells, of a process that is gone by then.
+  test.skipIf(!linuxAtLeast(4, 8))(
+    "a thread with its process' name is its process, also when that is gone; another name is the thread's",
+    async () => {
+      const listener = new peer.Listener("127.0.0.1");
+      const names = ["ab", "exactly8", "nine long", "fifteen-letters"].flatMap((first) => [
+        { first, own: first },
+        { first, own: `${first.slice(0, -1)}z` },
+      ]);
+      const child = our.actor("brief-thread", listener.port, JSON.stringify(names));
+      for (const { first, own } of names) {
+        const truth = await child.hear<peer.Truth>();
+        const { comm, thread } = await our.tracer.take("connect", truth);
+        // The first thread may have another name, or be gone, when it is asked for.
+        expect(thread ?? comm).toBe(own);
+        expect(thread === undefined).toBe(own === first);
+        await our.tracer.take("close", truth);
+      }
+      listener.close();
+    },
+  );
+
   test("what the kernel closes is no kworker's: it is its opener's, or nobody's", async () => {
     const { client, server } = peer.pair();
     await expectOpened(our.tracer, client.truth);

@@ -10,6 +10,7 @@ import { sockaddr } from "../../../src/kernel/sockaddr.ts";
 import { awaitGo, say } from "./actor_io.ts";
 import { Attempt, refusing } from "./attempt.ts";
 import { Udp } from "./datagrams.ts";
+import { startBriefThread } from "./brief_thread.ts";
 import { startLoneThread } from "./lone_thread.ts";
 import { servers } from "./servers.ts";
 import type { Mode } from "./modes.ts";
@@ -187,6 +188,9 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
 
   /** Accepts in a thread whose descriptors the first thread does not have: see lone_thread.ts. */
   "lone-thread": startLoneThread,
+
+  /** Connects from a thread that has a name of its own at times: see brief_thread.ts. */
+  "brief-thread": startBriefThread,
 
   ...servers,
 

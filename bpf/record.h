@@ -353,6 +353,9 @@ enum datagram_size {
 	DATAGRAM_BYTES = 72, /* in a record */
 	/* Of a question of DNS so many more records: its name has up to 255 bytes. */
 	DATAGRAM_MORE = 3,
+	/* Of an answer, only where names are asked for: together as much as an answer has that is not of EDNS, 512 bytes. */
+	ANSWER_MORE = 7,
+	DNS_PORT = 53,
 	/* Datagrams of each direction that are looked at. */
 	FLOW_LOOKS = 2,
 };
@@ -673,6 +676,8 @@ enum constant {
 	CONSTANT_PROTOCOLS,
 	/* Where the first bytes of datagrams are looked at: enum datagram_way; 0: nowhere. */
 	CONSTANT_DATAGRAMS,
+	/* 1 where names are taken from the answers of name servers. */
+	CONSTANT_ANSWERS,
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,

@@ -80,11 +80,19 @@ inline_always int asks_name(const struct datagram_look *p)
 	return !(p->bytes[2] & 0xf8) && !p->bytes[4] && p->bytes[5] == 1;
 }
 
+/* An answer to one question, from where a name server is. */
+inline_always int answers_name(const struct datagram_look *p)
+{
+	return constant(CONSTANT_ANSWERS) && !p->sent && p->ends.dport == DNS_PORT &&
+	       (p->bytes[2] & 0xf8) == 0x80 && !p->bytes[4] && p->bytes[5] == 1;
+}
+
 /* event: of the datagram's flow, with its ends and its direction; it is used up. length: of the whole datagram. */
 inline_always void tell_datagram(void *ctx, struct event *event, struct piece *piece, u64 length,
 				 int received)
 {
 	struct datagram_look *p = (struct datagram_look *)event;
+	int more = 0;
 
 	p->endpoint = endpoint_of_flow(event);
 	p->kind = EVENT_DATAGRAM;
@@ -92,10 +100,12 @@ inline_always void tell_datagram(void *ctx, struct event *event, struct piece *p
 	p->offset = 0;
 	p->len = length;
 	tell_datagram_bytes(ctx, p, piece);
-	if (!asks_name(p))
-		return;
+	if (asks_name(p))
+		more = DATAGRAM_MORE;
+	else if (answers_name(p))
+		more = ANSWER_MORE;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < DATAGRAM_MORE && p->got && piece->bytes && p->len; i++)
+	for (int i = 0; i < more && p->got && piece->bytes && p->len; i++)
 		tell_datagram_bytes(ctx, p, piece);
 }
 

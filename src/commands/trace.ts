@@ -74,7 +74,8 @@ export const traceCommand = command({
       resolve: {
         type: "boolean",
         alias: "r",
-        description: "show names of remote addresses (asks the DNS) and of users",
+        description:
+          "show names of remote addresses (as answers of DNS that are seen have them, behind ~; else asks the DNS) and of users",
       },
     }),
     ...titled("which events", filterFlags),
@@ -226,11 +227,17 @@ export const traceCommand = command({
       nat: args["no-nat"] !== true,
       protocols: args["no-protocols"] !== true,
       protocolEvents: tellsProtocol(filter),
+      answers: args.resolve === true,
       ...(maxConnections === null ? {} : { maxConnections }),
       flowTimeouts: { silentNs: silentNs!, assuredNs: assuredNs! },
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
-    using namer = args.resolve === true ? (await import("../names/named.ts")).openNamer() : null;
+    using namer =
+      args.resolve === true
+        ? (await import("../names/named.ts")).openNamer((netns, address) =>
+            trace.nameOf(netns, address),
+          )
+        : null;
     const launched = command.length === 0 || stop.signal.aborted ? null : launch(trace, command);
     const running = launched && watched();
     if (launched && running) stop.endWith(launched, running.drained);

@@ -21,6 +21,7 @@ export type EventKind =
   | "protocol"
   | "sample";
 export type ProtocolSource = "seen" | "endpoint";
+export type NameSource = "answer" | "lookup";
 export type Direction = "outgoing" | "incoming" | "unknown";
 
 export interface Endpoint {
@@ -30,6 +31,8 @@ export interface Endpoint {
   port: number;
   /** With --resolve, of the remote end: the name of the address as its owner gives it, raw text; `null`: not known yet. */
   name?: string | null;
+  /** `answer`: a program of this host has found the address under it; `lookup`: it was looked up for the address. */
+  nameSource?: NameSource | null;
 }
 
 /**

@@ -9,7 +9,7 @@ import type { TlsDetails } from "../protocols/hello.ts";
 import type { QuicDetails } from "../protocols/quic.ts";
 import type { Application } from "../protocols/stack.ts";
 import { attributeNames, type AttributeName } from "./attributes.ts";
-import { eventKinds, protocols, protocolSources } from "./table.ts";
+import { eventKinds, nameSources, protocols, protocolSources } from "./table.ts";
 
 type End = "local" | "remote";
 /** The members that are objects; the first two are always there. */
@@ -129,9 +129,11 @@ const rows: Rows = {
   "local.address": { as: address },
   "local.port": { as: port },
   "local.name": { as: text, orNull: true, optional: true },
+  "local.nameSource": { as: { form: "oneOf", values: nameSources }, orNull: true, optional: true },
   "remote.address": { as: address },
   "remote.port": { as: port },
   "remote.name": { as: text, orNull: true, optional: true },
+  "remote.nameSource": { as: { form: "oneOf", values: nameSources }, orNull: true, optional: true },
   "totals.bytesSent": count64,
   "totals.bytesReceived": count64,
   "totals.segsOut": count,

@@ -5,7 +5,14 @@
 
 import { isoMicros } from "../conn/clock.ts";
 import { unitOf } from "../conn/unit.ts";
-import type { ConnEvent, EventKind, Protocol, ProtocolSource, Totals } from "../conn/event.ts";
+import type {
+  ConnEvent,
+  EventKind,
+  Protocol,
+  NameSource,
+  ProtocolSource,
+  Totals,
+} from "../conn/event.ts";
 import { isUnspecified } from "../record/address.ts";
 import { errnoText } from "../record/errno.ts";
 import type { Loss } from "../output/losses.ts";
@@ -29,6 +36,7 @@ export const eventKinds: readonly EventKind[] = [
   "sample",
 ];
 export const protocols: readonly Protocol[] = ["tcp", "udp"];
+export const nameSources: readonly NameSource[] = ["answer", "lookup"];
 export const protocolSources: readonly ProtocolSource[] = ["seen", "endpoint"];
 
 /** `undefined`: this event has no such member. `true`: it is an object, whose members are members of the table. */
@@ -422,6 +430,17 @@ export const members: readonly Member[] = [
     nullable: true,
     on: { always: [], sometimes: eventKinds },
     of: ({ remote }) => remote.name,
+  },
+  {
+    name: "remote.name_source",
+    names: NO_NAMES,
+    description:
+      "answer: a program of this host has found the address under this name; lookup: it is the name that is found for the address; null: no name is known",
+    type: "string",
+    nullable: true,
+    values: nameSources,
+    on: { always: [], sometimes: eventKinds },
+    of: ({ remote }) => remote.nameSource,
   },
   {
     name: "nat",

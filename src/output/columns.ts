@@ -298,8 +298,11 @@ const brief = (bytes: bigint | null) => (bytes === null ? null : briefBytes(byte
 const portText = (port: number): string => (port === 0 ? unknown : port.toString());
 
 /** An address or port that was never chosen is unknown: a connect that fails may have had no local end yet. */
-function endText({ address, port, name }: Endpoint): string {
-  if (name) return `${escapeText(name)}:${port === 0 ? unknown : port}`;
+function endText({ address, port, name, nameSource }: Endpoint): string {
+  if (name) {
+    const mark = nameSource === "answer" ? "~" : "";
+    return `${mark}${escapeText(name)}:${port === 0 ? unknown : port}`;
+  }
   if (isUnspecified(address)) return port === 0 ? unknown : `${unknown}:${port}`;
   return port === 0
     ? endpointText({ address, port }).replace(/0$/, unknown)

@@ -703,6 +703,8 @@ export function readPayload(view: DataView, p: number): Payload {
 export const DatagramSize = {
   DATAGRAM_BYTES: 72,
   DATAGRAM_MORE: 3,
+  ANSWER_MORE: 7,
+  DNS_PORT: 53,
   FLOW_LOOKS: 2,
 } as const;
 export type DatagramSize = (typeof DatagramSize)[keyof typeof DatagramSize];
@@ -1142,8 +1144,9 @@ export const Constant = {
   CONSTANT_NAT: 50,
   CONSTANT_PROTOCOLS: 51,
   CONSTANT_DATAGRAMS: 52,
-  CONSTANT_COOKIE: 53,
-  CONSTANT_MAX: 54,
+  CONSTANT_ANSWERS: 53,
+  CONSTANT_COOKIE: 54,
+  CONSTANT_MAX: 55,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 

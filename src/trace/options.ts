@@ -26,6 +26,8 @@ export interface TraceOptions {
   nat?: boolean;
   /** Whether events tell which application protocol is spoken; true unless given. */
   protocols?: boolean;
+  /** Whether `nameOf()` is going to be asked. */
+  answers?: boolean;
   /** Whether an event of its own tells the protocol of a connection once it is known. */
   protocolEvents?: boolean;
   debug: boolean;

@@ -248,6 +248,8 @@ export interface Working {
   passed?(view: DataView, p: number): void;
   /** Events for the open connections that have moved something since they were told of last; `all`: for every one. */
   sample?(nowNs: bigint, all: boolean): Sampled;
+  /** See Trace.nameOf. */
+  nameOf?(netns: number, address: string): string | null;
   /** Numbers of the whole trace, told when it ends. */
   counts?(): readonly PartCount[];
   /** Losses that it counts itself. */

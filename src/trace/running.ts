@@ -134,6 +134,13 @@ export function running(of: Found, options: TraceOptions): Trace {
     counts: () => parts.flatMap((part) => part.counts?.() ?? []),
     kernelTime: () => time?.total(monotonicNs()) ?? null,
     maps: () => object.hashMaps(),
+    nameOf(netns, address) {
+      for (const part of parts) {
+        const name = part.nameOf?.(netns, address) ?? null;
+        if (name !== null) return name;
+      }
+      return null;
+    },
     takeStock: () => stock.finish(),
     afterStock: (then) => stock.after(then),
     launch(start) {

@@ -38,6 +38,11 @@ export interface Trace extends AsyncDisposable {
    * traced, from its first moment. Throws what `start` throws, and a Failure if the kernel side did not see its start.
    */
   launch<T extends Startable>(start: () => T): T;
+  /**
+   * With the option `answers`: the name under which a program in this network namespace has found the address, as a name server
+   * said; raw text. `null`: none was seen to.
+   */
+  nameOf(netns: number, address: string): string | null;
   readonly losses: () => LossCount[];
   /** Numbers that parts tell of the whole trace, so far. */
   counts(): PartCount[];

@@ -1,10 +1,14 @@
 /** `trace -r`: names beside numbers, as soon as they are known, and the lines do not wait for them. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import * as k from "../../src/kernel/constants.ts";
+import * as libc from "../../src/kernel/libc.ts";
+import { sockaddr } from "../../src/kernel/sockaddr.ts";
 import { startGuessed } from "./drive/guessed.ts";
-import { modes, sparing } from "./drive/modes.ts";
+import { tracesUdp } from "./drive/datagrams.ts";
+import { linuxAtLeast, type Mode, modes, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
-import { nameServer } from "./drive/name_server.ts";
+import { addressQuery, nameServer } from "./drive/name_server.ts";
 import { place, run } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
@@ -13,6 +17,11 @@ const textOf = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") 
 /** As this host knows it without asking anybody; without any, nobody else knows one either. */
 const loopback = /^127\.0\.0\.1\s+(\S+)/m.exec(textOf("/etc/hosts"))?.[1] ?? null;
 const root = /^([^:]+):[^:]*:0:/m.exec(textOf("/etc/passwd"))?.[1] ?? null;
+
+/** See what docs/kernels.md says of protocols of UDP flows. */
+const seesDatagrams = (mode: Mode) =>
+  linuxAtLeast(5, 10) &&
+  (mode === "kprobe" || (tracesUdp(mode) && existsSync("/sys/kernel/btf/vmlinux")));
 
 /** Where no name server of the host listens. */
 const DNS = { address: "127.0.0.77", port: 53 };
@@ -55,6 +64,27 @@ describe.each(modes)("trace --attach %s -r", (mode) => {
       }
       for (const end of [client, accepted]) end.close();
       expect((await tracer.take("close", client.truth)).remote.name).toBe("web.example");
+      expect(await tracer.stop()).toBe(0);
+    },
+  );
+
+  test.skipIf(!seesDatagrams(mode))(
+    "an address has the name under which a program has found it",
+    async () => {
+      const address = "127.0.0.79";
+      using _server = await nameServer(["ptr", "example"], { ...DNS, found: address });
+      const tracer = await startGuessed(mode, ["-r"]);
+      // The runtime's own sockets receive by recvmmsg(2), whose buffers are not read with tracepoints.
+      const asking = libc.socket(k.AF_INET, k.SOCK_DGRAM, 0);
+      expect(libc.connect(asking, sockaddr(DNS.address, DNS.port))).toBe(0);
+      libc.send(asking, addressQuery("shop.example"), 0);
+      while (libc.recv(asking, new Uint8Array(512), k.MSG_DONTWAIT) < 0) await Bun.sleep(1);
+      libc.close(asking);
+      const listener = new peer.Listener(address);
+      const client = peer.dial(address, listener.port);
+      const { remote } = await tracer.take("connect", client.truth);
+      expect(remote).toMatchObject({ address, name: "shop.example", name_source: "answer" });
+      for (const end of [client, listener]) end.close();
       expect(await tracer.stop()).toBe(0);
     },
   );

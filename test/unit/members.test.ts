@@ -30,7 +30,7 @@ const whole: ConnEvent = {
   direction: "outgoing",
   netns: 3,
   local: { address: "10.0.0.1", port: 4 },
-  remote: { address: "10.0.0.2", port: 5, name: "n" },
+  remote: { address: "10.0.0.2", port: 5, name: "n", nameSource: "answer" },
   nat: false,
   application: stackOf(null, "postgres", "tls"),
   protocolSource: "seen",
@@ -57,7 +57,7 @@ const kinds: Partial<Record<Leaf, EventKind>> = { connectNs: "connect", acceptNs
 const showing = (leaf: Leaf): ConnEvent => ({ ...whole, kind: kinds[leaf] ?? whole.kind });
 
 /** The resolver names the remote end only. */
-const notShown: readonly Leaf[] = ["local.name"];
+const notShown: readonly Leaf[] = ["local.name", "local.nameSource"];
 
 describe.each(["json", "csv"] as const)("a line of %s", (name) => {
   test.each(leaves)("shows %s", (leaf) => {

@@ -1,19 +1,21 @@
 /** At work: the first bytes of a flow's datagrams go to its recogniser, and what that has found to the flow's events. */
 import type { EventKind as ShownKind } from "../../conn/event.ts";
-import { Counter, EventKind, type Event } from "../../record/layout.gen.ts";
+import { Counter, EventKind, readDatagramLook, type Event } from "../../record/layout.gen.ts";
 import { asView } from "../event.ts";
 import type { Opened, PartCount, Working } from "../part.ts";
+import type { Answers } from "./answers.ts";
 import { Endpoints, nameAfter } from "./endpoints.ts";
 import { FlowLooks, keyAt } from "./flow_looks.ts";
 import { FlowNews } from "./flow_news.ts";
 import { counted, renewRoom, tellKnown } from "./gates.ts";
 import { isJudged, type Describing } from "./working.ts";
 
-/** `tells`: events of their own tell what is known. */
+/** `tells`: events of their own tell what is known. `answers`: names are taken from answers of DNS. */
 export function recognisingFlows(
   { host: { shim }, object }: Pick<Opened, "host" | "object">,
   make: () => Describing,
   tells: boolean,
+  answers: Answers | null = null,
 ): Working {
   const news = tells ? new FlowNews() : null;
   const flows = new FlowLooks(make);
@@ -33,6 +35,7 @@ export function recognisingFlows(
     kinds: [EventKind.EVENT_DATAGRAM],
     tell(event) {
       const { view, p } = asView(event);
+      answers?.see(keyAt(view, p), readDatagramLook(view, p));
       const { recogniser } = flows.look(view, p);
       news?.looked(keyAt(view, p), recogniser.application, event.timestamp);
       hasCome = true;
@@ -66,6 +69,9 @@ export function recognisingFlows(
       if (isJudged(found)) endpoints.saw(view, p, flow!.endpoint, found.application);
       flows.delete(view, p);
     },
+    ...(answers !== null && {
+      nameOf: (netns: number, address: string) => answers.nameOf(netns, address),
+    }),
     // Records that are shown as they lie there are of TCP.
     holds: () => true,
     tick(_nowNs, show) {

@@ -8,6 +8,7 @@ import { Constant, DatagramLooking, DatagramWay } from "../../record/layout.gen.
 import { NO_FILTER, wantsProtocol } from "../kernel_filter.ts";
 import type { TraceOptions } from "../options.ts";
 import type { Finding, Opened, Part, PartOf } from "../part.ts";
+import { Answers } from "./answers.ts";
 import { checkDatagrams } from "./flows_check.ts";
 import { recognisingFlows } from "./flows.ts";
 import { renewRoom } from "./gates.ts";
@@ -21,6 +22,7 @@ export const flowProtocolsBy =
     protocols: asked = true,
     filter = NO_FILTER,
     protocolEvents = false,
+    answers = false,
   }: TraceOptions): Part => ({
     name: "application protocols of UDP",
     completes: ["UDP", "application protocols"],
@@ -31,7 +33,12 @@ export const flowProtocolsBy =
       const way = has.has("task_registers")
         ? DatagramWay.DATAGRAMS_IN_CALL
         : DatagramWay.DATAGRAMS_IN_SKB;
-      return { constants: new Map([[Constant.CONSTANT_DATAGRAMS, BigInt(way)]]) };
+      return {
+        constants: new Map([
+          [Constant.CONSTANT_DATAGRAMS, BigInt(way)],
+          [Constant.CONSTANT_ANSWERS, answers ? 1n : 0n],
+        ]),
+      };
     },
     missing({ newer, mode, host }) {
       if (!newer) return "this kernel refuses the programs for Linux 5.10";
@@ -40,7 +47,7 @@ export const flowProtocolsBy =
     },
     points: () => [],
     check,
-    start: (on) => recognisingFlows(on, make, protocolEvents),
+    start: (on) => recognisingFlows(on, make, protocolEvents, answers ? new Answers() : null),
   });
 
 export const flowProtocols: PartOf = flowProtocolsBy(() => new Recognised("udp"));

@@ -59,7 +59,7 @@ export interface Event {
   netns: number | null;
   interface?: string;
   local: { address: string; port: number };
-  remote: { address: string; port: number; name?: string | null };
+  remote: { address: string; port: number; name?: string | null; name_source?: string | null };
   nat: Translation | false | null;
   connect_us?: number | null;
   accept_us?: number | null;

@@ -17,9 +17,9 @@ export function solveLeader(task: FirstThread): FieldReport[] {
   const find = (holds: (at: number) => boolean) =>
     nearest(TASK_ENDS, (end) => placesBelow(Math.min(end, task.bytes.length - BEHIND), holds));
   const places = [find((at) => isLeader(task, at)), find((at) => isComm(task, at))];
-  if (places.some(({ length }) => length !== 1))
+  if (places.some(({ length }) => length === 0))
     return withoutLeader("the kernel's struct of a process is not laid out as it usually is");
-  return FIELDS.map((field, n) => judge(field, STRUCT, places[n]!, undefined, "in one thread"));
+  return FIELDS.map((field, n) => judge(field, STRUCT, places[n]!, NEIGHBOURS, "in one thread"));
 }
 
 /** Threads without it are looked up in /proc, so it is no failure. */
@@ -30,6 +30,7 @@ export const withoutLeader = (why: string): FieldReport[] =>
 
 const STRUCT = "task_struct";
 const FIELDS = ["task_group_leader", "task_comm"] as const;
+const NEIGHBOURS = "what comes later is another thread's";
 const TASK_ENDS = [TASK_MAX / 4, TASK_MAX / 2, TASK_MAX] as const;
 const WORD = 8;
 /** Bytes that are read from a place on. */

@@ -211,8 +211,18 @@ function truthOf(text: string): Map<string, number> {
 /** ct_zone is there only with CONFIG_NF_CONNTRACK_ZONES. */
 const ofConntrack = ctnetlinkIsThere() ? ["ct_zone"] : conntrackFields;
 
-/** Fields that some kernels do not have: bytes_sent came with 4.19, gso_segs counts what UDP_SEGMENT makes since 4.18. */
-const later: readonly string[] = ["bytes_sent", "gso_segs", ...ofConntrack];
+/**
+ * Fields that some kernels do not have: bytes_sent came with 4.19, gso_segs counts what UDP_SEGMENT makes since 4.18,
+ * rcvq_space_time has the clock of the programs since 4.20, and programs know their task since 4.8.
+ */
+const later: readonly string[] = [
+  "bytes_sent",
+  "gso_segs",
+  "rcvq_space_time",
+  "task_group_leader",
+  "task_comm",
+  ...ofConntrack,
+];
 
 function offsetsOf({ fields }: Pick<GuessReport, "fields">): Record<string, number | null> {
   return Object.fromEntries(fields.map(({ field, offset }) => [field, offset]));

@@ -140,6 +140,10 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   wait_request: ["size", "type", "write"],
   line_step: WRITTEN,
   line_moment: WRITTEN,
+  line_conditions: ["size", "places"],
+  line_keys: WRITTEN,
+  line_kept: WRITTEN,
+  line_batch: ["size", "places"],
   // Of the kernel side alone.
   live: [],
   newborn: [],

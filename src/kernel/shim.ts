@@ -112,6 +112,7 @@ const SYMBOLS = {
     args: ["ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32"],
     returns: "i32",
   },
+  sh_put_lines: { args: ["ptr"], returns: "i32" },
 } as const;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */
@@ -411,6 +412,8 @@ export function openShim() {
         remote as Pointer,
         remoteLength,
       ),
+    /** Puts lines of many records, as the struct line_batch at this address says. Returns how many. */
+    putLines: (batch: number): number => c.sh_put_lines(batch as Pointer),
 
     /** A thread that stays in the calling thread's network namespace until it is disposed of; null: there can be none. */
     stay: (): Stayer | null => {

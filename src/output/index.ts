@@ -10,6 +10,7 @@ import {
   straight,
   type Describe,
   type Native,
+  type Records,
   type Shape,
   type Straight,
 } from "./straight/index.ts";
@@ -30,6 +31,8 @@ export interface Format {
     clocks: ClockPair,
     describe: Describe,
   ): boolean;
+  /** The same of several, up to the first for which `appendRecord` is to be called. Returns how many lines it made. */
+  appendRecords?(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
   /** A line about events that were lost; left out: this format has none, stderr tells. */
   lost?(loss: Loss, wallNs: bigint): string;
 }
@@ -98,5 +101,7 @@ function withStraight<T extends Written>(
       clocks: ClockPair,
       describe: Describe,
     ) => made().record(lines, view, p, clocks, describe),
+    appendRecords: (lines: Lines, of: Records, clocks: ClockPair, describe: Describe) =>
+      made().records(lines, of, clocks, describe),
   };
 }

@@ -145,6 +145,12 @@ export class Lines {
     this.#count++;
   }
 
+  /** Takes in `count` lines that lie before `used`, each with its line break. */
+  putLines(used: number, count: number): void {
+    this.#used = used;
+    this.#count += count;
+  }
+
   /** A count, in decimal digits; `null` as JSON writes it. */
   count64(value: number | bigint | null): void {
     if (value === null) return this.segment(NULL);

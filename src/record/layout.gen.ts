@@ -1771,6 +1771,76 @@ export function writeLineMoment(view: DataView, p: number, value: LineMoment): v
   view.setUint32(p + 44, value.id_second, true);
 }
 
+export const lineConditionsSize = 72;
+export const LINE_CONDITIONS_MARKS = 0;
+export const LINE_CONDITIONS_MOST_BYTES = 8;
+export const LINE_CONDITIONS_COMM_REFUSED = 16;
+export const LINE_CONDITIONS_PLAIN_FROM = 24;
+export const LINE_CONDITIONS_PLAIN_UNTIL = 32;
+export const LINE_CONDITIONS_FLAGS_REFUSED = 40;
+export const LINE_CONDITIONS_PID_REFUSED = 44;
+export const LINE_CONDITIONS_PLAIN_ASKED = 48;
+export const LINE_CONDITIONS_PLAIN_ONLY = 52;
+export const LINE_CONDITIONS_CLOSES_REFUSED = 56;
+export const LINE_CONDITIONS_SILENT = 60;
+export const LINE_CONDITIONS_MOVED = 64;
+
+export const SockMarks = {
+  SOCK_MARKS: 65536,
+  SOCK_SHIFT: 6,
+} as const;
+export type SockMarks = (typeof SockMarks)[keyof typeof SockMarks];
+
+export const lineKeysSize = 48;
+export interface LineKeys {
+  places: bigint;
+  masks: bigint;
+  keys: bigint;
+  states: bigint;
+  kept: bigint;
+  words: bigint;
+}
+export function writeLineKeys(view: DataView, p: number, value: LineKeys): void {
+  view.setBigUint64(p, value.places, true);
+  view.setBigUint64(p + 8, value.masks, true);
+  view.setBigUint64(p + 16, value.keys, true);
+  view.setBigUint64(p + 24, value.states, true);
+  view.setBigUint64(p + 32, value.kept, true);
+  view.setBigUint64(p + 40, value.words, true);
+}
+
+export const LineKey = {
+  LINE_KEY_SLOTS: 1024,
+  LINE_KEY_MET: 1,
+  LINE_KEY_MADE: 2,
+} as const;
+export type LineKey = (typeof LineKey)[keyof typeof LineKey];
+
+export const lineKeptSize = 16;
+export interface LineKept {
+  steps: bigint;
+  count: number;
+  bytes: number;
+}
+export function writeLineKept(view: DataView, p: number, value: LineKept): void {
+  view.setBigUint64(p, value.steps, true);
+  view.setUint32(p + 8, value.count, true);
+  view.setUint32(p + 12, value.bytes, true);
+}
+
+export const lineBatchSize = 72;
+export const LINE_BATCH_RECORDS = 0;
+export const LINE_BATCH_PLACES = 8;
+export const LINE_BATCH_CONDITIONS = 16;
+export const LINE_BATCH_KEYS = 24;
+export const LINE_BATCH_MOMENT = 32;
+export const LINE_BATCH_SECOND = 40;
+export const LINE_BATCH_OUT = 48;
+export const LINE_BATCH_FROM = 56;
+export const LINE_BATCH_TO = 60;
+export const LINE_BATCH_AT = 64;
+export const LINE_BATCH_END = 68;
+
 export const gateSize = 16;
 export interface Gate {
   tag: number;

@@ -55,7 +55,7 @@ export function lineSink({ format, writer, stop, readerGone }: LinesOptions): Li
       if (writer.pushAside(format.lost!(news, wallTime(atNs, clocks)))) told.tell(news);
     }
   };
-  const { appendRecord } = format;
+  const { appendRecord, appendRecords } = format;
   if (format.header !== null) writer.pushAside(format.header);
   return {
     event(event, clocks) {
@@ -72,6 +72,13 @@ export function lineSink({ format, writer, stop, readerGone }: LinesOptions): Li
         }
         if (lines.used >= HANDED_BYTES) handOn();
         return appendRecord(lines, view, p, clocks, describe);
+      },
+    }),
+    ...(appendRecords !== undefined && {
+      records(of, clocks, describe) {
+        if (writer.full) return 0;
+        if (lines.used >= HANDED_BYTES) handOn();
+        return appendRecords(lines, of, clocks, describe);
       },
     }),
     tick() {

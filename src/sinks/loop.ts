@@ -59,6 +59,8 @@ export function openLoop(options: LoopOptions): Loop {
   const into: EventSink = { event: (event) => sink.event?.(event, now.clocks) };
   if (sink.record !== undefined)
     into.record = (view, p, describe) => sink.record!(view, p, now.clocks, describe);
+  if (sink.records !== undefined)
+    into.records = (of, describe) => sink.records!(of, now.clocks, describe);
 
   const losses = (): Losses => {
     const before = trace.losses();

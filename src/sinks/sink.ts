@@ -2,7 +2,7 @@
 import type { ClockPair } from "../conn/clock.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import type { Loss } from "../output/losses.ts";
-import type { Describe } from "../trace/trace.ts";
+import type { Describe, Records } from "../trace/trace.ts";
 
 /**
  * To add one: a file in this folder, and a row where sinks are chosen (src/commands/follow.ts, src/library/tracer.ts).
@@ -13,6 +13,8 @@ export interface Sink {
   event?(event: TracedEvent, clocks: ClockPair): void;
   /** For a sink that can do with a struct event as it is; `false`: it cannot do with this one, which comes as an event. */
   record?(view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
+  /** The same of several: see EventSink.records. */
+  records?(of: Records, clocks: ClockPair, describe: Describe): number;
   /** After the events of each poll. */
   tick?(): void;
   /** Now and then: all losses so far. */

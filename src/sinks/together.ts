@@ -15,6 +15,7 @@ export function together(sinks: readonly Sink[]): Sink {
       for (const sink of ofEvents) sink.event!(event, clocks);
     },
     ...(record === null ? {} : { record }),
+    ...recordsFor(sinks),
     tick() {
       for (const sink of sinks) sink.tick?.();
     },
@@ -81,6 +82,13 @@ function recordFor(sinks: readonly Sink[], isFull: () => boolean): RecordTaker |
         sink.event?.((event ??= describe(view, p)), clocks);
     return true;
   };
+}
+
+/** Only where one sink gets all events. */
+function recordsFor(sinks: readonly Sink[]): Pick<Sink, "records"> {
+  const of = sinks.filter((sink) => (sink.record ?? sink.event) !== undefined || "full" in sink);
+  const { records } = of.length === 1 && !("full" in of[0]!) ? of[0]! : {};
+  return records === undefined ? {} : { records };
 }
 
 const withoutRecord = ({ tick, lost, end, losses }: Sink): Sink => ({

@@ -15,6 +15,7 @@ import type { Event, EventView, SocketHook, TraceProgram } from "../record/layou
 import type { Held } from "./held.ts";
 import type { LossCount } from "./health/losses.ts";
 import type { TraceOptions } from "./options.ts";
+import type { SockMarks } from "./sock_marks.ts";
 
 export interface Part {
   readonly name: string;
@@ -180,6 +181,8 @@ export interface Opened extends Ground {
   early: readonly Event[];
   /** For the user; what a part finds out is added. */
   notes: string[];
+  /** Parts that know more of some socks than their records hold keep it in maps of this. */
+  marks: SockMarks;
 }
 
 /** Gets each event once all that came before it has been applied. */
@@ -246,6 +249,13 @@ export interface Working {
   holds?(view: DataView, p: number): boolean;
   /** The record at `p` has been shown as it is, without `enrich` and `complete`. */
   passed?(view: DataView, p: number): void;
+  /**
+   * Writes into a struct line_conditions on which records of TCP no member above would do anything, but for `holds`, which would
+   * be true. Such records are shown without a call of them. They differ only in what no kept text depends on
+   * (src/output/straight/slots.ts) from one that was shown as it is within the same second. `false`: there are none now. Left out by
+   * a part with any of `revises`, `enrich`, `complete`, `holds` and `passed`: there never are.
+   */
+  conditions?(to: DataView): boolean;
   /** Events for the open connections that have moved something since they were told of last; `all`: for every one. */
   sample?(nowNs: bigint, all: boolean): Sampled;
   /** See Trace.nameOf. */

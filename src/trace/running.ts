@@ -14,11 +14,12 @@ import { closeAttached, type Checked } from "./opening/open_checked.ts";
 import { dropCapabilities } from "./opening/privileges.ts";
 import type { TraceOptions } from "./options.ts";
 import { programsOf, type Part, type ShowRecord } from "./part.ts";
+import { conditionsOf } from "./stream/conditions.ts";
 import { applied } from "./stream/apply.ts";
 import { batchByTool } from "./stream/batches.ts";
-import { EventQueue, type Each } from "./stream/queue.ts";
+import { EventQueue, type Each, type Several } from "./stream/queue.ts";
 import { stockTaking } from "./opening/stock_taking.ts";
-import { chosen, showable } from "./stream/show.ts";
+import { chosen, isForAll, showable } from "./stream/show.ts";
 import type { Describe, EventSink, Trace } from "./trace.ts";
 
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
@@ -54,6 +55,9 @@ export function running(of: Found, options: TraceOptions): Trace {
   const { filter = NO_FILTER, self = false } = options;
   const choose = chosen({ tgid, self, beganNs: monotonicNs(), filter, parts });
   const { apply } = applied(parts, showable({ tgid, filter, parts }));
+  const conditions = isForAll(filter)
+    ? conditionsOf(parts, of.marks, tgid, host.shim.addressOf)
+    : null;
   const describe: Describe = (view, p) => {
     const event = new EventView(view, p);
     return toConnEvent(event, kindOf(event)!, enrich);
@@ -88,12 +92,20 @@ export function running(of: Found, options: TraceOptions): Trace {
     // The stocktaking's events are older than all that comes now.
     if (!stock.take(each, enough)) return false;
     const now = stock.taken ? each : unless(stock.keep, each);
-    if (!queue.take(until, now, enough)) return false;
+    const several = stock.taken ? severalInto(sink) : undefined;
+    if (!queue.take(until, now, enough, several)) return false;
     for (const part of parts)
       if (stock.taken || part.needsStock !== true) part.tick?.(monotonicNs(), show, last);
     time?.polled(monotonicNs());
     if (!whole) stock.goOn();
     return true;
+  };
+  const severalInto = ({ records }: EventSink): Several | undefined => {
+    if (records === undefined || conditions === null) return undefined;
+    return (view, places, from, to) => {
+      const at = conditions();
+      return at === 0 ? 0 : records({ view, places, from, to, conditions: at }, describe);
+    };
   };
   const pollInto: Trace["pollInto"] = (sink, last, enough) => {
     try {

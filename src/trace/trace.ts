@@ -9,7 +9,7 @@ export interface Trace extends AsyncDisposable {
   /** "tracing TCP and UDP with kprobes on Linux 6.12.1, offsets guessed in 92 ms" */
   readonly description: string;
   /** Makes lines of its records: see output/straight/native.ts. */
-  readonly native: Pick<Shim, "addressOf" | "putLine">;
+  readonly native: Pick<Shim, "addressOf" | "putLine" | "putLines">;
   /** For the user, before the first line: numbers that will be missing, a file that was not used. */
   readonly notes: string[];
   /**
@@ -72,4 +72,16 @@ export interface EventSink {
   event(event: TracedEvent): void;
   /** A struct event that is shown as it is; it lies there only for the time of the call. `false`: not taken. */
   record?(view: DataView, p: number, describe: Describe): boolean;
+  /** The same of several that meet the conditions, up to the first that is not taken or does not meet them. Returns how many. */
+  records?(of: Records, describe: Describe): number;
+}
+
+/** Struct events at `from` to `to` of `places`. */
+export interface Records {
+  view: DataView;
+  places: Int32Array;
+  from: number;
+  to: number;
+  /** Address of a struct line_conditions, on which each is shown as it is. */
+  conditions: number;
 }

@@ -3,48 +3,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "bpf/record.h"
-#include "shim.h"
+#include "line.h"
 
 /* TypeScript counts in doubles: what is larger is not exact there. */
 #define MAX_SAFE_INTEGER ((1ULL << 53) - 1)
 /* Texts are copied in blocks: behind each there is room to read so much more, and to write it. */
 #define BLOCK 16
 #define MICROSECOND_DIGITS 6
-
-struct line {
-	const __u8 *record;
-	const struct line_moment *moment;
-	__u32 us; /* within the second */
-	const void *remote;
-	__u32 remote_length;
-};
-
-#define MEMBER(record, name) ((record) + offsetof(struct event, name))
-
-static __u16 load16(const __u8 *from)
-{
-	__u16 value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
-static __u32 load32(const __u8 *from)
-{
-	__u32 value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
-static __u64 load64(const __u8 *from)
-{
-	__u64 value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
 
 static __u8 *put_text(__u8 *to, const void *text, __u32 length)
 {
@@ -102,6 +67,60 @@ static __u8 *put_time(__u8 *to, const struct line *line)
 	return to + MICROSECOND_DIGITS;
 }
 
+#define GROUPS 8
+
+/* Where the longest run of groups that are 0 begins, the first of equals; *length is 0 where none has two groups. */
+static int longest_zeros(const __u8 *address, int *length)
+{
+	int best = 0, run = 0;
+
+	*length = 1;
+	for (int n = 0; n < GROUPS; n++) {
+		run = load16(address + 2 * n) == 0 ? run + 1 : 0;
+		if (run > *length) {
+			*length = run;
+			best = n + 1 - run;
+		}
+	}
+	if (*length < 2)
+		*length = 0;
+	return best;
+}
+
+static __u8 *put_group(__u8 *to, __u32 group)
+{
+	for (int shift = group > 0xfff	? 12
+			 : group > 0xff ? 8
+			 : group > 0xf	? 4
+					: 0;
+	     shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[group >> shift & 0xf];
+	return to;
+}
+
+/* As ipv6Text() of src/record/address.ts. NULL: of no address, and of one of IPv4. */
+static __u8 *put_address6(__u8 *to, const __u8 *address)
+{
+	static const __u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+	int length, zeros = longest_zeros(address, &length);
+
+	if (length == GROUPS || memcmp(address, mapped, sizeof(mapped)) == 0)
+		return NULL;
+	for (int n = 0; n < GROUPS; n++) {
+		if (length > 0 && n == zeros) {
+			*to++ = ':';
+			n += length - 1;
+			if (n == GROUPS - 1)
+				*to++ = ':';
+			continue;
+		}
+		if (n > 0)
+			*to++ = ':';
+		to = put_group(to, (__u32)address[2 * n] << 8 | address[2 * n + 1]);
+	}
+	return to;
+}
+
 /* NULL: what stands for no address is written another way. */
 static __u8 *put_address(__u8 *to, const struct line *line)
 {
@@ -109,6 +128,8 @@ static __u8 *put_address(__u8 *to, const struct line *line)
 	const __u8 *address = MEMBER(line->record, ends.daddr_l);
 
 	if (load32(MEMBER(line->record, ends.metadata)) & METADATA_IPV6) {
+		if (line->remote == NULL)
+			return put_address6(to, MEMBER(line->record, ends.daddr_h));
 		memcpy(to, line->remote, line->remote_length);
 		return to + line->remote_length;
 	}
@@ -215,18 +236,22 @@ static __u8 *put_hole(__u8 *to, const struct line *line, const struct line_step 
 	}
 }
 
+__u8 *put_steps(__u8 *to, const struct line *line, const struct line_step *steps, __u32 count)
+{
+	const struct line_step *step = steps;
+
+	for (__u32 n = 0; n < count && to != NULL; n++, step++) {
+		to = put_text(to, (const __u8 *)steps + step->text_at, step->text_length);
+		to = put_hole(to, line, step);
+	}
+	return to;
+}
+
 int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, const void *records, __u32 p,
 		const void *moment, __u32 us, const void *remote, __u32 remote_length)
 {
 	const struct line line = { (const __u8 *)records + p, moment, us, remote, remote_length };
-	const struct line_step *step = steps;
-	__u8 *to = (__u8 *)out + at;
+	__u8 *to = put_steps((__u8 *)out + at, &line, steps, count);
 
-	for (__u32 n = 0; n < count; n++, step++) {
-		to = put_text(to, (const __u8 *)steps + step->text_at, step->text_length);
-		to = put_hole(to, &line, step);
-		if (to == NULL)
-			return -1;
-	}
-	return to - (__u8 *)out;
+	return to == NULL ? -1 : to - (__u8 *)out;
 }

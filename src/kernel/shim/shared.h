@@ -76,4 +76,68 @@ struct line_moment {
 	__u32 id_second;
 };
 
+/*
+ * Conditions on which a record becomes a line without TypeScript: the parts of a trace write them before each call, see
+ * src/trace/stream/conditions.ts. A record that does not meet them goes back.
+ */
+struct line_conditions {
+	__u64 marks; /* address of SOCK_MARKS bytes: a part knows more of a sock whose byte is not 0 */
+	__u64 most_bytes;   /* that were sent or received */
+	__u64 comm_refused; /* the first 8 bytes of a name */
+	__u64 plain_from; /* connections that began from here on, up to the next, are translated nowhere */
+	__u64 plain_until;
+	__u32 flags_refused; /* enum conn_fact */
+	__u32 pid_refused;
+	__u32 plain_asked; /* 1: a record that does not say whether it is translated must have begun between the two */
+	__u32 plain_only;     /* 1: each record must say that it is translated nowhere */
+	__u32 closes_refused; /* 1: closes go back */
+	/* Counted here, of closes that became lines: */
+	__u32 silent; /* nothing was sent or received */
+	__u32 moved;
+};
+
+enum sock_marks {
+	SOCK_MARKS =
+		65536, /* by the high 16 bits of a hash: the low 32 bits of the address / 2^SOCK_SHIFT, times GATE_HASH */
+	SOCK_SHIFT = 6,
+};
+
+/* Texts that TypeScript has prepared, by what their records have in common: see src/output/straight/keys.ts. */
+struct line_keys {
+	__u64 places; /* address: where each word of a key lies in a struct event */
+	__u64 masks;  /* address: the bits of each word that belong to it */
+	__u64 keys;   /* address: LINE_KEY_SLOTS keys */
+	__u64 states; /* address: for each slot a byte, enum line_key */
+	__u64 kept;   /* address: for each slot a struct line_kept */
+	__u64 words;  /* of a key */
+};
+
+enum line_key {
+	LINE_KEY_SLOTS = 1024, /* a power of two */
+	LINE_KEY_MET = 1,
+	LINE_KEY_MADE = 2, /* its text is kept, if there can be one */
+};
+
+/* The text of a slot. */
+struct line_kept {
+	__u64 steps; /* address of the struct line_steps; 0: there is none */
+	__u32 count;
+	__u32 bytes; /* more than the line takes */
+};
+
+/* Lines of many records. All u64 but the second are addresses. */
+struct line_batch {
+	__u64 records;
+	__u64 places; /* where each record lies, __u32 */
+	__u64 conditions;
+	__u64 keys;
+	__u64 moment;
+	__u64 second; /* begins at this time of the events' clock */
+	__u64 out;
+	__u32 from; /* the first of the places, and the one behind the last */
+	__u32 to;
+	__u32 at;  /* where the next line begins in out; written */
+	__u32 end; /* of out */
+};
+
 #endif

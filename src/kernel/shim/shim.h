@@ -108,6 +108,9 @@ SH_API int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, cons
 		       __u32 p, const void *moment, __u32 us, const void *remote,
 		       __u32 remote_length);
 
+/* lines.c: the same for many records. */
+SH_API int sh_put_lines(void *batch);
+
 /* batches.c: what is on its way into them. */
 struct batches;
 struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at, __u32 asleep_at);

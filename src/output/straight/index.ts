@@ -14,18 +14,20 @@ import {
 import { recurring } from "../../record/recurring.ts";
 import { segment, type Lines, type Segment } from "../lines.ts";
 import { EventTemplates, RecordTemplates, type Describe, type Shape } from "./keys.ts";
-import { enter } from "./moment.ts";
-import { NativeLines, type Native } from "./native.ts";
+import { enter, isOf } from "./moment.ts";
+import { NativeLines, type Native, type Records } from "./native.ts";
 import { write, writeNative, type Source } from "./write.ts";
 
 export type { Describe, Shape } from "./keys.ts";
-export type { Native } from "./native.ts";
+export type { Native, Records } from "./native.ts";
 
 export interface Straight {
   /** `false`: nothing was written, so the line is to be made the other way. */
   event(lines: Lines, event: ConnEvent, clocks: ClockPair): boolean;
   /** The same of the struct event at `p`. */
   record(lines: Lines, view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
+  /** The same of several, up to the first for which `record` is to be called. Returns how many lines it made. */
+  records(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
 }
 
 /** `native`: writes lines of records without columns; `null`: they are written here. */
@@ -36,7 +38,7 @@ export function straight(
   records = new RecordTemplates(shape),
   native: Native | null = null,
 ): Straight {
-  const shim = native && new NativeLines(native);
+  const shim = native && new NativeLines(native, records.table);
   const source: Source = { view: new DataView(new ArrayBuffer(0)), p: 0, event: null };
   return {
     event(lines, event, clocks) {
@@ -59,10 +61,12 @@ export function straight(
       const low = view.getUint32(p + EVENT_TIMESTAMP, true);
       enter(low, view.getUint32(p + EVENT_TIMESTAMP + 4, true), clocks, offsetAt);
       const template = records.of(view, p, describe);
-      if (template === undefined || template === null) return false;
+      if (template === undefined) return false;
+      const isNative = shim !== null && template?.aligned === false;
+      shim?.keep(records.slot, isNative ? template : null);
+      if (template === null) return false;
       const isV6 =
         (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
-      const isNative = shim !== null && !template.aligned;
       // The shim writes an IPv4 address itself.
       const remote =
         template.remote === null || (isNative && !isV6)
@@ -79,6 +83,10 @@ export function straight(
         template.remote === "endpoint" ? remote.endpoint : remote.address,
         source,
       );
+    },
+    records(lines, of, clocks, describe) {
+      if (shim === null || !isOf(clocks, offsetAt) || !records.isCurrent(describe)) return 0;
+      return shim.putMany(lines, of);
     },
   };
 }

@@ -11,6 +11,7 @@ import {
   EVENT_OWNER_PID,
   eventPlaces,
   eventSize,
+  LineKey,
 } from "../../record/layout.gen.ts";
 import { held, leaves, partsOf, slotOf, type Form, type Leaf } from "../../members/held.ts";
 import { eventKey, sameWords, type EventKey, type Place, type SameWords } from "./compile.ts";
@@ -27,8 +28,18 @@ export type Shape = (event: ConnEvent) => Template | null;
  */
 export type Describe = (view: DataView, p: number) => ConnEvent;
 
-/** A power of two; what falls into the same slot takes its place. A few processes make most of the events. */
-const SLOTS = 1024;
+/** A key that falls into the same slot takes its place. A few processes make most of the events. */
+const SLOTS = LineKey.LINE_KEY_SLOTS;
+
+/** The keys of the slots, one behind the other, and the state of each: see struct line_keys. */
+export interface KeyTable {
+  /** Where the words of a record lie of which some bit belongs to the key. */
+  readonly places: Int32Array;
+  /** The bits of each. */
+  readonly masks: Int32Array;
+  readonly keys: Int32Array;
+  readonly states: Uint8Array;
+}
 
 /** `undefined`: of a key that was met for the first time. */
 type Made = Template | null | undefined;
@@ -36,31 +47,48 @@ type Made = Template | null | undefined;
 export class RecordTemplates {
   readonly #shape: Shape;
   readonly #apart: readonly (keyof typeof eventPlaces)[];
-  /** Where the words of a record lie of which some bit belongs to the key, and which bits. */
   readonly #words: Int32Array;
   readonly #masks: Int32Array;
   readonly #keys: Int32Array;
   readonly #same: SameWords;
-  readonly #state = new Uint8Array(SLOTS);
+  readonly #state = new Uint8Array(new ArrayBuffer(SLOTS));
   readonly #made: Made[] = Array.from({ length: SLOTS });
   readonly #copy = new DataView(new ArrayBuffer(eventSize));
   #describe: Describe | null = null;
   #second = -1;
+  #slot = 0;
 
   constructor(shape: Shape, notOfKey = apart) {
     this.#shape = shape;
     this.#apart = notOfKey;
     const masks = keyMasks(notOfKey);
     const some = [...masks.keys()].filter((n) => masks[n] !== 0);
-    this.#words = Int32Array.from(some, (n) => n * 4);
-    this.#masks = Int32Array.from(some, (n) => masks[n]!);
-    this.#keys = new Int32Array(SLOTS * this.#words.length);
+    this.#words = heldWords(some.length);
+    this.#words.set(some.map((n) => n * 4));
+    this.#masks = heldWords(some.length);
+    this.#masks.set(some.map((n) => masks[n]!));
+    this.#keys = heldWords(SLOTS * some.length);
     this.#same = sameWords(this.#words, this.#masks);
+  }
+
+  /** For those who look a key up elsewhere. */
+  get table(): KeyTable {
+    return { places: this.#words, masks: this.#masks, keys: this.#keys, states: this.#state };
+  }
+
+  /** That of the record for which `of` was called last. */
+  get slot(): number {
+    return this.#slot;
+  }
+
+  /** Whether what is kept is right for records of the second that is entered. */
+  isCurrent(describe: Describe): boolean {
+    return this.#describe === describe && this.#second === moment.seconds;
   }
 
   of(view: DataView, p: number, describe: Describe): Made {
     // More may be known of a process by now.
-    if (this.#describe !== describe || this.#second !== moment.seconds) {
+    if (!this.isCurrent(describe)) {
       this.#state.fill(0);
       this.#describe = describe;
       this.#second = moment.seconds;
@@ -68,6 +96,7 @@ export class RecordTemplates {
     const pid = view.getInt32(p + EVENT_OWNER_PID, true);
     const mixed = pid * 4 + view.getUint8(p + EVENT_KIND) + view.getUint8(p + EVENT_DIRECTION) * 64;
     const slot = mixed & (SLOTS - 1);
+    this.#slot = slot;
     if (this.#state[slot] !== 0 && this.#same(this.#keys, slot * this.#words.length, view, p)) {
       if (this.#state[slot] === MADE) return this.#made[slot];
       this.#state[slot] = MADE;
@@ -140,7 +169,10 @@ export class EventTemplates {
 
 // --- internal ---
 
-const [MET, MADE] = [1, 2];
+const { LINE_KEY_MET: MET, LINE_KEY_MADE: MADE } = LineKey;
+
+/** In a buffer of their own, which stays at its address. */
+const heldWords = (count: number): Int32Array => new Int32Array(new ArrayBuffer(4 * count));
 
 /** The names in TLS differ from line to line, and there is no hole for them. */
 const hasTls = ({ tls }: ConnEvent): boolean => (tls ?? null) !== null;

@@ -24,6 +24,13 @@ const held = {
   high: 0,
 };
 
+/** Whether the second that was entered last is one of these clocks. */
+export const isOf = (clocks: ClockPair, offsetAt: OffsetAt): boolean =>
+  held.clocks === clocks && held.offsetAt === offsetAt;
+
+/** The time at which it begins, in halves; the high one is below 0 in the first second after boot. */
+export const beginning = (): { readonly low: number; readonly high: number } => held;
+
 /** The two halves are subtracted apart: as a number a time grows inexact. */
 export function enter(low: number, high: number, clocks: ClockPair, offsetAt: OffsetAt): void {
   let ns = (high - held.high) * 2 ** 32 + (low - held.low);
@@ -32,7 +39,6 @@ export function enter(low: number, high: number, clocks: ClockPair, offsetAt: Of
     const atNs = (BigInt(high) << 32n) + BigInt(low);
     const wallNs = wallTime(atNs, clocks);
     const inSecond = ((wallNs % NS) + NS) % NS;
-    // Below 0 in the first second after boot.
     const begins = atNs - inSecond;
     ns = Number(inSecond);
     held.clocks = clocks;

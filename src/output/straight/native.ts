@@ -4,14 +4,32 @@
  */
 import { idKey } from "../../record/id.ts";
 import {
+  LINE_BATCH_AT,
+  LINE_BATCH_CONDITIONS,
+  LINE_BATCH_END,
+  LINE_BATCH_FROM,
+  LINE_BATCH_KEYS,
+  LINE_BATCH_MOMENT,
+  LINE_BATCH_OUT,
+  LINE_BATCH_PLACES,
+  LINE_BATCH_RECORDS,
+  LINE_BATCH_SECOND,
+  LINE_BATCH_TO,
+  lineBatchSize,
   LineForm,
+  LineKey,
+  lineKeptSize,
+  lineKeysSize,
   lineMomentSize,
   lineStepSize,
+  writeLineKept,
+  writeLineKeys,
   writeLineMoment,
   writeLineStep,
 } from "../../record/layout.gen.ts";
-import type { Segment } from "../lines.ts";
-import { moment } from "./moment.ts";
+import type { Lines, Segment } from "../lines.ts";
+import type { KeyTable } from "./keys.ts";
+import { beginning, moment } from "./moment.ts";
 import { Form, type Op, type Template } from "./template.ts";
 
 /** See Shim.putLine. */
@@ -29,6 +47,18 @@ export interface Native {
     remote: number,
     remoteLength: number,
   ): number;
+  /** See Shim.putLines. */
+  putLines(batch: number): number;
+}
+
+/** Records that lie at `from` to `to` of `places`. */
+export interface Records {
+  view: DataView;
+  places: Int32Array;
+  from: number;
+  to: number;
+  /** Address of a struct line_conditions. */
+  conditions: number;
 }
 
 /** The ops of a template and its tail as line.c takes them. */
@@ -39,8 +69,20 @@ export interface Steps {
   count: number;
 }
 
+/** Lines are made as long as there is so much room for them. */
+const ROOM = 128 << 10;
+
 export class NativeLines {
   readonly #native: Native;
+  readonly #batch = new DataView(new ArrayBuffer(lineBatchSize));
+  readonly #batchAt: number;
+  readonly #keys = new DataView(new ArrayBuffer(lineKeysSize));
+  readonly #kept = new DataView(new ArrayBuffer(LineKey.LINE_KEY_SLOTS * lineKeptSize));
+  readonly #templates: (Template | null)[] = Array.from(
+    { length: LineKey.LINE_KEY_SLOTS },
+    () => null,
+  );
+  #places: Int32Array | null = null;
   readonly #moment = new DataView(new ArrayBuffer(lineMomentSize));
   readonly #momentAt: number;
   #second = -1;
@@ -49,9 +91,55 @@ export class NativeLines {
   #records: DataView | null = null;
   #recordsAt = 0;
 
-  constructor(native: Native) {
+  /** The table is held by its owner as long as this is used. */
+  constructor(native: Native, table: KeyTable) {
     this.#native = native;
     this.#momentAt = native.addressOf(this.#moment);
+    this.#batchAt = native.addressOf(this.#batch);
+    const at = (bytes: ArrayBufferView) => BigInt(native.addressOf(bytes));
+    writeLineKeys(this.#keys, 0, {
+      places: at(table.places),
+      masks: at(table.masks),
+      keys: at(table.keys),
+      states: at(table.states),
+      kept: at(this.#kept),
+      words: BigInt(table.places.length),
+    });
+    this.#set(LINE_BATCH_KEYS, native.addressOf(this.#keys));
+    this.#set(LINE_BATCH_MOMENT, this.#momentAt);
+  }
+
+  /** From now on records with the key of this slot become lines of the template; `null`: no record does, see putMany. */
+  keep(slot: number, template: Template | null): void {
+    if (this.#templates[slot] === template) return;
+    this.#templates[slot] = template;
+    const steps = template && (template.steps ??= stepsOf(template, this.#native));
+    writeLineKept(this.#kept, slot * lineKeptSize, {
+      steps: BigInt(steps?.at ?? 0),
+      count: steps?.count ?? 0,
+      bytes: template?.bytes ?? 0,
+    });
+  }
+
+  /** Lines of the records, up to the first that is to be looked at in TypeScript. Returns how many there are. */
+  putMany(lines: Lines, { view, places, from, to, conditions }: Records): number {
+    const batch = this.#batch;
+    const out = lines.reserve(ROOM);
+    this.#useOut(out);
+    this.#useRecords(view);
+    if (this.#places !== places) {
+      this.#places = places;
+      this.#set(LINE_BATCH_PLACES, this.#native.addressOf(places));
+    }
+    if (this.#second !== moment.seconds) this.#enter();
+    this.#set(LINE_BATCH_CONDITIONS, conditions);
+    batch.setUint32(LINE_BATCH_FROM, from, true);
+    batch.setUint32(LINE_BATCH_TO, to, true);
+    batch.setUint32(LINE_BATCH_AT, lines.used, true);
+    batch.setUint32(LINE_BATCH_END, lines.used + ROOM, true);
+    const count = this.#native.putLines(this.#batchAt);
+    lines.putLines(batch.getUint32(LINE_BATCH_AT, true), count);
+    return count;
   }
 
   /** The line of a template that is not aligned; its moment is entered. Returns where it ends; -1: it cannot be written so. */
@@ -63,14 +151,8 @@ export class NativeLines {
     view: DataView,
     p: number,
   ): number {
-    if (this.#out !== out) {
-      this.#out = out;
-      this.#outAt = this.#native.addressOf(out);
-    }
-    if (this.#records !== view) {
-      this.#records = view;
-      this.#recordsAt = this.#native.addressOf(view);
-    }
+    this.#useOut(out);
+    this.#useRecords(view);
     if (this.#second !== moment.seconds) this.#enter();
     const steps = (template.steps ??= stepsOf(template, this.#native));
     return this.#native.putLine(
@@ -87,8 +169,31 @@ export class NativeLines {
     );
   }
 
+  #useOut(out: DataView): void {
+    if (this.#out === out) return;
+    this.#out = out;
+    this.#outAt = this.#native.addressOf(out);
+    this.#set(LINE_BATCH_OUT, this.#outAt);
+  }
+
+  #useRecords(view: DataView): void {
+    if (this.#records === view) return;
+    this.#records = view;
+    this.#recordsAt = this.#native.addressOf(view);
+    this.#set(LINE_BATCH_RECORDS, this.#recordsAt);
+  }
+
+  /** An address. */
+  #set(at: number, value: number): void {
+    this.#batch.setUint32(at, value >>> 0, true);
+    this.#batch.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+  }
+
   #enter(): void {
     this.#second = moment.seconds;
+    const { low, high } = beginning();
+    this.#batch.setUint32(LINE_BATCH_SECOND, low, true);
+    this.#batch.setInt32(LINE_BATCH_SECOND + 4, high, true);
     const { added, first, second } = idKey();
     writeLineMoment(this.#moment, 0, {
       second_length: moment.iso.length,

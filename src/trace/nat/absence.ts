@@ -6,7 +6,13 @@
 import { existsSync } from "node:fs";
 import { conntrackIsThere } from "../../kernel/ctnetlink.ts";
 import { ConnFact, ConnMetadata, type Event, EventView } from "../../record/layout.gen.ts";
-import { EVENT_ENDS_METADATA, EVENT_FLAGS } from "../../record/layout.gen.ts";
+import {
+  EVENT_ENDS_METADATA,
+  EVENT_FLAGS,
+  LINE_CONDITIONS_PLAIN_ASKED,
+  LINE_CONDITIONS_PLAIN_FROM,
+  LINE_CONDITIONS_PLAIN_UNTIL,
+} from "../../record/layout.gen.ts";
 import { asView } from "../event.ts";
 
 /** In nanoseconds of the events' clock: at both ends a look has found that nothing is tracked. */
@@ -64,6 +70,22 @@ export class Absence {
     const flags = view.getUint32(p + EVENT_FLAGS, true);
     if ((flags & KNOWN) === 0 && this.at(beganAt(view, p)))
       view.setUint32(p + EVENT_FLAGS, flags | ConnFact.FACT_PLAIN, true);
+  }
+
+  /** Conditions on which `mark` need not look: see Working.conditions. */
+  conditions(to: DataView): void {
+    const last = this.#isAbsent ? this.#spans.at(-1) : undefined;
+    to.setUint32(LINE_CONDITIONS_PLAIN_ASKED, this.#spans.length === 0 ? 0 : 1, true);
+    to.setBigUint64(
+      LINE_CONDITIONS_PLAIN_FROM,
+      BigInt(last === undefined ? 1 : Math.ceil(last.from)),
+      true,
+    );
+    to.setBigUint64(
+      LINE_CONDITIONS_PLAIN_UNTIL,
+      BigInt(last === undefined ? 0 : Math.floor(last.until)),
+      true,
+    );
   }
 
   #begin(ns: number): void {

@@ -25,8 +25,12 @@ export class KnownNat {
    * By key. A sock's address is used again, within a poll too: then the next connection is asked for before the close of the
    * last one is shown. The newest stands first.
    */
-  readonly #known = new Map<Identity["key"], readonly Known[]>();
+  readonly #known: Map<Identity["key"], readonly Known[]>;
   #ended: Identity[] = [];
+
+  constructor(known = new Map<Identity["key"], readonly Known[]>()) {
+    this.#known = known;
+  }
 
   set({ key, cookie }: Identity, nat: Nat): void {
     const others = this.#othersOf(key, cookie);

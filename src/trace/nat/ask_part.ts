@@ -25,12 +25,14 @@ const OF_PART = {
 } as const;
 
 export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
-  const known = new KnownNat();
+  let kept: KnownNat | null = null;
+  const knownIn = ({ marks }: Opened): KnownNat => (kept ??= new KnownNat(marks.map()));
   return {
     ...OF_PART,
     asked,
     points: () => [],
-    takesStock: ({ notes }) => {
+    takesStock: (on) => {
+      const known = knownIn(on);
       /** Namespaces that were visited, and whether their tables have entries: most track nothing. */
       const tracking = new Map<number, boolean>();
       const mayTrack = (netns: number | undefined) =>
@@ -42,12 +44,13 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
           const all = mayTrack(hostNamespace()?.netns);
           const asked = all ? events : events.filter(({ netns }) => mayTrack(netns));
           const refused = askOlder(asked, known, between);
-          if (refused !== null) tellRefusal(OF_PART, refused, notes);
+          if (refused !== null) tellRefusal(OF_PART, refused, on.notes);
           return [...events];
         },
       };
     },
     start(on) {
+      const known = knownIn(on);
       const absence = new Absence(() => Number(monotonicNs()));
       const { learns = () => {}, ...live } =
         on.mode === "tracepoint" ? asking(on, known, absence.look()) : {};
@@ -68,6 +71,10 @@ export const askingPart = ({ nat: asked = true }: TraceOptions): Part => {
         holds(view, p) {
           if (known.concern(view, p)) return false;
           absence.mark(view, p);
+          return true;
+        },
+        conditions(to) {
+          absence.conditions(to);
           return true;
         },
         tick: () => known.forgetEnded(),

@@ -14,6 +14,7 @@ import {
   Constant,
   ConntrackCopySize,
   EventKind,
+  LINE_CONDITIONS_PLAIN_ONLY,
   type ConntrackLayout,
 } from "../../record/layout.gen.ts";
 import { asView, kindAt } from "../event.ts";
@@ -116,6 +117,10 @@ function telling({ known, ...looks }: Partial<FlowsAsked> = {}): Working {
     // Records of UDP are never shown as they are, and no others are asked for.
     holds: (view, p) => translations.tells(view, p),
     passed: (view, p) => translations.passed(view, p),
+    conditions(to) {
+      to.setUint32(LINE_CONDITIONS_PLAIN_ONLY, translations.areNone ? 0 : 1, true);
+      return true;
+    },
     tick() {
       translations.forgetEnded();
       known?.forgetEnded();

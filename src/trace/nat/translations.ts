@@ -66,6 +66,11 @@ export class Translations {
     return told ?? known?.nat ?? null;
   }
 
+  /** Whether nothing is known that a record does not tell by itself. */
+  get areNone(): boolean {
+    return this.#known.size === 0;
+  }
+
   /**
    * Whether the record at `p` tells from here on what `of` would: it is plain, or has the number of its translation. It may
    * still be kept for later.

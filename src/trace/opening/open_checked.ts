@@ -14,6 +14,7 @@ import { attachParts, type AttachedParts } from "./attach.ts";
 import type { Made } from "./load.ts";
 import { notUsed } from "./notes.ts";
 import { tellRefusal } from "../refusal.ts";
+import { SockMarks } from "../sock_marks.ts";
 
 export interface ToOpen {
   host: Host;
@@ -79,7 +80,7 @@ export function missingParts(parts: readonly Part[], ground: Ground): Map<Part, 
 
 // --- internal ---
 
-type Ways = Omit<Opened, "newer" | "object" | "tgid" | "drain" | "early" | "notes">;
+type Ways = Omit<Opened, "newer" | "object" | "tgid" | "drain" | "early" | "notes" | "marks">;
 
 interface Open extends Attached, AttachedParts {
   ringsNote: string | null;
@@ -143,7 +144,16 @@ function check(
     for (const event of drained) early.push(event);
     return drained;
   };
-  const checked: Checked = { ...opened, into, drain, early, notes: [], tgid: 0, working: [] };
+  const checked: Checked = {
+    ...opened,
+    into,
+    drain,
+    early,
+    notes: [],
+    tgid: 0,
+    working: [],
+    marks: new SockMarks(),
+  };
   const refused = new Map([...missing, ...opened.refused]);
   const isIdle = ({ completes }: Part) =>
     [...refused.keys()].some(({ name }) => completes?.includes(name));

@@ -12,6 +12,8 @@ import {
   EVENT_OWNER_OWNED_AT,
   EVENT_OWNER_PID,
   EVENT_OWNER_UID,
+  LINE_CONDITIONS_COMM_REFUSED,
+  LINE_CONDITIONS_FLAGS_REFUSED,
   ownerSize,
   readOwner,
   type Event,
@@ -74,6 +76,14 @@ export class Closers {
     const ownedAt = view.getUint32(p + EVENT_OWNER_OWNED_AT, true);
     return startedNs <= endOf(ownedAt, this.#source.nowNs());
   }
+}
+
+/** Records that may concern it go back: see Working.conditions. */
+export function refuseForOthers(to: DataView): void {
+  const flags = to.getUint32(LINE_CONDITIONS_FLAGS_REFUSED, true);
+  to.setUint32(LINE_CONDITIONS_FLAGS_REFUSED, flags | FOR_OTHERS, true);
+  to.setUint32(LINE_CONDITIONS_COMM_REFUSED, FIRST);
+  to.setUint32(LINE_CONDITIONS_COMM_REFUSED + 4, SECOND);
 }
 
 // --- internal ---

@@ -2,7 +2,7 @@
 import { monotonicNs } from "../../kernel/clock.ts";
 import { lifeOf } from "../../kernel/process.ts";
 import type { Part } from "../part.ts";
-import { Closers, type CloserSource } from "./closers.ts";
+import { Closers, refuseForOthers, type CloserSource } from "./closers.ts";
 
 export const closersPart = (): Part => ({
   name: "closers",
@@ -14,6 +14,10 @@ export const closersPart = (): Part => ({
       renew: () => closers.renew(),
       revises: (view, p) => closers.concern(view, p),
       revise: (event) => closers.apply(event),
+      conditions(to) {
+        refuseForOthers(to);
+        return true;
+      },
     };
   },
 });

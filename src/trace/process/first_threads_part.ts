@@ -29,6 +29,8 @@ export const firstThreadsPart = (): Part => ({
         view.setUint8(p + EVENT_OWNER_OF_THREAD, number);
         return true;
       },
+      // Kept texts are by what `holds` has put in place of OTHER_THREAD.
+      conditions: () => true,
     };
   },
 });

@@ -39,6 +39,8 @@ export const groupsPart = (): Part => ({
         setCgroupIdAt(view, p, numbered);
         return true;
       },
+      // Kept texts are by the id. One that tells nothing has none: `holds` puts a number in its place.
+      conditions: () => true,
     };
   },
 });

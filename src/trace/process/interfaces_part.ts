@@ -25,6 +25,8 @@ export const interfacesPart = (): Part => ({
         if (name !== null) shown.interface = name;
       },
       holds: (view, p) => !isLinkLocalAt(view, p),
+      // Kept texts are by the local address.
+      conditions: () => true,
     };
   },
 });

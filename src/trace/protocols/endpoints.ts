@@ -47,6 +47,8 @@ export class Endpoints {
   readonly #tell: (hash: number, isKnown: boolean) => void;
   readonly #most: number;
   readonly #byKey = new Map<number, Endpoint>();
+  /** Endpoints after which connections are named. */
+  #naming = 0;
 
   /** `tell`: of an endpoint that is known a few looks will do. */
   constructor(tell: (hash: number, isKnown: boolean) => void, most = MOST) {
@@ -56,6 +58,11 @@ export class Endpoints {
 
   get size(): number {
     return this.#byKey.size;
+  }
+
+  /** Whether no connection is named after any. */
+  get areSilent(): boolean {
+    return this.#naming === 0;
   }
 
   /** The connection of the struct event at `p` was looked at. `hash`: that of its endpoint; 0: not known. */
@@ -69,7 +76,7 @@ export class Endpoints {
     endpoint.next = (endpoint.next + 1) % AGREEING;
     endpoint.newestNs = Math.max(endpoint.newestNs, startedNs);
     const agree = endpoint.seen.length === AGREEING;
-    endpoint.common = agree ? commonOf(endpoint.seen) : null;
+    this.#name(endpoint, agree ? commonOf(endpoint.seen) : null);
     const isSilent = agree && endpoint.seen.every((one) => one === null);
     this.#know(endpoint, isSilent || endpoint.common !== null);
   }
@@ -90,8 +97,14 @@ export class Endpoints {
     for (const [key, endpoint] of this.#byKey) {
       if (endpoint.netns !== netns || endpoint.port !== port) continue;
       this.#know(endpoint, false);
+      this.#name(endpoint, null);
       this.#byKey.delete(key);
     }
+  }
+
+  #name(endpoint: Endpoint, common: Application | null): void {
+    this.#naming += Number(common !== null) - Number(endpoint.common !== null);
+    endpoint.common = common;
   }
 
   #know(endpoint: Endpoint, isKnown: boolean): void {
@@ -130,12 +143,15 @@ export class Endpoints {
       isKnown: false,
     };
     const key = keyAt(view, p, at);
+    const other = this.#byKey.get(key);
+    if (other !== undefined) this.#name(other, null);
     this.#byKey.delete(key);
     this.#byKey.set(key, endpoint);
     if (this.#byKey.size > this.#most) {
-      const [oldest, { hash }] = this.#byKey.entries().next().value!;
+      const [oldest, first] = this.#byKey.entries().next().value!;
       this.#byKey.delete(oldest);
-      this.#tell(hash, false);
+      this.#name(first, null);
+      this.#tell(first.hash, false);
     }
     return endpoint;
   }

@@ -74,6 +74,7 @@ export function recognisingFlows(
     }),
     // Records that are shown as they lie there are of TCP.
     holds: () => true,
+    conditions: () => true,
     tick(_nowNs, show) {
       news?.tell(show);
       if (hasCome) renewRoom(shim, object);

@@ -33,9 +33,10 @@ const MOST = 65_536;
 export class Streams<R extends Recogniser> {
   readonly #make: () => R;
   readonly #most: number;
-  readonly #bySock = new Map<number, Stream<R>>();
+  readonly #bySock: Map<number, Stream<R>>;
 
-  constructor(make: () => R, most = MOST) {
+  constructor(make: () => R, most = MOST, bySock = new Map<number, Stream<R>>()) {
+    this.#bySock = bySock;
     this.#make = make;
     this.#most = most;
   }

@@ -13,6 +13,9 @@ import {
   EVENT_SENT_BYTES,
   EventKind,
   FailureReason,
+  LINE_CONDITIONS_CLOSES_REFUSED,
+  LINE_CONDITIONS_MOVED,
+  LINE_CONDITIONS_SILENT,
   readPayload,
   type Event,
 } from "../../record/layout.gen.ts";
@@ -36,13 +39,13 @@ export interface Describing extends Recogniser {
 
 /** `tells`: events of their own tell what is known. */
 export function recognising(
-  { host, object }: Opened,
+  { host, object, marks }: Opened,
   lease: Lease,
   make: () => Describing,
   tells: boolean,
 ): Working {
   const news = tells ? new News<Describing>() : null;
-  const streams = new Streams(make);
+  const streams = new Streams(make, undefined, marks.map());
   const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
   /** Recognised, and perhaps still looked at. */
   const recognised = new Map<number, Looked>();
@@ -50,6 +53,8 @@ export function recognising(
   /** Since the last tick. */
   let hasCome = false;
   const afterPoll = roomFor(host.shim, object);
+  /** Closes that were shown without a call of `passed` are counted there. */
+  let shownAsTheyAre: DataView | null = null;
   const told: Told = { silent: 0, unrecognised: 0, missed: 0, byEndpoint: 0 };
   /** A close. */
   const count = (
@@ -126,7 +131,13 @@ export function recognising(
       if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return;
       count(view, p, undefined, view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0);
     },
+    conditions(to) {
+      shownAsTheyAre = to;
+      to.setUint32(LINE_CONDITIONS_CLOSES_REFUSED, endpoints.areSilent ? 0 : 1, true);
+      return news === null;
+    },
     tick(_nowNs, show) {
+      if (shownAsTheyAre !== null) countThose(shownAsTheyAre, told);
       news?.tell(show);
       for (const [sock, cookie] of ended.splice(0)) streams.delete(sock, cookie);
       if (recognised.size > 0) closeGates(host.shim, object, recognised.values());
@@ -155,6 +166,14 @@ interface Told {
   silent: number;
   unrecognised: number;
   missed: number;
+}
+
+/** Counts closes of connections that were not looked at, and of which their endpoints tell nothing. */
+function countThose(conditions: DataView, told: Told): void {
+  told.silent += conditions.getUint32(LINE_CONDITIONS_SILENT, true);
+  told.missed += conditions.getUint32(LINE_CONDITIONS_MOVED, true);
+  conditions.setUint32(LINE_CONDITIONS_SILENT, 0, true);
+  conditions.setUint32(LINE_CONDITIONS_MOVED, 0, true);
 }
 
 /** Eight bytes, which as a bigint would cost more than the rest of a record's way. */

@@ -21,8 +21,14 @@ const KEPT_BYTES = 4 << 20;
 /** An event takes some microseconds, and 150 before the JIT has compiled its way: a clock that is asked after so many is not asked too often. */
 const ASKED_EVERY = 16;
 
+/** Where none of several events is taken, they are tried again after so many at most. */
+const TRIED_EVERY = 15;
+
 /** An event lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;
+
+/** Several events lie at `from` to `to` of `places`. Returns how many of the first of them were taken. */
+export type Several = (view: DataView, places: Int32Array, from: number, to: number) => number;
 
 export class EventQueue {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_BYTES);
@@ -95,17 +101,22 @@ export class EventQueue {
    * Gives each event that is no younger than `until` (ns, as a number) to `each`, in the order of time, those of equal time
    * as they came; the others stay. Events that are added meanwhile wait. `enough` is asked now and then; `false` says that it
    * had enough, and that the next call goes on, whatever its `until`. Throws a RecordError when a record reaches beyond
-   * what was filled.
+   * what was filled. `several` gets what is due before `each` does.
    */
-  take(until: number, each: Each, enough?: () => boolean): boolean {
+  take(until: number, each: Each, enough?: () => boolean, several?: Several): boolean {
     const turn = (this.#turn ??= this.#begin(until));
     if (turn === null) return true;
     const { view, ready } = turn;
     const index = this.#index;
-    for (let n = turn.next; n < ready; n++) {
-      turn.next = n + 1;
-      each(view, index.at(n));
-      if (n % ASKED_EVERY === 0 && enough?.() === true) return false;
+    const tries = new Tries();
+    while (turn.next < ready) {
+      const n = turn.next;
+      const taken =
+        several !== undefined && tries.isDue ? several(view, index.places, n, ready) : 0;
+      tries.took(taken);
+      turn.next += taken;
+      if (turn.next < ready) each(view, index.at(turn.next++));
+      if ((taken > 0 || n % ASKED_EVERY === 0) && enough?.() === true) return false;
     }
     this.#turn = null;
     if (turn.bytes.length <= KEPT_BYTES) this.#spare = turn.bytes;
@@ -157,6 +168,23 @@ interface Turn {
   next: number;
 }
 
+/** Decides when several events are tried: the less often they are taken, the more seldom. */
+class Tries {
+  #wait = 0;
+  #until = 0;
+
+  get isDue(): boolean {
+    return this.#until === 0;
+  }
+
+  /** So many were taken; 0 also where none was tried. */
+  took(count: number): void {
+    if (count > 0) this.#wait = 0;
+    else if (this.isDue) this.#wait = Math.min(2 * this.#wait + 1, TRIED_EVERY);
+    this.#until = count > 0 ? 0 : this.isDue ? this.#wait : this.#until - 1;
+  }
+}
+
 const padded = (size: number): number => (size + 7) & ~7;
 const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
   new DataView(buffer, byteOffset, length);
@@ -164,11 +192,14 @@ const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
 /** Rings of several CPUs lie one behind the other: their records are sorted another way, before they were moved more often. */
 const MOVES_EACH = 8;
 
+/** In a buffer of their own, which stays at its address. */
+const held = (count: number): Int32Array => new Int32Array(new ArrayBuffer(4 * count));
+
 /** Where the events lie, in the order of time. Its arrays are used again. */
 class Index {
   count = 0;
   /** Integers: a place that is a double would make every read slow. */
-  #places = new Int32Array(1024);
+  #places = held(1024);
   /** A double holds the nanoseconds of 104 days of uptime exactly; after that those of nearly equal time stay as they came. */
   #times = new Float64Array(1024);
 
@@ -200,6 +231,10 @@ class Index {
     return this.#places[n]!;
   }
 
+  get places(): Int32Array {
+    return this.#places;
+  }
+
   countUpTo(time: number): number {
     let n = this.count;
     while (n > 0 && this.#times[n - 1]! > time) n--;
@@ -209,7 +244,7 @@ class Index {
   #add(place: number, time: number): void {
     if (this.count === this.#places.length) {
       const [places, times] = [this.#places, this.#times];
-      this.#places = new Int32Array(2 * places.length);
+      this.#places = held(2 * places.length);
       this.#places.set(places);
       this.#times = new Float64Array(2 * times.length);
       this.#times.set(times);

@@ -41,6 +41,9 @@ export function chosen({ tgid, self, beganNs, filter, parts }: Choice): (show: S
   };
 }
 
+/** Whether records of every kind are asked for: where UDP is not, no record of it comes. */
+export const isForAll = (filter: KernelFilter): boolean => kindsOf(filter) === 0;
+
 /** Everything that can keep a record from being shown as it is. */
 export interface Obstacles {
   tgid: number;
@@ -55,8 +58,7 @@ export function showable({
   parts,
 }: Obstacles): (view: DataView, p: number) => boolean {
   const adding = parts.filter((part) => part.enrich !== undefined);
-  // Where UDP is not asked for, no record of it comes.
-  const each = kindsOf(filter) === 0 && adding.every((part) => part.holds !== undefined);
+  const each = isForAll(filter) && adding.every((part) => part.holds !== undefined);
   const hold = (view: DataView, p: number) => {
     for (const part of adding) if (!part.holds!(view, p)) return false;
     return true;

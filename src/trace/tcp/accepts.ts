@@ -42,7 +42,7 @@ const AGAIN_NS = 5e7;
 
 export class Accepts {
   /** By sock: one that is used again was closed in between, told or not. */
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending: Map<number, Pending>;
   /** Gone at the last poll: the close is drained by now, unless it was lost. */
   #gone = new Set<Pending>();
   /** When the first of #pending is to be asked about; 0: at the next poll. */
@@ -53,7 +53,8 @@ export class Accepts {
   readonly #askKernel: AskAccepted;
   readonly #acceptors: Acceptors;
 
-  constructor(ask: AskAccepted, acceptors: Acceptors) {
+  constructor(ask: AskAccepted, acceptors: Acceptors, pending = new Map<number, Pending>()) {
+    this.#pending = pending;
     this.#askKernel = ask;
     this.#acceptors = acceptors;
   }

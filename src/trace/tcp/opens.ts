@@ -7,6 +7,7 @@ import {
   ConnFact,
   EVENT_FLAGS,
   EventKind,
+  LINE_CONDITIONS_FLAGS_REFUSED,
   type Event,
 } from "../../record/layout.gen.ts";
 import { directed } from "./census.ts";
@@ -14,11 +15,16 @@ import { sockAt, sockOf } from "../sock.ts";
 
 export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */
-  readonly #open = new Map<number, Event>();
+  readonly #open: Map<number, Event>;
   /** Connections whose beginning or end was seen while their listing may still be on its way. */
   #told: Map<number, Event> | null = new Map();
   /** Second entries of the kernel side for what has been told already, by sock: their closes mean nothing. */
-  readonly #ghosts = new Map<number, Set<string>>();
+  readonly #ghosts: Map<number, Set<string>>;
+
+  constructor(open = new Map<number, Event>(), ghosts = new Map<number, Set<string>>()) {
+    this.#open = open;
+    this.#ghosts = ghosts;
+  }
 
   /** A record as it is to be shown, in the order of time; `null`: it has been told already. */
   apply(event: Event): Event | null {
@@ -42,6 +48,11 @@ export class Opens {
     if (this.#open.size === 0 && this.#ghosts.size === 0) return false;
     const sock = sockAt(view, p);
     return this.#open.has(sock) || this.#ghosts.has(sock);
+  }
+
+  /** Whether nothing but what is known of a sock decides. */
+  get isSettled(): boolean {
+    return this.#told === null;
   }
 
   /** To be called when all that the listing found has been applied. */
@@ -112,6 +123,12 @@ export class Opens {
 /** Of a connection that was there before the trace. */
 export const isOlderAt = (view: DataView, p: number): boolean =>
   (view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_UNSEEN_OPEN) !== 0;
+
+/** Of such a connection no record is to pass unseen: see Working.conditions. */
+export function refuseOlder(to: DataView): void {
+  const flags = to.getUint32(LINE_CONDITIONS_FLAGS_REFUSED, true);
+  to.setUint32(LINE_CONDITIONS_FLAGS_REFUSED, flags | ConnFact.FACT_UNSEEN_OPEN, true);
+}
 
 // --- internal ---
 

@@ -15,7 +15,15 @@ import { requireFields } from "./fields.ts";
 import { learnListeners } from "./holders.ts";
 import { acceptPoints, INNER_CLOSE, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
-import { addTotals, holdsTotals, knownTotals, shownFields, type KnownTotals } from "./totals.ts";
+import {
+  addTotals,
+  askFew,
+  holdsTotals,
+  knownTotals,
+  shownFields,
+  type KnownTotals,
+} from "./totals.ts";
+import { Opens } from "./opens.ts";
 import { workingTcp } from "./working.ts";
 import { tellYounger } from "./younger.ts";
 
@@ -77,14 +85,20 @@ function check(on: Opened, known: KnownTotals): Finding {
 function start(on: Opened, between: () => void, known: KnownTotals): Working {
   const ask = askAccepted(on, between);
   const acceptors = new Acceptors(holderSource(on, between));
-  const accepts = new Accepts(ask, acceptors);
+  const accepts = new Accepts(ask, acceptors, on.marks.map());
   if (on.mode === "tracepoint") acceptors.begin();
   tellYounger(on);
+  const opens = new Opens(on.marks.map(), on.marks.map());
+  const tcp = workingTcp(accepts, opens, on.mode === "tracepoint" ? undefined : []);
   return {
-    ...workingTcp(accepts, undefined, on.mode === "tracepoint" ? undefined : []),
+    ...tcp,
     enrich: addTotals(known),
     // Its totals and its failure are the record's own.
     holds: holdsTotals,
+    conditions(to) {
+      askFew(to);
+      return tcp.conditions(to);
+    },
     losses: () => [{ cause: ACCEPT_UNKNOWN, count: accepts.lost }],
     rehearse() {
       if (on.mode !== "tracepoint") return;

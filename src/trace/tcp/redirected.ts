@@ -10,7 +10,11 @@ const MOST = 65_536;
 
 export class Redirected {
   /** When each sock entered a sockmap last. */
-  readonly #entered = new Map<number, bigint>();
+  readonly #entered: Map<number, bigint>;
+
+  constructor(entered = new Map<number, bigint>()) {
+    this.#entered = entered;
+  }
 
   /** Whether `apply` could do anything with this record but return it. */
   concern(view: DataView, p: number): boolean {

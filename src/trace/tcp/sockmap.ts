@@ -23,11 +23,12 @@ export function sockmap(): Part {
       if (on.mode === "kprobe" || (known && seesLengths(on))) return {};
       return hasSockmap(on) ? { notes: [NOT_SEEN] } : {};
     },
-    start() {
-      const redirected = new Redirected();
+    start({ marks }) {
+      const redirected = new Redirected(marks.map());
       return {
         revises: (view, p) => redirected.concern(view, p),
         revise: (event) => redirected.apply(event),
+        conditions: () => true,
         // It has been applied.
         kinds: [EventKind.EVENT_SOCKMAP],
         tell() {},

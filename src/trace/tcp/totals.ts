@@ -10,6 +10,7 @@ import {
   EVENT_RECV_BYTES,
   EVENT_SENT_BYTES,
   EventKind as Kind,
+  LINE_CONDITIONS_MOST_BYTES,
   type Event,
 } from "../../record/layout.gen.ts";
 import { lastedNs } from "../event.ts";
@@ -69,6 +70,10 @@ export function addTotals(known: KnownTotals) {
 export const holdsTotals = (view: DataView, p: number): boolean =>
   isFew(view, p + EVENT_SENT_BYTES) && isFew(view, p + EVENT_RECV_BYTES);
 
+/** The same as a condition: see Working.conditions. */
+export const askFew = (to: DataView): void =>
+  to.setBigUint64(LINE_CONDITIONS_MOST_BYTES, BigInt(FEW - 1), true);
+
 // --- internal ---
 
 /** Only an answer, the want of one, or the application ends an attempt so: connect(2) has sent a SYN. */
@@ -94,8 +99,9 @@ function acceptNsOf({ flags, timestamp, ended_at }: Event): bigint | null {
 }
 
 /** Less than 2^29. */
+const FEW = 2 ** 29;
 const isFew = (view: DataView, at: number): boolean =>
-  view.getUint32(at + 4, true) === 0 && view.getUint32(at, true) >>> 29 === 0;
+  view.getUint32(at + 4, true) === 0 && view.getUint32(at, true) < FEW;
 
 /** An accept can carry the fact too: of a connection that was reset before somebody took it. Its close tells. */
 const hasFailed = ({ flags }: Event, kind: EventKind): boolean =>

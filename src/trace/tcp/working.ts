@@ -2,7 +2,7 @@
 import { EventKind } from "../../record/layout.gen.ts";
 import type { Working } from "../part.ts";
 import type { Accepts } from "./accepts.ts";
-import { isOlderAt, Opens } from "./opens.ts";
+import { isOlderAt, Opens, refuseOlder } from "./opens.ts";
 import { tellOne, tellRecord } from "./tell.ts";
 
 const { EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EVENT_CLOSE } = EventKind;
@@ -33,6 +33,10 @@ export function workingTcp(
     plainKinds: PLAIN,
     tellRecord: (view, p, record, show, isDirect) =>
       tellRecord(view, p, accepts, record, show, isDirect),
+    conditions(to) {
+      refuseOlder(to);
+      return opens.isSettled;
+    },
     tick(nowNs, show, last) {
       if (++polls === SETTLED_POLLS) opens.settle();
       for (const event of accepts.poll(nowNs, last)) show(event, "accept");

@@ -135,5 +135,6 @@ function start({ host, mode, object }: Opened, between: () => void, asked: Asked
     enrich: addFlowTotals(asked.known),
     // Records of UDP are never shown as they are.
     holds: () => true,
+    conditions: () => true,
   };
 }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Lines of many records in one call, so that a runtime that has compiled nothing yet has little to do for each. A record
+ * becomes a line here if no part of the trace has anything to add to it, and its text has been prepared; the first one that
+ * does not ends the call, and TypeScript decides.
+ */
+#include "line.h"
+
+/* In nanoseconds, as the times of records. */
+#define ONE_SECOND 1000000000ULL
+#define ONE_MICROSECOND 1000
+#define LINE_FEED '\n'
+
+#define KINDS (1 << EVENT_CONNECT | 1 << EVENT_ACCEPT | 1 << EVENT_CLOSE)
+
+static __u8 *address_of(__u64 address)
+{
+	return (__u8 *)(unsigned long)address;
+}
+
+static int is_close(const __u8 *record)
+{
+	return *MEMBER(record, kind) == EVENT_CLOSE;
+}
+
+/* A part knows more of the sock than its records hold, or of another one with the same hash. */
+static int is_marked(const struct line_conditions *of, const __u8 *record)
+{
+	__u32 hash = (__u32)(load64(MEMBER(record, sk)) >> SOCK_SHIFT) * GATE_HASH;
+
+	return address_of(of->marks)[hash / (0x100000000ULL / SOCK_MARKS)] != 0;
+}
+
+/* As Absence.mark() of src/trace/nat/absence.ts, and false where it would have to look. */
+static int knows_translation(const struct line_conditions *of, __u8 *record)
+{
+	__u32 flags = load32(MEMBER(record, flags));
+	__u64 began = load64(MEMBER(record, started_at));
+
+	if (flags & FACT_PLAIN)
+		return 1;
+	if (of->plain_only)
+		return 0;
+	if (flags & FACT_TRANSLATED || !of->plain_asked)
+		return 1;
+	if (began == 0)
+		began = load64(MEMBER(record, timestamp));
+	if (began < of->plain_from || began > of->plain_until)
+		return 0;
+	flags |= FACT_PLAIN;
+	memcpy(MEMBER(record, flags), &flags, sizeof(flags));
+	return 1;
+}
+
+static int meets(const struct line_conditions *of, __u8 *record)
+{
+	__u32 kind = *MEMBER(record, kind), pid = load32(MEMBER(record, owner.pid));
+
+	if (kind >= 32 || !(KINDS >> kind & 1) || (is_close(record) && of->closes_refused))
+		return 0;
+	if (!(load32(MEMBER(record, ends.metadata)) & METADATA_TCP))
+		return 0;
+	if (load32(MEMBER(record, flags)) & of->flags_refused || pid == 0 || pid == of->pid_refused)
+		return 0;
+	if (load64(MEMBER(record, sent_bytes)) > of->most_bytes ||
+	    load64(MEMBER(record, recv_bytes)) > of->most_bytes)
+		return 0;
+	if (load64(MEMBER(record, owner.comm)) == of->comm_refused)
+		return 0;
+	return !is_marked(of, record) && knows_translation(of, record);
+}
+
+/* As RecordTemplates.of() of src/output/straight/keys.ts. NULL: there is none. */
+static const struct line_kept *text_of(const struct line_keys *of, const __u8 *record)
+{
+	__u32 slot = (load32(MEMBER(record, owner.pid)) * 4 + *MEMBER(record, kind) +
+		      *MEMBER(record, direction) * 64) &
+		     (LINE_KEY_SLOTS - 1);
+	const struct line_kept *kept = (const void *)address_of(of->kept);
+	const __u8 *key = address_of(of->keys) + slot * of->words * sizeof(__u32);
+	const __u8 *places = address_of(of->places), *masks = address_of(of->masks);
+	__u32 differs = 0;
+
+	if (address_of(of->states)[slot] != LINE_KEY_MADE || kept[slot].steps == 0)
+		return NULL;
+	for (__u64 n = 0; n < of->words; n++)
+		differs |= (load32(record + load32(places + 4 * n)) & load32(masks + 4 * n)) ^
+			   load32(key + 4 * n);
+	return differs ? NULL : &kept[slot];
+}
+
+static void count(struct line_conditions *of, const __u8 *record)
+{
+	if (!is_close(record))
+		return;
+	if (load64(MEMBER(record, sent_bytes)) || load64(MEMBER(record, recv_bytes)))
+		of->moved++;
+	else
+		of->silent++;
+}
+
+int sh_put_lines(void *of)
+{
+	struct line_batch *batch = of;
+	struct line_conditions *conditions = (void *)address_of(batch->conditions);
+	const struct line_keys *keys = (const void *)address_of(batch->keys);
+	__u8 *out = address_of(batch->out), *to;
+	__u32 n = batch->from;
+
+	for (; n < batch->to; n++) {
+		__u8 *record =
+			address_of(batch->records) + load32(address_of(batch->places) + 4ULL * n);
+		__u64 ns = load64(MEMBER(record, timestamp)) - batch->second;
+		struct line line = { record, (const void *)address_of(batch->moment),
+				     ns / ONE_MICROSECOND, NULL, 0 };
+		const struct line_kept *text;
+
+		if (ns >= ONE_SECOND || !meets(conditions, record))
+			break;
+		text = text_of(keys, record);
+		if (text == NULL || batch->end - batch->at <= text->bytes)
+			break;
+		to = put_steps(out + batch->at, &line, (const void *)address_of(text->steps),
+			       text->count);
+		if (to == NULL)
+			break;
+		*to++ = LINE_FEED;
+		batch->at = to - out;
+		count(conditions, record);
+	}
+	return n - batch->from;
+}

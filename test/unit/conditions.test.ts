@@ -1,0 +1,197 @@
+/** Records of which many become lines in one call of the shim: those that meet the conditions of all parts. */
+import { beforeAll, expect, test } from "bun:test";
+import type { ClockPair } from "../../src/conn/clock.ts";
+import { randomBytes } from "../../src/kernel/random.ts";
+import { openShim } from "../../src/kernel/shim.ts";
+import { formatOf } from "../../src/output/index.ts";
+import { Lines } from "../../src/output/lines.ts";
+import { keyIds } from "../../src/record/id.ts";
+import {
+  ConnFact,
+  ConnMetadata,
+  eventSize,
+  EventKind,
+  EventView,
+  LINE_CONDITIONS_MOVED,
+  LINE_CONDITIONS_SILENT,
+  readEvent,
+  ringPrefixSize,
+  writeEvent,
+  type Event,
+} from "../../src/record/layout.gen.ts";
+import { kindOf, toConnEvent } from "../../src/trace/event.ts";
+import { Absence } from "../../src/trace/nat/absence.ts";
+import type { Working } from "../../src/trace/part.ts";
+import { refuseForOthers } from "../../src/trace/process/closers.ts";
+import { SockMarks } from "../../src/trace/sock_marks.ts";
+import { conditionsOf } from "../../src/trace/stream/conditions.ts";
+import { EventQueue } from "../../src/trace/stream/queue.ts";
+import { Opens, refuseOlder } from "../../src/trace/tcp/opens.ts";
+import { askFew, holdsTotals } from "../../src/trace/tcp/totals.ts";
+
+const shim = openShim();
+beforeAll(() => keyIds(randomBytes));
+
+type Conditions = Required<Working>["conditions"];
+
+const OWN = 77;
+const nameOf = (name: string): Uint8Array =>
+  Uint8Array.from({ length: 15 }, (_, n) => Buffer.from(name)[n] ?? 0);
+const clocks: ClockPair = { monoNs: 0n, wallNs: 1_790_000_000_000_000_000n };
+const describe = (view: DataView, p: number) => {
+  const of = new EventView(view, p);
+  return toConnEvent(of, kindOf(of)!, []);
+};
+
+/** TCP with usual conditions; `conditions`: one more part. */
+const parts = (conditions: Conditions): Working[] => [
+  {
+    holds: holdsTotals,
+    conditions(to) {
+      askFew(to);
+      refuseOlder(to);
+      refuseForOthers(to);
+      return true;
+    },
+  },
+  { conditions },
+];
+
+/**
+ * Lines of the records, as a poll makes them: how many there are, and which records came as records of their own. The conditions
+ * are given back as well.
+ */
+function made(
+  many: readonly Event[],
+  conditions: Conditions,
+  marks = new SockMarks(),
+  kept = close(),
+) {
+  let view!: DataView;
+  const usual: Conditions = (to) => {
+    view = to;
+    return conditions(to);
+  };
+  const at = conditionsOf(parts(usual), marks, OWN, shim.addressOf)!;
+  const format = formatOf("json", {}, shim);
+  const lines = new Lines();
+  const queue = new EventQueue();
+  const bytes = new DataView(new ArrayBuffer(eventSize));
+  writeEvent(bytes, 0, kept);
+  // A text is kept from the second record of its key on.
+  for (let n = 0; n < 2; n++) format.appendRecord!(lines, bytes, 0, clocks, describe);
+  const before = lines.count;
+  for (const one of many) queue.push(one);
+  const alone: number[] = [];
+  queue.take(
+    Infinity,
+    (_, p) => void alone.push((p - ringPrefixSize) / (eventSize + ringPrefixSize)),
+    undefined,
+    (of, places, from, to) => {
+      const address = at();
+      if (address === 0) return 0;
+      const records = { view: of, places, from, to, conditions: address };
+      return format.appendRecords!(lines, records, clocks, describe);
+    },
+  );
+  return { lines: lines.count - before, alone, view };
+}
+
+const blank = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
+const end = { saddr_l: 0x0100007fn, daddr_l: 0x0100007fn, sport: 80, dport: 4000 };
+
+/** Of a close that meets all conditions. */
+const close = (of: Partial<Event> = {}): Event => ({
+  ...blank,
+  sk: 0xffff_8880_0000_1000n,
+  ends: { ...blank.ends, ...end, metadata: ConnMetadata.METADATA_TCP },
+  owner: { ...blank.owner, pid: 500, comm: nameOf("curl") },
+  kind: EventKind.EVENT_CLOSE,
+  started_at: 500n,
+  ended_at: 1000n,
+  timestamp: 1000n,
+  sent_bytes: 1n,
+  recv_bytes: 1n,
+  ...of,
+});
+const always = () => true;
+
+test("records that meet them become lines, and those that do not are left", () => {
+  const { owner } = close();
+  const others: Partial<Event>[] = [
+    { flags: ConnFact.FACT_UNSEEN_OPEN },
+    { flags: ConnFact.FACT_OWNED_BY_CLOSER },
+    { sent_bytes: 1n << 29n },
+    { recv_bytes: 1n << 29n },
+    { owner: { ...owner, pid: OWN } },
+    { owner: { ...owner, pid: 0 } },
+    { owner: { ...owner, comm: nameOf("kworker/u8:0") } },
+    { owner: { ...owner, uid: owner.uid + 1 } },
+    { kind: EventKind.EVENT_FAIL },
+    { kind: EventKind.EVENT_PASSIVE },
+    { ends: { ...close().ends, metadata: 0 } },
+    { timestamp: 1_000_000_001_000n },
+  ];
+  for (const other of others) {
+    const { lines, alone } = made([close(), close(other)], always);
+    expect([lines, alone, other]).toEqual([1, [1], other]);
+  }
+  expect(made([close(), close(), close()], always)).toMatchObject({ lines: 3, alone: [] });
+});
+
+test("where one is not taken the next ones are", () => {
+  const many = [close(), close({ sent_bytes: 1n << 29n }), close(), close()];
+  expect(made(many, always)).toMatchObject({ lines: 3, alone: [1] });
+});
+
+test("a part may have none now, and one that has none at all has them all alone", () => {
+  expect(made([close()], () => false)).toMatchObject({ lines: 0, alone: [0] });
+  const without: Working[] = [{ enrich() {} }, { conditions: always }];
+  expect(conditionsOf(without, new SockMarks(), 0, shim.addressOf)).toBeNull();
+});
+
+test("of a sock that is in a map of some part no record is taken, as long as it is there", () => {
+  const marks = new SockMarks();
+  const map = marks.map<number, string>();
+  for (let n = 0; n < 100; n++) {
+    const sock = 0x8880_0000_0000 + Math.floor(Math.random() * 2 ** 40) * 64;
+    const one = close({ sk: BigInt.asUintN(64, BigInt(sock % 2 ** 48) | (0xffffn << 48n)) });
+    map.set(sock % 2 ** 48, "").set(sock % 2 ** 48, "again");
+    expect(made([one], always, marks).lines).toBe(0);
+    map.delete(sock % 2 ** 48);
+    expect(made([one], always, marks).lines).toBe(1);
+  }
+  marks.map<string, string>().set("a flow", "");
+  expect(marks.bytes.every((count) => count === 0)).toBe(true);
+});
+
+test("older connections keep their socks marked to their end", () => {
+  const marks = new SockMarks();
+  const opens = new Opens(marks.map(), marks.map());
+  opens.apply(close({ kind: EventKind.EVENT_OPEN }));
+  expect(made([close()], always, marks).lines).toBe(0);
+  opens.apply(close());
+  expect(made([close()], always, marks).lines).toBe(1);
+});
+
+test("a connection that began while nothing was tracked is translated nowhere; of another one TypeScript decides", () => {
+  let nowNs = 100;
+  const absence = new Absence(
+    () => nowNs,
+    () => false,
+  );
+  nowNs = 600;
+  absence.look();
+  const asked: Conditions = (to) => (absence.conditions(to), true);
+  // The text that is kept is of records that say so.
+  const kept = close({ flags: ConnFact.FACT_PLAIN });
+  const many = [close(), close({ started_at: 700n }), kept];
+  expect(made(many, asked, new SockMarks(), kept)).toMatchObject({ lines: 2, alone: [1] });
+});
+
+test("closes are counted, by whether they moved anything", () => {
+  const silent = close({ sent_bytes: 0n, recv_bytes: 0n });
+  const { view } = made([close(), silent, close(), close()], always);
+  expect(view.getUint32(LINE_CONDITIONS_MOVED, true)).toBe(3);
+  expect(view.getUint32(LINE_CONDITIONS_SILENT, true)).toBe(1);
+});

@@ -41,3 +41,9 @@ export interface VerifyRow {
 export interface VerifyReport {
   rows: VerifyRow[];
 }
+
+const NOT_THERE = "not there: ";
+/** How a field was not found that these versions of the kernel do not have. */
+export const notThere = (versions: string): string => NOT_THERE + versions;
+/** Whether this kernel does not have the field: docs/kernels.md says what is unknown there. */
+export const isNotThere = ({ how }: FieldReport): boolean => how.startsWith(NOT_THERE);

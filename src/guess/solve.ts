@@ -7,7 +7,7 @@ import { solveFlows } from "./solve_flow.ts";
 import { solveProtocol } from "./solve_protocol.ts";
 import { solveSkb } from "./solve_skb.ts";
 import { solveUserlocks } from "./solve_userlocks.ts";
-import type { FieldReport } from "./report.ts";
+import { notThere, type FieldReport } from "./report.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One report per field that is guessed. Never throws: a field without an offset says why. `flows`: flowi4 and flowi6 too. */
@@ -48,7 +48,7 @@ function solveSockField(
   }
   const candidates = candidatesFor(field, samples, placed);
   if (candidates.length === 0 && field.optional !== undefined) {
-    return without(name, field.struct, "not-applicable", `not there: ${field.optional}`);
+    return without(name, field.struct, "not-applicable", notThere(field.optional));
   }
   const report = judge(name, field.struct, candidates, field.lowest, `in ${known} connections`);
   if (report.offset !== null) placed.add(report.offset, field.width);

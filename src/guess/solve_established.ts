@@ -3,7 +3,7 @@
  * sock holds it alone stays the same while a few bytes go there and back. Pure.
  */
 import { judge, offsetsWhere, viewOf, without, type Placed } from "./search.ts";
-import type { FieldReport } from "./report.ts";
+import { notThere, type FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";
 
 const FIELD = "rcvq_space_time";
@@ -30,7 +30,7 @@ export function solveEstablished(samples: SockSample[], placed: Placed): FieldRe
     },
   ).filter((at) => !placed.overlaps(at, WIDTH));
   if (found.length === 0)
-    return without(FIELD, "tcp_sock", "not-applicable", "not there: Linux before 4.20");
+    return without(FIELD, "tcp_sock", "not-applicable", notThere("Linux before 4.20"));
   return judge(FIELD, "tcp_sock", found, undefined, `in ${known.length} connections`);
 }
 

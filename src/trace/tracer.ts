@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { openHost, type Host } from "../kernel/host.ts";
 import { memoryLimit } from "../kernel/memory_limit.ts";
 import { randomBytes } from "../kernel/random.ts";
-import type { GuessReport } from "../guess/report.ts";
+import { isNotThere, type GuessReport } from "../guess/report.ts";
 import { log, showsDebug } from "../log.ts";
 import { keyIds } from "../record/id.ts";
 import { fillFilter, NO_FILTER, withFilter } from "./kernel_filter.ts";
@@ -57,7 +57,9 @@ export async function openTrace(
 
 function tellMissingFields(report: GuessReport, parts: readonly Part[], notes: string[]): void {
   const needed = new Set(parts.flatMap(({ fields = [] }) => fields));
-  for (const { field, status, how } of report.fields)
-    if (needed.has(field) && status !== "found")
-      notes.push(`${field} is not known (${how}): numbers that depend on it are shown as unknown`);
+  for (const field of report.fields)
+    if (needed.has(field.field) && field.status !== "found" && !isNotThere(field))
+      notes.push(
+        `${field.field} is not known (${field.how}): numbers that depend on it are shown as unknown`,
+      );
 }

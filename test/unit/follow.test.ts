@@ -326,7 +326,7 @@ describe("losses", () => {
     const { trace } = traceOf([1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11], [12, 13]);
     const stop = new AbortController();
     const made: bigint[] = [];
-    const { full } = setup({ trace, writer, durationMs: 250, stop: stop.signal });
+    const { full } = setup({ trace, writer, stop: stop.signal });
     full.format = {
       header: null,
       line({ atNs }) {
@@ -334,7 +334,7 @@ describe("losses", () => {
         return `${atNs}`;
       },
     };
-    setTimeout(() => stop.abort(), 300);
+    trace.wait = async () => void (trace.polls === 3 && stop.abort());
     const { shown, losses } = await follow(full);
     // Six lines had room and are still pending; the seventh and the eighth showed that there is none.
     expect(made).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);

@@ -26,7 +26,7 @@ export interface Column {
   order(row: Row): number | string | null;
   /** The grouping that says the same. */
   saidBy?: TopGrouping;
-  /** The same of a row that is this connection alone, where it is a number. */
+  /** The same of a row that is this connection alone; not of text. */
   ofFact?(fact: Fact): number | null;
 }
 
@@ -52,6 +52,7 @@ export const columns: readonly Column[] = [
     meaning: "connections and UDP flows that are open",
     cell: ({ sums }) => brief(sums.open),
     order: ({ sums }) => sums.open,
+    ofFact: ({ open }) => Number(open),
   },
   {
     title: "NEW/s",
@@ -63,6 +64,7 @@ export const columns: readonly Column[] = [
     meaning: "connections and flows that began, per second",
     cell: ({ sums }, { seconds }) => perSecond(sums.opened, seconds),
     order: ({ sums }) => sums.opened,
+    ofFact: ({ opened }) => Number(opened),
   },
   {
     title: "FAIL",
@@ -74,6 +76,7 @@ export const columns: readonly Column[] = [
     meaning: "attempts to connect that failed, since the view began",
     cell: ({ sums }) => brief(sums.failed),
     order: ({ sums }) => sums.failed,
+    ofFact: ({ failed }) => Number(failed),
   },
   rate("TX/s", "tx", "sent", ({ tx }) => tx),
   rate("RX/s", "rx", "received", ({ rx }) => rx),

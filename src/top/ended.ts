@@ -8,16 +8,21 @@ export interface EndedGroup {
   /** The last one, whose process and ends the group is named by. */
   event: ConnEvent;
   totals: TotalSums;
+  /** The interval in which one ended last. */
+  heard: number;
 }
 
 type Groups = Map<string | number | null, EndedGroup>;
 
 /** Groups of one grouping beyond so many push out those that are silent for longest, so that memory has a bound. */
 const MOST_GROUPS = 16_384;
+/** The first key of a map is slow to find behind keys that were deleted: so many go in one pass. */
+const AT_ONCE = 1_024;
 
 export class Ended {
   readonly #groups: Readonly<Record<TopGrouping, Groups>>;
   readonly #forgotten: Record<TopGrouping, number>;
+  #interval = 0;
   /** Over all, also those whose group is forgotten. */
   readonly totals: TotalSums;
 
@@ -32,20 +37,12 @@ export class Ended {
     this.#groups = each((name) => new Map(from && copyOf(from.of(name))));
   }
 
-  add(fact: Fact): void {
-    addTotals(this.totals, fact);
-    for (const name of topGroupingNames) {
-      const groups = this.#groups[name];
-      const key = groupingOf(name).key(fact.event);
-      const known = groups.get(key);
-      const totals = known?.totals ?? noTotals();
-      addTotals(totals, fact);
-      // The newest stands last.
-      if (known !== undefined) groups.delete(key);
-      groups.set(key, { event: fact.event, totals });
-      if (groups.size <= MOST_GROUPS) continue;
-      groups.delete(groups.keys().next().value!);
-      this.#forgotten[name] += 1;
+  /** All that ended in one interval. */
+  add(facts: readonly Fact[]): void {
+    this.#interval += 1;
+    for (const fact of facts) {
+      addTotals(this.totals, fact);
+      for (const name of topGroupingNames) this.#addTo(name, fact);
     }
   }
 
@@ -62,11 +59,35 @@ export class Ended {
   copy(): Ended {
     return new Ended(this);
   }
+
+  #addTo(name: TopGrouping, fact: Fact): void {
+    const groups = this.#groups[name];
+    const key = groupingOf(name).key(fact.event);
+    const group = groups.get(key) ?? { event: fact.event, totals: noTotals(), heard: 0 };
+    addTotals(group.totals, fact);
+    group.event = fact.event;
+    if (group.heard === this.#interval) return;
+    group.heard = this.#interval;
+    // The newest stands last.
+    groups.delete(key);
+    groups.set(key, group);
+    if (groups.size >= MOST_GROUPS + AT_ONCE) this.#forgotten[name] += forget(groups);
+  }
 }
 
 // --- internal ---
 
+/** The oldest. Returns how many. */
+function forget(groups: Groups): number {
+  const before = groups.size;
+  for (const key of groups.keys()) {
+    if (groups.size <= MOST_GROUPS) break;
+    groups.delete(key);
+  }
+  return before - groups.size;
+}
+
 const copyOf = (groups: ReadonlyMap<string | number | null, EndedGroup>) =>
   [...groups].map(
-    ([key, { event, totals }]) => [key, { event, totals: structuredClone(totals) }] as const,
+    ([key, group]) => [key, { ...group, totals: structuredClone(group.totals) }] as const,
   );

@@ -19,8 +19,8 @@ const KEEP_ENDED = { ms: 10_000, most: 65_536 };
 export class Model {
   readonly #connections: Connections;
   readonly #entries = new Map<Connection, Entry>();
-  /** Entries with news in this interval. */
-  readonly #touched = new Set<Entry>();
+  /** Entries with news in this interval: each once. */
+  #touched: Entry[] = [];
   /** Entries whose numbers go back to 0 once nothing is heard of them. */
   #moved: Entry[] = [];
   /** Failures of flows that go on. */
@@ -58,6 +58,7 @@ export class Model {
   /** Only these are wanted from now on. Sums of connections that have ended begin anew. */
   choose(shows: NonNullable<ModelOptions["shows"]>): void {
     this.#shows = shows;
+    for (const entry of this.#entries.values()) entry.fact = null;
     this.#ended = new Ended();
     this.#over = [];
   }
@@ -70,13 +71,18 @@ export class Model {
     const elapsedNs = this.#isFirst ? 0n : atNs - this.#atNs;
     this.#isFirst = false;
     this.#connections.expire(msOf(atNs));
-    for (const fact of this.#over) this.#ended.add(fact);
-    for (const entry of this.#moved) if (!this.#touched.has(entry)) entry.fact = null;
+    this.#ended.add(this.#over);
+    for (const entry of this.#moved) entry.fact = null;
     const facts: Fact[] = [];
-    for (const connection of this.#connections.open) {
-      const entry = this.#entries.get(connection)!;
-      if (this.#touched.has(entry) || entry.fact === null) entry.fact = factOf(entry, true);
-      if (this.#shows(connection.event)) facts.push(entry.fact);
+    // Of a hundred thousand most have no news: they are what they were.
+    for (const entry of this.#entries.values()) {
+      const { connection } = entry;
+      if (connection.state !== "open") continue;
+      if (entry.touched || entry.fact === null) {
+        entry.fact = factOf(entry, true);
+        entry.shown = this.#shows(connection.event);
+      }
+      if (entry.shown) facts.push(entry.fact);
     }
     this.#over = this.#failures.filter(({ event }) => this.#shows(event as TracedEvent));
     for (const entry of this.#touched)
@@ -89,10 +95,11 @@ export class Model {
   }
 
   #next(): void {
-    this.#moved = [...this.#touched];
-    this.#touched.clear();
+    this.#moved = this.#touched;
+    this.#touched = [];
     this.#failures = [];
     for (const entry of this.#moved) {
+      entry.touched = false;
       entry.opened = false;
       if (entry.connection.state === "open") for (const meter of meters(entry)) meter.next();
       // News of it after its end are counted for themselves.
@@ -113,7 +120,8 @@ export class Model {
       entry.rx.read(totals.bytesReceived);
       entry.retransmits.read(totals.retransmits);
     }
-    this.#touched.add(entry);
+    if (!entry.touched) this.#touched.push(entry);
+    entry.touched = true;
   }
 
   #begun(connection: Connection, event: TracedEvent): Entry {
@@ -132,7 +140,9 @@ export class Model {
         BEGINNINGS.has(kind) ||
         (kind === "close" && durationNs !== null && event.atNs - durationNs >= this.#atNs),
       connectUs: null,
+      touched: false,
       fact: null,
+      shown: false,
     };
     if (kind === "close" && !entry.opened) for (const meter of meters(entry)) meter.smear();
     return entry;
@@ -145,8 +155,12 @@ interface Entry extends Meters {
   readonly connection: Connection;
   opened: boolean;
   connectUs: number | null;
+  /** Whether there is news of it in this interval. */
+  touched: boolean;
   /** Of the last interval; `null`: there is none, or it is no longer right. */
   fact: Fact | null;
+  /** Whether the connection of this fact is wanted. */
+  shown: boolean;
 }
 
 interface Meters {

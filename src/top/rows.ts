@@ -52,9 +52,11 @@ export function rowsOf(tick: Tick, query: Query): Found {
     return { rows: inOrder(rows, query), count: Math.max(rows.length, facts.length) };
   }
   const all = together(facts, query, tick);
-  const groups = wanted === null ? all : all.filter(({ event }) => wanted(event));
-  const chosen = mostOf(groups, query).map(({ key, event, sums }) => ({ key, event, sums }));
-  return { rows: inOrder(chosen, query), count: groups.length };
+  const places = [...all.rows.keys()].filter(
+    (place) => wanted === null || wanted(all.rows[place]!.event),
+  );
+  const rows = mostOf(all, places, query).map((place) => rowAt(all, place));
+  return { rows: inOrder(rows, query), count: places.length };
 }
 
 /** The same, made once for a tick and a query: a screen asks for the rows of its rates as well, and again at each key. */
@@ -112,32 +114,22 @@ function inOrder(rows: Row[], { sort, reverse, most }: Query): Row[] {
   return rows.slice(0, most);
 }
 
-/** A row that grows. Of a hundred thousand rows most are of one connection and not seen: these are never summed up. */
-class Group implements Row {
-  event: ConnEvent;
-  /** `null`: there are sums. */
-  alone: Fact | null;
-  readonly #name: string | number | null;
-  #sums: Sums | null = null;
-  #busiest: number;
+type Name = string | number | null;
 
-  constructor(name: string | number | null, event: ConnEvent, alone: Fact | null) {
+/** A row of several connections. */
+class Group implements Row {
+  readonly sums = noSums();
+  event: ConnEvent;
+  readonly #name: Name;
+  #busiest = -1;
+
+  constructor(name: Name, event: ConnEvent) {
     this.#name = name;
     this.event = event;
-    this.alone = alone;
-    this.#busiest = alone === null ? 0 : movedBy(alone);
   }
 
   get key(): string {
     return keyText(this.#name);
-  }
-
-  get sums(): Sums {
-    if (this.#sums !== null) return this.#sums;
-    this.#sums = noSums();
-    if (this.alone !== null) addFact(this.#sums, this.alone);
-    this.alone = null;
-    return this.#sums;
   }
 
   add(fact: Fact): void {
@@ -151,49 +143,79 @@ class Group implements Row {
 
 const movedBy = ({ tx, rx }: Fact): number => (tx ?? 0) + (rx ?? 0);
 
-function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Tick): Group[] {
+/** Of a hundred thousand rows most are of one connection and are not seen: such a row is its fact until it is. */
+interface Rows {
+  names: Name[];
+  /** At the same places. */
+  rows: (Group | Fact)[];
+}
+
+function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Tick): Rows {
   const { key } = groupingOf(by);
-  const groups = new Map<string | number | null, Group>();
+  const places = new Map<Name, number>();
+  const all: Rows = { names: [], rows: [] };
+  const add = (name: Name, row: Group | Fact): number => {
+    const place = all.rows.length;
+    places.set(name, place);
+    all.names.push(name);
+    all.rows.push(row);
+    return place;
+  };
   for (const fact of facts) {
     const name = key(fact.event);
-    const row = groups.get(name);
-    if (row === undefined) groups.set(name, new Group(name, fact.event, fact));
-    else row.add(fact);
+    const place = places.get(name);
+    if (place === undefined) add(name, fact);
+    else groupAt(all, place).add(fact);
   }
   // In which row of another grouping an ended connection was is not known.
   if (within === null || within.by === by)
     for (const [name, { event, totals }] of tick.ended.of(by)) {
       if (within !== null && within.key !== keyText(name)) continue;
-      let row = groups.get(name);
-      if (row === undefined && !ended) continue;
-      if (row === undefined) groups.set(name, (row = new Group(name, event, null)));
-      addEnded(row.sums, totals);
+      const place = places.get(name);
+      if (place === undefined && !ended) continue;
+      const group = groupAt(all, place ?? add(name, new Group(name, event)));
+      addEnded(group.sums, totals);
     }
-  return [...groups.values()];
+  return all;
 }
 
-/** The groups that have a chance to be seen. */
-function mostOf(groups: readonly Group[], query: Query): readonly Group[] {
-  if (groups.length <= query.most) return groups;
+/** The row at this place, which is a group from now on. */
+function groupAt({ names, rows }: Rows, place: number): Group {
+  const row = rows[place]!;
+  if (row instanceof Group) return row;
+  const group = new Group(names[place]!, row.event);
+  group.add(row);
+  rows[place] = group;
+  return group;
+}
+
+function rowAt(all: Rows, place: number): Row {
+  const { key, event, sums } = groupAt(all, place);
+  return { key, event, sums };
+}
+
+/** The places of those among `places` that have a chance to be seen. */
+function mostOf(all: Rows, places: readonly number[], query: Query): readonly number[] {
+  if (places.length <= query.most) return places;
   const { order, ofFact } = orderOf(query.sort);
-  const values = groups.map((group) =>
-    ofFact !== undefined && group.alone !== null ? ofFact(group.alone) : order(group),
-  );
-  // Text: no number is the least of them.
-  if (!values.every((value) => typeof value !== "string")) return groups;
-  // To ask for the sums of a single connection would make them.
-  const open = (group: Group): number =>
-    group.alone === null ? group.sums.open : Number(group.alone.open);
-  return best(groups, query, values, (equal, rest) => best(equal, rest, equal.map(open)));
+  const { rows } = all;
+  // Text: no number is the least of them. To ask for the sums of a single connection would make them.
+  if (ofFact === undefined) return places;
+  const valueOf = (place: number): number | null => {
+    const row = rows[place]!;
+    return row instanceof Group ? (order(row) as number | null) : ofFact(row);
+  };
+  const openOf = (place: number): number => {
+    const row = rows[place]!;
+    return row instanceof Group ? row.sums.open : Number(row.open);
+  };
+  return best(places, query, valueOf, (equal, rest) => best(equal, rest, openOf));
 }
 
 /** Of a hundred thousand connections only those are made to rows that have a chance to be seen. */
 function alone(facts: readonly Fact[], query: Query, { ended }: Tick): Row[] {
   const { ofFact } = orderOf(query.sort);
-  const chosen =
-    ofFact === undefined || facts.length <= query.most
-      ? facts
-      : best(facts, query, facts.map(ofFact));
+  const chosen = ofFact === undefined ? facts : best(facts, query, ofFact);
   const { key } = groupingOf("connection");
   const rows = chosen.map((fact): Row => {
     const sums = noSums();
@@ -210,20 +232,25 @@ const over = (ended: Ended): Row[] =>
     return { key: keyText(name), event, sums };
   });
 
-/** The `most` of them, by `values`; of those that are equal the first, or those that `among` chooses. */
+/** The `most` of them, by their values; of those that are equal the first, or those that `among` chooses. */
 function best<T>(
   items: readonly T[],
   { most, reverse }: Pick<Query, "most" | "reverse">,
-  values: readonly (number | null)[],
+  valueOf: (item: T) => number | null,
   among = (equal: readonly T[], rest: Pick<Query, "most" | "reverse">): readonly T[] =>
     equal.slice(0, rest.most),
 ): readonly T[] {
   if (items.length <= most) return items;
   const sign = reverse ? -1 : 1;
+  const numbers = new Float64Array(items.length);
   // Unknown values are last, and first the other way round.
-  const numbers = Float64Array.from(values, (value) => sign * (value ?? -1));
+  for (let n = 0; n < items.length; n++) numbers[n] = sign * (valueOf(items[n]!) ?? -1);
   const least = numbers.toSorted()[items.length - most]!;
-  const above = items.filter((_, i) => numbers[i]! > least);
-  const equal = items.filter((_, i) => numbers[i] === least);
+  const above: T[] = [];
+  const equal: T[] = [];
+  for (let n = 0; n < items.length; n++) {
+    if (numbers[n]! > least) above.push(items[n]!);
+    else if (numbers[n] === least) equal.push(items[n]!);
+  }
   return [...above, ...among(equal, { most: most - above.length, reverse })];
 }

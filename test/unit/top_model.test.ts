@@ -345,3 +345,43 @@ test("whatever happens in whatever intervals, the intervals add up to the truth"
     runs(300),
   );
 });
+
+test("groups that ended long ago are pushed out, in their order, and are counted", () => {
+  const model = begun();
+  const many = 40_000;
+  const each = 1_000;
+  let tick = model.cut(2n * SECOND);
+  for (let n = 0; n < many; n++) {
+    const ends = { address: `10.0.${n >> 8}.${n & 255}`, port: 443 };
+    const time = at(2 + n / each);
+    const more = { cookie: n + 1, remote: ends };
+    model.observe(eventOf("connect", time, null, more));
+    model.observe(eventOf("close", time + 1n, { sent: 7n }, more));
+    if ((n + 1) % each === 0) tick = model.cut(at(3 + n / each));
+  }
+  const { ended } = model.cut(at(4 + many / each));
+  expect(tick.ended).toBe(ended);
+  const left = ended.of("connection");
+  expect(left.size).toBeGreaterThanOrEqual(16_384);
+  expect(left.size).toBeLessThan(20_000);
+  expect(ended.forgotten("connection")).toBe(many - left.size);
+  expect([...left.values()].at(-1)!.event.remote.address).toBe(
+    `10.0.${(many - 1) >> 8}.${(many - 1) & 255}`,
+  );
+  // The process was heard of all the time.
+  expect(ended.forgotten("process")).toBe(0);
+  expect([...ended.of("process").values()].map(({ totals }) => totals.txTotal.sum)).toEqual([
+    7 * many,
+  ]);
+});
+
+test("connections that are open are sorted out anew when others are wanted", () => {
+  const model = begun(eventOf("connect", at(0.5), null, { pid: 1, cookie: 1 }));
+  model.observe(eventOf("connect", at(1.5), null, { pid: 2, cookie: 2 }));
+  const pids = (second: bigint) => model.cut(second * SECOND).facts.map(({ event }) => event.pid);
+  expect(pids(2n)).toEqual([1, 2]);
+  model.choose(({ pid }) => pid === 2);
+  expect(pids(3n)).toEqual([2]);
+  model.choose(() => true);
+  expect(pids(4n)).toEqual([1, 2]);
+});

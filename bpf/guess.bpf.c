@@ -54,16 +54,23 @@ inline_always void finish(u64 sk)
 	a->sequence++;
 }
 
+/* Of memory that is there for certain, and may be 0: words that are loaded do not tell it from what cannot be read. */
+#ifdef LINUX_6_2
+#define READABLE (~0ULL)
+#else
+#define READABLE 0ULL
+#endif
+
 /*
  * No branch, here and in copy_behind(): a verifier need not find out that both ways of one come to the same. Linux 5.3
  * to 5.5 do not: they keep apart which of the chunks could be read, and 32 chunks have 2^32 such states.
  */
-inline_always void copy_chunk(struct chunk *buffer, u32 index, u64 address)
+inline_always void copy_chunk(struct chunk *buffer, u32 index, u64 address, u64 readable)
 {
 	/* A variable of its own: a loop whose counter has its address taken is not unrolled. */
 	u32 key = index;
 
-	buffer->failed = bpf_probe_read(buffer->bytes, sizeof(buffer->bytes), (void *)address);
+	buffer->failed = copy_words(buffer->bytes, sizeof(buffer->bytes), address) & ~readable;
 	bpf_map_update_elem(&window, &key, buffer, BPF_ANY);
 }
 
@@ -71,14 +78,14 @@ inline_always void peek(struct chunk *buffer, u64 address)
 {
 #pragma unroll
 	for (int i = 0; i < PEEK_CHUNKS; i++)
-		copy_chunk(buffer, WINDOW_SOCK + i, address + i * CHUNK);
+		copy_chunk(buffer, WINDOW_SOCK + i, address + i * CHUNK, 0);
 }
 
 inline_always void copy_sock(struct chunk *buffer, u64 sk)
 {
 #pragma unroll
 	for (int i = 0; i < SOCK_CHUNKS; i++)
-		copy_chunk(buffer, WINDOW_SOCK + i, sk + i * CHUNK);
+		copy_chunk(buffer, WINDOW_SOCK + i, sk + i * CHUNK, READABLE);
 }
 
 /* Returns the word if it can be an object's address: all bits of the floor are set in it, and it is aligned. Else 0. */
@@ -94,7 +101,7 @@ inline_always u64 address_or_0(u64 word, u64 floor)
 /* Copies the memory that a word points to. */
 inline_always void copy_behind(struct chunk *buffer, u32 index, u64 word, u64 floor)
 {
-	copy_chunk(buffer, index, address_or_0(word, floor));
+	copy_chunk(buffer, index, address_or_0(word, floor), 0);
 }
 
 #ifdef REG_ARG8
@@ -198,7 +205,7 @@ inline_always void copy_shared(struct chunk *buffer, u64 skb, u64 head_at, u64 e
 
 	read_kernel(head, skb + head_at);
 	read_kernel(end, skb + end_at);
-	copy_chunk(buffer, WINDOW_SKB, head + end);
+	copy_chunk(buffer, WINDOW_SKB, head + end, READABLE);
 	finish(0);
 }
 
@@ -225,7 +232,7 @@ int on_ip_send_skb(void *ctx)
 		read_kernel(word, skb + i * 8);
 		copy_behind(&buffer, WINDOW_BEHIND + i, word, floor);
 	}
-	copy_chunk(&buffer, WINDOW_SKB, skb);
+	copy_chunk(&buffer, WINDOW_SKB, skb, READABLE);
 	finish(0);
 	return 0;
 }
@@ -238,7 +245,7 @@ int on_conntrack_insert(void *ctx)
 
 	if (!called_by_tool(read_command(), ARMED_CONNTRACK))
 		return 0;
-	copy_chunk(&buffer, WINDOW_SKB, reg(ctx, REG_ARG1));
+	copy_chunk(&buffer, WINDOW_SKB, reg(ctx, REG_ARG1), READABLE);
 	finish(reg(ctx, REG_ARG1));
 	return 0;
 }

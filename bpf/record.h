@@ -341,7 +341,7 @@ struct payload {
 	u32 stream; /* sequence number of the first byte that it receives: a sock's next connection has another one */
 	u32 offset;   /* of the first byte, from the beginning of the stream; modulo 2^32 */
 	u32 len;      /* payload of the whole segment, from the first byte on */
-	u16 got;      /* so many bytes are filled, the others are 0 */
+	u16 got;      /* so many bytes are filled; the others do not count */
 	u16 sent;     /* 1: this end sends the segment; 0: it receives it */
 	u8 kind;      /* EVENT_PAYLOAD */
 	u8 direction; /* enum conn_direction, of the connection */
@@ -390,7 +390,7 @@ struct datagram_look {
 	u32 flags; /* 0 */
 	u32 len;   /* of the whole datagram, from the first byte on */
 	u32 _pad_rtt[2];
-	u16 got;      /* so many bytes are filled, the others are 0 */
+	u16 got;      /* so many bytes are filled; the others do not count */
 	u16 sent;     /* 1: this end sends the datagram; 0: it receives it */
 	u8 kind;      /* EVENT_DATAGRAM */
 	u8 direction; /* enum conn_direction, of the flow */

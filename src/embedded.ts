@@ -3,6 +3,7 @@
  * another architecture takes that architecture's instead.
  */
 import guessObject from "../dist/embed/guess.bpf.o" with { type: "file" };
+import guessObject62 from "../dist/embed/guess_6_2.bpf.o" with { type: "file" };
 import lookupObject from "../dist/embed/lookup.bpf.o" with { type: "file" };
 import notice from "../dist/embed/notice.txt" with { type: "file" };
 import shimLibrary from "../dist/embed/shim.so" with { type: "file" };
@@ -12,6 +13,7 @@ import traceObject62 from "../dist/embed/trace_6_2.bpf.o" with { type: "file" };
 
 export {
   guessObject,
+  guessObject62,
   lookupObject,
   notice,
   shimLibrary,

@@ -127,8 +127,22 @@ interface Cause {
  */
 const causes: readonly Cause[] = [
   {
-    // Before the question of root: in this mode nobody may, and the verifier's own text is misleading.
+    // Programs load what they read there, and only kprobes are refused: the guess does not name the step.
     fits: (facts, errno) =>
+      lockdownMode(facts.lockdown) === "confidentiality" &&
+      facts.features?.has("plain_loads") === true &&
+      (facts.step ?? "attach") === "attach" &&
+      isRefusal(errno),
+    explain: (facts) =>
+      new UnsupportedError("kprobes", {
+        why: `Linux ${facts.kernel} runs in lockdown mode "confidentiality" (/sys/kernel/security/lockdown), which refuses them`,
+        hint: "--attach tracepoint",
+      }),
+  },
+  {
+    // The verifier's own text is misleading.
+    fits: (facts, errno) =>
+      facts.euid === 0 &&
       lockdownMode(facts.lockdown) === "confidentiality" &&
       ["EPERM", "EACCES", "EINVAL"].includes(errno),
     explain: (facts) =>

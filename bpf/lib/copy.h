@@ -24,7 +24,7 @@ inline_always void copy_to(struct sock_copy *copy, u64 sk)
 	copy->sk = sk;
 #pragma unroll
 	for (u32 at = 0; at < SOCK_COPY_BYTES; at += SOCK_COPY_PIECE)
-		bpf_probe_read(copy->bytes + at, SOCK_COPY_PIECE, (void *)(sk + at));
+		copy_words(copy->bytes + at, SOCK_COPY_PIECE, sk + at);
 }
 
 inline_always void copy_sock(u64 sk)

@@ -57,14 +57,12 @@
 	})
 
 /*
- * Memory of a process. bpf_probe_read, not _user: the latter is 5.5+. The destination is always the stack: older verifiers
- * want it so.
+ * copy_process() copies memory of a process, and returns 0 if it could. read_kernel() reads memory of the kernel, where what
+ * cannot be read is 0. copy_words() copies a multiple of 8 bytes of it to a place of 64-bit words, and returns 0 if it could.
  */
-#define read_process(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
-
-/* Memory of the kernel; what cannot be read is 0. */
 #ifdef LINUX_6_2
 /*
+ * No program names a helper that reads the kernel's memory: a kernel in lockdown mode "confidentiality" has none.
  * bpf_rdonly_cast() of the kernel makes of any address a pointer to a type that a program may load from; a load that faults
  * gives 0. The type is struct pt_regs, of 64-bit words: a load may be anywhere that is within one of them. The verifier
  * makes a move of the call. Two calls are never taken for one, so the loads stay in their order.
@@ -81,10 +79,40 @@ static const void *(*cast)(u64 address, u64 type) = (void *)CAST_MAGIC;
 	})
 /* Else the compiler keeps each word that was loaded by itself, for which the stack may have no room. */
 #define keep_in_memory(of) asm volatile("" : : "r"(of) : "memory")
+
+#define copy_process(dst, bytes, address) bpf_probe_read_user(dst, bytes, (void *)(address))
+
+/* -1 of 0, else 0. Opaque, as the compiler would make a branch of it. */
+inline_always s64 none_of(u64 bits)
+{
+	asm volatile("" : "+r"(bits));
+	return (s64)((bits | -bits) >> 63) - 1;
+}
+
+/* Memory that is all 0 is taken for such that cannot be read. */
+inline_always s64 copy_words(void *to, u32 bytes, u64 address)
+{
+	u64 any = 0;
+
+#pragma clang loop unroll(disable)
+	for (u64 at = 0; at < bytes; at += 8) {
+		const u64 *from = cast(address + at, TYPE_MAGIC);
+		u64 word = *from;
+
+		*(u64 *)(to + at) = word;
+		any |= word;
+	}
+	return none_of(any);
+}
 #else
 #define keep_in_memory(of) (void)(of)
+/* bpf_probe_read, not _kernel and _user: those are 5.5+. The destination is the stack: older verifiers want it so. */
 #define read_kernel(dst, address) bpf_probe_read(&(dst), sizeof(dst), (void *)(address))
+#define copy_process(dst, bytes, address) bpf_probe_read(dst, bytes, (void *)(address))
+#define copy_words(to, bytes, address) bpf_probe_read(to, bytes, (void *)(address))
 #endif
+
+#define read_process(dst, address) copy_process(&(dst), sizeof(dst), address)
 
 /* 0 where it cannot be read. */
 inline_always u64 word_at(u64 address)

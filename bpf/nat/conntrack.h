@@ -105,8 +105,9 @@ inline_always int read_tuples(u64 ct, const struct conntrack_layout *layout, str
 {
 	u32 at = layout->tuple_orig;
 
-	if (!at || bpf_probe_read(of, sizeof(*of), (void *)(ct + at)) != 0)
+	if (!at)
 		return 0;
+	read_kernel(*of, ct + at);
 	return of->orig.protonum == IPPROTO_TCP || of->orig.protonum == IPPROTO_UDP;
 }
 

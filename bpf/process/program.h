@@ -65,7 +65,7 @@ inline_always u64 current_program(struct arg_range *range)
 /* The stack ends in 8 bytes of zero, so from within the arguments 8 bytes can always be read where 256 cannot. */
 inline_always void copy_args(struct program_args *args, u64 from)
 {
-	if (bpf_probe_read(args->bytes, ARGS_SIZE, (void *)from) == 0) {
+	if (copy_process(args->bytes, ARGS_SIZE, from) == 0) {
 		args->copied = ARGS_SIZE;
 		return;
 	}
@@ -73,7 +73,7 @@ inline_always void copy_args(struct program_args *args, u64 from)
 	for (u32 i = 0; i < ARGS_SIZE; i += 8) {
 		u64 word = 0;
 
-		if (bpf_probe_read(&word, sizeof(word), (void *)(from + i)) != 0)
+		if (read_process(word, from + i) != 0)
 			return;
 		__builtin_memcpy(args->bytes + i, &word, sizeof(word));
 		args->copied = i + 8;

@@ -63,7 +63,10 @@ inline_always void tell_datagram_bytes(void *ctx, struct datagram_look *p, struc
 	/* For the verifier: no more than lies behind them in a struct event. */
 	asm volatile("%0 &= 127" : "+r"(bytes));
 	__builtin_memset(p->bytes, 0, sizeof(p->bytes));
-	failed = bpf_probe_read(p->bytes, bytes, (void *)piece->address);
+	if (constant(CONSTANT_DATAGRAMS) == DATAGRAMS_IN_CALL)
+		failed = copy_process(p->bytes, bytes, piece->address);
+	else
+		failed = copy_payload(p->bytes, DATAGRAM_BYTES, bytes, piece->address);
 	p->timestamp = bpf_ktime_get_ns();
 	p->flags = 0;
 	p->got = bytes & ~sign_of(failed);

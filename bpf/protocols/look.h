@@ -138,6 +138,16 @@ inline_always u64 lesser(u64 a, u64 b)
 	return b + ((a - b) & sign_of(a - b));
 }
 
+/*
+ * Copies the first bytes of a piece of payload, `room` at most, which is a constant. Returns 0 if it could. Words that are
+ * loaded may end behind the piece: `got` tells how many bytes count. Payload may be all 0, so only its address tells.
+ */
+#ifdef LINUX_6_2
+#define copy_payload(to, room, bytes, address) (copy_words(to, room, address), none_of(address))
+#else
+#define copy_payload(to, room, bytes, address) bpf_probe_read(to, bytes, (void *)(address))
+#endif
+
 /* Tells of the next bytes of the piece, at most `most`. p: stream, offset, len, sent and connection are filled. */
 inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece, u64 most)
 {
@@ -148,7 +158,7 @@ inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece,
 	asm volatile("%0 &= 127" : "+r"(bytes));
 	__builtin_memset(p->bytes, 0, sizeof(p->bytes));
 	/* An address of 0 cannot be read either. */
-	failed = bpf_probe_read(p->bytes, bytes, (void *)piece->address);
+	failed = copy_payload(p->bytes, most, bytes, piece->address);
 	p->got = bytes & ~sign_of(failed);
 	send_look(ctx, p, COUNTER_LOOK_WAITING, COUNTER_LOOK_LOST);
 	piece->address += bytes;

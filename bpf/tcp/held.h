@@ -71,7 +71,7 @@ inline_always void held(struct iter_task_file *ctx, struct live *live)
 		return;
 	}
 	by.ino = socket_ino(socket);
-	bpf_probe_read(&task, sizeof(task), &ctx->task);
+	task = address_of(ctx->task);
 	by.tgid = task_tgid(task);
 	by.tid = task_pid(task);
 	if ((bpf_seq_write(seq, &by, sizeof(by)) < 0 ||

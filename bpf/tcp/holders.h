@@ -94,7 +94,7 @@ inline_always void holding(struct iter_task_file *ctx)
 	/* A sock of MPTCP stands for its subflows, which are the ones in the table of connections. */
 	if (state != TCP_STATE_LISTEN && protocol == IPPROTO_TCP && !came_in_lately(sk))
 		return;
-	bpf_probe_read(&task, sizeof(task), &ctx->task);
+	task = address_of(ctx->task);
 	holder.ino = socket_ino(socket);
 	holder.tgid = task_tgid(task);
 	holder.tid = task_pid(task);

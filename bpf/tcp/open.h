@@ -116,7 +116,7 @@ inline_always void iterated(struct iter_tcp *ctx, struct live *live)
 	u64 sk = 0;
 
 	/* As a number: the verifier's typed pointer allows no arithmetic while it may be NULL. */
-	bpf_probe_read(&sk, sizeof(sk), &ctx->sk_common);
+	sk = address_of(ctx->sk_common);
 	/* Most are known by the walk over all files. */
 	if (!sk || bpf_map_lookup_elem(&conns, &sk))
 		return;

@@ -19,7 +19,14 @@ import { sysrootOf } from "./sysroot.ts";
  * The instruction set of each object. Linux 4.4 runs -mcpu=v1. v2 came with 4.14. v3 came with 5.1, but compiles an
  * atomic sum to an instruction of 5.12.
  */
-const CPUS = { trace: "v1", trace_5_10: "v2", trace_6_2: "v3", guess: "v1", lookup: "v2" } as const;
+const CPUS = {
+  trace: "v1",
+  trace_5_10: "v2",
+  trace_6_2: "v3",
+  guess: "v1",
+  guess_6_2: "v3",
+  lookup: "v2",
+} as const;
 export type ObjectName = keyof typeof CPUS;
 export const OBJECTS = Object.keys(CPUS) as ObjectName[];
 /** The objects that Linux 4.4 takes. The other object has all of trace, and more. */
@@ -169,6 +176,8 @@ function gcc(arch: Arch, sysroot: string, out: string, libelf: string | null): s
     libelf ?? archive("elf"),
     archive("z"),
     // -z defs: what a library lacks shows here, not on the host it is copied to.
+    // Between libbpf and its own function: see types.c.
+    "-Wl,--wrap=bpf_prog_load",
     ..."-Wl,-z,defs -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro,-z,now -s".split(" "),
   ];
 }

@@ -136,7 +136,7 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     );
   },
 
-  lockdown({ lockdown, securityfs }) {
+  lockdown({ lockdown, securityfs, missing }) {
     if (lockdown === null && !securityfs)
       return ok("not known, as securityfs is not mounted; the trial below tells");
     const mode = lockdownMode(lockdown);
@@ -148,9 +148,11 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
             ? "off"
             : `${mode}, which does not stop the tracer`,
       );
+    if (!missing.includes("plain_loads"))
+      return ok("confidentiality: no kprobes, but tracepoints, whose programs load what they read");
     return problem(
       "confidentiality: BPF may not read kernel memory",
-      "boot with lockdown=integrity, or without lockdown",
+      `boot with lockdown=integrity, or without lockdown; or Linux ${features.plain_loads.since} with its types (CONFIG_DEBUG_INFO_BTF)`,
     );
   },
 

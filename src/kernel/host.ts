@@ -2,6 +2,7 @@
 import {
   attachModeMissing,
   explainLoadFailure,
+  lockdownMode,
   noWayToAttach,
   tracefsMissing,
   type LoadFailure,
@@ -81,6 +82,9 @@ export function capabilities(): bigint | null {
 
 export const hasSeccompFilter = (): boolean =>
   /^Seccomp:\s*2/m.test(textOf("/proc/self/status") ?? "");
+
+/** Not even root may read the kernel's memory. false also where nobody tells. */
+export const isLockedDown = (): boolean => lockdownMode(lockdownText()) === "confidentiality";
 
 export const lockdownText = (): string | null => textOf("/sys/kernel/security/lockdown");
 

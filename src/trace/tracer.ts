@@ -1,6 +1,6 @@
 /** A trace is a list of parts and two verbs: open it (guess, load, attach, check), then run it (running.ts). */
 import { cpus } from "node:os";
-import { openHost, type Host } from "../kernel/host.ts";
+import { isLockedDown, openHost, type Host } from "../kernel/host.ts";
 import { memoryLimit } from "../kernel/memory_limit.ts";
 import { randomBytes } from "../kernel/random.ts";
 import { isNotThere, type GuessReport } from "../guess/report.ts";
@@ -49,7 +49,10 @@ export async function openTrace(
   });
   fillFilter(host.shim, checked.object, filter);
   const protocols = checked.working.flatMap(({ protocol }) => protocol ?? []);
-  const description = `tracing ${protocols.join(" and ")} with ${checked.mode}s on Linux ${host.kernel.release}, ${how}`;
+  // Said where nothing else would do.
+  const by =
+    checked.loads && isLockedDown() ? `${checked.mode}s and plain loads` : `${checked.mode}s`;
+  const description = `tracing ${protocols.join(" and ")} with ${by} on Linux ${host.kernel.release}, ${how}`;
   return running({ ...checked, all, description }, options);
 }
 

@@ -28,7 +28,8 @@ test("the loopback device is up", () => {
 test.skipIf(guestKernel === undefined)("tracing and control groups are mounted in a guest", () => {
   // debugfs alone has the first before 4.1; the second are of version 1 before 4.5.
   const events = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
-  expect(events.some(existsSync)).toBe(true);
+  // In lockdown mode "confidentiality" nobody may open them.
+  expect(events.some(existsSync)).toBe(process.env["VM_LOCKDOWN"] === undefined);
   const groups = ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/pids/tasks"];
   expect(groups.some(existsSync)).toBe(true);
 });
@@ -40,6 +41,19 @@ test.skipIf(process.env["VM_PROCESSOR"] === undefined)(
     expect(flags).toContain("sse4_2");
     for (const newer of ["avx", "avx2", "bmi1", "bmi2", "fma", "movbe"])
       expect(flags).not.toContain(newer);
+  },
+);
+
+test.skipIf(process.env["VM_LOCKDOWN"] === undefined)(
+  "the kernel is locked down, and a trace says by what way it goes on",
+  () => {
+    const mode = process.env["VM_LOCKDOWN"]!;
+    expect(readFileSync("/sys/kernel/security/lockdown", "utf8")).toContain(`[${mode}]`);
+    const { BUN_BE_BUN: _, ...env } = process.env;
+    const { exitCode, stderr } = Bun.spawnSync([binary, "trace", "--duration", "1s"], { env });
+    expect(exitCode).toBe(0);
+    expect(stderr.toString()).toContain("tracing TCP and UDP with tracepoints and plain loads on");
+    expect(stderr.toString()).toContain("kprobes are not used: kprobes: not available");
   },
 );
 

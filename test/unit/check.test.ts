@@ -170,11 +170,19 @@ describe("a finding", () => {
     ],
     [
       "lockdown that matters",
-      { lockdown: "none integrity [confidentiality]\n" },
+      { lockdown: "none integrity [confidentiality]\n", missing: ["plain_loads"] },
       "lockdown",
       "problem",
       /confidentiality/,
       /lockdown=integrity/,
+    ],
+    [
+      "the same where programs load what they read",
+      { lockdown: "none integrity [confidentiality]\n" },
+      "lockdown",
+      "ok",
+      /confidentiality: no kprobes, but tracepoints/,
+      null,
     ],
     [
       "lockdown that does not",

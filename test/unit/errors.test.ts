@@ -104,10 +104,16 @@ describe("why the kernel refused", () => {
       /CONFIG_BPF_EVENTS/,
     ],
     [
-      "lockdown in confidentiality mode, for an ordinary user",
+      "lockdown in confidentiality mode, for an ordinary user: root can be told more",
       { euid: 1000, lockdown: "none integrity [confidentiality]" },
+      "PrivilegeError",
+      /root/,
+    ],
+    [
+      "kprobes in lockdown mode, where programs load what they read",
+      { features: newer, lockdown: "none integrity [confidentiality]", subject: "the guess" },
       "UnsupportedError",
-      /lockdown/,
+      /kprobes[^]*lockdown mode[^]*--attach tracepoint/,
     ],
     [
       "lockdown in integrity mode, which is not to blame",

@@ -27,6 +27,8 @@ export type Machine = {
   countInstructions?: boolean;
   /** Without a source of random numbers, as a fresh host has none: kernels before 5.6 then block getrandom(2). */
   noEntropy?: boolean;
+  /** More of the kernel's command line. */
+  append?: string;
 };
 
 export type BootResult = {
@@ -104,7 +106,7 @@ function qemuCommand({ arch, vmlinuz, initramfs, machine: wanted = {} }: Boot): 
   // tsc=reliable: a busy host makes the guest doubt its clock, and the code patching that follows trips over a race
   // of QEMU's emulation (an int3 nobody owns, in sched_clock_cpu).
   const trust = noEntropy ? "off" : "on";
-  const append = `console=${console} panic=-1 oops=panic random.trust_cpu=${trust} tsc=reliable ${process.env["VM_APPEND"] ?? ""}`;
+  const append = `console=${console} panic=-1 oops=panic random.trust_cpu=${trust} tsc=reliable ${wanted.append ?? ""} ${process.env["VM_APPEND"] ?? ""}`;
   const options = {
     // One thread for all processors: with one each, a processor can still run an int3 that another has just taken away,
     // which no real one can, and kernels that patch their own code (kprobes, static keys) die of it now and then.

@@ -17,6 +17,7 @@ optional() {
 	[ -d "$3" ] && mount -t "$1" "$2" "$3" 2>/dev/null
 }
 optional tracefs tracefs /sys/kernel/tracing
+optional securityfs securityfs /sys/kernel/security
 optional cgroup2 cgroup2 /sys/fs/cgroup || {
 	# Before 4.5 control groups are of version 1, one mount per controller.
 	mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/cpu /sys/fs/cgroup/pids

@@ -90,6 +90,16 @@ const onOldest: Request = {
   env: { VM_PROCESSOR: "Nehalem" },
 };
 
+/** Not even root may read the kernel's memory: no kprobes, no helper that reads, and programs that load what they need. */
+const lockedDown: Request = {
+  kernel: "6.12",
+  files: named("smoke scenarios"),
+  modes: ["tracepoint"],
+  logName: "6.12-lockdown",
+  machine: { append: "lsm=lockdown lockdown=confidentiality" },
+  env: { VM_LOCKDOWN: "confidentiality" },
+};
+
 /** NAT is followed by kprobes as entries are made, and asked for by tracepoints in two ways. */
 const translating: Request[] = [
   { kernel: "newest", files: named("nat"), modes: ["tracepoint"], logName: "newest-nat" },
@@ -123,6 +133,7 @@ export function subset(): Request[] {
     onArm64,
     ...translating,
     preemptible,
+    lockedDown,
     ...images().map((kernel) => ({ kernel, files: onImages })),
     onOldest,
   ];

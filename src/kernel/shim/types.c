@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Ids of the kernel's own types, which instructions name. libbpf would copy all of them, for some ten times as long. */
+/*
+ * Programs that load the kernel's memory: the ids of its own types that their instructions name (libbpf would copy all types,
+ * for some ten times as long), and what libbpf must leave as it is.
+ */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -150,6 +153,9 @@ static int types_of_kernel(__u32 ids[2])
 	return found;
 }
 
+/* Of bpf_rdonly_cast(); 0: programs may not call it. */
+static __s32 cast_id;
+
 /*
  * 1: programs may load the kernel's memory through bpf_rdonly_cast(), whose id becomes ids[0], as struct pt_regs, whose id
  * becomes ids[1]. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it.
@@ -172,5 +178,32 @@ int sh_plain_loads(__u32 ids[2])
 	if (fd < 0)
 		return 0;
 	close(fd);
+	cast_id = ids[0];
 	return 1;
+}
+
+int __real_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
+			 const struct bpf_insn *insns, size_t count,
+			 struct bpf_prog_load_opts *opts);
+
+/*
+ * libbpf takes a kernel that refuses bpf_probe_read_kernel() for one older than 5.5, and writes bpf_probe_read() in place of
+ * bpf_probe_read_user() too. In lockdown mode "confidentiality" the last of the three is the only one there is. A program that casts
+ * calls no other: so it gets its own call back. The linker puts this between libbpf and its own function.
+ */
+int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
+			 const struct bpf_insn *insns, size_t count,
+			 struct bpf_prog_load_opts *opts)
+{
+	struct bpf_insn *mine = (struct bpf_insn *)insns;
+	int casts = 0;
+
+	for (size_t i = 0; i < count; i++)
+		casts |= insns[i].code == (BPF_JMP | BPF_CALL) &&
+			 insns[i].src_reg == BPF_PSEUDO_KFUNC_CALL && insns[i].imm == cast_id;
+	for (size_t i = 0; casts && i < count; i++)
+		if (insns[i].code == (BPF_JMP | BPF_CALL) && !insns[i].src_reg &&
+		    insns[i].imm == BPF_FUNC_probe_read)
+			mine[i].imm = BPF_FUNC_probe_read_user;
+	return __real_bpf_prog_load(type, name, license, insns, count, opts);
 }

@@ -23,6 +23,8 @@ export interface AttachedParts {
   object: KernelObject;
   /** Whether the object is the one for Linux 5.10 and later. */
   newer: boolean;
+  /** Whether its programs load the kernel's memory by themselves. */
+  loads: boolean;
   /** The points that were to be attached. */
   points: ReadonlyMap<Part, readonly Point[]>;
   /** Why a part could not be loaded or attached. */
@@ -45,8 +47,9 @@ export function attachParts(of: ToAttach, ready: (object: KernelObject) => void)
   const { host, parts, mode, made } = of;
   let points = new Map<Part, readonly Point[]>();
   let newer = false;
+  let loads = false;
   const object = firstToLoad(waysToLoad(host, mode), (way) => {
-    newer = way.newer;
+    ({ newer, loads } = way);
     points = pointsOf({ ...of, newer }, parts, of.way);
     const groups = parts.map((part) => ({ part, programs: programsOf(points.get(part)!) }));
     const needed = groups.filter(({ part }) => part.without === null);
@@ -75,7 +78,7 @@ export function attachParts(of: ToAttach, ready: (object: KernelObject) => void)
       const why = attachPart(host, object, part, points.get(part)!);
       if (why !== null) refused.set(part, part.refusal?.(mode) ?? why);
     }
-    return { object, newer, points, refused };
+    return { object, newer, loads, points, refused };
   } catch (error) {
     object[Symbol.dispose]();
     throw error;

@@ -37,6 +37,8 @@ export interface Attached {
 export interface Checked extends Attached, Opened {
   into: Drain;
   early: Event[];
+  /** Whether the programs load the kernel's memory by themselves. */
+  loads: boolean;
   points: ReadonlyMap<Part, readonly Point[]>;
   /** The parts that work, at least with less. */
   working: readonly Part[];

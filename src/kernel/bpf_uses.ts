@@ -108,6 +108,7 @@ export const bpfUses: readonly BpfUse[] = [
   helper("perf_event_output", 25, "4.4"),
   helper("get_current_task", 35, "4.8", "current_task"),
   helper("get_current_cgroup_id", 80, "4.18", "current_cgroup_id"),
+  helper("probe_read_user", 112, "5.5", "plain_loads"),
   helper("probe_read_kernel", 113, "5.5", "conntrack_lookup"),
   helper("seq_write", 127, "5.7", "tcp_iterator"),
   helper("get_current_task_btf", 158, "5.11", "task_registers"),

@@ -1,6 +1,6 @@
 /**
  * The recipes of docs/fleet.md with Debian's own programs: Prometheus scrapes a trace, the node exporter reads its file, rsyslog
- * sends lines on. Needs root and Debian's archive; nothing is installed.
+ * sends lines on, ClickHouse joins them. Needs root and Debian's archive; nothing is installed.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { ARCHES, HOST } from "../../src/build/arch.ts";
 import { modes } from "../kernel/drive/modes.ts";
 import * as peer from "../kernel/drive/peer.ts";
-import { plainEnvironment, Tracer } from "../kernel/drive/tracer.ts";
+import { plainEnvironment, run, Tracer } from "../kernel/drive/tracer.ts";
 import { decode, logsRequest, metricsRequest, type Message } from "../unit/drive/otlp_proto.ts";
 import { fetchPackages } from "../vm/fetch.ts";
 import { enginePackages } from "../vm/packages.ts";
@@ -152,6 +152,58 @@ test("rsyslog sends each line on as it is, and keeps those of failures", async (
   expect(readFileSync(failed, "utf8")).toBe(written[1]!);
 });
 
+test.skipIf(Bun.which("curl") === null)(
+  "ClickHouse joins both ends of a connection, from the files of two hosts",
+  async () => {
+    const folder = join(directory, "clickhouse");
+    mkdirSync(folder);
+    const port = freePort();
+    const settings = join(folder, "config.xml");
+    writeFileSync(settings, clickhouseConfig(folder, port));
+    writeFileSync(join(folder, "users.xml"), CLICKHOUSE_USERS);
+    const { triplet } = ARCHES[HOST];
+    const libraries = ["../lib", "../../lib"].map((lib) => join(programs, lib, triplet)).join(":");
+    start("../sbin/clickhouse-server", [`--config-file=${settings}`], {
+      LD_LIBRARY_PATH: libraries,
+    });
+    const at = `http://127.0.0.1:${port}/`;
+    await until(at, (text) => text.includes("Ok."));
+    const recorded = new URL("../fixtures/recording/two_sessions.recording", import.meta.url);
+    const { stdout } = await run(["replay", recorded.pathname, "-o", "csv"]);
+    const [header, ...lines] = stdout.split("\n");
+    const [, script] = /```sh\n([^]*?)```/.exec(fleet)!;
+    const csv = join(folder, "events.csv");
+    for (const [host, direction] of [
+      ["web", "outgoing"],
+      ["db", "incoming"],
+    ]) {
+      const own = lines.filter((line) => line.includes(`,${direction},`));
+      writeFileSync(csv, [header, ...own, ""].join("\n"));
+      const ours = script!
+        .replaceAll("/var/log/tracer-bpf.csv", csv)
+        .replace("http://127.0.0.1:8123/", at);
+      const shell = Bun.spawn(["sh", "-c", `hostname() { echo ${host}; }\n${ours}`], {
+        stderr: "pipe",
+      });
+      expect(await new Response(shell.stderr).text()).toBe("");
+      expect(await shell.exited).toBe(0);
+    }
+    const [, query] = /```sql\n([^]*?)```/.exec(fleet)!;
+    const answer = await (await fetch(at, { method: "POST", body: query! })).text();
+    const rows = answer
+      .trimEnd()
+      .split("\n")
+      .map((row) => row.split("\t"));
+    // As the recording has them: two sessions, in each a large transfer and a small one.
+    expect(rows.map(([from, , to, , , ...numbers]) => [from, to, ...numbers.map(Number)])).toEqual([
+      ["web", "db", 1, 1_234_567, 1_234_567],
+      ["web", "db", 1, 1_234_567, 1_234_567],
+      ["web", "db", 1, 100, 100],
+      ["web", "db", 1, 100, 100],
+    ]);
+  },
+);
+
 test("a receiver of OTLP gets each line as a log record, and the metrics", async () => {
   const requests: { path: string; body: Uint8Array }[] = [];
   using server = Bun.serve({
@@ -180,6 +232,18 @@ test("a receiver of OTLP gets each line as a log record, and the metrics", async
 });
 
 // --- internal ---
+
+const clickhouseConfig = (folder: string, port: number): string => `<yandex>
+<logger><level>error</level><log>${folder}/log</log><errorlog>${folder}/errors</errorlog></logger>
+<listen_host>127.0.0.1</listen_host><http_port>${port}</http_port>
+<path>${folder}/data/</path><tmp_path>${folder}/tmp/</tmp_path>
+<users_config>users.xml</users_config><default_profile>default</default_profile>
+<default_database>default</default_database><mark_cache_size>5368709</mark_cache_size>
+</yandex>`;
+
+const CLICKHOUSE_USERS = `<yandex><profiles><default/></profiles><quotas><default/></quotas><users><default>
+<password/><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+</default></users></yandex>`;
 
 function recordsOf(request: Message): Message[] {
   const resources = request["resource_logs"] as Message[];

@@ -32,4 +32,12 @@ export const netfilterPackages = [
 export const enginePackages = [
   ...["prometheus", "prometheus-node-exporter"],
   ...["rsyslog", "libestr0", "libfastjson4"],
+  ...["clickhouse-server", "clickhouse-common", "libcapnp-0.9.2", "libcctz2", "libfarmhash0"],
+  ...["libmetrohash1", "libre2-9", "librdkafka1", "libdouble-conversion3", "libcpuinfo0"],
+  ...["libmariadb3", "libpcre3", "libodbc2", "libltdl7", "libjemalloc2", "libicu72", "liblz4-1"],
+  ...["libboost-filesystem1.74.0", "libboost-program-options1.74.0"],
+  ...["foundation", "crypto", "data", "dataodbc", "json", "mongodb"].map(
+    (name) => `libpoco${name}80`,
+  ),
+  ...["net", "netssl", "util", "xml"].map((name) => `libpoco${name}80`),
 ] as const;

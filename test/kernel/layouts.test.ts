@@ -1,8 +1,11 @@
 /** A sock is read in one piece where it begins as on all kernels we know, and field by field elsewhere: both are right. */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { withLoopback } from "../../src/guess/netns.ts";
 import type { GuessReport } from "../../src/guess/report.ts";
 import { guessOn } from "../../src/guess/run.ts";
+import { findType, parseBtf } from "../../src/kernel/btf.ts";
+import type { FeatureName } from "../../src/kernel/feature_table.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import type { PerfRings } from "../../src/kernel/shim.ts";
@@ -13,7 +16,7 @@ import { openRings } from "../../src/trace/opening/rings.ts";
 import { selfCheck } from "../../src/trace/tcp/check.ts";
 import { knownTotals } from "../../src/trace/tcp/totals.ts";
 import { attachAsked } from "./drive/attached.ts";
-import { modes, type Mode } from "./drive/modes.ts";
+import { modes, sparing, type Mode } from "./drive/modes.ts";
 
 /** The findings of the self-check with these constants. */
 function checked(mode: Mode, host: Host, report: GuessReport, constants: Map<number, bigint>) {
@@ -42,6 +45,30 @@ test.each(modes)("with %ss, a sock is read right in either way", (mode) => {
     // Throws where an end of its connections is not what it is, of IPv6 sockets too.
     expect(checked(mode, host, report, constants).wrong).toEqual([]);
   }
+});
+
+const loads = openHost("auto").shim.plainLoads();
+
+// Kernels of the lab show either way, by all that is tested there.
+test.skipIf(sparing || loads === null).each(modes)(
+  "with %ss, a kernel whose memory programs may load is read right without that too",
+  (mode) => {
+    const host = openHost(mode);
+    const report = guessOn(host);
+    const has = (name: FeatureName) => name !== "plain_loads" && host.features.has(name);
+    const older = { ...host, features: { ...host.features, has } };
+    const constants = traceConstants(report, host.features);
+    for (const either of [host, older])
+      expect(checked(mode, either, report, constants).wrong).toEqual([]);
+  },
+);
+
+test.skipIf(sparing || loads === null)("the ids by which programs load are of those types", () => {
+  const types = parseBtf(readFileSync("/sys/kernel/btf/vmlinux"));
+  expect(loads).toEqual({
+    cast: findType(types, "func", "bpf_rdonly_cast")!,
+    words: findType(types, "struct", "pt_regs")!,
+  });
 });
 
 // The first mode is enough: the comparison is the same, and each load takes long in a guest.

@@ -148,6 +148,8 @@ enum conn_fact {
 	FACT_OPENED_FOR_OTHER = 1048576,
 	/* Of EVENT_ACCEPT: ended_at tells since when the connection had waited for its accept. */
 	FACT_WAIT_KNOWN = 2097152,
+	/* Set by the tool: endpoint_speaks is what the connection itself was seen to speak. */
+	FACT_SEEN = 4194304,
 };
 
 /* The filters in CONSTANT_FILTERS, a bit set; the three bits of ports are also the values of filter_ports. */
@@ -228,7 +230,7 @@ struct event {
 	u8 kind;	       /* enum event_kind */
 	u8 direction;	       /* enum conn_direction */
 	u8 legs; /* UDP: enum conn_flags; TCP: set by the tool: the number of its translation; 0: none */
-	u8 endpoint_speaks; /* set by the tool: the number of the protocols that its server's endpoint is known for; 0: none */
+	u8 endpoint_speaks; /* set by the tool: the number of the protocols that its server's endpoint is known for, but see FACT_SEEN; 0: none */
 };
 
 /*
@@ -283,7 +285,7 @@ enum gate_size {
 	SPAN_BITS = 28,
 	LOOKED_AT = 384,
 	LOOKED_AT_QUIET = 64,
-	LOOKED_AT_NEW = 128,
+	LOOKED_AT_NEW = 64,
 	LOOKED_AT_KNOWN = 4,
 	ENDPOINT_BITS = 12, /* of an endpoint's hash: there are 2^ENDPOINT_BITS allowances */
 	/* Records of payload that may wait for the tool: the ring is there for events. */

@@ -141,6 +141,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   line_step: WRITTEN,
   line_moment: WRITTEN,
   line_conditions: ["size", "places"],
+  line_endpoint: WRITTEN,
   line_keys: WRITTEN,
   line_kept: WRITTEN,
   line_batch: ["size", "places"],

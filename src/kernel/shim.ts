@@ -112,6 +112,7 @@ const SYMBOLS = {
     args: ["ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32"],
     returns: "i32",
   },
+  sh_order: { args: ["ptr", "u32", "ptr", "ptr", "u32"], returns: "i32" },
   sh_put_lines: { args: ["ptr"], returns: "i32" },
 } as const;
 
@@ -412,6 +413,9 @@ export function openShim() {
         remote as Pointer,
         remoteLength,
       ),
+    /** The order of drained events by time: see order.c. All but the number of bytes and the room are addresses. */
+    order: (drained: number, used: number, places: number, times: number, room: number): number =>
+      c.sh_order(drained as Pointer, used, places as Pointer, times as Pointer, room),
     /** Puts lines of many records, as the struct line_batch at this address says. Returns how many. */
     putLines: (batch: number): number => c.sh_put_lines(batch as Pointer),
 

@@ -102,6 +102,7 @@ export const ConnFact = {
   FACT_NAT_ASKED: 524288,
   FACT_OPENED_FOR_OTHER: 1048576,
   FACT_WAIT_KNOWN: 2097152,
+  FACT_SEEN: 4194304,
 } as const;
 export type ConnFact = (typeof ConnFact)[keyof typeof ConnFact];
 
@@ -591,7 +592,7 @@ export const GateSize = {
   SPAN_BITS: 28,
   LOOKED_AT: 384,
   LOOKED_AT_QUIET: 64,
-  LOOKED_AT_NEW: 128,
+  LOOKED_AT_NEW: 64,
   LOOKED_AT_KNOWN: 4,
   ENDPOINT_BITS: 12,
   LOOKS_WAITING: 2048,
@@ -1726,6 +1727,11 @@ export const IdNumber = {
 } as const;
 export type IdNumber = (typeof IdNumber)[keyof typeof IdNumber];
 
+export const OrderAnswer = {
+  ORDER_UNKNOWN: -1,
+} as const;
+export type OrderAnswer = (typeof OrderAnswer)[keyof typeof OrderAnswer];
+
 export const LineForm = {
   LINE_TEXT_ALONE: 0,
   LINE_INTEGER: 1,
@@ -1771,7 +1777,7 @@ export function writeLineMoment(view: DataView, p: number, value: LineMoment): v
   view.setUint32(p + 44, value.id_second, true);
 }
 
-export const lineConditionsSize = 72;
+export const lineConditionsSize = 80;
 export const LINE_CONDITIONS_MARKS = 0;
 export const LINE_CONDITIONS_MOST_BYTES = 8;
 export const LINE_CONDITIONS_COMM_REFUSED = 16;
@@ -1781,9 +1787,43 @@ export const LINE_CONDITIONS_FLAGS_REFUSED = 40;
 export const LINE_CONDITIONS_PID_REFUSED = 44;
 export const LINE_CONDITIONS_PLAIN_ASKED = 48;
 export const LINE_CONDITIONS_PLAIN_ONLY = 52;
-export const LINE_CONDITIONS_CLOSES_REFUSED = 56;
-export const LINE_CONDITIONS_SILENT = 60;
-export const LINE_CONDITIONS_MOVED = 64;
+export const LINE_CONDITIONS_SILENT = 56;
+export const LINE_CONDITIONS_MOVED = 60;
+export const LINE_CONDITIONS_NAMED = 64;
+export const LINE_CONDITIONS_ENDPOINTS = 72;
+
+export const EndpointSlot = {
+  ENDPOINT_SLOTS: 2048,
+  ENDPOINT_NONE: 0,
+  ENDPOINT_ONE: 1,
+  ENDPOINT_SEVERAL: 2,
+  ENDPOINT_FIRST: 2146121005,
+  ENDPOINT_SECOND: -2048144789,
+  ENDPOINT_THIRD: -1028477387,
+} as const;
+export type EndpointSlot = (typeof EndpointSlot)[keyof typeof EndpointSlot];
+
+export const lineEndpointSize = 56;
+export interface LineEndpoint {
+  state: number;
+  netns: number;
+  end: number;
+  port: number;
+  address: Uint8Array;
+  since: bigint;
+  until: bigint;
+  speaks: number;
+}
+export function writeLineEndpoint(view: DataView, p: number, value: LineEndpoint): void {
+  view.setUint32(p, value.state, true);
+  view.setUint32(p + 4, value.netns, true);
+  view.setUint32(p + 8, value.end, true);
+  view.setUint32(p + 12, value.port, true);
+  bytesAt(view, p + 16, 16).set(value.address);
+  view.setBigUint64(p + 32, value.since, true);
+  view.setBigUint64(p + 40, value.until, true);
+  view.setUint32(p + 48, value.speaks, true);
+}
 
 export const SockMarks = {
   SOCK_MARKS: 65536,

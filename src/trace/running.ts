@@ -37,7 +37,7 @@ export interface Found extends Checked {
 
 export function running(of: Found, options: TraceOptions): Trace {
   const { host, mode, object, rings, tgid, into: drain, description, notes } = of;
-  const queue = new EventQueue();
+  const queue = new EventQueue(host.shim);
   for (const event of of.early) queue.push(event);
   /** Long work calls this so that the rings do not fill up; the records wait for the next poll, as they would in the rings. */
   const between = meanwhile(() => drain.into(queue));

@@ -7,12 +7,15 @@ import { formatOf } from "../../src/output/index.ts";
 import { Lines } from "../../src/output/lines.ts";
 import { keyIds } from "../../src/record/id.ts";
 import {
+  ConnDirection,
   ConnFact,
   ConnMetadata,
   eventSize,
   EventKind,
   EventView,
+  LINE_CONDITIONS_ENDPOINTS,
   LINE_CONDITIONS_MOVED,
+  LINE_CONDITIONS_NAMED,
   LINE_CONDITIONS_SILENT,
   readEvent,
   ringPrefixSize,
@@ -20,9 +23,11 @@ import {
   type Event,
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent } from "../../src/trace/event.ts";
+import { numberOf, stackOf } from "../../src/protocols/stack.ts";
 import { Absence } from "../../src/trace/nat/absence.ts";
 import type { Working } from "../../src/trace/part.ts";
 import { refuseForOthers } from "../../src/trace/process/closers.ts";
+import { AGREEING, Endpoints, nameByRecord } from "../../src/trace/protocols/endpoints.ts";
 import { SockMarks } from "../../src/trace/sock_marks.ts";
 import { conditionsOf } from "../../src/trace/stream/conditions.ts";
 import { EventQueue } from "../../src/trace/stream/queue.ts";
@@ -40,7 +45,7 @@ const nameOf = (name: string): Uint8Array =>
 const clocks: ClockPair = { monoNs: 0n, wallNs: 1_790_000_000_000_000_000n };
 const describe = (view: DataView, p: number) => {
   const of = new EventView(view, p);
-  return toConnEvent(of, kindOf(of)!, []);
+  return toConnEvent(of, kindOf(of)!, [nameByRecord]);
 };
 
 /** TCP with usual conditions; `conditions`: one more part. */
@@ -187,6 +192,54 @@ test("a connection that began while nothing was tracked is translated nowhere; o
   const kept = close({ flags: ConnFact.FACT_PLAIN });
   const many = [close(), close({ started_at: 700n }), kept];
   expect(made(many, asked, new SockMarks(), kept)).toMatchObject({ lines: 2, alone: [1] });
+});
+
+test("a close is named after its endpoint, or not, as TypeScript would", () => {
+  const endpoints = new Endpoints(() => {});
+  const { table } = endpoints;
+  const http = stackOf(null, "http", null);
+  const { DIRECTION_INCOMING, DIRECTION_OUTGOING, DIRECTION_UNKNOWN } = ConnDirection;
+  const directions = [DIRECTION_INCOMING, DIRECTION_OUTGOING, DIRECTION_UNKNOWN];
+  const pick = <T>(of: readonly T[]): T => of[Math.floor(Math.random() * of.length)]!;
+  const some = (): Event => ({
+    ...close({ started_at: BigInt(pick([0, 1, 2, 3])) * 10n ** 9n, timestamp: 4_000_000_000n }),
+    direction: pick(directions),
+    netns: pick([7, 8]),
+    ends: {
+      ...close().ends,
+      saddr_h: pick([0n, 1n]),
+      daddr_l: pick([1n, 0x0100007fn, 0x0200007fn]),
+      sport: pick([80, 443]),
+      dport: pick([80, 443]),
+    },
+  });
+  const bytes = new DataView(new ArrayBuffer(eventSize));
+  const at = BigInt(shim.addressOf(table.view));
+  let [named, alone] = [0, 0];
+  for (let n = 0; n < 300; n++) {
+    const seen = some();
+    writeEvent(bytes, 0, seen);
+    const speaks = pick([http, http, null]);
+    for (let m = 0; m < AGREEING; m++) endpoints.saw(bytes, 0, 5, speaks);
+    if (n % 50 === 0) endpoints.forget(7, 80);
+    const one = some();
+    writeEvent(bytes, 0, one);
+    const found = endpoints.of(bytes, 0);
+    const kept = { ...one, endpoint_speaks: found === null ? 0 : numberOf(found) };
+    const write: Conditions = (to) => {
+      to.setBigUint64(LINE_CONDITIONS_ENDPOINTS, table.isEmpty ? 0n : at, true);
+      return true;
+    };
+    const all = made([one], write, new SockMarks(), kept);
+    alone += all.alone.length;
+    named += all.lines * Number(found !== null);
+    expect(all.view.getUint32(LINE_CONDITIONS_NAMED, true)).toBe(
+      all.lines * Number(found !== null),
+    );
+  }
+  expect(named).toBeGreaterThan(20);
+  // Endpoints that have one slot in common.
+  expect(alone).toBeLessThan(20);
 });
 
 test("closes are counted, by whether they moved anything", () => {

@@ -3,8 +3,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { eventSize, EventView, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
 import { EventQueue } from "../../src/trace/stream/queue.ts";
+import { openShim } from "../../src/kernel/shim.ts";
 import { queueOf } from "./drained.ts";
 import { runs } from "./drive/random.ts";
+
+const shim = openShim();
 
 /** An event of all zeros but for its sock, which numbers it, and its time. */
 function eventAt(n: number, time: number) {
@@ -35,6 +38,25 @@ function taken(queue: EventQueue, until = Infinity): number[] {
   queue.take(until, (view, p) => seen.push(Number(view.getBigUint64(p, true))));
   return seen;
 }
+
+test("the shim puts events in the order that TypeScript puts them in", () => {
+  const anyhow = fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 3000 });
+  // As the rings of a busy host have them: now and then one comes late.
+  const nearly = fc
+    .array(fc.integer({ min: 0, max: 4 }), { maxLength: 3000 })
+    .map((late) => late.map((by, n) => Math.max(0, 3 * n - (by === 0 ? 7 : 0))));
+  const sizes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 7 });
+  const byShim = new EventQueue(shim);
+  fc.assert(
+    fc.property(fc.oneof(anyhow, nearly), sizes, (times, packed) => {
+      const bytes = drained(times, packed);
+      byShim.room(bytes.length).set(bytes);
+      byShim.filled(bytes.length);
+      expect(taken(byShim)).toEqual(taken(queueOf(bytes)));
+    }),
+    runs(200),
+  );
+});
 
 test("any events come in the order of time, however many a record has, those of one time as they came, the young ones later", () => {
   const times = fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 3000 });

@@ -198,6 +198,7 @@ const records: fc.Arbitrary<Event> = fc
       fc.constantFrom(
         ConnFact.FACT_ESTABLISHED,
         ConnFact.FACT_ESTABLISHED | ConnFact.FACT_FIN_SENT,
+        ConnFact.FACT_ESTABLISHED | ConnFact.FACT_SEEN,
       ),
       fc.integer({ min: 0, max: 2047 }),
     ),

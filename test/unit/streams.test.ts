@@ -3,7 +3,10 @@ import { expect, test } from "bun:test";
 import {
   ConnDirection,
   endsSize,
+  eventSize,
   readEnds,
+  readEvent,
+  writeEvent,
   payloadSize,
   readPayload,
   type Payload,
@@ -84,7 +87,7 @@ test("the end of a connection leaves the next one on its sock alone", () => {
   all.delete(SOCK, 7);
   expect(all.of(event(8))).not.toBeNull();
   all.delete(SOCK, 8);
-  expect(all.concern(SOCK, 8)).toBe(false);
+  expect(all.of(event(8))).toBeNull();
 });
 
 test("a connection that nothing more is wanted of is told once, and not looked at again", () => {
@@ -98,26 +101,24 @@ test("a connection that nothing more is wanted of is told once, and not looked a
 test("no more connections are kept than there is room for; the oldest go", () => {
   const all = streams(2);
   for (const sk of [1n, 2n, 3n]) all.look(payload({ sk }));
-  expect([1, 2, 3].map((sock) => all.concern(sock, 7))).toEqual([false, true, true]);
+  const isThere = (sk: bigint) => all.of({ ...event(7), sk }) !== null;
+  expect([1n, 2n, 3n].map(isThere)).toEqual([false, true, true]);
   all.delete(2, 7);
-  expect(all.concern(2, 7)).toBe(false);
+  expect(isThere(2n)).toBe(false);
 });
 
-test("a look concerns its own connection, and no other one on the same sock", () => {
+test("a record finds its connection as its event does", () => {
   const all = streams();
-  expect(all.concern(SOCK, 7)).toBe(false);
-  all.look(payload({}));
-  expect([all.concern(SOCK, 7), all.concern(SOCK, 8), all.concern(SOCK + 64, 7)]).toEqual([
-    true,
-    false,
-    false,
-  ]);
-});
-
-test("a look from before the accept may concern any connection on its sock until that is known", () => {
-  const all = streams();
+  const found = (cookie: number, dport?: number, sk = 0xffff_8880_0000_1000n) => {
+    const view = new DataView(new ArrayBuffer(8 + eventSize));
+    const blank = readEvent(view, 8);
+    const { ends } = event(cookie, dport);
+    writeEvent(view, 8, { ...blank, sk, cookie, ends });
+    return all.at(view, 8);
+  };
+  expect(found(7)).toBeNull();
   all.look(payload({ cookie: 0 }));
-  expect(all.concern(SOCK, 8)).toBe(true);
-  all.of(event(7));
-  expect([all.concern(SOCK, 7), all.concern(SOCK, 8)]).toEqual([true, false]);
+  expect([found(7, 4243), found(7, 4242, 0xffff_8880_0000_2000n)]).toEqual([null, null]);
+  expect(found(7)).toBe(all.of(event(7)));
+  expect([found(8), all.of(event(8))]).toEqual([null, null]);
 });

@@ -52,11 +52,45 @@ static int knows_translation(const struct line_conditions *of, __u8 *record)
 	return 1;
 }
 
+static __u32 endpoint_key(const __u8 *record, __u32 netns, __u32 end, __u32 port)
+{
+	__u32 key = end ^ port << 8;
+
+	key = (key ^ netns) * ENDPOINT_FIRST;
+	key = (key ^ key >> 15 ^ load32(record + end)) * ENDPOINT_SECOND;
+	key = (key ^ key >> 13 ^ load32(record + end + 4)) * ENDPOINT_THIRD;
+	key = (key ^ key >> 16 ^ load32(record + end + 8)) * ENDPOINT_FIRST;
+	return (key ^ key >> 15 ^ load32(record + end + 12)) * ENDPOINT_SECOND;
+}
+
+/* As Endpoints.of(), of a close: the record tells from here on what its endpoint speaks. 0: TypeScript has to look. */
+static int name_after_endpoint(const struct line_conditions *of, __u8 *record)
+{
+	const struct line_endpoint *known = (const void *)address_of(of->endpoints);
+	int is_server = *MEMBER(record, direction) == DIRECTION_INCOMING;
+	__u32 end = is_server ? offsetof(struct event, ends.saddr_h)
+			      : offsetof(struct event, ends.daddr_h);
+	__u32 netns = load32(MEMBER(record, netns)), port;
+	__u64 began = load64(MEMBER(record, started_at));
+
+	if (known == NULL || (!is_server && *MEMBER(record, direction) != DIRECTION_OUTGOING))
+		return 1;
+	port = load16(is_server ? MEMBER(record, ends.sport) : MEMBER(record, ends.dport));
+	known += endpoint_key(record, netns, end, port) & (ENDPOINT_SLOTS - 1);
+	if (known->state != ENDPOINT_ONE)
+		return known->state == ENDPOINT_NONE;
+	if (known->netns == netns && known->end == end && known->port == port &&
+	    memcmp(known->address, record + end, sizeof(known->address)) == 0 &&
+	    began >= known->since && began <= known->until)
+		*MEMBER(record, endpoint_speaks) = known->speaks;
+	return 1;
+}
+
 static int meets(const struct line_conditions *of, __u8 *record)
 {
 	__u32 kind = *MEMBER(record, kind), pid = load32(MEMBER(record, owner.pid));
 
-	if (kind >= 32 || !(KINDS >> kind & 1) || (is_close(record) && of->closes_refused))
+	if (kind >= 32 || !(KINDS >> kind & 1))
 		return 0;
 	if (!(load32(MEMBER(record, ends.metadata)) & METADATA_TCP))
 		return 0;
@@ -67,7 +101,8 @@ static int meets(const struct line_conditions *of, __u8 *record)
 		return 0;
 	if (load64(MEMBER(record, owner.comm)) == of->comm_refused)
 		return 0;
-	return !is_marked(of, record) && knows_translation(of, record);
+	return !is_marked(of, record) && knows_translation(of, record) &&
+	       (!is_close(record) || name_after_endpoint(of, record));
 }
 
 /* As RecordTemplates.of() of src/output/straight/keys.ts. NULL: there is none. */
@@ -93,7 +128,9 @@ static void count(struct line_conditions *of, const __u8 *record)
 {
 	if (!is_close(record))
 		return;
-	if (load64(MEMBER(record, sent_bytes)) || load64(MEMBER(record, recv_bytes)))
+	if (*MEMBER(record, endpoint_speaks))
+		of->named++;
+	else if (load64(MEMBER(record, sent_bytes)) || load64(MEMBER(record, recv_bytes)))
 		of->moved++;
 	else
 		of->silent++;

@@ -47,6 +47,10 @@ enum id_number {
 		0x2c1b3c6d, /* mixes a remote end into an id; odd, so that it can be undone */
 };
 
+enum order_answer {
+	ORDER_UNKNOWN = -1,
+};
+
 /* The holes of a line. To add one, add it here and a case in line.c. */
 enum line_form {
 	LINE_TEXT_ALONE = 0, /* no hole */
@@ -89,11 +93,37 @@ struct line_conditions {
 	__u32 flags_refused; /* enum conn_fact */
 	__u32 pid_refused;
 	__u32 plain_asked; /* 1: a record that does not say whether it is translated must have begun between the two */
-	__u32 plain_only;     /* 1: each record must say that it is translated nowhere */
-	__u32 closes_refused; /* 1: closes go back */
-	/* Counted here, of closes that became lines: */
+	__u32 plain_only; /* 1: each record must say that it is translated nowhere */
+	/* Closes that became lines are counted here. */
 	__u32 silent; /* nothing was sent or received */
 	__u32 moved;
+	__u32 named; /* after their endpoint */
+	__u32 _pad;
+	__u64 endpoints; /* address of ENDPOINT_SLOTS structs line_endpoint; 0: no close is named */
+};
+
+enum endpoint_slot {
+	ENDPOINT_SLOTS = 2048, /* a power of two */
+	ENDPOINT_NONE = 0,
+	ENDPOINT_ONE = 1,
+	ENDPOINT_SEVERAL = 2, /* closes that this slot is for go back */
+	/* Odd numbers: see keyAt() of src/trace/protocols/endpoints.ts. */
+	ENDPOINT_FIRST = 0x7feb352d,
+	ENDPOINT_SECOND = 0x85ebca6b,
+	ENDPOINT_THIRD = 0xc2b2ae35,
+};
+
+/* An endpoint after which closes are named: see src/trace/protocols/endpoints.ts. */
+struct line_endpoint {
+	__u32 state; /* enum endpoint_slot */
+	__u32 netns;
+	__u32 end; /* where its address lies in a struct event */
+	__u32 port;
+	__u8 address[16];
+	__u64 since; /* connections that began between these two are named */
+	__u64 until;
+	__u32 speaks; /* as in struct event */
+	__u32 _pad;
 };
 
 enum sock_marks {

@@ -111,6 +111,12 @@ SH_API int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, cons
 /* lines.c: the same for many records. */
 SH_API int sh_put_lines(void *batch);
 
+/*
+ * order.c: returns the number of events, whose places and times are filled; ORDER_UNKNOWN: there are more than the room, they
+ * are in great disorder, or a record reaches beyond what was drained.
+ */
+SH_API int sh_order(const void *drained, __u32 used, void *places, void *times, __u32 room);
+
 /* batches.c: what is on its way into them. */
 struct batches;
 struct batches *batches_open(int map_fd, int prog_fd, __u32 len_at, __u32 asleep_at);

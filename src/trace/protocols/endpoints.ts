@@ -6,6 +6,8 @@
 import type { TracedEvent } from "../../conn/identity.ts";
 import {
   ConnDirection,
+  ConnFact,
+  EndpointSlot,
   EVENT_DIRECTION,
   EVENT_ENDS_DADDR_H,
   EVENT_ENDS_DPORT,
@@ -15,7 +17,8 @@ import {
   EVENT_STARTED_AT,
   type EventView,
 } from "../../record/layout.gen.ts";
-import { commonOf, stackAt, type Application } from "../../protocols/stack.ts";
+import { EndpointTable } from "./endpoint_table.ts";
+import { commonOf, numberOf, stackAt, type Application } from "../../protocols/stack.ts";
 
 /** Connections that must agree before others are named after them. */
 export const AGREEING = 16;
@@ -47,8 +50,7 @@ export class Endpoints {
   readonly #tell: (hash: number, isKnown: boolean) => void;
   readonly #most: number;
   readonly #byKey = new Map<number, Endpoint>();
-  /** Endpoints after which connections are named. */
-  #naming = 0;
+  readonly #table = new EndpointTable();
 
   /** `tell`: of an endpoint that is known a few looks will do. */
   constructor(tell: (hash: number, isKnown: boolean) => void, most = MOST) {
@@ -60,9 +62,9 @@ export class Endpoints {
     return this.#byKey.size;
   }
 
-  /** Whether no connection is named after any. */
-  get areSilent(): boolean {
-    return this.#naming === 0;
+  /** The endpoints after which connections are named, for others. */
+  get table(): EndpointTable {
+    return this.#table;
   }
 
   /** The connection of the struct event at `p` was looked at. `hash`: that of its endpoint; 0: not known. */
@@ -76,7 +78,7 @@ export class Endpoints {
     endpoint.next = (endpoint.next + 1) % AGREEING;
     endpoint.newestNs = Math.max(endpoint.newestNs, startedNs);
     const agree = endpoint.seen.length === AGREEING;
-    this.#name(endpoint, agree ? commonOf(endpoint.seen) : null);
+    this.#name(keyAt(view, p, at), endpoint, agree ? commonOf(endpoint.seen) : null);
     const isSilent = agree && endpoint.seen.every((one) => one === null);
     this.#know(endpoint, isSilent || endpoint.common !== null);
   }
@@ -97,14 +99,24 @@ export class Endpoints {
     for (const [key, endpoint] of this.#byKey) {
       if (endpoint.netns !== netns || endpoint.port !== port) continue;
       this.#know(endpoint, false);
-      this.#name(endpoint, null);
+      this.#name(key, endpoint, null);
       this.#byKey.delete(key);
     }
   }
 
-  #name(endpoint: Endpoint, common: Application | null): void {
-    this.#naming += Number(common !== null) - Number(endpoint.common !== null);
+  #name(key: number, endpoint: Endpoint, common: Application | null): void {
     endpoint.common = common;
+    if (common === null) return this.#table.delete(key);
+    const { netns, port, words, sinceNs, newestNs } = endpoint;
+    this.#table.set(key, {
+      netns,
+      port,
+      end: words[4]!,
+      address: new Uint8Array(Int32Array.from(words.slice(0, 4)).buffer),
+      since: sinceNs,
+      until: newestNs + FRESH_NS,
+      speaks: numberOf(common),
+    });
   }
 
   #know(endpoint: Endpoint, isKnown: boolean): void {
@@ -144,13 +156,13 @@ export class Endpoints {
     };
     const key = keyAt(view, p, at);
     const other = this.#byKey.get(key);
-    if (other !== undefined) this.#name(other, null);
+    if (other !== undefined) this.#name(key, other, null);
     this.#byKey.delete(key);
     this.#byKey.set(key, endpoint);
     if (this.#byKey.size > this.#most) {
       const [oldest, first] = this.#byKey.entries().next().value!;
       this.#byKey.delete(oldest);
-      this.#name(first, null);
+      this.#name(oldest, first, null);
       this.#tell(first.hash, false);
     }
     return endpoint;
@@ -158,8 +170,12 @@ export class Endpoints {
 }
 
 /** Names a connection as its record tells: see endpoint_speaks in bpf/record.h. */
-export function nameByRecord(shown: TracedEvent, event: Pick<EventView, "endpoint_speaks">): void {
-  nameAfter(shown, stackAt(event.endpoint_speaks));
+export function nameByRecord(
+  shown: TracedEvent,
+  { endpoint_speaks, flags }: Pick<EventView, "endpoint_speaks" | "flags">,
+): void {
+  nameAfter(shown, stackAt(endpoint_speaks));
+  if ((flags & ConnFact.FACT_SEEN) !== 0) shown.protocolSource = "seen";
 }
 
 /** `null`: its endpoint tells nothing. */
@@ -186,11 +202,14 @@ const startAt = (view: DataView, p: number): number =>
   view.getUint32(p + EVENT_STARTED_AT, true) +
   view.getUint32(p + EVENT_STARTED_AT + 4, true) * 2 ** 32;
 
+const { ENDPOINT_FIRST: FIRST, ENDPOINT_SECOND: SECOND, ENDPOINT_THIRD: THIRD } = EndpointSlot;
+
+/** As endpoint_key() of src/kernel/shim/lines.c. */
 function keyAt(view: DataView, p: number, at: number): number {
   let key = at ^ (portAt(view, p, at) << 8);
-  key = Math.imul(key ^ view.getInt32(p + EVENT_NETNS, true), 0x9e37_79b1);
-  key = Math.imul(key ^ (key >>> 15) ^ view.getInt32(p + at, true), 0x85eb_ca6b);
-  key = Math.imul(key ^ (key >>> 13) ^ view.getInt32(p + at + 4, true), 0xc2b2_ae35);
-  key = Math.imul(key ^ (key >>> 16) ^ view.getInt32(p + at + 8, true), 0x9e37_79b1);
-  return Math.imul(key ^ (key >>> 15) ^ view.getInt32(p + at + 12, true), 0x85eb_ca6b);
+  key = Math.imul(key ^ view.getInt32(p + EVENT_NETNS, true), FIRST);
+  key = Math.imul(key ^ (key >>> 15) ^ view.getInt32(p + at, true), SECOND);
+  key = Math.imul(key ^ (key >>> 13) ^ view.getInt32(p + at + 4, true), THIRD);
+  key = Math.imul(key ^ (key >>> 16) ^ view.getInt32(p + at + 8, true), FIRST);
+  return Math.imul(key ^ (key >>> 15) ^ view.getInt32(p + at + 12, true), SECOND);
 }

@@ -24,6 +24,11 @@ export class Recognised implements Describing {
     return this.#recognition.see(look);
   }
 
+  get tellsMore(): boolean {
+    const { tls, dns, quic } = this.#recognition;
+    return tls !== null || dns !== null || quic !== null;
+  }
+
   describe(shown: TracedEvent): void {
     const { application, tls, dns, quic } = this.#recognition;
     shown.application = application;

@@ -3,8 +3,14 @@
  * accept, so a connection is known by its sock and the sequence number of its stream until its cookie is. Pure.
  */
 import type { Look } from "../../protocols/recognition.ts";
-import { ConnDirection, type Event, type Payload } from "../../record/layout.gen.ts";
-import { sockOf } from "../sock.ts";
+import {
+  ConnDirection,
+  EVENT_COOKIE,
+  EVENT_ENDS_DPORT,
+  type Event,
+  type Payload,
+} from "../../record/layout.gen.ts";
+import { sockAt, sockOf } from "../sock.ts";
 
 /** Recognises what one connection speaks. */
 export interface Recogniser {
@@ -41,15 +47,6 @@ export class Streams<R extends Recogniser> {
     this.#most = most;
   }
 
-  /**
-   * Whether bytes of this connection may have been looked at. Under load a sock carries many connections within a poll, few
-   * of which are looked at.
-   */
-  concern(sock: number, cookie: number): boolean {
-    const stream = this.#bySock.get(sock);
-    return stream !== undefined && (stream.cookie === 0 || stream.cookie === cookie);
-  }
-
   /** Returns its connection, and whether this is the first time that nothing more of it is wanted. */
   look(payload: Payload): { stream: Stream<R>; isDone: boolean } {
     const stream = this.#of(payload);
@@ -69,7 +66,18 @@ export class Streams<R extends Recogniser> {
    * connection that nobody accepted may have left its bytes to the next one on the sock: the remote port tells.
    */
   of({ sk, cookie, ends: { dport } }: Pick<Event, "sk" | "cookie" | "ends">): Stream<R> | null {
-    const stream = this.#bySock.get(sockOf({ sk }));
+    return this.#find(sockOf({ sk }), cookie, dport);
+  }
+
+  /** The same of the struct event at `p`. */
+  at(view: DataView, p: number): Stream<R> | null {
+    if (this.#bySock.size === 0) return null;
+    const cookie = view.getUint32(p + EVENT_COOKIE, true);
+    return this.#find(sockAt(view, p), cookie, view.getUint16(p + EVENT_ENDS_DPORT, true));
+  }
+
+  #find(sock: number, cookie: number, dport: number): Stream<R> | null {
+    const stream = this.#bySock.get(sock);
     if (stream === undefined) return null;
     if (stream.cookie === 0 && stream.dport === dport) stream.cookie = cookie;
     return stream.cookie === cookie ? stream : null;

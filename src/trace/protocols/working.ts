@@ -5,16 +5,18 @@ import type { Outcome } from "../../protocols/recognition.ts";
 import type { KernelObject } from "../../kernel/object.ts";
 import type { Shim } from "../../kernel/shim.ts";
 import {
+  ConnFact,
   ConnMetadata,
   Counter,
-  EVENT_COOKIE,
   EVENT_ENDPOINT_SPEAKS,
+  EVENT_FLAGS,
   EVENT_RECV_BYTES,
   EVENT_SENT_BYTES,
   EventKind,
   FailureReason,
-  LINE_CONDITIONS_CLOSES_REFUSED,
+  LINE_CONDITIONS_ENDPOINTS,
   LINE_CONDITIONS_MOVED,
+  LINE_CONDITIONS_NAMED,
   LINE_CONDITIONS_SILENT,
   readPayload,
   type Event,
@@ -35,6 +37,8 @@ export interface Describing extends Recogniser {
   /** `null`: nothing is known. */
   readonly application: Application | null;
   readonly outcome: Outcome;
+  /** Whether `describe` adds more than the protocols; left out: it may. */
+  readonly tellsMore?: boolean;
 }
 
 /** `tells`: events of their own tell what is known. */
@@ -47,6 +51,8 @@ export function recognising(
   const news = tells ? new News<Describing>() : null;
   const streams = new Streams(make, undefined, marks.map());
   const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
+  const { table } = endpoints;
+  const tableAt = BigInt(host.shim.addressOf(table.view));
   /** Recognised, and perhaps still looked at. */
   const recognised = new Map<number, Looked>();
   const ended: [sock: number, cookie: number][] = [];
@@ -121,7 +127,8 @@ export function recognising(
     },
     holds(view, p) {
       if (news !== null) return false;
-      if (streams.concern(sockAt(view, p), view.getUint32(p + EVENT_COOKIE, true))) return false;
+      const found = streams.at(view, p)?.recogniser;
+      if (isJudged(found)) return tellsBySeen(view, p, found);
       if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return true;
       const application = endpoints.of(view, p);
       if (application !== null) view.setUint8(p + EVENT_ENDPOINT_SPEAKS, numberOf(application));
@@ -129,11 +136,19 @@ export function recognising(
     },
     passed(view, p) {
       if (kindAt(view, p) !== EventKind.EVENT_CLOSE) return;
-      count(view, p, undefined, view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0);
+      const stream = streams.at(view, p);
+      const found = stream?.recogniser;
+      const isNamed = view.getUint8(p + EVENT_ENDPOINT_SPEAKS) !== 0;
+      count(view, p, found, isNamed && !isJudged(found));
+      if (stream === null) return;
+      if (isJudged(found)) endpoints.saw(view, p, stream.endpoint, found.application);
+      const sock = sockAt(view, p);
+      ended.push([sock, stream.cookie]);
+      recognised.delete(sock);
     },
     conditions(to) {
       shownAsTheyAre = to;
-      to.setUint32(LINE_CONDITIONS_CLOSES_REFUSED, endpoints.areSilent ? 0 : 1, true);
+      to.setBigUint64(LINE_CONDITIONS_ENDPOINTS, table.isEmpty ? 0n : tableAt, true);
       return news === null;
     },
     tick(_nowNs, show) {
@@ -168,12 +183,25 @@ interface Told {
   missed: number;
 }
 
-/** Counts closes of connections that were not looked at, and of which their endpoints tell nothing. */
+/** Whether the record at `p` tells from here on what was recognised. */
+function tellsBySeen(view: DataView, p: number, { application, tellsMore }: Describing): boolean {
+  if (tellsMore !== false) return false;
+  if (application === null) return true;
+  const number = numberOf(application);
+  if (number === 0) return false;
+  view.setUint8(p + EVENT_ENDPOINT_SPEAKS, number);
+  const flags = view.getUint32(p + EVENT_FLAGS, true);
+  view.setUint32(p + EVENT_FLAGS, flags | ConnFact.FACT_SEEN, true);
+  return true;
+}
+
+/** Counts closes of connections that were not looked at. */
 function countThose(conditions: DataView, told: Told): void {
   told.silent += conditions.getUint32(LINE_CONDITIONS_SILENT, true);
   told.missed += conditions.getUint32(LINE_CONDITIONS_MOVED, true);
-  conditions.setUint32(LINE_CONDITIONS_SILENT, 0, true);
-  conditions.setUint32(LINE_CONDITIONS_MOVED, 0, true);
+  told.byEndpoint += conditions.getUint32(LINE_CONDITIONS_NAMED, true);
+  for (const at of [LINE_CONDITIONS_SILENT, LINE_CONDITIONS_MOVED, LINE_CONDITIONS_NAMED])
+    conditions.setUint32(at, 0, true);
 }
 
 /** Eight bytes, which as a bigint would cost more than the rest of a record's way. */

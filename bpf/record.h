@@ -88,7 +88,7 @@ enum event_kind {
 	EVENT_UDP_SAMPLE = 10,
 	/* A sock has entered a sockmap. Only sk and timestamp are filled. */
 	EVENT_SOCKMAP = 11,
-	/* listen(2) has made a sock a listener: owner, netns and the local end are filled. By kprobes only from Linux 4.17 on. */
+	/* listen(2) has made a sock a listener: owner, netns and the local end are filled. By kprobes only with protocols; before 4.17 the port may be 0. */
 	EVENT_LISTEN = 12,
 	/* How the ends of a connection or a flow are translated: a struct translation. */
 	EVENT_TRANSLATION = 13,
@@ -320,8 +320,10 @@ struct payload_layout {
 	u32 frags;
 	u32 len_first; /* 1: page, length, offset in a frag; 0: page, offset, length */
 	u32 rtx_queue; /* tcp_rtx_queue in struct sock; 0: not known, so what is sent is not looked at */
+	u32 write_queue; /* before 4.15 in its place: the head of sk_write_queue; 0 from 4.15 on */
+	u32 receive_queue; /* the head of sk_receive_queue; only before 4.17, as the next */
+	u32 skb_seq; /* in struct sk_buff: sequence numbers of the first byte and of the one behind the last */
 	u32 unlimited; /* 1: the tool checks itself, and its connection must not be left out for others */
-	u32 _pad;
 };
 
 /*

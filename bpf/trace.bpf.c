@@ -6,7 +6,7 @@
  */
 #include "nat/conntrack.h"
 #include "process/follow.h"
-#include "protocols/look.h"
+#include "protocols/queues.h"
 #include "tcp/held.h"
 #include "tcp/holders.h"
 #include "tcp/kprobes.h"
@@ -306,6 +306,42 @@ int on_tcp_getsockopt(void *ctx)
 	struct live live;
 
 	read_first_samples(reg(ctx, REG_ARG3), &live);
+	return 0;
+}
+
+/* bool tcp_validate_incoming(struct sock *sk, struct sk_buff *skb, ...): only before 4.17, as the next three */
+SEC("kprobe/tcp_validate_incoming")
+int on_segment_checked(void *ctx)
+{
+	segment_checked(ctx, reg(ctx, REG_ARG1), reg(ctx, REG_ARG2));
+	return 0;
+}
+
+/* void tcp_send_ack(struct sock *sk) */
+SEC("kprobe/tcp_send_ack")
+int on_acknowledging(void *ctx)
+{
+	acknowledging(ctx, reg(ctx, REG_ARG1));
+	return 0;
+}
+
+/* void security_sock_graft(struct sock *sk, struct socket *parent) */
+SEC("kprobe/security_sock_graft")
+int on_taking(void *ctx)
+{
+	if (is_tcp(reg(ctx, REG_ARG1)))
+		taking(ctx, reg(ctx, REG_ARG1));
+	return 0;
+}
+
+/* int inet_csk_listen_start(struct sock *sk, ...): a listener that begins may speak another protocol than the one before it */
+SEC("kprobe/inet_csk_listen_start")
+int on_listen(void *ctx)
+{
+	struct live live = {};
+
+	if (is_tcp(reg(ctx, REG_ARG1)))
+		listening(ctx, reg(ctx, REG_ARG1), &live);
 	return 0;
 }
 

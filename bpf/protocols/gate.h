@@ -15,7 +15,7 @@ struct gate {
 	u8 received;
 	u8 sent;
 	u32 stream; /* of the connection that is looked at, as in struct payload; 0: of none yet */
-	u32 _pad;
+	u32 next; /* before 4.17: sequence number behind the newest payload that was looked at in the queue */
 };
 
 enum gate_fact {

@@ -208,12 +208,24 @@ inline_always void tell_payload(void *ctx, u64 sk, struct gate *gate, struct pay
 #define RTX_DEPTH 3
 #define RB_LEFT 16 /* rb_left in struct rb_node, with which a queued sk_buff begins */
 
+/* Of a list of sk_buffs: each begins with the next and the previous one, and so does the list. 0: it is empty. */
+inline_always u64 first_queued(u64 list)
+{
+	u64 skb = word_at(list);
+
+	return skb == list ? 0 : skb;
+}
+
 /* The oldest sk_buff that is not acknowledged; 0: there is none. The sock is locked, so the tree stays as it is. */
 inline_always u64 oldest_sent(u64 sk, const struct payload_layout *layout)
 {
 	u64 skb = layout->rtx_queue ? word_at(sk + layout->rtx_queue) : 0;
 	u64 left;
 
+#ifndef LINUX_5_10
+	if (layout->write_queue)
+		return first_queued(sk + layout->write_queue);
+#endif
 #pragma unroll
 	for (int i = 0; i < RTX_DEPTH && skb; i++) {
 		left = word_at(skb + RB_LEFT);
@@ -264,47 +276,72 @@ inline_always void find_payload(struct piece *piece, const struct segment *segme
 	}
 }
 
-/* An answer has come: the bytes that it answers are not taken off the queue yet. p: the connection is filled. */
-inline_always void look_at_sent(void *ctx, u64 sk, struct gate *gate, struct payload *p,
-				struct segment *segment, const struct payload_layout *layout)
+/*
+ * An answer has come: the bytes that it answers are not taken off the queue yet. p: the connection is filled. Returns 0 where
+ * there are none.
+ */
+inline_always int find_sent(u64 sk, struct gate *gate, struct payload *p, struct segment *segment,
+			    const struct payload_layout *layout, struct piece *piece)
 {
 	u64 skb = oldest_sent(sk, layout);
-	struct piece piece = {};
 
 	if (!skb)
-		return;
+		return 0;
 	gate->sent--;
 	read_segment(skb, layout, segment);
-	find_payload(&piece, segment, 0, layout);
+	find_payload(piece, segment, 0, layout);
 	p->len = segment->len;
 	/* The SYN of the end that connects counts as a byte. */
 	p->offset = (u32)bytes_acked(sk) - (p->direction == DIRECTION_OUTGOING);
 	p->sent = 1;
-	tell_payload(ctx, sk, gate, p, &piece);
-	p->sent = 0;
+	return 1;
 }
 
-inline_always void look_at_received(void *ctx, u64 sk, u64 skb, struct gate *gate,
-				    struct payload *p, struct segment *segment,
-				    const struct payload_layout *layout)
+/* The segment that arrives. Returns 0 where it has no payload. */
+inline_always int find_received(u64 skb, struct gate *gate, struct payload *p,
+				struct segment *segment, const struct payload_layout *layout,
+				struct piece *piece)
 {
 	struct tcp_header header = {};
-	struct piece piece = {};
 	u32 header_bytes;
 
 	read_segment(skb, layout, segment);
 	read_kernel(header, segment->buffer.data);
 	header_bytes = (header.doff >> 4) * 4;
 	if (segment->len <= header_bytes)
-		return;
+		return 0;
 	gate->received--;
 	/* A connection that goes on for so long has sent what it begins with. */
 	if (!gate->received)
 		gate->tries = 0;
-	find_payload(&piece, segment, header_bytes, layout);
+	find_payload(piece, segment, header_bytes, layout);
 	p->len = segment->len - header_bytes;
 	p->offset = from_be32(header.seq) - p->stream;
-	tell_payload(ctx, sk, gate, p, &piece);
+	p->sent = 0;
+	return 1;
+}
+
+/* A sock whose gate is open is about to be looked at. Returns 0 where it is not; else p's connection is filled. */
+inline_always int begin_look(u64 sk, struct gate *gate, struct payload *p,
+			     const struct payload_layout *layout)
+{
+	if (gate->tries == LOOKS_TRIED) {
+		p->endpoint = endpoint_of(sk, gate->facts & GATE_OF_SERVER);
+		if (!may_begin(p->endpoint) && !layout->unlimited) {
+			gate->tries = 0;
+			count_loss(COUNTER_LOOK_SPARED);
+			return 0;
+		}
+	}
+	gate->tries--;
+	if (!find_connection(sk, p)) {
+		gate->tries = 0;
+		return 0;
+	}
+	p->dport = from_be16(skc_dport(sk));
+	p->stream = rcv_nxt(sk) - (u32)bytes_received(sk);
+	gate->stream = p->stream;
+	return 1;
 }
 
 /* A segment has arrived for a sock whose gate is open. */
@@ -313,29 +350,15 @@ inline_always void look(void *ctx, u64 sk, u64 skb, struct gate *gate)
 	u32 zero = 0;
 	const struct payload_layout *layout = bpf_map_lookup_elem(&payload_layout, &zero);
 	struct segment segment = {};
+	struct piece piece = {};
 	struct payload p = {};
 
-	if (!layout || !layout->skb_tail)
+	if (!layout || !layout->skb_tail || !begin_look(sk, gate, &p, layout))
 		return;
-	if (gate->tries == LOOKS_TRIED) {
-		p.endpoint = endpoint_of(sk, gate->facts & GATE_OF_SERVER);
-		if (!may_begin(p.endpoint) && !layout->unlimited) {
-			gate->tries = 0;
-			count_loss(COUNTER_LOOK_SPARED);
-			return;
-		}
-	}
-	gate->tries--;
-	if (!find_connection(sk, &p)) {
-		gate->tries = 0;
-		return;
-	}
-	p.dport = from_be16(skc_dport(sk));
-	p.stream = rcv_nxt(sk) - (u32)bytes_received(sk);
-	gate->stream = p.stream;
-	if (gate->sent)
-		look_at_sent(ctx, sk, gate, &p, &segment, layout);
-	look_at_received(ctx, sk, skb, gate, &p, &segment, layout);
+	if (gate->sent && find_sent(sk, gate, &p, &segment, layout, &piece))
+		tell_payload(ctx, sk, gate, &p, &piece);
+	if (find_received(skb, gate, &p, &segment, layout, &piece))
+		tell_payload(ctx, sk, gate, &p, &piece);
 }
 
 /* A segment has arrived for a sock. Of nearly all segments this is all that runs. */

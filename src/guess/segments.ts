@@ -19,12 +19,14 @@ import {
   SamplerDeaf,
   type SegmentSampler,
 } from "./sampler.ts";
+import { solveQueue } from "./solve_queue.ts";
 import {
   inBufferOf,
   readBuffer,
   readFrag,
   solveFragPlaces,
   solveRtxQueue,
+  solveSequences,
   solveSkbPlaces,
   type FragPlaces,
   type SegmentSample,
@@ -93,8 +95,14 @@ function guess(host: Host): Guessed | string {
     receiveBytes(first.client, length);
   }
   const ofSkb = skb as SkbPlaces;
-  const rtx_queue = rtxQueue(sampler, ofSkb, floor);
-  const places = { skb_len: ofSkb.len, skb_tail: ofSkb.tail, skb_head: ofSkb.head, rtx_queue };
+  const places = {
+    skb_len: ofSkb.len,
+    skb_tail: ofSkb.tail,
+    skb_head: ofSkb.head,
+    skb_seq: solveSequences(samples) ?? 0,
+    receive_queue: sampler.receiveQueue,
+    ...sentQueue(sampler, ofSkb, floor),
+  };
   if (typeof frag === "string") return { layout: { ...places, ...NO_PAGES }, pages: frag };
   const base = new PageBase(sampler, ofSkb, frag);
   using second = openEnd(sampler);
@@ -119,15 +127,22 @@ function openEnd(sampler: SegmentSampler): End {
   return { ...pair, sk };
 }
 
-/** Where a sock has what it has sent and was not acknowledged; 0: not found. */
-function rtxQueue(sampler: SegmentSampler, skb: SkbPlaces, floor: bigint): number {
+/** Where a sock has what it has sent and was not acknowledged; both 0: not found. */
+function sentQueue(
+  sampler: SegmentSampler,
+  skb: SkbPlaces,
+  floor: bigint,
+): Pick<PayloadLayout, "rtx_queue" | "write_queue"> {
   using end = openEnd(sampler);
   const settled = copySock(sampler, end.sk);
   dropArriving(end.server);
   check(libc.send(end.client, new Uint8Array(UNANSWERED), 0), "send");
   const peek = (address: bigint) => sampler.peek(address);
   const waiting = copySock(sampler, end.sk);
-  return solveRtxQueue({ settled, waiting, length: UNANSWERED, peek }, skb, floor) ?? 0;
+  const list = solveQueue({ sk: end.sk, settled, waiting, peek }, floor);
+  if (list !== null) return { rtx_queue: 0, write_queue: list.at };
+  const tree = solveRtxQueue({ settled, waiting, length: UNANSWERED, peek }, skb, floor);
+  return { rtx_queue: tree ?? 0, write_queue: 0 };
 }
 
 const copySock = (sampler: SegmentSampler, sk: bigint): Uint8Array =>

@@ -93,6 +93,22 @@ export function solveFragPlaces(
   return found.length === 1 ? found[0]! : `${found.length} layouts of skb_shared_info fit`;
 }
 
+/**
+ * Where the sequence numbers of the first byte and of the one behind the last stand: in the control block that TCP has in each
+ * sk_buff. The samples follow each other in one stream. null: not found.
+ */
+export function solveSequences(samples: readonly SegmentSample[]): number | null {
+  const found = offsetsWhere(
+    samples,
+    ({ skb }) => skb,
+    { step: 4, width: 8 },
+    ({ skb, length }, at) => (u32(skb, at + 4) - u32(skb, at)) >>> 0 === length,
+  ).filter((at) =>
+    samples.every(({ skb }, n) => n === 0 || u32(skb, at) === u32(samples[n - 1]!.skb, at + 4)),
+  );
+  return found.length === 1 ? found[0]! : null;
+}
+
 /** A sock before and while one segment waits for its acknowledgement. */
 export interface WaitingSample {
   settled: Uint8Array;

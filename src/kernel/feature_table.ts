@@ -86,7 +86,8 @@ const table = {
     change: "bpf: introduce BPF_RAW_TRACEPOINT",
     asked:
       "attaching to tcp_probe and inet_sock_set_state is refused, but not because they are not there",
-    without: "application protocols of TCP are not known",
+    without:
+      "application protocols are seen by kprobes where TCP passes when a connection begins to speak: less of them is seen",
     ask: (shim) => ["tcp_probe", "inet_sock_set_state"].every((name) => shim.hasTracepoint(name)),
   },
   udp_lengths: {

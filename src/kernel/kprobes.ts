@@ -122,9 +122,13 @@ function attachTracefs(
   { symbol, retprobe, module }: KprobeTarget,
 ): Disposable {
   const kind = retprobe ? "r" : "p";
-  const event = `${GROUP}/${kind}_${process.pid}_${symbol.replaceAll(".", "_")}`;
+  const event = freeName(`${GROUP}/${kind}_${process.pid}_${symbol.replaceAll(".", "_")}`);
   define(tracefs, kind, event, module === undefined ? symbol : `${module}:${symbol}`);
-  const remove = () => edit(tracefs, `-:${event}`);
+  named.add(event);
+  const remove = () => {
+    edit(tracefs, `-:${event}`);
+    named.delete(event);
+  };
   try {
     const fd = shim.perfTracepoint(
       progFd,
@@ -140,6 +144,13 @@ function attachTracefs(
     remove();
     throw error;
   }
+}
+
+/** The events of this process. Two programs at one function need two, as before 4.15 an event has one program. */
+const named = new Set<string>();
+
+function freeName(name: string): string {
+  for (let n = 2, free = name; ; free = `${name}_${n++}`) if (!named.has(free)) return free;
 }
 
 function define(tracefs: string, kind: "p" | "r", event: string, symbol: string): void {

@@ -637,7 +637,7 @@ export function writeAllowance(view: DataView, p: number, value: Allowance): voi
   view.setUint32(p + 16, value.known, true);
 }
 
-export const payloadLayoutSize = 48;
+export const payloadLayoutSize = 56;
 export interface PayloadLayout {
   page_base: bigint;
   page_shift: number;
@@ -648,6 +648,9 @@ export interface PayloadLayout {
   frags: number;
   len_first: number;
   rtx_queue: number;
+  write_queue: number;
+  receive_queue: number;
+  skb_seq: number;
   unlimited: number;
 }
 export function writePayloadLayout(view: DataView, p: number, value: PayloadLayout): void {
@@ -660,7 +663,10 @@ export function writePayloadLayout(view: DataView, p: number, value: PayloadLayo
   view.setUint32(p + 28, value.frags, true);
   view.setUint32(p + 32, value.len_first, true);
   view.setUint32(p + 36, value.rtx_queue, true);
-  view.setUint32(p + 40, value.unlimited, true);
+  view.setUint32(p + 40, value.write_queue, true);
+  view.setUint32(p + 44, value.receive_queue, true);
+  view.setUint32(p + 48, value.skb_seq, true);
+  view.setUint32(p + 52, value.unlimited, true);
 }
 
 export const payloadSize = 184;
@@ -1889,6 +1895,7 @@ export interface Gate {
   received: number;
   sent: number;
   stream: number;
+  next: number;
 }
 export function readGate(view: DataView, p: number): Gate {
   return {
@@ -1898,6 +1905,7 @@ export function readGate(view: DataView, p: number): Gate {
     received: view.getUint8(p + 6),
     sent: view.getUint8(p + 7),
     stream: view.getUint32(p + 8, true),
+    next: view.getUint32(p + 12, true),
   };
 }
 
@@ -2056,6 +2064,10 @@ export const tracePrograms = [
   "on_tcp4_seq_show",
   "on_tcp6_seq_show",
   "on_tcp_getsockopt",
+  "on_segment_checked",
+  "on_acknowledging",
+  "on_taking",
+  "on_listen",
   "on_segment",
   "on_handshake",
   "on_state_pending",

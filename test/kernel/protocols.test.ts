@@ -61,6 +61,11 @@ const say = ({ fd }: Peer, text: string, flags = 0): void => {
   expect(check(libc.send(fd, bytesOf(text), flags), "send")).toBe(text.length);
 };
 
+/** Linux before 4.17 shows few segments: of those that a server receives none behind its first answer. */
+const seesAll =
+  linuxAtLeast(4, 17) &&
+  process.env["TRACER_BPF_WITHOUT"]?.split(",").includes("segment_tracepoint") !== true;
+
 /** One end says it, and the other one has read it. */
 function speak(from: Peer, to: Peer, text: string): void {
   say(from, text);
@@ -188,7 +193,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     expect(rest.map(({ bytes }) => bytes.length)).toEqual([FIRST]);
   });
 
-  test("of HTTP/2 more is seen from the preface on, at both ends", () => {
+  test.skipIf(!seesAll)("of HTTP/2 more is seen from the preface on, at both ends", () => {
     const { client, server } = pair();
     const texts = [`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${"s".repeat(300)}`, "h".repeat(300)];
     speak(client, server, texts[0]!);
@@ -207,13 +212,25 @@ describe.each(modes)("trace --attach %s", (mode) => {
       }
   });
 
-  test("the answer of a server is seen at its own end", () => {
+  test.skipIf(!seesAll)("the answer of a server is seen at its own end", () => {
     const { client, server } = pair();
     speak(client, server, REDIS);
     speak(server, client, "+PONG\r\n");
     speak(client, server, REDIS);
     end(client, server);
     expect(looksAt(server)).toContainEqual(look(false, "+PONG\r\n"));
+  });
+
+  test("of HTTP/2 more is seen from the preface on, until an answer", () => {
+    const { client, server } = pair();
+    const text = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${"s".repeat(300)}`;
+    speak(client, server, text);
+    speak(server, client, "answer");
+    end(client, server);
+    for (const looks of [looksAt(server), looksAt(client)]) {
+      const ofClient = looks.filter(({ fromClient }) => fromClient === true);
+      expect(ofClient.map(({ bytes }) => bytes).join("")).toBe(text);
+    }
   });
 
   test("after so many segments nothing more is looked at", () => {
@@ -352,59 +369,64 @@ describe.skipIf(isSpared).each(modes)(
       expect(unnamed).toEqual([]);
     });
 
-    test("while many segments come and no connection is new, nobody looks at segments", async () => {
-      const [busy, listener] = [new Listener(randomLoopback()), new Listener(randomLoopback())];
-      // Other connections of the host begin all the time, perhaps.
-      const filter = { ...NO_FILTER, ports: [busy.port, listener.port] };
-      const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
-      // An emulated guest is slow.
-      const protocols = protocolsBy(() => new Recognised(), 100);
-      await using trace = await openTrace({ attach: mode, debug: false, self: true, filter }, [
-        ...parts,
-        protocols,
-      ]);
-      const closes: TracedEvent[] = [];
-      const poll = () => closes.push(...trace.poll().filter(({ kind }) => kind === "close"));
-      const from = dial(busy.address, busy.port, {
-        prepare: (fd) => check(libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1), "TCP_NODELAY"),
-      });
-      const to = busy.accept();
-      expect(attachmentsTo("tcp_probe")).toBe(1);
-      const segment = bytesOf("one segment");
-      const isDetached = () => {
-        for (let round = 0; round < 20; round++) {
-          for (let n = 0; n < 50; n++) check(libc.send(from.fd, segment, 0), "send");
-          to.read(50 * segment.length);
-        }
-        poll();
-        return attachmentsTo("tcp_probe") === 0;
-      };
-      until("the end of the attachment", isDetached);
-      const missed = exchange(listener);
-      const [client, server] = [dial(listener.address, listener.port), listener.accept()];
-      poll();
-      expect(attachmentsTo("tcp_probe")).toBe(1);
-      speak(client, server, REDIS);
-      end(client, server);
-      until("the next end of the attachment", isDetached);
-      end(from, to);
-      for (const one of [busy, listener]) one.close();
-      closes.push(...trace.poll(true).filter(({ kind }) => kind === "close"));
-      const named = (ends: Peer[]) =>
-        ends.map(({ truth: { local, remote } }) => {
-          const is = ({ local: one, remote: other }: TracedEvent) =>
-            one.port === local.port && other.port === remote.port;
-          return closes.find(is)!.application?.application ?? null;
+    // The kernel tells what is attached from 5.8 on.
+    test.skipIf(!linuxAtLeast(5, 8))(
+      "while many segments come and no connection is new, nobody looks at segments",
+      async () => {
+        const [busy, listener] = [new Listener(randomLoopback()), new Listener(randomLoopback())];
+        // Other connections of the host begin all the time, perhaps.
+        const filter = { ...NO_FILTER, ports: [busy.port, listener.port] };
+        const parts = PARTS.filter((part) => part({ attach: mode, debug: false }).name !== NAME);
+        // An emulated guest is slow.
+        const protocols = protocolsBy(() => new Recognised(), 100);
+        await using trace = await openTrace({ attach: mode, debug: false, self: true, filter }, [
+          ...parts,
+          protocols,
+        ]);
+        const closes: TracedEvent[] = [];
+        const poll = () => closes.push(...trace.poll().filter(({ kind }) => kind === "close"));
+        const from = dial(busy.address, busy.port, {
+          prepare: (fd) =>
+            check(libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1), "TCP_NODELAY"),
         });
-      expect(named([client, server])).toEqual(["redis", "redis"]);
-      expect(named(missed)).toEqual([null, null]);
-      const counts = trace.counts().map(({ what, count }) => `${count} ${what}`);
-      // The busy connection's ends: what it began with was seen.
-      expect(counts).toContain(
-        "4 connections with an unknown application protocol: 0 moved no data, 2 spoke none that is known here, the first bytes of 2 were not seen",
-      );
-      expect(counts.find((count) => count.includes("nobody looked at segments"))).toMatch(/^2 /);
-    });
+        const to = busy.accept();
+        expect(attachmentsTo("tcp_probe")).toBe(1);
+        const segment = bytesOf("one segment");
+        const isDetached = () => {
+          for (let round = 0; round < 20; round++) {
+            for (let n = 0; n < 50; n++) check(libc.send(from.fd, segment, 0), "send");
+            to.read(50 * segment.length);
+          }
+          poll();
+          return attachmentsTo("tcp_probe") === 0;
+        };
+        until("the end of the attachment", isDetached);
+        const missed = exchange(listener);
+        const [client, server] = [dial(listener.address, listener.port), listener.accept()];
+        poll();
+        expect(attachmentsTo("tcp_probe")).toBe(1);
+        speak(client, server, REDIS);
+        end(client, server);
+        until("the next end of the attachment", isDetached);
+        end(from, to);
+        for (const one of [busy, listener]) one.close();
+        closes.push(...trace.poll(true).filter(({ kind }) => kind === "close"));
+        const named = (ends: Peer[]) =>
+          ends.map(({ truth: { local, remote } }) => {
+            const is = ({ local: one, remote: other }: TracedEvent) =>
+              one.port === local.port && other.port === remote.port;
+            return closes.find(is)!.application?.application ?? null;
+          });
+        expect(named([client, server])).toEqual(["redis", "redis"]);
+        expect(named(missed)).toEqual([null, null]);
+        const counts = trace.counts().map(({ what, count }) => `${count} ${what}`);
+        // The busy connection's ends: what it began with was seen.
+        expect(counts).toContain(
+          "4 connections with an unknown application protocol: 0 moved no data, 2 spoke none that is known here, the first bytes of 2 were not seen",
+        );
+        expect(counts.find((count) => count.includes("nobody looked at segments"))).toMatch(/^2 /);
+      },
+    );
 
     test("a server that takes another one's port is not named after it", async () => {
       const many = process.env["VM_KERNEL"] === undefined ? 1000 : 100;

@@ -131,6 +131,15 @@ test("a server that begins says nothing of the one before it", () => {
   ]);
 });
 
+test("a server whose port is not known yet may have taken any", () => {
+  const endpoints = new Endpoints(() => {});
+  for (let n = 0; n < AGREEING; n++) endpoints.saw(...close(), 5, http);
+  endpoints.forget(8, 0);
+  expect(endpoints.of(...close())).toBe(http);
+  endpoints.forget(7, 0);
+  expect(endpoints.of(...close())).toBeNull();
+});
+
 test("so many are kept, and the oldest goes first", () => {
   const endpoints = new Endpoints(() => {}, 2);
   for (const port of [80, 81, 82])

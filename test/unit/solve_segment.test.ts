@@ -4,6 +4,7 @@ import { findPageBase, holds, pageShift } from "../../src/guess/page_base.ts";
 import {
   solveFragPlaces,
   solveRtxQueue,
+  solveSequences,
   solveSkbPlaces,
   type FragPlaces,
   type SegmentSample,
@@ -114,6 +115,30 @@ test("a header of another connection tells nothing", () => {
 test("lengths that stand nowhere are said to", () => {
   const samples = samplesOf(kernel).map((sample) => ({ ...sample, length: sample.length + 1 }));
   expect(solveSkbPlaces(samples, FLOOR)).toBe("0 places in sk_buff hold len and data_len");
+});
+
+describe("the sequence numbers of a segment", () => {
+  const AT = 40;
+  const stream = (gap = 0): SegmentSample[] => {
+    let next = 0xffff_ffc0;
+    return samplesOf(kernel).map((sample) => {
+      const view = viewOf(sample.skb);
+      view.setUint32(AT, next, true);
+      next = (next + sample.length) >>> 0;
+      view.setUint32(AT + 4, next, true);
+      next += gap;
+      return sample;
+    });
+  };
+
+  test("are where the end of one is the beginning of the next, also where they wrap", () => {
+    expect(solveSequences(stream())).toBe(AT);
+  });
+
+  test("are not known where they do not follow each other, or stand nowhere", () => {
+    expect(solveSequences(stream(1))).toBeNull();
+    expect(solveSequences(samplesOf(kernel))).toBeNull();
+  });
 });
 
 test("memory that cannot be read is no header", () => {

@@ -94,10 +94,10 @@ export class Endpoints {
     return isCovered ? endpoint.common : null;
   }
 
-  /** A server begins, or is gone: what was spoken at this port before says nothing any more. */
+  /** A server begins, or is gone: what was spoken at this port before says nothing any more. 0: the port is not known yet. */
   forget(netns: number, port: number): void {
     for (const [key, endpoint] of this.#byKey) {
-      if (endpoint.netns !== netns || endpoint.port !== port) continue;
+      if (endpoint.netns !== netns || (port !== 0 && endpoint.port !== port)) continue;
       this.#know(endpoint, false);
       this.#name(key, endpoint, null);
       this.#byKey.delete(key);

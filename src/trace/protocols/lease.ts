@@ -60,8 +60,23 @@ export class LeaseRule {
   }
 }
 
+/** The part's view of an attachment. */
+export interface Leased extends Partial<Disposable> {
+  /** How often the program was detached. */
+  readonly pauses: number;
+  /** How often the kernel did not let it be attached again. */
+  readonly refused: number;
+  /** After each poll; `looked`: first bytes have come since the last one. */
+  renew(looked: boolean): void;
+  /** Does once what needs capabilities. */
+  rehearse(): void;
+}
+
+/** Before 4.17: the probes of bpf/protocols/queues.h seldom run, and to attach a kprobe takes a tenth of a second. */
+export const unleased: Leased = { pauses: 0, refused: 0, renew() {}, rehearse() {} };
+
 /** The attachment. The object closes it at the end. */
-export class Lease implements Disposable {
+export class Lease implements Leased, Disposable {
   readonly #shim: Shim;
   readonly #object: KernelObject;
   #fd: number | null;
@@ -82,17 +97,14 @@ export class Lease implements Disposable {
     this.#rule = new LeaseRule(performance.now(), this.#counts(), loud);
   }
 
-  /** How often the program was detached. */
   get pauses(): number {
     return this.#pauses;
   }
 
-  /** How often the kernel did not let it be attached again. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** After each poll; `looked`: first bytes have come since the last one. */
   renew(looked: boolean): void {
     if (this.#rule.attached(performance.now(), this.#counts(), looked)) this.#resume();
     else this.#pause();

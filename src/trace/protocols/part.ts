@@ -5,13 +5,15 @@
 import { Failure } from "../../errors.ts";
 import { guessSegments, type Guessed } from "../../guess/segments.ts";
 import { features } from "../../kernel/feature_table.ts";
+import type { Host } from "../../kernel/host.ts";
+import { findSymbols } from "../../kernel/kallsyms.ts";
 import { Constant } from "../../record/layout.gen.ts";
 import type { TraceOptions } from "../options.ts";
-import type { Ground, Part, PartOf, Point } from "../part.ts";
+import type { Ground, KprobePoint, Part, PartOf, Point } from "../part.ts";
 import { GATES } from "./gates.ts";
 import { writeLayout } from "./layout.ts";
 import { checkLooks } from "./check.ts";
-import { Lease, LEASED } from "./lease.ts";
+import { Lease, LEASED, unleased, type Leased } from "./lease.ts";
 import { Recognised } from "./recognised.ts";
 import { recognising, type Describing } from "./working.ts";
 
@@ -20,14 +22,14 @@ export const protocolsBy =
   (make: () => Describing, loud?: number): PartOf =>
   ({ protocols: asked = true, protocolEvents = false }: TraceOptions): Part => {
     let guessed: Guessed | string = "it was not guessed";
-    let lease: Lease | null = null;
+    let lease: Leased = unleased;
     return {
       name: "application protocols",
       asked,
       without: "application protocols are not known",
       prepare(host) {
-        if (!host.features.has("segment_tracepoint"))
-          return `it takes Linux ${features.segment_tracepoint.since}`;
+        if (!seesSegments(host) && host.kprobes === null)
+          return `it takes kprobes, or Linux ${features.segment_tracepoint.since}`;
         guessed = guessSegments(host);
         if (typeof guessed === "string") return guessed;
         return {
@@ -35,12 +37,14 @@ export const protocolsBy =
           mapSizes: { gates: GATES },
         };
       },
+      missing: (on) => (seesSegments(on.host) ? null : missingFunction()),
+      symbols: BESIDE_TRAFFIC.map(({ kprobe }) => kprobe),
       points,
       check(on) {
         if (typeof guessed === "string") return { refused: guessed };
         writeLayout(on, guessed, true);
         try {
-          lease = new Lease(on, loud);
+          if (seesSegments(on.host)) lease = new Lease(on, loud);
         } catch (error) {
           if (error instanceof Failure) return { refused: error.message };
           throw error;
@@ -48,12 +52,12 @@ export const protocolsBy =
         const wrong = checkLooks(on.drain);
         writeLayout(on, guessed, false);
         if (wrong !== null) {
-          lease[Symbol.dispose]();
+          lease[Symbol.dispose]?.();
           return { refused: wrong };
         }
         return guessed.pages === null ? {} : { notes: [`${SOME_ONLY}: ${guessed.pages}`] };
       },
-      start: (on) => recognising(on, lease!, make, protocolEvents),
+      start: (on) => recognising(on, lease, make, protocolEvents),
     };
   };
 
@@ -63,9 +67,25 @@ export const protocols: PartOf = protocolsBy(() => new Recognised());
 
 const SOME_ONLY = "application protocols are known of some connections only";
 
-const points = ({ mode }: Ground): readonly Point[] => [
-  LEASED,
-  ...(mode === "kprobe"
-    ? [{ program: "on_handshake", tracepoint: "inet_sock_set_state" } as const]
-    : []),
+const seesSegments = ({ features: has }: Pick<Host, "features">): boolean =>
+  has.has("segment_tracepoint");
+
+/** Before 4.17: see bpf/protocols/queues.h. */
+const BESIDE_TRAFFIC: readonly KprobePoint[] = [
+  { program: "on_segment_checked", kprobe: "tcp_validate_incoming" },
+  { program: "on_acknowledging", kprobe: "tcp_send_ack" },
+  { program: "on_taking", kprobe: "security_sock_graft" },
+  { program: "on_listen", kprobe: "inet_csk_listen_start" },
 ];
+
+function missingFunction(): string | null {
+  const there = findSymbols(BESIDE_TRAFFIC.map(({ kprobe }) => kprobe));
+  const missing = BESIDE_TRAFFIC.find(({ kprobe }) => !there.has(kprobe));
+  return missing === undefined ? null : `this kernel has no function ${missing.kprobe}`;
+}
+
+function points({ mode, host }: Ground): readonly Point[] {
+  if (!seesSegments(host)) return BESIDE_TRAFFIC;
+  if (mode === "tracepoint") return [LEASED];
+  return [LEASED, { program: "on_handshake", tracepoint: "inet_sock_set_state" }];
+}

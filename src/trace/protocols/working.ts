@@ -27,7 +27,7 @@ import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
 import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
 import { closeGates, counted, renewRoom, tellKnown, type Looked } from "./gates.ts";
-import type { Lease } from "./lease.ts";
+import type { Leased } from "./lease.ts";
 import { News } from "./news.ts";
 import { Streams, type Recogniser } from "./streams.ts";
 
@@ -44,7 +44,7 @@ export interface Describing extends Recogniser {
 /** `tells`: events of their own tell what is known. */
 export function recognising(
   { host, object, marks }: Opened,
-  lease: Lease,
+  lease: Leased,
   make: () => Describing,
   tells: boolean,
 ): Working {
@@ -211,7 +211,7 @@ const isZero = (view: DataView, at: number): boolean =>
 /** In few lines: each trace of a usual host has some. */
 function countsOf(
   { silent, unrecognised, missed, byEndpoint }: Told,
-  { pauses, refused }: Pick<Lease, "pauses" | "refused">,
+  { pauses, refused }: Leased,
   of: (counter: number) => bigint,
 ): PartCount[] {
   const unknown = silent + unrecognised + missed;

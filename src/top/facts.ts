@@ -1,9 +1,13 @@
 /** The state of each connection at the end of an interval. Pure types. */
 import type { ConnEvent } from "../conn/event.ts";
 import type { Ended } from "./ended.ts";
+import type { Places } from "./places.ts";
 
-/** A connection or flow that is open, or that ended in the interval. `null`: not known. Never changed once it is made. */
+/** A connection or flow that is open, or that ended in the interval. `null`: not known. Never changed once it is made, but for `place`. */
 export interface Fact {
+  /** Of its row among `places`, which has looked it up: most facts are the same in many intervals. */
+  places: Places | null;
+  place: number;
   /** The newest that is known of it. */
   event: ConnEvent;
   open: boolean;

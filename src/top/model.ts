@@ -189,6 +189,8 @@ function factOf(entry: Entry, open: boolean): Fact {
   const { connection, tx, rx, retransmits, opened } = entry;
   const failed = connection.state === "failed";
   return {
+    places: null,
+    place: 0,
     event: connection.event,
     open,
     opened,
@@ -206,6 +208,8 @@ function factOf(entry: Entry, open: boolean): Fact {
 }
 
 const failureOf = (event: TracedEvent): Fact => ({
+  places: null,
+  place: 0,
   event,
   open: false,
   opened: false,

@@ -4,6 +4,7 @@ import { orders, rateOrder } from "./columns.ts";
 import type { Ended } from "./ended.ts";
 import type { Fact, Tick } from "./facts.ts";
 import { groupingOf, partText, type TopGrouping } from "./groupings.ts";
+import { Places, type Name } from "./places.ts";
 import { addEnded, addFact, noSums, type Sums } from "./sums.ts";
 
 export interface Row {
@@ -40,7 +41,7 @@ export interface Found {
   count: number;
 }
 
-export function rowsOf(tick: Tick, query: Query): Found {
+export function rowsOf(tick: Tick, query: Query, places = new Places(query.by)): Found {
   const { by, within } = query;
   const wanted = nameTest(query);
   const inside = within === null ? tick.facts : tick.facts.filter((fact) => isWithin(fact, within));
@@ -51,24 +52,29 @@ export function rowsOf(tick: Tick, query: Query): Found {
     const rows = wanted === null ? all : all.filter(({ event }) => wanted(event));
     return { rows: inOrder(rows, query), count: Math.max(rows.length, facts.length) };
   }
-  const all = together(facts, query, tick);
-  const places = [...all.rows.keys()].filter(
-    (place) => wanted === null || wanted(all.rows[place]!.event),
-  );
-  const rows = mostOf(all, places, query).map((place) => rowAt(all, place));
-  return { rows: inOrder(rows, query), count: places.length };
+  const all = together(facts, query, tick, places);
+  const some =
+    wanted === null ? all.used : all.used.filter((place) => wanted(all.rows[place]!.event));
+  const rows = mostOf(all, some, query).map((place) => rowAt(all, place));
+  return { rows: inOrder(rows, query), count: some.length };
 }
 
 /** The same, made once for a tick and a query: a screen asks for the rows of its rates as well, and again at each key. */
-export function rowsKept(): typeof rowsOf {
+export function rowsKept(): (tick: Tick, query: Query) => Found {
   let last: { tick: Tick; query: Query; found: Found } | null = null;
+  let kept: { by: TopGrouping; places: Places } | null = null;
   return (tick, query) => {
     const isSame =
       last !== null &&
       last.tick === tick &&
       (Object.keys(query) as (keyof Query)[]).every((name) => last!.query[name] === query[name]);
-    if (!isSame) last = { tick, query, found: rowsOf(tick, query) };
-    return last!.found;
+    if (isSame) return last!.found;
+    const { by } = query;
+    if (kept?.by !== by) kept = { by, places: new Places(by) };
+    const found = rowsOf(tick, query, kept.places);
+    if (kept.places.isWorn(found.count)) kept = null;
+    last = { tick, query, found };
+    return found;
   };
 }
 
@@ -114,8 +120,6 @@ function inOrder(rows: Row[], { sort, reverse, most }: Query): Row[] {
   return rows.slice(0, most);
 }
 
-type Name = string | number | null;
-
 /** A row of several connections. */
 class Group implements Row {
   readonly sums = noSums();
@@ -145,45 +149,50 @@ const movedBy = ({ tx, rx }: Fact): number => (tx ?? 0) + (rx ?? 0);
 
 /** Of a hundred thousand rows most are of one connection and are not seen: such a row is its fact until it is. */
 interface Rows {
-  names: Name[];
-  /** At the same places. */
-  rows: (Group | Fact)[];
+  places: Places;
+  /** By place. */
+  rows: (Group | Fact | undefined)[];
+  /** Places at which there is a row. */
+  used: number[];
 }
 
-function together(facts: readonly Fact[], { by, ended, within }: Query, tick: Tick): Rows {
-  const { key } = groupingOf(by);
-  const places = new Map<Name, number>();
-  const all: Rows = { names: [], rows: [] };
-  const add = (name: Name, row: Group | Fact): number => {
-    const place = all.rows.length;
-    places.set(name, place);
-    all.names.push(name);
-    all.rows.push(row);
-    return place;
-  };
+function together(
+  facts: readonly Fact[],
+  { by, ended, within }: Query,
+  tick: Tick,
+  places: Places,
+): Rows {
+  const rows: Rows["rows"] = Array.from({ length: places.names.length });
+  const all: Rows = { places, rows, used: [] };
   for (const fact of facts) {
-    const name = key(fact.event);
-    const place = places.get(name);
-    if (place === undefined) add(name, fact);
+    const place = places.of(fact);
+    if (rows[place] === undefined) add(all, place, fact);
     else groupAt(all, place).add(fact);
   }
   // In which row of another grouping an ended connection was is not known.
   if (within === null || within.by === by)
     for (const [name, { event, totals }] of tick.ended.of(by)) {
       if (within !== null && within.key !== keyText(name)) continue;
-      const place = places.get(name);
-      if (place === undefined && !ended) continue;
-      const group = groupAt(all, place ?? add(name, new Group(name, event)));
-      addEnded(group.sums, totals);
+      const place = places.find(name);
+      const isThere = place !== undefined && rows[place] !== undefined;
+      if (!isThere && !ended) continue;
+      const at = place ?? places.named(name);
+      if (!isThere) add(all, at, new Group(name, event));
+      addEnded(groupAt(all, at).sums, totals);
     }
   return all;
 }
 
+function add({ rows, used }: Rows, place: number, row: Group | Fact): void {
+  rows[place] = row;
+  used.push(place);
+}
+
 /** The row at this place, which is a group from now on. */
-function groupAt({ names, rows }: Rows, place: number): Group {
+function groupAt({ places, rows }: Rows, place: number): Group {
   const row = rows[place]!;
   if (row instanceof Group) return row;
-  const group = new Group(names[place]!, row.event);
+  const group = new Group(places.names[place]!, row.event);
   group.add(row);
   rows[place] = group;
   return group;

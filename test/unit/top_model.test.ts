@@ -385,3 +385,38 @@ test("connections that are open are sorted out anew when others are wanted", () 
   model.choose(() => true);
   expect(pids(4n)).toEqual([1, 2]);
 });
+
+test("rows that keep their places are those that are put together anew", () => {
+  const some = fc.record({
+    pid: fc.integer({ min: 1, max: 9 }),
+    kind: fc.constantFrom("connect" as const, "close" as const, "sample" as const),
+    sent: fc.bigInt({ min: 0n, max: 5n }),
+    cookie: fc.integer({ min: 1, max: 12 }),
+  });
+  const interval = fc.record({
+    events: fc.array(some, { maxLength: 20 }),
+    by: fc.constantFrom("process" as const, "remote" as const, "netns" as const),
+    ended: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(interval, { maxLength: 8 }), (intervals) => {
+      const model = begun();
+      const kept = rowsKept();
+      for (const [n, { events, by, ended }] of intervals.entries()) {
+        for (const { pid, kind, sent, cookie } of events) {
+          const remote = { address: `10.0.0.${cookie}`, port: 443 };
+          const moved = kind === "connect" ? null : { sent };
+          model.observe(eventOf(kind, at(2 + n), moved, { pid, cookie, remote }));
+        }
+        const tick = model.cut(at(3 + n));
+        const query = { ...byProcess, by, ended };
+        const byKey = ({ rows, count }: ReturnType<typeof kept>) => ({
+          rows: rows.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+          count,
+        });
+        expect(byKey(kept(tick, query))).toEqual(byKey(rowsOf(tick, query)));
+      }
+    }),
+    runs(300),
+  );
+});

@@ -431,7 +431,8 @@ enum rank_factor {
 struct conntrack_value {
 	struct conntrack_tuple beyond;
 	u32 facts; /* enum conntrack_fact */
-	u32 _pad;
+	u32 accepted; /* 1: an accept has been told with it */
+	mono_ns made_at; /* 0: before the probe */
 };
 
 /* Shared with other tracers of this family too. */

@@ -185,6 +185,7 @@ inline_always void track(u64 of_entry)
 	if (!read_tuples(ct, layout, &of))
 		return;
 	begin_key(ct, layout, &of, &key);
+	value.made_at = bpf_ktime_get_ns();
 	if (is_plain_entry(&of)) {
 		orig_key(&of, &key);
 		order_ends(&key);

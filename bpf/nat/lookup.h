@@ -34,8 +34,19 @@ inline_always int stays_inside(const struct conntrack_tuple *t)
 	       is_loopback(t->daddr_h, t->daddr_l, t->metadata);
 }
 
+/*
+ * An entry is about an earlier connection of the same names where it is older than the SYN, or another accept was told with it.
+ * The kernel makes a new entry for a SYN that meets one of a connection that has ended (nf_conntrack_tcp_packet), so this
+ * one's packets do not pass conntrack. An entry that waits for the answer to an earlier SYN is kept: then it is not known.
+ */
+inline_always u64 is_of_earlier(const struct conntrack_value *known, mono_ns since, u32 accepts)
+{
+	/* The sign of a difference: a branch would double the ways that the verifier walks behind it. */
+	return (known->made_at - since) >> 63 | (known->accepted & accepts);
+}
+
 /* Returns what the namespace of hops->tuple knows: FACT_TRANSLATED, with the tuple beyond it; FACT_PLAIN; or 0. */
-inline_always u32 hop(struct hops *hops)
+inline_always u32 hop(struct hops *hops, mono_ns since, u32 accepts)
 {
 	struct conntrack_value *known = bpf_map_lookup_elem(&conntrack, &hops->tuple);
 
@@ -44,18 +55,23 @@ inline_always u32 hop(struct hops *hops)
 	if (!(known->facts & CONNTRACK_TRANSLATED))
 		return FACT_PLAIN;
 	/* It is what becomes of a packet that goes the other way, which no packet of this connection is. */
-	if ((known->facts & CONNTRACK_SWAPPED) != hops->swapped)
+	if (((known->facts & CONNTRACK_SWAPPED) ^ hops->swapped) |
+	    is_of_earlier(known, since, accepts))
 		return 0;
+	if (accepts)
+		known->accepted = accepts;
 	hops->tuple = known->beyond;
 	hops->swapped = order_ends(&hops->tuple);
 	return FACT_TRANSLATED;
 }
 
 /*
+ * since: the connection's first packet is no older; 0: not known. accepts: 1 for an accept. hops are zeroed.
  * Returns FACT_TRANSLATED, and in hops->tuple the ends beyond all translations, the local end as the source; FACT_PLAIN; or 0:
  * not known. A lookup that finds nothing says nothing: the packets may not pass conntrack there, or the entry may be gone.
  */
-inline_always u32 look_up_nat(const struct ends *ends, u32 netns, struct hops *hops)
+inline_always u32 look_up_nat(const struct ends *ends, u32 netns, struct hops *hops, mono_ns since,
+			      u32 accepts)
 {
 	u32 zero = 0, translated, found;
 	struct conntrack_telemetry *telemetry;
@@ -81,12 +97,12 @@ inline_always u32 look_up_nat(const struct ends *ends, u32 netns, struct hops *h
 	hops->tuple.metadata = ends->metadata;
 	hops->tuple.netns = netns;
 	hops->swapped = order_ends(&hops->tuple);
-	found = hop(hops);
+	found = hop(hops, since, accepts);
 	translated = found & FACT_TRANSLATED;
 	/* A tuple that the own namespace leaves as it is may be translated in the host's. */
 	if (netns != root && !stays_inside(&hops->tuple)) {
 		hops->tuple.netns = root;
-		found = hop(hops);
+		found = hop(hops, since, accepts);
 		translated |= found & FACT_TRANSLATED;
 	}
 	if (!translated)

@@ -110,7 +110,8 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 		bpf_map_delete_elem(&conns, &sk);
 		return;
 	}
-	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
+	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops,
+					 known ? live->event.started_at : 0, 0);
 	if (known ? update_conn(sk, live) : insert_conn(sk, live)) {
 		open_gate(sk, live->event.direction);
 		emit_translated(ctx, live, EVENT_CONNECT, &hops);
@@ -133,7 +134,7 @@ inline_always void incoming(void *ctx, u64 sk, struct live *live, u32 kind)
 		return;
 	begin(sk, live, DIRECTION_INCOMING);
 	mark_established(live);
-	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
+	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops, 0, 1);
 	/* An accept comes later than the first bytes may: see on_handshake. */
 	if (kind == EVENT_PASSIVE)
 		open_gate(sk, DIRECTION_INCOMING);

@@ -40,7 +40,8 @@ inline_always void tell_failure(void *ctx, struct live *live, u16 reason, int se
 		emit(ctx, live, EVENT_FAIL);
 		return;
 	}
-	live->event.flags |= look_up_nat(&live->event.ends, live->event.netns, &hops);
+	live->event.flags |=
+		look_up_nat(&live->event.ends, live->event.netns, &hops, live->event.started_at, 0);
 	emit_translated(ctx, live, EVENT_FAIL, &hops);
 }
 

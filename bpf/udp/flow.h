@@ -138,7 +138,7 @@ inline_always u32 ask_nat(const struct event *event, int received, struct hops *
 {
 	if (!FLOWS_ASK || !received || !constant(CONSTANT_NAT))
 		return 0;
-	return FACT_NAT_ASKED | look_up_nat(&event->ends, event->netns, hops);
+	return FACT_NAT_ASKED | look_up_nat(&event->ends, event->netns, hops, 0, 0);
 }
 
 /* Tells that a flow has begun; flow is used up. */

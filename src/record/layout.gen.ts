@@ -812,20 +812,26 @@ export const RankFactor = {
 } as const;
 export type RankFactor = (typeof RankFactor)[keyof typeof RankFactor];
 
-export const conntrackValueSize = 56;
+export const conntrackValueSize = 64;
 export interface ConntrackValue {
   beyond: ConntrackTuple;
   facts: number;
+  accepted: number;
+  made_at: bigint;
 }
 export function readConntrackValue(view: DataView, p: number): ConntrackValue {
   return {
     beyond: readConntrackTuple(view, p),
     facts: view.getUint32(p + 48, true),
+    accepted: view.getUint32(p + 52, true),
+    made_at: view.getBigUint64(p + 56, true),
   };
 }
 export function writeConntrackValue(view: DataView, p: number, value: ConntrackValue): void {
   writeConntrackTuple(view, p, value.beyond);
   view.setUint32(p + 48, value.facts, true);
+  view.setUint32(p + 52, value.accepted, true);
+  view.setBigUint64(p + 56, value.made_at, true);
 }
 
 export const conntrackTelemetrySize = 8;

@@ -74,7 +74,12 @@ export class EntryMap {
     const bytes = new Uint8Array(conntrackValueSize);
     const beyond = wordsOf(netns, out);
     const facts = isPlain ? 0 : CONNTRACK_TRANSLATED | swapped;
-    writeConntrackValue(new DataView(bytes.buffer), 0, { beyond, facts });
+    writeConntrackValue(new DataView(bytes.buffer), 0, {
+      beyond,
+      facts,
+      accepted: 0,
+      made_at: 0n,
+    });
     try {
       this.#shim.mapUpdate(this.#map, bytesOf(key), bytes, BPF_NOEXIST);
     } catch (error) {

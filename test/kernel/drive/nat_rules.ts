@@ -13,6 +13,10 @@ table ip service {
     ip saddr ${p2[4]} tcp sport 8013 notrack
     ip daddr ${service(25)} tcp dport 8025 notrack ip daddr set ${p2[4]}
     ip saddr ${p2[4]} tcp sport 8025 notrack ip saddr set ${service(25)}
+    ip dscp cs1 ip daddr ${service(26)} tcp dport 8026 notrack ip daddr set ${p3[4]}
+    ip saddr ${p3[4]} tcp sport 8026 notrack ip saddr set ${service(26)}
+    ip dscp cs1 ip daddr ${p2[4]} tcp dport 8026 notrack
+    ip dscp cs1 ip saddr ${p2[4]} tcp sport 8026 notrack
   }
   chain proxy { type filter hook prerouting priority mangle; policy accept;
     ip daddr ${service(120)} tcp dport 80 tproxy to 127.0.0.1:8120 meta mark set 1 accept
@@ -37,6 +41,7 @@ table ip service {
     ip daddr ${service(20)} udp dport 8020 dnat to numgen inc mod 2 map { 0 : ${p2[4]}, 1 : ${p3[4]} }
     ip daddr ${service(21)} udp dport 8021 dnat to numgen inc mod 2 map { 0 : ${p2[4]}, 1 : ${p3[4]} }
     ip daddr ${service(23)} tcp dport 80 dnat to ${p2[4]}:8023
+    ip daddr ${service(26)} tcp dport 8026 dnat to ${p2[4]}
   }
   chain own { type nat hook output priority -100; policy accept;
     ip daddr ${service(9)} tcp dport 80 dnat to ${p2[4]}:8009

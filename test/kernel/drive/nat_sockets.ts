@@ -42,15 +42,20 @@ export interface Dialling {
   to: Endpoint;
   /** The local port; without one the kernel chooses. */
   port?: number;
+  /** Of a socket with a port of its own, before it is bound. */
+  prepare?: (fd: number) => void;
 }
 
 /** Connects, and takes the connection from the one of `servers` that it reached. */
-export function connectTo(servers: readonly Waiting[], { from, to, port }: Dialling): OpenLink {
+export function connectTo(
+  servers: readonly Waiting[],
+  { from, to, port, prepare }: Dialling,
+): OpenLink {
   const any = { address: familyOf(to.address) === k.AF_INET ? "0.0.0.0" : "::", port: port ?? 0 };
   const fd =
     port === undefined
       ? inPlace(from, () => socketFor(to, k.SOCK_STREAM))
-      : bound(from, k.SOCK_STREAM, any);
+      : bound(from, k.SOCK_STREAM, any, prepare);
   check(libc.connect(fd, sockaddr(to.address, to.port)), `connect to ${to.address} ${to.port}`);
   const accepted = acceptOne(servers);
   return {

@@ -1,6 +1,8 @@
 /** The cost that a trace reports equals the cost that the kernel counted. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import type { Records } from "../../src/trace/trace.ts";
+import { openTrace } from "../../src/trace/tracer.ts";
 import { programStats } from "../bench/bpf_stats.ts";
 import { guessed, startGuessed } from "./drive/guessed.ts";
 import { linuxAtLeast, modes } from "./drive/modes.ts";
@@ -43,6 +45,31 @@ const costOf = ({ stderr }: Tracer) =>
   /^own cost: ([\d.]+) s of CPU \(([\d.]+) % of one processor\), (\d+) MB of memory at its peak(.*)$/m
     .exec(stderr)!
     .slice(1);
+
+test.each(modes)(
+  "a %s trace with all its parts offers many records at once to whoever can take them",
+  async (mode) => {
+    const offsetsFile = await guessed(mode);
+    await using trace = await openTrace({ attach: mode, debug: false, offsetsFile });
+    let offered = 0;
+    const sink = {
+      event() {},
+      record: () => true,
+      records({ from, to, conditions }: Records) {
+        expect(conditions).toBeGreaterThan(0);
+        offered += to - from;
+        return 0;
+      },
+    };
+    const deadline = performance.now() + 60_000;
+    while (offered === 0) {
+      if (performance.now() > deadline) throw new Error("none was offered");
+      connect(1);
+      trace.pollInto(sink, false);
+      await trace.wait(0, 10);
+    }
+  },
+);
 
 test.each(modes)("a %s trace tells its own time and memory as the kernel does", async (mode) => {
   await guessed(mode);

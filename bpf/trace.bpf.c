@@ -360,12 +360,14 @@ int on_segment(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/inet_sock_set_state")
 int on_handshake(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct live live = {};
-
-	if (ctx->args[1] == TCP_STATE_SYN_RECV && ctx->args[2] == TCP_STATE_ESTABLISHED)
+	if (ctx->args[1] == TCP_STATE_SYN_RECV && ctx->args[2] == TCP_STATE_ESTABLISHED) {
 		open_gate(ctx->args[0], DIRECTION_INCOMING);
-	else if (ctx->args[2] == TCP_STATE_LISTEN && is_tcp(ctx->args[0]))
+	} else if (ctx->args[2] == TCP_STATE_LISTEN && is_tcp(ctx->args[0])) {
+		/* Zeroed here alone: this runs at each change of a state. */
+		struct live live = {};
+
 		listening(ctx, ctx->args[0], &live);
+	}
 	return 0;
 }
 

@@ -63,7 +63,8 @@ inline_always void tell_datagram_bytes(void *ctx, struct datagram_look *p, struc
 	/* For the verifier: no more than lies behind them in a struct event. */
 	asm volatile("%0 &= 127" : "+r"(bytes));
 	__builtin_memset(p->bytes, 0, sizeof(p->bytes));
-	if (constant(CONSTANT_DATAGRAMS) == DATAGRAMS_IN_CALL)
+	/* A buffer of a process, or the kernel's sk_buff, whose addresses begin with a set bit. */
+	if ((s64)piece->address >= 0)
 		failed = copy_process(p->bytes, bytes, piece->address);
 	else
 		failed = copy_payload(p->bytes, DATAGRAM_BYTES, bytes, piece->address);

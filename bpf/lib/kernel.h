@@ -57,6 +57,18 @@
 	})
 
 /*
+ * 1 of 0, else 0. Opaque in the middle, as the compiler would make a branch of it. Not a mask: of what is 0 or -1 the verifier of
+ * 6.18 walks both ways.
+ */
+inline_always u64 is_0(u64 bits)
+{
+	u64 sign = bits | -bits;
+
+	asm volatile("" : "+r"(sign));
+	return sign >> 63 ^ 1;
+}
+
+/*
  * copy_process() copies memory of a process, and returns 0 if it could. read_kernel() reads memory of the kernel, where what
  * cannot be read is 0. copy_words() copies a multiple of 8 bytes of it to a place of 64-bit words, and returns 0 if it could.
  */
@@ -82,13 +94,6 @@ static const void *(*cast)(u64 address, u64 type) = (void *)CAST_MAGIC;
 
 #define copy_process(dst, bytes, address) bpf_probe_read_user(dst, bytes, (void *)(address))
 
-/* -1 of 0, else 0. Opaque, as the compiler would make a branch of it. */
-inline_always s64 none_of(u64 bits)
-{
-	asm volatile("" : "+r"(bits));
-	return (s64)((bits | -bits) >> 63) - 1;
-}
-
 /* Memory that is all 0 is taken for such that cannot be read. */
 inline_always s64 copy_words(void *to, u32 bytes, u64 address)
 {
@@ -102,7 +107,7 @@ inline_always s64 copy_words(void *to, u32 bytes, u64 address)
 		*(u64 *)(to + at) = word;
 		any |= word;
 	}
-	return none_of(any);
+	return -(s64)is_0(any);
 }
 #else
 #define keep_in_memory(of) (void)(of)

@@ -15,11 +15,7 @@ enum {
 /* 1: the thread is not the first of its process. A branch would double the ways that the verifier walks from here on. */
 inline_always u8 is_other_thread(u64 pid_tgid)
 {
-	u64 differs = (u32)pid_tgid ^ pid_tgid >> 32;
-	u64 sign = -differs;
-
-	asm volatile("" : "+r"(sign)); /* else the compiler makes a branch of it */
-	return sign >> 63;
+	return 1 - is_0((u32)pid_tgid ^ pid_tgid >> 32);
 }
 
 /* The bytes of a word of text up to the first NUL, and all bits of that. end: whether there is a NUL. */
@@ -48,8 +44,8 @@ inline_always u8 is_named_otherwise(const char *comm)
 	bits = text_bits(own[0], &low_ends);
 	differs = (own[0] ^ first[0]) & bits;
 	bits = text_bits(own[1], &high_ends);
-	differs |= (own[1] ^ first[1]) & bits & (low_ends - 1);
-	return (differs | -differs) >> 63;
+	differs |= ((own[1] ^ first[1]) & bits) * (1 - low_ends);
+	return 1 - is_0(differs);
 }
 
 /* Where a connection is opened or accepted. */
@@ -57,6 +53,7 @@ inline_always void own_by_current(struct event *event)
 {
 	struct owner *owner = &event->owner;
 	u64 id = bpf_get_current_pid_tgid();
+	u8 other;
 
 	owner->pid = id >> 32;
 	owner->uid = bpf_get_current_uid_gid();
@@ -65,8 +62,11 @@ inline_always void own_by_current(struct event *event)
 	owner->program = current_program(0);
 	owner->cgroup_id = helper_or_0(HELPER_GET_CURRENT_CGROUP_ID);
 	bpf_get_current_comm(owner->comm, TASK_COMM_LEN);
-	owner->of_thread = is_other_thread(id);
-	if (owner->of_thread && constant(OFFSET_TASK_GROUP_LEADER))
+	other = is_other_thread(id);
+	owner->of_thread = other;
+	/* Stored before the branch: the verifier then has the same to say of both ways. */
+	asm volatile("" : : "r"(owner) : "memory");
+	if (other && constant(OFFSET_TASK_GROUP_LEADER))
 		owner->of_thread = is_named_otherwise(owner->comm);
 	note_followed(event);
 }

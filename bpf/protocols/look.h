@@ -143,7 +143,7 @@ inline_always u64 lesser(u64 a, u64 b)
  * loaded may end behind the piece: `got` tells how many bytes count. Payload may be all 0, so only its address tells.
  */
 #ifdef LINUX_6_2
-#define copy_payload(to, room, bytes, address) (copy_words(to, room, address), none_of(address))
+#define copy_payload(to, room, bytes, address) (copy_words(to, room, address), -(s64)is_0(address))
 #else
 #define copy_payload(to, room, bytes, address) bpf_probe_read(to, bytes, (void *)(address))
 #endif

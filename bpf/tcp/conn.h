@@ -25,6 +25,9 @@ inline_always void emit(void *ctx, struct live *live, u32 kind)
 	if (is_unwanted(live))
 		return;
 	live->event.kind = kind;
+	/* Not before: with a fact that the verifier does not know it would walk both ways behind each look at another. */
+	if (kind == EVENT_ACCEPT)
+		live->event.flags |= FACT_WAIT_KNOWN * (1 - is_0(live->event.ended_at));
 	send_event(ctx, &live->event);
 }
 

@@ -112,8 +112,8 @@ const SYMBOLS = {
     args: ["ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32", "ptr", "u32"],
     returns: "i32",
   },
-  sh_order: { args: ["ptr", "u32", "ptr", "ptr", "u32"], returns: "i32" },
   sh_put_lines: { args: ["ptr"], returns: "i32" },
+  sh_order: { args: ["ptr", "u32", "ptr", "ptr", "u32"], returns: "i32" },
 } as const;
 
 /** Loads the shim. Everything blocks and belongs to the calling thread. */

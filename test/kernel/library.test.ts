@@ -117,10 +117,7 @@ describe.each(modes)("a tracer by %s", (attach) => {
       await traffic.hear();
       // Not before its process is there: to start one takes its time.
       using gaps = watchGaps();
-      await Bun.sleep(1_000);
-      // The first turns run code that is not compiled yet: on a slow machine they take twice their time.
-      using warm = watchGaps();
-      await Bun.sleep(1_000);
+      await Bun.sleep(2_000);
       await traffic.end();
       const { made } = await traffic.hear<{ made: number }>();
       // Longer than a wait may last where nothing happens.
@@ -130,9 +127,8 @@ describe.each(modes)("a tracer by %s", (attach) => {
       expect(seen).toBeGreaterThanOrEqual(made);
       // A wait that stands on the event loop takes 5 s, on a machine however fast.
       expect(gaps.longestMs()).toBeLessThan(4_000);
-      if (isGuest) return;
-      expect(gaps.longestCpuMs()).toBeLessThan(100);
-      expect(warm.longestCpuMs()).toBeLessThan(50);
+      // A wait or a walk that stands there does so at each of some twenty polls.
+      if (!isGuest) expect(gaps.nthCpuMs(3)).toBeLessThan(50);
     },
   );
 

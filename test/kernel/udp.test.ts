@@ -78,7 +78,7 @@ describe.each(modes.filter(tracesUdp))("trace --attach %s", (mode) => {
 
   test("the start warns of nothing but of what takes Linux 5.10", () => {
     expect(our.tracer.stderr).toMatch(/tracing TCP and UDP with/);
-    const newer = "warning: application protocols are not known: it takes Linux 5.10";
+    const newer = "warning: application protocols of UDP are not known: it takes Linux 5.10";
     const warnings = our.tracer.stderr.match(/warning: .*/g);
     expect(warnings).toEqual(has.tracepoint ? null : [newer]);
   });

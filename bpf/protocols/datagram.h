@@ -70,12 +70,7 @@ inline_always void tell_datagram_bytes(void *ctx, struct datagram_look *p, struc
 		failed = copy_payload(p->bytes, DATAGRAM_BYTES, bytes, piece->address);
 	p->timestamp = bpf_ktime_get_ns();
 	p->flags = 0;
-	p->got = bytes & ~sign_of(failed);
-	send_look(ctx, p, COUNTER_DATAGRAM_LOST, COUNTER_DATAGRAM_LOST);
-	piece->address += bytes;
-	piece->bytes -= bytes;
-	p->offset += bytes;
-	p->len -= bytes;
+	tell_copied(ctx, p, piece, bytes, failed, COUNTER_DATAGRAM_LOST, COUNTER_DATAGRAM_LOST);
 }
 
 /* A question of DNS: no answer, an operation of 4 bits that most often is 0, and one question. */

@@ -139,6 +139,20 @@ inline_always u64 lesser(u64 a, u64 b)
 }
 
 /*
+ * Sends what was copied of a piece, and goes on behind it. p: a struct payload or a struct datagram_look. failed: below 0 where
+ * nothing was.
+ */
+#define tell_copied(ctx, p, piece, bytes, failed, waiting, lost)                                   \
+	do {                                                                                       \
+		(p)->got = (bytes) & ~sign_of(failed);                                             \
+		send_look(ctx, p, waiting, lost);                                                  \
+		(piece)->address += (bytes);                                                       \
+		(piece)->bytes -= (bytes);                                                         \
+		(p)->offset += (bytes);                                                            \
+		(p)->len -= (bytes);                                                               \
+	} while (0)
+
+/*
  * Copies the first bytes of a piece of payload, `room` at most, which is a constant. Returns 0 if it could. Words that are
  * loaded may end behind the piece: `got` tells how many bytes count. Payload may be all 0, so only its address tells.
  */
@@ -159,12 +173,7 @@ inline_always void tell_bytes(void *ctx, struct payload *p, struct piece *piece,
 	__builtin_memset(p->bytes, 0, sizeof(p->bytes));
 	/* An address of 0 cannot be read either. */
 	failed = copy_payload(p->bytes, most, bytes, piece->address);
-	p->got = bytes & ~sign_of(failed);
-	send_look(ctx, p, COUNTER_LOOK_WAITING, COUNTER_LOOK_LOST);
-	piece->address += bytes;
-	piece->bytes -= bytes;
-	p->offset += bytes;
-	p->len -= bytes;
+	tell_copied(ctx, p, piece, bytes, failed, COUNTER_LOOK_WAITING, COUNTER_LOOK_LOST);
 }
 
 /* Content type 22, and the major version that all of them have. */

@@ -30,12 +30,7 @@ inline_always void tell_words(void *ctx, struct payload *p, struct piece *piece,
 #pragma unroll
 	for (u32 i = 0; i < most / sizeof(*words); i++)
 		words[i] &= first_of_word(bytes - i * sizeof(*words));
-	p->got = bytes & ~sign_of(failed);
-	send_look(ctx, p, COUNTER_LOOK_WAITING, COUNTER_LOOK_LOST);
-	piece->address += bytes;
-	piece->bytes -= bytes;
-	p->offset += bytes;
-	p->len -= bytes;
+	tell_copied(ctx, p, piece, bytes, failed, COUNTER_LOOK_WAITING, COUNTER_LOOK_LOST);
 }
 
 inline_always void tell_first_words(void *ctx, u64 sk, struct payload *p, struct piece *piece)

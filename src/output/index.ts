@@ -2,6 +2,7 @@
 
 import { utc, wallTime, type ClockPair, type OffsetAt } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
+import type { Records } from "../record/records.ts";
 import { csvHeader, csvLine, csvTemplate } from "./csv.ts";
 import { jsonLine, jsonLost, jsonTemplate } from "./json.ts";
 import type { Lines } from "./lines.ts";
@@ -10,7 +11,6 @@ import {
   straight,
   type Describe,
   type Native,
-  type Records,
   type Shape,
   type Straight,
 } from "./straight/index.ts";

@@ -2,7 +2,8 @@
 import type { ClockPair } from "../conn/clock.ts";
 import type { TracedEvent } from "../conn/identity.ts";
 import type { Loss } from "../output/losses.ts";
-import type { Describe, Records } from "../trace/trace.ts";
+import type { Records } from "../record/records.ts";
+import type { Describe } from "../trace/trace.ts";
 
 /**
  * To add one: a file in this folder, and a row where sinks are chosen (src/commands/follow.ts, src/library/tracer.ts).

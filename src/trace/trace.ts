@@ -1,6 +1,7 @@
 /** An open trace, and the sink that gets its events. */
 import type { TracedEvent } from "../conn/identity.ts";
 import type { MapFill, Shim } from "../kernel/shim.ts";
+import type { Records } from "../record/records.ts";
 import type { PartCount, Startable } from "./part.ts";
 import type { KernelTime } from "./health/kernel_time.ts";
 import type { LossCount } from "./health/losses.ts";
@@ -74,14 +75,4 @@ export interface EventSink {
   record?(view: DataView, p: number, describe: Describe): boolean;
   /** The same of several that meet the conditions, up to the first that is not taken or does not meet them. Returns how many. */
   records?(of: Records, describe: Describe): number;
-}
-
-/** Struct events at `from` to `to` of `places`. */
-export interface Records {
-  view: DataView;
-  places: Int32Array;
-  from: number;
-  to: number;
-  /** Address of a struct line_conditions, on which each is shown as it is. */
-  conditions: number;
 }

@@ -1,7 +1,7 @@
 /** The cost that a trace reports equals the cost that the kernel counted. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import type { Records } from "../../src/trace/trace.ts";
+import type { Records } from "../../src/record/records.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { programStats } from "../bench/bpf_stats.ts";
 import { guessed, startGuessed } from "./drive/guessed.ts";

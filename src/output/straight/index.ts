@@ -11,15 +11,16 @@ import {
   EVENT_ENDS_METADATA,
   EVENT_TIMESTAMP,
 } from "../../record/layout.gen.ts";
+import type { Records } from "../../record/records.ts";
 import { recurring } from "../../record/recurring.ts";
 import { segment, type Lines, type Segment } from "../lines.ts";
 import { EventTemplates, RecordTemplates, type Describe, type Shape } from "./keys.ts";
 import { enter, isOf } from "./moment.ts";
-import { NativeLines, type Native, type Records } from "./native.ts";
+import { NativeLines, type Native } from "./native.ts";
 import { write, writeNative, type Source } from "./write.ts";
 
 export type { Describe, Shape } from "./keys.ts";
-export type { Native, Records } from "./native.ts";
+export type { Native } from "./native.ts";
 
 export interface Straight {
   /** `false`: nothing was written, so the line is to be made the other way. */

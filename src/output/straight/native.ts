@@ -27,6 +27,7 @@ import {
   writeLineMoment,
   writeLineStep,
 } from "../../record/layout.gen.ts";
+import type { Records } from "../../record/records.ts";
 import type { Lines, Segment } from "../lines.ts";
 import type { KeyTable } from "./keys.ts";
 import { beginning, moment } from "./moment.ts";
@@ -49,16 +50,6 @@ export interface Native {
   ): number;
   /** See Shim.putLines. */
   putLines(batch: number): number;
-}
-
-/** Records that lie at `from` to `to` of `places`. */
-export interface Records {
-  view: DataView;
-  places: Int32Array;
-  from: number;
-  to: number;
-  /** Address of a struct line_conditions. */
-  conditions: number;
 }
 
 /** The ops of a template and its tail as line.c takes them. */

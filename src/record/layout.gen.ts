@@ -1750,33 +1750,51 @@ export const LineForm = {
   LINE_TIME: 2,
   LINE_ADDRESS: 3,
   LINE_ID: 4,
+  LINE_TIME_OF_DAY: 5,
+  LINE_SINCE: 6,
+  LINE_ENDPOINT: 7,
+  LINE_BRIEF_BYTES: 8,
+  LINE_BRIEF_DURATION: 9,
+  LINE_DURATION: 10,
 } as const;
 export type LineForm = (typeof LineForm)[keyof typeof LineForm];
 
-export const lineStepSize = 16;
+export const lineStepSize = 40;
 export interface LineStep {
+  start: bigint;
   text_at: number;
   text_length: number;
+  text_width: number;
   at: number;
   since: number;
   least: number;
   size: number;
   form: number;
+  column_end: number;
+  column_width: number;
+  column_right: number;
 }
 export function writeLineStep(view: DataView, p: number, value: LineStep): void {
-  view.setUint32(p, value.text_at, true);
-  view.setUint32(p + 4, value.text_length, true);
-  view.setUint16(p + 8, value.at, true);
-  view.setUint16(p + 10, value.since, true);
-  view.setUint16(p + 12, value.least, true);
-  view.setUint8(p + 14, value.size);
-  view.setUint8(p + 15, value.form);
+  view.setBigUint64(p, value.start, true);
+  view.setUint32(p + 8, value.text_at, true);
+  view.setUint32(p + 12, value.text_length, true);
+  view.setUint32(p + 16, value.text_width, true);
+  view.setUint16(p + 20, value.at, true);
+  view.setUint16(p + 22, value.since, true);
+  view.setUint16(p + 24, value.least, true);
+  view.setUint8(p + 26, value.size);
+  view.setUint8(p + 27, value.form);
+  view.setUint16(p + 28, value.column_end, true);
+  view.setUint16(p + 30, value.column_width, true);
+  view.setUint8(p + 32, value.column_right);
 }
 
-export const lineMomentSize = 48;
+export const lineMomentSize = 68;
 export interface LineMoment {
   second_length: number;
   second: Uint8Array;
+  day_length: number;
+  day: Uint8Array;
   id_added: number;
   id_first: number;
   id_second: number;
@@ -1784,9 +1802,11 @@ export interface LineMoment {
 export function writeLineMoment(view: DataView, p: number, value: LineMoment): void {
   view.setUint32(p, value.second_length, true);
   bytesAt(view, p + 4, 32).set(value.second);
-  view.setUint32(p + 36, value.id_added, true);
-  view.setUint32(p + 40, value.id_first, true);
-  view.setUint32(p + 44, value.id_second, true);
+  view.setUint32(p + 36, value.day_length, true);
+  bytesAt(view, p + 40, 16).set(value.day);
+  view.setUint32(p + 56, value.id_added, true);
+  view.setUint32(p + 60, value.id_first, true);
+  view.setUint32(p + 64, value.id_second, true);
 }
 
 export const lineConditionsSize = 80;

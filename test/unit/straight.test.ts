@@ -283,15 +283,17 @@ function isRight(way: Straight, format: Written, many: readonly Event[], of = de
 
 const shim = openShim();
 beforeAll(() => keyIds(randomBytes));
-/** With columns, lines are never made by the shim. */
 const ways = each.flatMap(([name, format]): [string, string, () => Straight, Written][] => {
-  const isInColumns = name !== "json" && name !== "csv";
   const by = (native: Native | null) =>
     straight(format.template, format.offsetAt, undefined, undefined, native);
   const plainly = [name, "TypeScript", () => by(null), format] as const;
-  if (isInColumns) return [[...plainly]];
   const alone = [name, "the shim", () => by(shim), format] as const;
-  return [[...plainly], [...alone], [name, "the shim, of many", () => ofMany(by(shim)), format]];
+  // A record that is not one of many is made a line alone.
+  return [
+    [...plainly],
+    ...(name === "json" ? [[...alone] as [...typeof alone]] : []),
+    [name, "the shim, of many", () => ofMany(by(shim)), format],
+  ];
 });
 
 /** The records that were taken by `records`. */
@@ -376,6 +378,39 @@ describe.each(ways)("a line of %s made by %s", (_name, _by, wayOf, format) => {
     expect(taken).toBeGreaterThan(20);
   }, 60_000);
 });
+
+describe.each(each)("the shim makes the line of %s", (_, format) => {
+  test("of a record whose numbers are half-way between two texts, or next to it", () => {
+    const way = ofMany(straight(format.template, format.offsetAt, undefined, undefined, shim));
+    const [usual] = fc.sample(
+      records.filter(
+        ({ kind, ends, owner }) =>
+          kind === EventKind.EVENT_CLOSE &&
+          Math.min(ends.sport, ends.dport, owner.pid) > 0 &&
+          ends.daddr_l === 0x0100007fn,
+      ),
+      { numRuns: 1, seed: 1 },
+    );
+    const timestamp = clocks.monoNs;
+    const numbers = [...halves()].flatMap((half) => [half - 1, half, half + 1]);
+    const many = numbers.map((number) => ({
+      ...usual!,
+      ...{ timestamp, ended_at: timestamp, sent_bytes: BigInt(number) },
+      ...{ started_at: timestamp - 1000n * BigInt(Math.min(number, 4e9)), recv_bytes: 5n },
+      ...{ sent_packets: 1n, recv_packets: 1n, flags: ConnFact.FACT_ESTABLISHED },
+    }));
+    expect(isRight(way, format, many)).toBeGreaterThan(many.length * 0.9);
+  });
+});
+
+/** Numbers of bytes or of microseconds. */
+function* halves(): Generator<number> {
+  for (let of = 1000; of < 1e8; of *= 10)
+    for (let n = of; n < 10 * of; n += of / 100) yield n + of / 200;
+  for (let unit = 2 ** 10; unit <= 2 ** 50; unit *= 2 ** 10)
+    for (let tenths = 95; tenths < 10_000; tenths += tenths < 100 ? 1 : 99)
+      yield Math.round(((tenths + 0.5) * unit) / 10);
+}
 
 test("of many records the shim makes lines by itself", () => {
   expect(takenOfMany).toBeGreaterThan(200);

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "brief.h"
+#include "digits.h"
 #include "line.h"
 
 /* TypeScript counts in doubles: what is larger is not exact there. */
@@ -10,6 +12,9 @@
 /* Texts are copied in blocks: behind each there is room to read so much more, and to write it. */
 #define BLOCK 16
 #define MICROSECOND_DIGITS 6
+#define MILLISECOND_DIGITS 3
+/* Of the longest number, address or time, and a block behind it. */
+#define HOLE_ROOM 96
 
 static __u8 *put_text(__u8 *to, const void *text, __u32 length)
 {
@@ -20,51 +25,10 @@ static __u8 *put_text(__u8 *to, const void *text, __u32 length)
 	return to + length;
 }
 
-static const char pairs[] = "0001020304050607080910111213141516171819"
-			    "2021222324252627282930313233343536373839"
-			    "4041424344454647484950515253545556575859"
-			    "6061626364656667686970717273747576777879"
-			    "8081828384858687888990919293949596979899";
-
-/* The digits of a number below 10,000, the first one lowest. */
-static __u32 four_digits(__u32 value)
-{
-	__u16 high, low;
-
-	memcpy(&high, pairs + value / 100 * 2, sizeof(high));
-	memcpy(&low, pairs + value % 100 * 2, sizeof(low));
-	return high | (__u32)low << 16;
-}
-
-static __u8 *put_four(__u8 *to, __u32 digits)
-{
-	memcpy(to, &digits, sizeof(digits));
-	return to + sizeof(digits);
-}
-
-static __u8 *put_small(__u8 *to, __u32 value)
-{
-	int zeros = value < 10 ? 3 : value < 100 ? 2 : value < 1000;
-
-	return put_four(to, four_digits(value) >> 8 * zeros) - zeros;
-}
-
-static __u8 *put_integer(__u8 *to, __u64 value)
-{
-	if (value < 10000)
-		return put_small(to, value);
-	to = put_integer(to, value / 10000);
-	return put_four(to, four_digits(value % 10000));
-}
-
 static __u8 *put_time(__u8 *to, const struct line *line)
 {
-	__u32 us = line->us;
-
 	to = put_text(to, line->moment->second, line->moment->second_length);
-	for (int n = MICROSECOND_DIGITS - 2; n >= 0; n -= 2, us /= 100)
-		memcpy(to + n, pairs + us % 100 * 2, 2);
-	return to + MICROSECOND_DIGITS;
+	return put_digits(to, line->us, MICROSECOND_DIGITS);
 }
 
 #define GROUPS 8
@@ -203,8 +167,10 @@ static __u64 integer_at(const __u8 *record, const struct line_step *step)
 	return step->size == sizeof(__u32) ? load32(at) : load64(at);
 }
 
-/* NULL: the integer is none that can be written. */
-static __u8 *put_step_integer(__u8 *to, const __u8 *record, const struct line_step *step)
+/* No integer that can be written has this value. */
+#define UNUSUAL (MAX_SAFE_INTEGER + 1)
+
+static __u64 value_of(const __u8 *record, const struct line_step *step)
 {
 	__u64 value = integer_at(record, step);
 
@@ -212,35 +178,130 @@ static __u8 *put_step_integer(__u8 *to, const __u8 *record, const struct line_st
 		__u64 since = load64(record + step->since);
 
 		if (value < since)
-			return NULL;
+			return UNUSUAL;
 		value -= since;
 	}
 	if (value < step->least || value > MAX_SAFE_INTEGER)
+		return UNUSUAL;
+	return step->since == 0 ? value : value / 1000;
+}
+
+static __u8 *put_since(__u8 *to, const __u8 *record, const struct line_step *step)
+{
+	__u64 time = load64(MEMBER(record, timestamp));
+
+	if (time < step->start || time - step->start > MAX_SAFE_INTEGER)
 		return NULL;
-	return put_integer(to, step->since == 0 ? value : value / 1000);
+	return put_seconds(to, (time - step->start) / 1000);
+}
+
+static __u8 *put_time_of_day(__u8 *to, const struct line *line)
+{
+	to = put_text(to, line->moment->day, line->moment->day_length);
+	return put_digits(to, line->us / 1000, MILLISECOND_DIGITS);
+}
+
+/* As endpointText() of src/record/address.ts, without the port. */
+static __u8 *put_before_port(__u8 *to, const struct line *line)
+{
+	int is_made =
+		line->remote == NULL && load32(MEMBER(line->record, ends.metadata)) & METADATA_IPV6;
+
+	if (is_made)
+		*to++ = '[';
+	to = put_address(to, line);
+	if (to == NULL || line->remote != NULL)
+		return to;
+	if (is_made)
+		*to++ = ']';
+	*to++ = ':';
+	return to;
+}
+
+/* NULL: the integer is none that can be written. */
+static __u8 *put_number(__u8 *to, const struct line *line, const struct line_step *step)
+{
+	__u64 value = value_of(line->record, step);
+
+	if (value == UNUSUAL)
+		return NULL;
+	switch (step->form) {
+	case LINE_ENDPOINT:
+		to = put_before_port(to, line);
+		return to == NULL ? NULL : put_integer(to, value);
+	case LINE_BRIEF_BYTES:
+		return put_brief_bytes(to, value);
+	case LINE_BRIEF_DURATION:
+		return put_brief_duration(to, value);
+	case LINE_DURATION:
+		return put_duration(to, value);
+	default:
+		return put_integer(to, value);
+	}
 }
 
 static __u8 *put_hole(__u8 *to, const struct line *line, const struct line_step *step)
 {
 	switch (step->form) {
-	case LINE_INTEGER:
-		return put_step_integer(to, line->record, step);
+	case LINE_TEXT_ALONE:
+		return to;
 	case LINE_TIME:
 		return put_time(to, line);
 	case LINE_ADDRESS:
 		return put_address(to, line);
 	case LINE_ID:
 		return put_id(to, line);
+	case LINE_TIME_OF_DAY:
+		return put_time_of_day(to, line);
+	case LINE_SINCE:
+		return put_since(to, line->record, step);
 	default:
-		return to;
+		return put_number(to, line, step);
 	}
+}
+
+static __u8 *put_spaces(__u8 *to, __u32 count)
+{
+	for (__u32 n = 0; n < count; n += BLOCK)
+		memset(to + n, ' ', BLOCK);
+	return to + count;
+}
+
+/*
+ * As align() of src/output/text.ts: so many columns of the line are used before and behind it. The text of a hole is ASCII, and
+ * one at the right end of its column has nothing in front.
+ */
+static __u8 *put_cell(__u8 *to, const struct line *line, const struct line_step *steps,
+		      const struct line_step *step, __u32 *used)
+{
+	__u32 least = *used == 0 ? 0 : *used + 1, size = step->text_width, start;
+	__u8 hole[HOLE_ROOM], *end = hole;
+
+	if (step->form != LINE_TEXT_ALONE) {
+		end = put_hole(hole, line, step);
+		if (end == NULL)
+			return NULL;
+		size += end - hole;
+	}
+	start = step->column_end - (step->column_right ? size : step->column_width);
+	if (start > step->column_end || start < least)
+		start = least;
+	to = put_spaces(to, start - *used);
+	to = put_text(to, (const __u8 *)steps + step->text_at, step->text_length);
+	*used = start + size;
+	return put_text(to, hole, end - hole);
 }
 
 __u8 *put_steps(__u8 *to, const struct line *line, const struct line_step *steps, __u32 count)
 {
 	const struct line_step *step = steps;
+	__u32 used = 0;
 
 	for (__u32 n = 0; n < count && to != NULL; n++, step++) {
+		if (step->column_end != 0) {
+			to = put_cell(to, line, steps, step, &used);
+			continue;
+		}
 		to = put_text(to, (const __u8 *)steps + step->text_at, step->text_length);
 		to = put_hole(to, line, step);
 	}

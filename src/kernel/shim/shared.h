@@ -58,24 +58,40 @@ enum line_form {
 	LINE_TIME = 2,	  /* as ISO 8601, to the microsecond, without the zone */
 	LINE_ADDRESS = 3, /* of the remote end */
 	LINE_ID = 4,
+	LINE_TIME_OF_DAY = 5, /* to the millisecond */
+	LINE_SINCE = 6,	      /* seconds since `start` */
+	LINE_ENDPOINT = 7,    /* the remote address, and an integer as its port */
+	/* These are integers, as src/output/numbers.ts has them. */
+	LINE_BRIEF_BYTES = 8,
+	LINE_BRIEF_DURATION = 9,
+	LINE_DURATION = 10,
 };
 
 /* A step to a line: a text, then what a hole holds. Several stand one behind the other, then their texts. */
 struct line_step {
+	__u64 start;   /* of LINE_SINCE: on the events' clock */
 	__u32 text_at; /* from the first step on */
 	__u32 text_length;
-	__u16 at; /* of an integer in a struct event */
+	__u32 text_width; /* columns that it takes */
+	__u16 at;	  /* of an integer in a struct event */
 	__u16 since; /* of a time that is subtracted, which makes microseconds of the integer; 0: none */
 	__u16 least; /* a smaller integer is written another way */
 	__u8 size;   /* of the integer */
 	__u8 form;   /* enum line_form */
+	/* The step stands in a column that ends here, so wide, and at its right end or not; 0: it is in no column. */
+	__u16 column_end;
+	__u16 column_width;
+	__u8 column_right;
+	__u8 _pad[7];
 };
 
 /* The rest of what a line depends on, besides its steps and its record. */
 struct line_moment {
 	__u32 second_length;
 	__u8 second[32]; /* text of the time, up to the microseconds */
-	__u32 id_added;	 /* the key of ids: see src/record/id.ts */
+	__u32 day_length;
+	__u8 day[16];	/* text of the time of day, up to the milliseconds */
+	__u32 id_added; /* the key of ids: see src/record/id.ts */
 	__u32 id_first;
 	__u32 id_second;
 };

@@ -31,7 +31,7 @@ export interface Straight {
   records(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
 }
 
-/** `native`: writes lines of records without columns; `null`: they are written here. */
+/** `native`: writes lines of records; `null`: they are written here. */
 export function straight(
   shape: Shape,
   offsetAt: OffsetAt = utc,
@@ -63,27 +63,22 @@ export function straight(
       enter(low, view.getUint32(p + EVENT_TIMESTAMP + 4, true), clocks, offsetAt);
       const template = records.of(view, p, describe);
       if (template === undefined) return false;
-      const isNative = shim !== null && template?.aligned === false;
-      shim?.keep(records.slot, isNative ? template : null);
+      shim?.keep(records.slot, template);
       if (template === null) return false;
       const isV6 =
         (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
       // The shim writes an IPv4 address itself.
       const remote =
-        template.remote === null || (isNative && !isV6)
+        template.remote === null || (shim !== null && !isV6)
           ? NOWHERE
           : (isV6 ? ofV6 : ofV4)(view, p + EVENT_ENDS_DADDR_H);
       if (remote === null) return false;
-      if (isNative) return writeNative(lines, template, remote.address, shim, view, p);
+      const end = template.remote === "endpoint" ? remote.endpoint : remote.address;
+      if (shim !== null) return writeNative(lines, template, end, shim, view, p);
       source.view = view;
       source.p = p;
       source.event = null;
-      return write(
-        lines,
-        template,
-        template.remote === "endpoint" ? remote.endpoint : remote.address,
-        source,
-      );
+      return write(lines, template, end, source);
     },
     records(lines, of, clocks, describe) {
       if (shim === null || !isOf(clocks, offsetAt) || !records.isCurrent(describe)) return 0;

@@ -26,6 +26,7 @@ import {
   writeLineKeys,
   writeLineMoment,
   writeLineStep,
+  type LineStep,
 } from "../../record/layout.gen.ts";
 import type { Records } from "../../record/records.ts";
 import type { Lines, Segment } from "../lines.ts";
@@ -133,7 +134,7 @@ export class NativeLines {
     return count;
   }
 
-  /** The line of a template that is not aligned; its moment is entered. Returns where it ends; -1: it cannot be written so. */
+  /** The line of a template; its moment is entered. Returns where it ends; -1: it cannot be written so. */
   put(
     out: DataView,
     at: number,
@@ -189,6 +190,8 @@ export class NativeLines {
     writeLineMoment(this.#moment, 0, {
       second_length: moment.iso.length,
       second: bytesOf(moment.iso),
+      day_length: moment.day.length,
+      day: bytesOf(moment.day),
       id_added: added,
       id_first: first,
       id_second: second,
@@ -198,12 +201,17 @@ export class NativeLines {
 
 // --- internal ---
 
-/** The forms that a line without columns has. */
 const FORMS: Readonly<Record<number, LineForm>> = {
   [Form.none]: LineForm.LINE_TEXT_ALONE,
   [Form.integer]: LineForm.LINE_INTEGER,
+  [Form.briefBytes]: LineForm.LINE_BRIEF_BYTES,
+  [Form.briefDuration]: LineForm.LINE_BRIEF_DURATION,
+  [Form.duration]: LineForm.LINE_DURATION,
   [Form.isoMicros]: LineForm.LINE_TIME,
+  [Form.timeOfDay]: LineForm.LINE_TIME_OF_DAY,
+  [Form.since]: LineForm.LINE_SINCE,
   [Form.address]: LineForm.LINE_ADDRESS,
+  [Form.endpoint]: LineForm.LINE_ENDPOINT,
   [Form.id]: LineForm.LINE_ID,
 };
 
@@ -213,33 +221,46 @@ const SLACK = 16;
 const bytesOf = ({ words, length }: Segment): Uint8Array =>
   new Uint8Array(words.buffer, words.byteOffset, length);
 
-function stepsOf({ ops, tail }: Template, { addressOf }: Native): Steps {
-  const texts = [...ops.map(({ text }) => text), tail].map(bytesOf);
-  const count = texts.length;
+/** A step without its text. */
+type Rest = Omit<LineStep, "text_at" | "text_length">;
+
+/** Of a text in no column. */
+const ALONE: Rest = {
+  ...{ start: 0n, text_width: 0, form: LineForm.LINE_TEXT_ALONE, size: 0, at: 0, since: 0 },
+  ...{ least: 0, column_end: 0, column_width: 0, column_right: 0 },
+};
+
+function stepsOf({ ops, head, tail, aligned }: Template, { addressOf }: Native): Steps {
+  const parts = [
+    ...(head.length === 0 ? [] : [{ text: bytesOf(head), rest: ALONE }]),
+    ...ops.map((op) => ({ text: bytesOf(op.text), rest: restOf(op, aligned) })),
+    { text: bytesOf(tail), rest: ALONE },
+  ];
+  const count = parts.length;
   const begin = count * lineStepSize;
-  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  const length = parts.reduce((sum, { text }) => sum + text.length, 0);
   const bytes = new Uint8Array(begin + length + SLACK);
   const view = new DataView(bytes.buffer);
   let end = begin;
-  for (const [n, text] of texts.entries()) {
+  for (const [n, { text, rest }] of parts.entries()) {
     bytes.set(text, end);
-    writeLineStep(view, n * lineStepSize, {
-      text_at: end,
-      text_length: text.length,
-      ...holeOf(ops[n]),
-    });
+    writeLineStep(view, n * lineStepSize, { ...rest, text_at: end, text_length: text.length });
     end += text.length;
   }
   return { bytes, at: addressOf(bytes), count };
 }
 
-/** `undefined`: nothing is behind the tail. */
-function holeOf(op: Op | undefined) {
-  if (op === undefined)
-    return { form: LineForm.LINE_TEXT_ALONE, size: 0, at: 0, since: 0, least: 0 };
+function restOf(op: Op, aligned: boolean): Rest {
   const form = FORMS[op.form];
-  if (form === undefined)
-    throw new TypeError(`a hole of the form ${op.form} in a line without columns`);
+  if (form === undefined) throw new TypeError(`the shim knows no hole of the form ${op.form}`);
   const { at, bytes, since, least } = op.slot;
-  return { form, size: bytes, at, since: Math.max(0, since), least };
+  return {
+    start: (BigInt(op.startHigh) << 32n) + BigInt(op.startLow),
+    form,
+    ...{ size: bytes, at, since: Math.max(0, since), least },
+    ...(aligned
+      ? { column_end: op.end, column_width: op.width, column_right: op.right ? 1 : 0 }
+      : { column_end: 0, column_width: 0, column_right: 0 }),
+    text_width: op.textWidth,
+  };
 }

@@ -39,7 +39,7 @@ export function write(lines: Lines, template: Template, remote: Segment, of: Sou
   return true;
 }
 
-/** The same by the shim, of the record at `p` of `view`, for a template that is not aligned. */
+/** The same by the shim, of the record at `p` of `view`. */
 export function writeNative(
   lines: Lines,
   template: Template,

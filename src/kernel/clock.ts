@@ -59,8 +59,24 @@ export const monotonicTicks = (): number => Number((monotonicNs() >> TICK_BITS) 
  * A time since boot, as /proc/PID/stat has it, on the clock of the kernel. In a time namespace CLOCK_BOOTTIME and /proc are
  * ahead of the kernel's by the same time.
  */
-export const monotonicOfBoottime = (ns: bigint): bigint =>
-  ns - (read(CLOCK_BOOTTIME) - monotonicNs());
+export const monotonicOfBoottime = (ns: bigint): bigint => ns - boottimeAhead();
+
+/** Both clocks go on between their readings, and a reader may lose the processor there: see readClocks(). */
+function boottimeAhead(): bigint {
+  let [best, within] = boottimeAheadOnce();
+  for (let n = 1; n < TRIES && within > NARROW_NS; n++) {
+    const [next, nextWithin] = boottimeAheadOnce();
+    if (nextWithin < within) [best, within] = [next, nextWithin];
+  }
+  return best;
+}
+
+function boottimeAheadOnce(): [ahead: bigint, withinNs: bigint] {
+  const before = monotonicNs();
+  const boottime = read(CLOCK_BOOTTIME);
+  const within = monotonicNs() - before;
+  return [boottime - before - within / 2n, within];
+}
 
 function read(clock: number): bigint {
   libc.clock_gettime(clock, timespec);

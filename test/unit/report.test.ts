@@ -302,7 +302,7 @@ test("the picture's bands are as thick as the bytes, and each names what it join
   expect(titles).toContain("sshd → 22/tcp here: 1 connection, 98K sent, 0 received");
 });
 
-test("20,000 connections take less than 2.4 MB, and 0.3 s of the script's time", () => {
+test("20,000 connections take less than 2.4 MB, and the script makes elements for the rows that are seen", () => {
   const gathering = new Gathering(20_000);
   const tally = new Tally("process", 10, (told) => gathering.add(told));
   for (let n = 0; n < 20_000; n++)
@@ -318,11 +318,9 @@ test("20,000 connections take less than 2.4 MB, and 0.3 s of the script's time",
   const about = { name: "day.rec", sessions: [], warnings: [], offsetAt: utc };
   const html = pageHtml(pageOf(tally.summary(), gathering.all, about), sha256);
   expect(html.length).toBeLessThan(2.4e6);
-  const usedUs = process.cpuUsage();
   const page = opened(html);
-  const { user } = process.cpuUsage(usedUs);
   expect(page.rows("all connections")).toHaveLength(50);
-  expect(user).toBeLessThan(300_000);
+  expect(page.tables.querySelectorAll("tr").length).toBeLessThan(300);
 }, 60_000);
 
 test("the command writes the page of a recording, and says what is missing", () => {

@@ -21,7 +21,7 @@ import { lists, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
 
-import { place, Tracer, type Event } from "./drive/tracer.ts";
+import { eventually, place, Tracer, type Event } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -127,7 +127,7 @@ describe.each(modes)("trace --attach %s", (mode) => {
     };
     // Others' groups may just have been searched for: then this one is, at the next poll.
     const expected = { uid: UID, cgroup: group.path, container: ID };
-    for (let n = 0; n < 20 && (await connected()).closed.cgroup === null; n++);
+    await eventually("line with its group", async () => (await connected()).closed.cgroup !== null);
     const { opened, closed } = await connected();
     for (const event of [opened, closed]) expect(ownerOf(event)).toEqual(expected);
     listener.close();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { startGuessed } from "./drive/guessed.ts";
 import { lists, modes, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
-import { run, Tracer } from "./drive/tracer.ts";
+import { PATIENCE_MS, run, Tracer } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -67,7 +67,7 @@ describe.each(modes)("trace --attach %s --metrics", (mode) => {
   /** Less than a second after a scrape the next one gets the same text. */
   async function until(name: string, value: number): Promise<Record<string, number>> {
     let seen: Record<string, number> = {};
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + PATIENCE_MS;
     while (seen[name] !== value && performance.now() < deadline) {
       seen = await scraped();
       await Bun.sleep(50);

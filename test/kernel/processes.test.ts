@@ -8,6 +8,7 @@ import { loseInRing } from "./drive/ring.ts";
 import { linuxAtLeast, lists, many, modes } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { flushed, traced } from "./drive/traced.ts";
+import { eventually } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -78,19 +79,19 @@ describe.each(modes)("trace --attach %s", (mode) => {
       const { port } = await child.hear<{ port: number }>();
       const isFirst = mode === "tracepoint" && why === "first-gone";
       const named = [commOf(child.pid), isFirst ? undefined : "Worker"];
-      let owner: (string | number | null | undefined)[] = [];
+      let tries = 0;
       // All of /proc is searched once a second: before, the owner of the other test's accept was looked for.
-      for (let tries = 0; owner[0] == null && tries < 50; tries++) {
-        if (tries > 0) child.go();
+      const owner = await eventually("accept with its process", async () => {
+        if (tries++ > 0) child.go();
         const client = peer.dial("127.0.0.1", port);
         const server = await child.hear<peer.Truth>();
         const { pid, comm, thread } = await our.tracer.take("accept", server);
-        owner = [pid, comm, thread];
         client.close();
         child.go();
         await expectConnection(our.tracer, client);
         await expectClosed(our.tracer, server);
-      }
+        return pid !== null && [pid, comm, thread];
+      });
       expect(owner).toEqual([child.pid, ...named]);
     },
   );

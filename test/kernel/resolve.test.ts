@@ -9,7 +9,7 @@ import { tracesUdp } from "./drive/datagrams.ts";
 import { linuxAtLeast, type Mode, modes, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { addressQuery, nameServer } from "./drive/name_server.ts";
-import { place, run } from "./drive/tracer.ts";
+import { eventually, place, run } from "./drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -39,7 +39,7 @@ describe.each(modes)("trace --attach %s -r", (mode) => {
     };
     const first = await named();
     expect(first).toHaveProperty("name");
-    for (let n = 0; n < 50 && (await named()).name !== loopback; n++);
+    await eventually("name of the host", async () => (await named()).name === loopback);
     expect(await named()).toMatchObject({ address: "127.0.0.1", name: loopback });
     expect(await tracer.stop()).toBe(0);
   });
@@ -56,12 +56,12 @@ describe.each(modes)("trace --attach %s -r", (mode) => {
       expect(before.remote).toMatchObject({ address: "127.0.0.1", name: null });
       while (server.asked === 0) await Bun.sleep(10);
       show();
-      for (let n = 0; n < 50; n++) {
+      await eventually("line with the name", async () => {
         const again = peer.pair();
         for (const end of [again.client, again.server]) end.close();
         const { remote } = await tracer.take("connect", again.client.truth);
-        if (remote.name !== null) break;
-      }
+        return remote.name !== null;
+      });
       for (const end of [client, accepted]) end.close();
       expect((await tracer.take("close", client.truth)).remote.name).toBe("web.example");
       expect(await tracer.stop()).toBe(0);
@@ -82,13 +82,12 @@ describe.each(modes)("trace --attach %s -r", (mode) => {
       libc.close(asking);
       const listener = new peer.Listener(address);
       // As long as older sockets are listed, what flows tell waits, and connections do not.
-      let found: unknown = null;
-      for (let n = 0; n < 50 && found === null; n++) {
+      const found = await eventually("line with the name", async () => {
         const client = peer.dial(address, listener.port);
         const { remote } = await tracer.take("connect", client.truth);
         client.close();
-        if (remote.name !== null) found = remote;
-      }
+        return remote.name !== null && remote;
+      });
       expect(found).toMatchObject({ address, name: "shop.example", name_source: "answer" });
       listener.close();
       expect(await tracer.stop()).toBe(0);

@@ -235,6 +235,22 @@ export class Tracer {
   }
 }
 
+/**
+ * Until `look`, which makes something happen each time, gives something. How often that takes depends on the machine; `PATIENCE_MS`
+ * ends what never comes.
+ */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | false | null>,
+): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const seen = await look();
+    if (seen !== false && seen !== null) return seen;
+    if (performance.now() > deadline) throw new Error(`no ${what} within ${PATIENCE_MS} ms`);
+  }
+}
+
 /** Runs the binary to its end. */
 export async function run(
   args: string[],

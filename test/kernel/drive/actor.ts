@@ -232,12 +232,14 @@ const actors: Readonly<Record<string, (...args: string[]) => unknown>> = {
   },
 
   /** Many connections to itself; as many at a time as a listener's queue holds on every kernel. */
-  storm: (count) => say(storm(Number(count))),
+  storm: (count) => say(storm(Number(count), new Listener("127.0.0.1", 0, 128))),
 
+  /** The same when told. Its listener is there before, and its port is said. */
   "storm-on-go": (count) => {
-    say(self());
+    const listener = new Listener("127.0.0.1", 0, 128);
+    say({ ...self(), port: listener.port });
     awaitGo();
-    say(storm(Number(count)));
+    say(storm(Number(count), listener));
   },
 
   /** One connection, whose both ends it keeps until it is told. */
@@ -464,8 +466,7 @@ actors[name!]!(...args);
 
 // --- internal ---
 
-function storm(count: number): Truth[] {
-  const listener = new Listener("127.0.0.1", 0, 128);
+function storm(count: number, listener: Listener): Truth[] {
   const truths: Truth[] = [];
   for (let left = count; left > 0; left -= 100) {
     const clients = Array.from({ length: Math.min(left, 100) }, () =>

@@ -17,28 +17,30 @@ async function until<T>(what: string, look: () => T | undefined | false | null):
   }
 }
 
-/** Bytes of one write, and the time between two. */
+/** Bytes of one write, and the time between two. Before that so many follow each other: more than two intervals have. */
 const WRITE = 50_000;
 const EACH_MS = 20;
+const AT_FIRST = 300;
 
 /**
  * A process with both ends of a connection. Each write is told: the time in ms since 1970, and the bytes since it began. A
  * first line has all that it wrote before. At the end of its stdin it closes and ends.
  */
 const peerProgram = `
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { promise: over, resolve: close } = Promise.withResolvers();
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {}, close } });
   const client = await Bun.connect({ hostname: "127.0.0.1", port: server.port, socket: { data() {}, drain() {} } });
   let sent = 0;
   const write = () => {
     sent += Math.max(0, client.write(new Uint8Array(${WRITE})));
     console.log(Date.now(), sent);
   };
-  for (let i = 0; i < 40; i++) { write(); await Bun.sleep(1); }
+  for (let i = 0; i < ${AT_FIRST}; i++) { write(); await Bun.sleep(1); }
   const timer = setInterval(write, ${EACH_MS});
   for await (const _ of Bun.stdin.stream()) break;
   clearInterval(timer);
   client.end();
-  await Bun.sleep(200);
+  await over;
   process.exit(0);
 `;
 
@@ -53,14 +55,18 @@ class Peer implements AsyncDisposable {
 
   static async start(): Promise<Peer> {
     const peer = new Peer();
-    await until("write of the peer", () => peer.writes.length > 40);
+    await until("write of the peer", () => peer.writes.length > AT_FIRST);
     return peer;
   }
 
-  /** Bytes that were written in this time. */
-  sentBetween(fromMs: number, toMs: number): number {
-    const at = (ms: number) => this.writes.findLast((write) => write.ms <= ms)?.sent ?? 0;
-    return at(toMs) - at(fromMs);
+  /** Bytes that were certainly written by this time. */
+  sentBy(ms: number): number {
+    return this.writes.findLast((write) => write.ms <= ms)?.sent ?? 0;
+  }
+
+  /** Bytes that may have been written by this time: a write is told when it is over. */
+  maySentBy(ms: number): number {
+    return this.writes.find((write) => write.ms > ms)?.sent ?? Infinity;
   }
 
   async end(): Promise<void> {
@@ -90,12 +96,12 @@ class Peer implements AsyncDisposable {
 
 interface TickLine {
   time: string;
-  interval_us: number;
   rows: { pid: number | null; bytes_sent: number; bytes_received: number; bytes_unknown: number }[];
 }
 
 test("each interval has the bytes that a program wrote in it, and all together what it wrote in all", async () => {
   await using older = await Peer.start();
+  const started = Date.now();
   const child = Bun.spawn([executable, "top", "--json", "500ms", "--by", "process"], {
     stdin: "ignore",
     stdout: "pipe",
@@ -121,11 +127,7 @@ test("each interval has the bytes that a program wrote in it, and all together w
   await read;
   expect(await new Response(child.stderr).text()).toMatch(/none lost/);
 
-  const of = (pid: number) =>
-    ticks.flatMap(({ time, interval_us, rows }) => {
-      const row = rows.find((some) => some.pid === pid);
-      return row === undefined ? [] : [{ toMs: Date.parse(time), ms: interval_us / 1000, ...row }];
-    });
+  const of = (pid: number) => ticks.flatMap(({ rows }) => rows.filter((some) => some.pid === pid));
   const all = of(younger.process.pid);
   const sum = (name: "bytes_sent" | "bytes_received") =>
     all.reduce((bytes, row) => bytes + row[name], 0);
@@ -135,19 +137,34 @@ test("each interval has the bytes that a program wrote in it, and all together w
     received: truth,
   });
   expect(all.some((row) => row.bytes_unknown > 0)).toBe(false);
+  // The counters are looked at between the end of the interval before and the interval's own: a busy machine delays either.
+  const ends = endsOf(ticks, older.process.pid);
+  expect(ends.length).toBeGreaterThan(5);
   // It had written much before: an interval has none of that.
-  const rows = of(older.process.pid);
-  expect(rows.length).toBeGreaterThan(5);
-  for (const { toMs, ms, bytes_sent } of rows) {
-    // A write, and its line, may stand a little to either side.
-    const [least, most] = [
-      older.sentBetween(toMs - ms + 3 * EACH_MS, toMs - 3 * EACH_MS),
-      older.sentBetween(toMs - ms - 3 * EACH_MS, toMs + 3 * EACH_MS),
-    ];
-    expect(bytes_sent).toBeGreaterThanOrEqual(least);
-    expect(bytes_sent).toBeLessThanOrEqual(most);
-  }
+  expect(ends[0]!.sent).toBeLessThanOrEqual(
+    older.maySentBy(ends[0]!.toMs + CLOCK_MS) - older.sentBy(started - CLOCK_MS),
+  );
+  for (let from = 1; from < ends.length; from++)
+    for (let to = from + 1; to < ends.length; to++) {
+      const moved = ends[to]!.sent - ends[from]!.sent;
+      const [first, last] = [ends[from - 1]!.toMs - CLOCK_MS, ends[to]!.toMs + CLOCK_MS];
+      const [begun, over] = [ends[from]!.toMs + CLOCK_MS, ends[to - 1]!.toMs - CLOCK_MS];
+      expect(moved).toBeGreaterThanOrEqual(older.sentBy(over) - older.maySentBy(begun));
+      expect(moved).toBeLessThanOrEqual(older.maySentBy(last) - older.sentBy(first));
+    }
 }, 120_000);
+
+/** Two clocks that are told in milliseconds, and read one after the other. */
+const CLOCK_MS = 5;
+
+/** The end of each interval, and what a process has sent by all intervals up to it, from the first that has the process. */
+function endsOf(ticks: TickLine[], pid: number): { toMs: number; sent: number }[] {
+  const rowOf = ({ rows }: TickLine) => rows.find((row) => row.pid === pid);
+  let sent = 0;
+  return ticks
+    .slice(ticks.findIndex(rowOf))
+    .map((tick) => ({ toMs: Date.parse(tick.time), sent: (sent += rowOf(tick)?.bytes_sent ?? 0) }));
+}
 
 /** A shell in a terminal. */
 class Terminal implements Disposable {
@@ -331,7 +348,9 @@ describe("in a terminal", () => {
   );
 
   test("where TERM is dumb a table is printed for each interval, and no escape code", async () => {
-    terminal.run(`TERM=dumb ${executable} top 200ms 2 > /dev/tty; echo "ended with $?"`);
+    // Both tables fit the screen, whoever else has connections.
+    const only = `--pid ${peer.process.pid}`;
+    terminal.run(`TERM=dumb ${executable} top 200ms 2 ${only} > /dev/tty; echo "ended with $?"`);
     const text = await terminal.shows(/^ended with 0$/m);
     expect(text.match(/by process, /g)).toHaveLength(2);
     expect(terminal.mode).toBe("screen 0 cursor 1");

@@ -7,7 +7,7 @@ import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bunTest, contributing, Copies, edit, run, top, Trace, TSC } from "./copy.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(600_000);
 
 /** By step: the file, the text in front of which a line is put or which a line replaces, and the line. */
 const steps = {

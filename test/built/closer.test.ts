@@ -8,7 +8,7 @@ import { rmSync } from "node:fs";
 import { buildNative } from "./native.ts";
 
 // A compiler is run.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const TOOL = 701;
 const TOOLS_WORKER = 703;

@@ -16,7 +16,7 @@ import { runs } from "../unit/drive/random.ts";
 import { buildNative } from "./native.ts";
 
 // A compiler is run.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let directory: string;
 let ordered: (key: Uint8Array) => number;

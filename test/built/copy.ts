@@ -74,7 +74,7 @@ export async function run(cwd: string, command: string[], env: Record<string, st
 }
 
 export const bunTest = (cwd: string, args: string[]) =>
-  run(cwd, [process.execPath, "test", "--timeout", "60000", ...args], { RUNS: "0.1" });
+  run(cwd, [process.execPath, "test", "--timeout", "300000", ...args], { RUNS: "0.1" });
 
 /** A trace by the sources of a copy. */
 export class Trace<Line> implements AsyncDisposable {

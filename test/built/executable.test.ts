@@ -39,7 +39,7 @@ function spawn(
     env: { PATH: process.env["PATH"], ...options.env },
     stdin: "ignore",
     stderr: "pipe",
-    timeout: 60_000,
+    timeout: 300_000,
   });
   return {
     code: child.exitCode ?? -1,

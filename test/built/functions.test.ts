@@ -6,7 +6,7 @@ import { ConnFact } from "../../src/record/layout.gen.ts";
 import { buildNative } from "./native.ts";
 
 // A compiler is run.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const { FACT_OPENED_FOR_OTHER, FACT_REDIRECTED } = ConnFact;
 /** As in functions.c; the last one is of MPTCP or kTLS. */

@@ -5,7 +5,7 @@ import { rmSync } from "node:fs";
 import { buildNative } from "./native.ts";
 
 // A compiler is run.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const ENTRIES = 1000;
 const CAP = 4 * ENTRIES;

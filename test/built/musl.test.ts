@@ -55,7 +55,7 @@ beforeAll(() => {
     if (libc.mount(text(type), text(join(root, at)), text(type), 0, null) !== 0)
       throw new Error(`cannot mount ${type} in ${root}: this test needs root`);
   }
-}, 120_000);
+}, 600_000);
 
 afterAll(() => {
   for (const { at } of MOUNTS) libc.umount2(text(join(root, at)), MNT_DETACH);
@@ -96,7 +96,7 @@ function inRoot(...command: string[]): { code: number; stdout: string; stderr: s
     env: { PATH: process.env["PATH"] },
     stdin: "ignore",
     stderr: "pipe",
-    timeout: 60_000,
+    timeout: 300_000,
   });
   return {
     code: child.exitCode ?? -1,

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { dial, Listener } from "../kernel/drive/peer.ts";
 import { bunTest, contributing, Copies, edit, run, type Step, top, Trace, TSC } from "./copy.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 /** Counts the resets that this host sends. */
 const resets: readonly Step[] = [

@@ -28,7 +28,7 @@ import { rpmName, writeRpm } from "../../src/build/rpm.ts";
 import { run } from "../../src/build/step.ts";
 import { unpackedPackages } from "../../src/build/sysroot.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(600_000);
 
 const EPOCH = 1_700_000_000;
 const UNIT = "usr/lib/systemd/system/tracer-bpf.service";

@@ -7,7 +7,7 @@ import { executableOf, HOST, type Arch } from "../../src/build/arch.ts";
 import { objectFile, objectFileWithLines, OBJECTS, shimFile } from "../../src/build/native.ts";
 import { Copies, run, top } from "./copy.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(600_000);
 
 /** Of the objects the smallest alone: the others are made by the same command, and take half a minute. */
 const OBJECT = "lookup";

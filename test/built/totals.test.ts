@@ -9,7 +9,7 @@ import { SOCK_DONE } from "../../src/kernel/constants.ts";
 import { buildNative } from "./native.ts";
 
 // A compiler is run.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 /** As in enum field of sock_race.c. */
 const fields = [

@@ -12,6 +12,8 @@ export const binary =
 
 /** In an emulated guest a guess takes seconds, and everything else ten times as long as natively. */
 export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
+/** A start is by far the most work that anything waits for: in a guest of a busy host it took a minute. */
+const START_PATIENCE_MS = 3 * PATIENCE_MS;
 
 /** The members of each line, those of a sample and a close aside. */
 export const openKeys =
@@ -105,7 +107,8 @@ export class Tracer {
   /** Resolves once every probe is attached. `prefix` runs the tracer through another command. */
   static async start(mode: Mode, args: string[] = [], prefix: string[] = []): Promise<Tracer> {
     const tracer = new Tracer(mode, args, prefix);
-    await tracer.until(() => /tracing/.test(tracer.stderr), "a line with `tracing` on stderr");
+    const isThere = () => /tracing/.test(tracer.stderr);
+    await tracer.until(isThere, "a line with `tracing` on stderr", START_PATIENCE_MS);
     return tracer;
   }
 
@@ -140,14 +143,18 @@ export class Tracer {
   }
 
   /** Until `look` gives something; fails when the tracer ends first or the deadline passes, saying what was seen. */
-  async until<T>(look: () => T | undefined | false | null, what: string): Promise<T> {
-    const deadline = performance.now() + PATIENCE_MS;
+  async until<T>(
+    look: () => T | undefined | false | null,
+    what: string,
+    patienceMs = PATIENCE_MS,
+  ): Promise<T> {
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       const seen = look();
       if (seen !== undefined && seen !== false && seen !== null) return seen;
       const left = deadline - performance.now();
       if (this.exitCode !== null) throw new Error(`no ${what}: ${this.seen()}`);
-      if (left <= 0) throw new Error(`no ${what} within ${PATIENCE_MS} ms: ${this.seen()}`);
+      if (left <= 0) throw new Error(`no ${what} within ${patienceMs} ms: ${this.seen()}`);
       await this.change(left);
     }
   }

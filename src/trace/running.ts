@@ -80,7 +80,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const takeInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {
     const whole = last || enough === undefined;
     if (whole && !queue.underWay) stock.finish();
-    if (!queue.underWay && !stock.underWay) beginPoll(last);
+    if (!queue.underWay) beginPoll(last);
     const showRecord: ShowRecord = (view, p) => {
       if (!sink.record!(view, p, describe)) return false;
       for (const part of passing) part.passed!(view, p);
@@ -89,8 +89,6 @@ export function running(of: Found, options: TraceOptions): Trace {
     const record = sink.record === undefined ? null : showRecord;
     const show = choose((event, kind) => sink.event(toConnEvent(event, kind, complete)));
     const each = (view: DataView, p: number) => apply(view, p, record, show);
-    // The stocktaking's events are older than all that comes now.
-    if (!stock.take(each, enough)) return false;
     const now = stock.taken ? each : unless(stock.keep, each);
     const several = stock.taken ? severalInto(sink) : undefined;
     if (!queue.take(until, now, enough, several)) return false;
@@ -126,7 +124,7 @@ export function running(of: Found, options: TraceOptions): Trace {
       return events;
     },
     wait(leastMs, mostMs, readerFd) {
-      if (!stock.over) return waiter.wait(0, 0, readerFd);
+      if (!stock.taken) return waiter.wait(0, 0, readerFd);
       const nowNs = monotonicNs();
       const dueMs = Math.min(mostMs, ...parts.map((part) => part.dueMs?.(nowNs) ?? Infinity));
       const untilMs = queue.empty ? dueMs : leastMs;

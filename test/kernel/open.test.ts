@@ -340,3 +340,49 @@ test.each(listing)(
     for (const end of ends(old)) expect(kindsOf(end)).toEqual(["open", "close"]);
   },
 );
+
+test.each(listing)(
+  "--attach %s: what was listed, and what happened before it was, is told in the order of time",
+  async (mode) => {
+    const old = peer.pair();
+    let earlier: peer.Pair | undefined;
+    const first: Part = {
+      name: "a part that takes stock before all others",
+      without: null,
+      points: () => [],
+      *walk() {
+        earlier = peer.pair();
+        for (const end of ends(earlier)) end.close();
+        yield;
+        return null;
+      },
+    };
+    const options = { attach: mode, self: true, debug: false } as const;
+    await using trace = await openTrace(options, [() => first, ...PARTS]);
+    const shown: TracedEvent[] = [];
+    const of = ({ truth }: peer.Peer) =>
+      shown.filter(
+        ({ netns, local, remote }) =>
+          netns === truth.netns &&
+          local.port === truth.local.port &&
+          remote.port === truth.remote.port,
+      );
+    const deadline = performance.now() + 60_000;
+    const isWhole = () =>
+      earlier !== undefined &&
+      of(earlier.client).length === 2 &&
+      ends(old).every((end) => of(end).length === 1);
+    while (!isWhole() && performance.now() < deadline) {
+      trace.pollInto({ event: (event) => void shown.push(event) }, false, () => false);
+      await trace.wait(0, 10);
+    }
+    expect(isWhole()).toBe(true);
+    // What the kernel tells at once: an accept waits until its process is found, a close for the other end's last segment.
+    const [connect] = of(earlier!.client);
+    const [open] = of(old.client);
+    expect([connect!.kind, open!.kind]).toEqual(["connect", "open"]);
+    expect(connect!.atNs).toBeLessThan(open!.atNs);
+    expect(shown.indexOf(connect!)).toBeLessThan(shown.indexOf(open!));
+    for (const end of ends(old)) end.close();
+  },
+);

@@ -1,8 +1,8 @@
 /** The stocktaking of a running trace: a piece after each poll, and the records that wait for its end. */
-import { EventView, type Event } from "../../record/layout.gen.ts";
+import { readEvent, type Event } from "../../record/layout.gen.ts";
 import { kindAt } from "../event.ts";
 import type { Pieces, Working } from "../part.ts";
-import { EventQueue, type Each } from "../stream/queue.ts";
+import type { EventQueue } from "../stream/queue.ts";
 import type { Checked } from "./open_checked.ts";
 import { takeStock } from "./stock.ts";
 
@@ -15,10 +15,6 @@ const PIECE_MS = 80;
 export interface StockTaking extends Disposable {
   /** All is listed: no record has to wait any more. */
   readonly taken: boolean;
-  /** All that was found has been taken as well. */
-  readonly over: boolean;
-  /** A `take` had enough and left some events to the next one. */
-  readonly underWay: boolean;
   /** Whether the record at `p` has to wait; it is kept then. */
   keep(view: DataView, p: number): boolean;
   /** Works for a while. */
@@ -27,10 +23,12 @@ export interface StockTaking extends Disposable {
   finish(): void;
   /** Calls `then` once all is listed. */
   after(then: () => void): void;
-  /** As EventQueue.take, of what was found and what has waited. */
-  take(each: Each, enough?: () => boolean): boolean;
 }
 
+/**
+ * Once all is listed, `queue` gets what was found and what has waited, and puts both in order with what happened meanwhile: a
+ * sock that carried another connection before it was listed has records that are older.
+ */
 export function stockTaking(
   of: Checked,
   parts: readonly Working[],
@@ -38,12 +36,11 @@ export function stockTaking(
   between: () => void,
 ): StockTaking {
   const waits = waiting(parts);
-  /** Events that have to wait, then those that are to be told. */
-  const kept = new EventQueue();
+  let kept: Event[] = [];
   let pieces: Pieces<Event[]> | null = takeStock(of, of.working, {
     waiting() {
       of.into.into(queue);
-      return [...kept.extract(() => true), ...queue.extract(waits)];
+      return [...takeKept(), ...queue.extract(waits)];
     },
     between,
   });
@@ -58,9 +55,15 @@ export function stockTaking(
       between();
     }
   };
+  const takeKept = (): Event[] => {
+    const taken = kept;
+    kept = [];
+    return taken;
+  };
   const end = (found: Event[]): void => {
     pieces = null;
-    for (const event of found) kept.push(event);
+    for (const event of found) queue.push(event);
+    for (const event of takeKept()) queue.push(event);
     for (const part of parts) part.stockTaken?.();
     const then = afterwards;
     afterwards = [];
@@ -70,15 +73,9 @@ export function stockTaking(
     get taken() {
       return pieces === null;
     },
-    get over() {
-      return pieces === null && kept.empty;
-    },
-    get underWay() {
-      return kept.underWay;
-    },
     keep(view, p) {
       if (!waits(view, p)) return false;
-      kept.push(new EventView(view, p));
+      kept.push(readEvent(view, p));
       return true;
     },
     goOn() {
@@ -91,7 +88,6 @@ export function stockTaking(
       if (pieces === null) then();
       else afterwards.push(then);
     },
-    take: (each, enough) => pieces !== null || kept.take(Infinity, each, enough),
     [Symbol.dispose]() {
       pieces?.return([]);
       pieces = null;

@@ -16,6 +16,7 @@ import { programs } from "./programs.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { throughput } from "./throughput.ts";
+import { turns } from "./turns.ts";
 
 interface Part {
   title: string;
@@ -33,6 +34,7 @@ const parts: Record<string, Part> = {
   start: { title: "From the start to the first event", measure: start },
   namespaces: { title: "The start with many network namespaces", measure: namespaces },
   idle: { title: "A trace to which nothing happens", measure: idle },
+  turns: { title: "The event loop of a program that uses the library", measure: turns },
   soak: { title: "Memory", measure: soak },
   throughput: { title: "Decoding and printing", measure: async () => throughput() },
   open: { title: "100,000 open connections", measure: openConnections },

@@ -21,15 +21,11 @@ import { modes, sparing } from "./drive/modes.ts";
 import * as peer from "./drive/peer.ts";
 import { Actor } from "./drive/actors.ts";
 import { watchGaps } from "./drive/gap.ts";
-import { PATIENCE_MS } from "./drive/tracer.ts";
 import { Attempt, refusing } from "./drive/attempt.ts";
 
 setDefaultTimeout(180_000);
 
 type Truth = peer.Truth;
-
-/** An emulated guest takes many times as long for everything. */
-const isGuest = PATIENCE_MS > 20_000;
 
 const same = (event: Pick<TracedEvent, "local" | "remote">, { local, remote }: Truth) =>
   Bun.deepEquals(event.local, local) && Bun.deepEquals(event.remote, remote);
@@ -125,10 +121,8 @@ describe.each(modes)("a tracer by %s", (attach) => {
       tracer.close();
       await reading;
       expect(seen).toBeGreaterThanOrEqual(made);
-      // A wait that stands on the event loop takes 5 s, on a machine however fast.
+      // A wait that stands on the event loop takes 5 s, on a machine however fast. How long turns are is measured: bench turns.
       expect(gaps.longestMs()).toBeLessThan(4_000);
-      // A wait or a walk that stands there does so at each of some twenty polls.
-      if (!isGuest) expect(gaps.nthCpuMs(3)).toBeLessThan(50);
     },
   );
 

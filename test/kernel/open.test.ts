@@ -377,7 +377,7 @@ test.each(listing)(
       await trace.wait(0, 10);
     }
     expect(isWhole()).toBe(true);
-    // What the kernel tells at once: an accept waits until its process is found, a close for the other end's last segment.
+    // Both are told at once. An accept waits until its process is found, a close for the last segment of the other end.
     const [connect] = of(earlier!.client);
     const [open] = of(old.client);
     expect([connect!.kind, open!.kind]).toEqual(["connect", "open"]);

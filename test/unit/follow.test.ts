@@ -311,7 +311,8 @@ describe("losses", () => {
       return poll(last);
     };
     const stop = new AbortController();
-    const { full } = setup({ trace, writer, durationMs: 250, stop: stop.signal });
+    trace.wait = async () => void (trace.polls === 3 && stop.abort());
+    const { full } = setup({ trace, writer, stop: stop.signal });
     full.format = { ...lostFormat, header: null, lost: ({ count }) => `L${count}` };
     const { shown, losses } = await follow(full);
     expect({ shown, losses }).toEqual({

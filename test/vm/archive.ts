@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ownState } from "../../src/build/apt.ts";
 import { cacheDirectory as cacheOf } from "../../src/build/cache.ts";
 import { type Arch, type KernelPackage, parseKernelPackages, parseStanza } from "./kernels.ts";
-import { enginePackages, guestPackages, netfilterPackages } from "./packages.ts";
+import { enginePackages, guestPackages, netfilterPackages, systemdPackages } from "./packages.ts";
 import { run, runShell } from "./process.ts";
 import { compareVersions } from "./version.ts";
 
@@ -17,7 +17,7 @@ export type UserlandPackage = Pick<KernelPackage, "package" | "version" | "url" 
 
 export type Index = {
   readAtMs: number;
-  /** The names of the packages that were looked for: an index of others is of no use. */
+  /** The names of the packages that were looked for. */
   wanted: string;
   kernels: KernelPackage[];
   userland: UserlandPackage[];
@@ -47,6 +47,7 @@ const userlandSuite = "bookworm";
 const userlandNames: readonly string[] = [
   ...guestPackages,
   ...netfilterPackages,
+  ...systemdPackages,
   ...enginePackages,
 ];
 
@@ -68,8 +69,7 @@ export async function download(url: string, sha256: string, file: string): Promi
 async function readOrRefresh(): Promise<Index> {
   const file = join(cacheDirectory, "index.json");
   const cached = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Index) : undefined;
-  const wanted = userlandNames.join();
-  if (cached?.wanted === wanted && Date.now() - cached.readAtMs < dayMs) return cached;
+  if (cached && isOfAll(cached) && Date.now() - cached.readAtMs < dayMs) return cached;
   console.error("vm: reading Debian's package indices (75 MB the first time)");
   const fresh = await refresh();
   if (fresh.missing.length > 0) console.error(`vm: not to be had: ${fresh.missing.join(", ")}`);
@@ -85,6 +85,12 @@ async function readOrRefresh(): Promise<Index> {
   }
   console.error(`vm: Debian's archive is unreachable, using the index of ${age(cached)} ago`);
   return cached;
+}
+
+/** An index of other packages is of no use, one of more packages is. */
+function isOfAll({ wanted }: Index): boolean {
+  const names = new Set(wanted.split(","));
+  return userlandNames.every((name) => names.has(name));
 }
 
 async function refresh(): Promise<Index> {

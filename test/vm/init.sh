@@ -1,35 +1,41 @@
 #!/bin/busybox sh
-# The guest's first process: mounts what a host has, runs /job, and ends the machine.
-/bin/busybox mkdir -p /proc /sys /dev /tmp /root /run /etc
-/bin/busybox --install -s /bin
+# The guest's first process: mounts what a host has, runs /job, and ends the machine. In the guest that systemd begins,
+# systemd takes its place once that is mounted, and runs it again for the job.
 export PATH=/bin HOME=/root TMPDIR=/tmp NO_COLOR=1
 
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mkdir -p /dev/pts /dev/shm
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
-mount -t debugfs debugfs /sys/kernel/debug
-# Old kernels lack some of these, and then the place to mount them at too.
-optional() {
-	[ -d "$3" ] && mount -t "$1" "$2" "$3" 2>/dev/null
+set_up() {
+	/bin/busybox mkdir -p /proc /sys /dev /tmp /root /run /etc
+	/bin/busybox --install -s /bin
+
+	mount -t proc proc /proc
+	mount -t sysfs sysfs /sys
+	mount -t devtmpfs devtmpfs /dev
+	mkdir -p /dev/pts /dev/shm
+	mount -t devpts devpts /dev/pts
+	mount -t tmpfs tmpfs /dev/shm
+	mount -t tmpfs tmpfs /tmp
+	mount -t debugfs debugfs /sys/kernel/debug
+	# Old kernels lack some of these, and then the place to mount them at too.
+	optional() {
+		[ -d "$3" ] && mount -t "$1" "$2" "$3" 2>/dev/null
+	}
+	optional tracefs tracefs /sys/kernel/tracing
+	optional securityfs securityfs /sys/kernel/security
+	optional cgroup2 cgroup2 /sys/fs/cgroup || {
+		# Before 4.5 control groups are of version 1, one mount per controller.
+		mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/cpu /sys/fs/cgroup/pids
+		mount -t cgroup -o cpu cgroup /sys/fs/cgroup/cpu
+		mount -t cgroup -o pids cgroup /sys/fs/cgroup/pids
+	}
+	optional bpf bpf /sys/fs/bpf
+	ip link set lo up
 }
-optional tracefs tracefs /sys/kernel/tracing
-optional securityfs securityfs /sys/kernel/security
-optional cgroup2 cgroup2 /sys/fs/cgroup || {
-	# Before 4.5 control groups are of version 1, one mount per controller.
-	mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/cpu /sys/fs/cgroup/pids
-	mount -t cgroup -o cpu cgroup /sys/fs/cgroup/cpu
-	mount -t cgroup -o pids cgroup /sys/fs/cgroup/pids
-}
-optional bpf bpf /sys/fs/bpf
-ip link set lo up
+[ "$1" = job ] || set_up
 
 # From here the console belongs to the job; kernel messages are read from the log at the end.
 dmesg -n 1
 . /job/env
+[ -z "$LAB_SYSTEMD" ] || [ "$1" = job ] || exec /lib/systemd/systemd --unit=lab.service --log-target=kmsg
 # The end of a kprobe waits for RCU several times, a trace has some twenty of them, and a test file starts many traces.
 [ -z "$LAB_HURRY" ] || echo 1 >/sys/kernel/rcu_expedited
 [ -z "$LAB_JIT" ] || echo "$LAB_JIT" >/proc/sys/net/core/bpf_jit_enable

@@ -26,6 +26,7 @@ import {
 import { type Arch, parseKernelName } from "./kernels.ts";
 import { netfilterPath, packNetfilter, wantsNetfilter } from "./netfilter.ts";
 import { type GuestReport, readReport } from "./report.ts";
+import { packSystemd, systemdEnv, wantsSystemd } from "./systemd.ts";
 
 export type Request = {
   /** As in `6.12-rt`, or the path of a kernel image or of its folder. */
@@ -91,8 +92,10 @@ export async function runInGuest(request: Request): Promise<Outcome> {
   if (!kernel) return absent(request.kernel);
   const binary = findBinary(arch, request.binary);
   const netfilter = request.netfilter ?? wantsNetfilter(filesOf(request));
+  const systemd = wantsSystemd(request.files);
   const job = { script: jobScript(request), env: guestEnv(request, name, arch) };
   if (netfilter) job.env["PATH"] = netfilterPath;
+  if (systemd) Object.assign(job.env, systemdEnv);
   const logFile = logPath(request.logName ?? name);
   const initramfs = await writeInitramfs([
     ...(await common(arch, binary)),
@@ -101,6 +104,7 @@ export async function runInGuest(request: Request): Promise<Outcome> {
       ...moduleOf(kernel),
       ...truthBeside(kernel.vmlinuz),
       ...(netfilter ? await packNetfilter(arch, architectures[arch].libraries, kernel) : []),
+      ...(systemd ? await packSystemd(arch, architectures[arch].libraries) : []),
     ]),
     ...packJob(job),
   ]);

@@ -8,6 +8,7 @@ import { dependenciesOf, indexModules, type KernelModule } from "./kernel_module
 import type { Arch } from "./kernels.ts";
 import { netfilterPackages } from "./packages.ts";
 import { runShell } from "./process.ts";
+import { filesIn, sharedLibraries } from "./shared_libraries.ts";
 
 /** Test files whose guests get all this without being asked. To add one, write its name. */
 const testsOfNat = /^test\/kernel\/nat\w*\.test\.ts$/;
@@ -48,11 +49,6 @@ const manyNamed = {
 };
 
 function programsOf(userland: string, libraries: string): Entry[] {
-  const shared = [libraries, `usr/${libraries}`].flatMap((place) =>
-    filesIn(userland, place)
-      .filter((name) => /\.so(\.|$)/.test(name))
-      .map((name) => file(`${libraries}/${name}`, readFileSync(join(userland, place, name)))),
-  );
   const extensions = `usr/${libraries}/xtables`;
   return [
     ...Object.entries(programs).map(([name, path]) =>
@@ -61,7 +57,7 @@ function programsOf(userland: string, libraries: string): Entry[] {
     ...Object.entries(manyNamed).map(([name, command]) =>
       file(`usr/sbin/${name}`, `#!/bin/sh\nexec /usr/sbin/${command} "$@"\n`, true),
     ),
-    ...shared,
+    ...sharedLibraries(userland, libraries),
     ...filesIn(userland, extensions).map((name) =>
       file(`${extensions}/${name}`, readFileSync(join(userland, extensions, name))),
     ),
@@ -130,12 +126,4 @@ function wantedModules(unpacked: string): KernelModule[] {
     all,
     (path) => wantedFolders.test(dirname(path)) || wantedNames.has(basename(path, ".ko")),
   );
-}
-
-function filesIn(top: string, place: string): string[] {
-  const path = join(top, place);
-  if (!existsSync(path)) return [];
-  return readdirSync(path, { withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
-    .map(({ name }) => name);
 }

@@ -28,6 +28,22 @@ export const netfilterPackages = [
   ...["ipvsadm", "libnl-3-200", "libnl-genl-3-200", "libpopt0"],
 ] as const;
 
+/** In the guest that systemd begins: its first process, its journal, and the libraries that these need. */
+export const systemdPackages = [
+  ...[
+    "systemd",
+    "libsystemd-shared",
+    "libmount1",
+    "libblkid1",
+    "libseccomp2",
+    "libcap2",
+    "libcap-ng0",
+  ],
+  ...["libkmod2", "liblz4-1", "liblzma5", "libzstd1", "libssl3", "libgcrypt20", "libgpg-error0"],
+  ...["libacl1", "libapparmor1", "libaudit1", "libpam0g", "libselinux1", "libpcre2-8-0"],
+  ...["libcrypt1", "libip4tc2"],
+] as const;
+
 /** No guest has these: `test/built/engines.test.ts` runs them on the host. Other libraries are on every Debian. */
 export const enginePackages = [
   ...["prometheus", "prometheus-node-exporter"],

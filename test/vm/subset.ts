@@ -106,6 +106,14 @@ const translating: Request[] = [
   { kernel: "5.10", files: named("nat"), logName: "5.10-nat" },
 ];
 
+/** Its first process is systemd, which runs the unit of packaging/ with all that the unit takes away. */
+const asService: Request = {
+  kernel: "6.12",
+  files: named("systemd"),
+  modes: ["kprobe"],
+  logName: "6.12-systemd",
+};
+
 /** On each kernel that no archive has any more: the start, with its self-check, one pass of the scenarios, and payload. */
 const onImages = named("smoke scenarios protocols");
 
@@ -133,6 +141,7 @@ export function subset(): Request[] {
     onArm64,
     ...translating,
     preemptible,
+    asService,
     lockedDown,
     ...images().map((kernel) => ({ kernel, files: onImages })),
     onOldest,

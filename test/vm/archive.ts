@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { ownState } from "../../src/build/apt.ts";
 import { cacheDirectory as cacheOf } from "../../src/build/cache.ts";
 import { type Arch, type KernelPackage, parseKernelPackages, parseStanza } from "./kernels.ts";
-import { enginePackages, guestPackages, netfilterPackages, systemdPackages } from "./packages.ts";
+import {
+  enginePackages,
+  guestPackages,
+  netfilterPackages,
+  receiverPackages,
+  systemdPackages,
+} from "./packages.ts";
 import { run, runShell } from "./process.ts";
 import { compareVersions } from "./version.ts";
 
@@ -43,13 +49,11 @@ const suites: readonly { suite: string; tree: Tree; archs: readonly Arch[] }[] =
 ];
 
 // The guest's libc and shell come from one fixed release, so that a guest is the same on every host.
-const userlandSuite = "bookworm";
-const userlandNames: readonly string[] = [
-  ...guestPackages,
-  ...netfilterPackages,
-  ...systemdPackages,
-  ...enginePackages,
-];
+const userland: Readonly<Record<string, readonly string[]>> = {
+  bookworm: [...guestPackages, ...netfilterPackages, ...systemdPackages, ...enginePackages],
+  trixie: receiverPackages,
+};
+const userlandNames = Object.values(userland).flat();
 
 const dayMs = 24 * 60 * 60 * 1000;
 let reading: Promise<Index> | undefined;
@@ -114,7 +118,7 @@ async function refresh(): Promise<Index> {
     for (const list of listFiles(source)) {
       const text = await wantedStanzas(list);
       index.kernels.push(...parseKernelPackages(text, source.base));
-      if (source.suite === userlandSuite) index.userland.push(...parseUserland(text, source.base));
+      index.userland.push(...parseUserland(text, source.base, userland[source.suite]));
     }
   }
   return index;
@@ -194,11 +198,15 @@ const aptState = (): string[] =>
     "pkgCacheFile::Generate": "false",
   });
 
-function parseUserland(text: string, base: string): UserlandPackage[] {
+function parseUserland(
+  text: string,
+  base: string,
+  names: readonly string[] = [],
+): UserlandPackage[] {
   const found = text.split("\n\n").flatMap((stanza) => {
     const fields = parseStanza(stanza);
     const name = fields.get("Package") ?? "";
-    if (!userlandNames.includes(name)) return [];
+    if (!names.includes(name)) return [];
     return {
       package: name,
       version: fields.get("Version") ?? "",

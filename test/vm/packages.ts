@@ -57,3 +57,6 @@ export const enginePackages = [
   ),
   ...["net", "netssl", "util", "xml"].map((name) => `libpoco${name}80`),
 ] as const;
+
+/** On the host too: takes metrics of OTLP, which the one of the fixed release does not yet. */
+export const receiverPackages = ["victoria-metrics"] as const;

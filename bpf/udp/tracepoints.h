@@ -37,21 +37,15 @@ inline_always enum counted count_moved(void *ctx, const struct datagram *d, int 
 	return count(ctx, first, d, received, fresh);
 }
 
-/*
- * Runs at each send and receive of the whole host: what is not UDP costs one read. result: 0 where nothing is to count. flags:
- * of the call. Returns 0 where nothing was counted.
- */
-inline_always int udp_moved(void *ctx, u64 sk, s32 result, u32 flags, int received,
-			    struct flow *fresh)
+/* flags: of the call. Returns 0 where nothing was counted. */
+inline_always int count_call(void *ctx, u64 sk, s32 result, u32 flags, int received,
+			     struct flow *fresh)
 {
 	struct datagram d = {};
 	struct named named = {};
-	int is_named;
-
-	if ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
-		return 0;
 	/* Also of a call that failed: the next one is another. */
-	is_named = take_named(sk, &named);
+	int is_named = take_named(sk, &named);
+
 	if (result <= 0)
 		return 0;
 	read_ends(sk, &d.ends);
@@ -66,6 +60,18 @@ inline_always int udp_moved(void *ctx, u64 sk, s32 result, u32 flags, int receiv
 	if (count_moved(ctx, &d, received, fresh) == COUNTED_TO_LOOK && !(flags & MSG_MORE))
 		look_at_call(ctx, &fresh->event, d.bytes, received);
 	return 1;
+}
+
+/*
+ * Runs at each send and receive of the whole host: what is not UDP costs one read, and no variable is written before it. result: 0
+ * where nothing is to count.
+ */
+inline_always int udp_moved(void *ctx, u64 sk, s32 result, u32 flags, int received,
+			    struct flow *fresh)
+{
+	if ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) != IPPROTO_UDP)
+		return 0;
+	return count_call(ctx, sk, result, flags, received, fresh);
 }
 
 /* Over loopback a datagram can draw its error before its send returns, and so before its flow begins here. */

@@ -1,4 +1,4 @@
-/** Protocols of text lines in which the server speaks first, and SSH, where both do. Pure. */
+/** Protocols that begin with a line of text or a cookie: in most the server speaks first. Pure. */
 import type { Seen } from "./seen.ts";
 
 export const isSsh = (seen: Seen): boolean =>
@@ -27,6 +27,16 @@ export function isFtp(seen: Seen): boolean {
     ? COMMAND.test(text) && GREETING.test(greeting)
     : GREETING.test(text) && COMMAND.test(`${greeting}\r\n`);
 }
+
+/** The version line of either end of rsync's own protocol; through SSH it is SSH's. */
+export const isRsync = (seen: Seen): boolean =>
+  seen.start && /^@RSYNCD: \d{1,3}(?:\.\d{1,3})?[ \r\n]/.test(seen.text);
+
+const COOKIE = /^(?=.{0,35}[2-7])[a-z2-7]{36}\0$/;
+
+/** The cookie, a segment of its own, with which a client of iperf3 begins each connection. Nearly all cookies have a digit. */
+export const isIperf3 = (seen: Seen): boolean =>
+  seen.start && seen.length === 37 && seen.mayBeFrom("client") && COOKIE.test(seen.text);
 
 export const asksForAuthTls = (seen: Seen): boolean =>
   /^AUTH (?:TLS|SSL|TLS-C)\r\n/i.test(seen.text);

@@ -8,7 +8,7 @@
  */
 import { isMemcached, isMongo, isMysql, isPostgres, isRedis } from "./databases.ts";
 import { isDns, isDnsOverTcp } from "./dns.ts";
-import { isFtp, isSmtp, isSsh } from "./greetings.ts";
+import { isFtp, isIperf3, isRsync, isSmtp, isSsh } from "./greetings.ts";
 import { isGrpc, isHttp, isHttp2 } from "./http.ts";
 import { isAmqp, isKafka, isMqtt, isNats } from "./queues.ts";
 import { isQuic } from "./quic.ts";
@@ -139,6 +139,18 @@ const rows = {
     tcp: isDnsOverTcp,
     udp: isDns,
     alpn: ["dot"],
+  },
+  rsync: {
+    layer: "application",
+    title: "rsync",
+    by: "the version line of either end, where no SSH carries it",
+    tcp: isRsync,
+  },
+  iperf3: {
+    layer: "application",
+    title: "iperf3",
+    by: "the cookie with which the client begins each connection",
+    tcp: isIperf3,
   },
   quic: {
     layer: "encryption",

@@ -349,6 +349,25 @@ export const tcpSamples: readonly Sample[] = [
     { start: false },
   ),
   of(
+    "rsync",
+    "rsync 3.5: version of the client",
+    "client",
+    text("@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n"),
+  ),
+  of("rsync", "rsync 3.1: version of the server", "server", text("@RSYNCD: 31.0\n")),
+  of(
+    "iperf3",
+    "iperf 3.12: cookie",
+    "client",
+    hex("78797637726b686a3733696864647235343735336e6b737869657936756463377264777300"),
+  ),
+  of(
+    "iperf3",
+    "iperf 3.12: cookie of another run",
+    "client",
+    text("4zba6uvbxkjz5ai43fnz47375yvjb7mk5e57\0"),
+  ),
+  of(
     "dns",
     "dig +tcp: query",
     "client",
@@ -497,7 +516,14 @@ export const foreignTcp: readonly Sample[] = [
   of(null, "RDP", "client", hex("030000130ee000000000000100080003000000")),
   of(null, "VNC", "server", text("RFB 003.008\n")),
   of(null, "IRC", "client", text("NICK joe\r\nUSER joe 0 * :joe\r\n")),
-  of(null, "rsync", "server", text("@RSYNCD: 31.0\n")),
+  of(
+    null,
+    "rsync: command of a client",
+    "client",
+    text("--server\0--sender\0-e.LsfxCIvu\0.\0m/\0\0"),
+  ),
+  of(null, "a UUID", "client", text("550e8400-e29b-41d4-a716-446655440000\0")),
+  of(null, "36 letters", "client", text("abcdefghijklmnopqrstuvwxyzabcdefghij\0")),
   of(
     null,
     "git",

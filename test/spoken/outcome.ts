@@ -1,0 +1,63 @@
+/** What the trace says of an end, against what its programs speak. Pure. */
+import { pairAt, pairs, type Layers, type PairName } from "./pairs.ts";
+import { placeAt, type PlaceName } from "./places.ts";
+
+/** Of a line of `trace --json`. */
+export interface TracedLine {
+  event: string;
+  protocol: string;
+  application: Record<keyof Layers, string | null> | null;
+  protocol_source: string | null;
+  local: { address: string; port: number };
+  remote: { address: string; port: number };
+}
+
+export type Verdict = "right" | "unknown" | "wrong";
+
+/** How one end of one connection was told. */
+export interface Outcome {
+  pair: PairName;
+  place: PlaceName;
+  end: "client" | "server";
+  verdict: Verdict;
+  /** What was named. */
+  shown: string;
+}
+
+/** Of the closes of all pairs. */
+export function outcomesOf(lines: readonly TracedLine[]): Outcome[] {
+  const closes = lines.filter(({ event }) => event === "close");
+  /** By the port of the client. */
+  const ways = new Map<string, PlaceName | null>();
+  for (const { protocol, local, remote } of closes)
+    if (pairAt(remote.port, protocol) !== null)
+      ways.set(`${protocol} ${local.port}`, placeAt(remote.address, false));
+  return closes.flatMap(({ protocol, application, local, remote }) => {
+    const served = pairAt(local.port, protocol);
+    const pair = served ?? pairAt(remote.port, protocol);
+    // A server of UDP has one socket for all addresses.
+    const way = `${protocol} ${served === null ? local.port : remote.port}`;
+    const place = (served === null ? null : placeAt(local.address, true)) ?? ways.get(way) ?? null;
+    if (pair === null || place === null) return [];
+    const shown = layers.flatMap((layer) => application?.[layer] ?? []).join(" in ");
+    const end = served === null ? "client" : "server";
+    return [{ pair, place, end, verdict: judge(pair, application), shown }];
+  });
+}
+
+// --- internal ---
+
+const layers = ["api", "application", "encryption"] as const;
+
+function judge(name: PairName, shown: TracedLine["application"]): Verdict {
+  const { speaks, may = {} } = pairs[name];
+  let verdict: Verdict = "right";
+  for (const layer of layers) {
+    const told = shown?.[layer] ?? null;
+    const wanted = speaks[layer] ?? null;
+    if (told === wanted || (told !== null && told === may[layer])) continue;
+    if (told !== null) return "wrong";
+    verdict = "unknown";
+  }
+  return verdict;
+}

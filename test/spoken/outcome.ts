@@ -1,4 +1,4 @@
-/** What the trace says of an end, against what its programs speak. Pure. */
+/** The names that the trace gives an end, against the protocols of its programs. Pure. */
 import { pairAt, pairs, type Layers, type PairName } from "./pairs.ts";
 import { placeAt, type PlaceName } from "./places.ts";
 
@@ -20,7 +20,7 @@ export interface Outcome {
   place: PlaceName;
   end: "client" | "server";
   verdict: Verdict;
-  /** What was named. */
+  /** The names, the inner one first. */
   shown: string;
 }
 

@@ -15,14 +15,14 @@ export interface Pair {
   /** As the table of the documents names it. */
   title: string;
   server: ServerName;
-  /** What both ends speak. */
+  /** The protocols of both ends. */
   speaks: Layers;
-  /** What may be named beside it, or stay unknown, without being wrong: TLS 1.3 hides the protocol that it carries. */
+  /** Names that may be given beside them, or be missing: TLS 1.3 hides the protocol that it carries. */
   may?: Layers;
 
   over?: "udp";
   client: (host: string, port: number) => readonly string[];
-  /** What is written to the client's standard input. */
+  /** Lines for the client's standard input. */
   input?: string;
   /** For the middle of a connection: the client waits for a further line before it asks again. Then `input` is what it asks. */
   asksAgain?: true;

@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pairs, type PairName } from "./pairs.ts";
 import { places, type PlaceName } from "./places.ts";
-import { portOf, serverNames, servers } from "./servers.ts";
+import { portOf, serverNames, servers, type ServerName } from "./servers.ts";
 
 const { BUN_BE_BUN: _, ...inherited } = process.env;
 export const env = { ...inherited, PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
-const isEmulated = process.env["VM_KERNEL"] !== undefined;
+export const isEmulated = process.env["VM_KERNEL"] !== undefined;
 const PATIENCE_S = isEmulated ? 40 : 12;
 /** Of the tests, in seconds: see the lab. */
 const START_MS = isEmulated ? 240_000 : 20_000;
@@ -16,25 +16,28 @@ const AT_ONCE = 4;
 const BETWEEN_LINES_MS = isEmulated ? 600 : 200;
 
 /** Starts all servers, and returns once each listens. */
-export async function startServers(work: string): Promise<Bun.Subprocess[]> {
-  const started = serverNames.flatMap((name) => {
-    const { command, asNobody } = servers[name] as (typeof servers)[typeof name];
-    if (command === null) return [];
-    const folder = join(work, name);
-    mkdirSync(folder, { recursive: true, mode: 0o777 });
-    const words = command(portOf(name), folder);
-    const log = Bun.file(join(folder, "log"));
-    const own = asNobody
-      ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...words]
-      : [...words];
-    return Bun.spawn(own, { stdin: "ignore", stdout: log, stderr: log, env, cwd: "/" });
-  });
-  const missing = await whichNever(serverNames.map((name) => portOf(name)));
+export async function startServers(work: string): Promise<Map<ServerName, Bun.Subprocess>> {
+  const started = new Map<ServerName, Bun.Subprocess>();
+  for (const name of serverNames)
+    if (servers[name].command !== null)
+      started.set(name, startServer(name, portOf(name), join(work, name)));
+  const missing = await waitFor(serverNames.map((name) => portOf(name)));
   for (const name of serverNames.filter((one) => missing.has(portOf(one)))) {
     const log = join(work, name, "log");
     console.error(`@@ spoken-note the server ${name} did not start: ${lastOf(log)}`);
   }
   return started;
+}
+
+export function startServer(name: ServerName, port: number, folder: string): Bun.Subprocess {
+  const { command, asNobody } = servers[name];
+  mkdirSync(folder, { recursive: true, mode: 0o777 });
+  const words = command!(port, folder);
+  const log = Bun.file(join(folder, "log"));
+  const own = asNobody
+    ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...words]
+    : [...words];
+  return Bun.spawn(own, { stdin: "ignore", stdout: log, stderr: log, env, cwd: "/" });
 }
 
 /** The clients of all pairs, some at a time. */
@@ -45,6 +48,17 @@ export async function runClients(place: PlaceName): Promise<void> {
       await runClient(name, place);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** `port`: of another server than the pair's own. */
+export async function runClient(name: PairName, place: PlaceName, port?: number): Promise<void> {
+  const child = clientOf(name, place, port);
+  for (const line of linesOf(name)) {
+    void child.stdin.write(line);
+    await child.stdin.flush();
+    await Bun.sleep(BETWEEN_LINES_MS);
+  }
+  await endOf(name, place, child);
 }
 
 /** Clients that have asked once; the function that is returned has them ask again and end. */
@@ -72,6 +86,18 @@ export async function openClients(place: PlaceName): Promise<() => Promise<void>
   };
 }
 
+/** Returns those at which nobody listens in time. To connect would be a connection more. */
+export async function waitFor(ports: readonly number[]): Promise<Set<number>> {
+  const until = performance.now() + START_MS;
+  for (;;) {
+    const listening = new Set([...listeningIn("tcp"), ...listeningIn("tcp6")]);
+    const open = [...listeningIn("udp", "07"), ...listeningIn("udp6", "07")];
+    const missing = ports.filter((port) => !listening.has(port) && !open.includes(port));
+    if (missing.length === 0 || performance.now() > until) return new Set(missing);
+    await Bun.sleep(300);
+  }
+}
+
 // --- internal ---
 
 const runsAt = (name: PairName, place: PlaceName): boolean =>
@@ -80,24 +106,14 @@ const runsAt = (name: PairName, place: PlaceName): boolean =>
 const linesOf = (name: PairName): string[] =>
   (pairs[name].input ?? "").split(/(?<=\n)/).filter((line) => line !== "");
 
-const clientOf = (name: PairName, place: PlaceName) =>
-  Bun.spawn([...pairs[name].client(places[place].host, portOf(pairs[name].server))], {
+const clientOf = (name: PairName, place: PlaceName, port = portOf(pairs[name].server)) =>
+  Bun.spawn([...pairs[name].client(places[place].host, port)], {
     stdin: "pipe",
     stdout: "ignore",
     stderr: "pipe",
     env,
     cwd: "/",
   });
-
-async function runClient(name: PairName, place: PlaceName): Promise<void> {
-  const child = clientOf(name, place);
-  for (const line of linesOf(name)) {
-    void child.stdin.write(line);
-    await child.stdin.flush();
-    await Bun.sleep(BETWEEN_LINES_MS);
-  }
-  await endOf(name, place, child);
-}
 
 async function endOf(
   name: PairName,
@@ -113,18 +129,6 @@ async function endOf(
   clearTimeout(timer);
   if (child.exitCode !== 0 && pairs[name].seconds === undefined)
     console.error(`@@ spoken-note ${name} at ${place}: ${said.trim().slice(-200)}`);
-}
-
-/** Connecting would be a connection more. */
-async function whichNever(ports: readonly number[]): Promise<Set<number>> {
-  const until = performance.now() + START_MS;
-  for (;;) {
-    const listening = new Set([...listeningIn("tcp"), ...listeningIn("tcp6")]);
-    const open = [...listeningIn("udp", "07"), ...listeningIn("udp6", "07")];
-    const missing = ports.filter((port) => !listening.has(port) && !open.includes(port));
-    if (missing.length === 0 || performance.now() > until) return new Set(missing);
-    await Bun.sleep(300);
-  }
 }
 
 /** Ports by /proc/self/net, in the state. */

@@ -6,6 +6,7 @@
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runCrowds, runReused } from "./crowds.ts";
 import { env, openClients, runClients, startServers } from "./clients.ts";
 import { outcomesOf, type TracedLine } from "./outcome.ts";
 import { network, placeNames, places } from "./places.ts";
@@ -51,16 +52,19 @@ async function inside(): Promise<void> {
   const work = process.argv[3]!;
   const iptables = works("iptables-legacy -t nat -L -n") ? "iptables-legacy" : "iptables";
   for (const command of network(iptables)) run(command);
-  const children = await startServers(work);
+  const servers = await startServers(work);
   const askAgain = await openClients("older");
   console.log("open");
   await new Response(Bun.stdin.stream()).text();
   await askAgain();
   for (const name of placeNames) {
     for (const command of places[name].before ?? []) run(command);
-    if (!places[name].older) await runClients(name);
+    if (name === "crowd") await runCrowds();
+    else if (name === "reused") await runReused(servers, work);
+    else if (!places[name].older) await runClients(name);
     console.error(`@@ spoken-note done: ${name}`);
   }
+  const children = [...servers.values()];
   for (const child of children) child.kill();
   await Promise.race([Promise.all(children.map(({ exited }) => exited)), Bun.sleep(3000)]);
   for (const child of children) child.kill("SIGKILL");

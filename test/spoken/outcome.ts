@@ -27,25 +27,32 @@ export interface Outcome {
 /** Of the closes of all pairs. */
 export function outcomesOf(lines: readonly TracedLine[]): Outcome[] {
   const closes = lines.filter(({ event }) => event === "close");
-  /** By the port of the client. */
+  /** By the port of the client: a server of UDP has one socket for all addresses. */
   const ways = new Map<string, PlaceName | null>();
-  for (const { protocol, local, remote } of closes)
-    if (pairAt(remote.port, protocol) !== null)
-      ways.set(`${protocol} ${local.port}`, placeAt(remote.address, false));
-  return closes.flatMap(({ protocol, application, local, remote }) => {
-    const served = pairAt(local.port, protocol);
-    const pair = served ?? pairAt(remote.port, protocol);
-    // A server of UDP has one socket for all addresses.
-    const way = `${protocol} ${served === null ? local.port : remote.port}`;
-    const place = (served === null ? null : placeAt(local.address, true)) ?? ways.get(way) ?? null;
-    if (pair === null || place === null) return [];
-    const shown = layers.flatMap((layer) => application?.[layer] ?? []).join(" in ");
-    const end = served === null ? "client" : "server";
-    return [{ pair, place, end, verdict: judge(pair, application), shown }];
-  });
+  for (const { protocol, local, remote } of closes) {
+    const place = placeAt(remote.address, false);
+    if (place !== null && pairAt(remote.port, protocol, place) !== null)
+      ways.set(`${protocol} ${local.port}`, place);
+  }
+  return closes.flatMap(
+    (line) => outcomeAt(line, "client", ways) ?? outcomeAt(line, "server", ways) ?? [],
+  );
 }
 
 // --- internal ---
+
+function outcomeAt(
+  { protocol, application, local, remote }: TracedLine,
+  end: Outcome["end"],
+  ways: ReadonlyMap<string, PlaceName | null>,
+): Outcome | null {
+  const [served, client] = end === "server" ? [local, remote] : [remote, local];
+  const place = placeAt(served.address, end === "server") ?? ways.get(`${protocol} ${client.port}`);
+  const pair = place ? pairAt(served.port, protocol, place) : null;
+  if (!place || pair === null) return null;
+  const shown = layers.flatMap((layer) => application?.[layer] ?? []).join(" in ");
+  return { pair, place, end, verdict: judge(pair, application), shown };
+}
 
 const layers = ["api", "application", "encryption"] as const;
 

@@ -2,6 +2,7 @@
  * Real servers and clients, and what each pair of them speaks. To add a pair, add a row here, a server in servers.ts if it needs
  * a new one, and its programs in programs.ts. Ports say nothing to the tracer: the table finds a connection's pair by them.
  */
+import type { PlaceName } from "./places.ts";
 import { type ServerName, portOf } from "./servers.ts";
 
 /** `null`: no protocol of the layer is to be named. */
@@ -302,10 +303,17 @@ export type PairName = keyof typeof rows;
 export const pairs: Readonly<Record<PairName, Pair>> = rows;
 export const pairNames = Object.keys(rows) as PairName[];
 
-/** The pair whose server has the port. */
-export function pairAt(port: number, protocol: string): PairName | null {
+/** The pair whose server has the port, at this place. */
+export function pairAt(port: number, protocol: string, place: PlaceName): PairName | null {
+  if (place === "reused") return portOf(REUSED.server) === port ? REUSED.by : null;
   const at = pairNames.find(
     (name) => portOf(pairs[name].server) === port && (pairs[name].over ?? "tcp") === protocol,
   );
   return at ?? null;
 }
+
+/** The server that ends there, and the pair that gets its port. */
+export const REUSED = { server: "redis", by: "grpc" } as const satisfies {
+  server: ServerName;
+  by: PairName;
+};

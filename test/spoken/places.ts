@@ -22,6 +22,9 @@ const rows = {
   ipv6: { title: "IPv6", host: "fd00::9" },
   dnat: { title: "DNAT", host: "10.9.9.9", inner: "10.9.9.1" },
   snat: { title: "SNAT", host: "10.9.9.3" },
+  // Not all pairs meet on these two ways: see crowds.ts.
+  crowd: { title: "hundreds of connections at once", host: "127.0.0.7" },
+  reused: { title: "a port that was another protocol's", host: "127.0.0.8" },
   mtu: {
     title: "MTU 1500, no offloads",
     host: "127.0.0.6",
@@ -43,10 +46,14 @@ export const placeNames = Object.keys(rows) as PlaceName[];
 /** Addresses, translations and loss, before anything else: they meet their own addresses alone. */
 export const network = (iptables: string): string[] => {
   const lost = `-m statistic --mode random --probability 0.0${LOSS} -j DROP`;
-  const { older, ipv6, dnat, snat, mtu, loss, small } = rows;
+  const { ipv6, dnat, snat, loss } = rows;
+  // Some servers take connections to their host's own addresses alone.
+  const ofLoopback = placeNames
+    .map((name) => rows[name].host)
+    .filter((host) => host.startsWith("127.") && host !== rows.plain.host);
   return [
     "ip link set lo up",
-    ...["10.9.9.1/24", dnat.host, snat.host, mtu.host, loss.host, small.host, older.host].map(
+    ...["10.9.9.1/24", dnat.host, snat.host, ...ofLoopback].map(
       (address) => `ip addr add ${address} dev lo`,
     ),
     // Some clients ask for IPv6 only where a host has an address of it.

@@ -17,6 +17,8 @@ import { runShell } from "../vm/process.ts";
 const programs: Readonly<Record<string, string>> = {
   "/usr/bin/redis-server": "redis-server",
   "/usr/bin/redis-cli": "redis-tools",
+  "/usr/bin/redis-benchmark": "redis-tools",
+  "/usr/bin/ab": "apache2-utils",
   "/usr/bin/memcached": "memcached",
   "/usr/bin/memccp": "libmemcached-tools",
   "/usr/sbin/nginx": "nginx-light",

@@ -11,7 +11,7 @@ export const env = { ...inherited, PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL
 export const isEmulated = process.env["VM_KERNEL"] !== undefined;
 const PATIENCE_S = isEmulated ? 40 : 12;
 /** Of the tests, in seconds: see the lab. */
-const START_MS = isEmulated ? 240_000 : 20_000;
+const START_MS = isEmulated ? 120_000 : 20_000;
 const AT_ONCE = 4;
 const BETWEEN_LINES_MS = isEmulated ? 600 : 200;
 

@@ -10,6 +10,7 @@ import { runCrowds, runReused } from "./crowds.ts";
 import { env, openClients, runClients, startServers } from "./clients.ts";
 import { outcomesOf, type TracedLine } from "./outcome.ts";
 import { network, placeNames, places } from "./places.ts";
+import { made } from "./servers.ts";
 
 /** Connections end, and the trace tells of it, in this time. */
 const SETTLE_MS = process.env["VM_KERNEL"] === undefined ? 4000 : 15_000;
@@ -52,6 +53,10 @@ async function inside(): Promise<void> {
   const work = process.argv[3]!;
   const iptables = works("iptables-legacy -t nat -L -n") ? "iptables-legacy" : "iptables";
   for (const command of network(iptables)) run(command);
+  // The archive of a guest's files keeps no owner, and of the modes one bit.
+  run(`chown -R nobody ${made}/postgres-a ${made}/postgres-b ${made}/postgres-key.pem`);
+  run(`chmod 700 ${made}/postgres-a ${made}/postgres-b`);
+  run(`chmod 600 ${made}/postgres-key.pem ${made}/host_key`);
   const servers = await startServers(work);
   const askAgain = await openClients("older");
   console.log("open");

@@ -47,7 +47,7 @@ async function inGuest(kernel: string, mode: string): Promise<Column> {
   const outcomes: Outcome[] = [];
   const { release, failed, remarks } = await runInGuest({
     kernel,
-    shell: `chown -R nobody /spoken/postgres*; chmod 700 /spoken/postgres-a /spoken/postgres-b; BUN_BE_BUN=1 /tracer-bpf run ${SCRIPT}`,
+    shell: `BUN_BE_BUN=1 /tracer-bpf run ${SCRIPT}`,
     env: { SPOKEN_MODE: mode, TRACER_BPF: "/tracer-bpf" },
     netfilter: true,
     extra: await packPrograms(made),

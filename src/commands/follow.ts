@@ -48,7 +48,7 @@ export interface FollowOptions extends Pick<
   recorder?: Omit<Recorder, keyof AsyncDisposable> | null;
   /** How many lines there may be; `null` = no limit. */
   count: number | null;
-  /** True for events that are shown; left out: all. Only these events count. */
+  /** True for events that are shown; left out: all. Only these events count. A format that sifts asks the same of records. */
   shows?(event: TracedEvent): boolean;
   /** Waits for some of the events that are shown. */
   expected?: Pick<Expected, "see" | "met">;
@@ -91,7 +91,9 @@ export async function follow(options: FollowOptions): Promise<Summary> {
   const others =
     exporter === null || isAsked ? asked : asked.map((sink) => sievedEvents(isWanted, sink));
   const shown = together([...(exporter === null ? [] : [exporter.sink]), ...others]);
-  const chosen = shows === undefined ? shown : sieved((event) => shows(event), shown);
+  // A sink beside the lines would get the records that the lines leave out.
+  const sifts = options.format.sifts === true && exporter === null && asked.length === 1;
+  const chosen = shows === undefined ? shown : sieved((event) => shows(event), shown, sifts);
   const sink = together([...watching, chosen, lossWarner(warn)]);
   const trace: FollowOptions["trace"] = {
     ...options.trace,

@@ -5,7 +5,7 @@ import { localOffset } from "../kernel/local_time.ts";
 import { terminalColumns } from "../kernel/libc.ts";
 import { wantsColor } from "../log.ts";
 import { formatNames, formatOf, type Format, type FormatName } from "../output/index.ts";
-import type { Native } from "../output/straight/index.ts";
+import type { Native, Sifting } from "../output/straight/index.ts";
 
 export const outputFlags = {
   output: {
@@ -51,7 +51,11 @@ export function outputOf(args: OutputArgs, command: string, isFile = false) {
       why: "it is about the columns of the table",
     });
   }
-  return (startNs: bigint, native: Native | null = null): Format => {
+  return (
+    startNs: bigint,
+    native: Native | null = null,
+    sifting: Sifting | null = null,
+  ): Format => {
     const options = {
       wide: args.wide === true,
       time: args.time === true,
@@ -62,7 +66,7 @@ export function outputOf(args: OutputArgs, command: string, isFile = false) {
       terminalColumns: isFile || args.wide === true || name !== "table" ? null : narrowTerminal(),
       offsetAt: localOffset,
     };
-    const format = formatOf(name, options, native);
+    const format = formatOf(name, options, native, sifting);
     return args["no-header"] === true ? { ...format, header: null } : format;
   };
 }

@@ -3,6 +3,7 @@ import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes, UsageError } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
 import { sieve, type Filter } from "../filter/filter.ts";
+import { siftingOf } from "../filter/sifting.ts";
 import { localOffset } from "../kernel/local_time.ts";
 import { log, tell, tellError } from "../log.ts";
 import type { Namer } from "../names/named.ts";
@@ -242,7 +243,10 @@ export const traceCommand = command({
     const running = launched && watched();
     if (launched && running) stop.endWith(launched, running.drained);
     const clocks = readClocks();
-    const format = formatSince(clocks.monoNs, trace.native);
+    const wanted = sieve(leftToAsk(filter));
+    // A name that is looked up is known of events alone.
+    const sifting = wanted.asks && namer === null ? siftingOf(leftToAsk(filter)) : null;
+    const format = formatSince(clocks.monoNs, trace.native, sifting);
     const { header } = format;
     await using recorder = await recordTrace(record, trace, clocks);
     stop.reopenWith(() => {
@@ -266,7 +270,6 @@ export const traceCommand = command({
     for (const { level, text } of metrics?.notes ?? []) log[level](text);
     const begun = performance.now();
     const counts = new TelemetryCounts();
-    const wanted = sieve(leftToAsk(filter));
     const shows = named(wanted.shows, namer);
     // Samples for metrics alone are neither named nor counted as events that are not shown.
     const unseen = sieve(filter).shows;

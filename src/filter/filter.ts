@@ -87,6 +87,10 @@ export const noFilter: Filter = {
   failed: false,
 };
 
+/** Whether an event is wanted; `null`: that is not known. */
+export const judgement = (filter: Filter): ((event: ConnEvent) => boolean | null) =>
+  judge(testsOf(filter));
+
 /** Whether an event is wanted; one of which that is not known is not. */
 export function matcher(filter: Filter): (event: ConnEvent) => boolean {
   const wants = judge(testsOf(filter));

@@ -12,6 +12,7 @@ import {
   type Describe,
   type Native,
   type Shape,
+  type Sifting,
   type Straight,
 } from "./straight/index.ts";
 import { textFormat, type TextOptions } from "./text.ts";
@@ -31,8 +32,10 @@ export interface Format {
     clocks: ClockPair,
     describe: Describe,
   ): boolean;
-  /** The same of several, up to the first for which `appendRecord` is to be called. Returns how many lines it made. */
+  /** The same of several, up to the first for which `appendRecord` is to be called. Returns how many it took. */
   appendRecords?(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
+  /** Whether records that nobody wants are left out by the two above; events never are. */
+  sifts?: boolean;
   /** A line about events that were lost; left out: this format has none, stderr tells. */
   lost?(loss: Loss, wallNs: bigint): string;
 }
@@ -64,13 +67,18 @@ export const formats = {
 export type FormatName = keyof typeof formats;
 export const formatNames = Object.keys(formats) as FormatName[];
 
-/** Only the table has options. `native`: see straight(). */
+/** Only the table has options. `native`, `sifting`: see straight(). */
 export const formatOf = (
   name: FormatName,
   options: Partial<TextOptions>,
   native: Native | null = null,
+  sifting: Sifting | null = null,
 ): Format =>
-  withStraight(name === "table" ? textFormat({ ...plain, ...options }) : written[name], native);
+  withStraight(
+    name === "table" ? textFormat({ ...plain, ...options }) : written[name],
+    native,
+    sifting,
+  );
 
 // --- internal ---
 
@@ -84,12 +92,14 @@ interface Written extends Format {
 function withStraight<T extends Written>(
   { template, offsetAt = utc, ...format }: T,
   native: Native | null = null,
+  sifting: Sifting | null = null,
 ) {
   // Most formats are never used.
   let way: Straight | null = null;
-  const made = () => (way ??= straight(template, offsetAt, undefined, undefined, native));
+  const made = () => (way ??= straight(template, offsetAt, undefined, undefined, native, sifting));
   return {
     ...format,
+    sifts: sifting !== null,
     append(lines: Lines, event: ConnEvent, clocks: ClockPair) {
       if (made().event(lines, event, clocks)) return;
       lines.line(format.line(event, wallTime(event.atNs, clocks)));

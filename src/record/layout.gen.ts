@@ -1863,7 +1863,7 @@ export const SockMarks = {
 } as const;
 export type SockMarks = (typeof SockMarks)[keyof typeof SockMarks];
 
-export const lineKeysSize = 48;
+export const lineKeysSize = 64;
 export interface LineKeys {
   places: bigint;
   masks: bigint;
@@ -1871,6 +1871,8 @@ export interface LineKeys {
   states: bigint;
   kept: bigint;
   words: bigint;
+  ports: bigint;
+  ports_asked: bigint;
 }
 export function writeLineKeys(view: DataView, p: number, value: LineKeys): void {
   view.setBigUint64(p, value.places, true);
@@ -1879,7 +1881,20 @@ export function writeLineKeys(view: DataView, p: number, value: LineKeys): void 
   view.setBigUint64(p + 24, value.states, true);
   view.setBigUint64(p + 32, value.kept, true);
   view.setBigUint64(p + 40, value.words, true);
+  view.setBigUint64(p + 48, value.ports, true);
+  view.setBigUint64(p + 56, value.ports_asked, true);
 }
+
+export const LinePort = {
+  PORT_WANTED: 1,
+  PORT_WANTED_LOCAL: 2,
+  PORT_WANTED_REMOTE: 4,
+  PORT_UNWANTED: 8,
+  PORT_UNWANTED_LOCAL: 16,
+  PORT_UNWANTED_REMOTE: 32,
+  PORT_COUNT: 65536,
+} as const;
+export type LinePort = (typeof LinePort)[keyof typeof LinePort];
 
 export const LineKey = {
   LINE_KEY_SLOTS: 1024,
@@ -1900,7 +1915,7 @@ export function writeLineKept(view: DataView, p: number, value: LineKept): void 
   view.setUint32(p + 12, value.bytes, true);
 }
 
-export const lineBatchSize = 72;
+export const lineBatchSize = 80;
 export const LINE_BATCH_RECORDS = 0;
 export const LINE_BATCH_PLACES = 8;
 export const LINE_BATCH_CONDITIONS = 16;
@@ -1912,6 +1927,7 @@ export const LINE_BATCH_FROM = 56;
 export const LINE_BATCH_TO = 60;
 export const LINE_BATCH_AT = 64;
 export const LINE_BATCH_END = 68;
+export const LINE_BATCH_MADE = 72;
 
 export const gateSize = 16;
 export interface Gate {

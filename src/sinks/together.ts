@@ -46,10 +46,17 @@ export function together(sinks: readonly Sink[]): Sink {
   return limits.length === 0 ? all : Object.defineProperty(all, "full", { get: isFull });
 }
 
-/** The same sink for some events only; `full` counts among those. */
-export function sieved(shows: (event: TracedEvent) => boolean, sink: Sink): Sink {
+/** The same sink for some events only; `full` counts among those. `siftsRecords`: it leaves out records by itself. */
+export function sieved(
+  shows: (event: TracedEvent) => boolean,
+  sink: Sink,
+  siftsRecords = false,
+): Sink {
+  const { record, records } = sink;
   return {
     ...withoutRecord(sink),
+    ...(siftsRecords && record !== undefined && { record }),
+    ...(siftsRecords && records !== undefined && { records }),
     event(event, clocks) {
       if (sink.full !== true && shows(event)) sink.event?.(event, clocks);
     },

@@ -19,7 +19,7 @@ import { applied } from "./stream/apply.ts";
 import { batchByTool } from "./stream/batches.ts";
 import { EventQueue, type Each, type Several } from "./stream/queue.ts";
 import { stockTaking } from "./opening/stock_taking.ts";
-import { chosen, isForAll, showable } from "./stream/show.ts";
+import { chosen, isAskedAgain, showable } from "./stream/show.ts";
 import type { Describe, EventSink, Trace } from "./trace.ts";
 
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
@@ -55,7 +55,7 @@ export function running(of: Found, options: TraceOptions): Trace {
   const { filter = NO_FILTER, self = false } = options;
   const choose = chosen({ tgid, self, beganNs: monotonicNs(), filter, parts });
   const { apply } = applied(parts, showable({ tgid, filter, parts }));
-  const conditions = isForAll(filter)
+  const conditions = isAskedAgain(filter)
     ? conditionsOf(parts, of.marks, tgid, host.shim.addressOf)
     : null;
   const describe: Describe = (view, p) => {

@@ -71,7 +71,10 @@ export type Describe = (view: DataView, p: number) => TracedEvent;
 /** Gets what a poll shows, in order. */
 export interface EventSink {
   event(event: TracedEvent): void;
-  /** A struct event that is shown as it is; it lies there only for the time of the call. `false`: not taken. */
+  /**
+   * A struct event that is shown as it is; it lies there only for the time of the call. `false`: not taken. The sink asks all
+   * of the trace's filter of it again, as the kernel side may not have known all.
+   */
   record?(view: DataView, p: number, describe: Describe): boolean;
   /** The same of several that meet the conditions, up to the first that is not taken or does not meet them. Returns how many. */
   records?(of: Records, describe: Describe): number;

@@ -14,7 +14,7 @@ import { Acceptors, portOf, type HolderSource } from "../../src/trace/tcp/accept
 import { Accepts, type AcceptState } from "../../src/trace/tcp/accepts.ts";
 import type { Show, Working } from "../../src/trace/part.ts";
 import { applied } from "../../src/trace/stream/apply.ts";
-import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
+import { NO_FILTER, type KernelFilter } from "../../src/trace/kernel_filter.ts";
 import { Opens } from "../../src/trace/tcp/opens.ts";
 import { tellOne, tellRecord } from "../../src/trace/tcp/tell.ts";
 import { workingTcp } from "../../src/trace/tcp/working.ts";
@@ -341,14 +341,16 @@ describe("a plain record", () => {
     expect(showable(clear)(...record({ kind: EventKind.EVENT_CLOSE }))).toBe(true);
   });
 
-  test("is shown as it is where TCP alone is asked for", () => {
-    const filter = { ...NO_FILTER, protocols: ["tcp"] as const };
+  test.each<[string, Partial<KernelFilter>]>([
+    ["TCP alone is", { protocols: ["tcp"] }],
+    ["ports are", { ports: [443] }],
+    ["processes are", { pids: [700] }],
+  ])("is shown as it is where %s asked for: the sink asks again", (_, asked) => {
+    const filter = { ...NO_FILTER, ...asked };
     expect(showable({ ...clear, filter })(...record())).toBe(true);
   });
 
   test.each<[string, Partial<Obstacles>, Of]>([
-    ["UDP alone", { filter: { ...NO_FILTER, protocols: ["udp"] } }, {}],
-    ["a filter", { filter: { ...NO_FILTER, ports: [443] } }, {}],
     ["a command that is followed", { filter: { ...NO_FILTER, descendants: true } }, {}],
     ["a part that adds to each event", { parts: [{ enrich: () => {} }] }, {}],
     ["a handshake, which waits", {}, { kind: EventKind.EVENT_PASSIVE }],

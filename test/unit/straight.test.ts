@@ -18,6 +18,9 @@ import {
 } from "../../src/output/straight/index.ts";
 import { EventTemplates, RecordTemplates } from "../../src/output/straight/keys.ts";
 import { apart } from "../../src/output/straight/slots.ts";
+import { matcher, noFilter, type Filter } from "../../src/filter/filter.ts";
+import { parseCidr } from "../../src/filter/cidr.ts";
+import { siftingOf } from "../../src/filter/sifting.ts";
 import { textFormat } from "../../src/output/text.ts";
 import { stackOf } from "../../src/protocols/stack.ts";
 import { keyIds } from "../../src/record/id.ts";
@@ -402,6 +405,75 @@ describe.each(each)("the shim makes the line of %s", (_, format) => {
     expect(isRight(way, format, many)).toBeGreaterThan(many.length * 0.9);
   });
 });
+
+const some4 = <T>(values: readonly T[]) =>
+  fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, fc.subarray([...values]));
+/** Filters that ask for what the record has, or for something else. */
+const filtersFor = ({ ends, owner, netns }: Event): fc.Arbitrary<Filter> => {
+  const ports = some4([ends.sport, ends.dport, 1]);
+  const nets = some4(["127.0.0.0/8", "10.0.0.0/8", "::/0"].map((text) => parseCidr(text)!));
+  const lists = {
+    pids: some4([owner.pid, 1]),
+    comms: some4(["curl", "nginx: worker"]),
+    netns: some4([netns, 1]),
+    cgroups: some4(["/1", "/2"]),
+    ...{ ports, localPorts: ports, remotePorts: ports, localNets: nets, remoteNets: nets },
+  };
+  return fc
+    .record({
+      ...lists,
+      not: fc.record(lists),
+      kinds: some4(["close", "connect"] as const),
+      apps: some4(["http"] as const),
+      nat: fc.constantFrom(false, false, false, false, true),
+      families: some4([4, 6] as const),
+    })
+    .map((asked) => ({ ...noFilter, ...asked, not: { ...noFilter.not, ...asked.not } }));
+};
+
+test.each([
+  ["TypeScript", (way: Straight) => way, null],
+  ["the shim", ofMany, shim],
+] as const)(
+  "with a filter, lines made by %s are those of the wanted events",
+  (_, made, native) => {
+    const { template, line } = formats["json"]!;
+    let [wanted, unwanted, left] = [0, 0, 0];
+    const some = fc
+      .tuple(records, u16)
+      .chain(([one, port]) =>
+        fc.tuple(
+          filtersFor(one),
+          fc.constant(
+            [1, 2, 3, 4].flatMap(() => [one, { ...one, ends: { ...one.ends, sport: port } }]),
+          ),
+        ),
+      );
+    fc.assert(
+      fc.property(some, ([filter, many]) => {
+        const sifting = siftingOf(filter);
+        const way = made(straight(template, utc, undefined, null, native, sifting));
+        const lines = new Lines();
+        const view = new DataView(new ArrayBuffer(eventSize));
+        for (const event of many) {
+          writeEvent(view, 0, event);
+          const took = holdsTotals(view, 0) && way.record(lines, view, 0, clocks, describeAll);
+          const text = textOf(lines);
+          const shown = describeAll(view, 0);
+          const isWanted = matcher(filter)(shown);
+          const right = took && isWanted ? `${line(shown, wallTime(shown.atNs, clocks))}\n` : "";
+          if (text !== right) throw new Error(`${text} is not ${right}`);
+          if (!took) left++;
+          else if (isWanted) wanted++;
+          else unwanted++;
+        }
+      }),
+      runs(500),
+    );
+    expect(Math.min(wanted, unwanted, left)).toBeGreaterThan(0);
+  },
+  60_000,
+);
 
 /** Numbers of bytes or of microseconds. */
 function* halves(): Generator<number> {

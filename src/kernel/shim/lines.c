@@ -11,6 +11,8 @@
 #define ONE_MICROSECOND 1000
 #define LINE_FEED '\n'
 
+#define UNWANTED (PORT_UNWANTED | PORT_UNWANTED_LOCAL | PORT_UNWANTED_REMOTE)
+
 #define KINDS (1 << EVENT_CONNECT | 1 << EVENT_ACCEPT | 1 << EVENT_CLOSE)
 
 static __u8 *address_of(__u64 address)
@@ -124,6 +126,30 @@ static const struct line_kept *text_of(const struct line_keys *of, const __u8 *r
 	return differs ? NULL : &kept[slot];
 }
 
+/* As wantsPorts() of src/output/straight/sifting.ts, of ports that are known. */
+static int wants_ports(const struct line_keys *of, const __u8 *record)
+{
+	const __u8 *lists = address_of(of->ports);
+	__u32 local = lists[load16(MEMBER(record, ends.sport))];
+	__u32 remote = lists[load16(MEMBER(record, ends.dport))];
+	__u32 met = ((local | remote) & (PORT_WANTED | PORT_UNWANTED)) |
+		    (local & (PORT_WANTED_LOCAL | PORT_UNWANTED_LOCAL)) |
+		    (remote & (PORT_WANTED_REMOTE | PORT_UNWANTED_REMOTE));
+
+	return (met & (of->ports_asked | UNWANTED)) == of->ports_asked;
+}
+
+static int has_ports(const __u8 *record)
+{
+	return load16(MEMBER(record, ends.sport)) != 0 && load16(MEMBER(record, ends.dport)) != 0;
+}
+
+/* Whether nobody wants the line of a record with this text; its ports are known. */
+static int is_unwanted(const struct line_keys *of, const struct line_kept *text, const __u8 *record)
+{
+	return text->count == 0 || (of->ports != 0 && !wants_ports(of, record));
+}
+
 static void count(struct line_conditions *of, const __u8 *record)
 {
 	if (!is_close(record))
@@ -144,6 +170,7 @@ int sh_put_lines(void *of)
 	__u8 *out = address_of(batch->out), *to;
 	__u32 n = batch->from;
 
+	batch->made = 0;
 	for (; n < batch->to; n++) {
 		__u8 *record =
 			address_of(batch->records) + load32(address_of(batch->places) + 4ULL * n);
@@ -155,7 +182,13 @@ int sh_put_lines(void *of)
 		if (ns >= ONE_SECOND || !meets(conditions, record))
 			break;
 		text = text_of(keys, record);
-		if (text == NULL || batch->end - batch->at <= text->bytes)
+		if (text == NULL || (keys->ports != 0 && !has_ports(record)))
+			break;
+		if (is_unwanted(keys, text, record)) {
+			count(conditions, record);
+			continue;
+		}
+		if (batch->end - batch->at <= text->bytes)
 			break;
 		to = put_steps(out + batch->at, &line, (const void *)address_of(text->steps),
 			       text->count);
@@ -163,6 +196,7 @@ int sh_put_lines(void *of)
 			break;
 		*to++ = LINE_FEED;
 		batch->at = to - out;
+		batch->made++;
 		count(conditions, record);
 	}
 	return n - batch->from;

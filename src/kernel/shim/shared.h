@@ -156,6 +156,19 @@ struct line_keys {
 	__u64 states; /* address: for each slot a byte, enum line_key */
 	__u64 kept;   /* address: for each slot a struct line_kept */
 	__u64 words;  /* of a key */
+	__u64 ports;  /* address: for each port a byte, enum line_port; 0: any port is wanted */
+	__u64 ports_asked; /* of the first three */
+};
+
+/* Lists that a port is in. */
+enum line_port {
+	PORT_WANTED = 1, /* of either end */
+	PORT_WANTED_LOCAL = 2,
+	PORT_WANTED_REMOTE = 4,
+	PORT_UNWANTED = 8,
+	PORT_UNWANTED_LOCAL = 16,
+	PORT_UNWANTED_REMOTE = 32,
+	PORT_COUNT = 65536,
 };
 
 enum line_key {
@@ -167,7 +180,7 @@ enum line_key {
 /* The text of a slot. */
 struct line_kept {
 	__u64 steps; /* address of the struct line_steps; 0: there is none */
-	__u32 count;
+	__u32 count; /* 0: nobody wants these lines */
 	__u32 bytes; /* more than the line takes */
 };
 
@@ -182,8 +195,10 @@ struct line_batch {
 	__u64 out;
 	__u32 from; /* the first of the places, and the one behind the last */
 	__u32 to;
-	__u32 at;  /* where the next line begins in out; written */
-	__u32 end; /* of out */
+	__u32 at;   /* where the next line begins in out; written */
+	__u32 end;  /* of out */
+	__u32 made; /* how many lines there are; written */
+	__u32 _pad;
 };
 
 #endif

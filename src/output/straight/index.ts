@@ -17,29 +17,51 @@ import { segment, type Lines, type Segment } from "../lines.ts";
 import { EventTemplates, RecordTemplates, type Describe, type Shape } from "./keys.ts";
 import { enter, isOf } from "./moment.ts";
 import { NativeLines, type Native } from "./native.ts";
+import { notOfKey, sifted, UNWANTED, wantsPorts, type PortLists, type Sifting } from "./sifting.ts";
 import { write, writeNative, type Source } from "./write.ts";
 
 export type { Describe, Shape } from "./keys.ts";
 export type { Native } from "./native.ts";
+export type { Sifting } from "./sifting.ts";
 
 export interface Straight {
   /** `false`: nothing was written, so the line is to be made the other way. */
   event(lines: Lines, event: ConnEvent, clocks: ClockPair): boolean;
-  /** The same of the struct event at `p`. */
+  /** The same of the struct event at `p`; `true` also where nobody wants the line. */
   record(lines: Lines, view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
-  /** The same of several, up to the first for which `record` is to be called. Returns how many lines it made. */
+  /** The same of several, up to the first for which `record` is to be called. Returns how many it took. */
   records(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
 }
 
-/** `native`: writes lines of records; `null`: they are written here. */
+/**
+ * `native`: writes lines of records; `null`: they are written here. `sifting`: of the records that it does not want there is no
+ * line; the events have been sifted before.
+ */
 export function straight(
   shape: Shape,
   offsetAt: OffsetAt = utc,
   events = new EventTemplates(shape),
-  records = new RecordTemplates(shape),
+  records: RecordTemplates | null = null,
   native: Native | null = null,
+  sifting: Sifting | null = null,
 ): Straight {
-  const shim = native && new NativeLines(native, records.table);
+  records ??=
+    sifting === null
+      ? new RecordTemplates(shape)
+      : new RecordTemplates(sifted(shape, sifting), notOfKey(sifting));
+  return straightBy(events, records, offsetAt, native, sifting?.ports ?? null);
+}
+
+// --- internal ---
+
+function straightBy(
+  events: EventTemplates,
+  records: RecordTemplates,
+  offsetAt: OffsetAt,
+  native: Native | null,
+  ports: PortLists | null,
+): Straight {
+  const shim = native && new NativeLines(native, records.table, ports);
   const source: Source = { view: new DataView(new ArrayBuffer(0)), p: 0, event: null };
   return {
     event(lines, event, clocks) {
@@ -65,6 +87,9 @@ export function straight(
       if (template === undefined) return false;
       shim?.keep(records.slot, template);
       if (template === null) return false;
+      if (template === UNWANTED) return true;
+      const wanted = ports === null || wantsPorts(ports, view, p);
+      if (wanted !== true) return wanted === false;
       const isV6 =
         (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
       // The shim writes an IPv4 address itself.
@@ -86,8 +111,6 @@ export function straight(
     },
   };
 }
-
-// --- internal ---
 
 /** Halves of a bigint cost as much as half a line. */
 function enterAt(atNs: bigint, clocks: ClockPair, offsetAt: OffsetAt): void {

@@ -9,6 +9,7 @@ import {
   LINE_BATCH_END,
   LINE_BATCH_FROM,
   LINE_BATCH_KEYS,
+  LINE_BATCH_MADE,
   LINE_BATCH_MOMENT,
   LINE_BATCH_OUT,
   LINE_BATCH_PLACES,
@@ -32,6 +33,7 @@ import type { Records } from "../../record/records.ts";
 import type { Lines, Segment } from "../lines.ts";
 import type { KeyTable } from "./keys.ts";
 import { beginning, moment } from "./moment.ts";
+import { UNWANTED, type PortLists } from "./sifting.ts";
 import { Form, type Op, type Template } from "./template.ts";
 
 /** See Shim.putLine. */
@@ -83,8 +85,8 @@ export class NativeLines {
   #records: DataView | null = null;
   #recordsAt = 0;
 
-  /** The table is held by its owner as long as this is used. */
-  constructor(native: Native, table: KeyTable) {
+  /** The table and the lists of ports are held by their owners as long as this is used. */
+  constructor(native: Native, table: KeyTable, ports: PortLists | null) {
     this.#native = native;
     this.#momentAt = native.addressOf(this.#moment);
     this.#batchAt = native.addressOf(this.#batch);
@@ -96,6 +98,8 @@ export class NativeLines {
       states: at(table.states),
       kept: at(this.#kept),
       words: BigInt(table.places.length),
+      ports: ports === null ? 0n : at(ports.lists),
+      ports_asked: BigInt(ports?.asked ?? 0),
     });
     this.#set(LINE_BATCH_KEYS, native.addressOf(this.#keys));
     this.#set(LINE_BATCH_MOMENT, this.#momentAt);
@@ -105,6 +109,8 @@ export class NativeLines {
   keep(slot: number, template: Template | null): void {
     if (this.#templates[slot] === template) return;
     this.#templates[slot] = template;
+    if (template === UNWANTED)
+      return writeLineKept(this.#kept, slot * lineKeptSize, { steps: 1n, count: 0, bytes: 0 });
     const steps = template && (template.steps ??= stepsOf(template, this.#native));
     writeLineKept(this.#kept, slot * lineKeptSize, {
       steps: BigInt(steps?.at ?? 0),
@@ -113,7 +119,7 @@ export class NativeLines {
     });
   }
 
-  /** Lines of the records, up to the first that is to be looked at in TypeScript. Returns how many there are. */
+  /** Lines of the records that are wanted, up to the first that is to be looked at in TypeScript. Returns how many records these were. */
   putMany(lines: Lines, { view, places, from, to, conditions }: Records): number {
     const batch = this.#batch;
     const out = lines.reserve(ROOM);
@@ -130,7 +136,7 @@ export class NativeLines {
     batch.setUint32(LINE_BATCH_AT, lines.used, true);
     batch.setUint32(LINE_BATCH_END, lines.used + ROOM, true);
     const count = this.#native.putLines(this.#batchAt);
-    lines.putLines(batch.getUint32(LINE_BATCH_AT, true), count);
+    lines.putLines(batch.getUint32(LINE_BATCH_AT, true), batch.getUint32(LINE_BATCH_MADE, true));
     return count;
   }
 

@@ -1,7 +1,7 @@
 /** Chooses the events that are shown, and those that are shown as the record they came in. Pure. */
 import { EventKind, type Event } from "../../record/layout.gen.ts";
 import { kindAt, pidAt } from "../event.ts";
-import { kindsOf, mayMatch, type KernelFilter } from "../kernel_filter.ts";
+import { mayMatch, type KernelFilter } from "../kernel_filter.ts";
 import type { Show, Working } from "../part.ts";
 
 export interface Choice {
@@ -41,8 +41,11 @@ export function chosen({ tgid, self, beganNs, filter, parts }: Choice): (show: S
   };
 }
 
-/** Whether records of every kind are asked for: where UDP is not, no record of it comes. */
-export const isForAll = (filter: KernelFilter): boolean => kindsOf(filter) === 0;
+/**
+ * Whether records may be shown as they are: the sink asks all of the filter of each of them, but for what a command leads to.
+ * The kernel side has left out most of the others.
+ */
+export const isAskedAgain = (filter: KernelFilter): boolean => filter.descendants !== true;
 
 /** Everything that can keep a record from being shown as it is. */
 export interface Obstacles {
@@ -58,7 +61,7 @@ export function showable({
   parts,
 }: Obstacles): (view: DataView, p: number) => boolean {
   const adding = parts.filter((part) => part.enrich !== undefined);
-  const each = isForAll(filter) && adding.every((part) => part.holds !== undefined);
+  const each = isAskedAgain(filter) && adding.every((part) => part.holds !== undefined);
   const hold = (view: DataView, p: number) => {
     for (const part of adding) if (!part.holds!(view, p)) return false;
     return true;

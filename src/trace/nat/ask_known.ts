@@ -42,6 +42,8 @@ export class KnownNat {
   }
 
   of(event: Event): Nat {
+    // The key of a flow is a text.
+    if (this.#known.size === 0) return null;
     const { key, cookie } = identityOf(event);
     return this.#known.get(key)?.find((known) => known.cookie === cookie)?.nat ?? null;
   }
@@ -59,6 +61,7 @@ export class KnownNat {
 
   /** The close of the connection or the flow is about to be shown. */
   ends(event: Event): void {
+    if (this.#known.size === 0) return;
     const identity = identityOf(event);
     if (this.#known.has(identity.key)) this.#ended.push(identity);
   }

@@ -10,31 +10,35 @@ import {
   type Event,
 } from "../../record/layout.gen.ts";
 
-/** Events that there is room for at first. */
-const FIRST = 64;
+/**
+ * Events of one piece; a power of two. Room for all of them that doubles has twice what it needs, and garbage of the same size
+ * behind it.
+ */
+const PIECE_BITS = 10;
+const PIECE = 1 << PIECE_BITS;
 
 /** A place among the kept events. */
 export type Slot = number & { readonly of: "KeptEvents" };
 
 export class KeptEvents {
-  #view = new DataView(new ArrayBuffer(FIRST * eventSize));
+  readonly #pieces: DataView[] = [];
   readonly #free: Slot[] = [];
   /** Slots behind it have never been used. */
   #end = 0;
 
   keep(event: Event): Slot {
     const slot = this.#free.pop() ?? this.#next();
-    writeEvent(this.#view, slot * eventSize, event);
+    writeEvent(this.#pieceOf(slot), placeOf(slot), event);
     return slot;
   }
 
   get(slot: Slot): Event {
-    return readEvent(this.#view, slot * eventSize);
+    return readEvent(this.#pieceOf(slot), placeOf(slot));
   }
 
   /** Where it lies: good until the next `keep` or `drop`. */
   at(slot: Slot): EventView {
-    return new EventView(this.#view, slot * eventSize);
+    return new EventView(this.#pieceOf(slot), placeOf(slot));
   }
 
   /** The event is not asked for again. */
@@ -44,7 +48,7 @@ export class KeptEvents {
     // A burst is over: what it took is given back.
     this.#free.length = 0;
     this.#end = 0;
-    this.#view = new DataView(new ArrayBuffer(FIRST * eventSize));
+    this.#pieces.length = 1;
   }
 
   /** Events that are kept. */
@@ -53,11 +57,16 @@ export class KeptEvents {
   }
 
   #next(): Slot {
-    if ((this.#end + 1) * eventSize > this.#view.byteLength) {
-      const grown = new Uint8Array(2 * this.#view.byteLength);
-      grown.set(new Uint8Array(this.#view.buffer));
-      this.#view = new DataView(grown.buffer);
-    }
+    if (this.#end === this.#pieces.length * PIECE)
+      this.#pieces.push(new DataView(new ArrayBuffer(PIECE * eventSize)));
     return this.#end++ as Slot;
   }
+
+  #pieceOf(slot: Slot): DataView {
+    return this.#pieces[slot >> PIECE_BITS]!;
+  }
 }
+
+// --- internal ---
+
+const placeOf = (slot: Slot): number => (slot & (PIECE - 1)) * eventSize;

@@ -295,6 +295,10 @@ export const asksForNat = (filter: Filter): boolean =>
 export const leftToAsk = (filter: Filter): Filter =>
   filter.protocols.every((protocol) => protocol === "tcp") ? { ...filter, protocols: [] } : filter;
 
+/** Whether the lines tell of a protocol once it is known. */
+export const tellsProtocol = ({ kinds, notKinds }: Filter): boolean =>
+  kinds.includes("protocol") && !notKinds.includes("protocol");
+
 /** Whether nothing can pass where no protocol is known. */
 export const asksForProtocols = ({ apps, notApps, serverNames, notServerNames }: Filter): boolean =>
   [apps, notApps, serverNames, notServerNames].some((wanted) => wanted.length > 0);

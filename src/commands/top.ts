@@ -12,6 +12,7 @@ import { firstView } from "../top/state.ts";
 import { command, titled } from "./command.ts";
 import { absent, filterFlags, filterOf } from "./filter_flags.ts";
 import { attachFlag, attachMode, debugFlag, parseConnections, parseInterval } from "./flags.ts";
+import { lookFlags, looksOf } from "./looks.ts";
 import { lossWarner, missingText } from "./losses.ts";
 import { stopSignal } from "./stop.ts";
 import { resolve } from "./strict.ts";
@@ -81,6 +82,7 @@ export const topCommand = command({
     },
     json: { type: "boolean", description: "print one JSON object for each interval" },
     ...titled("which connections", connectionFlags),
+    ...titled("what is looked at besides", lookFlags),
     attach: attachFlag,
     offsets: {
       type: "string",
@@ -101,6 +103,7 @@ export const topCommand = command({
     const connections = args["max-connections"];
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const filter = filterOf({ ...args, events: undefined, failed: false }, path);
+    const looks = looksOf(args, filter, path);
     const writer = createWriter();
     const stop = stopSignal();
     const { openTrace } = await import("../trace/tracer.ts");
@@ -111,6 +114,7 @@ export const topCommand = command({
       debug: args.debug === true,
       sampling: true,
       filter,
+      ...looks,
       ...(maxConnections === null ? {} : { maxConnections }),
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });

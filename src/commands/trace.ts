@@ -1,8 +1,8 @@
 import type { ArgDef } from "citty";
 import type { ConnEvent } from "../conn/event.ts";
-import { exitCodes, UsageError } from "../errors.ts";
+import { exitCodes } from "../errors.ts";
 import { Expected } from "../filter/expect.ts";
-import { sieve, type Filter } from "../filter/filter.ts";
+import { sieve } from "../filter/filter.ts";
 import { siftingOf } from "../filter/sifting.ts";
 import { localOffset } from "../kernel/local_time.ts";
 import { log, tell, tellError } from "../log.ts";
@@ -16,14 +16,7 @@ import { Tally } from "../summary/tally.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command, titled } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
-import {
-  absent,
-  asksForNat,
-  asksForProtocols,
-  filterFlags,
-  filterOf,
-  leftToAsk,
-} from "./filter_flags.ts";
+import { absent, tellsProtocol, filterFlags, filterOf, leftToAsk } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,
@@ -36,6 +29,7 @@ import {
 import { launch, watched } from "./launch.ts";
 import { costText } from "./cost.ts";
 import { follow, type Summary } from "./follow.ts";
+import { lookFlags, looksOf } from "./looks.ts";
 import { lossText, missingText } from "./losses.ts";
 import { metricsFlags, metricsWish } from "./metrics_flags.ts";
 import { outputFlags, outputOf } from "./output.ts";
@@ -93,18 +87,7 @@ export const traceCommand = command({
         description:
           "also show, when the trace ends, what each connection and flow that is still open has moved",
       },
-      "no-nat": {
-        type: "boolean",
-        alias: "n",
-        description:
-          "do not look for address translation (NAT): its probe costs a little for each new entry of conntrack",
-      },
-      "no-protocols": {
-        type: "boolean",
-        alias: "a",
-        description:
-          "do not look for the protocols that connections speak: no payload leaves the kernel",
-      },
+      ...lookFlags,
     }),
     ...titled("when it ends, and how", {
       duration: {
@@ -182,24 +165,7 @@ export const traceCommand = command({
     const count = args.count === undefined ? null : parseCount(args.count, path);
     const record = recordFile(args.record, path);
     const filter = filterOf(args, path);
-    if (args["no-nat"] === true && asksForNat(filter))
-      throw new UsageError("--no-nat and filters of translated ends exclude each other", {
-        command: path,
-        why: "without it no translation is known, and nothing would be shown",
-        suggestion: "leave out --no-nat",
-      });
-    if (args["no-protocols"] === true && tellsProtocol(filter))
-      throw new UsageError("--no-protocols and --events protocol exclude each other", {
-        command: path,
-        why: "without it no protocol is known",
-        suggestion: "leave out --no-protocols",
-      });
-    if (args["no-protocols"] === true && asksForProtocols(filter))
-      throw new UsageError("--no-protocols and --app or --sni exclude each other", {
-        command: path,
-        why: "without it no protocol is known, and nothing would be shown",
-        suggestion: "leave out --no-protocols",
-      });
+    const looks = looksOf(args, filter, path);
     const metricsAsked = metricsWish(args, path);
     // Before anything is traced or started: a stdout that is closed is told at once.
     await using file = lines === null ? null : await openLineFile(lines);
@@ -225,8 +191,7 @@ export const traceCommand = command({
       filter: { ...filter, descendants: command.length > 0 },
       timed: true,
       args: args.args === true,
-      nat: args["no-nat"] !== true,
-      protocols: args["no-protocols"] !== true,
+      ...looks,
       protocolEvents: tellsProtocol(filter),
       answers: args.resolve === true,
       ...(maxConnections === null ? {} : { maxConnections }),
@@ -322,9 +287,6 @@ export const traceCommand = command({
     return args.strict === true && lost !== null ? exitCodes.lost : exitCodes.done;
   },
 });
-
-const tellsProtocol = ({ kinds, notKinds }: Filter): boolean =>
-  kinds.includes("protocol") && !notKinds.includes("protocol");
 
 /** Of each of its tables. */
 const SUMMARY_ROWS = 10;

@@ -58,15 +58,22 @@ function refusal(...argv: string[]): UsageError {
   throw new Error(`accepted: ${argv.join(" ")}`);
 }
 
-test.each(["--nat", "--nat-remoteport=80", "--nat-laddr=10.0.0.0/8"])(
-  "%s is refused with --no-nat: nothing would be shown",
-  async (flag) => {
-    const resolution = resolve("tracer-bpf", root, ["trace", "--no-nat", flag]);
-    if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
-    const error = await Promise.resolve(resolution.command.run?.(resolution.args)).catch(String);
-    expect(error).toContain("--no-nat and filters of translated ends exclude each other");
-  },
-);
+test.each(
+  [
+    ...["--nat", "--nat-remoteport=80", "--nat-laddr=10.0.0.0/8"].map((filter) => ({
+      ...{ filter, without: "--no-nat", other: "filters of translated ends" },
+    })),
+    ...["--app=tls", "--app=!tls", "--sni=example.com"].map((filter) => ({
+      ...{ filter, without: "--no-protocols", other: "--app or --sni" },
+    })),
+  ].flatMap((row) => ["trace", "top"].map((name) => ({ ...row, name }))),
+)("$name: $filter is refused with $without: nothing would be shown", async (row) => {
+  const { name, filter, without, other } = row;
+  const resolution = resolve("tracer-bpf", root, [name, without, filter]);
+  if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
+  const error = await Promise.resolve(resolution.command.run?.(resolution.args)).catch(String);
+  expect(error).toContain(`${without} and ${other} exclude each other`);
+});
 
 test("each flag that begins with no- has a letter, by which it is read", () => {
   for (const [path, { flags }] of everyCommand("tracer-bpf", root))
@@ -74,16 +81,6 @@ test("each flag that begins with no- has a letter, by which it is read", () => {
       if (flag.startsWith("no-"))
         expect([path, flag, aliasesOf(def).length]).toEqual([path, flag, 1]);
 });
-
-test.each(["--app=tls", "--app=!tls", "--sni=example.com"])(
-  "%s is refused with --no-protocols: nothing would be shown",
-  async (flag) => {
-    const resolution = resolve("tracer-bpf", root, ["trace", "--no-protocols", flag]);
-    if (resolution.kind !== "run") throw new Error(`resolved to ${resolution.kind}`);
-    const error = await Promise.resolve(resolution.command.run?.(resolution.args)).catch(String);
-    expect(error).toContain("--no-protocols and --app or --sni exclude each other");
-  },
-);
 
 describe("what is accepted reaches the command", () => {
   test.each([[["--count", "3"]], [["--count=3"]], [["-c", "3"]], [["-c3"]], [["-c=3"]]])(

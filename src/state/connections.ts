@@ -206,9 +206,10 @@ function describe(connection: Connection, event: TracedEvent): void {
   const [newer, older] = event.atNs >= old.atNs ? [event, old] : [old, event];
   const owner = newer.pid === null ? older : newer;
   const direction = newer.direction === "unknown" ? older.direction : newer.direction;
-  const found = foundOf(newer, older);
-  const isWhole = owner === newer && direction === newer.direction && isSameFound(found, newer);
-  connection.event = isWhole ? newer : { ...newer, ...processOf(owner), direction, ...found };
+  const isWhole = owner === newer && direction === newer.direction && hasAllFound(newer, older);
+  connection.event = isWhole
+    ? newer
+    : { ...newer, ...processOf(owner), direction, ...foundOf(newer, older) };
 }
 
 /** Members that are found out while the connection goes on. To add one, add it here. */
@@ -218,8 +219,8 @@ type Found = Pick<ConnEvent, (typeof foundLater)[number]>;
 const foundOf = (newer: Found, older: Found): Found =>
   Object.fromEntries(foundLater.map((name) => [name, newer[name] ?? older[name] ?? newer[name]]));
 
-const isSameFound = (found: Found, event: Found): boolean =>
-  foundLater.every((name) => (found[name] ?? null) === (event[name] ?? null));
+const hasAllFound = (newer: Found, older: Found): boolean =>
+  foundLater.every((name) => (newer[name] ?? older[name] ?? null) === (newer[name] ?? null));
 
 /** The process of an event, with all that is known of it. */
 export function processOf(event: ConnEvent) {

@@ -16,11 +16,12 @@ export function isSmtp(seen: Seen): boolean {
 export const asksForStartTls = (seen: Seen): boolean => /^STARTTLS\r\n/i.test(seen.text);
 
 /**
- * A first command and the greeting `220`, in either order: POP3 has the same command behind `+OK`. In the middle: answers with
- * a port.
+ * A greeting that names the protocol; or a first command and the greeting `220`, in either order: POP3 has the same command behind
+ * `+OK`. In the middle: answers with a port.
  */
 export function isFtp(seen: Seen): boolean {
   if (seen.mayBeFrom("server") && PASSIVE.test(seen.text)) return true;
+  if (seen.start && seen.mayBeFrom("server") && NAMED.test(seen.text)) return true;
   if (!seen.start || seen.greeting === "") return false;
   const { text, greeting } = seen;
   return seen.from === "client"
@@ -44,6 +45,9 @@ export const asksForAuthTls = (seen: Seen): boolean =>
 // --- internal ---
 
 const GREETING = /^220[ -]/;
+/** As servers name themselves; a host of any service may be called ftp. A line that names SMTP too is no evidence. */
+const NAMED =
+  /^220[ -](?![\x20-\x7e]*smtp)[\x20-\x7e]*(?:\bftp serv(?:er|ice)\b|\b(?:vs|pure-|pro)ftpd\b)/i;
 const COMMAND = /^(?:USER [\x21-\x7e]{1,100}|AUTH (?:TLS|SSL|TLS-C)|FEAT)\r\n/i;
 
 const PASSIVE = /^(?:227 Entering Passive Mode|229 (?:Entering )?Extended Passive Mode) ?\(/i;

@@ -128,7 +128,7 @@ const rows = {
   ftp: {
     layer: "application",
     title: "FTP",
-    by: "a first command behind the greeting; later an answer that names a port",
+    by: "a greeting that says FTP, or a first command behind another one; later an answer that names a port",
     tcp: isFtp,
     alpn: ["ftp"],
   },

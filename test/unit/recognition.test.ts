@@ -126,21 +126,27 @@ describe("protocols that change to TLS", () => {
     expect(talk.stack).toMatchObject({ application: "smtp", encryption: null });
   });
 
-  test("FTP by AUTH TLS, and FTP is told from SMTP by its first command", () => {
-    const talk = new Talk();
-    talk.server(text("220 (vsFTPd 3.0.3)\r\n"));
-    expect(talk.stack.application).toBeNull();
-    talk.client(text("AUTH TLS\r\n"));
-    talk.server(text("234 Proceed with negotiation.\r\n"));
-    talk.client(bytesOf("curl: ClientHello"));
-    expect(talk.stack).toMatchObject({ application: "ftp", encryption: "tls" });
-  });
+  test.each([
+    ["220 files of example.com\r\n", null],
+    ["220 (vsFTPd 3.0.3)\r\n", "ftp"],
+  ] as const)(
+    "FTP by AUTH TLS, which a greeting or the first command tells from SMTP: %j",
+    (line, named) => {
+      const talk = new Talk();
+      talk.server(text(line));
+      expect(talk.stack.application).toBe(named);
+      talk.client(text("AUTH TLS\r\n"));
+      talk.server(text("234 Proceed with negotiation.\r\n"));
+      talk.client(bytesOf("curl: ClientHello"));
+      expect(talk.stack).toMatchObject({ application: "ftp", encryption: "tls" });
+    },
+  );
 
   test("FTP whose greeting is seen behind the command", () => {
     const talk = new Talk();
     talk.client(text("USER anonymous\r\n"));
     expect(talk.stack.application).toBeNull();
-    talk.server(text("220 (vsFTPd 3.0.3)\r\n"));
+    talk.server(text("220 files of example.com\r\n"));
     expect(talk.stack.application).toBe("ftp");
   });
 

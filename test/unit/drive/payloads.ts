@@ -341,6 +341,13 @@ export const tcpSamples: readonly Sample[] = [
   of("smtp", "curl: EHLO", "client", text("EHLO null\r\n")),
   of("ftp", "curl: USER", "client", text("USER anonymous\r\n"), { greeting: "220 (vsFTPd 3.0.3)" }),
   of("ftp", "curl: AUTH", "client", text("AUTH SSL\r\n"), { greeting: "220 (vsFTPd 3.0.3)" }),
+  of("ftp", "vsftpd: greeting", "server", text("220 (vsFTPd 3.0.3)\r\n")),
+  of(
+    "ftp",
+    "Pure-FTPd: greeting",
+    "server",
+    text("220---------- Welcome to Pure-FTPd [privsep] [TLS] ----------\r\n"),
+  ),
   of(
     "ftp",
     "vsftpd: passive mode",
@@ -461,6 +468,7 @@ export const foreignTcp: readonly Sample[] = [
   of(null, "SOCKS 5", "client", hex("05020001")),
   of(null, "a line of text", "client", text("hello\n")),
   of(null, "greeting of 220 alone", "server", text("220 ready\r\n")),
+  of(null, "220 of a host called ftp", "server", text("220 ftp.example.com ready\r\n")),
   of(
     null,
     "220 of a host called smtp",

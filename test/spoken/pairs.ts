@@ -178,7 +178,7 @@ const rows = {
     server: "kafka",
     speaks: { application: "kafka" },
     client: (host, port) => ["kcat", "-L", "-m", "3", "-b", `${urlHost(host)}:${port}`],
-    seconds: 6,
+    seconds: 30,
   },
   amqp: {
     title: "a stand-in that greets, amqp-publish",
@@ -195,7 +195,7 @@ const rows = {
       "-b",
       "b",
     ],
-    seconds: 6,
+    seconds: 30,
   },
   mqtt: {
     title: "mosquitto, mosquitto_pub",
@@ -251,7 +251,7 @@ const rows = {
     server: "iperf3",
     speaks: { application: "iperf3" },
     client: (host, port) => ["iperf3", "-c", host, "-p", `${port}`, "-n", "64K", "-P", "2"],
-    seconds: 20,
+    seconds: 60,
   },
   dns: {
     title: "dnsmasq, dig over TCP",
@@ -279,7 +279,7 @@ const rows = {
       ...["gtlsclient", "-q", "--exit-on-all-streams-close", host, `${port}`],
       `https://shop.example.test:${port}/`,
     ],
-    seconds: 8,
+    seconds: 30,
   },
   pop3: {
     title: "a server that answers `+OK`, `USER a`",

@@ -2,7 +2,11 @@
 import type { Subprocess } from "bun";
 import { plainEnvironment } from "../kernel/drive/tracer.ts";
 
-export const canBeTwoHosts = ["ip", "unshare", "nsenter"].every((name) => Bun.which(name) !== null);
+/** A kernel may have no links of this kind. */
+export const canBeTwoHosts =
+  ["ip", "unshare", "nsenter"].every((name) => Bun.which(name) !== null) &&
+  Bun.spawnSync("unshare --net ip link add name near type veth peer name far".split(" "))
+    .exitCode === 0;
 
 export interface Host {
   name: string;

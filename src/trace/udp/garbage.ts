@@ -4,12 +4,12 @@
  */
 import { edenGC } from "bun:jsc";
 
-/** To collect what is young takes a few milliseconds, and nearly all of it is. Without, the same flows took 448 MB. */
-const YOUNG_EVERY = 1024;
+/** To collect what is young takes a few milliseconds, and nearly all of it is. */
+const YOUNG_EVERY = 256;
 /** A collection takes some ten milliseconds with as many flows as there can be, which is no more than telling of these does. */
-const ALL_EVERY = 8192;
+const ALL_EVERY = 2048;
 /** With fewer flows all of it is small. */
-const MANY_FLOWS = 16_384;
+const MANY_FLOWS = 4096;
 
 /** To be called for each flow that is told of; `flows`: remembered now. */
 export function collecting(

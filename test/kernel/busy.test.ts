@@ -59,7 +59,10 @@ test.each(modes)(
         each - of("close", "local", 11, 7),
       ];
     });
-    expect(Math.min(...missing.flat())).toBeGreaterThanOrEqual(0);
+    const tooMany = missing.flat().some((n) => n < 0);
+    // Shown when it fails: an end with two lines of one kind, under an id each.
+    expect(tooMany ? repeated(tracer.events) : []).toEqual([]);
+    expect(tooMany).toBe(false);
     expect(missing.flat().reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(lost);
     expect(lost / (each * actors.length * 4)).toBeLessThanOrEqual(mayLose(mode, 0.02));
   },
@@ -89,6 +92,12 @@ test.each(modes.filter(tracesUdp))(
 );
 
 // --- internal ---
+
+/** Events of which another has the same kind and the same ends. */
+function repeated(events: readonly Event[]): Event[] {
+  const of = ({ event, local, remote }: Event) => JSON.stringify([event, local.port, remote.port]);
+  return [...Map.groupBy(events, of).values()].filter((same) => same.length > 1).flat();
+}
 
 /** All on the first processor. */
 async function competing(

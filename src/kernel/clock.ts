@@ -21,24 +21,10 @@ const timespec = new BigInt64Array(2);
 const NARROW_NS = 50_000n;
 const TRIES = 10;
 
-/**
- * The wall clock between two readings of the monotonic one, taken as the middle of them. On a busy host a reader loses
- * the processor in between: the narrowest of several tries is taken.
- */
+/** The wall clock, and the monotonic one. */
 export function readClocks(): ClockPair {
-  let best = readOnce();
-  for (let n = 1; n < TRIES && best.withinNs > NARROW_NS; n++) {
-    const next = readOnce();
-    if (next.withinNs < best.withinNs) best = next;
-  }
-  return best;
-}
-
-function readOnce(): Required<ClockPair> {
-  const before = monotonicNs();
-  const wallNs = read(CLOCK_REALTIME);
-  const withinNs = monotonicNs() - before;
-  return { monoNs: before + withinNs / 2n, wallNs, withinNs };
+  const { monoNs, otherNs, withinNs } = besideMonotonic(CLOCK_REALTIME);
+  return { monoNs, wallNs: otherNs, withinNs };
 }
 
 /** The clock of bpf_ktime_get_ns, also in a time namespace. */
@@ -59,23 +45,39 @@ export const monotonicTicks = (): number => Number((monotonicNs() >> TICK_BITS) 
  * A time since boot, as /proc/PID/stat has it, on the clock of the kernel. In a time namespace CLOCK_BOOTTIME and /proc are
  * ahead of the kernel's by the same time.
  */
-export const monotonicOfBoottime = (ns: bigint): bigint => ns - boottimeAhead();
+export function monotonicOfBoottime(ns: bigint): bigint {
+  const { monoNs, otherNs } = besideMonotonic(CLOCK_BOOTTIME);
+  return ns - (otherNs - monoNs);
+}
 
-/** Both clocks go on between their readings, and a reader may lose the processor there: see readClocks(). */
-function boottimeAhead(): bigint {
-  let [best, within] = boottimeAheadOnce();
-  for (let n = 1; n < TRIES && within > NARROW_NS; n++) {
-    const [next, nextWithin] = boottimeAheadOnce();
-    if (nextWithin < within) [best, within] = [next, nextWithin];
+// --- internal ---
+
+/** Another clock and the monotonic one at the same moment. */
+interface Beside {
+  monoNs: bigint;
+  otherNs: bigint;
+  /** See ClockPair. */
+  withinNs: bigint;
+}
+
+/**
+ * The other clock between two readings of the monotonic one, taken as the middle of them. On a busy host a reader loses
+ * the processor in between: the narrowest of several tries is taken.
+ */
+function besideMonotonic(clock: number): Beside {
+  let best = besideOnce(clock);
+  for (let n = 1; n < TRIES && best.withinNs > NARROW_NS; n++) {
+    const next = besideOnce(clock);
+    if (next.withinNs < best.withinNs) best = next;
   }
   return best;
 }
 
-function boottimeAheadOnce(): [ahead: bigint, withinNs: bigint] {
+function besideOnce(clock: number): Beside {
   const before = monotonicNs();
-  const boottime = read(CLOCK_BOOTTIME);
-  const within = monotonicNs() - before;
-  return [boottime - before - within / 2n, within];
+  const otherNs = read(clock);
+  const withinNs = monotonicNs() - before;
+  return { monoNs: before + withinNs / 2n, otherNs, withinNs };
 }
 
 function read(clock: number): bigint {

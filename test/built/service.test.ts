@@ -8,8 +8,8 @@ import { bind, close, recv, socket } from "../../src/kernel/libc.ts";
 import { sockaddrUnix } from "../../src/kernel/sockaddr.ts";
 import { guessed, startGuessed } from "../kernel/drive/guessed.ts";
 import { modes } from "../kernel/drive/modes.ts";
-import { pair } from "../kernel/drive/peer.ts";
-import { binary, PATIENCE_MS, plainEnvironment, run, type Tracer } from "../kernel/drive/tracer.ts";
+import { pairOver } from "../kernel/drive/peer.ts";
+import { binary, eventually, plainEnvironment, run, type Tracer } from "../kernel/drive/tracer.ts";
 
 setDefaultTimeout(180_000);
 
@@ -40,13 +40,6 @@ function told(): string[] {
   return texts;
 }
 
-/** A connection that is over; returns its port. */
-function connection(): number {
-  const { client, server } = pair();
-  for (const end of [client, server]) end.close();
-  return client.truth.local.port;
-}
-
 const ports = (lines: string): number[] =>
   lines.split("\n").flatMap((line) => {
     if (line === "") return [];
@@ -70,24 +63,15 @@ async function seen(tracer: Tracer, port: number): Promise<void> {
   await tracer.takeIf("close", `to port ${port}`, ({ remote }) => remote.port === port);
 }
 
-/** Until something holds that the tracer's own output does not tell of. */
-async function eventually(holds: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await Bun.sleep(20);
-  }
-}
-
 test("SIGHUP ends the renamed recording and begins another; no event is in both or in none", async () => {
   const [file, old] = [join(work, "trace.rec"), join(work, "trace.rec.1")];
   const tracer = await startGuessed(mode, ["--record", file]);
-  const first = connection();
+  const first = pairOver();
   await seen(tracer, first);
   renameSync(file, old);
   tracer.process.kill("SIGHUP");
   await tracer.until(() => tracer.stderr.includes(`${file}: opened anew`), "word of the new file");
-  const second = connection();
+  const second = pairOver();
   await seen(tracer, second);
   tracer.process.kill("SIGHUP");
   await tracer.until(() => tracer.stderr.includes(`${file}: it was not renamed`), "word of it");
@@ -104,13 +88,13 @@ test("SIGHUP goes on in a new file of --output-file; no line is in both or in no
   const tracer = await startGuessed(mode, ["--output-file", file]);
   const isIn = (path: string, port: number) =>
     ports(wholeLines(path)).filter((one) => one === port).length === 2;
-  const first = connection();
-  await eventually(() => isIn(file, first), "both ends are in the file");
+  const first = pairOver();
+  await eventually("both ends are in the file", () => isIn(file, first));
   renameSync(file, old);
   tracer.process.kill("SIGHUP");
   await tracer.until(() => tracer.stderr.includes(`${file}: opened anew`), "word of the new file");
-  const second = connection();
-  await eventually(() => isIn(file, second), "both ends are in the new file");
+  const second = pairOver();
+  await eventually("both ends are in the new file", () => isIn(file, second));
   tracer.process.kill("SIGHUP");
   await tracer.until(() => tracer.stderr.includes(`${file}: it was not renamed`), "word of it");
   expect(await tracer.stop("SIGTERM")).toBe(0);
@@ -142,8 +126,8 @@ test("SIGHUP does not end a trace whose stdout is a file", async () => {
   const tracer = await startGuessed(mode, [], shell);
   tracer.process.kill("SIGHUP");
   await tracer.until(() => /SIGHUP: there is no file to open/.test(tracer.stderr), "word of it");
-  const port = connection();
-  await eventually(() => ports(wholeLines(file)).includes(port), "the connection is in the file");
+  const port = pairOver();
+  await eventually("the connection is in the file", () => ports(wholeLines(file)).includes(port));
   expect(await tracer.stop("SIGTERM")).toBe(0);
 });
 
@@ -154,7 +138,7 @@ test("a service tells its manager that it traces, its command gets no word of it
   await tracer.until(() => tracer.stderr.includes("socket: none"), "line of the command");
   const description = /^tracing .*$/m.exec(tracer.stderr)![0];
   const texts: string[] = [];
-  await eventually(() => texts.push(...told()) > 0, "the manager is told");
+  await eventually("the manager is told", () => texts.push(...told()) > 0);
   expect(texts).toEqual([`READY=1\nSTATUS=${description}`]);
   tracer.process.kill("SIGHUP");
   await tracer.until(() => /SIGHUP: there is no file to open/.test(tracer.stderr), "word of it");
@@ -175,9 +159,9 @@ test("a closed terminal ends a trace that writes to it, and its recording is who
       data: (_, data) => void (shown.text += Buffer.from(data).toString()),
     },
   });
-  const shows = (text: string) => eventually(() => shown.text.includes(text), `it shows ${text}`);
+  const shows = (text: string) => eventually(`it shows ${text}`, () => shown.text.includes(text));
   await shows("LPORT");
-  const port = connection();
+  const port = pairOver();
   await shows(`${port}`);
   child.terminal!.close();
   await child.exited;

@@ -9,8 +9,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { pair } from "./drive/peer.ts";
-import { binary, type Event, PATIENCE_MS, run } from "./drive/tracer.ts";
+import { pairOver } from "./drive/peer.ts";
+import { binary, eventually, type Event, run } from "./drive/tracer.ts";
 import { unitCapabilities } from "./drive/unit.ts";
 
 setDefaultTimeout(180_000);
@@ -45,8 +45,8 @@ describe.skipIf(!isGuestOfSystemd)("tracer-bpf.service under systemd", () => {
     const { ActiveState, StatusText, MainPID, ControlGroup } = shown();
     expect(ActiveState).toBe("active");
     expect(StatusText).toMatch(/^tracing /);
-    const first = connection();
-    await eventually(() => ports(journal()).includes(first), "the connection is in the journal");
+    const first = pairOver();
+    await until("the connection is in the journal", () => ports(journal()).includes(first));
     const status = readFileSync(`/proc/${MainPID}/status`, "utf8");
     const bounding = BigInt(`0x${/^CapBnd:\s*(\w+)/m.exec(status)![1]}`);
     expect(bounding).toBe([...unitCapabilities()].reduce((set, n) => set | (1n << BigInt(n)), 0n));
@@ -70,13 +70,13 @@ describe.skipIf(!isGuestOfSystemd)("tracer-bpf.service under systemd", () => {
     addDropIn(dropIn.replaceAll(/^ {4}/gm, ""));
     systemctl("start", "tracer-bpf");
     const file = "/var/log/tracer-bpf/trace.rec";
-    const first = connection();
+    const first = pairOver();
     // Records are written once a second at least; the trace is told to end before the second file is read.
-    await eventually(async () => (await recorded(file)).includes(first), "it is in the recording");
+    await until("it is in the recording", async () => (await recorded(file)).includes(first));
     renameSync(file, `${file}.1`);
     systemctl("reload", "tracer-bpf");
-    await eventually(() => journal().includes(`${file}: opened anew`), "word of the new file");
-    const second = connection();
+    await until("word of the new file", () => journal().includes(`${file}: opened anew`));
+    const second = pairOver();
     systemctl("stop", "tracer-bpf");
     expect(shown()).toMatchObject({ ActiveState: "inactive", Result: "success" });
     const [before, after] = [await recorded(`${file}.1`), await recorded(file)];
@@ -125,13 +125,6 @@ function shown(): Record<string, string> {
 const journal = (): string =>
   Bun.spawnSync(["journalctl", "--unit", "tracer-bpf", "--output", "cat"]).stdout.toString();
 
-/** A connection that is over; returns its port. */
-function connection(): number {
-  const { client, server } = pair();
-  for (const end of [client, server]) end.close();
-  return client.truth.local.port;
-}
-
 /** The local ports of the closes among these lines. */
 const ports = (lines: string): number[] =>
   lines.split("\n").flatMap((line) => {
@@ -143,11 +136,5 @@ const ports = (lines: string): number[] =>
 const recorded = async (file: string): Promise<number[]> =>
   ports((await run(["replay", file, "--json"])).stdout);
 
-async function eventually(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadline)
-      throw new Error(`not within ${PATIENCE_MS} ms: ${what}; the journal:\n${journal()}`);
-    await Bun.sleep(100);
-  }
-}
+const until = (what: string, holds: () => boolean | Promise<boolean>): Promise<boolean> =>
+  eventually(what, holds, () => `; the journal:\n${journal()}`);

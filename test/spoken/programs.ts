@@ -1,6 +1,7 @@
 /** Packs the programs that pairs.ts and servers.ts name, as this host has them, with the libraries that they need. */
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -103,6 +104,11 @@ export async function packPrograms(made: string): Promise<Entry[]> {
 
 /** A certificate, keys, a page and a database for each of two servers, in a folder of its own. */
 export async function makeFiles(into: string): Promise<void> {
+  mkdirSync(into, { recursive: true });
+  const { uid } = lstatSync(into);
+  // Anybody may make a folder there, and root would trust what it holds.
+  if (uid !== process.getuid!())
+    throw new Error(`${into}: it belongs to user ${uid}; delete it, and start again`);
   if (existsSync(join(into, "done"))) return;
   mkdirSync(join(into, "www"), { recursive: true });
   await runShell(

@@ -36,11 +36,11 @@ export function stockTaking(
   between: () => void,
 ): StockTaking {
   const waits = waiting(parts);
-  let kept: Event[] = [];
+  const kept: Event[] = [];
   let pieces: Pieces<Event[]> | null = takeStock(of, of.working, {
     waiting() {
       of.into.into(queue);
-      return [...takeKept(), ...queue.extract(waits)];
+      return [...kept.splice(0), ...queue.extract(waits)];
     },
     between,
   });
@@ -55,15 +55,10 @@ export function stockTaking(
       between();
     }
   };
-  const takeKept = (): Event[] => {
-    const taken = kept;
-    kept = [];
-    return taken;
-  };
   const end = (found: Event[]): void => {
     pieces = null;
     for (const event of found) queue.push(event);
-    for (const event of takeKept()) queue.push(event);
+    for (const event of kept.splice(0)) queue.push(event);
     for (const part of parts) part.stockTaken?.();
     const then = afterwards;
     afterwards = [];

@@ -218,6 +218,13 @@ export function pair(family: Family = "IPv4", prepare?: (fd: number) => void): P
   return { client, server };
 }
 
+/** A connection that is over; returns the port of its client. */
+export function pairOver(): number {
+  const { client, server } = pair();
+  for (const end of [client, server]) end.close();
+  return client.truth.local.port;
+}
+
 /** Sends `bytes` through the pair while the other end reads them, so that no buffer can get full. */
 export function transfer(from: Peer, to: Peer, bytes: number): void {
   const data = payload(Math.min(bytes, 65_521));

@@ -243,18 +243,21 @@ export class Tracer {
 }
 
 /**
- * Until `look`, which makes something happen each time, gives something. How often that takes depends on the machine; `PATIENCE_MS`
- * ends what never comes.
+ * Until `look` gives something that the tracer's lines do not tell, or that it has to make happen each time. How often that takes
+ * depends on the machine; `PATIENCE_MS` ends what never comes. `more`: what there is to know then.
  */
 export async function eventually<T>(
   what: string,
-  look: () => Promise<T | false | null>,
+  look: () => T | false | null | Promise<T | false | null>,
+  more = (): string => "",
 ): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const seen = await look();
     if (seen !== false && seen !== null) return seen;
-    if (performance.now() > deadline) throw new Error(`no ${what} within ${PATIENCE_MS} ms`);
+    if (performance.now() > deadline)
+      throw new Error(`not within ${PATIENCE_MS} ms: ${what}${more()}`);
+    await Bun.sleep(20);
   }
 }
 

@@ -93,6 +93,46 @@ describe("a trace ends", () => {
     expect(asked).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  test.each([1, 2])(
+    "where the lines sift records, a recorder beside them gets what is shown alone (%i sinks)",
+    async (sinks) => {
+      const { trace } = traceOf();
+      const given = [1, 2, 3, 4];
+      // As a trace gives records: what no sink takes as one becomes an event.
+      trace.pollInto = (sink, last) => {
+        for (const n of given.splice(0))
+          if (sink.record?.(new DataView(new ArrayBuffer(0)), n, (_, p) => eventAt(p)) !== true)
+            sink.event(eventAt(n));
+        return last || true;
+      };
+      const stop = new AbortController();
+      trace.wait = async () => stop.abort();
+      const recorded: bigint[] = [];
+      const recorder: FollowOptions["recorder"] = {
+        take: (events) => void recorded.push(...events.map(({ atNs }) => atNs)),
+        tell: () => {},
+        unsaved: () => ({ cause: "not recorded", count: 0n }),
+        pending: 0,
+        failure: null,
+        end: async () => {},
+      };
+      const { full, lines } = setup({
+        trace,
+        stop: stop.signal,
+        shows: ({ atNs }) => atNs % 2n === 0n,
+        ...(sinks === 2 ? { recorder } : {}),
+      });
+      full.format = {
+        ...full.format,
+        sifts: true,
+        appendRecord: (out, _view, p) => (p % 2 === 0 && out.line(String(p)), true),
+      };
+      await follow(full);
+      expect(lines()).toEqual(["2", "4"]);
+      expect(recorded).toEqual(sinks === 2 ? [2n, 4n] : []);
+    },
+  );
+
   test("and waits between two polls for a tenth of a second at least, events or not, shown or not", async () => {
     const stop = new AbortController();
     const { trace } = traceOf([1], [], [2]);

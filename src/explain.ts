@@ -228,6 +228,15 @@ const causes: readonly Cause[] = [
     explain: (facts) => missingSymbol(facts.symbol ?? "", facts.kernel),
   },
   {
+    // The verifier gives up when a signal waits, and its log ends where it was.
+    fits: (facts, errno) => errno === "EAGAIN" && (facts.step ?? "program") === "program",
+    explain: (facts) =>
+      new Failure(`${subjectOf(facts)}: not loaded, as the kernel was interrupted (EAGAIN)`, {
+        why: "the verifier gives up when its thread is wanted elsewhere; it was tried five times",
+        hint: "run it again, without a debugger, a profiler or a freezer at work on it",
+      }),
+  },
+  {
     fits: (facts) => facts.step !== "map" && facts.step !== "attach" && hasVerdict(facts.log),
     explain: (facts) =>
       new VerifierError(facts.subject ?? "of the tracer", facts.log, { kernel: facts.kernel }),

@@ -22,6 +22,8 @@ import { PATIENCE_MS } from "./drive/tracer.ts";
 
 setDefaultTimeout(600_000);
 
+const main = new URL("../../src/main.ts", import.meta.url).pathname;
+
 /** The clock that wakes a sleeping machine. */
 const ALARM = "/sys/class/rtc/rtc0/wakealarm";
 const textOf = (file: string) => (existsSync(file) ? readFileSync(file, "latin1") : "");
@@ -36,6 +38,21 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 describe.each(modes)("trace --attach %s", (mode) => {
   const start = () => startGuessed(mode, [], ["env", `TMPDIR=${temporary}`]);
+
+  // In a guest there is no runtime but the one inside of the executable.
+  test.skipIf(inGuest)(
+    "a signal each millisecond does not keep the programs from being loaded",
+    async () => {
+      const profiler = ["--cpu-prof", `--cpu-prof-dir=${directory}`];
+      const child = Bun.spawn(
+        [process.execPath, ...profiler, main, "trace", "--attach", mode, "-d", "50ms"],
+        { stdin: "ignore", stdout: "ignore", stderr: "pipe" },
+      );
+      expect(await new Response(child.stderr).text()).toMatch(/^tracing /m);
+      expect(await child.exited).toBe(0);
+      expect(readdirSync(directory).filter((name) => name.endsWith(".cpuprofile"))).toHaveLength(1);
+    },
+  );
 
   test(`after ${STARTS} starts and ends nothing is left, and one that ran all the time told each thing once`, async () => {
     const before = kprobeEvents();

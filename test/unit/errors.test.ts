@@ -22,7 +22,9 @@ import {
   type LoadFailure,
 } from "../../src/explain.ts";
 
-const [EPERM, ENOENT, ENOMEM, EACCES, EINVAL, EMFILE, ENOSYS] = [1, 2, 12, 13, 22, 24, 38] as const;
+const [EPERM, ENOENT, EAGAIN, ENOMEM, EACCES, EINVAL, EMFILE, ENOSYS] = [
+  1, 2, 11, 12, 13, 22, 24, 38,
+] as const;
 
 const refusedLog = [
   "libbpf: prog 'on_close': BPF program load failed: Permission denied",
@@ -204,6 +206,12 @@ describe("why the kernel refused", () => {
       { errno: EACCES, log: refusedLog, subject: "on_close" },
       "VerifierError",
       /program on_close[^]*Linux 6\.1\.0/,
+    ],
+    [
+      "a signal while the verifier was at work, whose log then ends anywhere",
+      { errno: EAGAIN, log: "2: (7b) *(u64 *)(r10 -176) = r6", step: "program", subject: "trace" },
+      "Failure",
+      /program trace: not loaded[^]*EAGAIN[^]*run it again/,
     ],
     ["a negative errno", { errno: -ENOSYS }, "UnsupportedError", /BPF/],
     [

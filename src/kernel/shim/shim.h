@@ -7,6 +7,8 @@
 #ifndef TRACER_SHIM_H
 #define TRACER_SHIM_H
 
+#include <signal.h>
+
 #include "shared.h"
 
 #define SH_API __attribute__((visibility("default")))
@@ -94,7 +96,7 @@ SH_API __s64 sh_waiter_open(void *rings, int *loop_end);
 SH_API void *sh_waiter_run(void *waiter);
 SH_API int sh_waiter_stop(void *waiter);
 SH_API int sh_waiter_close(void *waiter);
-void leave_signals_to_others(void);
+void leave_signals_to_others(sigset_t *before);
 
 /* stayer.c: a thread that stays in a network namespace. */
 SH_API __s64 sh_stayer_open(void);

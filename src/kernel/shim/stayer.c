@@ -51,7 +51,7 @@ void *sh_stayer_run(void *handle)
 	const struct stayer *stayer = handle;
 	int tid = syscall(SYS_gettid);
 
-	leave_signals_to_others();
+	leave_signals_to_others(NULL);
 	prctl(PR_SET_NAME, "NetStay", 0, 0, 0);
 	send(stayer->thread_end, &tid, sizeof(tid), MSG_NOSIGNAL);
 	receive(stayer->thread_end, &tid);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btf.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -190,13 +191,17 @@ int __real_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *
  * libbpf takes a kernel that refuses bpf_probe_read_kernel() for one older than 5.5, and writes bpf_probe_read() in place of
  * bpf_probe_read_user() too. In lockdown mode "confidentiality" the last of the three is the only one there is. A program that casts
  * calls no other: so it gets its own call back. The linker puts this between libbpf and its own function.
+ *
+ * The verifier gives up (EAGAIN) when a signal waits for its thread. libbpf then tries five times, which is not enough where a
+ * profiler or a timer sends one every millisecond.
  */
 int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
 			 const struct bpf_insn *insns, size_t count,
 			 struct bpf_prog_load_opts *opts)
 {
 	struct bpf_insn *mine = (struct bpf_insn *)insns;
-	int casts = 0;
+	int casts = 0, fd, saved;
+	sigset_t before;
 
 	for (size_t i = 0; i < count; i++)
 		casts |= insns[i].code == (BPF_JMP | BPF_CALL) &&
@@ -205,5 +210,10 @@ int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *
 		if (insns[i].code == (BPF_JMP | BPF_CALL) && !insns[i].src_reg &&
 		    insns[i].imm == BPF_FUNC_probe_read)
 			mine[i].imm = BPF_FUNC_probe_read_user;
-	return __real_bpf_prog_load(type, name, license, insns, count, opts);
+	leave_signals_to_others(&before);
+	fd = __real_bpf_prog_load(type, name, license, insns, count, opts);
+	saved = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = saved;
+	return fd;
 }

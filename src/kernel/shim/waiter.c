@@ -78,9 +78,9 @@ int sh_waiter_close(void *handle)
 
 /*
  * Signals are for the runtime's threads, but for those that faults raise and SIGSYS, by which each thread is made to drop
- * its capabilities (privileges.c). Of the calling thread alone; pthread_sigmask would need a newer glibc.
+ * its capabilities (privileges.c). Of the calling thread alone; pthread_sigmask would need a newer glibc. before: what it had, or NULL.
  */
-void leave_signals_to_others(void)
+void leave_signals_to_others(sigset_t *before)
 {
 	static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
 	sigset_t set;
@@ -89,7 +89,7 @@ void leave_signals_to_others(void)
 	sigfillset(&set);
 	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		sigdelset(&set, own[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, before);
 }
 
 static __s64 now_ms(void)
@@ -207,7 +207,7 @@ void *sh_waiter_run(void *handle)
 	char over = 1;
 	ssize_t got;
 
-	leave_signals_to_others();
+	leave_signals_to_others(NULL);
 	prctl(PR_SET_NAME, "RingWait", 0, 0, 0);
 	for (;;) {
 		got = recv(waiter->end, &request, sizeof(request), MSG_WAITALL);

@@ -1,10 +1,15 @@
 /** The live view in a real terminal (tmux), and its numbers against the counters of the program that it watches. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { executableOf, HOST } from "../../src/build/arch.ts";
 import { installMissing } from "../../src/build/apt.ts";
 
 const executable = resolve(executableOf(HOST));
+const main = resolve("src/main.ts");
+const directory = mkdtempSync(join(tmpdir(), "tracer-bpf-top-"));
+afterAll(() => rmSync(directory, { recursive: true }));
 const PATIENCE_MS = 60_000;
 
 async function until<T>(what: string, look: () => T | undefined | false | null): Promise<T> {
@@ -259,8 +264,8 @@ describe("in a terminal", () => {
     terminal[Symbol.dispose]();
   });
 
-  const pidOf = async (): Promise<number> => {
-    const found = Bun.spawnSync(["pgrep", "-n", "-f", `^${executable} top`]).stdout.toString();
+  const pidOf = async (command = executable): Promise<number> => {
+    const found = Bun.spawnSync(["pgrep", "-n", "-f", `^${command} top`]).stdout.toString();
     return Number(found) || (await Promise.reject(new Error("the view does not run")));
   };
 
@@ -342,6 +347,25 @@ describe("in a terminal", () => {
       await terminal.shows(/by process/);
       process.kill(await pidOf(), signal);
       await terminal.shows(/^ended with 0\n\$/m);
+      await terminal.isGivenBack();
+    },
+    120_000,
+  );
+
+  test.each(["throw error;", "void Promise.reject(error);"])(
+    "an error of its own gives the terminal back and is told: %s",
+    async (breaks) => {
+      // The executable takes no code from outside, so the sources run.
+      const broken = join(directory, "broken.ts");
+      writeFileSync(
+        broken,
+        `process.on("SIGUSR2", () => { const error = new Error("broken by the test"); ${breaks} });`,
+      );
+      const fromSource = `${process.execPath} --preload ${broken} ${main}`;
+      terminal.run(`clear; ${fromSource} top; echo "ended with $?"`);
+      await terminal.shows(/by process/);
+      process.kill(await pidOf(fromSource), "SIGUSR2");
+      await terminal.shows(/^error: .*broken by the test[^]*^ended with 1$/m);
       await terminal.isGivenBack();
     },
     120_000,

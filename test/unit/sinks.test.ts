@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import type { Loss } from "../../src/output/losses.ts";
 import { eventSize, readEvent } from "../../src/record/layout.gen.ts";
+import type { Records } from "../../src/record/records.ts";
 import { batchSink } from "../../src/sinks/batch.ts";
 import { openLoop, type LoopOptions } from "../../src/sinks/loop.ts";
 import type { Sink } from "../../src/sinks/sink.ts";
@@ -121,6 +122,29 @@ describe("several sinks", () => {
     expect(events(seen)).toHaveLength(4);
     expect(events(shown)).toEqual(["even event 2", "even event 4"]);
     expect(shown.at(-1)).toBe("even end");
+  });
+
+  test("behind a sieve get records only if they leave out records by themselves", () => {
+    const taken: string[] = [];
+    const taking: Sink = {
+      event: ({ cookie }) => void taken.push(`event ${cookie}`),
+      record: (_, p) => taken.push(`record ${p}`) > 0,
+      records: () => taken.push("records"),
+    };
+    const even = ({ cookie }: TracedEvent) => cookie % 2 === 0;
+    const clocks = { monoNs: 0n, wallNs: 0n };
+    const many: Records = { view, places: Int32Array.of(0), from: 0, to: 1, conditions: 0 };
+
+    const sifting = together([sieved(even, taking, true)]);
+    expect(sifting.records!(many, clocks, () => eventOf(1))).toBe(1);
+    expect(sifting.record!(view, 1, clocks, () => eventOf(1))).toBe(true);
+    for (const n of [1, 2]) sifting.event!(eventOf(n), clocks);
+    expect(taken.splice(0)).toEqual(["records", "record 1", "event 2"]);
+
+    const sieving = together([sieved(even, taking)]);
+    expect([sieving.records, sieving.record]).toEqual([undefined, undefined]);
+    for (const n of [1, 2]) sieving.event!(eventOf(n), clocks);
+    expect(taken).toEqual(["event 2"]);
   });
 
   test("add their losses to those of the trace", () => {

@@ -1965,6 +1965,25 @@ export function readProgramArgs(view: DataView, p: number): ProgramArgs {
   };
 }
 
+export const firstNameSize = 24;
+export interface FirstName {
+  comm: Uint8Array;
+  noted_at: number;
+  unused: number;
+}
+export function readFirstName(view: DataView, p: number): FirstName {
+  return {
+    comm: bytesAt(view, p, 16).slice(),
+    noted_at: view.getUint32(p + 16, true),
+    unused: view.getUint32(p + 20, true),
+  };
+}
+export function writeFirstName(view: DataView, p: number, value: FirstName): void {
+  bytesAt(view, p, 16).set(value.comm);
+  view.setUint32(p + 16, value.noted_at, true);
+  view.setUint32(p + 20, value.unused, true);
+}
+
 export const sockFunctionsSize = 40;
 export interface SockFunctions {
   at: bigint;
@@ -2195,6 +2214,7 @@ export type TraceMap =
   | "batches"
   | "visitor"
   | "programs"
+  | "first_names"
   | "sock_functions"
   | "listener_at"
   | "newborn"
@@ -2240,6 +2260,7 @@ export const traceEntries = {
   batches: 1,
   visitor: 1,
   programs: 1,
+  first_names: 2048,
   sock_functions: 1,
   listener_at: 1,
   newborn: 1,

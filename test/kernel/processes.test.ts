@@ -112,6 +112,8 @@ describe.each(modes)("trace --attach %s", (mode) => {
         // The first thread may have another name, or be gone, when it is asked for.
         expect(thread ?? comm).toBe(own);
         expect(thread === undefined).toBe(own === first);
+        // The process is gone when this line is made: the kernel side has noted the name.
+        if (own === names.at(-1)!.own) expect(comm).toBe(first);
         await our.tracer.take("close", truth);
       }
       listener.close();

@@ -9,9 +9,10 @@ const SECOND = 60n * TICK;
 const BEGAN = (3n << 56n) + 1000n * TICK;
 
 /** Processes by pid, and a clock that the test sets. */
-function world(processes: Record<number, Named>) {
+function world(processes: Record<number, Named>, noted: Record<number, Named> = {}) {
   const now = { ns: BEGAN, asked: 0 };
   const firsts = new FirstThreads({
+    noted: (pid) => noted[pid] ?? null,
     process(pid) {
       now.asked++;
       return processes[pid] ?? null;
@@ -54,6 +55,23 @@ test("a process is asked for its name once a poll", () => {
   firsts.renew();
   for (let n = 0; n < 5; n++) expect(of(7, BEGAN)).toBe("after");
   expect(now.asked).toBe(2);
+});
+
+test("what the kernel side noted names a process that is gone, and no other one of its number", () => {
+  const noted = { 7: named("dig", BEGAN) };
+  const { firsts, processes, now, of } = world({}, noted);
+  expect(of(7, BEGAN)).toBe("dig");
+  // Another name was noted since: which one the process had before is not known.
+  noted[7] = named("go", BEGAN + SECOND);
+  firsts.renew();
+  now.ns += 2n * SECOND;
+  expect(of(7, BEGAN)).toBeNull();
+  expect(of(7, BEGAN + SECOND)).toBe("go");
+  // The noted name is that of the call, that of /proc is what the process was called later.
+  processes[7] = named("later", BEGAN - SECOND);
+  firsts.renew();
+  expect(of(7, BEGAN + SECOND)).toBe("go");
+  expect(of(7, BEGAN)).toBe("later");
 });
 
 test("names have numbers for as long as a byte has some", () => {

@@ -13,6 +13,11 @@ export interface Named extends Pick<Life, "startedNs"> {
 }
 
 export interface NameSource {
+  /**
+   * As the kernel side noted it when a thread called; startedNs: since when the process has had the name. `null`: it noted none,
+   * or an empty one.
+   */
+  noted(pid: number): Named | null;
   /** `null`: there is no such process any more. */
   process(pid: number): Named | null;
   /** CLOCK_MONOTONIC in nanoseconds. */
@@ -34,20 +39,23 @@ const REMEMBERED_MAX = 65_536;
 
 export class FirstThreads {
   readonly #source: NameSource;
-  /** A close has the moment of its connect, and the process may be gone by then. */
-  readonly #seen = new Map<number, Seen>();
-  /** Processes that were asked for in this poll: one may exec, or get another name. */
-  readonly #asked = new Set<number>();
+  /** What the kernel side noted is of the moment of the call, so it comes first. */
+  readonly #answers: readonly Answers[];
   /** Names without a number have slower lines. */
   readonly #numbers = new Numbers<string | null>(OTHER_THREAD + 1);
 
   constructor(source: NameSource) {
     this.#source = source;
+    const nowNs = () => source.nowNs();
+    this.#answers = [
+      new Answers((pid) => source.noted(pid), nowNs),
+      new Answers((pid) => source.process(pid), nowNs),
+    ];
   }
 
   /** To be called before each drain: later questions are about events that were drained later. */
   renew(): void {
-    if (this.#asked.size > 0) this.#asked.clear();
+    for (const answers of this.#answers) answers.renew();
   }
 
   /** The number that the record may hold in place of OTHER_THREAD, so that it tells the name by itself; `null`: none is left. */
@@ -62,24 +70,52 @@ export class FirstThreads {
   }
 
   #look(pid: number, ownedAt: number): string | null {
-    if (!this.#asked.has(pid)) this.#ask(pid);
+    const end = endOf(ownedAt, this.#source.nowNs());
+    for (const answers of this.#answers) {
+      const name = answers.of(pid, end);
+      if (name !== null) return name;
+    }
+    return null;
+  }
+}
+
+// --- internal ---
+
+/** The names that one source has told. */
+class Answers {
+  readonly #ask: (pid: number) => Named | null;
+  readonly #nowNs: () => bigint;
+  /** A close has the moment of its connect, and the process may be gone by then. */
+  readonly #seen = new Map<number, Seen>();
+  /** Processes that were asked for in this poll: one may exec, or get another name. */
+  readonly #asked = new Set<number>();
+
+  constructor(ask: (pid: number) => Named | null, nowNs: () => bigint) {
+    this.#ask = ask;
+    this.#nowNs = nowNs;
+  }
+
+  renew(): void {
+    if (this.#asked.size > 0) this.#asked.clear();
+  }
+
+  /** Of the process that had this pid in the tick that ends at `end`. */
+  of(pid: number, end: bigint): string | null {
+    if (!this.#asked.has(pid)) this.#askFor(pid);
     const seen = this.#seen.get(pid);
     if (seen === undefined) return null;
     // One that began later, or ended before, only had the same number.
-    const end = endOf(ownedAt, this.#source.nowNs());
     return seen.startedNs <= end && end - TICK_NS < seen.seenNs ? seen.name : null;
   }
 
-  #ask(pid: number): void {
+  #askFor(pid: number): void {
     this.#asked.add(pid);
-    const seenNs = this.#source.nowNs();
-    const found = this.#source.process(pid);
+    const seenNs = this.#nowNs();
+    const found = this.#ask(pid);
     if (found === null) return;
     if (this.#seen.size >= REMEMBERED_MAX) this.#seen.clear();
     this.#seen.set(pid, { startedNs: found.startedNs, seenNs, name: readComm(found.comm) });
   }
 }
-
-// --- internal ---
 
 const TICK_NS = 1n << BigInt(Tick.TICK_BITS);

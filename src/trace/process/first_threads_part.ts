@@ -1,17 +1,23 @@
 /** Events of a thread that has another name than its process tell both. It needs no programs. */
 import { monotonicNs } from "../../kernel/clock.ts";
 import { commOf, lifeOf } from "../../kernel/process.ts";
-import { EVENT_OWNER_OF_THREAD, EVENT_OWNER_OWNED_AT } from "../../record/layout.gen.ts";
+import {
+  EVENT_OWNER_OF_THREAD,
+  EVENT_OWNER_OWNED_AT,
+  firstNameSize,
+  readFirstName,
+} from "../../record/layout.gen.ts";
 import { pidAt } from "../event.ts";
-import type { Part } from "../part.ts";
+import type { Opened, Part } from "../part.ts";
 import { FirstThreads, OTHER_THREAD, type NameSource } from "./first_threads.ts";
+import { endOf } from "./groups.ts";
 
 export const firstThreadsPart = (): Part => ({
   name: "names of processes",
   without: "of a thread with a name of its own the name of the process is not known",
   points: () => [],
-  start({ tgid }, between) {
-    const firsts = new FirstThreads(nameSource(tgid, between));
+  start(on, between) {
+    const firsts = new FirstThreads(nameSource(on, between));
     return {
       renew: () => firsts.renew(),
       enrich(shown, { owner }) {
@@ -38,18 +44,28 @@ export const firstThreadsPart = (): Part => ({
 // --- internal ---
 
 /** `tgid` is the tool's own pid in the kernel's numbers. */
-const nameSource = (tgid: number, between: () => void): NameSource => ({
-  process(pid) {
-    // In a pid namespace /proc numbers processes otherwise than the events do.
-    if (tgid !== process.pid) return null;
-    between();
-    try {
-      // Its life comes last: whoever has got the number meanwhile began too late.
-      const comm = commOf(pid);
-      return { comm, startedNs: lifeOf(pid).startedNs };
-    } catch {
-      return null;
-    }
-  },
-  nowNs: monotonicNs,
-});
+function nameSource({ host, object, tgid }: Opened, between: () => void): NameSource {
+  const fd = object.mapFd("first_names");
+  const [key, value] = [new Uint32Array(1), new Uint8Array(firstNameSize)];
+  return {
+    noted(pid) {
+      key[0] = pid;
+      if (!host.shim.mapLookup(fd, key, value)) return null;
+      const { comm, noted_at } = readFirstName(new DataView(value.buffer), 0);
+      return comm[0] === 0 ? null : { comm, startedNs: endOf(noted_at, monotonicNs()) };
+    },
+    process(pid) {
+      // In a pid namespace /proc numbers processes otherwise than the events do.
+      if (tgid !== process.pid) return null;
+      between();
+      try {
+        // Its life comes last: whoever has got the number meanwhile began too late.
+        const comm = commOf(pid);
+        return { comm, startedNs: lifeOf(pid).startedNs };
+      } catch {
+        return null;
+      }
+    },
+    nowNs: monotonicNs,
+  };
+}

@@ -84,7 +84,9 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
     return ok(isAtLeast(release, TRIED_SINCE) ? found : `${found}; tried were ${KERNELS_TRIED}`);
   },
 
-  features({ missing }) {
+  features({ missing, bpf }) {
+    // Whoever may not ask gets as many refusals as from a kernel that lacks them all.
+    if (bpf !== 0) return ok("not known, as the bpf system call is refused");
     if (missing.length === 0) return ok("all that tracing makes use of");
     const texts = missing.map((name) => {
       const { since, without } = features[name];

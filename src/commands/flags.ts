@@ -44,18 +44,31 @@ const units: Readonly<Record<string, number>> = {
 /** Longer than any uptime; a number above it is a mistake. */
 const MAX_DURATION_MS = 100_000 * 3_600_000;
 
+/** A value of the command line, as errors name it, and the words before an example. */
+interface Named {
+  name: string;
+  before: string;
+}
+
+const flagNamed = (flag: string): Named => ({ name: `flag --${flag}`, before: `--${flag}` });
+
 /** `10s`, `500ms`, `1.5m`, `1h`, or a plain number of seconds → ms. */
-export function parseDuration(text: string, command: string, flag = "duration"): number {
+export function parseDuration(
+  text: string,
+  command: string,
+  flag: string | Named = "duration",
+): number {
+  const { name, before } = typeof flag === "string" ? flagNamed(flag) : flag;
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text) ?? [];
   const ms = Number(number) * (units[unit ?? ""] ?? NaN);
   if (Number.isFinite(ms) && ms >= 1 && ms <= MAX_DURATION_MS) return ms;
-  throw new UsageError(`flag --${flag}: "${text}" is no duration`, {
+  throw new UsageError(`${name}: "${text}" is no duration`, {
     command,
     why:
       number === undefined
         ? "it is a number with the unit ms, s, m or h"
         : "it must lie between 1ms and 100000h",
-    suggestion: `--${flag} 10s`,
+    suggestion: `${before} 10s`,
   });
 }
 
@@ -63,13 +76,17 @@ export function parseDuration(text: string, command: string, flag = "duration"):
 const MIN_INTERVAL_MS = 50;
 
 /** How often to look at open connections → ms. */
-export function parseInterval(text: string, command: string): number {
-  const ms = parseDuration(text, command, "interval");
+export function parseInterval(
+  text: string,
+  command: string,
+  named: Named = flagNamed("interval"),
+): number {
+  const ms = parseDuration(text, command, named);
   if (ms >= MIN_INTERVAL_MS) return ms;
-  throw new UsageError(`flag --interval: "${text}" is too short`, {
+  throw new UsageError(`${named.name}: "${text}" is too short`, {
     command,
     why: `it is ${MIN_INTERVAL_MS}ms or more`,
-    suggestion: "--interval 1s",
+    suggestion: `${named.before} 1s`,
   });
 }
 

@@ -97,9 +97,14 @@ export const topCommand = command({
     debug: debugFlag,
   },
   async run(args) {
-    const intervalMs = parseInterval(args.interval, path);
-    const count = args.count === undefined ? null : wholeOf(args.count, "count of intervals");
-    const rows = args.rows === undefined ? null : wholeOf(args.rows, "number of rows");
+    const intervalMs = parseInterval(args.interval, path, {
+      name: "argument INTERVAL",
+      before: path,
+    });
+    const count =
+      args.count === undefined ? null : wholeOf(args.count, "argument COUNT", "count of intervals");
+    const rows =
+      args.rows === undefined ? null : wholeOf(args.rows, "flag --rows", "number of rows");
     const connections = args["max-connections"];
     const maxConnections = connections === undefined ? null : parseConnections(connections, path);
     const filter = filterOf({ ...args, events: undefined, failed: false }, path);
@@ -191,10 +196,10 @@ const MOST_ROWS = 1_000;
 const USUAL_COLUMNS = 120;
 const MOST = 1_000_000;
 
-function wholeOf(text: string, what: string): number {
+function wholeOf(text: string, name: string, what: string): number {
   const value = wholeNumber(text, 1, MOST);
   if (value !== null) return value;
-  throw new UsageError(`"${text}" is no ${what}`, {
+  throw new UsageError(`${name}: "${text}" is no ${what}`, {
     command: path,
     why: `it is a whole number from 1 to ${MOST}`,
   });

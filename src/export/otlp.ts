@@ -175,8 +175,11 @@ export function otlpSender(
         return { again: { why, afterMs: afterMs(response) }, refused: null, rejected: 0 };
       return { again: null, refused: why, rejected: events };
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      return { again: { why: `${url}: ${why}`, afterMs: 0 }, refused: null, rejected: 0 };
+      return {
+        again: { why: `${url}: ${sayingOf(error)}`, afterMs: 0 },
+        refused: null,
+        rejected: 0,
+      };
     }
   }
 
@@ -213,6 +216,13 @@ export function otlpSender(
 }
 
 // --- internal ---
+
+/** The runtime's own words for it are a question to the user. */
+function sayingOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ECONNREFUSED" ? `nobody listens there (${code})` : error.message;
+}
 
 interface Outcome {
   /** To be tried again, and not before that; `null`: it is done. */

@@ -81,6 +81,14 @@ describe("a finding", () => {
       null,
     ],
     [
+      "a user who may not ask for features",
+      { euid: 1000, capabilities: 0n, bpf: 1, missing: ["test_run", "current_task"] },
+      "features",
+      "ok",
+      /^not known, .*bpf system call is refused$/,
+      null,
+    ],
+    [
       "another machine",
       { kernel: { release: "6.1.0", machine: "riscv64" } },
       "kernel",

@@ -172,6 +172,22 @@ describe("what a made-up command refuses", () => {
   });
 });
 
+// Its interval and its count have no flags.
+test.each([
+  [["0"], 'argument INTERVAL: "0" is no duration', "tracer-bpf top 10s"],
+  [["10ms"], 'argument INTERVAL: "10ms" is too short', "tracer-bpf top 1s"],
+  [["1", "x"], 'argument COUNT: "x" is no count of intervals', "tracer-bpf top --help"],
+  [["-r", "0"], 'flag --rows: "0" is no number of rows', "tracer-bpf top --help"],
+])("top %j is refused by the name that it has there", async (argv, message, example) => {
+  const resolution = resolve("tracer-bpf", root, ["top", ...argv]);
+  if (resolution.kind !== "run") throw new Error(`${resolution.kind} instead of a run`);
+  const { command, args } = resolution;
+  const run = (async () => command.run?.(args))();
+  expect(await run.catch((error: UsageError) => `${error.message}; ${error.hint}`)).toMatch(
+    new RegExp(`^${RegExp.escape(message)}; .*${example}`),
+  );
+});
+
 describe("a command behind --", () => {
   const traced = async (...argv: string[]) => {
     let given: { _: string[] } & Record<string, unknown> = { _: [] };

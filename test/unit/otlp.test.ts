@@ -250,6 +250,15 @@ describe("a receiver", () => {
     expect(Number(sender.lost)).toBe(lost);
   });
 
+  test("that is not there is told in words", async () => {
+    const { sender, told } = senderTo("http://127.0.0.1:1", {}, { lastMs: 500 });
+    sender.log(logged(1));
+    await sender.end();
+    expect(told).toEqual([
+      "--otlp: cannot send: http://127.0.0.1:1/v1/logs: nobody listens there (ECONNREFUSED); tried again, and what has no room meanwhile is counted as lost",
+    ]);
+  });
+
   test("that is not there, or never answers: the end waits for a while, and counts the rest", async () => {
     const silent = receiver(() => new Promise<Response>(() => {}));
     for (const url of ["http://127.0.0.1:1", silent.url]) {

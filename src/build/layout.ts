@@ -120,6 +120,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   holder: READ,
   held_sock: READ,
   program_args: READ,
+  first_name: READ,
   accepted: READ,
   begun: READ,
   failed_key: ["size"],

@@ -85,7 +85,7 @@ const rules: Readonly<Record<string, (facts: HostFacts) => Result>> = {
   },
 
   features({ missing, bpf }) {
-    // Whoever may not ask gets as many refusals as from a kernel that lacks them all.
+    // A refusal to a user who may not ask looks like the answer of a kernel that lacks the feature.
     if (bpf !== 0) return ok("not known, as the bpf system call is refused");
     if (missing.length === 0) return ok("all that tracing makes use of");
     const texts = missing.map((name) => {

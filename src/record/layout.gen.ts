@@ -1978,11 +1978,6 @@ export function readFirstName(view: DataView, p: number): FirstName {
     unused: view.getUint32(p + 20, true),
   };
 }
-export function writeFirstName(view: DataView, p: number, value: FirstName): void {
-  bytesAt(view, p, 16).set(value.comm);
-  view.setUint32(p + 16, value.noted_at, true);
-  view.setUint32(p + 20, value.unused, true);
-}
 
 export const sockFunctionsSize = 40;
 export interface SockFunctions {

@@ -39,7 +39,7 @@ const REMEMBERED_MAX = 65_536;
 
 export class FirstThreads {
   readonly #source: NameSource;
-  /** What the kernel side noted is of the moment of the call, so it comes first. */
+  /** Names that the kernel side noted come first, as they are of the moment of the call. */
   readonly #answers: readonly Answers[];
   /** Names without a number have slower lines. */
   readonly #numbers = new Numbers<string | null>(OTHER_THREAD + 1);

@@ -28,6 +28,8 @@ export class Parser implements Damage {
   repeated = 0;
   unended = 0;
   readonly #path: string;
+  #packed: Packed | undefined;
+  #isFirst = true;
   #line = 0;
   #whole = 0;
   /** The beginning of a line whose end has not come yet. */
@@ -50,6 +52,9 @@ export class Parser implements Damage {
   /** The lines that end in `bytes`, which are not kept. Throws a Failure as soon as this cannot be a recording. */
   push(bytes: Uint8Array): Line[] {
     const lines: Line[] = [];
+    if (this.#isFirst)
+      this.#packed = packed.find(({ start }) => start.every((b, i) => bytes[i] === b));
+    this.#isFirst = false;
     let from = 0;
     for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, from)) {
       this.#take(this.#joined(bytes.subarray(from, end)), lines);
@@ -118,6 +123,13 @@ export class Parser implements Damage {
   }
 
   #noRecording(): Failure {
+    if (this.#packed !== undefined) {
+      const { by, unpack } = this.#packed;
+      return new Failure(`${this.#path}: no recording`, {
+        why: `it is packed by ${by}`,
+        hint: `${unpack} FILE | tracer-bpf replay -`,
+      });
+    }
     const empty = this.#line === 0 && this.#begun.length === 0 && !this.#tooLong;
     return new Failure(`${this.#path}: no recording`, {
       why: empty ? "it is empty" : "no line of it is one of a recording, or none is whole",
@@ -132,6 +144,20 @@ export class Parser implements Damage {
     });
   }
 }
+
+/** A way to pack a file, and what a file begins with then. */
+interface Packed {
+  by: string;
+  start: readonly number[];
+  unpack: string;
+}
+
+/** Rotated recordings are packed by these. To add one, add a row. */
+const packed: readonly Packed[] = [
+  { by: "gzip", start: [0x1f, 0x8b], unpack: "zcat" },
+  { by: "xz", start: [0xfd, 0x37, 0x7a, 0x58, 0x5a], unpack: "xzcat" },
+  { by: "zstd", start: [0x28, 0xb5, 0x2f, 0xfd], unpack: "zstdcat" },
+];
 
 /** The error about a file that is no recording. */
 export const noRecording = {

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import { Failure } from "../../src/errors.ts";
 import { Lines } from "../../src/output/lines.ts";
@@ -718,6 +719,17 @@ describe("reading refuses", () => {
     ["another version", () => holding(laterVersion()), /line 1 is of version 2/],
   ])("%s", async (_, make, reason) => {
     expect(await reasonOf(readAll(make()))).toMatch(reason);
+  });
+
+  test.each([
+    ["gzip", gzipSync("x"), "zcat"],
+    ["zstd", zstdCompressSync("x"), "zstdcat"],
+  ])("one that was packed by %s, and says how to read it", async (by, content, unpack) => {
+    const error = await readAll(holding(content)).catch((refused: Failure) => refused);
+    expect(error).toMatchObject({
+      why: `it is packed by ${by}`,
+      hint: `${unpack} FILE | tracer-bpf replay -`,
+    });
   });
 
   test("nothing of a recording that a crash left followed by zeros", async () => {

@@ -2,6 +2,7 @@
 
 import { Told, type Loss } from "../output/losses.ts";
 import type { Sink } from "../sinks/sink.ts";
+import type { PartCount } from "../trace/part.ts";
 
 /** A line for what is new, its causes in one. */
 export function lossWarner(warn: (line: string) => void): Sink {
@@ -29,4 +30,11 @@ export function missingText(losses: readonly Loss[], unsure: number): string {
   const lost = losses.length === 0 ? "none lost" : `lost ${lossText(losses)}`;
   if (unsure === 0) return lost;
   return `${lost}; ${unsure} not shown, because their value for the filter is not known`;
+}
+
+/** A number that a part tells at the end: `4 connections were ...`. One thing is told in the singular. */
+export function countText({ what, count }: PartCount): string {
+  if (count !== 1n) return `${count} ${what}`;
+  const one = what.replace(/^(\w+)s\b/, "$1");
+  return `${count} ${one.replace(/ were\b/, " was").replace(/ have\b/, " has")}`;
 }

@@ -30,7 +30,7 @@ import { launch, watched } from "./launch.ts";
 import { costText } from "./cost.ts";
 import { follow, type Summary } from "./follow.ts";
 import { lookFlags, looksOf } from "./looks.ts";
-import { lossText, missingText } from "./losses.ts";
+import { countText, lossText, missingText } from "./losses.ts";
 import { metricsFlags, metricsWish } from "./metrics_flags.ts";
 import { outputFlags, outputOf } from "./output.ts";
 import { lineFile, lineFileFlag, openLineFile } from "./line_file.ts";
@@ -273,7 +273,7 @@ export const traceCommand = command({
     if (!summary.readerLeft) {
       if (tally !== null) tell(summaryText(tally));
       log.info(describe(summary, ms, wanted.unsure));
-      for (const { what, count: total } of trace.counts()) log.info(`${total} ${what}`);
+      for (const counted of trace.counts()) log.info(countText(counted));
       log.info(costText(ownCost(), trace.kernelTime()));
     }
     const lost = summary.losses.length === 0 ? null : lossText(summary.losses);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { targets } from "../../src/build/arch.ts";
+import { executableOf, HOST, targets } from "../../src/build/arch.ts";
 import { installReleaseTools } from "../../src/build/packages.ts";
 import {
   packedNames,
@@ -115,4 +115,14 @@ test("the page of sizes has a row for every executable", () => {
   const page = readFileSync(join(import.meta.dir, "../..", SIZES_PAGE), "utf8");
   for (const target of targets)
     expect(page).toMatch(new RegExp(`\\| \`${releaseName(target)}\` (\\| \\d+\\.\\d MB ){4}\\|`));
+});
+
+test("documents tell the size of the executable to 2 MB", () => {
+  const size = statSync(executableOf(HOST)).size / 1e6;
+  const read = (page: string) => readFileSync(join(import.meta.dir, "../..", page), "utf8");
+  const told = [
+    new RegExp(`\\| \`${releaseName(HOST)}\` \\| (\\d+\\.\\d) MB`).exec(read(SIZES_PAGE)),
+    /the executable \(\d+ of (\d+) MB\)/.exec(read("docs/guide.md")),
+  ];
+  for (const found of told) expect(Math.abs(Number(found?.[1]) - size)).toBeLessThan(2);
 });

@@ -1,5 +1,6 @@
 /** Findings of `check` for hosts that differ from this one. */
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import type { HostFacts, Trial } from "../../src/check/facts.ts";
 import { judge, type Status } from "../../src/check/findings.ts";
 import { cgroupVersionIn, containerOf, namespacesOf, tracefsIn } from "../../src/check/parse.ts";
@@ -51,6 +52,13 @@ test("of a host with everything nothing is noted, and nothing is to be done", ()
   const verdict = judge(good, opened);
   expect(verdict).toMatchObject({ works: true, attach: "kprobe" });
   expect(verdict.findings.filter(({ status, fix }) => status !== "ok" || fix !== null)).toEqual([]);
+});
+
+test("the guide's example has every finding, in their order", () => {
+  const guide = readFileSync(new URL("../../docs/guide.md", import.meta.url), "utf8");
+  const [, example] = /^    sudo tracer-bpf check\n\n```\n([^`]*)```/m.exec(guide)!;
+  const shown = [...example!.matchAll(/^(?:ok|note|problem) +(\w+)/gm)].map(([, name]) => name!);
+  expect(shown).toEqual(judge(good, opened).findings.map(({ name }) => name));
 });
 
 describe("a finding", () => {

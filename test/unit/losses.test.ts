@@ -1,5 +1,6 @@
 /** The arithmetic of what is lost. */
 import { describe, expect, test } from "bun:test";
+import { countText } from "../../src/commands/losses.ts";
 import { Loss } from "../../src/record/layout.gen.ts";
 import {
   countedOnce,
@@ -31,6 +32,16 @@ describe("records that found no room in a ring", () => {
     expect(ringLoss(0, 3n, 0n)).toBe(3n);
     expect(ringLoss(2, 3n, 4n)).toBe(3n);
   });
+});
+
+test("one thing that a part counted is told in the singular", () => {
+  const what = "connections that were not looked at, and have the protocol of others";
+  expect(countText({ what, count: 2n })).toBe(`2 ${what}`);
+  expect(countText({ what, count: 0n })).toBe(`0 ${what}`);
+  expect(countText({ what, count: 1n })).toBe(
+    "1 connection that was not looked at, and has the protocol of others",
+  );
+  expect(countText({ what: "times nobody looked", count: 1n })).toBe("1 time nobody looked");
 });
 
 test("what programs missed adds up", () => {

@@ -41,6 +41,8 @@ export async function openMetrics(
   let page: Page = { type: CONTENT_TYPE, body: new Uint8Array() };
   let pageAt = -Infinity;
   let running = true;
+  /** The file is written for the first time. */
+  let isTried = true;
 
   const families = (): Family[] => {
     const losses = fresh?.losses() ?? [];
@@ -63,13 +65,15 @@ export async function openMetrics(
   const written =
     file === null
       ? null
-      : textFile(file, (failure) =>
+      : textFile(file, (failure) => {
+          // The first failure ends the trace.
+          if (isTried) return;
           warn(
             failure === null
               ? `${file}: is written again`
               : `${failure.message}: ${failure.why}; tried again every ${WRITE_MS / 1000} s, tracing goes on`,
-          ),
-        );
+          );
+        });
   const timers: ReturnType<typeof setInterval>[] = [];
   const stop = () => {
     server?.[Symbol.dispose]();
@@ -101,6 +105,7 @@ export async function openMetrics(
       if (written === null) return;
       await written.write(prometheusText(families()));
       if (written.failure !== null) throw cannotWrite(written.failure);
+      isTried = false;
       const write = () => {
         if (!written.busy) void written.write(Buffer.from(current().body).toString());
       };
@@ -125,9 +130,12 @@ function notesOf(place: { address: string; port: number } | null): Metrics["note
 }
 
 /** By then most of root's rights are given up. */
-const cannotWrite = (failure: Failure): Failure =>
-  new Failure(failure.message, {
+function cannotWrite(failure: Failure): Failure {
+  const code = (failure.cause as NodeJS.ErrnoException | undefined)?.code;
+  if (code !== "EACCES" && code !== "EPERM") return failure;
+  return new Failure(failure.message, {
     why: `${failure.why}; a trace has no right to write into directories of other users`,
-    hint: failure.hint ?? "choose a directory that belongs to root",
+    hint: "choose a directory that belongs to root",
     cause: failure,
   });
+}

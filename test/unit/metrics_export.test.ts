@@ -15,7 +15,9 @@ import {
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openMetrics } from "../../src/commands/metrics.ts";
 import { metricsWish, parsePlace } from "../../src/commands/metrics_flags.ts";
+import type { Failure } from "../../src/errors.ts";
 import { answerTo, serveMetrics } from "../../src/export/http.ts";
 import { textFile } from "../../src/export/textfile.ts";
 
@@ -193,6 +195,34 @@ describe("the file", () => {
     const file = textFile(join(folder, "a.prom"), () => {});
     await file.write("1");
     expect(file.failure).toMatchObject({ why: "there is no such file or directory" });
+  });
+});
+
+describe("a trace whose file cannot be written at its beginning", () => {
+  const others = join(directory, "others");
+  const asked = async (file: string) => {
+    const warned: string[] = [];
+    const wish = { listen: null, file, otlp: null, labels: new Set(["process"] as const) };
+    const metrics = await openMetrics(wish, false, (line) => warned.push(line));
+    const begun = metrics.begin({ poll() {}, losses: () => [] } as unknown as Parameters<
+      typeof metrics.begin
+    >[0]);
+    const { why, hint } = (await begun.then(
+      () => null,
+      (error: Failure) => error,
+    ))!;
+    return { why, hint, warned };
+  };
+
+  test("ends by one error, with its own reason", async () => {
+    expect(await asked(join(others, "none", "a.prom"))).toEqual({
+      why: "there is no such file or directory",
+      hint: "look at the spelling of the path",
+      warned: [],
+    });
+    mkdirSync(join(others, "a.prom"), { recursive: true });
+    const { why } = await asked(join(others, "a.prom"));
+    expect(why).toBe("it is a directory, not a regular file");
   });
 });
 

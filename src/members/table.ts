@@ -239,7 +239,7 @@ export const members: readonly Member[] = [
     name: "comm",
     names: { openTelemetry: "`process.executable.name`", ecs: "`process.name`" },
     description:
-      "command name of the process; a byte that is no UTF-8 is U+FFFD; null also: a thread with a name called, and the process was gone",
+      "command name of the process; a byte that is no UTF-8 is U+FFFD; null also: a thread called whose process has another name, which is not known",
     type: "string",
     nullable: true,
     of: ({ comm }) => comm,

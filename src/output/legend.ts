@@ -18,7 +18,7 @@ const columns: Readonly<Record<string, string>> = {
   PROTO: "protocol",
   PID: "process that connected or accepted, as the host numbers it",
   UID: "real user id of that process at that moment, as the host numbers it; with --resolve the user's name",
-  COMM: "name of the process that connected or accepted; if it was gone, that of the thread",
+  COMM: "name of the process that connected or accepted; if it is not known, that of the thread",
   CONTAINER:
     "container of that process, by its name or the first 12 digits of its id; where it is in none systemd's service: nginx; - also where it is of neither",
   LPORT: "local port",

@@ -51,7 +51,7 @@ export function candidatesFor(field: SockField, samples: SockSample[], placed: P
  * A struct tcp_sock is shorter; behind it lies another sock, often the peer's, which holds the same values. Only with
  * lockdep, where each lock takes 72 bytes rather than 4, it may be longer.
  */
-const NEAR_BYTES = 4096;
+export const NEAR_BYTES = 4096;
 
 /** The finds of `search` below the first of `ends` below which it finds anything. */
 export function nearest<T>(ends: readonly number[], search: (end: number) => T[]): T[] {

@@ -2,7 +2,15 @@
  * rcvq_space.time: when the kernel made the buffers of a connection that had just been established. Of the times that the
  * sock holds it alone stays the same while a few bytes go there and back. Pure.
  */
-import { judge, offsetsWhere, viewOf, without, type Placed } from "./search.ts";
+import {
+  judge,
+  NEAR_BYTES,
+  nearest,
+  offsetsWhere,
+  viewOf,
+  without,
+  type Placed,
+} from "./search.ts";
 import { notThere, type FieldReport } from "./report.ts";
 import type { SockSample } from "./snapshot.ts";
 
@@ -20,15 +28,17 @@ export function solveEstablished(samples: SockSample[], placed: Placed): FieldRe
   const known = samples.filter(({ truth }) => isShown(truth));
   if (known.length < LEAST_SAMPLES)
     return without(FIELD, "tcp_sock", "not-applicable", "no connection showed its value");
-  const found = offsetsWhere(
-    known,
-    ({ bytes }) => bytes,
-    { step: WIDTH },
-    ({ bytes, truth }, at) => {
-      const time = viewOf(bytes).getBigUint64(at, true);
-      return time >= truth.established_after_us! && time <= truth.established_before_us!;
-    },
-  ).filter((at) => !placed.overlaps(at, WIDTH));
+  const found = nearest([NEAR_BYTES, Infinity], (end) =>
+    offsetsWhere(
+      known,
+      ({ bytes }) => bytes.subarray(0, end),
+      { step: WIDTH },
+      ({ bytes, truth }, at) => {
+        const time = viewOf(bytes).getBigUint64(at, true);
+        return time >= truth.established_after_us! && time <= truth.established_before_us!;
+      },
+    ).filter((at) => !placed.overlaps(at, WIDTH)),
+  );
   if (found.length === 0)
     return without(FIELD, "tcp_sock", "not-applicable", notThere("Linux before 4.20"));
   return judge(FIELD, "tcp_sock", found, undefined, `in ${known.length} connections`);

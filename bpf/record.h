@@ -430,8 +430,8 @@ enum rank_factor {
 
 struct conntrack_value {
 	struct conntrack_tuple beyond;
-	u32 facts; /* enum conntrack_fact */
-	u32 accepted; /* 1: an accept has been told with it */
+	u32 facts;	 /* enum conntrack_fact */
+	u32 accepted;	 /* 1: an accept has been told with it */
 	mono_ns made_at; /* 0: before the probe */
 };
 
@@ -683,6 +683,8 @@ enum constant {
 	CONSTANT_DATAGRAMS,
 	/* 1 where names are taken from the answers of name servers. */
 	CONSTANT_ANSWERS,
+	/* 1 where the functions themselves call the programs: see argument() in lib/kernel.h. */
+	CONSTANT_FENTRY,
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,

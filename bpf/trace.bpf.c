@@ -43,7 +43,7 @@ int on_tcp_connect(void *ctx)
 {
 	struct live live = {};
 
-	connecting(reg(ctx, REG_ARG1), &live);
+	connecting(argument(ctx, 1), &live);
 	return 0;
 }
 
@@ -53,7 +53,7 @@ int on_tcp_finish_connect(void *ctx)
 {
 	struct live live = {};
 
-	connected(ctx, reg(ctx, REG_ARG1), &live);
+	connected(ctx, argument(ctx, 1), &live);
 	return 0;
 }
 
@@ -63,7 +63,7 @@ int on_security_sock_graft(void *ctx)
 {
 	struct live live = {};
 
-	accepted(ctx, reg(ctx, REG_ARG1), &live, 1);
+	accepted(ctx, argument(ctx, 1), &live, 1);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ int on_tcp_done(void *ctx)
 {
 	struct live live = {};
 
-	done(ctx, reg(ctx, REG_ARG1), &live);
+	done(ctx, argument(ctx, 1), &live);
 	return 0;
 }
 
@@ -111,7 +111,7 @@ int on_tcp_close(void *ctx)
 {
 	struct live live = {};
 
-	closing(ctx, reg(ctx, REG_ARG1), &live);
+	closing(ctx, argument(ctx, 1), &live);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ int on_tcp_v4_destroy_sock(void *ctx)
 {
 	struct live live = {};
 
-	destroying(ctx, reg(ctx, REG_ARG1), &live);
+	destroying(ctx, argument(ctx, 1), &live);
 	return 0;
 }
 
@@ -148,7 +148,7 @@ int on_ip_send_skb(void *ctx)
 {
 	struct flow fresh;
 
-	udp_sending(ctx, reg(ctx, REG_ARG2), &fresh);
+	udp_sending(ctx, argument(ctx, 2), &fresh);
 	return 0;
 }
 
@@ -158,7 +158,7 @@ int on_ip6_send_skb(void *ctx)
 {
 	struct flow fresh;
 
-	udp_sending(ctx, reg(ctx, REG_ARG1), &fresh);
+	udp_sending(ctx, argument(ctx, 1), &fresh);
 	return 0;
 }
 
@@ -167,10 +167,10 @@ SEC("kprobe/skb_consume_udp")
 int on_skb_consume_udp(void *ctx)
 {
 	struct flow fresh;
-	u64 skb = reg(ctx, REG_ARG2);
+	u64 skb = argument(ctx, 2);
 
-	if (!udp_peeked(skb, reg(ctx, REG_ARG3)))
-		udp_received(ctx, reg(ctx, REG_ARG1), skb, reg(ctx, REG_ARG3), &fresh);
+	if (!udp_peeked(skb, argument(ctx, 3)))
+		udp_received(ctx, argument(ctx, 1), skb, argument(ctx, 3), &fresh);
 	return 0;
 }
 

@@ -46,6 +46,29 @@
 #define reg(ctx, n) (((u64 *)(ctx))[n])
 
 /*
+ * The arguments of the function, as plain numbers, of a program that is attached at a kprobe or called by the function itself
+ * (fentry): then the context is an array of them. Each load is text of its own, as the compiler would make one of both, at an
+ * address that the verifier does not know.
+ */
+#ifdef LINUX_5_10
+#define argument(ctx, n)                                                                           \
+	({                                                                                         \
+		u64 _argument;                                                                     \
+		if (constant(CONSTANT_FENTRY))                                                     \
+			asm volatile("%0 = *(u64 *)(%1 + %2); %0 = -%0; %0 = -%0"                  \
+				     : "=&r"(_argument)                                            \
+				     : "r"(ctx), "i"(((n) - 1) * 8));                              \
+		else                                                                               \
+			asm volatile("%0 = *(u64 *)(%1 + %2)"                                      \
+				     : "=&r"(_argument)                                            \
+				     : "r"(ctx), "i"(REG_ARG##n * 8));                             \
+		_argument;                                                                         \
+	})
+#else
+#define argument(ctx, n) reg(ctx, REG_ARG##n)
+#endif
+
+/*
  * The address of a hook's sock as a plain number: before 5.13 a program may not use the pointer as a map's key. After
  * the two negations the verifier takes the same value for a number.
  */

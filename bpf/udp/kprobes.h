@@ -217,7 +217,7 @@ inline_always void udp_received(void *ctx, u64 sk, u64 skb, s32 length, struct f
 	d.packets = packets_of(&at, d.bytes);
 	/* The stack has no room to keep skb, which is this argument of both functions. */
 	if (count(ctx, udp_sock(d.sk), &d, 1, fresh) == COUNTED_TO_LOOK)
-		look_at_skb(ctx, reg(ctx, REG_ARG2), &fresh->event, 1);
+		look_at_skb(ctx, argument(ctx, 2), &fresh->event, 1);
 }
 
 /*

@@ -56,6 +56,7 @@ export const bpfUses: readonly BpfUse[] = [
   programType("BPF_PROG_TYPE_KPROBE", "4.1", "kprobe mode"),
   programType("BPF_PROG_TYPE_RAW_TRACEPOINT", "4.17", "tracepoint mode", "test_run"),
   programType("BPF_PROG_TYPE_TRACING", "5.9", "the iterator over TCP sockets", "tcp_iterator"),
+  programType("BPF_PROG_TYPE_TRACING", "5.12", "functions of TCP and UDP call programs", "fentry"),
   programType(
     "BPF_PROG_TYPE_CGROUP_SOCK_ADDR",
     "5.2",

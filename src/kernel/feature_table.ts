@@ -3,6 +3,7 @@
  * docs/kernels.md. Distributions bring features back to old release numbers, so a row asks for the ability itself. To
  * add a difference, add a row.
  */
+import { existsSync } from "node:fs";
 import {
   CAP_BPF,
   IPPROTO_UDP,
@@ -15,6 +16,7 @@ import {
 import { namesInBtf } from "./btf_names.ts";
 import { kprobeWay } from "./kprobes.ts";
 import { close, getsockopt, socket } from "./libc.ts";
+import { preempts } from "./preemption.ts";
 import { textOf } from "./text_file.ts";
 import type { Shim } from "./shim.ts";
 import { AskedType, OptionalHelper } from "../record/layout.gen.ts";
@@ -212,6 +214,14 @@ const table = {
       "each field of the kernel is copied by a helper, which costs some 90 instructions more; where lockdown refuses the helper nothing is traced",
     ask: (shim) => shim.plainLoads() !== null,
   },
+  fentry: {
+    since: "5.12",
+    change: "bpf: Add per-program recursion prevention mechanism",
+    asked:
+      "by the release, where the kernel has BTF and does not preempt: the line of its build has no PREEMPT, or PREEMPT_DYNAMIC where sched/preempt of debugfs says none or voluntary; a refusal by one of the functions takes kprobes for all",
+    without: "in kprobe mode each event takes a kprobe, which costs some 240 instructions more",
+    ask: (shim) => (existsSync(KERNEL_TYPES) && !preempts(shim) ? null : false),
+  },
   holder_iterator: {
     since: "5.11",
     change: "bpf: Add a bpf_sock_from_file helper",
@@ -327,6 +337,8 @@ export function featureTable(): string {
 }
 
 // --- internal ---
+
+const KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
 
 function knowsCapability(capability: number): boolean | null {
   const last = textOf("/proc/sys/kernel/cap_last_cap");

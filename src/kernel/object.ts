@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { patchConstants, patchHelpers, patchLoads, type PlainLoads } from "./elf.ts";
 import { close } from "./libc.ts";
-import type { BpfObject, MapFill, Shim } from "./shim.ts";
+import type { BpfObject, MapFill, Shim, TracedProgram } from "./shim.ts";
 import { kernelVersionCode } from "./version_code.ts";
 
 export interface ObjectSpec {
@@ -18,6 +18,8 @@ export interface ObjectSpec {
   helpers?: ReadonlySet<number>;
   /** Of an object whose programs load the kernel's memory. */
   loads?: PlainLoads;
+  /** The programs that functions of the kernel call, instead of a kprobe. */
+  traced?: readonly TracedProgram[];
   /** Sizes of maps that differ from what the ELF image says. */
   entries?: Readonly<Record<string, number>>;
   /** false: this kernel has no LRU maps, so that they become plain hash maps. */
@@ -48,6 +50,7 @@ export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
     for (const program of spec.programs) {
       shim.autoload(object, program, spec.load.includes(program));
     }
+    shim.traced(object, spec.traced ?? []);
     for (const [map, entries] of Object.entries(spec.entries ?? {})) {
       shim.mapMaxEntries(object, map, entries);
     }

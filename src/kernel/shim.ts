@@ -33,6 +33,15 @@ export interface Stayer extends Disposable {
   readonly tid: number;
 }
 
+/** A program that a function of the kernel calls. */
+export interface TracedProgram {
+  program: string;
+  /** The function's, in the kernel's BTF. */
+  id: number;
+  /** When it returns, not when it begins. */
+  returns: boolean;
+}
+
 export interface MapFill {
   name: string;
   entries: number;
@@ -71,13 +80,18 @@ const SYMBOLS = {
   sh_prog_time: { args: ["i32", "ptr"], returns: "i32" },
   sh_time_programs: { args: [], returns: "i32" },
   sh_plain_loads: { args: ["ptr"], returns: "i32" },
+  sh_function_ids: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  sh_untraced: { args: [], returns: "i32" },
+  sh_traced: { args: ["ptr", "ptr", "u32", "i32"], returns: "i32" },
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
   sh_has_tracepoint: { args: ["ptr"], returns: "i32" },
+  sh_attach_traced: { args: ["i32"], returns: "i32" },
   sh_kprobe_pmu: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sh_perf_tracepoint: { args: ["i32", "i32"], returns: "i32" },
   sh_iter: { args: ["i32"], returns: "i32" },
   sh_cgroup: { args: ["i32", "i32", "u32"], returns: "i32" },
   sh_cgroup_root: { args: [], returns: "i32" },
+  sh_debugfs: { args: [], returns: "i32" },
   sh_caps_effective: { args: ["u64"], returns: "i32" },
   sh_caps_drop: { args: ["i32", "u64"], returns: "i32" },
   sh_map_lookup: { args: ["i32", "ptr", "ptr"], returns: "i32" },
@@ -198,6 +212,18 @@ export function openShim() {
       const has = c.sh_plain_loads(ids) === 1;
       return (plainLoads = has ? { cast: ids[0]!, words: ids[1]! } : null);
     },
+    /** The ids of these functions in the kernel's BTF; null: it has none, or not of all of them. */
+    functionIds: (names: readonly string[]): readonly number[] | null => {
+      const ids = new Uint32Array(names.length);
+      const has = c.sh_function_ids(text(names.join("\0")), names.length, ids) === 1;
+      return has ? [...ids] : null;
+    },
+    /** Before `load`: each program becomes one that its function calls, when it begins or returns. */
+    traced: (object: BpfObject, programs: readonly TracedProgram[]): void => {
+      check("programs of functions", c.sh_untraced());
+      for (const { program, id, returns } of programs)
+        check(`program ${program}`, c.sh_traced(at(object), text(program), id, returns ? 1 : 0));
+    },
     /** How often it was not run because it was running on that CPU already; null: this kernel does not tell (before 5.12). */
     progMisses: (progFd: number): number | null => {
       const misses = c.sh_prog_misses(progFd);
@@ -242,6 +268,8 @@ export function openShim() {
     // Each returns an fd of the caller's; closing it detaches.
     rawTracepoint: (progFd: number, name: string): number =>
       check(`raw tracepoint ${name}`, c.sh_raw_tracepoint(progFd, text(name))),
+    /** Of a program that was loaded for its function. */
+    attachTraced: (progFd: number): number => check("function", c.sh_attach_traced(progFd)),
     /** Whether programs can be attached to a tracepoint of this name; false also where that cannot be told. */
     hasTracepoint: (name: string): boolean => c.sh_has_tracepoint(text(name)) === 1,
     /** `retprobeBit` -1: entry probe. */
@@ -257,6 +285,11 @@ export function openShim() {
       check("cgroup hook", c.sh_cgroup(progFd, cgroupFd, hook)),
     /** The top of the hierarchy of version 2 that this process sees, without a place where it is mounted. */
     cgroupRoot: (): number => check("cgroup2", c.sh_cgroup_root()),
+    /** The top of debugfs, without a place where it is mounted; null: it cannot be had. */
+    debugfs: (): number | null => {
+      const fd = c.sh_debugfs();
+      return fd < 0 ? null : fd;
+    },
 
     /** Of the calling thread, out of what it is permitted. Bit N stands for capability N. */
     capsEffective: (effective: bigint): void => {

@@ -1158,8 +1158,9 @@ export const Constant = {
   CONSTANT_PROTOCOLS: 51,
   CONSTANT_DATAGRAMS: 52,
   CONSTANT_ANSWERS: 53,
-  CONSTANT_COOKIE: 54,
-  CONSTANT_MAX: 55,
+  CONSTANT_FENTRY: 54,
+  CONSTANT_COOKIE: 55,
+  CONSTANT_MAX: 56,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 

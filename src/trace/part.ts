@@ -96,6 +96,8 @@ export interface KprobePoint extends AnyPoint {
   /** The place is inside a system call of the process that owns the socket. */
   readonly ofOwner?: true;
   readonly returns?: true;
+  /** The function itself may call the program, where the kernel has that: see argument() in bpf/lib/kernel.h. */
+  readonly fentry?: true;
   /** A kernel without the function (IPv6 is missing) is traced all the same. */
   readonly optional?: boolean;
 }

@@ -49,9 +49,12 @@ export async function openTrace(
   });
   fillFilter(host.shim, checked.object, filter);
   const protocols = checked.working.flatMap(({ protocol }) => protocol ?? []);
-  // Said where nothing else would do.
-  const by =
-    checked.loads && isLockedDown() ? `${checked.mode}s and plain loads` : `${checked.mode}s`;
+  const by = [
+    `${checked.mode}s`,
+    ...(checked.fentry ? ["fentry"] : []),
+    // Said where nothing else would do.
+    ...(checked.loads && isLockedDown() ? ["plain loads"] : []),
+  ].join(" and ");
   const description = `tracing ${protocols.join(" and ")} with ${by} on Linux ${host.kernel.release}, ${how}`;
   return running({ ...checked, all, description }, options);
 }

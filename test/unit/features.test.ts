@@ -12,6 +12,7 @@ const backported = {
   hasHelper: () => true,
   hasTracepoint: () => true,
   plainLoads: () => ({ cast: 1, words: 2 }),
+  debugfs: () => null,
 } as unknown as Shim;
 /** A kernel that loads no program. */
 const silent = { ...backported, hasTestRun: () => null } as unknown as Shim;

@@ -63,7 +63,7 @@ const options: Request = {
 
 const commands: Request = {
   kernel: "6.1",
-  files: named("smoke trace scenarios follow kernel_filter args resolve groups refused"),
+  files: named("smoke trace scenarios fentry follow kernel_filter args resolve groups refused"),
   modes: ["kprobe"],
 };
 

@@ -50,6 +50,12 @@ int sh_raw_tracepoint(int prog_fd, const char *name)
 	return bpf_raw_tracepoint_open(name, prog_fd);
 }
 
+/* The program was loaded for its function. */
+int sh_attach_traced(int prog_fd)
+{
+	return bpf_raw_tracepoint_open(NULL, prog_fd);
+}
+
 /*
  * 1: this kernel has a tracepoint of that name, 0: it has not. Asked for a program that reads a twelfth argument: none has so
  * many, so it is refused with EINVAL, and nothing was attached, which would take a grace period to undo.
@@ -119,15 +125,12 @@ int sh_cgroup(int prog_fd, int cgroup_fd, __u32 hook)
 	return bpf_link_create(prog_fd, cgroup_fd, hook, NULL);
 }
 
-/*
- * The top of the hierarchy of version 2 that this process's cgroup namespace shows, mounted nowhere: the mount goes with the
- * fd. Linux 5.2 and later.
- */
-int sh_cgroup_root(void)
+/* A file system of this type, mounted nowhere: the mount goes with the fd. Linux 5.2 and later. */
+static int mounted(const char *type)
 {
 	int fs, fd, err;
 
-	fs = syscall(SYS_fsopen, "cgroup2", FSOPEN_CLOEXEC);
+	fs = syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return -errno;
 	fd = syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
@@ -136,4 +139,15 @@ int sh_cgroup_root(void)
 	err = -errno;
 	close(fs);
 	return fd < 0 ? err : fd;
+}
+
+/* The top of the hierarchy of version 2 that this process's cgroup namespace shows. */
+int sh_cgroup_root(void)
+{
+	return mounted("cgroup2");
+}
+
+int sh_debugfs(void)
+{
+	return mounted("debugfs");
 }

@@ -42,15 +42,20 @@ SH_API int sh_time_programs(void);
 
 /* types.c: ids are those of a function and of a struct. */
 SH_API int sh_plain_loads(__u32 ids[2]);
+SH_API int sh_function_ids(const char *names, __u32 count, __u32 *ids);
+SH_API int sh_untraced(void);
+SH_API int sh_traced(void *object, const char *program, __u32 id, int exit);
 
 /* attach.c: the returned fd is the attachment; closing it detaches. */
 SH_API int sh_raw_tracepoint(int prog_fd, const char *name);
 SH_API int sh_has_tracepoint(const char *name);
+SH_API int sh_attach_traced(int prog_fd);
 SH_API int sh_kprobe_pmu(int prog_fd, int pmu_type, int retprobe_bit, const char *symbol);
 SH_API int sh_perf_tracepoint(int prog_fd, int tracepoint_id);
 SH_API int sh_iter(int prog_fd);
 SH_API int sh_cgroup(int prog_fd, int cgroup_fd, __u32 hook);
 SH_API int sh_cgroup_root(void);
+SH_API int sh_debugfs(void);
 int perf_open(struct perf_event_attr *attr, int cpu);
 
 /* hold.c: around each map command, and while inodes.c goes from CPU to CPU. release_cpu takes what hold_cpu gave. */

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btf.h>
@@ -21,6 +22,7 @@
 
 /* A type that is looked for. name_off: of its name among the strings; 0: the kernel has no such name. */
 struct wanted {
+	const char *name;
 	__u32 kind;
 	__u32 name_off;
 	__u32 id;
@@ -73,23 +75,25 @@ static __u32 offset_of(const char *strings, __u32 bytes, const char *name)
 }
 
 /*
- * Returns 1 once both are found. Names are told apart by their offset: each is there once. Kind and count have more bits than
+ * Returns 1 once all are found. Names are told apart by their offset: each is there once. Kind and count have more bits than
  * old kernels give them.
  */
-static int find_both(const char *types, __u32 bytes, struct wanted wanted[2])
+static int find_all(const char *types, __u32 bytes, struct wanted *wanted, __u32 count)
 {
 	const struct btf_type *type;
-	__u32 id = 1, kind, at = 0;
+	__u32 id = 1, kind, at = 0, left = count;
 	long behind;
 
 	for (; at + sizeof(*type) <= bytes; id++) {
 		type = (const struct btf_type *)(types + at);
 		kind = (type->info >> 24) & 0x7f;
-		for (int i = 0; i < 2; i++)
+		for (__u32 i = 0; type->name_off && i < count; i++)
 			if (!wanted[i].id && type->name_off == wanted[i].name_off &&
-			    kind == wanted[i].kind)
+			    kind == wanted[i].kind) {
 				wanted[i].id = id;
-		if (wanted[0].id && wanted[1].id)
+				left--;
+			}
+		if (!left)
 			return 1;
 		behind = bytes_behind(kind, type->info & 0xffffff);
 		if (behind < 0)
@@ -99,10 +103,10 @@ static int find_both(const char *types, __u32 bytes, struct wanted wanted[2])
 	return 0;
 }
 
-static int find_types(const char *btf, size_t size, __u32 ids[2])
+/* Returns 1 if all were found: then each has its id. */
+static int find_types(const char *btf, size_t size, struct wanted *wanted, __u32 count)
 {
 	const struct btf_header *header = (const void *)btf;
-	struct wanted wanted[2] = { { .kind = BTF_KIND_FUNC }, { .kind = BTF_KIND_STRUCT } };
 	const char *strings;
 	__u64 types_at, strings_at;
 
@@ -113,19 +117,16 @@ static int find_types(const char *btf, size_t size, __u32 ids[2])
 	if (types_at + header->type_len > size || strings_at + header->str_len > size)
 		return 0;
 	strings = btf + strings_at;
-	wanted[0].name_off = offset_of(strings, header->str_len, "bpf_rdonly_cast");
-	if (!wanted[0].name_off)
-		return 0;
-	wanted[1].name_off = offset_of(strings, header->str_len, "pt_regs");
-	if (!find_both(btf + types_at, header->type_len, wanted))
-		return 0;
-	ids[0] = wanted[0].id;
-	ids[1] = wanted[1].id;
-	return 1;
+	for (__u32 i = 0; i < count; i++) {
+		wanted[i].name_off = offset_of(strings, header->str_len, wanted[i].name);
+		if (!wanted[i].name_off)
+			return 0;
+	}
+	return find_all(btf + types_at, header->type_len, wanted, count);
 }
 
 /* The file can be mapped from 6.16 on. The kernel gives a page per read. */
-static int types_of_kernel(__u32 ids[2])
+static int types_of_kernel(struct wanted *wanted, __u32 count)
 {
 	int fd = open(KERNEL_TYPES, O_RDONLY | O_CLOEXEC), found = 0;
 	struct stat stat;
@@ -142,12 +143,12 @@ static int types_of_kernel(__u32 ids[2])
 	size = stat.st_size;
 	bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes != MAP_FAILED) {
-		found = find_types(bytes, size, ids);
+		found = find_types(bytes, size, wanted, count);
 		munmap(bytes, size);
 	} else if ((bytes = malloc(size))) {
 		for (; got > 0 && read_bytes < size; read_bytes += got > 0 ? got : 0)
 			got = read(fd, bytes + read_bytes, size - read_bytes);
-		found = find_types(bytes, read_bytes, ids);
+		found = find_types(bytes, read_bytes, wanted, count);
 		free(bytes);
 	}
 	close(fd);
@@ -157,16 +158,26 @@ static int types_of_kernel(__u32 ids[2])
 /* Of bpf_rdonly_cast(); 0: programs may not call it. */
 static __s32 cast_id;
 
+enum {
+	MAX_TRACED = 32,
+};
+
 /*
  * 1: programs may load the kernel's memory through bpf_rdonly_cast(), whose id becomes ids[0], as struct pt_regs, whose id
  * becomes ids[1]. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it.
  */
 int sh_plain_loads(__u32 ids[2])
 {
+	struct wanted wanted[] = {
+		{ .name = "bpf_rdonly_cast", .kind = BTF_KIND_FUNC },
+		{ .name = "pt_regs", .kind = BTF_KIND_STRUCT },
+	};
 	int fd;
 
-	if (!types_of_kernel(ids))
+	if (!types_of_kernel(wanted, 2))
 		return 0;
+	ids[0] = wanted[0].id;
+	ids[1] = wanted[1].id;
 	const struct bpf_insn loads[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = ids[1] },
@@ -181,6 +192,57 @@ int sh_plain_loads(__u32 ids[2])
 	close(fd);
 	cast_id = ids[0];
 	return 1;
+}
+
+/*
+ * Programs that are called by functions of the kernel (fentry, fexit), by name, with the function's id. Written before their
+ * object is loaded; the next object writes it anew.
+ */
+static struct {
+	const char *name;
+	__u32 id;
+} traced[MAX_TRACED];
+static __u32 traced_count;
+
+/* names: of functions, each behind the NUL of the one before. 1: all are known, and their ids are filled in. */
+int sh_function_ids(const char *names, __u32 count, __u32 *ids)
+{
+	struct wanted wanted[MAX_TRACED] = {};
+
+	if (count > MAX_TRACED)
+		return -E2BIG;
+	for (__u32 i = 0; i < count; i++, names += strlen(names) + 1) {
+		wanted[i].name = names;
+		wanted[i].kind = BTF_KIND_FUNC;
+	}
+	if (!types_of_kernel(wanted, count))
+		return 0;
+	for (__u32 i = 0; i < count; i++)
+		ids[i] = wanted[i].id;
+	return 1;
+}
+
+/* Forgets the programs of the object before. */
+int sh_untraced(void)
+{
+	traced_count = 0;
+	return 0;
+}
+
+/* The function with this id calls the program; exit: when it returns. */
+int sh_traced(void *object, const char *program, __u32 id, int exit)
+{
+	struct bpf_program *found = bpf_object__find_program_by_name(object, program);
+
+	if (!found)
+		return -ENOENT;
+	if (traced_count == MAX_TRACED)
+		return -E2BIG;
+	bpf_program__set_type(found, BPF_PROG_TYPE_TRACING);
+	bpf_program__set_expected_attach_type(found, exit ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY);
+	traced[traced_count].name = bpf_program__name(found);
+	traced[traced_count++].id = id;
+	return 0;
 }
 
 int __real_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
@@ -210,6 +272,9 @@ int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *
 		if (insns[i].code == (BPF_JMP | BPF_CALL) && !insns[i].src_reg &&
 		    insns[i].imm == BPF_FUNC_probe_read)
 			mine[i].imm = BPF_FUNC_probe_read_user;
+	for (__u32 i = 0; type == BPF_PROG_TYPE_TRACING && name && i < traced_count; i++)
+		if (!strcmp(name, traced[i].name))
+			opts->attach_btf_id = traced[i].id;
 	leave_signals_to_others(&before);
 	fd = __real_bpf_prog_load(type, name, license, insns, count, opts);
 	saved = errno;

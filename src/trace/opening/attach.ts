@@ -5,7 +5,7 @@ import { openCgroupRoot } from "../../kernel/cgroup_root.ts";
 import { explained, type Host } from "../../kernel/host.ts";
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
-import { KernelError } from "../../kernel/shim.ts";
+import { KernelError, type TracedProgram } from "../../kernel/shim.ts";
 import { SocketHook } from "../../record/layout.gen.ts";
 import {
   programsOf,
@@ -17,7 +17,7 @@ import {
   type SocketHookPoint,
   type TracepointPoint,
 } from "../part.ts";
-import { firstToLoad, load, waysToLoad, type Made } from "./load.ts";
+import { firstToLoad, load, waysToLoad, type Made, type WayToLoad } from "./load.ts";
 
 export interface AttachedParts {
   object: KernelObject;
@@ -25,6 +25,8 @@ export interface AttachedParts {
   newer: boolean;
   /** Whether its programs load the kernel's memory by themselves. */
   loads: boolean;
+  /** Whether functions of the kernel call some of them, instead of a kprobe. */
+  fentry: boolean;
   /** The points that were to be attached. */
   points: ReadonlyMap<Part, readonly Point[]>;
   /** Why a part could not be loaded or attached. */
@@ -44,44 +46,16 @@ export interface ToAttach extends Omit<Ground, "newer"> {
  * symbol.
  */
 export function attachParts(of: ToAttach, ready: (object: KernelObject) => void): AttachedParts {
-  const { host, parts, mode, made } = of;
-  let points = new Map<Part, readonly Point[]>();
-  let newer = false;
-  let loads = false;
-  const object = firstToLoad(waysToLoad(host, mode), (way) => {
-    ({ newer, loads } = way);
-    points = pointsOf({ ...of, newer }, parts, of.way);
-    const groups = parts.map((part) => ({ part, programs: programsOf(points.get(part)!) }));
-    const needed = groups.filter(({ part }) => part.without === null);
-    const asked = groups.filter(
-      (group) => group.part.without !== null && group.programs.length > 0,
-    );
-    const programs = needed.flatMap((group) => group.programs);
-    const loaded = load(
-      host,
-      way,
-      programs,
-      asked.map((group) => group.programs),
-      made,
-    );
-    try {
-      ready(loaded);
-      return loaded;
-    } catch (error) {
-      loaded[Symbol.dispose]();
-      throw error;
-    }
-  });
+  const ways = waysToLoad(of.host, of.mode);
   try {
-    const refused = new Map<Part, string>();
-    for (const part of parts) {
-      const why = attachPart(host, object, part, points.get(part)!);
-      if (why !== null) refused.set(part, part.refusal?.(mode) ?? why);
-    }
-    return { object, newer, loads, points, refused };
+    return attachBy(ways, of, ready);
   } catch (error) {
-    object[Symbol.dispose]();
-    throw error;
+    if (!(error instanceof NotCalled)) throw error;
+    return attachBy(
+      ways.filter(({ fentry }) => !fentry),
+      of,
+      ready,
+    );
   }
 }
 
@@ -106,19 +80,71 @@ export function pointsOf(
 
 // --- internal ---
 
+/** A function of the kernel takes no program: another one stands in its way, or the kernel lets none in. */
+class NotCalled extends Error {}
+
+function attachBy(
+  ways: readonly WayToLoad[],
+  of: ToAttach,
+  ready: (object: KernelObject) => void,
+): AttachedParts {
+  const { host, parts, made } = of;
+  let points = new Map<Part, readonly Point[]>();
+  let used: WayToLoad;
+  const object = firstToLoad(ways, (way) => {
+    used = way;
+    points = pointsOf({ ...of, newer: way.newer }, parts, of.way);
+    const groups = parts.map((part) => ({ part, programs: programsOf(points.get(part)!) }));
+    const needed = groups.filter(({ part }) => part.without === null);
+    const asked = groups.filter(
+      (group) => group.part.without !== null && group.programs.length > 0,
+    );
+    const loaded = load(
+      host,
+      way,
+      needed.flatMap((group) => group.programs),
+      asked.map((group) => group.programs),
+      made,
+      way.fentry ? tracedOf(host, [...points.values()].flat()) : [],
+    );
+    try {
+      ready(loaded);
+      return loaded;
+    } catch (error) {
+      loaded[Symbol.dispose]();
+      throw error;
+    }
+  });
+  const { newer, loads, fentry } = used!;
+  try {
+    const refused = new Map<Part, string>();
+    for (const part of parts) {
+      const why = attachPart(host, object, part, points.get(part)!, fentry);
+      if (why !== null) refused.set(part, part.refusal?.(of.mode) ?? why);
+    }
+    return { object, newer, loads, fentry, points, refused };
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
+}
+
 /** All of it or nothing: half of the probes would see half of what happens. Returns why not. */
 function attachPart(
   host: Host,
   object: KernelObject,
   part: Part,
   points: readonly Point[],
+  fentry: boolean,
 ): string | null {
   if (!programsOf(points).every((program) => object.loaded(program)))
     return "this kernel refused its programs";
   const attached: (Disposable | number)[] = [];
   try {
     for (const point of points)
-      if ("kprobe" in point) attached.push(...attachKprobe(host, object, point));
+      if (fentry && "kprobe" in point && point.fentry)
+        attached.push(attachCalled(host, object, point));
+      else if ("kprobe" in point) attached.push(...attachKprobe(host, object, point));
       else if ("tracepoint" in point) attached.push(...attachTracepoint(host, object, point));
       else if ("socketHook" in point) attached.push(attachSocketHook(host, object, point));
   } catch (error) {
@@ -130,6 +156,23 @@ function attachPart(
   }
   for (const attachment of attached) object.own(attachment);
   return null;
+}
+
+/** Throws a Failure where the kernel does not know one of the functions. */
+function tracedOf({ shim }: Host, points: readonly Point[]): readonly TracedProgram[] {
+  const traced = points.flatMap((point) => ("kprobe" in point && point.fentry ? [point] : []));
+  const ids = shim.functionIds(traced.map(({ kprobe }) => kprobe));
+  if (ids === null) throw new Failure("the kernel's BTF does not have all of the functions");
+  return traced.map(({ program, returns = false }, n) => ({ program, id: ids[n]!, returns }));
+}
+
+function attachCalled({ shim }: Host, object: KernelObject, { program }: KprobePoint): number {
+  try {
+    return shim.attachTraced(object.progFd(program));
+  } catch (error) {
+    if (error instanceof KernelError) throw new NotCalled();
+    throw error;
+  }
 }
 
 function attachKprobe(host: Host, object: KernelObject, point: KprobePoint): Disposable[] {

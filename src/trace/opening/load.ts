@@ -4,7 +4,7 @@ import { Failure } from "../../errors.ts";
 import { possibleCpus } from "../../kernel/cpus.ts";
 import { explained, type AttachMode, type Host } from "../../kernel/host.ts";
 import { loadObject, type KernelObject, type ObjectSpec } from "../../kernel/object.ts";
-import { KernelError } from "../../kernel/shim.ts";
+import { KernelError, type TracedProgram } from "../../kernel/shim.ts";
 import { Constant, tracePrograms } from "../../record/layout.gen.ts";
 import { batchByTool } from "../stream/batches.ts";
 
@@ -17,19 +17,23 @@ export type Made = Pick<ObjectSpec, "constants" | "entries">;
  */
 export interface WayToLoad {
   newer: boolean;
+  /** Functions of the kernel call some programs, instead of a kprobe. */
+  fentry: boolean;
   loads: boolean;
   batched: boolean;
 }
 
 /** The best first; the last is what there was before the others, for a kernel that refuses these. */
 export function waysToLoad({ features }: Host, mode: AttachMode): readonly WayToLoad[] {
-  const batched = { newer: true, loads: false, batched: true };
-  const newer = { newer: true, loads: false, batched: false };
-  const older = { newer: false, loads: false, batched: false };
+  const older = { newer: false, loads: false, batched: false, fentry: false };
+  const newer = { ...older, newer: true };
+  const batched = { ...newer, batched: true };
   const loading = (way: WayToLoad): WayToLoad[] =>
     features.has("plain_loads") ? [{ ...way, loads: true }, way] : [way];
+  const called = (way: WayToLoad): WayToLoad[] =>
+    features.has("fentry") ? [{ ...way, fentry: true }, way] : [way];
   if (!features.has("test_run")) return [older];
-  if (mode === "kprobe") return [...loading(batched), older];
+  if (mode === "kprobe") return [...loading(batched).flatMap(called), older];
   return features.has("preemptible_tracepoints") ? loading(newer) : [...loading(batched), newer];
 }
 
@@ -48,14 +52,16 @@ export function firstToLoad(
   throw new RangeError("no way to load");
 }
 
-/** With the groups of programs that the kernel takes. */
+/** With the groups of programs that the kernel takes. `traced`: what functions are to call where the way has that: all or none. */
 export function load(
   host: Host,
-  { newer, loads, batched }: WayToLoad,
+  { newer, loads, batched, fentry }: WayToLoad,
   needed: readonly string[],
   groups: readonly (readonly string[])[],
   made: Made,
+  traced: readonly TracedProgram[] = [],
 ): KernelObject {
+  const given = fentry ? { ...made, constants: with1(made, Constant.CONSTANT_FENTRY) } : made;
   const spec = {
     name: "trace",
     file: loads ? traceObject62 : newer ? traceObject510 : traceObject,
@@ -63,7 +69,8 @@ export function load(
     programs: tracePrograms,
     helpers: host.features.helpers(),
     lru: host.features.has("lru_maps"),
-    ...(batched ? withBatches(made) : made),
+    ...(batched ? withBatches(given) : given),
+    ...(fentry && { traced }),
   };
   const always = batched ? [...needed, batchByTool] : needed;
   const opened = (some: readonly (readonly string[])[]) =>
@@ -74,6 +81,12 @@ export function load(
     tried = undefined;
     tried = { some, object: opened(some) };
   });
+  // Kprobes in place of a part that is left out.
+  const isLeftOut = ({ program }: TracedProgram) => ![...needed, ...taken.flat()].includes(program);
+  if (fentry && traced.some(isLeftOut)) {
+    tried?.object[Symbol.dispose]();
+    throw new Failure("the kernel does not take a program that a function is to call");
+  }
   if (tried?.some === taken) return tried.object;
   tried?.object[Symbol.dispose]();
   try {
@@ -103,8 +116,10 @@ export function groupsTaken<T>(
 
 // --- internal ---
 
+const with1 = ({ constants }: Made, constant: number) => new Map(constants).set(constant, 1n);
+
 const withBatches = (made: Made) => ({
-  constants: new Map(made.constants).set(Constant.CONSTANT_BATCHED, 1n),
+  constants: with1(made, Constant.CONSTANT_BATCHED),
   entries: { ...made.entries, batches: possibleCpus() },
   mappable: ["batches"],
 });

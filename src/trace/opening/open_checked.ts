@@ -39,6 +39,8 @@ export interface Checked extends Attached, Opened {
   early: Event[];
   /** Whether the programs load the kernel's memory by themselves. */
   loads: boolean;
+  /** Whether functions of the kernel call some of them, instead of a kprobe. */
+  fentry: boolean;
   points: ReadonlyMap<Part, readonly Point[]>;
   /** The parts that work, at least with less. */
   working: readonly Part[];
@@ -123,6 +125,9 @@ function open(ways: Ways, parts: readonly Part[], of: ToOpen, way: number): Open
   let rings: OpenRings | null = null;
   try {
     const attached = attachParts({ ...ways, parts, made: of.made, way }, (loaded) => {
+      // Of an object that could not be attached.
+      if (rings !== null) host.shim.ringsClose(rings.rings);
+      rings = null;
       rings = openRings(host.shim, loaded, of.ringBytes);
     });
     return { ...attached, rings: rings!.rings, ringsNote: rings!.note };

@@ -7,13 +7,13 @@ import type { HeldPoint, KprobePoint, TracepointPoint } from "../part.ts";
  * the same sock. An event that these miss is made up for when the sock is destroyed, at the latest.
  */
 export const kprobes = (): readonly KprobePoint[] => [
-  { program: "on_tcp_v4_destroy_sock", kprobe: "tcp_v4_destroy_sock" },
-  { program: "on_tcp_close", kprobe: closeFunction(), ofOwner: true },
+  { program: "on_tcp_v4_destroy_sock", kprobe: "tcp_v4_destroy_sock", fentry: true },
+  { program: "on_tcp_close", kprobe: closeFunction(), ofOwner: true, fentry: true },
   { program: "on_tcp_disconnect", kprobe: "tcp_disconnect" },
-  { program: "on_tcp_done", kprobe: "tcp_done" },
+  { program: "on_tcp_done", kprobe: "tcp_done", fentry: true },
   { program: "on_tcp_shutdown", kprobe: "tcp_shutdown" },
-  { program: "on_tcp_finish_connect", kprobe: "tcp_finish_connect" },
-  { program: "on_tcp_connect", kprobe: "tcp_connect" },
+  { program: "on_tcp_finish_connect", kprobe: "tcp_finish_connect", fentry: true },
+  { program: "on_tcp_connect", kprobe: "tcp_connect", fentry: true },
 ];
 
 /** 5.11 and later: tcp_close calls it, and so does MPTCP for its subflows. */
@@ -29,6 +29,7 @@ export const acceptPoints: readonly KprobePoint[] = [
   {
     program: "on_security_sock_graft",
     kprobe: "security_sock_graft",
+    fentry: true,
     missesAreLost: true,
     ofOwner: true,
   },

@@ -10,10 +10,16 @@ interface UdpPoint extends KprobePoint {
 
 /** Alternatives: the first function that this kernel has is probed. To follow a kernel that renames one, add it. */
 const kprobes: readonly (readonly UdpPoint[])[] = [
-  [{ program: "on_ip_send_skb", kprobe: "ip_send_skb", ...OF_UDP }],
+  [{ program: "on_ip_send_skb", kprobe: "ip_send_skb", fentry: true, ...OF_UDP }],
   [
     // Since 4.10, since 4.7, of RHEL 7, and before.
-    { program: "on_skb_consume_udp", kprobe: "skb_consume_udp", lengths: true, ...OF_UDP },
+    {
+      program: "on_skb_consume_udp",
+      kprobe: "skb_consume_udp",
+      lengths: true,
+      fentry: true,
+      ...OF_UDP,
+    },
     {
       program: "on_skb_free_datagram_length",
       kprobe: "__skb_free_datagram_locked",
@@ -51,7 +57,7 @@ const receiving = (kprobe: string): UdpPoint => ({
 });
 const kprobesOfReceives: readonly (readonly UdpPoint[])[] = [[receiving("udp_recvmsg")]];
 const kprobesOfIpv6: readonly (readonly UdpPoint[])[] = [
-  [{ program: "on_ip6_send_skb", kprobe: "ip6_send_skb", ...OF_UDP }],
+  [{ program: "on_ip6_send_skb", kprobe: "ip6_send_skb", fentry: true, ...OF_UDP }],
   [{ program: "on_udp_destroy_sock", kprobe: "udpv6_destroy_sock", ...OF_UDP }],
 ];
 

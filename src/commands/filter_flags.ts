@@ -3,10 +3,11 @@
 import type { EventKind, Protocol } from "../conn/event.ts";
 import { UsageError } from "../errors.ts";
 import { parseCidr } from "../filter/cidr.ts";
-import type { Filter, Lists } from "../filter/filter.ts";
+import { unitName, type Filter, type Lists } from "../filter/filter.ts";
 import {
   cgroupMounts,
   hasCgroup,
+  hasCgroupNamed,
   hasProcess,
   localUsers,
   namedNetns,
@@ -304,7 +305,10 @@ export const asksForProtocols = ({ apps, notApps, serverNames, notServerNames }:
   [apps, notApps, serverNames, notServerNames].some((wanted) => wanted.length > 0);
 
 /** Messages about values of filters that do not exist now: a misspelt name, or a process that has been started anew. */
-export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup }): string[] {
+export function absent(
+  { pids, cgroups, units }: Filter,
+  host = { hasProcess, hasCgroup, hasCgroupNamed },
+): string[] {
   const told = (flag: string, what: string, missing: readonly (string | number)[]) =>
     missing.length === 0 ? [] : [`--${flag} ${some(missing)}: no such ${what} exists now`];
   return [
@@ -317,6 +321,11 @@ export function absent({ pids, cgroups }: Filter, host = { hasProcess, hasCgroup
       "cgroup",
       "control group",
       cgroups.filter((path) => !host.hasCgroup(path)),
+    ),
+    ...told(
+      "unit",
+      "unit",
+      units.filter((unit) => !host.hasCgroupNamed(unitName(unit))),
     ),
   ];
 }

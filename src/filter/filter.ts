@@ -237,12 +237,15 @@ function inCgroup(groups: readonly string[]): Test | null {
 /** The unit that a group belongs to stands in its path; a unit within a unit belongs to both. */
 function inUnit(units: readonly string[]): Test | null {
   if (units.length === 0) return null;
-  const names = units.map((unit) => (isUnit.test(unit) ? `/${unit}/` : `/${unit}.service/`));
+  const names = units.map((unit) => `/${unitName(unit)}/`);
   return ({ cgroup }) => {
     if (cgroup === null || cgroup === undefined) return null;
     return names.some((name) => `${cgroup}/`.includes(name));
   };
 }
+
+/** The whole name of a unit, which is also that of its control group. */
+export const unitName = (unit: string): string => (isUnit.test(unit) ? unit : `${unit}.service`);
 
 const isUnit = /\.(?:service|scope|socket|slice|mount|swap)$/;
 

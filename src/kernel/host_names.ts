@@ -71,6 +71,17 @@ export function hasCgroup(path: string, mounts: readonly string[] = cgroupMounts
   return mounts.length === 0 || mounts.some((point) => existsSync(`${point}${path}`));
 }
 
+/** The same of a group of this name, wherever in a hierarchy. */
+export function hasCgroupNamed(name: string, mounts: readonly string[] = cgroupMounts()): boolean {
+  const left = [...mounts];
+  for (let at = left.pop(); at !== undefined; at = left.pop())
+    for (const inside of directoriesIn(at)) {
+      if (inside === name) return true;
+      left.push(`${at}/${inside}`);
+    }
+  return mounts.length === 0;
+}
+
 /** Whether the host has a process of this number now; true where its processes have other numbers here. */
 export function hasProcess(pid: number): boolean {
   try {
@@ -84,6 +95,17 @@ export function hasProcess(pid: number): boolean {
 }
 
 // --- internal ---
+
+/** None of a directory that is gone, or may not be read. */
+function directoriesIn(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((one) =>
+      one.isDirectory() ? [one.name] : [],
+    );
+  } catch {
+    return [];
+  }
+}
 
 /** Inodes of namespaces are unique whatever their kind, and look all alike. */
 function kindOfNamespace(path: string, inode: number): string {

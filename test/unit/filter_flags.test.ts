@@ -12,6 +12,7 @@ import { noFilter, sieve, type Filter } from "../../src/filter/filter.ts";
 import {
   cgroupMounts,
   hasCgroup,
+  hasCgroupNamed,
   localUsers,
   netnsAt,
   servicePorts,
@@ -235,8 +236,12 @@ describe("on this host", () => {
       "--pid 4194304: no such process exists now",
       "--cgroup /none/such: no such control group exists now",
     ]);
+    const units = { ...noFilter, units: ["nginx", "ngnix", "user.slice"] };
+    const isNamed = (name: string) => /^(nginx\.service|user\.slice)$/.test(name);
+    const allThere = { hasProcess: () => true, hasCgroup: () => true, hasCgroupNamed: isNamed };
+    expect(absent(units, allThere)).toEqual(["--unit ngnix: no such unit exists now"]);
     const many = { ...noFilter, pids: Array.from({ length: 99 }, (_, n) => n + 1) };
-    expect(absent(many, { hasProcess: () => false, hasCgroup: () => true })).toEqual([
+    expect(absent(many, { ...allThere, hasProcess: () => false })).toEqual([
       "--pid 1, 2, 3, 4, 5, 6, 7, 8 and 91 more: no such process exists now",
     ]);
     const dir = mkdtempSync(join(tmpdir(), "filter-test-"));
@@ -246,7 +251,14 @@ describe("on this host", () => {
         true,
         false,
       ]);
+      mkdirSync(join(dir, "a.slice/b.service"));
+      expect(["a.slice", "b.service", "b"].map((n) => hasCgroupNamed(n, ["/none", dir]))).toEqual([
+        true,
+        true,
+        false,
+      ]);
       // Nobody can tell.
+      expect(hasCgroupNamed("b", [])).toBe(true);
       expect(hasCgroup("/b.slice", [])).toBe(true);
     } finally {
       rmSync(dir, { recursive: true });

@@ -1,7 +1,7 @@
 /** The root control group of version 2: a program that is attached there sees the sockets of the whole host. */
 import { fstatSync, openSync } from "node:fs";
 import { cgroupHierarchies } from "./cgroups.ts";
-import { close } from "./libc.ts";
+import { close, errnoName } from "./libc.ts";
 import { KernelError, type Shim } from "./shim.ts";
 import { textOf } from "./text_file.ts";
 
@@ -28,7 +28,11 @@ function openTop(shim: Shim): number | string {
       return "control groups of version 2 are mounted nowhere (mount -t cgroup2 cgroup2 DIRECTORY)";
     return shim.cgroupRoot();
   } catch (error) {
-    const why = error instanceof KernelError ? `errno ${error.errno}` : String(error);
-    return `the root control group cannot be opened: ${why}`;
+    return `the root control group cannot be opened: ${reasonOf(error)}`;
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof KernelError) return errnoName(error.errno);
+  return error instanceof Error ? error.message : String(error);
 }

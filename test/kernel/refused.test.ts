@@ -169,6 +169,18 @@ describe.each(modes)("with %ss", (mode) => {
     },
   );
 
+  test.skipIf(mode !== "tracepoint" || !host.features.has("socket_hooks"))(
+    "where control groups are hidden, the reason is told in the words of the system",
+    async () => {
+      const hide = 'mount -t tmpfs none /sys/fs && exec "$@"';
+      const tracer = await Tracer.start(mode, [], ["unshare", "-m", "sh", "-c", hide, "sh"]);
+      expect(await tracer.stop()).toBe(0);
+      expect(tracer.stderr).toMatch(
+        /: the root control group cannot be opened: ENOENT: no such file/,
+      );
+    },
+  );
+
   test.skipIf(!host.features.has("holder_iterator"))(
     "where the walk does not find the tool itself, each older connection is listed all the same, once",
     async () => {

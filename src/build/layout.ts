@@ -118,7 +118,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   translation: ["size", "type", "write", "table"],
   spill_key: READ,
   holder: READ,
-  held_sock: READ,
+  held_sock: ["size", "type", "write", "view"],
   program_args: READ,
   first_name: READ,
   accepted: READ,

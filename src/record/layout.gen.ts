@@ -1003,17 +1003,51 @@ export interface HeldSock {
   port: number;
   event: Event;
 }
-export function readHeldSock(view: DataView, p: number): HeldSock {
-  return {
-    ino: view.getBigUint64(p, true),
-    tgid: view.getUint32(p + 8, true),
-    tid: view.getUint32(p + 12, true),
-    family: view.getUint16(p + 16, true),
-    protocol: view.getUint16(p + 18, true),
-    state: view.getUint16(p + 20, true),
-    port: view.getUint16(p + 22, true),
-    event: readEvent(view, p + 24),
-  };
+export function writeHeldSock(view: DataView, p: number, value: HeldSock): void {
+  view.setBigUint64(p, value.ino, true);
+  view.setUint32(p + 8, value.tgid, true);
+  view.setUint32(p + 12, value.tid, true);
+  view.setUint16(p + 16, value.family, true);
+  view.setUint16(p + 18, value.protocol, true);
+  view.setUint16(p + 20, value.state, true);
+  view.setUint16(p + 22, value.port, true);
+  writeEvent(view, p + 24, value.event);
+}
+/** Read where it lies, member by member, when asked. A u64 also as a number, exact up to 2^53. */
+export class HeldSockView implements HeldSock {
+  readonly view: DataView;
+  readonly p: number;
+  constructor(view: DataView, p: number) {
+    this.view = view;
+    this.p = p;
+  }
+  get ino() {
+    return this.view.getBigUint64(this.p, true);
+  }
+  get ino_number() {
+    return this.view.getUint32(this.p, true) + this.view.getUint32(this.p + 4, true) * 4294967296;
+  }
+  get tgid() {
+    return this.view.getUint32(this.p + 8, true);
+  }
+  get tid() {
+    return this.view.getUint32(this.p + 12, true);
+  }
+  get family() {
+    return this.view.getUint16(this.p + 16, true);
+  }
+  get protocol() {
+    return this.view.getUint16(this.p + 18, true);
+  }
+  get state() {
+    return this.view.getUint16(this.p + 20, true);
+  }
+  get port() {
+    return this.view.getUint16(this.p + 22, true);
+  }
+  get event() {
+    return new EventView(this.view, this.p + 24);
+  }
 }
 
 export const SockCopySize = {

@@ -4,34 +4,40 @@ import type { Holder } from "../kernel/owners.ts";
 import type { Row } from "../kernel/proc_net.ts";
 import type { Table } from "../kernel/sockstat.ts";
 import { addressesOf } from "../record/row_address.ts";
-import { EventKind, type Ends, type Event, type HeldSock } from "../record/layout.gen.ts";
+import {
+  EventKind,
+  type Event,
+  type EventView,
+  type HeldSock,
+  type HeldSockView,
+} from "../record/layout.gen.ts";
 
 /** By inode, so that a socket of several holders counts once. */
-type Place = Readonly<Record<Table, Map<number, HeldSock>>>;
+type Place = Readonly<Record<Table, Map<number, HeldSockView>>>;
 
 export class Held {
   readonly #places = new Map<number, Place>();
   /** null: several. */
   readonly #holders = new Map<number, Holder | null>();
   /** The connections that are to be told, with the inode of each. */
-  readonly #told = new Map<Event, number>();
+  readonly #told = new Map<EventView, number>();
 
   /** Whether the ids of processes are right. */
   readonly trusted: boolean;
 
-  constructor(records: Iterable<HeldSock>, trusted: boolean) {
+  constructor(records: Iterable<HeldSockView>, trusted: boolean) {
     this.trusted = trusted;
     for (const record of records) this.#add(record);
   }
 
   /** Connections that are to be told. */
-  get told(): Iterable<Event> {
+  get told(): Iterable<EventView> {
     return this.#told.keys();
   }
 
   /** The inode of a connection that is to be told; `undefined`: it is none of these. */
   inodeOf(event: Event): number | undefined {
-    return this.#told.get(event);
+    return this.#told.get(event as EventView);
   }
 
   /** The one process that holds the socket; `null`: several, or none that is known. */
@@ -51,13 +57,13 @@ export class Held {
     );
   }
 
-  #add(record: HeldSock): void {
-    const ino = Number(record.ino);
-    this.#addHolder(ino, { pid: record.tgid, tid: record.tid });
-    if (record.event.kind === EventKind.EVENT_OPEN) this.#told.set(record.event, ino);
+  #add(record: HeldSockView): void {
+    const { ino_number: ino, event } = record;
+    this.#addHolder(ino, record);
+    if (event.kind === EventKind.EVENT_OPEN) this.#told.set(event, ino);
     const table = tableOf(record);
     if (table === null) return;
-    const { netns } = record.event;
+    const { netns } = event;
     let place = this.#places.get(netns);
     if (place === undefined) {
       place = { tcp: new Map(), tcp6: new Map(), udp: new Map(), udp6: new Map() };
@@ -66,10 +72,10 @@ export class Held {
     place[table].set(ino, record);
   }
 
-  #addHolder(ino: number, holder: Holder): void {
+  #addHolder(ino: number, { tgid: pid, tid }: HeldSockView): void {
     const known = this.#holders.get(ino);
-    if (known === undefined) this.#holders.set(ino, holder);
-    else if (known?.pid !== holder.pid) this.#holders.set(ino, null);
+    if (known === undefined) this.#holders.set(ino, { pid, tid });
+    else if (known !== null && known.pid !== pid) this.#holders.set(ino, null);
   }
 }
 
@@ -83,27 +89,35 @@ function tableOf({ protocol, family }: HeldSock): Table | null {
   return null;
 }
 
-/** Of most sockets nobody asks for the text of an address. */
+/** Of most sockets nobody asks for more than the state. */
 class HeldRow implements Row {
-  readonly localPort: number;
-  readonly remotePort: number;
-  readonly state: number;
-  readonly ino: number;
-  readonly #ends: Ends;
+  readonly #record: HeldSockView;
 
-  constructor({ ino, state, port, event: { ends } }: HeldSock) {
-    this.localPort = port;
-    this.remotePort = ends.dport;
-    this.state = state;
-    this.ino = Number(ino);
-    this.#ends = ends;
+  constructor(record: HeldSockView) {
+    this.#record = record;
+  }
+
+  get localPort(): number {
+    return this.#record.port;
+  }
+
+  get remotePort(): number {
+    return this.#record.event.ends.dport;
+  }
+
+  get state(): number {
+    return this.#record.state;
+  }
+
+  get ino(): number {
+    return this.#record.ino_number;
   }
 
   get local(): string {
-    return addressesOf(this.#ends)[0];
+    return addressesOf(this.#record.event.ends)[0];
   }
 
   get remote(): string {
-    return addressesOf(this.#ends)[1];
+    return addressesOf(this.#record.event.ends)[1];
   }
 }

@@ -11,7 +11,7 @@ import { EINVAL, EPERM } from "../../src/kernel/constants.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import { KernelError } from "../../src/kernel/shim.ts";
-import { heldSockSize, readHeldSock } from "../../src/record/layout.gen.ts";
+import { heldSockSize, HeldSockView } from "../../src/record/layout.gen.ts";
 import { pointsOf } from "../../src/trace/opening/attach.ts";
 import { NO_FILTER } from "../../src/trace/kernel_filter.ts";
 import { missingParts } from "../../src/trace/opening/open_checked.ts";
@@ -278,7 +278,7 @@ function walkingPast(host: Host, pid: number): Host {
     const fd = host.shim.iterator(progFd);
     if (walks++ > 0) return fd;
     const records = [...recordsFrom(fd)].filter(
-      (record) => readHeldSock(new DataView(record.buffer), 0).tgid !== pid,
+      (record) => new HeldSockView(new DataView(record.buffer), 0).tgid !== pid,
     );
     const file = join(directory, "records");
     writeFileSync(file, Buffer.concat(records));

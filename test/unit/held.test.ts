@@ -11,8 +11,11 @@ import {
   ConnMetadata,
   EventKind,
   eventSize,
+  heldSockSize,
+  HeldSockView,
   readEvent,
   TcpState,
+  writeHeldSock,
   type HeldSock,
 } from "../../src/record/layout.gen.ts";
 import { Held } from "../../src/trace/held.ts";
@@ -31,7 +34,8 @@ function held(ino: number, of: Partial<HeldSock> & { kind?: number; netns?: numb
     dport: 40_001,
     metadata: ConnMetadata.METADATA_TCP,
   };
-  return {
+  const view = new DataView(new ArrayBuffer(heldSockSize));
+  writeHeldSock(view, 0, {
     ino: BigInt(ino),
     tgid: 7,
     tid: 7,
@@ -41,7 +45,8 @@ function held(ino: number, of: Partial<HeldSock> & { kind?: number; netns?: numb
     port: 80,
     event: { ...event, kind, netns, ends },
     ...rest,
-  } satisfies HeldSock;
+  });
+  return new HeldSockView(view, 0);
 }
 
 test("a socket counts once in the table of its protocol and family, however many hold it", () => {
@@ -78,9 +83,7 @@ test("the one process that holds a socket is its holder, through whichever threa
 
 test("a row is what /proc/net/tcp says of the socket", () => {
   const found = new Held([held(11, { kind: EventKind.EVENT_OPEN })], true);
-  expect(
-    found.rows(NETNS, "tcp").map(({ local, remote, ...rest }) => ({ local, remote, ...rest })),
-  ).toEqual([
+  expect(found.rows(NETNS, "tcp")).toMatchObject([
     {
       local: "0100007F",
       remote: "0200007F",

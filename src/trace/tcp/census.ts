@@ -6,10 +6,16 @@ import { addressesOf } from "../../record/row_address.ts";
 import {
   ConnDirection,
   ConnMetadata,
+  EVENT_DIRECTION,
+  EVENT_OWNER_PID,
+  EVENT_SENT_BYTES,
+  writeOwner,
   type Ends,
   type Event,
+  type EventView,
   type Owner,
 } from "../../record/layout.gen.ts";
+import { asView, pidAt } from "../event.ts";
 
 /** The TCP sockets of one network namespace when the trace began. */
 class Place {
@@ -51,14 +57,19 @@ export class Census {
   }
 
   /**
-   * The event with what is known besides: an owner where it has none, a direction where its counters told none. `ino` is its
-   * socket's, where that is known.
+   * Adds what is known besides: an owner where the event has none, a direction where its counters told none. An event that
+   * lies in a buffer gets it there. `ino` is its socket's, where that is known.
    */
-  describe(event: Event, ino?: number): Event {
-    const owner = event.owner.pid === 0 ? this.#owners.get(ino ?? this.inodeOf(event)) : undefined;
-    const owned = owner === undefined ? event : { ...event, owner };
-    if (event.direction !== ConnDirection.DIRECTION_UNKNOWN) return owned;
-    return directed(owned, this.#directionOf(event));
+  describe(of: Event, ino?: number): EventView {
+    const event = asView(of);
+    const { view, p } = event;
+    if (pidAt(view, p) === 0) {
+      const owner = this.#owners.get(ino ?? this.inodeOf(event));
+      if (owner !== undefined) writeOwner(view, p + EVENT_OWNER_PID, owner);
+    }
+    if (event.direction === ConnDirection.DIRECTION_UNKNOWN)
+      direct(event, this.#directionOf(event));
+    return event;
   }
 
   #directionOf({ netns, ends: of }: Event): number {
@@ -88,11 +99,21 @@ export class Census {
  */
 export function directed(event: Event, direction: number): Event {
   if (event.direction === direction) return event;
-  const syn = direction === ConnDirection.DIRECTION_OUTGOING ? 1n : 0n;
-  return { ...event, direction, sent_bytes: BigInt.asUintN(64, event.sent_bytes - syn) };
+  return { ...event, direction, sent_bytes: sentBytes(event, direction) };
 }
 
 // --- internal ---
+
+/** The same in the place where it lies. */
+function direct(event: EventView, direction: number): void {
+  if (event.direction === direction) return;
+  const { view, p } = event;
+  view.setUint8(p + EVENT_DIRECTION, direction);
+  view.setBigUint64(p + EVENT_SENT_BYTES, sentBytes(event, direction), true);
+}
+
+const sentBytes = ({ sent_bytes }: Event, direction: number): bigint =>
+  direction === ConnDirection.DIRECTION_OUTGOING ? BigInt.asUintN(64, sent_bytes - 1n) : sent_bytes;
 
 const numbers = {
   unknown: ConnDirection.DIRECTION_UNKNOWN,

@@ -52,9 +52,9 @@ export class Held {
 
   /** As /proc/net has them. */
   rows(netns: number, table: Table): Row[] {
-    return [...(this.#places.get(netns)?.[table].values() ?? [])].map(
-      (record) => new HeldRow(record),
-    );
+    const rows: Row[] = [];
+    this.#places.get(netns)?.[table].forEach((record) => rows.push(new HeldRow(record)));
+    return rows;
   }
 
   #add(record: HeldSockView): void {

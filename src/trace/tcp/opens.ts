@@ -11,17 +11,19 @@ import {
   type Event,
 } from "../../record/layout.gen.ts";
 import { directed } from "./census.ts";
+import { KeptEvents, type Slot } from "../kept_events.ts";
 import { sockAt, sockOf } from "../sock.ts";
 
 export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */
-  readonly #open: Map<number, Event>;
+  readonly #open: Map<number, Slot>;
+  readonly #kept = new KeptEvents();
   /** Connections whose beginning or end was seen while their listing may still be on its way. */
   #told: Map<number, Event> | null = new Map();
   /** Second entries of the kernel side for what has been told already, by sock: their closes mean nothing. */
   readonly #ghosts: Map<number, Set<string>>;
 
-  constructor(open = new Map<number, Event>(), ghosts = new Map<number, Set<string>>()) {
+  constructor(open = new Map<number, Slot>(), ghosts = new Map<number, Set<string>>()) {
     this.#open = open;
     this.#ghosts = ghosts;
   }
@@ -65,45 +67,62 @@ export class Opens {
   }
 
   #opened(event: Event): Event | null {
-    if (isSame(this.#open.get(sockOf(event)), event)) return null;
+    if (isSame(this.#listed(event), event)) return null;
     // The probes are attached one after the other, so meanwhile the sock may carry another connection.
     if (isSame(this.#told?.get(sockOf(event)), event)) {
       // Its close had begun when it was listed: its entry was gone, the sock still there.
       this.#addGhost(event);
       return null;
     }
-    this.#open.set(sockOf(event), event);
+    this.#list(event);
     return event;
   }
 
   /** An accept that was under way when its sock was listed; else another connection on the same sock. */
   #begun(event: Event): Event | null {
-    const listed = this.#open.get(sockOf(event));
+    const listed = this.#listed(event);
     if (listed === undefined) {
       this.#told?.set(sockOf(event), event);
       return event;
     }
     if (!isSame(listed, event)) {
-      this.#open.delete(sockOf(event));
+      this.#forget(event);
       return event;
     }
     const { direction, owner } = event;
     const known = directed(listed, direction);
-    this.#open.set(sockOf(event), owner.pid === 0 ? known : { ...known, owner });
+    this.#list(owner.pid === 0 ? known : { ...known, owner });
     return null;
   }
 
   #ended(event: Event): Event | null {
     if (this.#ghosts.size > 0 && this.#deleteGhost(event)) return null;
-    const listed = this.#open.get(sockOf(event));
+    const listed = this.#listed(event);
     if (listed === undefined || !isSame(listed, event)) {
       this.#told?.set(sockOf(event), event);
       return event;
     }
-    this.#open.delete(sockOf(event));
+    this.#forget(event);
     // The handler did not find the entry that the listing was just making: that one ends with the sock.
     if (keyOf(listed) !== keyOf(event)) this.#addGhost(listed);
     return joined(listed, event);
+  }
+
+  #listed(event: Event): Event | undefined {
+    const slot = this.#open.get(sockOf(event));
+    return slot === undefined ? undefined : this.#kept.get(slot);
+  }
+
+  #list(event: Event): void {
+    this.#forget(event);
+    this.#open.set(sockOf(event), this.#kept.keep(event));
+  }
+
+  #forget(event: Event): void {
+    const slot = this.#open.get(sockOf(event));
+    if (slot === undefined) return;
+    this.#open.delete(sockOf(event));
+    this.#kept.drop(slot);
   }
 
   #addGhost(event: Event): void {

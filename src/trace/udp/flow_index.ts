@@ -4,7 +4,7 @@
  */
 import { EVENT_COOKIE, EVENT_OWNER_PID, EVENT_SK, type Event } from "../../record/layout.gen.ts";
 import { asView } from "../event.ts";
-import type { KeptEvents, Slot } from "./kept_events.ts";
+import type { KeptEvents, Slot } from "../kept_events.ts";
 
 /** Chains at first; a power of two. */
 const FIRST = 64;

@@ -25,7 +25,7 @@ import {
 } from "./flow_events.ts";
 import { UdpDirections } from "./directions.ts";
 import { FlowIndex } from "./flow_index.ts";
-import { KeptEvents, type Slot } from "./kept_events.ts";
+import { KeptEvents, type Slot } from "../kept_events.ts";
 
 /** A flow as it lies in a dump. */
 export interface DumpedFlow {

@@ -1,14 +1,8 @@
 /**
  * Events as their bytes, one behind the other: 184 of them each, where the object takes a kilobyte. There can be one for each
- * of 65,536 flows. Pure.
+ * of 65,536 flows, and for each connection older than the trace. Pure.
  */
-import {
-  eventSize,
-  EventView,
-  readEvent,
-  writeEvent,
-  type Event,
-} from "../../record/layout.gen.ts";
+import { eventSize, EventView, readEvent, writeEvent, type Event } from "../record/layout.gen.ts";
 
 /**
  * Events of one piece; a power of two. Room for all of them that doubles has twice what it needs, and garbage of the same size

@@ -14,6 +14,7 @@ import {
   type Event,
   type Sample,
 } from "../../record/layout.gen.ts";
+import { KeptEvents, type Slot } from "../kept_events.ts";
 
 export interface SampleSource {
   /** Connections per call. */
@@ -25,7 +26,8 @@ export interface SampleSource {
 /** A connection, with the numbers that were told of it last. */
 interface Tracked {
   /** The event that told of it first: who and where. */
-  event: Event;
+  kept: Slot;
+  outgoing: boolean;
   slot: number;
   sent: bigint;
   received: bigint;
@@ -40,6 +42,7 @@ interface Tracked {
 
 export class Samples {
   readonly #open = new Map<bigint, Tracked>();
+  readonly #events = new KeptEvents();
   readonly #source: SampleSource;
   /** The same by slot: the n-th sample in #bytes is that of the n-th. The kernel side compares with what it wrote there. */
   readonly #slots: Tracked[] = [];
@@ -77,7 +80,7 @@ export class Samples {
         this.#remove(event.sk);
         return true;
       case EventKind.EVENT_SAMPLE:
-        return this.#open.get(event.sk)?.event.cookie === cookieOf(event);
+        return this.#isOf(event);
       default:
         return true;
     }
@@ -102,10 +105,12 @@ export class Samples {
       tracked.gone = state === SampleState.SAMPLE_GONE;
       if (all && state === SampleState.SAMPLE_UNSTABLE) this.#unstable++;
       if (state !== SampleState.SAMPLE_TAKEN) continue;
-      const event = follow(tracked, readSample(this.#view, slot * sampleSize), all);
-      if (event !== null) moved.push(event);
+      const sample = readSample(this.#view, slot * sampleSize);
+      if (!follow(tracked, sample) && !all) continue;
+      moved.push(sampled(this.#events.get(tracked.kept), sample, tracked));
     }
-    for (const { event } of lost) {
+    for (const { kept } of lost) {
+      const event = this.#events.get(kept);
       this.#remove(event.sk);
       this.#lost.push(event);
     }
@@ -136,16 +141,21 @@ export class Samples {
       this.#view.setUint32(slot * sampleSize + SAMPLE_STATE, 0, true);
   }
 
+  #isOf({ sk, cookie }: Event): boolean {
+    const tracked = this.#open.get(sk);
+    return tracked !== undefined && this.#events.at(tracked.kept).cookie === cookie;
+  }
+
   #add(event: Event): void {
     const slot = this.#slots.length;
     if ((slot + 1) * sampleSize > this.#bytes.length) this.#grow();
-    const tracked = trackedFrom(event, slot);
+    const tracked = trackedFrom(event, this.#events.keep(event), slot);
     this.#slots.push(tracked);
     this.#open.set(event.sk, tracked);
     const at = slot * sampleSize;
     this.#bytes.fill(0, at, at + sampleSize);
     this.#view.setBigUint64(at + SAMPLE_SK, event.sk, true);
-    this.#view.setUint32(at + SAMPLE_COOKIE, cookieOf(event), true);
+    this.#view.setUint32(at + SAMPLE_COOKIE, event.cookie, true);
   }
 
   /** The last one moves into its place. */
@@ -153,6 +163,7 @@ export class Samples {
     const tracked = this.#open.get(sk);
     if (tracked === undefined) return;
     this.#open.delete(sk);
+    this.#events.drop(tracked.kept);
     const last = this.#slots.pop()!;
     if (last === tracked) return;
     const from = last.slot * sampleSize;
@@ -171,12 +182,11 @@ export class Samples {
 
 // --- internal ---
 
-const cookieOf = (event: Event): number => event.cookie;
-
-function trackedFrom(event: Event, slot: number): Tracked {
+function trackedFrom(event: Event, kept: Slot, slot: number): Tracked {
   const told = event.kind === EventKind.EVENT_OPEN;
   return {
-    event,
+    kept,
+    outgoing: event.direction === ConnDirection.DIRECTION_OUTGOING,
     slot,
     sent: told ? event.sent_bytes : 0n,
     received: told ? event.recv_bytes : 0n,
@@ -188,10 +198,9 @@ function trackedFrom(event: Event, slot: number): Tracked {
   };
 }
 
-/** Takes over what has grown; `null` when nothing has, unless `always`. A byte count never goes back: a SYN is counted while the direction is unknown. */
-function follow(tracked: Tracked, sample: Sample, always: boolean): Event | null {
-  const { event } = tracked;
-  const sent = max(tracked.sent, sentOf(event, sample));
+/** Takes over what has grown, and returns whether anything has. A byte count never goes back: a SYN is counted while the direction is unknown. */
+function follow(tracked: Tracked, sample: Sample): boolean {
+  const sent = max(tracked.sent, sentOf(tracked, sample));
   const received = max(tracked.received, sample.recv_bytes);
   const bytes = sent !== tracked.sent || received !== tracked.received;
   const packets =
@@ -205,17 +214,16 @@ function follow(tracked: Tracked, sample: Sample, always: boolean): Event | null
   tracked.segsIn = sample.recv_packets;
   tracked.retransmits = sample.retransmits;
   tracked.told = true;
-  return moved || always ? sampled(event, sample, sent, received) : null;
+  return moved;
 }
 
 /** The kernel side leaves a SYN in the count while it does not know the direction; /proc may have told it. */
-function sentOf(event: Event, sample: Sample): bigint {
+function sentOf({ outgoing }: Tracked, sample: Sample): bigint {
   const unknown = sample.direction === ConnDirection.DIRECTION_UNKNOWN;
-  const outgoing = event.direction === ConnDirection.DIRECTION_OUTGOING;
   return unknown && outgoing ? sample.sent_bytes - 1n : sample.sent_bytes;
 }
 
-function sampled(event: Event, sample: Sample, sent: bigint, received: bigint): Event {
+function sampled(event: Event, sample: Sample, { sent, received }: Tracked): Event {
   return {
     ...event,
     kind: EventKind.EVENT_SAMPLE,

@@ -204,7 +204,10 @@ export interface Working {
   stockTaken?(): void;
   /** Before the events of a poll are asked for. */
   renew?(nowNs: bigint): void;
-  /** Whether `revise` could do anything with the record at `p` but return it. Must be there with `revise`. */
+  /**
+   * Whether `revise` could do anything with the record at `p` but return it. Must be there with `revise`. Of a part that has
+   * `shown` too: whether the record must come by it.
+   */
   revises?(view: DataView, p: number): boolean;
   /** Of each record that was drained, before those of its poll are applied; of a young one again at the next poll. */
   drained?(view: DataView, p: number): void;

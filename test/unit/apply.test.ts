@@ -166,6 +166,32 @@ describe("a record", () => {
   });
 });
 
+describe("a record that a part revises", () => {
+  const shownBy = (...others: Working[]) => {
+    const { texts, show } = gathered();
+    const { apply } = appliedBy(new Opens(), ...others);
+    const asRecord = (view: DataView, p: number) => {
+      texts.push(`record of ${new EventView(view, p).owner.pid}`);
+      return true;
+    };
+    apply(...record(), asRecord, show);
+    return texts;
+  };
+
+  test("is shown as it came if the part returns it, and else as the event that the part makes of it", () => {
+    expect(shownBy()).toEqual(["record of 500"]);
+    const renames: Working = {
+      revises: () => true,
+      revise: (one) => ({ ...one, owner: { ...one.owner, pid: 700 } }),
+    };
+    expect(shownBy(renames)).toEqual(["connect of 700"]);
+  });
+
+  test("is an event for a part that is to see what is shown", () => {
+    expect(shownBy({ ...sampler(), shown: () => true })).toEqual(["connect of 500"]);
+  });
+});
+
 describe("a record that is shown as it is", () => {
   const close: Of = { kind: EventKind.EVENT_CLOSE, pid: 600 };
   /** Tells for each line whether it was shown as a record or as an event; `takes`: the kinds that can be a record's line. */

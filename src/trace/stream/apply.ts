@@ -32,20 +32,29 @@ export function applied(
     for (const part of revisers) if (part.revises!(view, p)) return true;
     return false;
   };
-  const any = (event: Event, show: Show) => {
-    const news = revised(event);
+  const seeing = revisers.filter((part) => part.shown !== undefined);
+  /** A record that is shown as it is passes no `shown`. */
+  const isSeen = (view: DataView, p: number) => seeing.some((part) => part.revises!(view, p));
+  const tellOf = (event: Event, news: Event | null, show: Show) => {
     if (news !== null) {
       for (const part of tellers.get(news.kind) ?? []) part.tell?.(news, show);
       return;
     }
     for (const part of parts) part.repeated?.(event);
   };
+  const any = (event: Event, show: Show) => tellOf(event, revised(event), show);
   return {
     any,
     isPlain: (view, p) => plain.has(kindAt(view, p)) && !isRevised(view, p),
     apply(view, p, record, show) {
       const part = plain.get(kindAt(view, p))?.[0];
-      if (part === undefined || isRevised(view, p)) return any(readEvent(view, p), show);
+      if (part === undefined) return any(readEvent(view, p), show);
+      if (isRevised(view, p)) {
+        const event = readEvent(view, p);
+        const news = revised(event);
+        // As long as the listing may still be under way every record is looked at, and nearly all are left as they are.
+        if (news !== event || isSeen(view, p)) return tellOf(event, news, show);
+      }
       const isShown = record !== null && part.tellRecord !== undefined && isDirect(view, p);
       if (isShown && part.tellRecord!(view, p, record, show, isDirect)) return;
       part.tell!(new EventView(view, p), show);

@@ -31,7 +31,7 @@ int on_connect(void *ctx)
 SEC("kretprobe/tcp_v4_connect")
 int on_connect_return(void *ctx)
 {
-	struct live live = {};
+	struct live live;
 
 	attempted(ctx, reg(ctx, REG_RETURN), &live);
 	return 0;
@@ -51,7 +51,7 @@ int on_tcp_connect(void *ctx)
 SEC("kprobe/tcp_finish_connect")
 int on_tcp_finish_connect(void *ctx)
 {
-	struct live live = {};
+	struct live live;
 
 	connected(ctx, argument(ctx, 1), &live);
 	return 0;
@@ -89,7 +89,7 @@ int on_tcp_shutdown(void *ctx)
 SEC("kprobe/tcp_done")
 int on_tcp_done(void *ctx)
 {
-	struct live live = {};
+	struct live live;
 
 	done(ctx, argument(ctx, 1), &live);
 	return 0;
@@ -99,7 +99,7 @@ int on_tcp_done(void *ctx)
 SEC("kprobe/tcp_disconnect")
 int on_tcp_disconnect(void *ctx)
 {
-	struct live live = {};
+	struct live live;
 
 	disconnecting(ctx, reg(ctx, REG_ARG1), &live);
 	return 0;
@@ -109,7 +109,7 @@ int on_tcp_disconnect(void *ctx)
 SEC("kprobe/tcp_close")
 int on_tcp_close(void *ctx)
 {
-	struct live live = {};
+	struct live live;
 
 	closing(ctx, argument(ctx, 1), &live);
 	return 0;
@@ -119,7 +119,7 @@ int on_tcp_close(void *ctx)
 SEC("kprobe/tcp_v4_destroy_sock")
 int on_tcp_v4_destroy_sock(void *ctx)
 {
-	struct live live = {};
+	struct live live;
 
 	destroying(ctx, argument(ctx, 1), &live);
 	return 0;
@@ -373,6 +373,59 @@ int on_handshake(struct bpf_raw_tracepoint_args *ctx)
 
 /* From here on: programs for tracepoint mode, or for Linux 5.10 and later. */
 #ifdef LINUX_5_10
+
+/*
+ * tcp_v4_connect has returned (fexit): its arguments, and its result behind them. Instead of on_connect and on_connect_return, as the
+ * next.
+ */
+SEC("kprobe/tcp_v4_connect")
+int on_connect_over(void *ctx)
+{
+	s32 result = returned(ctx, 3);
+	struct attempt attempt;
+	struct live live;
+
+	if (result >= 0)
+		return 0;
+	attempt.sk = argument(ctx, 1);
+	attempt.address = argument(ctx, 2);
+	attempt.length = (u32)argument(ctx, 3);
+	connect_failed(ctx, &attempt, result, 1, &live);
+	return 0;
+}
+
+/* The same of tcp_v6_connect, which calls the other one for an IPv4 address. */
+SEC("kprobe/tcp_v6_connect")
+int on_connect6_over(void *ctx)
+{
+	s32 result = returned(ctx, 3);
+	struct attempt attempt;
+	struct live live;
+
+	if (result >= 0)
+		return 0;
+	attempt.sk = argument(ctx, 1);
+	if (was_told(attempt.sk))
+		return 0;
+	attempt.address = argument(ctx, 2);
+	attempt.length = (u32)argument(ctx, 3);
+	connect_failed(ctx, &attempt, result, 0, &live);
+	return 0;
+}
+
+/*
+ * void tcp_init_transfer(struct sock *sk, int bpf_op, struct sk_buff *skb): the end of each handshake, before the state changes.
+ * Kprobe mode: what is sent to a connection before its accept is looked at too.
+ */
+SEC("kprobe/tcp_init_transfer")
+int on_established(void *ctx)
+{
+	u64 sk = argument(ctx, 1);
+
+	if (skc_state(sk) == TCP_STATE_SYN_RECV)
+		open_gate(sk, DIRECTION_INCOMING);
+	return 0;
+}
 
 /* (const struct sock *sk, const int oldstate, const int newstate), 4.16 and later. src/trace/tcp/points.ts chooses the ones that are attached. */
 SEC("raw_tp/inet_sock_set_state")

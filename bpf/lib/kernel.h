@@ -64,6 +64,8 @@
 				     : "r"(ctx), "i"(REG_ARG##n * 8));                             \
 		_argument;                                                                         \
 	})
+/* The result of a function that calls the program when it returns (fexit): it lies behind the arguments, which are so many. */
+#define returned(ctx, count) (((u64 *)(ctx))[count])
 #else
 #define argument(ctx, n) reg(ctx, REG_ARG##n)
 #endif

@@ -20,7 +20,7 @@ struct attempt {
 };
 
 /*
- * kprobe mode: calls of tcp_v4_connect and tcp_v6_connect by pid_tgid.
+ * kprobe mode: calls of tcp_v4_connect and tcp_v6_connect by pid_tgid. With fexit only those that fail inside of another one.
  * Inserted when they are entered, by processes that are asked for; deleted when they return; the next connect of that
  * thread overwrites what a return that was not seen has left. Full: LOSS_ATTEMPT_MAP_FULL counts it, and should that
  * connect fail before its SYN, nobody tells.
@@ -91,7 +91,37 @@ inline_always int read_attempt(const struct attempt *attempt, struct event *even
 	return 1;
 }
 
-/* live is zeroed */
+/* connect(2) has failed; the connection was not begun. live is zeroed. */
+inline_always void tell_attempt(void *ctx, const struct attempt *attempt, u16 reason,
+				struct live *live)
+{
+	if (!read_attempt(attempt, &live->event))
+		return;
+	if (!ends_wanted(&live->event.ends, live->event.ends.sport))
+		return;
+	begin(attempt->sk, live, DIRECTION_OUTGOING);
+	own_by_current(&live->event);
+	live->event.flags |= opened_for_other(attempt->sk, &live->event.owner);
+	if (is_foreign(&live->event))
+		return;
+	judge_owner(&live->event);
+	tell_failure(ctx, live, reason, 0);
+}
+
+/* connect(2) has failed. */
+inline_always void tell_failed_connect(void *ctx, const struct attempt *attempt, u16 reason,
+				       struct live *live)
+{
+	/* tcp_connect was called, and failed itself. */
+	if (lookup_conn(attempt->sk, live)) {
+		if (!(live->event.flags & FACT_ESTABLISHED))
+			fail_after(ctx, attempt->sk, live, reason, 0);
+		return;
+	}
+	__builtin_memset(live, 0, sizeof(*live));
+	tell_attempt(ctx, attempt, reason, live);
+}
+
 inline_always void attempted(void *ctx, s32 result, struct live *live)
 {
 	u64 thread = bpf_get_current_pid_tgid();
@@ -106,23 +136,37 @@ inline_always void attempted(void *ctx, s32 result, struct live *live)
 		return;
 	attempt = *found;
 	bpf_map_delete_elem(&attempts, &thread);
-	/* tcp_connect was called, and failed itself. */
-	if (lookup_conn(attempt.sk, live)) {
-		if (!(live->event.flags & FACT_ESTABLISHED))
-			fail_after(ctx, attempt.sk, live, -result, 0);
+	tell_failed_connect(ctx, &attempt, -result, live);
+}
+
+/*
+ * The same with fexit, which has the arguments: nothing is kept meanwhile. inner: tcp_v4_connect has failed, which for a socket
+ * of IPv6 tcp_v6_connect has called: was_told() is to know.
+ */
+inline_always void connect_failed(void *ctx, const struct attempt *attempt, s32 result, int inner,
+				  struct live *live)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+
+	if (!current_wanted())
 		return;
-	}
-	if (!read_attempt(&attempt, &live->event))
+	/* If it cannot be noted, the outer one tells. */
+	if (inner && skc_family(attempt->sk) == AF_INET6 &&
+	    bpf_map_update_elem(&attempts, &thread, attempt, BPF_ANY) != 0)
 		return;
-	if (!ends_wanted(&live->event.ends, live->event.ends.sport))
-		return;
-	begin(attempt.sk, live, DIRECTION_OUTGOING);
-	own_by_current(&live->event);
-	live->event.flags |= opened_for_other(attempt.sk, &live->event.owner);
-	if (is_foreign(&live->event))
-		return;
-	judge_owner(&live->event);
-	tell_failure(ctx, live, -result, 0);
+	tell_failed_connect(ctx, attempt, -result, live);
+}
+
+/* tcp_v6_connect has failed: 1 where tcp_v4_connect, which it has called, has told. */
+inline_always int was_told(u64 sk)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct attempt *inner = bpf_map_lookup_elem(&attempts, &thread);
+	int told = inner && inner->sk == sk;
+
+	if (inner)
+		bpf_map_delete_elem(&attempts, &thread);
+	return told;
 }
 
 #endif

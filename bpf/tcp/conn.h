@@ -82,7 +82,7 @@ inline_always void connecting(u64 sk, struct live *live)
 
 /*
  * The handshake of an outgoing connection is done. One whose SYN went out before the trace is taken up here: its
- * process is not known until it closes. live is zeroed.
+ * process is not known until it closes.
  */
 inline_always void connected(void *ctx, u64 sk, struct live *live)
 {
@@ -92,6 +92,7 @@ inline_always void connected(void *ctx, u64 sk, struct live *live)
 	if (!known) {
 		if (filters(FILTER_FOLLOWED))
 			return;
+		__builtin_memset(live, 0, sizeof(*live));
 		begin(sk, live, DIRECTION_OUTGOING);
 		live->event.flags = FACT_UNSEEN_OPEN;
 	}

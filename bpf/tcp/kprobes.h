@@ -146,10 +146,11 @@ inline_always void closing(void *ctx, u64 sk, struct live *live)
 		}
 		if (!delete_conn(sk))
 			return;
-	} else if (begin_unseen(sk, live, state)) {
-		count_unseen(sk, state);
 	} else {
-		return;
+		__builtin_memset(live, 0, sizeof(*live));
+		if (!begin_unseen(sk, live, state))
+			return;
+		count_unseen(sk, state);
 	}
 	own_by_closer(&live->event);
 	if (!(live->event.flags & FACT_ESTABLISHED)) {

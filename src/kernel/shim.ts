@@ -212,11 +212,11 @@ export function openShim() {
       const has = c.sh_plain_loads(ids) === 1;
       return (plainLoads = has ? { cast: ids[0]!, words: ids[1]! } : null);
     },
-    /** The ids of these functions in the kernel's BTF; null: it has none, or not of all of them. */
-    functionIds: (names: readonly string[]): readonly number[] | null => {
+    /** The ids of these functions in the kernel's BTF; 0: it has none. */
+    functionIds: (names: readonly string[]): readonly number[] => {
       const ids = new Uint32Array(names.length);
-      const has = c.sh_function_ids(text(names.join("\0")), names.length, ids) === 1;
-      return has ? [...ids] : null;
+      check("functions", c.sh_function_ids(text(names.join("\0")), names.length, ids));
+      return [...ids];
     },
     /** Before `load`: each program becomes one that its function calls, when it begins or returns. */
     traced: (object: BpfObject, programs: readonly TracedProgram[]): void => {

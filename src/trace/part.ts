@@ -79,6 +79,8 @@ export interface Ground {
   mode: AttachMode;
   /** The object for Linux 5.10 and later is loaded, whose programs can be run on request. */
   newer: boolean;
+  /** Functions of the kernel call the programs of the points that say so (`fentry`). */
+  fentry: boolean;
 }
 
 export type Point = KprobePoint | TracepointPoint | SocketHookPoint | HeldPoint;

@@ -26,7 +26,10 @@ for (const arch of new Set<Arch>([HOST, "arm64"]))
     });
 
     test("every kprobe program of the sources is among the checked ones", () => {
-      const sources = OLDEST.map((name) => readFileSync(`bpf/${name}.bpf.c`, "utf8")).join("\n");
+      // Programs behind that line are for newer kernels.
+      const sources = OLDEST.map(
+        (name) => readFileSync(`bpf/${name}.bpf.c`, "utf8").split("\n#ifdef LINUX_5_10\n")[0]!,
+      ).join("\n");
       const declared = sources.matchAll(/^SEC\("k(?:ret)?probe\/.*\nint (\w+)\(/gm);
       expect(verdicts.map(({ program }) => program.name).toSorted()).toEqual(
         Array.from(declared, ([, name]) => name!).toSorted(),

@@ -43,7 +43,8 @@ describe.each(modes)("with %ss", (mode) => {
   const options: TraceOptions = {
     ...{ attach: mode, offsets: report, self: true, sampling: true, args: true, debug: false },
   };
-  const ground = { host, report, mode, newer: host.features.has("test_run") };
+  const fentry = mode === "kprobe" && host.features.has("fentry");
+  const ground = { host, report, mode, newer: host.features.has("test_run"), fentry };
   const asked = PARTS.map((part) => part(options)).filter((part) => part.asked !== false);
   const missing = missingParts(asked, ground);
   const there = asked.filter((part) => !missing.has(part));

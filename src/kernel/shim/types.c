@@ -117,11 +117,8 @@ static int find_types(const char *btf, size_t size, struct wanted *wanted, __u32
 	if (types_at + header->type_len > size || strings_at + header->str_len > size)
 		return 0;
 	strings = btf + strings_at;
-	for (__u32 i = 0; i < count; i++) {
+	for (__u32 i = 0; i < count; i++)
 		wanted[i].name_off = offset_of(strings, header->str_len, wanted[i].name);
-		if (!wanted[i].name_off)
-			return 0;
-	}
 	return find_all(btf + types_at, header->type_len, wanted, count);
 }
 
@@ -204,7 +201,7 @@ static struct {
 } traced[MAX_TRACED];
 static __u32 traced_count;
 
-/* names: of functions, each behind the NUL of the one before. 1: all are known, and their ids are filled in. */
+/* names: of functions, each behind the NUL of the one before. Their ids become ids, 0 where the kernel's types have no such. */
 int sh_function_ids(const char *names, __u32 count, __u32 *ids)
 {
 	struct wanted wanted[MAX_TRACED] = {};
@@ -215,11 +212,10 @@ int sh_function_ids(const char *names, __u32 count, __u32 *ids)
 		wanted[i].name = names;
 		wanted[i].kind = BTF_KIND_FUNC;
 	}
-	if (!types_of_kernel(wanted, count))
-		return 0;
+	types_of_kernel(wanted, count);
 	for (__u32 i = 0; i < count; i++)
 		ids[i] = wanted[i].id;
-	return 1;
+	return 0;
 }
 
 /* Forgets the programs of the object before. */

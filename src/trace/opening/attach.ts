@@ -2,6 +2,7 @@
 import { Failure } from "../../errors.ts";
 import { ENOENT, EPERM } from "../../kernel/constants.ts";
 import { openCgroupRoot } from "../../kernel/cgroup_root.ts";
+import { findSymbol } from "../../kernel/kallsyms.ts";
 import { explained, type Host } from "../../kernel/host.ts";
 import { close } from "../../kernel/libc.ts";
 import type { KernelObject } from "../../kernel/object.ts";
@@ -34,7 +35,7 @@ export interface AttachedParts {
 }
 
 /** `way`: which of a part's alternatives is attached. */
-export interface ToAttach extends Omit<Ground, "newer"> {
+export interface ToAttach extends Omit<Ground, "newer" | "fentry"> {
   parts: readonly Part[];
   made: Made;
   way: number;
@@ -90,23 +91,26 @@ function attachBy(
 ): AttachedParts {
   const { host, parts, made } = of;
   let points = new Map<Part, readonly Point[]>();
+  let called: ReadonlySet<string> = new Set();
   let used: WayToLoad;
   const object = firstToLoad(ways, (way) => {
     used = way;
-    points = pointsOf({ ...of, newer: way.newer }, parts, of.way);
+    points = pointsOf({ ...of, ...way }, parts, of.way);
     const groups = parts.map((part) => ({ part, programs: programsOf(points.get(part)!) }));
     const needed = groups.filter(({ part }) => part.without === null);
     const asked = groups.filter(
       (group) => group.part.without !== null && group.programs.length > 0,
     );
+    const traced = way.fentry ? tracedOf(host, [...points.values()].flat()) : [];
     const loaded = load(
       host,
       way,
       needed.flatMap((group) => group.programs),
       asked.map((group) => group.programs),
       made,
-      way.fentry ? tracedOf(host, [...points.values()].flat()) : [],
+      traced,
     );
+    called = new Set(traced.map(({ program }) => program));
     try {
       ready(loaded);
       return loaded;
@@ -119,7 +123,7 @@ function attachBy(
   try {
     const refused = new Map<Part, string>();
     for (const part of parts) {
-      const why = attachPart(host, object, part, points.get(part)!, fentry);
+      const why = attachPart(host, object, part, points.get(part)!, fentry ? called : null);
       if (why !== null) refused.set(part, part.refusal?.(of.mode) ?? why);
     }
     return { object, newer, loads, fentry, points, refused };
@@ -129,21 +133,24 @@ function attachBy(
   }
 }
 
-/** All of it or nothing: half of the probes would see half of what happens. Returns why not. */
+/**
+ * All of it or nothing: half of the probes would see half of what happens. Returns why not. `called`: the programs that functions
+ * call themselves; null: none is to be.
+ */
 function attachPart(
   host: Host,
   object: KernelObject,
   part: Part,
   points: readonly Point[],
-  fentry: boolean,
+  called: ReadonlySet<string> | null,
 ): string | null {
   if (!programsOf(points).every((program) => object.loaded(program)))
     return "this kernel refused its programs";
   const attached: (Disposable | number)[] = [];
   try {
     for (const point of points)
-      if (fentry && "kprobe" in point && point.fentry)
-        attached.push(attachCalled(host, object, point));
+      if (called !== null && "kprobe" in point && point.fentry)
+        attached.push(...(called.has(point.program) ? [attachCalled(host, object, point)] : []));
       else if ("kprobe" in point) attached.push(...attachKprobe(host, object, point));
       else if ("tracepoint" in point) attached.push(...attachTracepoint(host, object, point));
       else if ("socketHook" in point) attached.push(attachSocketHook(host, object, point));
@@ -158,12 +165,20 @@ function attachPart(
   return null;
 }
 
-/** Throws a Failure where the kernel does not know one of the functions. */
+/**
+ * Throws a Failure where the kernel does not know one of the functions; an optional one may be missing altogether.
+ */
 function tracedOf({ shim }: Host, points: readonly Point[]): readonly TracedProgram[] {
-  const traced = points.flatMap((point) => ("kprobe" in point && point.fentry ? [point] : []));
-  const ids = shim.functionIds(traced.map(({ kprobe }) => kprobe));
-  if (ids === null) throw new Failure("the kernel's BTF does not have all of the functions");
-  return traced.map(({ program, returns = false }, n) => ({ program, id: ids[n]!, returns }));
+  const called = points.flatMap((point) => ("kprobe" in point && point.fentry ? [point] : []));
+  const ids = shim.functionIds(called.map(({ kprobe }) => kprobe));
+  return called.flatMap(({ program, kprobe, returns = false, optional = false }, n) => {
+    const id = ids[n]!;
+    if (id !== 0) return { program, id, returns };
+    // Of a module, or without a type: a kprobe finds it.
+    if (!optional || findSymbol(kprobe) !== null)
+      throw new Failure(`the kernel's types do not have the function ${kprobe}`);
+    return [];
+  });
 }
 
 function attachCalled({ shim }: Host, object: KernelObject, { program }: KprobePoint): number {

@@ -39,8 +39,6 @@ export interface Checked extends Attached, Opened {
   early: Event[];
   /** Whether the programs load the kernel's memory by themselves. */
   loads: boolean;
-  /** Whether functions of the kernel call some of them, instead of a kprobe. */
-  fentry: boolean;
   points: ReadonlyMap<Part, readonly Point[]>;
   /** The parts that work, at least with less. */
   working: readonly Part[];
@@ -84,7 +82,10 @@ export function missingParts(parts: readonly Part[], ground: Ground): Map<Part, 
 
 // --- internal ---
 
-type Ways = Omit<Opened, "newer" | "object" | "tgid" | "drain" | "early" | "notes" | "marks">;
+type Ways = Omit<
+  Opened,
+  "newer" | "fentry" | "object" | "tgid" | "drain" | "early" | "notes" | "marks"
+>;
 
 interface Open extends Attached, AttachedParts {
   ringsNote: string | null;
@@ -94,7 +95,7 @@ interface Open extends Attached, AttachedParts {
 function openIn(mode: AttachMode, of: ToOpen): Checked {
   const { host, report } = of;
   const ways: Ways = { host, report, mode };
-  const ground = { ...ways, newer: host.features.has("test_run") };
+  const ground = { ...ways, newer: host.features.has("test_run"), fentry: false };
   const missing = missingParts(of.parts, ground);
   const parts = of.parts.filter((part) => !missing.has(part));
   const alternatives = parts.map((part) => part.alternatives?.(ground).length ?? 0);

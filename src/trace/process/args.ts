@@ -49,9 +49,10 @@ function beside(others: readonly Point[]): readonly Point[] {
       const { ofOwner: program, tracepoint } = place;
       if (program !== undefined) places.set(tracepoint, { program, tracepoint });
     } else if ("kprobe" in place && place.ofOwner === true) {
-      const { kprobe, returns } = place;
+      const { kprobe, returns, fentry } = place;
       const point = { program: "on_call", kprobe, optional: true } as const;
-      places.set(kprobe, returns ? { ...point, returns } : point);
+      // A program of fexit sees the arguments, but the process is to be met before it connects.
+      places.set(kprobe, returns && !fentry ? { ...point, returns } : point);
     }
   return [...places.values()];
 }

@@ -38,7 +38,7 @@ export const protocolsBy =
         };
       },
       missing: (on) => (seesSegments(on.host) ? null : missingFunction()),
-      symbols: BESIDE_TRAFFIC.map(({ kprobe }) => kprobe),
+      symbols: [...BESIDE_TRAFFIC, ...AT_HANDSHAKES].map(({ kprobe }) => kprobe),
       points,
       check(on) {
         if (typeof guessed === "string") return { refused: guessed };
@@ -84,8 +84,17 @@ function missingFunction(): string | null {
   return missing === undefined ? null : `this kernel has no function ${missing.kprobe}`;
 }
 
-function points({ mode, host }: Ground): readonly Point[] {
+/** In place of a tracepoint that tells each change of a state: nearly all are none of these. */
+const AT_HANDSHAKES: readonly KprobePoint[] = [
+  { program: "on_established", kprobe: "tcp_init_transfer", fentry: true },
+  { program: "on_listen", kprobe: "inet_csk_listen_start" },
+];
+
+function points({ mode, host, fentry }: Ground): readonly Point[] {
   if (!seesSegments(host)) return BESIDE_TRAFFIC;
   if (mode === "tracepoint") return [LEASED];
+  const there = findSymbols(AT_HANDSHAKES.map(({ kprobe }) => kprobe));
+  if (fentry && AT_HANDSHAKES.every(({ kprobe }) => there.get(kprobe) === kprobe))
+    return [LEASED, ...AT_HANDSHAKES];
   return [LEASED, { program: "on_handshake", tracepoint: "inet_sock_set_state" }];
 }

@@ -12,7 +12,10 @@ export const attempts = ({ filter = NO_FILTER }: TraceOptions): Part => ({
     mode === "tracepoint" && !host.features.has("socket_hooks")
       ? "there are no socket hooks"
       : null,
-  points: ({ mode }) => (mode === "kprobe" ? attemptPoints : hooks),
+  points: ({ mode, fentry }) => {
+    if (mode === "tracepoint") return hooks;
+    return fentry ? fexits : attemptPoints;
+  },
   start: (on) => (on.mode === "kprobe" ? {} : failedConnects(on)),
 });
 
@@ -25,6 +28,14 @@ export const attemptPoints: readonly KprobePoint[] = [
 ];
 
 // --- internal ---
+
+/** With the arguments and the result in one. The inner one last: what it notes, the outer one takes. */
+const fexits: readonly KprobePoint[] = (
+  [
+    { program: "on_connect6_over", kprobe: "tcp_v6_connect", optional: true },
+    { program: "on_connect_over", kprobe: "tcp_v4_connect" },
+  ] as const
+).map((point) => ({ ...point, fentry: true, returns: true, ofOwner: true }));
 
 /** The program of SYN_SENT, which takes back what these note, is the TCP part's. */
 const hooks: readonly (SocketHookPoint | HeldPoint)[] = [

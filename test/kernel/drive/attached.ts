@@ -31,7 +31,8 @@ export function attachAsked(of: ToAttach): AttachedParts {
   const constants = of.constants ?? traceConstants(report, host.features);
   const { parts, made } = prepareParts({ host, report, notes: [] }, asked, { constants });
   const ground = { host, report, mode };
-  const missing = missingParts(parts, { ...ground, newer: host.features.has("test_run") });
+  const newer = host.features.has("test_run");
+  const missing = missingParts(parts, { ...ground, newer, fentry: false });
   const there = parts.filter((part) => !missing.has(part));
   const filtered = withFilter(made, options.filter ?? NO_FILTER);
   return attachParts({ ...ground, parts: there, made: filtered, way: 0 }, ready);

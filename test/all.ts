@@ -18,6 +18,7 @@ interface Count {
 const PARTS: { name: string; run: () => Promise<Count> }[] = [
   { name: "build", run: build },
   { name: "unit tests", run: () => bunTest("test/unit/", "--parallel=4", "--no-isolate") },
+  { name: "commands", run: () => bunTest("test/commands/", "--parallel=2", "--no-isolate") },
   { name: "built files", run: () => bunTest("test/built/") },
   { name: "this machine's kernel", run: () => eachFile("test/kernel") },
   { name: "kernels in virtual machines", run: vmSubset },

@@ -66,7 +66,7 @@ const sources = [
 ];
 
 // Not for a guest: the lab itself and tests that need no kernel of their own.
-const leftOut = new Set(["test/vm", "test/unit", "test/native"]);
+const leftOut = new Set(["test/vm", "test/unit", "test/commands"]);
 
 /** The parts that all guests of one architecture and binary share, about 125 MB. */
 export async function packCommon(arch: Arch, binary: string): Promise<Uint8Array[]> {

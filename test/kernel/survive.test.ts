@@ -43,14 +43,15 @@ describe.each(modes)("trace --attach %s", (mode) => {
   test.skipIf(inGuest)(
     "a signal each millisecond does not keep the programs from being loaded",
     async () => {
-      const profiler = ["--cpu-prof", `--cpu-prof-dir=${directory}`];
+      const profiles = join(directory, `profiles-${mode}`);
+      const profiler = ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
       const child = Bun.spawn(
         [process.execPath, ...profiler, main, "trace", "--attach", mode, "-d", "50ms"],
         { stdin: "ignore", stdout: "ignore", stderr: "pipe" },
       );
       expect(await new Response(child.stderr).text()).toMatch(/^tracing /m);
       expect(await child.exited).toBe(0);
-      expect(readdirSync(directory).filter((name) => name.endsWith(".cpuprofile"))).toHaveLength(1);
+      expect(readdirSync(profiles)).toHaveLength(1);
     },
   );
 

@@ -253,6 +253,8 @@ describe("a receiver", () => {
   test("that is not there is told in words", async () => {
     const { sender, told } = senderTo("http://127.0.0.1:1", {}, { lastMs: 500 });
     sender.log(logged(1));
+    sender.flush();
+    await until("word of it", () => told.length > 0);
     await sender.end();
     expect(told).toEqual([
       "--otlp: cannot send: http://127.0.0.1:1/v1/logs: nobody listens there (ECONNREFUSED); tried again, and what has no room meanwhile is counted as lost",

@@ -25,6 +25,7 @@ import { textFormat } from "../../src/output/text.ts";
 import { stackOf } from "../../src/protocols/stack.ts";
 import { keyIds } from "../../src/record/id.ts";
 import {
+  LINE_CONDITIONS_END_MARKS,
   LINE_CONDITIONS_MARKS,
   LINE_CONDITIONS_MOST_BYTES,
   lineConditionsSize,
@@ -306,6 +307,7 @@ function ofMany(way: Straight): Straight {
   const conditions = new DataView(new ArrayBuffer(lineConditionsSize));
   const marks = new SockMarks();
   conditions.setBigUint64(LINE_CONDITIONS_MARKS, BigInt(shim.addressOf(marks.bytes)), true);
+  conditions.setBigUint64(LINE_CONDITIONS_END_MARKS, BigInt(shim.addressOf(marks.ends)), true);
   conditions.setBigUint64(LINE_CONDITIONS_MOST_BYTES, 1n << 40n, true);
   const record: Straight["record"] = (lines, view, p, at, of) => {
     const places = new Int32Array(new Int32Array([-1, p, -1]).buffer);
@@ -637,7 +639,60 @@ test("a run of a hundred short connections takes the straight way", () => {
     writeEvent(view, 0, { ...usual, ...times, ...packets, ends, kind: EventKind.EVENT_CLOSE });
     if (way.record(lines, view, 0, clocks, describeAll)) taken++;
   }
-  expect(taken).toBe(99);
+  expect(taken).toBe(100);
+});
+
+test("a text is kept over seconds, until something else is known", () => {
+  let made = 0;
+  const way = straight((event) => {
+    made++;
+    return jsonTemplate(event);
+  });
+  let path = "/one";
+  const of = (view: DataView, p: number) => {
+    const shown = describeAll(view, p);
+    return { ...shown, cgroup: path };
+  };
+  const event = fc.sample(records, 1)[0]!;
+  const usual = { ...event, flags: ConnFact.FACT_ESTABLISHED, sent_bytes: 1n, recv_bytes: 2n };
+  Object.assign(usual.ends, { sport: 1, dport: 80, metadata: ConnMetadata.METADATA_TCP });
+  const lines = new Lines();
+  const view = new DataView(new ArrayBuffer(eventSize));
+  const line = (second: bigint) => {
+    const timestamp = START + second * 1_000_000_000n;
+    const times = { timestamp, started_at: timestamp - 1n, ended_at: timestamp };
+    const packets = { sent_packets: 3n, recv_packets: 4n };
+    writeEvent(view, 0, { ...usual, ...times, ...packets, kind: EventKind.EVENT_CLOSE });
+    expect(way.record(lines, view, 0, clocks, of)).toBe(true);
+    const shown = of(view, 0);
+    expect(textOf(lines)).toBe(`${jsonLine(shown, wallTime(shown.atNs, clocks))}\n`);
+  };
+  for (let second = 0n; second < 5n; second++) line(second);
+  expect(made).toBe(1);
+  path = "/other";
+  line(5n);
+  expect(made).toBe(2);
+});
+
+test("of many keys that are new in one second only those have a text that are met twice", () => {
+  const way = straight(jsonTemplate);
+  const view = new DataView(new ArrayBuffer(eventSize));
+  const event = fc.sample(records, 1)[0]!;
+  const usual = { ...event, flags: ConnFact.FACT_ESTABLISHED, sent_bytes: 1n, recv_bytes: 2n };
+  Object.assign(usual.ends, { sport: 1, dport: 80, metadata: ConnMetadata.METADATA_TCP });
+  const timestamp = START + 7_000_000_000n;
+  const times = { timestamp, started_at: timestamp - 1n, ended_at: timestamp };
+  const lines = new Lines();
+  const takes = (pid: number) => {
+    const owner = { ...usual.owner, pid };
+    const packets = { sent_packets: 3n, recv_packets: 4n };
+    writeEvent(view, 0, { ...usual, ...times, ...packets, owner, kind: EventKind.EVENT_CLOSE });
+    return way.record(lines, view, 0, clocks, describeAll);
+  };
+  const took = Array.from({ length: 40 }, (_, n) => takes(1 + n));
+  expect(took.lastIndexOf(true)).toBe(15);
+  expect(took.slice(0, 16).every(Boolean)).toBe(true);
+  expect(Array.from({ length: 40 }, (_, n) => takes(1 + n)).every(Boolean)).toBe(true);
 });
 
 const few = <const T>(...values: T[]) => fc.constantFrom(...values);

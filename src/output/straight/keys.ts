@@ -1,8 +1,9 @@
 /**
  * The templates, each with all that its text depends on. A template is made of its key alone: of a copy of the record, or of
- * the event, in which everything else is overwritten. So no two lines can share text that differs. A key that is met once
- * has no template: a process that is heard once would pay for one and never use it.
+ * the event, in which everything else is overwritten. So no two lines can share text that differs. On a host where many keys
+ * are new, one that is met once has no template: a process that is heard once would pay for one and never use it.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { ConnEvent } from "../../conn/event.ts";
 import { translationOf } from "../../conn/nat.ts";
 import {
@@ -41,6 +42,9 @@ export interface KeyTable {
   readonly states: Uint8Array;
 }
 
+/** So many keys of a second have a template at once: a runtime that has compiled nothing makes it as soon as a line of an event. */
+const AT_ONCE = 16;
+
 /** `undefined`: of a key that was met for the first time. */
 type Made = Template | null | undefined;
 
@@ -53,6 +57,9 @@ export class RecordTemplates {
   readonly #same: SameWords;
   readonly #state = new Uint8Array(new ArrayBuffer(SLOTS));
   readonly #made: Made[] = Array.from({ length: SLOTS });
+  /** The event of which the template of each slot was made, perhaps in an earlier second; `undefined`: it has none. */
+  readonly #events: (ConnEvent | undefined)[] = Array.from({ length: SLOTS });
+  #atOnce = 0;
   readonly #copy = new DataView(new ArrayBuffer(eventSize));
   #describe: Describe | null = null;
   #second = -1;
@@ -92,24 +99,41 @@ export class RecordTemplates {
       this.#state.fill(0);
       this.#describe = describe;
       this.#second = moment.seconds;
+      this.#atOnce = 0;
     }
     const pid = view.getInt32(p + EVENT_OWNER_PID, true);
     const mixed = pid * 4 + view.getUint8(p + EVENT_KIND) + view.getUint8(p + EVENT_DIRECTION) * 64;
     const slot = mixed & (SLOTS - 1);
     this.#slot = slot;
-    if (this.#state[slot] !== 0 && this.#same(this.#keys, slot * this.#words.length, view, p)) {
-      if (this.#state[slot] === MADE) return this.#made[slot];
-      this.#state[slot] = MADE;
-      return (this.#made[slot] = this.#make(view, p, describe));
-    }
     const from = slot * this.#words.length;
+    const isHeld = this.#state[slot] !== 0 || this.#events[slot] !== undefined;
+    if (isHeld && this.#same(this.#keys, from, view, p)) {
+      if (this.#state[slot] === MADE) return this.#made[slot];
+      return this.#make(slot, view, p, describe);
+    }
     for (let n = 0; n < this.#words.length; n++)
       this.#keys[from + n] = view.getInt32(p + this.#words[n]!, true) & this.#masks[n]!;
+    this.#events[slot] = undefined;
+    if (this.#atOnce < AT_ONCE) {
+      this.#atOnce++;
+      return this.#make(slot, view, p, describe);
+    }
     this.#state[slot] = MET;
     return undefined;
   }
 
-  #make(view: DataView, p: number, describe: Describe): Template | null {
+  /** Mostly nothing more is known by now, and the template of an earlier second is still right. */
+  #make(slot: number, view: DataView, p: number, describe: Describe): Made {
+    const event = this.#sampleOf(view, p, describe);
+    const known = this.#events[slot];
+    this.#state[slot] = MADE;
+    if (known !== undefined && isDeepStrictEqual(known, event)) return this.#made[slot];
+    this.#events[slot] = event;
+    return (this.#made[slot] = hasTls(event) ? null : this.#shape(event));
+  }
+
+  /** The event, with samples of what varies. */
+  #sampleOf(view: DataView, p: number, describe: Describe): ConnEvent {
     const bytes = new Uint8Array(this.#copy.buffer);
     bytes.set(new Uint8Array(view.buffer, view.byteOffset + p, eventSize));
     for (const name of this.#apart) {
@@ -117,8 +141,7 @@ export class RecordTemplates {
       // Something that is known: also the time between two moments.
       bytes.fill(0, at, at + size).fill(isSince(at) ? 0 : 1, at, at + 1);
     }
-    const event = describe(this.#copy, 0);
-    return hasTls(event) ? null : this.#shape(event);
+    return describe(this.#copy, 0);
   }
 }
 

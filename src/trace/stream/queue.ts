@@ -22,8 +22,8 @@ const KEPT_BYTES = 4 << 20;
 /** An event takes some microseconds, and 150 before the JIT has compiled its way: a clock that is asked after so many is not asked too often. */
 const ASKED_EVERY = 16;
 
-/** Where none of several events is taken, they are tried again after so many at most. */
-const TRIED_EVERY = 15;
+/** Where none of several events is taken, they are tried again after so many at most: at first after that one. */
+const TRIED_EVERY = 16;
 
 /** An event lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;
@@ -182,7 +182,7 @@ interface Turn {
 
 /** Decides when several events are tried: the less often they are taken, the more seldom. */
 class Tries {
-  #wait = 0;
+  #every = 1;
   #until = 0;
 
   get isDue(): boolean {
@@ -191,9 +191,12 @@ class Tries {
 
   /** So many were taken; 0 also where none was tried. */
   took(count: number): void {
-    if (count > 0) this.#wait = 0;
-    else if (this.isDue) this.#wait = Math.min(2 * this.#wait + 1, TRIED_EVERY);
-    this.#until = count > 0 ? 0 : this.isDue ? this.#wait : this.#until - 1;
+    if (count > 0) this.#every = 1;
+    else if (!this.isDue) this.#until--;
+    else {
+      this.#until = this.#every - 1;
+      this.#every = Math.min(2 * this.#every, TRIED_EVERY);
+    }
   }
 }
 

@@ -1844,20 +1844,21 @@ export function writeLineMoment(view: DataView, p: number, value: LineMoment): v
   view.setUint32(p + 64, value.id_second, true);
 }
 
-export const lineConditionsSize = 80;
+export const lineConditionsSize = 88;
 export const LINE_CONDITIONS_MARKS = 0;
-export const LINE_CONDITIONS_MOST_BYTES = 8;
-export const LINE_CONDITIONS_COMM_REFUSED = 16;
-export const LINE_CONDITIONS_PLAIN_FROM = 24;
-export const LINE_CONDITIONS_PLAIN_UNTIL = 32;
-export const LINE_CONDITIONS_FLAGS_REFUSED = 40;
-export const LINE_CONDITIONS_PID_REFUSED = 44;
-export const LINE_CONDITIONS_PLAIN_ASKED = 48;
-export const LINE_CONDITIONS_PLAIN_ONLY = 52;
-export const LINE_CONDITIONS_SILENT = 56;
-export const LINE_CONDITIONS_MOVED = 60;
-export const LINE_CONDITIONS_NAMED = 64;
-export const LINE_CONDITIONS_ENDPOINTS = 72;
+export const LINE_CONDITIONS_END_MARKS = 8;
+export const LINE_CONDITIONS_MOST_BYTES = 16;
+export const LINE_CONDITIONS_COMM_REFUSED = 24;
+export const LINE_CONDITIONS_PLAIN_FROM = 32;
+export const LINE_CONDITIONS_PLAIN_UNTIL = 40;
+export const LINE_CONDITIONS_FLAGS_REFUSED = 48;
+export const LINE_CONDITIONS_PID_REFUSED = 52;
+export const LINE_CONDITIONS_PLAIN_ASKED = 56;
+export const LINE_CONDITIONS_PLAIN_ONLY = 60;
+export const LINE_CONDITIONS_SILENT = 64;
+export const LINE_CONDITIONS_MOVED = 68;
+export const LINE_CONDITIONS_NAMED = 72;
+export const LINE_CONDITIONS_ENDPOINTS = 80;
 
 export const EndpointSlot = {
   ENDPOINT_SLOTS: 2048,

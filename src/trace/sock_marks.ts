@@ -6,15 +6,24 @@ import { GateSize, SockMarks as Size } from "../record/layout.gen.ts";
 
 export class SockMarks {
   /** Maps that hold a sock with this hash, in a buffer of its own, which stays at its address. */
-  readonly bytes = new Uint8Array(new ArrayBuffer(Size.SOCK_MARKS));
+  readonly bytes = marks();
+  /** The same of socks of which only the end is of concern. */
+  readonly ends = marks();
 
   /** A map by sock (see sockAt), of which each sock is marked as long as it is there. A key that is a text marks none. */
   map<K extends number | string, V>(): Map<K, V> {
     return new MarkingMap<K, V>(this.bytes);
   }
+
+  /** The same of connections that were looked at: what was seen tells nothing before their end, or they are in another map. */
+  lookedAt<V>(): Map<number, V> {
+    return new MarkingMap<number, V>(this.ends);
+  }
 }
 
 // --- internal ---
+
+const marks = (): Uint8Array<ArrayBuffer> => new Uint8Array(new ArrayBuffer(Size.SOCK_MARKS));
 
 /** So many are not counted: the mark stays. */
 const MOST = 255;

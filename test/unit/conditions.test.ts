@@ -83,8 +83,8 @@ function made(
   const queue = new EventQueue();
   const bytes = new DataView(new ArrayBuffer(eventSize));
   writeEvent(bytes, 0, kept);
-  // A text is kept from the second record of its key on.
-  for (let n = 0; n < 2; n++) format.appendRecord!(lines, bytes, 0, clocks, describe);
+  // The text of its key is kept from here on.
+  format.appendRecord!(lines, bytes, 0, clocks, describe);
   const before = lines.count;
   for (const one of many) queue.push(one);
   const alone: number[] = [];
@@ -168,6 +168,22 @@ test("of a sock that is in a map of some part no record is taken, as long as it 
   }
   marks.map<string, string>().set("a flow", "");
   expect(marks.bytes.every((count) => count === 0)).toBe(true);
+});
+
+test("of a connection that was looked at only the close goes back, until something is known of it", () => {
+  const marks = new SockMarks();
+  const lookedAt = marks.lookedAt<string>();
+  const known = marks.map<number, string>();
+  const sock = Number(close().sk & 0xffff_ffff_ffffn);
+  const accept = close({ kind: EventKind.EVENT_ACCEPT });
+  lookedAt.set(sock, "");
+  expect(made([close()], always, marks).alone).toEqual([0]);
+  expect(made([accept], always, marks, accept).lines).toBe(1);
+  known.set(sock, "");
+  expect(made([accept], always, marks, accept).alone).toEqual([0]);
+  known.delete(sock);
+  lookedAt.delete(sock);
+  expect(made([close()], always, marks).lines).toBe(1);
 });
 
 test("older connections keep their socks marked to their end", () => {

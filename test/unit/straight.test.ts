@@ -655,6 +655,7 @@ test("a text is kept over seconds, until something else is known", () => {
   };
   const event = fc.sample(records, 1)[0]!;
   const usual = { ...event, flags: ConnFact.FACT_ESTABLISHED, sent_bytes: 1n, recv_bytes: 2n };
+  Object.assign(usual.ends, { saddr_h: 0n, saddr_l: 1n, daddr_h: 0n, daddr_l: 2n });
   Object.assign(usual.ends, { sport: 1, dport: 80, metadata: ConnMetadata.METADATA_TCP });
   const lines = new Lines();
   const view = new DataView(new ArrayBuffer(eventSize));
@@ -679,6 +680,7 @@ test("of many keys that are new in one second only those have a text that are me
   const view = new DataView(new ArrayBuffer(eventSize));
   const event = fc.sample(records, 1)[0]!;
   const usual = { ...event, flags: ConnFact.FACT_ESTABLISHED, sent_bytes: 1n, recv_bytes: 2n };
+  Object.assign(usual.ends, { saddr_h: 0n, saddr_l: 1n, daddr_h: 0n, daddr_l: 2n });
   Object.assign(usual.ends, { sport: 1, dport: 80, metadata: ConnMetadata.METADATA_TCP });
   const timestamp = START + 7_000_000_000n;
   const times = { timestamp, started_at: timestamp - 1n, ended_at: timestamp };

@@ -29,8 +29,10 @@ static int is_close(const __u8 *record)
 static int is_marked(const struct line_conditions *of, const __u8 *record)
 {
 	__u32 hash = (__u32)(load64(MEMBER(record, sk)) >> SOCK_SHIFT) * GATE_HASH;
+	__u32 slot = hash / (0x100000000ULL / SOCK_MARKS);
 
-	return address_of(of->marks)[hash / (0x100000000ULL / SOCK_MARKS)] != 0;
+	return address_of(of->marks)[slot] != 0 ||
+	       (is_close(record) && address_of(of->end_marks)[slot] != 0);
 }
 
 /* As Absence.mark() of src/trace/nat/absence.ts, and false where it would have to look. */

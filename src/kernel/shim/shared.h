@@ -102,6 +102,7 @@ struct line_moment {
  */
 struct line_conditions {
 	__u64 marks; /* address of SOCK_MARKS bytes: a part knows more of a sock whose byte is not 0 */
+	__u64 end_marks; /* the same, of socks of which only the close goes back */
 	__u64 most_bytes;   /* that were sent or received */
 	__u64 comm_refused; /* the first 8 bytes of a name */
 	__u64 plain_from; /* connections that began from here on, up to the next, are translated nowhere */

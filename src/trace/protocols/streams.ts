@@ -40,9 +40,17 @@ export class Streams<R extends Recogniser> {
   readonly #make: () => R;
   readonly #most: number;
   readonly #bySock: Map<number, Stream<R>>;
+  readonly #known: Map<number, Stream<R>>;
 
-  constructor(make: () => R, most = MOST, bySock = new Map<number, Stream<R>>()) {
+  /** The maps are filled here; `known`: of which something is known. */
+  constructor(
+    make: () => R,
+    most = MOST,
+    bySock = new Map<number, Stream<R>>(),
+    known = new Map<number, Stream<R>>(),
+  ) {
     this.#bySock = bySock;
+    this.#known = known;
     this.#make = make;
     this.#most = most;
   }
@@ -59,6 +67,11 @@ export class Streams<R extends Recogniser> {
       bytes: payload.bytes.subarray(0, payload.got),
     });
     return { stream, isDone: stream.done };
+  }
+
+  /** More is known of the connection than its records hold. */
+  know(stream: Stream<R>, payload: Payload): void {
+    this.#known.set(sockOf(payload), stream);
   }
 
   /**
@@ -85,7 +98,12 @@ export class Streams<R extends Recogniser> {
 
   /** The connection has ended. */
   delete(sock: number, cookie: number): void {
-    if (this.#bySock.get(sock)?.cookie === cookie) this.#bySock.delete(sock);
+    if (this.#bySock.get(sock)?.cookie === cookie) this.#remove(sock);
+  }
+
+  #remove(sock: number): void {
+    this.#bySock.delete(sock);
+    this.#known.delete(sock);
   }
 
   #of(payload: Payload): Stream<R> {
@@ -106,9 +124,9 @@ export class Streams<R extends Recogniser> {
       recogniser: this.#make(),
       done: false,
     };
-    this.#bySock.delete(sock);
+    this.#remove(sock);
     this.#bySock.set(sock, fresh);
-    if (this.#bySock.size > this.#most) this.#bySock.delete(this.#bySock.keys().next().value!);
+    if (this.#bySock.size > this.#most) this.#remove(this.#bySock.keys().next().value!);
     return fresh;
   }
 }

@@ -49,7 +49,7 @@ export function recognising(
   tells: boolean,
 ): Working {
   const news = tells ? new News<Describing>() : null;
-  const streams = new Streams(make, undefined, marks.map());
+  const streams = new Streams(make, undefined, marks.lookedAt(), marks.map());
   const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
   const { table } = endpoints;
   const tableAt = BigInt(host.shim.addressOf(table.view));
@@ -78,6 +78,7 @@ export function recognising(
   };
   return {
     kinds: [EventKind.EVENT_PAYLOAD, EventKind.EVENT_LISTEN],
+    plainKinds: [EventKind.EVENT_PAYLOAD],
     tell(event) {
       if (event.kind === EventKind.EVENT_LISTEN)
         return endpoints.forget(event.netns, event.ends.sport);
@@ -85,6 +86,7 @@ export function recognising(
       const payload = readPayload(view, p);
       hasCome = true;
       const { stream, isDone } = streams.look(payload);
+      if (stream.recogniser.outcome === "known") streams.know(stream, payload);
       if (isDone) recognised.set(sockOf(payload), { sk: payload.sk, stream: payload.stream });
       news?.looked(stream);
       // The record's memory is used again; this copy is not kept.
@@ -143,6 +145,9 @@ export function recognising(
       if (stream === null) return;
       if (isJudged(found)) endpoints.saw(view, p, stream.endpoint, found.application);
       const sock = sockAt(view, p);
+      // At once: the sock's next connection may be among the next records, and would be taken for one that was looked at.
+      streams.delete(sock, stream.cookie);
+      // And again, of bytes that come late.
       ended.push([sock, stream.cookie]);
       recognised.delete(sock);
     },

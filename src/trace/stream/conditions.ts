@@ -4,6 +4,7 @@
  * goes the usual way. Pure, but for the addresses.
  */
 import {
+  LINE_CONDITIONS_END_MARKS,
   LINE_CONDITIONS_MARKS,
   LINE_CONDITIONS_PID_REFUSED,
   lineConditionsSize,
@@ -17,7 +18,7 @@ export type Conditions = () => number;
 /** `tgid`: the tool's own, of which nothing is shown. `null`: a part has none, so each record is its own matter. */
 export function conditionsOf(
   parts: readonly Working[],
-  { bytes }: SockMarks,
+  { bytes, ends }: SockMarks,
   tgid: number,
   addressOf: (bytes: ArrayBufferView) => number,
 ): Conditions | null {
@@ -25,6 +26,7 @@ export function conditionsOf(
   if (concerned.some(({ conditions }) => conditions === undefined)) return null;
   const view = new DataView(new ArrayBuffer(lineConditionsSize));
   view.setBigUint64(LINE_CONDITIONS_MARKS, BigInt(addressOf(bytes)), true);
+  view.setBigUint64(LINE_CONDITIONS_END_MARKS, BigInt(addressOf(ends)), true);
   view.setUint32(LINE_CONDITIONS_PID_REFUSED, tgid, true);
   const at = addressOf(view);
   return () => {

@@ -49,7 +49,9 @@ describe.each(modes)("with %ss", (mode) => {
   const missing = missingParts(asked, ground);
   const there = asked.filter((part) => !missing.has(part));
   const points = pointsOf(ground, there, 0);
-  const programs = (part: Part) => programsOf(points.get(part)!);
+  // A refusal with fentry is tried once more by kprobes, which may be other programs.
+  const byKprobes = pointsOf({ ...ground, fentry: false }, there, 0);
+  const programs = (part: Part) => programsOf([...points.get(part)!, ...byKprobes.get(part)!]);
   const optional = there.filter((part) => part.without !== null && programs(part).length > 0);
 
   /** Programs that no other part has as well. */

@@ -14,6 +14,7 @@ export const binary =
 export const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 /** A start is by far the most work that anything waits for: in a guest of a busy host it took a minute. */
 const START_PATIENCE_MS = 3 * PATIENCE_MS;
+const END_PATIENCE_MS = 3 * PATIENCE_MS;
 
 /** The members of each line, those of a sample and a close aside. */
 export const openKeys =
@@ -210,7 +211,8 @@ export class Tracer {
   }
 
   private async finishedWithin(): Promise<void> {
-    const timer = setTimeout(() => this.process.kill("SIGKILL"), PATIENCE_MS);
+    // A trace that stood still has a ring's worth of lines to write first. A kill cuts the last of them.
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), END_PATIENCE_MS);
     await this.finished;
     clearTimeout(timer);
   }

@@ -14,6 +14,8 @@ setDefaultTimeout(180_000);
 
 const PMUS = "/sys/bus/event_source/devices";
 const TRACEFS = "/sys/kernel/tracing";
+/** No kernel without the PMU has functions that call programs themselves. */
+const KPROBES_ALONE = ["env", "TRACER_BPF_WITHOUT=fentry"];
 const inGuest = process.env["VM_KERNEL"] !== undefined;
 
 test.skipIf(!inGuest)("the lab's kernels have kprobes, else nothing here was tested", () => {
@@ -28,7 +30,7 @@ describe.skipIf(!inGuest || !has.kprobe)("without the kprobe PMU", () => {
   afterAll(() => command("umount", PMUS));
 
   test("a trace goes through tracefs, counts exactly, and takes its lines along at its end", async () => {
-    const tracer = await Tracer.start("kprobe");
+    const tracer = await Tracer.start("kprobe", [], KPROBES_ALONE);
     expect(ourLines()).toMatch(new RegExp(`tracer_bpf/p_${tracer.pid}_(__)?tcp_close`));
     const { client, server } = pair();
     client.write(1009);
@@ -42,12 +44,12 @@ describe.skipIf(!inGuest || !has.kprobe)("without the kprobe PMU", () => {
   });
 
   test("a killed trace leaves lines, which the next start sweeps, but not those of a living one", async () => {
-    const killed = await startGuessed("kprobe");
+    const killed = await startGuessed("kprobe", [], KPROBES_ALONE);
     await killed.stop("SIGKILL");
     expect(ourLines()).toContain(`_${killed.pid}_`);
-    const living = await startGuessed("kprobe");
+    const living = await startGuessed("kprobe", [], KPROBES_ALONE);
     expect(ourLines()).not.toContain(`_${killed.pid}_`);
-    const other = await run(["trace", "--duration", "1s", "--attach", "kprobe"]);
+    const other = await run(["trace", "--duration", "1s", "--attach", "kprobe"], KPROBES_ALONE);
     expect(other.exitCode).toBe(0);
     expect(ourLines()).toContain(`_${living.pid}_`);
     expect(await living.stop()).toBe(0);

@@ -374,23 +374,11 @@ int on_handshake(struct bpf_raw_tracepoint_args *ctx)
 /* From here on: programs for tracepoint mode, or for Linux 5.10 and later. */
 #ifdef LINUX_5_10
 
-/*
- * tcp_v4_connect has returned (fexit): its arguments, and its result behind them. Instead of on_connect and on_connect_return, as the
- * next.
- */
+/* tcp_v4_connect has returned (fexit). Instead of on_connect and on_connect_return, as the next. */
 SEC("kprobe/tcp_v4_connect")
 int on_connect_over(void *ctx)
 {
-	s32 result = returned(ctx, 3);
-	struct attempt attempt;
-	struct live live;
-
-	if (result >= 0)
-		return 0;
-	attempt.sk = argument(ctx, 1);
-	attempt.address = argument(ctx, 2);
-	attempt.length = (u32)argument(ctx, 3);
-	connect_failed(ctx, &attempt, result, 1, &live);
+	connect_over(ctx, 1);
 	return 0;
 }
 
@@ -398,18 +386,7 @@ int on_connect_over(void *ctx)
 SEC("kprobe/tcp_v6_connect")
 int on_connect6_over(void *ctx)
 {
-	s32 result = returned(ctx, 3);
-	struct attempt attempt;
-	struct live live;
-
-	if (result >= 0)
-		return 0;
-	attempt.sk = argument(ctx, 1);
-	if (was_told(attempt.sk))
-		return 0;
-	attempt.address = argument(ctx, 2);
-	attempt.length = (u32)argument(ctx, 3);
-	connect_failed(ctx, &attempt, result, 0, &live);
+	connect_over(ctx, 0);
 	return 0;
 }
 

@@ -169,4 +169,23 @@ inline_always int was_told(u64 sk)
 	return told;
 }
 
+#ifdef LINUX_5_10
+/* The function has its arguments, and its result behind them. inner: as for connect_failed(). */
+inline_always void connect_over(void *ctx, int inner)
+{
+	s32 result = returned(ctx, 3);
+	struct attempt attempt;
+	struct live live;
+
+	if (result >= 0)
+		return;
+	attempt.sk = argument(ctx, 1);
+	if (!inner && was_told(attempt.sk))
+		return;
+	attempt.address = argument(ctx, 2);
+	attempt.length = (u32)argument(ctx, 3);
+	connect_failed(ctx, &attempt, result, inner, &live);
+}
+#endif
+
 #endif

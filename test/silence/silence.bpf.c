@@ -68,7 +68,7 @@ int on_state(struct bpf_raw_tracepoint_args *ctx)
 	if (!is_ours((const char *)sk))
 		return 0;
 	last = bpf_map_lookup_elem(&socks, &sk);
-	/* A sock that comes from a listener, or begins to connect or to listen, has a new life. */
+	/* Its last change that was told left it in another state. An entry goes with the end of its sock, so none is of a sock before. */
 	if (last && last->state != from)
 		count();
 	if (now.state == TCP_CLOSE) {

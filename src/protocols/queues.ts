@@ -11,6 +11,8 @@ export function isKafka(seen: Seen): boolean {
     return false;
   const [key, version] = [seen.u16(4), seen.u16(6)];
   if (key < 0 || key > KEYS_MOST || version < 0 || version > VERSIONS_MOST) return false;
+  // A correlation id counts requests. PostgreSQL has "user" there, behind the version 3.0.
+  if (seen.printable(8, 12)) return false;
   const id = seen.u16(12);
   // Zeros are other protocols' numbers too: with a client id of null only the request that begins a connection is certain.
   if (id === 0xffff)

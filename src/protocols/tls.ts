@@ -16,10 +16,8 @@ export function isHello(seen: Seen): boolean {
   const type = seen.u8(5);
   if (!isRecord(seen, 0, HANDSHAKE) || (type !== CLIENT_HELLO && type !== SERVER_HELLO))
     return false;
-  const record = seen.u16(3);
-  // A ClientHello can be longer than a record, if post-quantum keys or tickets are in it.
+  // A ClientHello can be longer than a record, if post-quantum keys or tickets are in it. Without its length, the rest is too little.
   const message = seen.u24(6);
-  if (message === -1) return record >= 4;
   if (message < 34 || message > 2 ** 17) return false;
   return seen.u8(9) === -1 || (seen.u8(9) === 3 && seen.u8(10) <= 4);
 }

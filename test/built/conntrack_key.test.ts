@@ -2,7 +2,6 @@
 import { dlopen } from "bun:ffi";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
-import fc from "fast-check";
 import { addressOfWords } from "../../src/record/address.ts";
 import {
   ConnMetadata,
@@ -12,7 +11,7 @@ import {
   type ConntrackTuple,
 } from "../../src/record/layout.gen.ts";
 import { keyOf } from "../../src/trace/nat/entry_map.ts";
-import { runs } from "../unit/drive/random.ts";
+import { fc, runs } from "../unit/drive/random.ts";
 import { buildNative } from "./native.ts";
 
 // A compiler is run.

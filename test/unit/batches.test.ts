@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { BATCH_ROOM, type Batch } from "../../src/public/conn.ts";
 import { recordSizes, toBatch } from "../../src/public/records.ts";
 import { Batches } from "../../src/public/batches.ts";

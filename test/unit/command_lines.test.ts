@@ -1,6 +1,6 @@
 /** Command lines: the kernel side's copy first, /proc for the rest and for what it does not have. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { escapeText } from "../../src/output/escape.ts";
 import {
   CommandLines,

@@ -33,6 +33,7 @@ import { conditionsOf } from "../../src/trace/stream/conditions.ts";
 import { EventQueue } from "../../src/trace/stream/queue.ts";
 import { Opens, refuseOlder } from "../../src/trace/tcp/opens.ts";
 import { askFew, holdsTotals } from "../../src/trace/tcp/totals.ts";
+import { fc } from "./drive/random.ts";
 
 const shim = openShim();
 beforeAll(() => keyIds(randomBytes));
@@ -158,8 +159,8 @@ test("a part may have none now, and one that has none at all has them all alone"
 test("of a sock that is in a map of some part no record is taken, as long as it is there", () => {
   const marks = new SockMarks();
   const map = marks.map<number, string>();
-  for (let n = 0; n < 100; n++) {
-    const sock = 0x8880_0000_0000 + Math.floor(Math.random() * 2 ** 40) * 64;
+  for (const line of fc.sample(fc.noBias(fc.nat()), 100)) {
+    const sock = 0x8880_0000_0000 + line * 64;
     const one = close({ sk: BigInt.asUintN(64, BigInt(sock % 2 ** 48) | (0xffffn << 48n)) });
     map.set(sock % 2 ** 48, "").set(sock % 2 ** 48, "again");
     expect(made([one], always, marks).lines).toBe(0);
@@ -216,29 +217,31 @@ test("a close is named after its endpoint, or not, as TypeScript would", () => {
   const http = stackOf(null, "http", null);
   const { DIRECTION_INCOMING, DIRECTION_OUTGOING, DIRECTION_UNKNOWN } = ConnDirection;
   const directions = [DIRECTION_INCOMING, DIRECTION_OUTGOING, DIRECTION_UNKNOWN];
-  const pick = <T>(of: readonly T[]): T => of[Math.floor(Math.random() * of.length)]!;
-  const some = (): Event => ({
-    ...close({ started_at: BigInt(pick([0, 1, 2, 3])) * 10n ** 9n, timestamp: 4_000_000_000n }),
-    direction: pick(directions),
-    netns: pick([7, 8]),
-    ends: {
-      ...close().ends,
-      saddr_h: pick([0n, 1n]),
-      daddr_l: pick([1n, 0x0100007fn, 0x0200007fn]),
-      sport: pick([80, 443]),
-      dport: pick([80, 443]),
-    },
+  const ends = fc.record({
+    saddr_h: fc.constantFrom(0n, 1n),
+    daddr_l: fc.constantFrom(1n, 0x0100007fn, 0x0200007fn),
+    sport: fc.constantFrom(80, 443),
+    dport: fc.constantFrom(80, 443),
   });
+  const some = fc
+    .record({
+      second: fc.bigInt({ min: 0n, max: 3n }),
+      direction: fc.constantFrom(...directions),
+      netns: fc.constantFrom(7, 8),
+      ends,
+    })
+    .map(({ second, ends: chosen, ...rest }): Event => {
+      const one = close({ started_at: second * 10n ** 9n, timestamp: 4_000_000_000n, ...rest });
+      return { ...one, ends: { ...one.ends, ...chosen } };
+    });
+  const turns = fc.tuple(some, fc.constantFrom(http, http, null), some);
   const bytes = new DataView(new ArrayBuffer(eventSize));
   const at = BigInt(shim.addressOf(table.view));
   let [named, alone] = [0, 0];
-  for (let n = 0; n < 300; n++) {
-    const seen = some();
+  for (const [n, [seen, speaks, one]] of fc.sample(fc.noBias(turns), 300).entries()) {
     writeEvent(bytes, 0, seen);
-    const speaks = pick([http, http, null]);
     for (let m = 0; m < AGREEING; m++) endpoints.saw(bytes, 0, 5, speaks);
     if (n % 50 === 0) endpoints.forget(7, 80);
-    const one = some();
     writeEvent(bytes, 0, one);
     const found = endpoints.of(bytes, 0);
     const kept = { ...one, endpoint_speaks: found === null ? 0 : numberOf(found) };

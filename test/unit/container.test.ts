@@ -1,8 +1,7 @@
 /** Paths as engines make them, and paths that only look like it. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
 import { containerOf } from "../../src/conn/container.ts";
-import { anyText } from "./drive/random.ts";
+import { anyText, fc } from "./drive/random.ts";
 
 const id = "3f2a".repeat(16);
 const other = "b07c".repeat(16);

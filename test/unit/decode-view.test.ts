@@ -1,6 +1,6 @@
 /** A member read at its place by number equals the member that the layout reads. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import {
   ConnFact,
   ConnMetadata,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import {
   correctUdpDirection,
   DEFAULT_EPHEMERAL,

@@ -1,6 +1,6 @@
 /** Names of addresses from answers of DNS: every byte of them is somebody else's. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { questionName } from "../../src/protocols/dns.ts";
 import { readAnswer, readQuery } from "../../src/protocols/dns_answer.ts";
 import { openNamer } from "../../src/names/named.ts";

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { parseCount, parseDuration } from "../../src/commands/flags.ts";
 import { followStep, isoMicros, timeOfDay, utc, wallTime } from "../../src/conn/clock.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -10,7 +9,7 @@ import {
   microseconds,
   secondsText,
 } from "../../src/output/numbers.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 describe("--duration", () => {
   test.each([

@@ -1,6 +1,6 @@
 /** The map of conntrack's entries, as the tool reads and writes it, on a kernel whose map is an object. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
 import type { KernelObject } from "../../src/kernel/object.ts";
 import { KernelError, type Shim } from "../../src/kernel/shim.ts";

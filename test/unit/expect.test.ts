@@ -1,6 +1,6 @@
 /** `--expect`: what it takes and refuses, which events meet it, and what is said when none did. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { expectationsOf, unmetTexts } from "../../src/commands/expect_flags.ts";
 import { parseExpectation } from "../../src/commands/expectation.ts";
 import { ITEM_SEPARATOR } from "../../src/commands/command.ts";

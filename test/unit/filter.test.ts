@@ -1,13 +1,12 @@
 /** A filter lets the right events through: each row alone, then all together against a plain reading of the rules. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { parseCidr, within, type Cidr } from "../../src/filter/cidr.ts";
 import { matcher, noFilter, sieve, type Filter } from "../../src/filter/filter.ts";
 import { NO_DETAILS } from "../../src/protocols/hello.ts";
 import { stackOf, type Application } from "../../src/protocols/stack.ts";
 import { addressText, parseAddress } from "../../src/record/address.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const close: ConnEvent = {
   kind: "close",

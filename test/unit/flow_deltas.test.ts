@@ -1,13 +1,12 @@
 /** Clients of the library are told every byte of a UDP flow once, however often they ask. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { ConnectionState, type ConnectionDelta } from "../../src/state/state.ts";
 import { toConnEvent } from "../../src/trace/event.ts";
 import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const enrich = [addFlowTotals({ bytes: true, packets: true })];
 const asEvents = (shown: ShownFlow[]): TracedEvent[] =>

@@ -1,10 +1,9 @@
 /** The shown counts of UDP flows add up to the kernel's, in any order of events and with any loss. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { ConnFact, EventKind, type Event } from "../../src/record/layout.gen.ts";
 import type { ShownFlow } from "../../src/trace/udp/flows.ts";
 import { rig, SECOND, step } from "./drive/udp_kernel.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const lines = (shown: ShownFlow[]) =>
   shown.map(({ kind, event }) => ({

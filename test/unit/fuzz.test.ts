@@ -3,7 +3,6 @@
  * or a result, never a crash, a hang, or a byte from outside of what was given.
  */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -41,7 +40,7 @@ import * as layout from "../../src/record/layout.gen.ts";
 import * as records from "../../src/public/records.ts";
 import { beyondIn } from "../../src/trace/nat/ask_lookup.ts";
 import { readRecords } from "./drained.ts";
-import { anyText, runs } from "./drive/random.ts";
+import { anyText, fc, runs } from "./drive/random.ts";
 
 const BOUNDED = { ...runs(300), includeErrorInReport: true } as const;
 

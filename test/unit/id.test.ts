@@ -1,6 +1,5 @@
 /** The id of a connection: see src/record/id.ts. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { randomBytes } from "../../src/kernel/random.ts";
 import { idAt, isId, keyIds, putId, putIdAt } from "../../src/record/id.ts";
 import {
@@ -10,7 +9,7 @@ import {
   writeEvent,
   type Event,
 } from "../../src/record/layout.gen.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const empty = readEvent(new DataView(new ArrayBuffer(eventSize)), 0);
 const { METADATA_TCP } = ConnMetadata;

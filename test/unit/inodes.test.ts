@@ -1,6 +1,6 @@
 /** Inode numbers that are younger than a moment, against a kernel that gives them as the real one does. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { batchOf, inodesSoFar } from "../../src/kernel/inodes.ts";
 
 /** get_next_ino: each CPU takes 1,024 at a time; 0 is left out. `start` is a multiple of 1,024. */

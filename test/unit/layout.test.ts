@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { HOST } from "../../src/build/arch.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import * as k from "../../src/kernel/constants.ts";
 import * as libc from "../../src/kernel/libc.ts";
 import * as address from "../../src/kernel/sockaddr.ts";

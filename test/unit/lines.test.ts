@@ -1,6 +1,6 @@
 /** The bytes that are written by hand are those of the texts they stand for. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { Lines, segment } from "../../src/output/lines.ts";
 
 const textOf = (lines: Lines): string => Buffer.from(lines.take(true).bytes).toString();

@@ -1,6 +1,6 @@
 /** The values that an event holds and the members that a line has belong together. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { wallTime } from "../../src/conn/clock.ts";
 import type { ConnEvent, EventKind } from "../../src/conn/event.ts";
 import { held, leaves, type Leaf } from "../../src/members/held.ts";

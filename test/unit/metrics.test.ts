@@ -1,6 +1,6 @@
 /** Metrics: what each event adds, each byte once; the bound on series; the text for Prometheus. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import type { ConnEvent, Totals } from "../../src/conn/event.ts";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { unitOf } from "../../src/conn/unit.ts";

@@ -1,6 +1,6 @@
 /** The chain of namespaces through which a connection's tuple goes, by tables that are written here. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import { join } from "node:path";
 import { turned, type Tuple } from "../../src/kernel/ctnetlink_codec.ts";
 import { beyond, natOf, tupleOf, type Asked } from "../../src/trace/nat/ask.ts";

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { ConnEvent } from "../../src/conn/event.ts";
@@ -9,7 +8,7 @@ import type { TextOptions } from "../../src/output/text.ts";
 import { Lines } from "../../src/output/lines.ts";
 import { createWriter, type WriteSome } from "../../src/output/writer.ts";
 import { readComm, readText } from "../../src/record/comm.ts";
-import { anyText, runs } from "./drive/random.ts";
+import { anyText, fc, runs } from "./drive/random.ts";
 import { NO_DETAILS } from "../../src/protocols/hello.ts";
 import { stackOf } from "../../src/protocols/stack.ts";
 

@@ -1,6 +1,6 @@
 /** Files of /proc about processes and control groups, as kernels and systems write them. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { fc } from "./drive/random.ts";
 import {
   parseProcessGroups,
   parseStat,

@@ -1,13 +1,20 @@
 /** Recognisers with bytes that strangers chose: no error, no wrong name, no long time. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { Recognition } from "../../src/protocols/recognition.ts";
 import { Seen } from "../../src/protocols/seen.ts";
-import { protocolNames, protocolTable, type ProtocolName } from "../../src/protocols/table.ts";
+import {
+  protocolNames,
+  protocolTable,
+  type ProtocolName,
+  type Transport,
+} from "../../src/protocols/table.ts";
 import { tcpSamples, udpSamples, type Sample } from "./drive/payloads.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
-const samples = [...tcpSamples, ...udpSamples];
+const samples = [
+  ...tcpSamples.map((sample) => ({ ...sample, by: "tcp" as const })),
+  ...udpSamples.map((sample) => ({ ...sample, by: "udp" as const })),
+];
 const side = fc.constantFrom("client" as const, "server" as const, null);
 const bytes = fc.uint8Array({ maxLength: 160 });
 
@@ -26,10 +33,10 @@ const damaged = (sample: Sample) =>
       return { bytes: changed, length: Math.max(length, changed.length) };
     });
 
-const takers = (seen: Seen): ProtocolName[] =>
+const takers = (seen: Seen, by: Transport): ProtocolName[] =>
   protocolNames.filter((name) => {
-    const { tcp, udp, over } = protocolTable[name];
-    return over === undefined && (tcp?.(seen) === true || udp?.(seen) === true);
+    const { [by]: takes, over } = protocolTable[name];
+    return over === undefined && takes?.(seen) === true;
   });
 
 /** Each byte as likely as any other. Small numbers, which fast-check prefers, can be a whole record of TLS: 23, 3, 1, 0, 17. */
@@ -38,16 +45,17 @@ test("random bytes are no protocol", () => {
   fc.assert(
     fc.property(uniform, fc.nat(70_000), side, fc.boolean(), (of, more, from, start) => {
       const seen = new Seen({ bytes: of, length: of.length + more, from, start });
-      if (takers(seen).length > 0) expect(takers(seen)).toEqual([]);
+      const found = [...takers(seen, "tcp"), ...takers(seen, "udp")];
+      if (found.length > 0) expect(found).toEqual([]);
     }),
     runs(10_000),
   );
 });
 
-test.each(samples)("$title with damage is $name, or unknown", (sample) => {
+test.each(samples)("$title by $by with damage is $name, or unknown", (sample) => {
   fc.assert(
     fc.property(damaged(sample), side, fc.boolean(), (of, from, start) => {
-      const found = takers(new Seen({ ...of, from, start }, sample.greeting));
+      const found = takers(new Seen({ ...of, from, start }, sample.greeting), sample.by);
       const wrong = found.filter((name) => name !== sample.name);
       if (wrong.length > 0) expect(wrong).toEqual([]);
     }),
@@ -77,7 +85,7 @@ describe("text takes no longer than its length", () => {
     (written) => {
       const of = Uint8Array.from(Buffer.from(written.repeat(160).slice(0, 160), "latin1"));
       const began = performance.now();
-      takers(new Seen({ bytes: of, length: 1400, from: null, start: true }, written));
+      takers(new Seen({ bytes: of, length: 1400, from: null, start: true }, written), "tcp");
       // Where a pattern goes back and forth, the time doubles with each word: it would be no end to it.
       expect(performance.now() - began).toBeLessThan(20_000);
     },

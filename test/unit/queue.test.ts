@@ -1,11 +1,10 @@
 /** Records wait as bytes and come in the order of time. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { eventSize, EventView, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
 import { EventQueue } from "../../src/trace/stream/queue.ts";
 import { openShim } from "../../src/kernel/shim.ts";
 import { queueOf } from "./drained.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const shim = openShim();
 

@@ -1,5 +1,4 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import {
   chmodSync,
   chownSync,
@@ -40,7 +39,7 @@ import {
   leaves,
   withValue,
 } from "./drive/leaves.ts";
-import { runs, STRIDE } from "./drive/random.ts";
+import { STRIDE, fc, runs } from "./drive/random.ts";
 
 const orNull = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null });
 const u32 = orNull(fc.nat(2 ** 32 - 1));

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { Batch, BATCH_ROOM, ConnStats } from "../../src/public/conn.ts";
 import { ConntrackTuple } from "../../src/public/conntrack_tuple.ts";
 import { ConnTuple, type ConnTupleParts } from "../../src/public/conn_tuple.ts";
@@ -14,7 +13,7 @@ import {
 } from "../../src/public/constants.ts";
 import { RecordError } from "../../src/record/error.ts";
 import * as records from "../../src/public/records.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const { recordSizes, toBatch, toBytes, toConn, toConnStats, toConntrackTuple } = records;
 const { toConnTuple, toTCPStats } = records;

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import type { EventKind, Totals } from "../../src/conn/event.ts";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { stackOf } from "../../src/protocols/stack.ts";
@@ -7,7 +6,7 @@ import { aggregate } from "../../src/state/aggregate.ts";
 import type { Counters } from "../../src/state/counters.ts";
 import { ConnectionState, type ConnectionDelta, type Deltas } from "../../src/state/state.ts";
 import { allAttributes } from "./drive/attributes.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const nothing: Totals = {
   bytesSent: 0n,

@@ -1,6 +1,5 @@
 /** The straight way to a line gives the line that the format itself gives, of a record as of an event. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { utc, wallTime, type ClockPair, type OffsetAt } from "../../src/conn/clock.ts";
 import type { ConnEvent } from "../../src/conn/event.ts";
 import { ownerAttributes } from "../../src/members/attributes.ts";
@@ -47,7 +46,7 @@ import { nameByRecord } from "../../src/trace/protocols/endpoints.ts";
 import { addFlowTotals } from "../../src/trace/udp/totals.ts";
 import { allAttributes } from "./drive/attributes.ts";
 import { anyTranslation, anyValue, leaves, withValue } from "./drive/leaves.ts";
-import { runs, STRIDE } from "./drive/random.ts";
+import { STRIDE, fc, runs } from "./drive/random.ts";
 
 const plain = {
   ...{ wide: false, time: false, uid: false, args: false, sinceNs: null, color: false },

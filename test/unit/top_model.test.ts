@@ -1,6 +1,5 @@
 /** The live view's numbers: each byte in one interval, and nothing unknown as 0. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { orders, rateOrder } from "../../src/top/columns.ts";
 import { topGroupingNames } from "../../src/top/groupings.ts";
@@ -8,7 +7,7 @@ import { Model } from "../../src/top/model.ts";
 import { rowsKept, rowsOf, totalOf, type Query } from "../../src/top/rows.ts";
 import { knownOf, meanOf } from "../../src/top/sums.ts";
 import { eventOf, SECOND } from "./drive/traced_event.ts";
-import { runs } from "./drive/random.ts";
+import { fc, runs } from "./drive/random.ts";
 
 const byProcess: Query = {
   by: "process",

@@ -1,6 +1,5 @@
 /** The live view's screens and keys, of one trace that is always the same. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import type { TracedEvent } from "../../src/conn/identity.ts";
 import { codesFor, enter, ESC, leave } from "../../src/top/codes.ts";
 import { cut, fit } from "../../src/top/cells.ts";
@@ -12,7 +11,7 @@ import { rowsOf } from "../../src/top/rows.ts";
 import { fitsOn, screenOf, tableOf, type Frame, type Size } from "../../src/top/screen.ts";
 import { firstView, inOrder, queryOf, type View } from "../../src/top/state.ts";
 import { eventOf, SECOND } from "./drive/traced_event.ts";
-import { anyText, runs } from "./drive/random.ts";
+import { anyText, fc, runs } from "./drive/random.ts";
 
 const at = (seconds: number): bigint => BigInt(Math.round(seconds * 1e9));
 

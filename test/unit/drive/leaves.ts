@@ -1,5 +1,5 @@
 /** Two events that differ in one value, for each value that an event holds. */
-import fc from "fast-check";
+import { fc } from "./random.ts";
 import type { ConnEvent, Translation } from "../../../src/conn/event.ts";
 import type { DnsDetails } from "../../../src/protocols/dns.ts";
 import type { QuicDetails } from "../../../src/protocols/quic.ts";

@@ -1,5 +1,5 @@
 /** The kernel's side of UDP flows, as bpf/udp/flow.h has it, for tests of what the tool makes of it. */
-import fc from "fast-check";
+import { fc } from "./random.ts";
 import {
   ConnFact,
   ConnFlags,

@@ -3,12 +3,9 @@
 import type { EventKind, Protocol } from "../conn/event.ts";
 import { UsageError } from "../errors.ts";
 import { parseCidr } from "../filter/cidr.ts";
-import { unitName, type Filter, type Lists } from "../filter/filter.ts";
+import type { Filter, Lists } from "../filter/filter.ts";
 import {
   cgroupMounts,
-  hasCgroup,
-  hasCgroupNamed,
-  hasProcess,
   localUsers,
   namedNetns,
   netnsAt,
@@ -24,7 +21,6 @@ import {
   portsOf,
   protocol,
   serverName,
-  some,
   uidOf,
   type HostNames,
 } from "./filter_values.ts";
@@ -303,32 +299,6 @@ export const tellsProtocol = ({ kinds, notKinds }: Filter): boolean =>
 /** Whether nothing can pass where no protocol is known. */
 export const asksForProtocols = ({ apps, notApps, serverNames, notServerNames }: Filter): boolean =>
   [apps, notApps, serverNames, notServerNames].some((wanted) => wanted.length > 0);
-
-/** Messages about values of filters that do not exist now: a misspelt name, or a process that has been started anew. */
-export function absent(
-  { pids, cgroups, units }: Filter,
-  host = { hasProcess, hasCgroup, hasCgroupNamed },
-): string[] {
-  const told = (flag: string, what: string, missing: readonly (string | number)[]) =>
-    missing.length === 0 ? [] : [`--${flag} ${some(missing)}: no such ${what} exists now`];
-  return [
-    ...told(
-      "pid",
-      "process",
-      pids.filter((pid) => !host.hasProcess(pid)),
-    ),
-    ...told(
-      "cgroup",
-      "control group",
-      cgroups.filter((path) => !host.hasCgroup(path)),
-    ),
-    ...told(
-      "unit",
-      "unit",
-      units.filter((unit) => !host.hasCgroupNamed(unitName(unit))),
-    ),
-  ];
-}
 
 // --- internal ---
 

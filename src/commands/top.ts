@@ -10,7 +10,8 @@ import { topGroupingNames, type TopGrouping } from "../top/groupings.ts";
 import { Model } from "../top/model.ts";
 import { firstView } from "../top/state.ts";
 import { command, titled } from "./command.ts";
-import { absent, filterFlags, filterOf } from "./filter_flags.ts";
+import { absent } from "./absent.ts";
+import { filterFlags, filterOf } from "./filter_flags.ts";
 import { attachFlag, attachMode, debugFlag, parseConnections, parseInterval } from "./flags.ts";
 import { lookFlags, looksOf } from "./looks.ts";
 import { lossWarner, missingText } from "./losses.ts";
@@ -124,7 +125,8 @@ export const topCommand = command({
       ...(args.offsets === undefined ? {} : { offsetsFile: args.offsets }),
     });
     trace.takeStock();
-    for (const note of [...trace.notes, ...trace.dropCapabilities(), ...absent(filter)])
+    // Asked while the files that tell can be read.
+    for (const note of [...trace.notes, ...absent(filter), ...trace.dropCapabilities()])
       log.warn(note);
     log.info(trace.description);
     const wanted = sieve(filter);

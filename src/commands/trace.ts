@@ -16,7 +16,8 @@ import { Tally } from "../summary/tally.ts";
 import { telemetryLosses, type LossCount } from "../trace/health/losses.ts";
 import { command, titled } from "./command.ts";
 import { expectationsOf, expectFlags, unmetTexts } from "./expect_flags.ts";
-import { absent, tellsProtocol, filterFlags, filterOf, leftToAsk } from "./filter_flags.ts";
+import { absent } from "./absent.ts";
+import { tellsProtocol, filterFlags, filterOf, leftToAsk } from "./filter_flags.ts";
 import {
   attachFlag,
   attachMode,

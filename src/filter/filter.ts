@@ -249,20 +249,18 @@ export const unitName = (unit: string): string => (isUnit.test(unit) ? unit : `$
 
 const isUnit = /\.(?:service|scope|socket|slice|mount|swap)$/;
 
-/** Engines show the first digits of an id. */
 function inContainer(containers: readonly string[]): Test | null {
   if (containers.length === 0) return null;
   return ({ container, containerName, cgroup }) => {
     if (cgroup === null || cgroup === undefined) return null;
     if (container === null || container === undefined) return false;
-    return containers.some(
-      (one) =>
-        container === one ||
-        containerName === one ||
-        (isIdStart.test(one) && container.startsWith(one)),
-    );
+    return containers.some((one) => isContainer(one, container, containerName));
   };
 }
+
+/** Whether a container is meant by its id, the first digits of its id, which engines show, or its name. */
+export const isContainer = (one: string, id: string, name: string | undefined): boolean =>
+  id === one || name === one || (isIdStart.test(one) && id.startsWith(one));
 
 const isIdStart = /^[0-9a-f]{4,}$/;
 

@@ -71,15 +71,19 @@ export function hasCgroup(path: string, mounts: readonly string[] = cgroupMounts
   return mounts.length === 0 || mounts.some((point) => existsSync(`${point}${path}`));
 }
 
-/** The same of a group of this name, wherever in a hierarchy. */
-export function hasCgroupNamed(name: string, mounts: readonly string[] = cgroupMounts()): boolean {
-  const left = [...mounts];
-  for (let at = left.pop(); at !== undefined; at = left.pop())
-    for (const inside of directoriesIn(at)) {
-      if (inside === name) return true;
-      left.push(`${at}/${inside}`);
-    }
-  return mounts.length === 0;
+/** The paths of all control groups below a mount, once each; `null` where none is mounted, so that nobody can tell. */
+export function cgroupPaths(mounts: readonly string[] = cgroupMounts()): string[] | null {
+  if (mounts.length === 0) return null;
+  const paths = new Set<string>();
+  for (const point of mounts) {
+    const left = [""];
+    for (let at = left.pop(); at !== undefined; at = left.pop())
+      for (const inside of directoriesIn(`${point}${at}`)) {
+        paths.add(`${at}/${inside}`);
+        left.push(`${at}/${inside}`);
+      }
+  }
+  return [...paths];
 }
 
 /** Whether the host has a process of this number now; true where its processes have other numbers here. */

@@ -38,11 +38,7 @@ export function networkNamespaces(): Namespace[] {
   const own = statSync(ownPath, { throwIfNoEntry: false });
   if (own === undefined) return [{ netns: 0, path: ownPath }];
   const found = new Map<number, string>([[own.ino, ownPath]]);
-  const paths = [
-    ...allPids().map((pid) => `/proc/${pid}/ns/net`),
-    ...namesIn(NAMED).map((name) => `${NAMED}/${name}`),
-  ];
-  for (const path of paths) {
+  for (const path of standingFor()) {
     try {
       const { ino, dev } = statSync(path);
       // A name whose mount is gone is an ordinary file.
@@ -52,6 +48,19 @@ export function networkNamespaces(): Namespace[] {
     }
   }
   return [...found].map(([netns, path]) => ({ netns, path }));
+}
+
+/** Whether a process is in the namespace with this inode, or a name keeps it; true where nobody can tell. */
+export function hasNamespace(netns: number): boolean {
+  if (hostNamespace() === null) return true;
+  return standingFor().some((path) => {
+    try {
+      return statSync(path).ino === netns;
+    } catch (error) {
+      // The process has ended, or another security module than the usual ones hides it.
+      return (error as { code?: string }).code !== "ENOENT";
+    }
+  });
 }
 
 /** Moves only the calling thread, for the time of `work`. `null`: the namespace has gone, or must not be entered. */
@@ -81,6 +90,12 @@ export function localPortRange(): string {
 }
 
 // --- internal ---
+
+/** The files that stand for namespaces. Some are gone by the time that they are looked at. */
+const standingFor = (): string[] => [
+  ...allPids().map((pid) => `/proc/${pid}/ns/net`),
+  ...namesIn(NAMED).map((name) => `${NAMED}/${name}`),
+];
 
 function enter(path: string): boolean {
   let fd: number;

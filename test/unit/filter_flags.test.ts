@@ -1,22 +1,15 @@
 /** From what people type to a filter, and what they are told when it is malformed. */
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { command, group } from "../../src/commands/command.ts";
-import { absent, filterFlags, filterOf, leftToAsk } from "../../src/commands/filter_flags.ts";
+import { filterFlags, filterOf, leftToAsk } from "../../src/commands/filter_flags.ts";
 import { resolve } from "../../src/commands/strict.ts";
 import { UsageError } from "../../src/errors.ts";
 import { parseCidr } from "../../src/filter/cidr.ts";
 import { noFilter, sieve, type Filter } from "../../src/filter/filter.ts";
-import {
-  cgroupMounts,
-  hasCgroup,
-  hasCgroupNamed,
-  localUsers,
-  netnsAt,
-  servicePorts,
-} from "../../src/kernel/host_names.ts";
+import { cgroupMounts, localUsers, netnsAt, servicePorts } from "../../src/kernel/host_names.ts";
 
 /** A host with few names. */
 const host = {
@@ -227,42 +220,6 @@ describe("on this host", () => {
   test("control groups are mounted where /proc/mounts says", () => {
     const mounts = readFileSync("/proc/mounts", "utf8").matchAll(/^\S+ (\S+) cgroup2? /gm);
     expect(cgroupMounts().toSorted()).toEqual([...mounts].map(([, point]) => point!).sort());
-  });
-
-  test("what is asked for and is not there is told, what is there is not", async () => {
-    const { pid } = process;
-    const filter = { ...noFilter, pids: [1, pid, 4_194_304], cgroups: ["/none/such", "/"] };
-    expect(absent(filter)).toEqual([
-      "--pid 4194304: no such process exists now",
-      "--cgroup /none/such: no such control group exists now",
-    ]);
-    const units = { ...noFilter, units: ["nginx", "ngnix", "user.slice"] };
-    const isNamed = (name: string) => /^(nginx\.service|user\.slice)$/.test(name);
-    const allThere = { hasProcess: () => true, hasCgroup: () => true, hasCgroupNamed: isNamed };
-    expect(absent(units, allThere)).toEqual(["--unit ngnix: no such unit exists now"]);
-    const many = { ...noFilter, pids: Array.from({ length: 99 }, (_, n) => n + 1) };
-    expect(absent(many, { ...allThere, hasProcess: () => false })).toEqual([
-      "--pid 1, 2, 3, 4, 5, 6, 7, 8 and 91 more: no such process exists now",
-    ]);
-    const dir = mkdtempSync(join(tmpdir(), "filter-test-"));
-    try {
-      mkdirSync(join(dir, "a.slice"));
-      expect(["/a.slice", "/b.slice"].map((path) => hasCgroup(path, ["/none", dir]))).toEqual([
-        true,
-        false,
-      ]);
-      mkdirSync(join(dir, "a.slice/b.service"));
-      expect(["a.slice", "b.service", "b"].map((n) => hasCgroupNamed(n, ["/none", dir]))).toEqual([
-        true,
-        true,
-        false,
-      ]);
-      // Nobody can tell.
-      expect(hasCgroupNamed("b", [])).toBe(true);
-      expect(hasCgroup("/b.slice", [])).toBe(true);
-    } finally {
-      rmSync(dir, { recursive: true });
-    }
   });
 
   test("the file of a network namespace gives its inode, and no other file does", () => {

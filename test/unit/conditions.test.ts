@@ -159,7 +159,7 @@ test("a part may have none now, and one that has none at all has them all alone"
 test("of a sock that is in a map of some part no record is taken, as long as it is there", () => {
   const marks = new SockMarks();
   const map = marks.map<number, string>();
-  for (const line of fc.sample(fc.noBias(fc.nat()), 100)) {
+  for (const line of fc.sample(fc.noBias(fc.nat()), 20)) {
     const sock = 0x8880_0000_0000 + line * 64;
     const one = close({ sk: BigInt.asUintN(64, BigInt(sock % 2 ** 48) | (0xffffn << 48n)) });
     map.set(sock % 2 ** 48, "").set(sock % 2 ** 48, "again");
@@ -238,7 +238,7 @@ test("a close is named after its endpoint, or not, as TypeScript would", () => {
   const bytes = new DataView(new ArrayBuffer(eventSize));
   const at = BigInt(shim.addressOf(table.view));
   let [named, alone] = [0, 0];
-  for (const [n, [seen, speaks, one]] of fc.sample(fc.noBias(turns), 300).entries()) {
+  for (const [n, [seen, speaks, one]] of fc.sample(fc.noBias(turns), 150).entries()) {
     writeEvent(bytes, 0, seen);
     for (let m = 0; m < AGREEING; m++) endpoints.saw(bytes, 0, 5, speaks);
     if (n % 50 === 0) endpoints.forget(7, 80);
@@ -256,7 +256,7 @@ test("a close is named after its endpoint, or not, as TypeScript would", () => {
       all.lines * Number(found !== null),
     );
   }
-  expect(named).toBeGreaterThan(20);
+  expect(named).toBeGreaterThan(10);
   // Endpoints that have one slot in common.
   expect(alone).toBeLessThan(20);
 });

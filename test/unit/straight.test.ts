@@ -557,7 +557,7 @@ describe.each(each)("a line of %s", (_, format) => {
           const other = withValue(one, leaf, value);
           isRightOf(way, format, [one, one, one, other, other, one, other, other]);
         }),
-        runs(200),
+        runs(100),
       );
     }
   }, 60_000);

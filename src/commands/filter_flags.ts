@@ -13,6 +13,7 @@ import {
 } from "../kernel/host_names.ts";
 import { eventKinds } from "../members/table.ts";
 import { bare, itemsOf } from "./command.ts";
+import { refuseContradictions } from "./contradictions.ts";
 import {
   cgroup,
   netnsOf,
@@ -257,22 +258,7 @@ export function filterOf(
     notKinds: kinds.not,
     failed: args.failed === true,
   };
-  const left = (filter.kinds.length > 0 ? filter.kinds : eventKinds).filter(
-    (kind) => !filter.notKinds.includes(kind),
-  );
-  const asked = itemsOf(args.events).join();
-  if (left.length === 0)
-    throw new UsageError(`flag --events: ${asked} leaves no event`, {
-      command,
-      why: "each event that is wanted is also one that is not",
-      suggestion: `--events ${kinds.wanted[0] ?? "close"}`,
-    });
-  if (filter.failed && !left.some((kind) => canFail(kind)))
-    throw new UsageError(`--failed and --events ${asked} exclude each other`, {
-      command,
-      why: "only fail and close events tell of a failure",
-      suggestion: "--failed",
-    });
+  refuseContradictions(filter, args, command);
   return filter;
 }
 
@@ -315,8 +301,6 @@ const pick = (lists: { [L in keyof Lists]: Signed<Lists[L][number]> }, side: key
 const LOOPBACK = ["127.0.0.0/8", "::1"].map((text) => parseCidr(text)!);
 
 type PortFlag = "port" | "localport" | "remoteport" | "nat-localport" | "nat-remoteport";
-
-const canFail = (kind: EventKind): boolean => kind === "fail" || kind === "close";
 
 const inOrder = (numbers: readonly number[]): number[] =>
   [...new Set(numbers)].sort((a, b) => a - b);

@@ -33,6 +33,10 @@ export function within(networks: readonly Cidr[], address: string): boolean {
   return plain !== null && networks.some((network) => contains(network, plain));
 }
 
+/** Whether each address of the second network is one of the first. */
+export const covers = (all: Cidr, some: Cidr): boolean =>
+  all.bits <= some.bits && contains(all, some);
+
 // --- internal ---
 
 interface Address {

@@ -212,6 +212,56 @@ describe("refused:", () => {
   });
 });
 
+describe("a filter that nothing can pass is refused:", () => {
+  test.each<[string[], message: RegExp, why: RegExp, suggestion: string]>([
+    [["-P", "443,!443"], /--port: 443,!443 leaves nothing/, /also one/, "--port 443"],
+    [["-P", "80-82,!1-99"], /--port: 80-82,!1-99/, /also one/, "--port 80-82"],
+    [["--comm", "curl,!curl"], /--comm: curl,!curl/, /also one/, "--comm curl"],
+    [["--raddr", "10.1.0.0/16,!10.0.0.0/8"], /--raddr: /, /also one/, "--raddr 10.1.0.0/16"],
+    [
+      ["-l", "--raddr", "127.0.0.1,::1"],
+      /--no-loopback and --raddr 127.0.0.1,::1 exclude/,
+      /also one/,
+      "leave out --no-loopback",
+    ],
+    [
+      ["--tcp", "--events", "begin"],
+      /--tcp and --events begin/,
+      /only UDP/,
+      "--udp --events begin",
+    ],
+    [
+      ["--udp", "--events", "open,accept"],
+      /--udp and --events open,accept/,
+      /only TCP/,
+      "--tcp --events open,accept",
+    ],
+    [["--udp", "--app", "http,tls"], /--udp and --app/, /TCP alone/, "--tcp --app http,tls"],
+    [["--tcp", "--app", "quic"], /--tcp and --app/, /UDP alone/, "--udp --app quic"],
+    [["-6", "--raddr", "10.0.0.0/8"], /--ipv6 and --raddr/, /IPv4/, "leave out --ipv6"],
+    [["-4", "--laddr", "fd00::/8"], /--ipv4 and --laddr/, /IPv6/, "leave out --ipv4"],
+  ])("%j", async (argv, message, why, suggestion) => {
+    const error = await refusal(...argv);
+    expect(error.message).toMatch(message);
+    expect(error.why).toMatch(why);
+    expect(error.suggestion).toBe(suggestion);
+  });
+
+  test.each<string[]>([
+    ["-P", "443,80,!443"],
+    ["--raddr", "10.0.0.0/8,!10.1.0.0/16"],
+    ["-l", "--raddr", "127.0.0.1,10.0.0.1"],
+    ["-l", "--raddr", "0.0.0.0/0"],
+    ["--tcp", "--events", "begin,close"],
+    ["--udp", "--app", "dns,http"],
+    ["--tcp", "--app", "dns,grpc"],
+    ["-6", "--raddr", "10.0.0.0/8,fd00::/8"],
+    ["-46", "--laddr", "::1"],
+  ])("but not %s %s %s %s", async (...argv) => {
+    expect(await parsed(...argv.filter((text) => text !== undefined))).toBeDefined();
+  });
+});
+
 describe("on this host", () => {
   test("root is user 0", () => {
     expect(localUsers().get("root")).toBe(0);

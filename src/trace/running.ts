@@ -128,8 +128,8 @@ export function running(of: Found, options: TraceOptions): Trace {
     wait(leastMs, mostMs, readerFd) {
       if (!stock.taken) return waiter.wait(0, 0, readerFd);
       const nowNs = monotonicNs();
-      const dueMs = Math.min(mostMs, ...parts.map((part) => part.dueMs?.(nowNs) ?? Infinity));
-      const untilMs = queue.empty ? dueMs : leastMs;
+      const due = [time, ...parts].map((of) => of?.dueMs?.(nowNs) ?? Infinity);
+      const untilMs = queue.empty ? Math.min(mostMs, ...due) : leastMs;
       return waiter.wait(leastMs, untilMs, readerFd);
     },
     sample(all = false) {

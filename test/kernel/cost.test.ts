@@ -120,7 +120,7 @@ test.each(modes)("a %s trace tells what its programs take in the kernel", async 
   const expected = last.ns / last.runs;
   expect(perRun!).toBeGreaterThan(0.8 * expected - 1);
   expect(perRun!).toBeLessThan(1.25 * expected + 1);
-  // A window is a second, or a little more: it ends at a poll, which an idle host puts off for up to 5 s.
+  // A window is a second, or a little more: it ends at a poll.
   expect(share!).toBeGreaterThan((0.15 * last.ns) / 1e7);
   expect(share!).toBeLessThan((1.3 * last.ns) / 1e7);
 });

@@ -87,6 +87,17 @@ describe("the time in the kernel", () => {
     expect(windows.total(state.nowNs)).toEqual({ ns: 200_000n, runs: 2_000n, ofNs: 2n * SECOND });
   });
 
+  test("is no longer measured than a second where nothing else asks for a poll", () => {
+    const { state, windows, poll } = kernel();
+    expect(windows.dueMs(state.nowNs)).toBe(Infinity);
+    poll(0.1);
+    expect(windows.dueMs(state.nowNs)).toBe(1000);
+    poll(0.3);
+    expect(windows.dueMs(state.nowNs)).toBe(700);
+    poll(1);
+    expect(windows.dueMs(state.nowNs)).toBe(Infinity);
+  });
+
   test("of a trace shorter than a window is that of the trace, and the measuring ends with it", () => {
     const { state, windows, poll } = kernel();
     poll(0.5);

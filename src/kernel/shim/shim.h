@@ -101,6 +101,7 @@ SH_API __s64 sh_waiter_open(void *rings, int *loop_end);
 SH_API void *sh_waiter_run(void *waiter);
 SH_API int sh_waiter_stop(void *waiter);
 SH_API int sh_waiter_close(void *waiter);
+void release_code(__s64 now_ms);
 void leave_signals_to_others(sigset_t *before);
 
 /* stayer.c: a thread that stays in a network namespace. */

@@ -184,6 +184,7 @@ static int wait_for(struct waiter *waiter, const struct wait_request *request)
 			fall_asleep(waiter);
 			ms = request->most_ms - slept;
 			if (waiter->state == SLEEPS) {
+				release_code(now_ms());
 				poll_asleep(waiter, fds, ms);
 			} else {
 				ms = min(ms, request->look_ms);

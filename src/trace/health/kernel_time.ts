@@ -39,8 +39,9 @@ export function timeSource(shim: Shim, object: KernelObject): TimeSource {
   };
 }
 
+const NS_PER_MS = 1e6;
 const NS_PER_SECOND = 1_000_000_000n;
-/** A window may be longer: it ends at a poll. */
+/** A window may be longer by some ms: it ends at a poll. */
 const WINDOW_NS = NS_PER_SECOND;
 const EVERY_NS = 30n * NS_PER_SECOND;
 
@@ -62,6 +63,12 @@ export class TimeWindows implements Disposable {
   polled(nowNs: bigint): void {
     if (this.#handle !== null && nowNs >= this.#beganNs + WINDOW_NS) this.#close(nowNs);
     if (this.#handle === null && this.#nextNs !== null && nowNs >= this.#nextNs) this.#open(nowNs);
+  }
+
+  /** Until the window that is open is to end. */
+  dueMs(nowNs: bigint): number {
+    if (this.#handle === null) return Infinity;
+    return Number(this.#beganNs + WINDOW_NS - nowNs) / NS_PER_MS;
   }
 
   /** null: nothing was measured. An open window counts as far as it has come. */

@@ -22,7 +22,8 @@ enum kernel_number {
 	MSG_ERRQUEUE = 0x2000,
 	ENOENT = 2,
 	EPIPE = 32,
-	/* A bit of sk_flags (enum sock_flags, second from the start since 2.6): the peer's FIN has arrived. */
+	/* Bits of sk_flags (enum sock_flags, the first two since 2.6): no process has the sock any more; the peer's FIN has arrived. */
+	SOCK_DEAD = 0,
 	SOCK_DONE = 1,
 	/* Of sk_userlocks: bind(2) to a port takes this lock; a port that the kernel chose leaves it free. */
 	SOCK_BINDPORT_LOCK = 8,

@@ -123,12 +123,26 @@ inline_always void failed(void *ctx, u64 sk, struct live *live)
 	fail(ctx, sk, live, attempt_failure(sk, live));
 }
 
+/*
+ * A sock that no application has, and whose FIN was seen, is destroyed at once after CLOSE: destroyed() reads its counters,
+ * which nobody clears. A first subflow of MPTCP has lost its struct socket too, but not died: it may be disconnected.
+ */
+inline_always int is_destroyed_next(u64 sk, u64 socket, const struct live *known)
+{
+	return known && known->event.flags & FACT_FIN_SENT && !socket &&
+	       constant(OFFSET_SK_FLAGS) && sk_flags(sk) & (1 << SOCK_DEAD);
+}
+
 inline_always void closed(u64 sk, u32 old, struct live *live)
 {
 	u64 socket = sk_socket(sk);
-	int known = lookup_conn(sk, live);
+	struct live *known = bpf_map_lookup_elem(&conns, &sk);
 	u16 reason;
 
+	if (is_destroyed_next(sk, socket, known))
+		return;
+	if (known)
+		*live = *known;
 	/* Unseen and without a socket: its owner had closed it before the trace. */
 	if (!known && (!socket || !begin_unseen(sk, live, old)))
 		return;

@@ -1591,6 +1591,7 @@ export const KernelNumber = {
   MSG_ERRQUEUE: 8192,
   ENOENT: 2,
   EPIPE: 32,
+  SOCK_DEAD: 0,
   SOCK_DONE: 1,
   SOCK_BINDPORT_LOCK: 8,
   IPV4_HEADER: 20,

@@ -46,7 +46,7 @@ const rows: readonly Row[] = [
   })),
   {
     name: "plain",
-    tracers: [kprobes, `${kprobes} --no-protocols`, `${kprobes} --no-nat`],
+    tracers: [...both, `${kprobes} --no-protocols`, `${kprobes} --no-nat`],
     ...warm,
   },
   { name: "tracked", tracers: [kprobes, `${kprobes} --no-nat`], translation: "plain", ...warm },

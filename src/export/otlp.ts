@@ -217,11 +217,18 @@ export function otlpSender(
 
 // --- internal ---
 
-/** The runtime's own words for it are a question to the user. */
+/** The runtime's own words for these are no help to the user. */
+const SAYINGS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nobody listens there",
+  ENOTFOUND: "no host has this name",
+  EAI_AGAIN: "no name server answers",
+};
+
 function sayingOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ECONNREFUSED" ? `nobody listens there (${code})` : error.message;
+  const { code = "" } = error as NodeJS.ErrnoException;
+  const saying = SAYINGS[code];
+  return saying === undefined ? error.message : `${saying} (${code})`;
 }
 
 interface Outcome {

@@ -261,6 +261,18 @@ describe("a receiver", () => {
     ]);
   });
 
+  test("whose name nobody knows is told in words", async () => {
+    // No label has more than 63 letters, so no name server is asked.
+    const { sender, told } = senderTo(`http://${"a".repeat(64)}.invalid`, {}, { lastMs: 500 });
+    sender.log(logged(1));
+    sender.flush();
+    await until("word of it", () => told.length > 0);
+    await sender.end();
+    expect(told[0]).toMatch(
+      /: (no host has this name|no name server answers) \((ENOTFOUND|EAI_AGAIN)\); tried/,
+    );
+  });
+
   test("that is not there, or never answers: the end waits for a while, and counts the rest", async () => {
     const silent = receiver(() => new Promise<Response>(() => {}));
     for (const url of ["http://127.0.0.1:1", silent.url]) {

@@ -312,6 +312,31 @@ describe("a record", () => {
     expect(asked).toBe(0);
   });
 
+  test("of a namespace whose table has no entry is not asked for, and that is looked at once in each poll", () => {
+    const known = new KnownNat();
+    const looks: number[] = [];
+    let isEmpty = true;
+    let asked = 0;
+    const inquiry = new Inquiry(
+      known,
+      ROOT,
+      (_, of) => of.map(({ tuple }) => (asked++, tuple)),
+      (netns) => (looks.push(netns), !isEmpty),
+    );
+    const [first, second, third] = [1n, 2n, 3n].map((cookie) =>
+      begun(cookie, Number(cookie), 1000),
+    );
+    see(inquiry, first!, second!);
+    inquiry.ask();
+    expect([asked, looks]).toEqual([0, [ROOT]]);
+    // A record that is seen again is asked for no more, an entry may be another connection's by now.
+    isEmpty = false;
+    see(inquiry, second!, { ...third!, ends: { ...third!.ends, sport: 40_000 } });
+    inquiry.ask();
+    expect([asked, looks]).toEqual([1, [ROOT, ROOT]]);
+    expect([first!, second!].map((one) => known.of(one))).toEqual([null, null]);
+  });
+
   const begun = (sk: bigint, cookie: number, sport: number): Event => {
     const event = record(sk, cookie);
     const ends = { ...event.ends, sport };

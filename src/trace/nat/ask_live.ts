@@ -36,6 +36,9 @@ export class Inquiry {
   readonly #known: KnownNat;
   readonly #root: number | null;
   readonly #ask: Ask;
+  readonly #mayTrack: (netns: number) => boolean;
+  /** Whether the table of a namespace may have an entry now, since the records of this poll were drained. */
+  #tracking = new Map<number, boolean>();
   /** Connections that are over by now, and whose tuple may be another one's. */
   #over = new Set<string>();
   /** By tuple: one that began twice within a poll has the entry of the later connection. */
@@ -46,11 +49,20 @@ export class Inquiry {
   /** Answers that were another connection's if this one was over when it was asked for. */
   #doubtful: { identity: Identity; nat: Nat }[] = [];
 
-  /** `root`: the host's network namespace, if it can be told. */
-  constructor(known: KnownNat, root: number | null, ask: Ask) {
+  /**
+   * `root`: the host's network namespace, if it can be told. `mayTrack`: false where no table has an entry that concerns
+   * connections of this namespace, so that nothing is to be asked.
+   */
+  constructor(
+    known: KnownNat,
+    root: number | null,
+    ask: Ask,
+    mayTrack: (netns: number) => boolean = () => true,
+  ) {
     this.#known = known;
     this.#root = root;
     this.#ask = ask;
+    this.#mayTrack = mayTrack;
   }
 
   /** The record at `p` has been drained. */
@@ -64,9 +76,10 @@ export class Inquiry {
     this.#seenNow.add(id);
     if (this.#seen.has(id)) return;
     const event = new EventView(view, p);
+    const { netns } = event;
+    if (!this.#tracks(netns)) return;
     const tuple = tupleOf(event);
     if (tuple === null) return;
-    const { netns } = event;
     const answered = BEGINNINGS.get(kind);
     const asked = { netns, tuple, ...(answered === undefined ? {} : { answered }) };
     const { protocol, source, destination } = tuple;
@@ -90,6 +103,7 @@ export class Inquiry {
     this.#over = new Set();
     this.#seen = this.#seenNow;
     this.#seenNow = new Set();
+    this.#tracking.clear();
     if (begun.length === 0) return;
     const nat = natOf(
       begun.map(({ asked }) => asked),
@@ -99,6 +113,12 @@ export class Inquiry {
     for (const [n, { identity, isDoubtful }] of begun.entries())
       if (isDoubtful) this.#doubtful.push({ identity, nat: nat[n]! });
       else this.#known.set(identity, nat[n]!);
+  }
+
+  #tracks(netns: number): boolean {
+    let tracks = this.#tracking.get(netns);
+    if (tracks === undefined) this.#tracking.set(netns, (tracks = this.#mayTrack(netns)));
+    return tracks;
   }
 }
 

@@ -120,7 +120,13 @@ function asking({ host, object }: Opened, known: KnownNat, isAbsent: boolean): P
   object.own(tables);
   const needsNothing = tables.isThere(!isAbsent);
   const root = hostNamespace()?.netns ?? null;
-  const inquiry = new Inquiry(known, root, (netns, asked) => tables.ask(netns, asked));
+  const inquiry = new Inquiry(
+    known,
+    root,
+    (netns, asked) => tables.ask(netns, asked),
+    // The packets of another namespace pass the host's table too.
+    (netns) => netns !== root || tables.mayTrack(netns),
+  );
   let asks = !isAbsent;
   return {
     learns(isAbsentNow) {

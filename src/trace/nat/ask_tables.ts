@@ -35,6 +35,11 @@ export class Tables implements Disposable {
     return this.#program !== null;
   }
 
+  /** `false`: connections of this namespace, the own one, have no entry. */
+  mayTrack(netns: number): boolean {
+    return netns !== this.#own || hasEntries();
+  }
+
   ask(netns: number, asked: readonly Asked[]): (Tuple | null)[] {
     if (netns !== this.#own) return this.#askOther(netns, asked);
     if (!hasEntries()) return [];

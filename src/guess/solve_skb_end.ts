@@ -49,11 +49,12 @@ export function solveSkbEnd(
 const u16 = ({ bytes }: SharedSample, at: number): number => viewOf(bytes).getUint16(at, true);
 const u32 = ({ bytes }: SkbSample, at: number): number => viewOf(bytes).getUint32(at, true);
 
-function offsetsIn(samples: readonly SkbSample[], from: number): number[] {
-  const length = Math.min(Infinity, ...samples.map(({ bytes }) => bytes.length));
-  if (length === Infinity) return [];
+/** Places of numbers of `size` bytes in all samples, each with another number in front of it. */
+function offsetsIn(samples: readonly { bytes: Uint8Array }[], from: number, size = 4): number[] {
+  if (samples.length === 0) return [];
+  const length = Math.min(...samples.map(({ bytes }) => bytes.length));
   const offsets: number[] = [];
-  for (let at = Math.max(4, from); at + 4 <= length; at += 4) offsets.push(at);
+  for (let at = Math.max(size, from); at + size <= length; at += size) offsets.push(at);
   return offsets;
 }
 
@@ -78,9 +79,9 @@ function solveSegments({ shared, no_udp_segment }: Copies): FieldReport {
     return without(...name, "not-applicable", "an older snapshot, which does not show it");
   if (no_udp_segment !== null) return without(...name, "not-applicable", no_udp_segment);
   const samples = shared ?? [];
-  const places = Array.from({ length: COUNTS_BELOW / 2 }, (_, i) => 2 * (i + 1)).filter(
+  const places = offsetsIn(samples, 0, 2).filter(
     (at) =>
-      samples.length > 0 &&
+      at <= COUNTS_BELOW &&
       samples.every((s) => u16(s, at - 2) === s.gso_size) &&
       (samples.every((s) => u16(s, at) === s.gso_segs) || samples.every((s) => u16(s, at) === 0)),
   );

@@ -164,7 +164,7 @@ export function syntheticDrain(records: number): Uint8Array {
         pid: incoming ? 4711 : 4712,
         uid: 1000,
         cgroup_id: 7n,
-        comm: Uint8Array.from({ length: 16 }, (_, i) => "load\0".charCodeAt(i) || 0),
+        comm: Uint8Array.from({ length: 15 }, (_, i) => "load\0".charCodeAt(i) || 0),
       },
       sent_bytes: 64n,
       recv_bytes: 64n,

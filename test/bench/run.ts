@@ -10,6 +10,7 @@ import { burst, compare } from "./compare.ts";
 import { startWithEntries } from "./entries.ts";
 import { featureNames, features } from "./features.ts";
 import { idle } from "./idle.ts";
+import { live } from "./live.ts";
 import { namespaces } from "./namespaces.ts";
 import { openConnections } from "./open.ts";
 import { programs } from "./programs.ts";
@@ -34,6 +35,7 @@ const parts: Record<string, Part> = {
   start: { title: "From the start to the first event", measure: start },
   namespaces: { title: "The start with many network namespaces", measure: namespaces },
   idle: { title: "A trace to which nothing happens", measure: idle },
+  live: { title: "The live view", measure: live },
   turns: { title: "The event loop of a program that uses the library", measure: turns },
   soak: { title: "Memory", measure: soak },
   throughput: { title: "Decoding and printing", measure: async () => throughput() },

@@ -3,8 +3,10 @@
 import { containerOf } from "../conn/container.ts";
 import { isContainer, unitName, type Filter } from "../filter/filter.ts";
 import { containerFacts } from "../kernel/container_files.ts";
+import { conntrackIsThere } from "../kernel/ctnetlink.ts";
 import { cgroupPaths, hasCgroup, hasProcess } from "../kernel/host_names.ts";
 import { hasNamespace } from "../kernel/namespaces.ts";
+import { asksForNat } from "./filter_flags.ts";
 import { some } from "./filter_values.ts";
 import { nearest } from "./nearest.ts";
 
@@ -17,6 +19,7 @@ interface Present {
   /** The name that a container's engine gave it. */
   containerName: (id: string) => string | undefined;
   hasNamespace: (netns: number) => boolean;
+  tracksConnections: () => boolean;
 }
 
 const thisHost: Present = {
@@ -25,13 +28,12 @@ const thisHost: Present = {
   cgroupPaths,
   containerName: (id) => containerFacts(id)?.name,
   hasNamespace,
+  tracksConnections: conntrackIsThere,
 };
 
 /** A message for each flag of which a value is not there now. It may come later: the trace goes on. */
-export function absent(
-  { pids, cgroups, units, containers, netns }: Filter,
-  host: Present = thisHost,
-): string[] {
+export function absent(filter: Filter, host: Present = thisHost): string[] {
+  const { pids, cgroups, units, containers, netns } = filter;
   const paths = units.length + containers.length === 0 ? null : host.cgroupPaths();
   return [
     ...told(
@@ -51,10 +53,14 @@ export function absent(
       "no process is in such a network namespace now, and it has no name",
       netns.filter((inode) => !host.hasNamespace(inode)),
     ),
+    ...(asksForNat(filter) && !host.tracksConnections() ? [NO_NAT] : []),
   ];
 }
 
 // --- internal ---
+
+const NO_NAT =
+  "--nat or a filter of translated ends: the kernel tracks no connections now, so it translates none";
 
 const told = (flag: string, why: string, missing: readonly (string | number)[]): string[] =>
   missing.length === 0 ? [] : [`--${flag} ${some(missing)}: ${why}`];

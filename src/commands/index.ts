@@ -18,7 +18,7 @@ import { versionCommand } from "./version.ts";
 export const programName = "tracer-bpf";
 
 export const root: Command = group(
-  "traces every TCP connection of this host; needs root, but no headers, compiler, BTF or network",
+  "traces every TCP connection and UDP flow of this host; needs root, but no headers, compiler, BTF or network",
   {
     trace: traceCommand,
     top: topCommand,

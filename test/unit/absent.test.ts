@@ -24,6 +24,7 @@ const host = {
   ],
   containerName: (id: string) => ({ [WEB]: "web" })[id],
   hasNamespace: (netns: number) => netns === 4026531833,
+  tracksConnections: () => false,
 };
 const told = (filter: Partial<typeof noFilter>, of: Parameters<typeof absent>[1] = host) =>
   absent({ ...noFilter, ...filter }, of);
@@ -75,6 +76,13 @@ describe("a value that is not there is told, one that is there is not", () => {
       "--unit nginx: no such unit runs now, nor any other",
       "--container web: no such container runs now, nor any other",
     ]);
+  });
+
+  test("the kernel's tracking of connections, where translated ones are asked for", () => {
+    const message = expect.stringMatching(/^--nat or .*: the kernel tracks no connections now/);
+    expect(told({ nat: true })).toEqual([message]);
+    expect(told({ natRemotePorts: [80] })).toEqual([message]);
+    expect(told({ nat: true }, { ...host, tracksConnections: () => true })).toEqual([]);
   });
 
   test("nothing where no control group is mounted, since nobody can tell", () => {

@@ -91,6 +91,14 @@ describe("a close meets", () => {
   });
 });
 
+test("the time that a connect took, and the time that an accept let it wait, are compared as numbers", () => {
+  const slow: ConnEvent = { ...connect, connectNs: 50_000_999n };
+  expect([50_000, 50_001].map((most) => met(`connect_us<${most}`, slow))).toEqual([false, true]);
+  expect(met("connect_us<50000", { ...connect, connectNs: null })).toBe(false);
+  const accept: ConnEvent = { ...connect, kind: "accept", direction: "incoming", acceptNs: 7_000n };
+  expect(["accept_us==7", "accept_us>7"].map((text) => met(text, accept))).toEqual([true, false]);
+});
+
 describe("a close does not meet", () => {
   test.each([
     "event==connect",

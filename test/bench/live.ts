@@ -20,10 +20,11 @@ export async function live(): Promise<string> {
   let made = 0;
   const began = performance.now();
   const timer = setInterval(() => {
-    for (const due = ((performance.now() - began) * CONNECTIONS) / 1000; made < due; made++)
-      connect(port, "127.0.0.1", function () {
-        this.write("question");
-      }).resume();
+    const due = ((performance.now() - began) * CONNECTIONS) / 1000;
+    for (; made < due; made++) {
+      const socket = connect(port, "127.0.0.1", () => socket.write("question"));
+      socket.resume();
+    }
   }, EACH_MS);
   const minutes: { before: Map<string, number>; after: Map<string, number> }[] = [];
   for (let before = timesOf(view.pid); minutes.length < MINUTES;) {

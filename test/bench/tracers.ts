@@ -107,6 +107,7 @@ export const withFlags: readonly Tracer[] = [
   ours("kprobe", "--events", "close"),
   ours("kprobe", "--output", "table"),
   ours("kprobe", "--record", "/tmp/record"),
+  ours("tracepoint", "--tcp"),
 ];
 
 const lostOf = (stderr: string): string => /.*\b[Ll]ost .*/.exec(stderr)?.[0] ?? "nothing told";

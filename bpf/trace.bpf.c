@@ -507,8 +507,8 @@ ON_END_BACKUP(on_end_backup_3)
 
 /*
  * (struct sock *sk, int ret, int flags), 6.3 and later; of every socket of the host. on_sent and on_received are alone but where the
- * kernel preempts. What is not UDP is noted too: the kernel counts a skipped run whatever it was of, and a backup program
- * that finds no note does not count it as done, so that it would pass for a lost datagram.
+ * kernel preempts. A note is made of TCP's calls too: the kernel counts a skipped run whatever it was of, and a backup program
+ * that finds no note does not count that run as done. Then the run passes for a lost datagram.
  */
 SEC("raw_tp/sock_send_length")
 int on_length_pending(void)

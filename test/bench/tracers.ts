@@ -108,6 +108,12 @@ export const withFlags: readonly Tracer[] = [
   ours("kprobe", "--output", "table"),
   ours("kprobe", "--record", "/tmp/record"),
   ours("tracepoint", "--tcp"),
+  {
+    name: "a filter of packets",
+    command: ["/job/load", "filter"],
+    ready: "filtering",
+    count: () => ({ seen: 0, expected: 0, lost: "-" }),
+  },
 ];
 
 const lostOf = (stderr: string): string => /.*\b[Ll]ost .*/.exec(stderr)?.[0] ?? "nothing told";

@@ -7,9 +7,13 @@
  *   sent, received   payload bytes the clients wrote and read, all operations
  * LOAD_ADDRESS in the environment: clients connect to this address. Something translates it to 127.0.0.1.
  * Or: load hold N. Opens N connections, prints a line, and holds them until its standard input ends.
+ * Or: load filter. Has a filter run for each packet, which takes none of them, and says so, until it is killed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +287,22 @@ static int hold(int count)
 	return 0;
 }
 
+/* A socket of packets, the cheapest that sees all of them: tracers that look at payload in this way do more. */
+static void filter(void)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = { .len = 1, .filter = &none };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	struct sockaddr_ll all = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ||
+	    bind(fd, (void *)&all, sizeof(all)))
+		die("filter");
+	fprintf(stderr, "filtering\n");
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	struct times times = {
@@ -296,12 +316,14 @@ int main(int argc, char **argv)
 
 	if (argc > 2 && strcmp(argv[1], "hold") == 0)
 		return hold(atoi(argv[2]));
+	if (argc > 1 && strcmp(argv[1], "filter") == 0)
+		filter();
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (argc > 3 && strcmp(argv[1], kinds[i].name) == 0)
 			kind = &kinds[i];
 	if (!kind || pairs < 1) {
 		fprintf(stderr, "usage: load stream|rr|crr|udprr|entries WARM_MS MEASURE_MS [PAIRS "
-				"[PAUSE_MS]], or load hold N\n");
+				"[PAUSE_MS]], or load hold N, or load filter\n");
 		return 2;
 	}
 	results = mmap(NULL, sizeof(*results) * pairs, PROT_READ | PROT_WRITE,

@@ -722,7 +722,7 @@ int on_listener_copied(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* Run at polls in which connections came in. 5.11 and later, with the kernel's BTF. */
-SEC("iter/task_file")
+SEC("raw_tp/iter/task_file")
 int list_holders(struct iter_task_file *ctx)
 {
 	holding(ctx);
@@ -730,7 +730,7 @@ int list_holders(struct iter_task_file *ctx)
 }
 
 /* Run once at the start. 5.11 and later, with the kernel's BTF. */
-SEC("iter/task_file")
+SEC("raw_tp/iter/task_file")
 int list_held(struct iter_task_file *ctx)
 {
 	struct live live = {};
@@ -740,7 +740,7 @@ int list_held(struct iter_task_file *ctx)
 }
 
 /* Run once per network namespace that has sockets nobody holds, at the start. 5.9 and later, with the kernel's BTF. */
-SEC("iter/tcp")
+SEC("raw_tp/iter/tcp")
 int list_tcp(struct iter_tcp *ctx)
 {
 	struct live live = {};

@@ -81,7 +81,6 @@ const SYMBOLS = {
   sh_time_programs: { args: [], returns: "i32" },
   sh_plain_loads: { args: ["ptr"], returns: "i32" },
   sh_function_ids: { args: ["ptr", "u32", "ptr"], returns: "i32" },
-  sh_untraced: { args: [], returns: "i32" },
   sh_traced: { args: ["ptr", "ptr", "u32", "i32"], returns: "i32" },
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
   sh_has_tracepoint: { args: ["ptr"], returns: "i32" },
@@ -220,7 +219,6 @@ export function openShim() {
     },
     /** Before `load`: each program becomes one that its function calls, when it begins or returns. */
     traced: (object: BpfObject, programs: readonly TracedProgram[]): void => {
-      check("programs of functions", c.sh_untraced());
       for (const { program, id, returns } of programs)
         check(`program ${program}`, c.sh_traced(at(object), text(program), id, returns ? 1 : 0));
     },

@@ -100,6 +100,11 @@ function save(title: string, text: string): void {
     const section = sections.get(part.title);
     return section === undefined ? [] : [`## ${part.title}\n\n${section}\n`];
   });
-  const head = "# Measured\n\nWritten by `npm run bench`; do not edit.\n";
+  const head = `# Measured
+
+Written by \`npm run bench\`; do not edit.
+
+Where the rest goes of each target that is missed, and what was tried: [BUDGET.md](BUDGET.md).
+`;
   writeFileSync(file, [head, ...inOrder].join("\n"));
 }

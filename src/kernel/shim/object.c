@@ -14,6 +14,7 @@ __s64 sh_open(const void *elf, __u64 len, const char *name)
 	struct bpf_object *object;
 
 	log_capture();
+	forget_traced();
 	errno = 0;
 	object = bpf_object__open_mem(elf, len, &opts);
 	if (!object)
@@ -61,11 +62,6 @@ int sh_no_lru(void *object)
 				 object) if (!err && bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
 		err = bpf_map__set_type(map, BPF_MAP_TYPE_HASH);
 	return err;
-}
-
-int sh_load(void *object)
-{
-	return bpf_object__load(object);
 }
 
 int sh_close(void *object)

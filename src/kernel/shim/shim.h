@@ -26,7 +26,6 @@ SH_API int sh_kernel_version(void *object, __u32 code);
 SH_API int sh_map_max_entries(void *object, const char *map, __u32 entries);
 SH_API int sh_map_mappable(void *object, const char *map);
 SH_API int sh_no_lru(void *object);
-SH_API int sh_load(void *object);
 SH_API int sh_close(void *object);
 SH_API int sh_prog_fd(void *object, const char *program);
 SH_API int sh_map_fd(void *object, const char *map);
@@ -43,8 +42,9 @@ SH_API int sh_time_programs(void);
 /* types.c: ids are those of a function and of a struct. */
 SH_API int sh_plain_loads(__u32 ids[2]);
 SH_API int sh_function_ids(const char *names, __u32 count, __u32 *ids);
-SH_API int sh_untraced(void);
+void forget_traced(void);
 SH_API int sh_traced(void *object, const char *program, __u32 id, int exit);
+SH_API int sh_load(void *object);
 
 /* attach.c: the returned fd is the attachment; closing it detaches. */
 SH_API int sh_raw_tracepoint(int prog_fd, const char *name);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/btf.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -192,14 +193,21 @@ int sh_plain_loads(__u32 ids[2])
 }
 
 /*
- * Programs that are called by functions of the kernel (fentry, fexit), by name, with the function's id. Written before their
- * object is loaded; the next object writes it anew.
+ * Programs that are called by functions of the kernel (fentry, fexit) and iterators, by name, with the function's id. Written
+ * before their object is loaded, and empty after that.
  */
 static struct {
 	const char *name;
 	__u32 id;
+	enum bpf_attach_type attach;
 } traced[MAX_TRACED];
 static __u32 traced_count;
+
+/* Also where an object is opened: one that was to be loaded may have been closed instead. */
+void forget_traced(void)
+{
+	traced_count = 0;
+}
 
 /* names: of functions, each behind the NUL of the one before. Their ids become ids, 0 where the kernel's types have no such. */
 int sh_function_ids(const char *names, __u32 count, __u32 *ids)
@@ -218,10 +226,17 @@ int sh_function_ids(const char *names, __u32 count, __u32 *ids)
 	return 0;
 }
 
-/* Forgets the programs of the object before. */
-int sh_untraced(void)
+/*
+ * libbpf takes the program for one of another type, and learns at its load what it is: for a program of type TRACING it
+ * would read and copy all types of the kernel.
+ */
+static int trace_by(struct bpf_program *program, __u32 id, enum bpf_attach_type attach)
 {
-	traced_count = 0;
+	if (traced_count == MAX_TRACED)
+		return -E2BIG;
+	traced[traced_count].name = bpf_program__name(program);
+	traced[traced_count].attach = attach;
+	traced[traced_count++].id = id;
 	return 0;
 }
 
@@ -230,15 +245,48 @@ int sh_traced(void *object, const char *program, __u32 id, int exit)
 {
 	struct bpf_program *found = bpf_object__find_program_by_name(object, program);
 
-	if (!found)
-		return -ENOENT;
-	if (traced_count == MAX_TRACED)
-		return -E2BIG;
-	bpf_program__set_type(found, BPF_PROG_TYPE_TRACING);
-	bpf_program__set_expected_attach_type(found, exit ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY);
-	traced[traced_count].name = bpf_program__name(found);
-	traced[traced_count++].id = id;
-	return 0;
+	return found ? trace_by(found, id, exit ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY) : -ENOENT;
+}
+
+#define ITERATOR "raw_tp/iter/"
+#define ITERATOR_FUNCTION "bpf_iter_"
+#define MAX_FUNCTION 64
+
+/* The iterators of an object that is about to be loaded; the kernel refuses one whose function its types do not have. */
+static void trace_iterators(struct bpf_object *object)
+{
+	char names[MAX_TRACED][MAX_FUNCTION];
+	struct bpf_program *program, *iterators[MAX_TRACED];
+	struct wanted wanted[MAX_TRACED] = {};
+	__u32 count = 0;
+
+	bpf_object__for_each_program(program, object)
+	{
+		const char *section = bpf_program__section_name(program);
+
+		if (count == MAX_TRACED || !bpf_program__autoload(program) ||
+		    strncmp(section, ITERATOR, strlen(ITERATOR)) != 0)
+			continue;
+		snprintf(names[count], MAX_FUNCTION, ITERATOR_FUNCTION "%s",
+			 section + strlen(ITERATOR));
+		wanted[count].name = names[count];
+		wanted[count].kind = BTF_KIND_FUNC;
+		iterators[count++] = program;
+	}
+	if (count)
+		types_of_kernel(wanted, count);
+	for (__u32 i = 0; i < count; i++)
+		trace_by(iterators[i], wanted[i].id, BPF_TRACE_ITER);
+}
+
+int sh_load(void *object)
+{
+	int err;
+
+	trace_iterators(object);
+	err = bpf_object__load(object);
+	forget_traced();
+	return err;
 }
 
 int __real_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
@@ -268,9 +316,12 @@ int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *
 		if (insns[i].code == (BPF_JMP | BPF_CALL) && !insns[i].src_reg &&
 		    insns[i].imm == BPF_FUNC_probe_read)
 			mine[i].imm = BPF_FUNC_probe_read_user;
-	for (__u32 i = 0; type == BPF_PROG_TYPE_TRACING && name && i < traced_count; i++)
-		if (!strcmp(name, traced[i].name))
+	for (__u32 i = 0; name && i < traced_count; i++)
+		if (!strcmp(name, traced[i].name)) {
+			type = BPF_PROG_TYPE_TRACING;
+			opts->expected_attach_type = traced[i].attach;
 			opts->attach_btf_id = traced[i].id;
+		}
 	leave_signals_to_others(&before);
 	fd = __real_bpf_prog_load(type, name, license, insns, count, opts);
 	saved = errno;

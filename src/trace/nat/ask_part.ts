@@ -124,8 +124,8 @@ function asking({ host, object }: Opened, known: KnownNat, isAbsent: boolean): P
     known,
     root,
     (netns, asked) => tables.ask(netns, asked),
-    // The packets of another namespace pass the host's table too.
-    (netns) => netns !== root || tables.mayTrack(netns),
+    // The packets of another namespace pass the host's table too, which is asked where it is known.
+    (netns) => (root !== null && netns !== root) || tables.mayTrack(netns),
   );
   let asks = !isAbsent;
   return {

@@ -57,7 +57,7 @@ export class Closers {
 
   /** The event, without an owner that is a thread of the kernel. */
   apply(event: Event): Event {
-    if (event.owner.uid !== 0) return event;
+    if (event.owner.uid !== 0 || !mayBeForOther(event)) return event;
     const { view, p } = asView(event);
     if (!isForOther(view, p)) return event;
     return this.#isOfKernel(view, p) ? { ...plainEvent(event), owner: NOBODY } : event;
@@ -105,6 +105,11 @@ function isForOther(view: DataView, p: number): boolean {
     hasNameOfWorker(view, p)
   );
 }
+
+/** The same of nearly all events, without a view of the event: to make one takes longer than all the rest. */
+const mayBeForOther = ({ flags, owner }: Event): boolean =>
+  (flags & FOR_OTHERS) !== 0 ||
+  ((flags & ConnFact.FACT_ACCEPTED) !== 0 && owner.comm[0] === WORKER.getUint8(0));
 
 /** The threads of the kernel that close for others; another program of root's can have the name, which is unknown then too. */
 const WORKER = new DataView(Uint8Array.from(Buffer.from("kworker/")).buffer);

@@ -66,7 +66,7 @@ export interface Uses {
   helpers: number[];
   /** Numbers in enum bpf_map_type. */
   mapTypes: number[];
-  /** The sections that hold programs, up to the slash: `kprobe`, `raw_tp`. */
+  /** The sections that hold programs, up to the last slash: `kprobe`, `raw_tp`. */
   sections: string[];
 }
 
@@ -84,7 +84,7 @@ export function readUses(file: Buffer, magic: number): Uses {
   );
   const btf = sections.find(({ name }) => name === ".BTF")!.bytes;
   const mapTypes = Array.from(mapsOf(parseBtf(btf)).values(), ({ type }) => type);
-  return { helpers, mapTypes, sections: programs.map(({ name }) => name.replace(/\/.*/, "")) };
+  return { helpers, mapTypes, sections: programs.map(({ name }) => name.replace(/\/[^/]*$/, "")) };
 }
 
 function sectionsOf(file: Buffer): Section[] {

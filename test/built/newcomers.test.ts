@@ -62,7 +62,7 @@ int on_tcp_send_active_reset(void *ctx __attribute__((unused)))
   ],
   [
     "bpf/trace.bpf.c",
-    "/* (struct sock *sk, int ret, int flags), 6.3",
+    "/*\n * (struct sock *sk, int ret, int flags), 6.3",
     `/* (const struct sock *sk, const struct sk_buff *skb, ...), 4.16 and later */
 SEC("raw_tp/tcp_send_reset")
 int on_tcp_send_reset(void *ctx __attribute__((unused)))
@@ -71,7 +71,8 @@ int on_tcp_send_reset(void *ctx __attribute__((unused)))
 	return 0;
 }
 
-/* (struct sock *sk, int ret, int flags), 6.3`,
+/*
+ * (struct sock *sk, int ret, int flags), 6.3`,
   ],
   [
     "src/trace/tcp/resets.ts",

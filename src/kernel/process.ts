@@ -1,6 +1,7 @@
 /** Facts of one process, from /proc. Each function throws where the process is gone, unless it says otherwise. */
 import { closeSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { cgroupIdAt } from "./cgroups.ts";
+import { latin1Of } from "./text_file.ts";
 import { parseProcessGroups, parseStat, parseRealId, type ProcessGroups } from "./proc_text.ts";
 import { monotonicOfBoottime } from "./clock.ts";
 
@@ -17,7 +18,7 @@ export interface Life {
 }
 
 export function lifeOf(pid: number): Life {
-  const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  const stat = parseStat(latin1Of(`/proc/${pid}/stat`));
   if (stat === null) throw new RangeError(`/proc/${pid}/stat has no start time`);
   const { startTicks, parent, exiting, ofKernel } = stat;
   return { startedNs: monotonicOfBoottime(startTicks * NS_PER_TICK), parent, exiting, ofKernel };
@@ -25,14 +26,14 @@ export function lifeOf(pid: number): Life {
 
 /** Real user or group id, in the user namespace of the tool. */
 export function realIdOf(pid: number, which: "Uid" | "Gid"): number {
-  const id = parseRealId(readFileSync(`/proc/${pid}/status`, "latin1"), which);
+  const id = parseRealId(latin1Of(`/proc/${pid}/status`), which);
   if (id === null) throw new RangeError(`/proc/${pid}/status has no ${which}`);
   return id;
 }
 
 /** Where it is in each hierarchy, as seen from the tool's own cgroup namespace; latin1. */
 export const groupsOf = (pid: number): ProcessGroups =>
-  parseProcessGroups(readFileSync(`/proc/${pid}/cgroup`, "latin1"));
+  parseProcessGroups(latin1Of(`/proc/${pid}/cgroup`));
 
 /** The id that the kernel gives its control group of version 2; `null`: not known. */
 export function cgroupIdOf(pid: number): bigint | null {

@@ -2,8 +2,8 @@
  * The start: one GET of ctnetlink for each connection that is open, in the namespace of its socket and in the host's. Never
  * a dump: a GET costs the same however many entries there are. To be done while the tool may still enter namespaces.
  */
-import { readFileSync } from "node:fs";
 import { ENOENT } from "../../kernel/constants.ts";
+import { latin1Of } from "../../kernel/text_file.ts";
 import { conntrackIsThere, Ctnetlink, ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
 import { getEntry, type Tuple } from "../../kernel/ctnetlink_codec.ts";
 import { errnoName } from "../../kernel/libc.ts";
@@ -88,7 +88,7 @@ function namespacesOf(
 /** Entries; `null`: not known, as in a namespace of a user namespace of its own. */
 function countHere(): number | null {
   try {
-    return Number(readFileSync("/proc/sys/net/netfilter/nf_conntrack_count", "latin1"));
+    return Number(latin1Of("/proc/sys/net/netfilter/nf_conntrack_count"));
   } catch {
     return null;
   }

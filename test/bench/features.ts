@@ -91,7 +91,8 @@ was.
 receives too, four times per operation, at some 130 instructions, of which a program that does nothing takes 110: so 0.985 would be the
 most. No other tracepoint tells these lengths, and hooks that come and go would miss the first datagrams. From 7.0 on there are three
 programs at each (bpf/lib/backup.h), and the rate is 0.93. With \`--tcp\` they are not attached. Second by second for 16 s,
-the first two had 0.86 and 0.89 by kprobes, in which the runtime compiles (with \`--tcp\` one 0.80); the others had 1.00.
+by kprobes the last two had 0.86 and 0.89, with \`--tcp\` the last 0.80, which the tool took; the others had 1.00, some 0.97 as
+untraced ones have too.
 
 What remains, on 6.12 by kprobes and fentry. With the tool's process stopped, \`crr\` has a rate of 0.91 (0.92 without protocols; by
 kprobes alone 0.88 and 0.90): its programs add 12,500 instructions, by kprobes alone 17,300. A stopped tool takes no event, which

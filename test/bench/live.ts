@@ -37,12 +37,11 @@ export async function live(): Promise<string> {
   server.close();
   const share = (of: (times: Map<string, number>) => number) =>
     minutes.map(({ before, after }) => ((of(after) - of(before)) / MINUTE_MS / 1e4).toFixed(2));
-  const sum = (times: Map<string, number>) => [...times.values()].reduce((all, ns) => all + ns, 0);
   const each = (name: string) => (times: Map<string, number>) => times.get(name) ?? 0;
-  const names = [...minutes.at(-1)!.after.keys()];
+  const names = [...minutes.at(-1)!.after.keys()].filter((name) => name !== ALL);
   const shares = names.map((name) => ({ name, of: share(each(name)) }));
   const rows = [
-    ["all threads", ...share(sum)],
+    [ALL, ...share(each(ALL))],
     ...shares
       .filter(({ of }) => of.some((percent) => Number(percent) >= 0.05))
       .map(({ name, of }) => [`- ${name}`, ...of]),
@@ -82,9 +81,15 @@ async function openView(...flags: string[]): Promise<View> {
   };
 }
 
+/** Threads that have ended are in it alone. */
+const ALL = "all threads";
+/** USER_HZ is 100. */
+const NS_PER_TICK = 1e7;
+
 /** Nanoseconds that the threads of each name have run. */
 function timesOf(pid: number): Map<string, number> {
-  const times = new Map<string, number>();
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  const times = new Map([[ALL, (Number(stat[11]) + Number(stat[12])) * NS_PER_TICK]]);
   for (const tid of readdirSync(`/proc/${pid}/task`)) {
     const read = (file: string) => readFileSync(`/proc/${pid}/task/${tid}/${file}`, "utf8").trim();
     const name = read("comm");

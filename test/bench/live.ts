@@ -43,7 +43,8 @@ export async function live(): Promise<string> {
   const rows = [
     [ALL, ...share(each(ALL))],
     ...shares
-      .filter(({ of }) => of.some((percent) => Number(percent) >= 0.05))
+      // Threads of a name that has become less have ended.
+      .filter(({ of }) => of.every((percent) => Number(percent) >= 0.05))
       .map(({ name, of }) => [`- ${name}`, ...of]),
   ];
   const titles = minutes.map((_, n) => `% of a core, minute ${n + 1}`);

@@ -90,9 +90,10 @@ was.
 \`rr\` by tracepoints, Linux 6.3 and later (target 0.99): the two tracepoints that tell a datagram's length are passed by TCP's sends and
 receives too, four times per operation, at some 130 instructions, of which a program that does nothing takes 110: so 0.985 would be the
 most. No other tracepoint tells these lengths, and hooks that come and go would miss the first datagrams. From 7.0 on there are three
-programs at each (bpf/lib/backup.h), and the rate is 0.93. With \`--tcp\` they are not attached. Second by second for 16 s,
-by kprobes the last two had 0.86 and 0.89, with \`--tcp\` the last 0.80, which the tool took; the others had 1.00, some 0.97 as
-untraced ones have too.
+programs at each (bpf/lib/backup.h), and the rate is 0.93. With \`--tcp\` they are not attached.
+
+Second by second (target of \`rr\`: none below 0.985): of 48 s by kprobes seven were below it, 0.81 to 0.98, with a mean of 0.991 over
+all, while untraced ones had 1.00. What these seconds took is not known; rows of 10 s do not show them.
 
 What remains, on 6.12 by kprobes and fentry. With the tool's process stopped, \`crr\` has a rate of 0.91 (0.92 without protocols; by
 kprobes alone 0.88 and 0.90): its programs add 12,500 instructions, by kprobes alone 17,300. A stopped tool takes no event, which

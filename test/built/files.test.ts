@@ -4,6 +4,7 @@ import { executableOf, HOST, type Arch } from "../../src/build/arch.ts";
 import { embedded } from "../../src/build/executable.ts";
 import { shimFile } from "../../src/build/native.ts";
 import { run } from "../../src/build/step.ts";
+import { shimFunctions } from "../unit/drive/shim_functions.ts";
 
 /** Of the executable as well: Bun itself asks for 2.17. */
 const GLIBC_FLOOR = [2, 17] as const;
@@ -40,13 +41,6 @@ const glibc = (version: string | null): number[] | null =>
 
 const isAbove = (version: readonly number[], floor: readonly number[]): boolean =>
   version[0]! > floor[0]! || (version[0] === floor[0] && version[1]! > floor[1]!);
-
-/** The declarations of shim.h, in its order. */
-function shimFunctions(): string[] {
-  const header = readFileSync("src/kernel/shim/shim.h", "utf8");
-  const declared = header.matchAll(/^SH_API \w+ \*?(\w+)\(/gm);
-  return Array.from(declared, ([, name]) => name!);
-}
 
 for (const arch of arches) {
   test(`the ${arch} shim and executable ask for no glibc above ${GLIBC_FLOOR.join(".")}`, () => {
@@ -87,11 +81,6 @@ for (const arch of arches) {
       });
   });
 }
-
-test("the functions that TypeScript calls are those of shim.h", () => {
-  const called = readFileSync("src/kernel/shim.ts", "utf8").matchAll(/^ {2}(sh_\w+): \{/gm);
-  expect(Array.from(called, ([, name]) => name!)).toEqual(shimFunctions());
-});
 
 // Bun asks the processor before it uses more; what gcc makes of the shim must not need more by itself.
 test.if(HOST === "x64")("the x64 shim has no instruction that only newer processors know", () => {

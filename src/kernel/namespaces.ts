@@ -1,9 +1,10 @@
 /** The network namespaces of this host, and work done inside of one. */
-import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import { CLONE_NEWNET, PROC_PID_INIT_INO } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { allPids } from "./owners.ts";
 import { ofOwnThread } from "./own_thread.ts";
+import { latin1Of } from "./text_file.ts";
 
 export interface Namespace {
   /** Its inode, as the kernel's ns.inum; 0 on a kernel without them, where all sockets are in one place. */
@@ -83,7 +84,7 @@ export function inNamespace<T>({ path }: Namespace, work: () => T): T | null {
 /** net.ipv4.ip_local_port_range of the calling thread's namespace, or "" where it cannot be read. */
 export function localPortRange(): string {
   try {
-    return readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "latin1");
+    return latin1Of("/proc/sys/net/ipv4/ip_local_port_range");
   } catch {
     return "";
   }

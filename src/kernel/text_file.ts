@@ -12,7 +12,7 @@ export function textOf(path: string): string | null {
 
 const bytes = Buffer.alloc(4096);
 
-/** As readFileSync does, in a fifth of its time: for files that are read at each poll. Throws as it does. */
+/** As readFileSync does, in a fifth of its time: for files that are read at each poll, or in each namespace. Throws as it does. */
 export function latin1Of(path: string): string {
   const fd = openSync(path, "r");
   try {

@@ -29,6 +29,22 @@ function acceptorsOf(walks: (Walk | null)[], born: Record<number, number> = {}) 
   return acceptors;
 }
 
+test("a listener that begins is looked for at the next poll, but for one of the tool's own", () => {
+  const OWN = 800;
+  for (const [pid, walks] of [
+    [SERVER, 1],
+    [OWN, 0],
+  ] as const) {
+    let asked = 0;
+    const source = { walk: () => (asked++, null), owner: () => null };
+    const acceptors = new Acceptors(source, OWN);
+    acceptors.listening(listen(SECOND, pid));
+    acceptors.refresh();
+    acceptors.refresh();
+    expect(asked).toBe(walks);
+  }
+});
+
 /** The process that accepted an open connection, of which the handshake was done at second 2. */
 function acceptorOf(walks: (Walk | null)[], born: Record<number, number> = {}): number | null {
   const acceptors = acceptorsOf(walks, born);

@@ -69,9 +69,12 @@ export class Acceptors {
   /** A listener has begun; or a connection has come in, and the newest walk was old. */
   #stale = false;
   readonly #source: HolderSource;
+  readonly #own: number;
 
-  constructor(source: HolderSource) {
+  /** `own`: the tool's own process. */
+  constructor(source: HolderSource, own = 0) {
     this.#source = source;
+    this.#own = own;
   }
 
   /** To be called before the first handshake is told. */
@@ -87,8 +90,8 @@ export class Acceptors {
 
   /** A listener begins. */
   listening({ owner: { pid, listener_ino }, netns, ends, timestamp }: Event): void {
-    // Often another process has it a moment later, and serves it.
-    this.#stale = true;
+    // Often another process has it a moment later, and serves it; none has the tool's.
+    if (pid !== this.#own) this.#stale = true;
     if (this.#begun.size >= BEGUN_MAX) this.#begun.clear();
     const begun = { holder: { pid, tid: pid }, atNs: Number(timestamp) };
     this.#begun.set(portOf(netns, ends.sport), begun);

@@ -38,9 +38,12 @@ class Place {
   }
 }
 
+/** By socket inode. */
+export type Owners = Pick<ReadonlyMap<number, Owner>, "get">;
+
 export class Census {
   readonly #places = new Map<number, Place>();
-  #owners: ReadonlyMap<number, Owner> = new Map();
+  #owners: Owners = new Map();
 
   add(netns: number, rows: readonly Row[], ephemeral: PortRange = DEFAULT_EPHEMERAL): void {
     this.#places.set(netns, new Place(rows, ephemeral));
@@ -51,8 +54,7 @@ export class Census {
     return this.#places.get(netns)?.inodes.get(endsOf(ends)) ?? 0;
   }
 
-  /** By socket inode. */
-  setOwners(owners: ReadonlyMap<number, Owner>): void {
+  setOwners(owners: Owners): void {
     this.#owners = owners;
   }
 

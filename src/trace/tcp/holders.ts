@@ -60,6 +60,11 @@ export function learnListeners({ host, mode, object }: Opened): Disposable {
 
 export const listsHolders = (object: KernelObject): boolean => object.loaded(ITERATOR.program);
 
+/** The beginning of a walk, for which the kernel asks a capability. */
+export function rehearseWalk({ host: { shim }, object }: Opened): void {
+  if (listsHolders(object)) close(shim.iterator(object.progFd(ITERATOR.program)));
+}
+
 /** Connections that began before `sinceNs` are left out. */
 export function walkAll(on: Opened, sinceNs: number): Walk {
   const {

@@ -12,7 +12,7 @@ import { Acceptors } from "./acceptors.ts";
 import { Accepts } from "./accepts.ts";
 import { selfCheck } from "./check.ts";
 import { requireFields } from "./fields.ts";
-import { learnListeners } from "./holders.ts";
+import { learnListeners, rehearseWalk } from "./holders.ts";
 import { acceptPoints, INNER_CLOSE, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
 import {
@@ -84,7 +84,7 @@ function check(on: Opened, known: KnownTotals): Finding {
 
 function start(on: Opened, between: () => void, known: KnownTotals): Working {
   const ask = askAccepted(on, between);
-  const acceptors = new Acceptors(holderSource(on, between));
+  const acceptors = new Acceptors(holderSource(on, between), on.tgid);
   const accepts = new Accepts(ask, acceptors, on.marks.map());
   if (on.mode === "tracepoint") acceptors.begin();
   tellYounger(on);
@@ -103,7 +103,7 @@ function start(on: Opened, between: () => void, known: KnownTotals): Working {
     rehearse() {
       if (on.mode !== "tracepoint") return;
       ask(0n, 0);
-      acceptors.begin();
+      rehearseWalk(on);
     },
   };
 }

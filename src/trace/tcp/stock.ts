@@ -1,9 +1,9 @@
 /** Takes stock of TCP: the owners of open connections and their directions, from what each network namespace has. */
-import { allPids, findOwners, ownerOf, type Holder, type Owner } from "../../kernel/owners.ts";
+import { allPids, findOwners, ownerOf, type Owner } from "../../kernel/owners.ts";
 import { ConnFact, EventKind, type Event } from "../../record/layout.gen.ts";
 import type { Held } from "../held.ts";
 import type { Opened, Stocktaking } from "../part.ts";
-import { Census } from "./census.ts";
+import { Census, type Owners } from "./census.ts";
 import { visiting } from "./visit.ts";
 
 export function takeStock(on: Opened, held: Held | null): Stocktaking {
@@ -21,14 +21,13 @@ export function takeStock(on: Opened, held: Held | null): Stocktaking {
       const older = events.filter(isOlder);
       // In a pid namespace /proc numbers processes otherwise than the events do.
       if (older.length > 0 && tgid === process.pid) {
-        const inodes = new Set(older.map((event) => inodeOf(event)));
-        inodes.delete(0);
-        yield;
-        census.setOwners(
-          held?.trusted
-            ? ownersOf(held, inodes, between)
-            : visiting(on, () => findOwners(inodes, allPids(), between)),
-        );
+        if (held?.trusted) census.setOwners(ownersOf(held, between));
+        else {
+          const inodes = new Set(older.map((event) => inodeOf(event)));
+          inodes.delete(0);
+          yield;
+          census.setOwners(visiting(on, () => findOwners(inodes, allPids(), between)));
+        }
       }
       const described: Event[] = [];
       for (const [n, event] of events.entries()) {
@@ -49,19 +48,18 @@ const isOlder = ({ kind, flags }: Event): boolean =>
   kind === EventKind.EVENT_OPEN ||
   (kind === EventKind.EVENT_CLOSE && (flags & ConnFact.FACT_UNSEEN_OPEN) !== 0);
 
-/** As `findOwners`, without a search: each process is looked at once. */
-function ownersOf(held: Held, inodes: Iterable<number>, between: () => void): Map<number, Owner> {
-  const known = new Map<number, Owner | null>();
-  const owners = new Map<number, Owner>();
-  const owner = (holder: Holder): Owner | null => {
-    if (!known.has(holder.tid)) known.set(holder.tid, ownerOf(holder));
-    return known.get(holder.tid)!;
+/** As `findOwners`, without a search: each process is looked at once, when the first of its sockets is asked for. */
+function ownersOf(held: Held, between: () => void): Owners {
+  const known = new Map<number, Owner | undefined>();
+  return {
+    get(ino) {
+      const holder = held.holderOf(ino);
+      if (holder === null) return undefined;
+      if (!known.has(holder.tid)) {
+        between();
+        known.set(holder.tid, ownerOf(holder) ?? undefined);
+      }
+      return known.get(holder.tid);
+    },
   };
-  for (const ino of inodes) {
-    between();
-    const holder = held.holderOf(ino);
-    const found = holder === null ? null : owner(holder);
-    if (found !== null) owners.set(ino, found);
-  }
-  return owners;
 }

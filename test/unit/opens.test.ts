@@ -123,6 +123,19 @@ describe("a connection older than the trace", () => {
     expect(opens.apply(event("EVENT_CLOSE", { cookie: 2 }))).toBeNull();
   });
 
+  test("whose sock carried the next one before its listing was told is closed once", () => {
+    const opens = new Opens();
+    const next = { ports: [40_001, 80] as [number, number], cookie: 9, flags: 0 };
+    opens.apply(event("EVENT_ACCEPT", { cookie: 2, flags: 0, at: 1 }));
+    opens.apply(event("EVENT_CLOSE", { cookie: 2, flags: 0, at: 2 }));
+    for (const kind of ["EVENT_ACCEPT", "EVENT_CLOSE"] as const) {
+      const one = event(kind, { ...next, at: 4 });
+      expect(opens.apply(one)).toBe(one);
+    }
+    expect(opens.apply(event("EVENT_OPEN", { cookie: 3, at: 3 }))).toBeNull();
+    expect(opens.apply(event("EVENT_CLOSE", { cookie: 3, at: 5 }))).toBeNull();
+  });
+
   test("whose accept was under way when it was listed is not accepted a second time", () => {
     const opens = new Opens();
     opens.apply(event("EVENT_OPEN"));

@@ -18,8 +18,11 @@ export class Opens {
   /** By sock: its address is used again, but not before the close of what it carries. */
   readonly #open: Map<number, Slot>;
   readonly #kept = new KeptEvents();
-  /** Connections whose beginning or end was seen while their listing may still be on its way. */
-  #told: Map<number, Event> | null = new Map();
+  /**
+   * Connections whose beginning or end was seen while their listing may still be on its way, by sock: what was listed waits for
+   * the end of the listing, and by then the sock may have carried several.
+   */
+  #told: Map<number, Named[]> | null = new Map();
   /** Second entries of the kernel side for what has been told already, by sock: their closes mean nothing. */
   readonly #ghosts: Map<number, Set<string>>;
 
@@ -69,7 +72,7 @@ export class Opens {
   #opened(event: Event): Event | null {
     if (isSame(this.#listed(event), event)) return null;
     // The probes are attached one after the other, so meanwhile the sock may carry another connection.
-    if (isSame(this.#told?.get(sockOf(event)), event)) {
+    if (this.#told?.get(sockOf(event))?.some((told) => isSame(told, event)) === true) {
       // Its close had begun when it was listed: its entry was gone, the sock still there.
       this.#addGhost(event);
       return null;
@@ -82,7 +85,7 @@ export class Opens {
   #begun(event: Event): Event | null {
     const listed = this.#listed(event);
     if (listed === undefined) {
-      this.#told?.set(sockOf(event), event);
+      this.#noteTold(event);
       return event;
     }
     if (!isSame(listed, event)) {
@@ -99,13 +102,21 @@ export class Opens {
     if (this.#ghosts.size > 0 && this.#deleteGhost(event)) return null;
     const listed = this.#listed(event);
     if (listed === undefined || !isSame(listed, event)) {
-      this.#told?.set(sockOf(event), event);
+      this.#noteTold(event);
       return event;
     }
     this.#forget(event);
     // The handler did not find the entry that the listing was just making: that one ends with the sock.
     if (keyOf(listed) !== keyOf(event)) this.#addGhost(listed);
     return joined(listed, event);
+  }
+
+  #noteTold(event: Event): void {
+    const sock = sockOf(event);
+    const before = this.#told?.get(sock) ?? [];
+    if (before.some((told) => isSame(told, event))) return;
+    const { ends, netns } = event;
+    this.#told?.set(sock, [...before, { ends, netns }]);
   }
 
   #listed(event: Event): Event | undefined {
@@ -153,8 +164,10 @@ export function refuseOlder(to: DataView): void {
 
 const keyOf = ({ sk, cookie }: Event): string => `${sk} ${cookie}`;
 
+type Named = Pick<Event, "ends" | "netns">;
+
 /** Between the same ends: nothing connects them twice within a start. */
-function isSame(one: Event | undefined, other: Event): boolean {
+function isSame(one: Named | undefined, other: Named): boolean {
   if (one === undefined) return false;
   const [a, b] = [one.ends, other.ends];
   return (

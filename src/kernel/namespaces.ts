@@ -4,7 +4,7 @@ import { CLONE_NEWNET, PROC_PID_INIT_INO } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { allPids } from "./owners.ts";
 import { ofOwnThread } from "./own_thread.ts";
-import { latin1Of } from "./text_file.ts";
+import { textOf } from "./text_file.ts";
 
 export interface Namespace {
   /** Its inode, as the kernel's ns.inum; 0 on a kernel without them, where all sockets are in one place. */
@@ -82,13 +82,7 @@ export function inNamespace<T>({ path }: Namespace, work: () => T): T | null {
 }
 
 /** net.ipv4.ip_local_port_range of the calling thread's namespace, or "" where it cannot be read. */
-export function localPortRange(): string {
-  try {
-    return latin1Of("/proc/sys/net/ipv4/ip_local_port_range");
-  } catch {
-    return "";
-  }
-}
+export const localPortRange = (): string => textOf("/proc/sys/net/ipv4/ip_local_port_range") ?? "";
 
 // --- internal ---
 

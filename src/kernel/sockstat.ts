@@ -1,6 +1,6 @@
 /** How many sockets a network namespace has: in its /proc/net/sockstat and sockstat6. */
 import type { PathOf } from "./net_files.ts";
-import { latin1Of } from "./text_file.ts";
+import { textOf } from "./text_file.ts";
 
 /** The tables under /proc/net that list sockets one by one. */
 export const TABLES = ["tcp", "tcp6", "udp", "udp6"] as const;
@@ -13,12 +13,7 @@ export type SocketCounts = Readonly<Record<Table, number>>;
 export function socketCounts(pathOf: PathOf): SocketCounts | null {
   const read = (file: string): string | null => {
     const path = pathOf(file);
-    if (path === null) return null;
-    try {
-      return latin1Of(path);
-    } catch {
-      return null;
-    }
+    return path === null ? null : textOf(path);
   };
   const ipv4 = read("sockstat");
   // A kernel without IPv6 has no sockstat6.

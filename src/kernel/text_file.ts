@@ -1,10 +1,10 @@
 /** Small text files of the kernel. */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 
 /** null: not there, or not for us to read. */
 export function textOf(path: string): string | null {
   try {
-    return readFileSync(path, "utf8");
+    return Buffer.from(latin1Of(path), "latin1").toString();
   } catch {
     return null;
   }
@@ -12,7 +12,7 @@ export function textOf(path: string): string | null {
 
 const bytes = Buffer.alloc(4096);
 
-/** As readFileSync does, in a fifth of its time: for files that are read at each poll, or in each namespace. Throws as it does. */
+/** As readFileSync does, in a fifth of its time: some of these files are read at each poll, or in each namespace. Throws as it does. */
 export function latin1Of(path: string): string {
   const fd = openSync(path, "r");
   try {

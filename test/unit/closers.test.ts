@@ -59,6 +59,7 @@ test("a thread of the kernel that closed is nobody, and nothing else of the even
   const { closers } = closersOf();
   const event = closeBy({});
   expect(ownerBy(closers, event)).toBe(0);
+  expect(ownerBy(closers, closeBy({ comm: "nfsd" }))).toBe(0);
   const { owner, ...rest } = closers.apply(event);
   expect(owner).toMatchObject({ uid: 0, cgroup_id: 0n, comm: new Uint8Array(15) });
   const { owner: _, ...same } = event;

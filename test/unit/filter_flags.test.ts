@@ -250,6 +250,7 @@ describe("a filter that nothing can pass is refused:", () => {
   test.each<string[]>([
     ["-P", "443,80,!443"],
     ["--raddr", "10.0.0.0/8,!10.1.0.0/16"],
+    ["--raddr", "10.0.0.0/8,!10.0.0.0/16"],
     ["-l", "--raddr", "127.0.0.1,10.0.0.1"],
     ["-l", "--raddr", "0.0.0.0/0"],
     ["--tcp", "--events", "begin,close"],

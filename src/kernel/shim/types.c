@@ -253,12 +253,13 @@ int sh_traced(void *object, const char *program, __u32 id, int exit)
 #define MAX_FUNCTION 64
 
 /* The iterators of an object that is about to be loaded; the kernel refuses one whose function its types do not have. */
-static void trace_iterators(struct bpf_object *object)
+static int trace_iterators(struct bpf_object *object)
 {
 	char names[MAX_TRACED][MAX_FUNCTION];
 	struct bpf_program *program, *iterators[MAX_TRACED];
 	struct wanted wanted[MAX_TRACED] = {};
 	__u32 count = 0;
+	int err = 0;
 
 	bpf_object__for_each_program(program, object)
 	{
@@ -275,16 +276,17 @@ static void trace_iterators(struct bpf_object *object)
 	}
 	if (count)
 		types_of_kernel(wanted, count);
-	for (__u32 i = 0; i < count; i++)
-		trace_by(iterators[i], wanted[i].id, BPF_TRACE_ITER);
+	for (__u32 i = 0; i < count && !err; i++)
+		err = trace_by(iterators[i], wanted[i].id, BPF_TRACE_ITER);
+	return err;
 }
 
 int sh_load(void *object)
 {
-	int err;
+	int err = trace_iterators(object);
 
-	trace_iterators(object);
-	err = bpf_object__load(object);
+	if (!err)
+		err = bpf_object__load(object);
 	forget_traced();
 	return err;
 }

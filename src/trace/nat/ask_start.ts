@@ -3,7 +3,7 @@
  * a dump: a GET costs the same however many entries there are. To be done while the tool may still enter namespaces.
  */
 import { ENOENT } from "../../kernel/constants.ts";
-import { latin1Of } from "../../kernel/text_file.ts";
+import { textOf } from "../../kernel/text_file.ts";
 import { conntrackIsThere, Ctnetlink, ctnetlinkIsThere } from "../../kernel/ctnetlink.ts";
 import { getEntry, type Tuple } from "../../kernel/ctnetlink_codec.ts";
 import { errnoName } from "../../kernel/libc.ts";
@@ -87,9 +87,6 @@ function namespacesOf(
 
 /** Entries; `null`: not known, as in a namespace of a user namespace of its own. */
 function countHere(): number | null {
-  try {
-    return Number(latin1Of("/proc/sys/net/netfilter/nf_conntrack_count"));
-  } catch {
-    return null;
-  }
+  const count = textOf("/proc/sys/net/netfilter/nf_conntrack_count");
+  return count === null ? null : Number(count);
 }

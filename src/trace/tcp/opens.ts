@@ -112,11 +112,12 @@ export class Opens {
   }
 
   #noteTold(event: Event): void {
+    if (this.#told === null) return;
     const sock = sockOf(event);
-    const before = this.#told?.get(sock) ?? [];
+    const before = this.#told.get(sock) ?? [];
     if (before.some((told) => isSame(told, event))) return;
     const { ends, netns } = event;
-    this.#told?.set(sock, [...before, { ends, netns }]);
+    this.#told.set(sock, [...before, { ends, netns }]);
   }
 
   #listed(event: Event): Event | undefined {

@@ -18,16 +18,14 @@ export function takeStock(on: Opened, held: Held | null): Stocktaking {
       census.add(netns, [...rowsOf("tcp"), ...rowsOf("tcp6")], ephemeral);
     },
     *describe(events, between) {
-      const older = events.filter(isOlder);
       // In a pid namespace /proc numbers processes otherwise than the events do.
-      if (older.length > 0 && tgid === process.pid) {
-        if (held?.trusted) census.setOwners(ownersOf(held, between));
-        else {
-          const inodes = new Set(older.map((event) => inodeOf(event)));
-          inodes.delete(0);
-          yield;
-          census.setOwners(visiting(on, () => findOwners(inodes, allPids(), between)));
-        }
+      const isNumbered = tgid === process.pid;
+      if (isNumbered && held?.trusted) census.setOwners(ownersOf(held, between));
+      else if (isNumbered && events.some(isOlder)) {
+        const inodes = new Set(events.filter(isOlder).map((event) => inodeOf(event)));
+        inodes.delete(0);
+        yield;
+        census.setOwners(visiting(on, () => findOwners(inodes, allPids(), between)));
       }
       const described: Event[] = [];
       for (const [n, event] of events.entries()) {

@@ -6,6 +6,9 @@ const V1_MOST = 107;
 
 /** How long the header is at whose beginning these bytes are; 0: there is none. */
 export function proxyHeader(seen: Seen): number {
+  const first = seen.u8(0);
+  // Nearly all bytes are none: "P" or "p" of version 1, the signature of version 2.
+  if ((first | 0x20) !== 0x70 && first !== 0x0d) return 0;
   if (!seen.start || !seen.mayBeFrom("client")) return 0;
   if (seen.has(0, SIGNATURE)) {
     const [command, length] = [seen.u8(12), seen.u16(14)];

@@ -5,6 +5,7 @@ import { Seen } from "../../src/protocols/seen.ts";
 import {
   protocolNames,
   protocolTable,
+  recognise,
   type ProtocolName,
   type Transport,
 } from "../../src/protocols/table.ts";
@@ -77,6 +78,47 @@ test("a connection of damaged segments ends after 32 of them at most", () => {
     }),
     runs(100),
   );
+});
+
+describe("the first byte decides which rows are asked, and nothing of what they find", () => {
+  const expectSame = (seen: Seen): void => {
+    for (const by of ["tcp", "udp"] as const)
+      for (const layer of ["encryption", "application"] as const) {
+        const ofLayer = takers(seen, by).filter((name) => protocolTable[name].layer === layer);
+        const found = recognise(layer, by, seen);
+        if (found !== (ofLayer[0] ?? null)) expect([by, found]).toEqual([by, ofLayer[0] ?? null]);
+      }
+  };
+
+  test.each(samples)("$title by $by, also damaged", (sample) => {
+    expectSame(new Seen(sample, sample.greeting));
+    fc.assert(
+      fc.property(damaged(sample), side, fc.boolean(), (of, from, start) =>
+        expectSame(new Seen({ ...of, from, start }, sample.greeting)),
+      ),
+      runs(500),
+    );
+  });
+
+  test("the samples with each first byte", () => {
+    for (const { bytes, greeting, ...rest } of samples)
+      for (let first = 0; first < 256; first++) {
+        const changed = Uint8Array.from(bytes);
+        changed[0] = first;
+        expectSame(new Seen({ ...rest, bytes: changed }, greeting));
+      }
+  });
+
+  test("random bytes, and none", () => {
+    expectSame(new Seen({ bytes: new Uint8Array(), length: 0, from: null, start: true }));
+    const least = fc.uint8Array({ minLength: 1, maxLength: 160 });
+    fc.assert(
+      fc.property(least, fc.nat(70_000), side, fc.boolean(), (of, more, from, start) =>
+        expectSame(new Seen({ bytes: of, length: of.length + more, from, start })),
+      ),
+      runs(10_000),
+    );
+  });
 });
 
 describe("text takes no longer than its length", () => {

@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { countProgramTime, programStats, type ProgramStats } from "./bpf_stats.ts";
+import { mountGroups } from "./groups.ts";
 import { SERVICE, translate, type Translation } from "./translate.ts";
 import { tracers, withFlags, type Reported, type Tracer } from "./tracers.ts";
 
@@ -72,6 +73,7 @@ async function main(): Promise<void> {
     await quiet(job, workload);
     for (let round = 0; round < job.rounds; round++) {
       for (const tracer of chosen) {
+        mountGroups(tracer.groups ?? 2);
         await tell(job, untraced(job, workload));
         await tell(job, await traced(job, workload, tracer));
       }
@@ -160,7 +162,7 @@ async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<
       share,
       ...(programs && { programs }),
       ...(workload === "crr" ? whatItSaw(tracer, load, out, err) : {}),
-      ...(workload === "udprr" ? bytesOf(load, readLines(out), "udp") : {}),
+      ...(workload.startsWith("udp") ? bytesOf(load, readLines(out), "udp") : {}),
     };
   } catch (error) {
     const said = readFileSync(err, "utf8").trim().split("\n").slice(-3).join(" / ");

@@ -2,7 +2,7 @@
 import { connect, createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { prepare, trace } from "./native.ts";
+import { memoryOf, prepare, trace } from "./native.ts";
 import { table } from "./table.ts";
 
 const SETTLED_MS = 60_000;
@@ -22,6 +22,7 @@ export async function idle(): Promise<string> {
   const [before, cpu] = [switchesOf(running.pid), ticksOf(running.pid)];
   await Bun.sleep(WINDOW_MS);
   const after = switchesOf(running.pid);
+  const memory = memoryOf(running.pid).now.toFixed(0);
   const used = (ticksOf(running.pid) - cpu) * 10;
   const woken = [...after].map(([tid, { name, count }]) => ({
     name,
@@ -35,6 +36,7 @@ export async function idle(): Promise<string> {
       .filter(({ count }) => count > 0)
       .map(({ name, count }) => [`- thread ${name}`, perSecond(count)]),
     [`CPU in ${WINDOW_MS / 1000} s, ms`, String(used)],
+    ["memory at rest (RSS), MB", memory],
   ];
   const times: number[] = [];
   for (let n = 0; n < CONNECTIONS; n++) {

@@ -14,6 +14,10 @@ export interface Measured {
   seconds: number;
 }
 
+/** The kernels that KERNELS in the environment names, else these. */
+export const kernelsOr = (...usual: readonly string[]): readonly string[] =>
+  process.env["KERNELS"]?.split(/[ ,]+/) ?? usual;
+
 export async function measureInGuest(
   kernel: string,
   job: GuestJob,

@@ -1,8 +1,9 @@
 /**
- * npm run bench [-- PART...]: measures, and writes what it found into RESULTS.md, one section per part. A part that is
- * not asked for, or cannot be measured, keeps what it found before. A row of the part "features" is asked for by its name.
+ * npm run bench [-- PART...]: measures, and writes what it found into RESULTS.md, one section per part, and the targets at
+ * its top. A part that is not asked for, or cannot be measured, keeps what it found before. A row of the part "features" is
+ * asked for by its name. "summary" measures nothing: the top is written again.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { installTools } from "../vm/tools.ts";
@@ -14,6 +15,8 @@ import { live } from "./live.ts";
 import { namespaces } from "./namespaces.ts";
 import { openConnections } from "./open.ts";
 import { programs } from "./programs.ts";
+import { documentOf, sectionsOf } from "./results.ts";
+import { slower } from "./rows.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { throughput } from "./throughput.ts";
@@ -21,8 +24,8 @@ import { turns } from "./turns.ts";
 
 interface Part {
   title: string;
-  /** Gives the Markdown of its section. `rows`: those that were asked for; `before`: what the section says by now. */
-  measure: (rows: readonly string[], before: string) => Promise<string>;
+  /** Gives the Markdown of its section. `rows`: those that were asked for; `before`: what the section says at that moment. */
+  measure: (rows: readonly string[], before: () => string) => Promise<string>;
 }
 
 /** To add a part, add a row. */
@@ -45,7 +48,7 @@ const parts: Record<string, Part> = {
 const file = join(import.meta.dirname, "RESULTS.md");
 installTools();
 const wanted = process.argv.slice(2);
-const names = [...Object.keys(parts), ...featureNames];
+const names = [...Object.keys(parts), ...featureNames, "summary"];
 const unknown = wanted.filter((name) => !names.includes(name));
 if (unknown.length > 0) {
   console.error(`no part ${unknown.join(", ")}; there are: ${names.join(", ")}`);
@@ -58,18 +61,20 @@ for (const [name, { title, measure }] of Object.entries(parts)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.error(`bench: ${name}`);
   const begun = performance.now();
-  const [sections, commit] = [sectionsNow(), committed()];
+  const commit = committed();
   try {
-    const text = await measure(rows, sections.get(title) ?? "");
+    const text = await measure(rows, () => sectionNow(title));
+    for (const sentence of slower(sectionNow(title), text)) console.error(`bench: ${sentence}`);
     const seconds = ((performance.now() - begun) / 1000).toFixed(0);
     const when = `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC, ${seconds} s`;
-    save(title, `${text.trim()}\n\n_${when}; ${host(commit)}_\n`);
+    save(title, `${text.trim()}\n\n_${when}; ${host(commit)}_`);
     console.error(`bench: ${name} took ${seconds} s`);
   } catch (error) {
     failed++;
     console.error(`bench: ${name} could not be measured: ${(error as Error).message}`);
   }
 }
+if (wanted.includes("summary")) save();
 process.exit(failed === 0 ? 0 : 1);
 
 // --- internal ---
@@ -83,28 +88,15 @@ function host(commit: string): string {
   return `host: Linux ${release}, ${cpus().length} x ${cpus()[0]?.model}; tracer-bpf ${commit}, Bun ${Bun.version}`;
 }
 
-function sectionsNow(): Map<string, string> {
-  const sections = new Map<string, string>();
-  if (!existsSync(file)) return sections;
-  for (const section of readFileSync(file, "utf8").split(/^## /m).slice(1)) {
-    const line = section.indexOf("\n");
-    sections.set(section.slice(0, line), section.slice(line).trim());
-  }
-  return sections;
+/** Read again each time: another bench may have written meanwhile. */
+function sectionNow(title: string): string {
+  return sectionsOf(readFileSync(file, "utf8")).get(title) ?? "";
 }
 
-/** Replaces one section, in the order of the table. */
-function save(title: string, text: string): void {
-  const sections = sectionsNow().set(title, text.trim());
-  const inOrder = Object.values(parts).flatMap((part) => {
-    const section = sections.get(part.title);
-    return section === undefined ? [] : [`## ${part.title}\n\n${section}\n`];
-  });
-  const head = `# Measured
-
-Written by \`npm run bench\`; do not edit.
-
-Where the rest goes of each target that is missed, and what was tried: [BUDGET.md](BUDGET.md).
-`;
-  writeFileSync(file, [head, ...inOrder].join("\n"));
+/** With one section replaced, if one is given, in the order of the table. */
+function save(title?: string, text = ""): void {
+  const sections = sectionsOf(readFileSync(file, "utf8"));
+  if (title !== undefined) sections.set(title, text);
+  const titles = Object.values(parts).map((part) => part.title);
+  writeFileSync(file, documentOf(titles, sections));
 }

@@ -10,16 +10,10 @@ const RUNS = 7;
 
 export async function start(): Promise<string> {
   await using native = await prepare();
-  const times: number[] = [];
-  for (let n = 0; n < RUNS; n++) times.push(await once(native));
-  times.sort((a, b) => a - b);
-  const rows = [
-    [
-      "this machine",
-      "tracepoint",
-      `${times[RUNS >> 1]!.toFixed(0)} (${times[0]!.toFixed(0)} to ${times.at(-1)!.toFixed(0)}, ${RUNS} runs)`,
-    ],
-  ];
+  const runs: Start[] = [];
+  for (let n = 0; n < RUNS; n++) runs.push(await once(native));
+  const [ms, cpuMs] = [runs.map((one) => one.ms), runs.map((one) => one.cpuMs)].map(spread);
+  const rows = [["this machine", "tracepoint", ms!, cpuMs!]];
   const names = tracers.map(({ name }) => name).filter((name) => name.startsWith("tracer-bpf"));
   const job = { workloads: ["start"], tracers: names, rounds: 1, warmMs: 0, measureMs: 0 };
   const { release, blocks } = await measureInGuest("6.12", job, null);
@@ -28,13 +22,25 @@ export async function start(): Promise<string> {
       `guest, ${release}`,
       tracer,
       `${startMs?.toFixed(0)} of its clock (4 ns per instruction)`,
+      "-",
     ]);
-  return table(["where", "how", "ms"], rows);
+  return table(["where", "how", "ms", "CPU, ms"], rows);
 }
 
 // --- internal ---
 
-async function once(native: Native): Promise<number> {
+interface Start {
+  ms: number;
+  /** Of all threads, what the end takes included. */
+  cpuMs: number;
+}
+
+function spread(unsorted: readonly number[]): string {
+  const times = unsorted.toSorted((a, b) => a - b).map((time) => time.toFixed(0));
+  return `${times[RUNS >> 1]} (${times[0]} to ${times.at(-1)}, ${RUNS} runs)`;
+}
+
+async function once(native: Native): Promise<Start> {
   const out = join(native.directory, "out");
   const stdout = openSync(out, "w");
   const begun = performance.now();
@@ -46,8 +52,8 @@ async function once(native: Native): Promise<number> {
   closeSync(stdout);
   while (statSync(out).size === 0 && performance.now() - begun < 30_000)
     Bun.spawnSync([native.load, "crr", "0", "1"]);
-  const took = performance.now() - begun;
+  const ms = performance.now() - begun;
   child.kill("SIGKILL");
   await child.exited;
-  return took;
+  return { ms, cpuMs: Number(child.resourceUsage()!.cpuTime.total) / 1000 };
 }

@@ -158,6 +158,21 @@ static void crr_serve(int listener)
 	}
 }
 
+#define SOCKETS 1000
+
+/* As udprr, from the next one of many sockets, each of which is a flow of its own at both ends. */
+static void udp1000_op(int fd, const struct sockaddr_in *to, struct result *r)
+{
+	static int fds[SOCKETS];
+	static int next;
+
+	(void)fd;
+	if (fds[next] == 0)
+		fds[next] = connected(SOCK_DGRAM, to);
+	rr_op(fds[next], to, r);
+	next = (next + 1) % SOCKETS;
+}
+
 #define FIRST_PORT 1024
 #define LAST_PORT 65535
 
@@ -203,6 +218,7 @@ static const struct kind {
 	{ "rr", SOCK_STREAM, 0, rr_op, rr_serve },
 	{ "crr", SOCK_STREAM, 1, crr_op, crr_serve },
 	{ "udprr", SOCK_DGRAM, 0, rr_op, udprr_serve },
+	{ "udp1000", SOCK_DGRAM, 0, udp1000_op, udprr_serve },
 	{ "entries", SOCK_STREAM, 1, entries_op, crr_serve },
 };
 
@@ -322,8 +338,9 @@ int main(int argc, char **argv)
 		if (argc > 3 && strcmp(argv[1], kinds[i].name) == 0)
 			kind = &kinds[i];
 	if (!kind || pairs < 1) {
-		fprintf(stderr, "usage: load stream|rr|crr|udprr|entries WARM_MS MEASURE_MS [PAIRS "
-				"[PAUSE_MS]], or load hold N, or load filter\n");
+		fprintf(stderr,
+			"usage: load stream|rr|crr|udprr|udp1000|entries WARM_MS MEASURE_MS [PAIRS "
+			"[PAUSE_MS]], or load hold N, or load filter\n");
 		return 2;
 	}
 	results = mmap(NULL, sizeof(*results) * pairs, PROT_READ | PROT_WRITE,

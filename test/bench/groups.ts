@@ -4,9 +4,11 @@
 let mounted: 1 | 2 = 2;
 
 const HERE = "/sys/fs/cgroup";
+/** Controllers that each kernel offers to version 1. */
+const CONTROLLERS = "cpu pids freezer";
 const scripts = {
-  1: `umount ${HERE}; mount -t tmpfs tmpfs ${HERE}; for c in cpu pids memory; do mkdir ${HERE}/$c; mount -t cgroup -o $c cgroup ${HERE}/$c; done`,
-  2: `for c in cpu pids memory; do umount ${HERE}/$c; done; umount ${HERE}; mount -t cgroup2 cgroup2 ${HERE}`,
+  1: `umount ${HERE}; mount -t tmpfs tmpfs ${HERE}; for c in ${CONTROLLERS}; do mkdir ${HERE}/$c; mount -t cgroup -o $c cgroup ${HERE}/$c; done`,
+  2: `for c in ${CONTROLLERS}; do umount ${HERE}/$c; done; umount ${HERE}; mount -t cgroup2 cgroup2 ${HERE}`,
 };
 
 export function mountGroups(version: 1 | 2): void {

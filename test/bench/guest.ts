@@ -54,6 +54,8 @@ export interface Block {
 const ATTACH_MS = 30_000;
 /** A tracer's start is over after this time. */
 const SETTLE_MS = 60_000;
+/** By tracepoints the tracer asks once a second which UDP sockets are gone. */
+const UDP_GONE_MS = 3_000;
 /** TIME_WAIT is over after this, and entries of conntrack too: every block begins with a clean table. */
 const QUIET_MS = 61_000;
 const leavesMuch = new Set(["crr", "entries"]);
@@ -148,6 +150,7 @@ async function traced(job: GuestJob, workload: string, tracer: Tracer): Promise<
     const share = (cpuNs(child.pid) - cpu) / 1e6 / (performance.now() - begun);
     const programs = job.programs ? programStats(child.pid) : undefined;
     if (job.stopped) child.kill("SIGCONT");
+    if (workload.startsWith("udp") && counts(job)) await Bun.sleep(UDP_GONE_MS);
     const peakKb = Number(
       /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1],
     );

@@ -33,6 +33,8 @@ export interface Running extends AsyncDisposable {
 /** A trace that has begun, its JSON in a file. */
 export async function trace({ directory }: Native, ...more: string[]): Promise<Running> {
   const [out, err] = [join(directory, "out"), join(directory, "err")];
+  // A trace before this one may have left its text there.
+  for (const file of [out, err]) writeFileSync(file, "");
   const child = Bun.spawn([executable, "trace", "--json", ...more], {
     stdin: "ignore",
     stdout: Bun.file(out),
@@ -65,9 +67,9 @@ export async function run({ load }: Native, kind: string, ms: number): Promise<L
   return JSON.parse(text) as Loaded;
 }
 
-/** In MB: VmRSS, VmHWM. */
-export function memoryOf(pid: number): { now: number; peak: number } {
+/** In MB: VmRSS, RssAnon (what is of no file), VmHWM. */
+export function memoryOf(pid: number): { now: number; anonymous: number; peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const kb = (name: string) => Number(new RegExp(`${name}:\\s*(\\d+)`).exec(status)?.[1]) / 1024;
-  return { now: kb("VmRSS"), peak: kb("VmHWM") };
+  return { now: kb("VmRSS"), anonymous: kb("RssAnon"), peak: kb("VmHWM") };
 }

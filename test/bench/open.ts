@@ -56,9 +56,12 @@ export async function openConnections(): Promise<string> {
     ["connections open at the start, each end counted", String(begun)],
     ["command: until it traces, ms", beside.ms.toFixed(0)],
     ["command: until it traces, without these, ms", alone.ms.toFixed(0)],
-    ["command: RSS 30 s later, MB", beside.mb.toFixed(0)],
-    ["command: the same without these, MB", alone.mb.toFixed(0)],
-    ["command: growth per end, bytes", (((beside.mb - alone.mb) * (1 << 20)) / begun).toFixed(0)],
+    ["command: RSS 30 s later, MB", beside.now.toFixed(0)],
+    ["command: the same without these, MB", alone.now.toFixed(0)],
+    [
+      "command: growth per end, bytes (of memory that is of no file)",
+      (((beside.anonymous - alone.anonymous) * (1 << 20)) / begun).toFixed(0),
+    ],
     ["library: start, until they are listed, ms", startMs.toFixed(0)],
     [
       "one look and its poll, ms: mean, least, most",
@@ -76,7 +79,7 @@ export async function openConnections(): Promise<string> {
 
 // --- internal ---
 
-async function atRest(native: Native): Promise<{ ms: number; mb: number }> {
+async function atRest(native: Native): Promise<{ ms: number; now: number; anonymous: number }> {
   const begun = performance.now();
   await using running = await command(
     native,
@@ -86,5 +89,5 @@ async function atRest(native: Native): Promise<{ ms: number; mb: number }> {
   );
   const ms = performance.now() - begun;
   await Bun.sleep(REST_MS);
-  return { ms, mb: memoryOf(running.pid).now };
+  return { ms, ...memoryOf(running.pid) };
 }

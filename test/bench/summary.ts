@@ -116,7 +116,7 @@ const others: readonly OtherLine[] = [
   ].map((line) => ({ ...line, section: IDLE })),
   ...[
     { what: "100,000 open connections: start, ms", row: "command: until it traces", atMost: 1000 },
-    { what: "- bytes of each end in the tool", row: "command: growth per end", atMost: 500 },
+    { what: "- bytes of each end in the tool", row: "command: growth per end", atMost: 512 },
     { what: "- one look at all, ms", row: "one look and its poll", atMost: 150 },
   ].map((line) => ({ ...line, section: OPEN })),
   { what: "live view, % of a core", section: "The live view", row: "all threads", atMost: 5 },

@@ -1,9 +1,10 @@
 /** Files that a user names: written so that nothing else can be hit, opened as if somebody else had made them. */
 
 import { constants, type Stats } from "node:fs";
-import { lstat, open, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./errors.ts";
+import { promises } from "./later.ts";
 
 /** The kind of file that was expected, and the way to get one. */
 export interface Expected {
@@ -37,6 +38,7 @@ export async function replaceFile(
   bytes: Uint8Array,
   { mode, sync, hint }: Replacing,
 ): Promise<void> {
+  const { lstat, open, rename, rm } = promises();
   const present = await lstat(path).catch(unless(path, "ENOENT"));
   if (present !== null && !present.isFile()) {
     throw new Failure(`${path}: will not be overwritten`, {
@@ -72,6 +74,7 @@ export async function openToRead(
   path: string,
   expected: Expected,
 ): Promise<{ file: FileHandle; stats: Stats }> {
+  const { open, stat } = promises();
   refuseOdd(path, await stat(path).catch(fails(path)), expected);
   // O_NONBLOCK keeps the open of a FIFO from waiting for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(fails(path));

@@ -1,6 +1,6 @@
 /** The flags that say where metrics go, and their values. Pure. */
-import { isIP } from "node:net";
 import { UsageError } from "../errors.ts";
+import { ipVersion } from "../later.ts";
 import { labelNames, labels, usualLabels, type LabelName } from "../metrics/labels.ts";
 import { namedFile } from "./flags.ts";
 import { wholeNumber } from "./wrong.ts";
@@ -75,17 +75,17 @@ export function parsePlace(text: string, command: string): { address: string; po
   const named = bracketed ?? plain ?? text;
   const address = named === "" || named === "localhost" ? LOOPBACK : named;
   const port = digits === undefined ? DEFAULT_PORT : wholeNumber(digits, 0, 65_535);
-  const isAddress = isIP(address) === (bracketed === undefined ? 4 : 6);
+  const isAddress = ipVersion(address) === (bracketed === undefined ? 4 : 6);
   if (isAddress && port !== null && text !== "" && !text.endsWith(":")) return { address, port };
   throw new UsageError(`flag --metrics: "${text}" is no address and port`, {
     command,
     why: !isAddress
-      ? isIP(text) === 6
+      ? ipVersion(text) === 6
         ? "an IPv6 address stands in brackets"
         : "it is a number, or an address of this host and a number"
       : "the port is a number from 1 to 65535",
     suggestion:
-      isIP(text) === 6
+      ipVersion(text) === 6
         ? `--metrics '[${text}]:${DEFAULT_PORT}'`
         : `--metrics ${LOOPBACK}:${DEFAULT_PORT}`,
   });

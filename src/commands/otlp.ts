@@ -1,10 +1,10 @@
 /** `trace --otlp`: what is read from the host for it, and its sink. */
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { version } from "../../package.json";
 import { otlpSender } from "../export/otlp.ts";
 import { otlpOptions } from "../export/otlp_options.ts";
 import { fails } from "../file.ts";
+import { promises } from "../later.ts";
 import { metricData } from "../metrics/otlp.ts";
 import type { Family } from "../metrics/series.ts";
 import { otlpSink } from "../sinks/otlp.ts";
@@ -19,6 +19,7 @@ export interface Otlp {
 /** Reads the files of TLS now, while root's rights are there. Throws a Failure. */
 export async function openOtlp(url: string, warn: (line: string) => void): Promise<Otlp> {
   const options = otlpOptions(url, process.env, { name: hostname(), version });
+  const { readFile } = promises();
   const files: Record<string, string> = {};
   for (const [name, path] of Object.entries(options.tls))
     if (path !== null) files[name] = await readFile(path, "utf8").catch(fails(path));

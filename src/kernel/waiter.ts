@@ -2,7 +2,8 @@
  * Waiting for the rings without blocking the event loop: a thread of the shim looks at them (shim/waiter.c), and one byte
  * through a pair of sockets says that the wait is over.
  */
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import { stream } from "../later.ts";
 import { waitRequestSize, writeWaitRequest } from "../record/layout.gen.ts";
 import { close, write } from "./libc.ts";
 import type { PerfRings, Shim } from "./shim.ts";
@@ -93,7 +94,7 @@ function startRingThread(shim: Shim, rings: PerfRings): RingThread | null {
  */
 function watch(fd: number, heard: () => void): Readable {
   const bytes = Bun.file(fd).stream() as import("node:stream/web").ReadableStream;
-  return Readable.fromWeb(bytes).on("data", heard);
+  return stream().Readable.fromWeb(bytes).on("data", heard);
 }
 
 /** Like a wait, it does not keep the process alive. */

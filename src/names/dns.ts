@@ -1,5 +1,4 @@
 /** Names of addresses, from /etc/hosts and by DNS. The only place that sends anything beyond this host. */
-import { Resolver } from "node:dns/promises";
 import { hostName } from "./host_name.ts";
 import { nameInHosts } from "./hosts.ts";
 import { PATIENCE_MS } from "./names.ts";
@@ -10,6 +9,8 @@ export interface Reverse extends Disposable {
 
 /** `servers` instead of those of /etc/resolv.conf: for tests. Disposing of it gives up what is under way. */
 export function reverseDns(servers?: readonly string[]): Reverse {
+  // Not imported: see later.ts.
+  const { Resolver } = process.getBuiltinModule("node:dns/promises");
   const resolver = new Resolver({ timeout: PATIENCE_MS / 2, tries: 2 });
   if (servers !== undefined) resolver.setServers([...servers]);
   return {

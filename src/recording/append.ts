@@ -1,11 +1,12 @@
 /** Opens a file so that lines can be written behind what it holds: nothing else is hit, nothing is overwritten. */
 
 import { constants, type Stats } from "node:fs";
-import { lstat, open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { Failure } from "../errors.ts";
 import { fails, fileFailure, kindOf, unless } from "../file.ts";
 import { EAGAIN, LOCK_EX, LOCK_NB } from "../kernel/constants.ts";
 import { flock } from "../kernel/libc.ts";
+import { promises } from "../later.ts";
 import { Parser } from "./parse.ts";
 
 /** Throws a Failure also for a file that holds something else than a recording of our version. */
@@ -40,6 +41,7 @@ export async function openOwnFile(
     continues: async () => {},
   },
 ): Promise<OwnFile> {
+  const { lstat, open } = promises();
   const present = await lstat(path).catch(unless(path, "ENOENT"));
   if (present !== null) refuse(path, present, hint);
   const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -65,7 +67,7 @@ export async function openOwnFile(
 
 /** Whether the path leads to this open file, and not to another one or to none. */
 export async function isStillAt(path: string, file: FileHandle): Promise<boolean> {
-  const present = await lstat(path).catch(unless(path, "ENOENT"));
+  const present = await promises().lstat(path).catch(unless(path, "ENOENT"));
   const { dev, ino } = await file.stat();
   return present?.ino === ino && present.dev === dev;
 }

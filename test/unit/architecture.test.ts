@@ -60,6 +60,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     "file",
     "errors",
     "log",
+    "later",
   ],
   // The sinks of a trace's events, and the loop that feeds them.
   sinks: [
@@ -100,9 +101,19 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   check: ["kernel", "record", "explain", "output/escape"],
   guess: ["options", "kernel", "record", "embedded", "file", "errors", "explain", "log"],
-  kernel: ["record", "embedded", "errors", "explain", "log"],
+  kernel: ["record", "embedded", "errors", "explain", "log", "later"],
   members: ["conn", "protocols", "record"],
-  recording: ["kernel", "output", "members", "protocols", "conn", "record", "file", "errors"],
+  recording: [
+    "kernel",
+    "output",
+    "members",
+    "protocols",
+    "conn",
+    "record",
+    "file",
+    "errors",
+    "later",
+  ],
   output: ["conn", "members", "protocols", "record", "kernel/constants", "errors"],
   filter: ["conn", "record", "members", "protocols"],
   // The table of protocols and what recognises them.
@@ -112,10 +123,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   public: ["record"],
   state: ["conn", "members", "record", "errors"],
   record: [],
+  // Modules of the runtime.
+  later: [],
   embedded: [],
   options: [],
   explain: ["errors", "kernel/capability", "kernel/constants"],
-  file: ["errors"],
+  file: ["errors", "later"],
   errors: ["output/escape"],
   log: ["output/escape"],
   "output/escape": [],

@@ -25,12 +25,13 @@ export function udp(options: TraceOptions): Part {
     flowTimeouts = DEFAULT_FLOW_TIMEOUTS,
     maxConnections: entries,
   } = options;
+  const asked = wantsProtocol(filter, "udp");
   const directions = new UdpDirections();
   let known: KnownFlowTotals = { bytes: false, packets: false };
   return {
     name: "UDP",
     protocol: "UDP",
-    asked: wantsProtocol(filter, "udp"),
+    asked,
     alone: !wantsProtocol(filter, "tcp"),
     without: "UDP is not traced",
     symbols: udpSymbols,
@@ -38,7 +39,7 @@ export function udp(options: TraceOptions): Part {
       features.has("datagram_lengths")
         ? {}
         : { mapSizes: { udp_receives: ReceivePlaces.RECEIVE_PLACES } },
-    mapSizes: entries === undefined ? {} : { udp_flows: entries, udp_socks: entries },
+    mapSizes: roomFor(asked ? entries : UNUSED),
     missing,
     points,
     misses: {
@@ -61,6 +62,12 @@ export function udp(options: TraceOptions): Part {
 }
 
 // --- internal ---
+
+/** Room is made in the kernel for all entries at once: a map that no program uses would cost as much as one that is used. */
+const UNUSED = 1;
+
+const roomFor = (entries: number | undefined) =>
+  entries === undefined ? {} : { udp_flows: entries, udp_socks: entries };
 
 function missing({ host, report, mode }: Ground): string | null {
   const field = missingForUdp(report, mode);

@@ -1845,21 +1845,24 @@ export function writeLineMoment(view: DataView, p: number, value: LineMoment): v
   view.setUint32(p + 64, value.id_second, true);
 }
 
-export const lineConditionsSize = 88;
+export const lineConditionsSize = 104;
 export const LINE_CONDITIONS_MARKS = 0;
 export const LINE_CONDITIONS_END_MARKS = 8;
 export const LINE_CONDITIONS_MOST_BYTES = 16;
 export const LINE_CONDITIONS_COMM_REFUSED = 24;
 export const LINE_CONDITIONS_PLAIN_FROM = 32;
 export const LINE_CONDITIONS_PLAIN_UNTIL = 40;
-export const LINE_CONDITIONS_FLAGS_REFUSED = 48;
-export const LINE_CONDITIONS_PID_REFUSED = 52;
-export const LINE_CONDITIONS_PLAIN_ASKED = 56;
-export const LINE_CONDITIONS_PLAIN_ONLY = 60;
-export const LINE_CONDITIONS_SILENT = 64;
-export const LINE_CONDITIONS_MOVED = 68;
-export const LINE_CONDITIONS_NAMED = 72;
-export const LINE_CONDITIONS_ENDPOINTS = 80;
+export const LINE_CONDITIONS_PROGRAMS = 48;
+export const LINE_CONDITIONS_PAIRS = 56;
+export const LINE_CONDITIONS_FLAGS_REFUSED = 64;
+export const LINE_CONDITIONS_FLAGS_DOUBTED = 68;
+export const LINE_CONDITIONS_PID_REFUSED = 72;
+export const LINE_CONDITIONS_PLAIN_ASKED = 76;
+export const LINE_CONDITIONS_PLAIN_ONLY = 80;
+export const LINE_CONDITIONS_SILENT = 84;
+export const LINE_CONDITIONS_MOVED = 88;
+export const LINE_CONDITIONS_NAMED = 92;
+export const LINE_CONDITIONS_ENDPOINTS = 96;
 
 export const EndpointSlot = {
   ENDPOINT_SLOTS: 2048,
@@ -1899,6 +1902,47 @@ export const SockMarks = {
   SOCK_SHIFT: 6,
 } as const;
 export type SockMarks = (typeof SockMarks)[keyof typeof SockMarks];
+
+export const PairSlots = {
+  PROGRAM_SLOTS: 64,
+  HANDSHAKE_SLOTS: 512,
+  HOLDER_SLOTS: 256,
+} as const;
+export type PairSlots = (typeof PairSlots)[keyof typeof PairSlots];
+
+export const linePairsSize = 32;
+export interface LinePairs {
+  records: bigint;
+  taken: bigint;
+  holders: bigint;
+  newest: bigint;
+}
+export function readLinePairs(view: DataView, p: number): LinePairs {
+  return {
+    records: view.getBigUint64(p, true),
+    taken: view.getBigUint64(p + 8, true),
+    holders: view.getBigUint64(p + 16, true),
+    newest: view.getBigUint64(p + 24, true),
+  };
+}
+export function writeLinePairs(view: DataView, p: number, value: LinePairs): void {
+  view.setBigUint64(p, value.records, true);
+  view.setBigUint64(p + 8, value.taken, true);
+  view.setBigUint64(p + 16, value.holders, true);
+  view.setBigUint64(p + 24, value.newest, true);
+}
+
+export const lineHolderSize = 16;
+export interface LineHolder {
+  ino: number;
+  pid: number;
+  since: bigint;
+}
+export function writeLineHolder(view: DataView, p: number, value: LineHolder): void {
+  view.setUint32(p, value.ino, true);
+  view.setUint32(p + 4, value.pid, true);
+  view.setBigUint64(p + 8, value.since, true);
+}
 
 export const lineKeysSize = 64;
 export interface LineKeys {

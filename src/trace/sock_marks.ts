@@ -2,7 +2,8 @@
  * The socks of which some part knows more than their records hold. Records of all others may become lines without a look by
  * any part: see stream/conditions.ts. Marks are by hash, so a sock may be marked for another one. Pure.
  */
-import { GateSize, SockMarks as Size } from "../record/layout.gen.ts";
+import { SockMarks as Size } from "../record/layout.gen.ts";
+import { hashOf } from "./sock.ts";
 
 export class SockMarks {
   /** Maps that hold a sock with this hash, in a buffer of its own, which stays at its address. */
@@ -61,5 +62,4 @@ class MarkingMap<K extends number | string, V> extends Map<K, V> {
 const HASH_SHIFT = 32 - Math.log2(Size.SOCK_MARKS);
 
 /** As is_marked() of src/kernel/shim/lines.c. */
-const slotOf = (sock: number): number =>
-  Math.imul(Math.floor(sock / 2 ** Size.SOCK_SHIFT), GateSize.GATE_HASH) >>> HASH_SHIFT;
+const slotOf = (sock: number): number => hashOf(sock) >>> HASH_SHIFT;

@@ -45,6 +45,20 @@ test("a listener that begins is looked for at the next poll, but for one of the 
   }
 });
 
+test("an old walk is done anew, also when all that came in was accepted elsewhere", () => {
+  for (const [newestNs, walks] of [
+    [0.9 * SECOND, 1],
+    [1.1 * SECOND, 2],
+  ] as const) {
+    let asked = 0;
+    const source = { walk: () => (asked++, walkAt(0, {})), owner: () => null };
+    const acceptors = new Acceptors(source, 0, { newestNs, teach() {}, forgetHolders() {} });
+    acceptors.begin();
+    acceptors.refresh();
+    expect(asked).toBe(walks);
+  }
+});
+
 /** The process that accepted an open connection, of which the handshake was done at second 2. */
 function acceptorOf(walks: (Walk | null)[], born: Record<number, number> = {}): number | null {
   const acceptors = acceptorsOf(walks, born);

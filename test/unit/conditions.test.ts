@@ -26,7 +26,7 @@ import { kindOf, toConnEvent } from "../../src/trace/event.ts";
 import { numberOf, stackOf } from "../../src/protocols/stack.ts";
 import { Absence } from "../../src/trace/nat/absence.ts";
 import type { Working } from "../../src/trace/part.ts";
-import { refuseForOthers } from "../../src/trace/process/closers.ts";
+import { Closers } from "../../src/trace/process/closers.ts";
 import { AGREEING, Endpoints, nameByRecord } from "../../src/trace/protocols/endpoints.ts";
 import { SockMarks } from "../../src/trace/sock_marks.ts";
 import { conditionsOf } from "../../src/trace/stream/conditions.ts";
@@ -49,6 +49,8 @@ const describe = (view: DataView, p: number) => {
   return toConnEvent(of, kindOf(of)!, [nameByRecord]);
 };
 
+const closers = new Closers({ kernelThread: () => null, nowNs: () => 0n });
+
 /** TCP with usual conditions; `conditions`: one more part. */
 const parts = (conditions: Conditions): Working[] => [
   {
@@ -56,7 +58,7 @@ const parts = (conditions: Conditions): Working[] => [
     conditions(to) {
       askFew(to);
       refuseOlder(to);
-      refuseForOthers(to);
+      closers.conditions(to, BigInt(shim.addressOf(closers.programs)));
       return true;
     },
   },

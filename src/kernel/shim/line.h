@@ -18,6 +18,11 @@ struct line {
 	__u32 remote_length;
 };
 
+static inline __u8 *address_of(__u64 address)
+{
+	return (__u8 *)(unsigned long)address;
+}
+
 #define MEMBER(record, name) ((record) + offsetof(struct event, name))
 
 static inline __u16 load16(const __u8 *from)

@@ -4,7 +4,7 @@
  * becomes a line here if no part of the trace has anything to add to it, and its text has been prepared; the first one that
  * does not ends the call, and TypeScript decides.
  */
-#include "line.h"
+#include "pairs.h"
 
 /* In nanoseconds, as the times of records. */
 #define ONE_SECOND 1000000000ULL
@@ -15,11 +15,6 @@
 
 #define KINDS (1 << EVENT_CONNECT | 1 << EVENT_ACCEPT | 1 << EVENT_CLOSE)
 
-static __u8 *address_of(__u64 address)
-{
-	return (__u8 *)(unsigned long)address;
-}
-
 static int is_close(const __u8 *record)
 {
 	return *MEMBER(record, kind) == EVENT_CLOSE;
@@ -28,8 +23,7 @@ static int is_close(const __u8 *record)
 /* A part knows more of the sock than its records hold, or of another one with the same hash. */
 static int is_marked(const struct line_conditions *of, const __u8 *record)
 {
-	__u32 hash = (__u32)(load64(MEMBER(record, sk)) >> SOCK_SHIFT) * GATE_HASH;
-	__u32 slot = hash / (0x100000000ULL / SOCK_MARKS);
+	__u32 slot = sock_hash(record) / (0x100000000ULL / SOCK_MARKS);
 
 	return address_of(of->marks)[slot] != 0 ||
 	       (is_close(record) && address_of(of->end_marks)[slot] != 0);
@@ -90,15 +84,24 @@ static int name_after_endpoint(const struct line_conditions *of, __u8 *record)
 	return 1;
 }
 
+static int is_program(const struct line_conditions *of, __u32 pid)
+{
+	return load32(address_of(of->programs) + (pid & (PROGRAM_SLOTS - 1)) * sizeof(pid)) == pid;
+}
+
 static int meets(const struct line_conditions *of, __u8 *record)
 {
 	__u32 kind = *MEMBER(record, kind), pid = load32(MEMBER(record, owner.pid));
+	__u32 flags = load32(MEMBER(record, flags));
 
 	if (kind >= 32 || !(KINDS >> kind & 1))
 		return 0;
 	if (!(load32(MEMBER(record, ends.metadata)) & METADATA_TCP))
 		return 0;
-	if (load32(MEMBER(record, flags)) & of->flags_refused || pid == 0 || pid == of->pid_refused)
+	if (flags & of->flags_refused || pid == 0 || pid == of->pid_refused)
+		return 0;
+	if (flags & of->flags_doubted && load32(MEMBER(record, owner.uid)) == 0 &&
+	    !is_program(of, pid))
 		return 0;
 	if (load64(MEMBER(record, sent_bytes)) > of->most_bytes ||
 	    load64(MEMBER(record, recv_bytes)) > of->most_bytes)
@@ -164,42 +167,89 @@ static void count(struct line_conditions *of, const __u8 *record)
 		of->silent++;
 }
 
-int sh_put_lines(void *of)
+/* Makes the line of a record, where somebody wants it. Returns 0 where TypeScript has to. */
+static int take(struct line_batch *batch, __u8 *record)
 {
-	struct line_batch *batch = of;
 	struct line_conditions *conditions = (void *)address_of(batch->conditions);
 	const struct line_keys *keys = (const void *)address_of(batch->keys);
 	__u8 *out = address_of(batch->out), *to;
+	__u64 ns = load64(MEMBER(record, timestamp)) - batch->second;
+	struct line line = { record, (const void *)address_of(batch->moment), ns / ONE_MICROSECOND,
+			     NULL, 0 };
+	const struct line_kept *text;
+
+	if (ns >= ONE_SECOND || !meets(conditions, record))
+		return 0;
+	text = text_of(keys, record);
+	if (text == NULL || (keys->ports != 0 && !has_ports(record)))
+		return 0;
+	if (is_unwanted(keys, text, record)) {
+		count(conditions, record);
+		return 1;
+	}
+	if (batch->end - batch->at <= text->bytes)
+		return 0;
+	to = put_steps(out + batch->at, &line, (const void *)address_of(text->steps), text->count);
+	if (to == NULL)
+		return 0;
+	*to++ = LINE_FEED;
+	batch->at = to - out;
+	batch->made++;
+	count(conditions, record);
+	return 1;
+}
+
+/* The same of a close, and before it of the accept of the handshake in this slot; both or none. */
+static int take_both(struct line_batch *batch, struct line_pairs *pairs, int slot, __u8 *close)
+{
+	__u32 at = batch->at, made = batch->made;
+	struct event room;
+	__u8 *accept = (__u8 *)&room;
+
+	if (make_accept(pairs, slot, close, accept) && take(batch, accept) && take(batch, close)) {
+		drop_handshake(pairs, slot);
+		return 1;
+	}
+	batch->at = at;
+	batch->made = made;
+	return 0;
+}
+
+/* A handshake waits for its close, unless a part knows more of it. */
+static int keeps(const struct line_conditions *of, const struct line_pairs *pairs,
+		 const __u8 *record)
+{
+	return load32(MEMBER(record, ends.metadata)) & METADATA_TCP &&
+	       load32(MEMBER(record, owner.listener_ino)) != 0 &&
+	       !(load32(MEMBER(record, flags)) & (of->flags_refused | of->flags_doubted)) &&
+	       !is_marked(of, record) && keep_handshake(pairs, record);
+}
+
+static int take_any(struct line_batch *batch, struct line_pairs *pairs, __u8 *record)
+{
+	int slot;
+
+	if (pairs == NULL)
+		return take(batch, record);
+	if (*MEMBER(record, kind) == EVENT_PASSIVE)
+		return keeps((const void *)address_of(batch->conditions), pairs, record);
+	slot = is_close(record) ? handshake_of(pairs, record) : -1;
+	return slot < 0 ? take(batch, record) : take_both(batch, pairs, slot, record);
+}
+
+int sh_put_lines(void *of)
+{
+	struct line_batch *batch = of;
+	const struct line_conditions *conditions = (const void *)address_of(batch->conditions);
+	struct line_pairs *pairs = (void *)address_of(conditions->pairs);
 	__u32 n = batch->from;
 
 	batch->made = 0;
 	for (; n < batch->to; n++) {
-		__u8 *record =
-			address_of(batch->records) + load32(address_of(batch->places) + 4ULL * n);
-		__u64 ns = load64(MEMBER(record, timestamp)) - batch->second;
-		struct line line = { record, (const void *)address_of(batch->moment),
-				     ns / ONE_MICROSECOND, NULL, 0 };
-		const struct line_kept *text;
+		__u32 at = load32(address_of(batch->places) + 4ULL * n);
 
-		if (ns >= ONE_SECOND || !meets(conditions, record))
+		if (!take_any(batch, pairs, address_of(batch->records) + at))
 			break;
-		text = text_of(keys, record);
-		if (text == NULL || (keys->ports != 0 && !has_ports(record)))
-			break;
-		if (is_unwanted(keys, text, record)) {
-			count(conditions, record);
-			continue;
-		}
-		if (batch->end - batch->at <= text->bytes)
-			break;
-		to = put_steps(out + batch->at, &line, (const void *)address_of(text->steps),
-			       text->count);
-		if (to == NULL)
-			break;
-		*to++ = LINE_FEED;
-		batch->at = to - out;
-		batch->made++;
-		count(conditions, record);
 	}
 	return n - batch->from;
 }

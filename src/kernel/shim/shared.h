@@ -102,20 +102,22 @@ struct line_moment {
  */
 struct line_conditions {
 	__u64 marks; /* address of SOCK_MARKS bytes: a part knows more of a sock whose byte is not 0 */
-	__u64 end_marks; /* the same, of socks of which only the close goes back */
+	__u64 end_marks;    /* the same, of socks of which only the close goes back */
 	__u64 most_bytes;   /* that were sent or received */
 	__u64 comm_refused; /* the first 8 bytes of a name */
 	__u64 plain_from; /* connections that began from here on, up to the next, are translated nowhere */
 	__u64 plain_until;
+	__u64 programs; /* address of PROGRAM_SLOTS __u32: processes that are no threads of the kernel, by the low bits of their number */
+	__u64 pairs;	/* address of the struct line_pairs; 0: handshakes go back */
 	__u32 flags_refused; /* enum conn_fact */
+	__u32 flags_doubted; /* the same, of what root's processes do that are not among the programs */
 	__u32 pid_refused;
 	__u32 plain_asked; /* 1: a record that does not say whether it is translated must have begun between the two */
 	__u32 plain_only; /* 1: each record must say that it is translated nowhere */
 	/* Closes that became lines are counted here. */
 	__u32 silent; /* nothing was sent or received */
 	__u32 moved;
-	__u32 named; /* after their endpoint */
-	__u32 _pad;
+	__u32 named;	 /* after their endpoint */
 	__u64 endpoints; /* address of ENDPOINT_SLOTS structs line_endpoint; 0: no close is named */
 };
 
@@ -147,6 +149,30 @@ enum sock_marks {
 	SOCK_MARKS =
 		65536, /* by the high 16 bits of a hash: the low 32 bits of the address / 2^SOCK_SHIFT, times GATE_HASH */
 	SOCK_SHIFT = 6,
+};
+
+enum pair_slots {
+	PROGRAM_SLOTS = 64, /* powers of two */
+	HANDSHAKE_SLOTS = 512,
+	HOLDER_SLOTS = 256,
+};
+
+/*
+ * Handshakes of tracepoint mode that wait for the close of their connection, which brings the accept along: see
+ * src/trace/tcp/handshakes.ts. TypeScript takes those out that were not closed by the end of a poll.
+ */
+struct line_pairs {
+	__u64 records; /* address of HANDSHAKE_SLOTS structs event */
+	__u64 taken;   /* address: for each slot a byte, 1 where a handshake waits */
+	__u64 holders; /* address of HOLDER_SLOTS structs line_holder */
+	__u64 newest;  /* time of the newest handshake that became an accept; written */
+};
+
+/* A process that held a listener. */
+struct line_holder {
+	__u32 ino;
+	__u32 pid;
+	__u64 since; /* when the handshakes from then on were done */
 };
 
 /* Texts that TypeScript has prepared, by what their records have in common: see src/output/straight/keys.ts. */

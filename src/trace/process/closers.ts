@@ -13,8 +13,10 @@ import {
   EVENT_OWNER_PID,
   EVENT_OWNER_UID,
   LINE_CONDITIONS_COMM_REFUSED,
-  LINE_CONDITIONS_FLAGS_REFUSED,
+  LINE_CONDITIONS_FLAGS_DOUBTED,
+  LINE_CONDITIONS_PROGRAMS,
   ownerSize,
+  PairSlots,
   readOwner,
   type Event,
   type Owner,
@@ -36,6 +38,8 @@ export class Closers {
   readonly #source: CloserSource;
   /** Only for one poll: a pid may be used again. */
   readonly #known = new Map<number, bigint | null | undefined>();
+  /** Processes among them that are no threads of the kernel, or of which the name decides: see struct line_conditions. */
+  readonly programs = new Uint32Array(new ArrayBuffer(4 * PairSlots.PROGRAM_SLOTS));
 
   constructor(source: CloserSource) {
     this.#source = source;
@@ -43,7 +47,9 @@ export class Closers {
 
   /** To be called before each drain: later questions are about events that were drained later. */
   renew(): void {
-    if (this.#known.size > 0) this.#known.clear();
+    if (this.#known.size === 0) return;
+    this.#known.clear();
+    this.programs.fill(0);
   }
 
   /** Whether `apply` would do anything with the record at `p` but return it. */
@@ -53,6 +59,17 @@ export class Closers {
       view.getUint32(p + EVENT_OWNER_UID, true) === 0 &&
       this.#isOfKernel(view, p)
     );
+  }
+
+  /**
+   * Records that may concern it go back: see Working.conditions. Of a process that is asked about no record does from then on
+   * in the same poll. `programsAt`: the address of `programs`.
+   */
+  conditions(to: DataView, programsAt: bigint): void {
+    to.setUint32(LINE_CONDITIONS_FLAGS_DOUBTED, FOR_OTHERS, true);
+    to.setBigUint64(LINE_CONDITIONS_PROGRAMS, programsAt, true);
+    to.setUint32(LINE_CONDITIONS_COMM_REFUSED, FIRST);
+    to.setUint32(LINE_CONDITIONS_COMM_REFUSED + 4, SECOND);
   }
 
   /** The event, without an owner that is a thread of the kernel. */
@@ -69,6 +86,7 @@ export class Closers {
     if (startedNs === undefined && !this.#known.has(pid)) {
       startedNs = this.#source.kernelThread(pid);
       this.#known.set(pid, startedNs);
+      if ((startedNs ?? null) === null) this.programs[pid & (PairSlots.PROGRAM_SLOTS - 1)] = pid;
     }
     if (startedNs === undefined) return hasNameOfWorker(view, p);
     if (startedNs === null) return false;
@@ -76,14 +94,6 @@ export class Closers {
     const ownedAt = view.getUint32(p + EVENT_OWNER_OWNED_AT, true);
     return startedNs <= endOf(ownedAt, this.#source.nowNs());
   }
-}
-
-/** Records that may concern it go back: see Working.conditions. */
-export function refuseForOthers(to: DataView): void {
-  const flags = to.getUint32(LINE_CONDITIONS_FLAGS_REFUSED, true);
-  to.setUint32(LINE_CONDITIONS_FLAGS_REFUSED, flags | FOR_OTHERS, true);
-  to.setUint32(LINE_CONDITIONS_COMM_REFUSED, FIRST);
-  to.setUint32(LINE_CONDITIONS_COMM_REFUSED + 4, SECOND);
 }
 
 // --- internal ---

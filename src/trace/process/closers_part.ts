@@ -2,20 +2,21 @@
 import { monotonicNs } from "../../kernel/clock.ts";
 import { lifeOf } from "../../kernel/process.ts";
 import type { Part } from "../part.ts";
-import { Closers, refuseForOthers, type CloserSource } from "./closers.ts";
+import { Closers, type CloserSource } from "./closers.ts";
 
 export const closersPart = (): Part => ({
   name: "closers",
   without: "a close by the kernel names the kernel's thread",
   points: () => [],
-  start({ tgid }) {
+  start({ tgid, host }) {
     const closers = new Closers(closerSource(tgid));
+    const programsAt = BigInt(host.shim.addressOf(closers.programs));
     return {
       renew: () => closers.renew(),
       revises: (view, p) => closers.concern(view, p),
       revise: (event) => closers.apply(event),
       conditions(to) {
-        refuseForOthers(to);
+        closers.conditions(to, programsAt);
         return true;
       },
     };

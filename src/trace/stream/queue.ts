@@ -22,8 +22,11 @@ const KEPT_BYTES = 4 << 20;
 /** An event takes some microseconds, and 150 before the JIT has compiled its way: a clock that is asked after so many is not asked too often. */
 const ASKED_EVERY = 16;
 
-/** Where none of several events is taken, they are tried again after so many at most: at first after that one. */
-const TRIED_EVERY = 16;
+/**
+ * Where none of several events is taken, they are tried again after so many at most: at first after that one. An odd number: the
+ * events of connections that follow one another take turns, and not always the same one is to be tried.
+ */
+const TRIED_EVERY = 15;
 
 /** An event lies at `p` of `view`, and only for the time of the call. */
 export type Each = (view: DataView, p: number) => void;

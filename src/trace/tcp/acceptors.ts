@@ -5,6 +5,7 @@
  */
 import type { Holder, Holders, Owner } from "../../kernel/owners.ts";
 import type { Event } from "../../record/layout.gen.ts";
+import type { Handshakes } from "./handshakes.ts";
 
 /** The holders of sockets, as one walk over the processes found them. Times are nanoseconds of CLOCK_MONOTONIC. */
 export interface Walk {
@@ -70,11 +71,13 @@ export class Acceptors {
   #stale = false;
   readonly #source: HolderSource;
   readonly #own: number;
+  readonly #pupils: Pupils | null;
 
-  /** `own`: the tool's own process. */
-  constructor(source: HolderSource, own = 0) {
+  /** `own`: the tool's own process; `pupils`: they are told what decides about most connections. */
+  constructor(source: HolderSource, own = 0, pupils: Pupils | null = null) {
     this.#source = source;
     this.#own = own;
+    this.#pupils = pupils;
   }
 
   /** To be called before the first handshake is told. */
@@ -84,6 +87,7 @@ export class Acceptors {
 
   /** After the records of a poll. */
   refresh(): void {
+    if (this.#pupils !== null) this.#grows(this.#pupils.newestNs);
     if (this.#stale) this.#walk(NOTHING);
     this.#stale = false;
   }
@@ -96,12 +100,13 @@ export class Acceptors {
     const begun = { holder: { pid, tid: pid }, atNs: Number(timestamp) };
     this.#begun.set(portOf(netns, ends.sport), begun);
     if (listener_ino !== 0) this.#begun.set(listener_ino, begun);
+    this.#pupils?.forgetHolders();
   }
 
   handshake({ netns, ends, owner: { listener_ino: listener }, timestamp }: Event): Handshake {
     const atNs = Number(timestamp);
     const port = portOf(netns, ends.sport);
-    if (atNs - (this.#walks[0]?.beganNs ?? -Infinity) > STALE_NS) this.#stale = true;
+    this.#grows(atNs);
     const walk = this.#walks.find(({ endedNs }) => endedNs <= atNs);
     const begun = this.#begun.get(listener || port);
     const before =
@@ -109,6 +114,11 @@ export class Acceptors {
         ? [begun.holder]
         : holdersIn(walk, listener, port);
     return { listener, port, atNs, before };
+  }
+
+  /** A handshake was done at this time. */
+  #grows(atNs: number): void {
+    if (atNs - (this.#walks[0]?.beganNs ?? -Infinity) > STALE_NS) this.#stale = true;
   }
 
   /** Of connections that somebody has accepted by now, by inode; `null`: to be asked again later. */
@@ -127,7 +137,10 @@ export class Acceptors {
   /** Of a connection that is over, where this process has closed it (0: nobody is known); "closer": that one. */
   ofClosed(handshake: Handshake, closer: number, closedNs: number): Owner | "closer" | null {
     const witnesses = closer === 0 ? [] : [{ pid: closer, tid: closer }];
-    if (has(handshake.before, closer)) return "closer";
+    if (has(handshake.before, closer)) {
+      this.#teach(handshake.listener, closer);
+      return "closer";
+    }
     const newest = this.#walks[0];
     const walk =
       newest !== undefined && newest.beganNs >= closedNs
@@ -136,6 +149,27 @@ export class Acceptors {
     const holder = walk && this.#acceptor(handshake, walk, witnesses);
     if (holder === null) return null;
     return holder.pid === closer ? "closer" : this.#source.owner(holder);
+  }
+
+  #teach(listener: number, pid: number): void {
+    if (this.#pupils === null || listener === 0) return;
+    const sinceNs = this.#heldSince(listener, pid);
+    if (sinceNs !== null) this.#pupils.teach(listener, pid, sinceNs);
+  }
+
+  /** From when on a handshake of this listener has the process in `before`; `null`: a new one has not. */
+  #heldSince(listener: number, pid: number): number | null {
+    const begun = this.#begun.get(listener);
+    let since: number | null = null;
+    for (const walk of this.#walks) {
+      const isNewer = begun !== undefined && begun.atNs >= walk.beganNs;
+      const holders = isNewer ? [begun.holder] : holdersIn(walk, listener, "");
+      if (!has(holders, pid)) return since;
+      since = isNewer ? Math.max(begun.atNs, walk.endedNs) : walk.endedNs;
+      // Before it began, the walk alone tells.
+      if (since > walk.endedNs) return since;
+    }
+    return since;
   }
 
   /** `witnesses`: who has the accepted socket, or closed it. */
@@ -169,6 +203,7 @@ export class Acceptors {
     const known = walk.whole ? walk : joined(this.#walks[0], walk);
     this.#walks = [{ ...known, accepted: new Map() }, ...this.#walks].slice(0, WALKS);
     this.#forgetBegun(known);
+    this.#pupils?.forgetHolders();
     return walk;
   }
 
@@ -181,6 +216,8 @@ export class Acceptors {
 }
 
 // --- internal ---
+
+type Pupils = Pick<Handshakes, "newestNs" | "teach" | "forgetHolders">;
 
 const NOTHING: Asked = {
   accepted: new Set(),

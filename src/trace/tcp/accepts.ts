@@ -21,6 +21,7 @@ import {
 import { asView, pidAt, plainEvent, timeAt } from "../event.ts";
 import type { Acceptors, Handshake } from "./acceptors.ts";
 import { sockAt, sockOf } from "../sock.ts";
+import type { Handshakes } from "./handshakes.ts";
 
 /** The kernel's answer about a connection whose handshake is done. */
 export type AcceptState =
@@ -52,15 +53,25 @@ export class Accepts {
   readonly #told = new Map<number, { cookie: number; owner: Owner }>();
   readonly #askKernel: AskAccepted;
   readonly #acceptors: Acceptors;
+  /** Handshakes that nobody here has been told of yet. */
+  readonly #untold: Handshakes | null;
 
-  constructor(ask: AskAccepted, acceptors: Acceptors, pending = new Map<number, Pending>()) {
+  /** `untold`: where others keep handshakes of the poll that is under way. */
+  constructor(
+    ask: AskAccepted,
+    acceptors: Acceptors,
+    pending = new Map<number, Pending>(),
+    untold: Handshakes | null = null,
+  ) {
     this.#pending = pending;
+    this.#untold = untold;
     this.#askKernel = ask;
     this.#acceptors = acceptors;
   }
 
   /** A listener begins. */
   listening(event: Event): void {
+    this.#takeOver();
     this.#acceptors.listening(event);
   }
 
@@ -77,11 +88,10 @@ export class Accepts {
 
   /** A handshake is done: keep it until somebody accepts. */
   established(event: Event): void {
+    this.#takeOver();
     const sock = sockOf(event);
     if (this.#pending.has(sock)) this.#lost++;
-    const handshake = this.#acceptors.handshake(event);
-    // A record lies where it is only for a moment.
-    this.#pending.set(sock, { event: unowned(event), handshake, ino: null, askAtNs: 0 });
+    this.#pending.set(sock, this.#pendingOf(event));
     this.#askAtNs = 0;
   }
 
@@ -97,10 +107,11 @@ export class Accepts {
 
   /** The same of the close that lies at `p`, as a record. */
   closedAt(view: DataView, p: number): EventView | null | "unaccepted" {
-    if (this.#pending.size === 0) return null;
+    if (this.#pending.size === 0 && this.#untold === null) return null;
     const sock = sockAt(view, p);
-    const pending = this.#pending.get(sock);
     const cookie = view.getUint32(p + EVENT_COOKIE, true);
+    const untold = this.#untold?.take(sock, cookie) ?? null;
+    const pending = untold === null ? this.#pending.get(sock) : this.#pendingOf(untold);
     if (pending?.event.view.getUint32(EVENT_COOKIE, true) !== cookie) return null;
     this.#pending.delete(sock);
     const flags = view.getUint32(p + EVENT_FLAGS, true);
@@ -110,6 +121,20 @@ export class Accepts {
     const owner = by === "closer" ? readOwner(view, p + EVENT_OWNER) : by;
     own(event, owner, flags & ConnFact.FACT_FOLLOWED);
     return event;
+  }
+
+  /** Handshakes that others have kept so far are kept here from now on. */
+  #takeOver(): void {
+    for (const event of this.#untold?.takeAll() ?? []) {
+      this.#pending.set(sockOf(event), this.#pendingOf(event));
+      this.#askAtNs = 0;
+    }
+  }
+
+  #pendingOf(event: Event): Pending {
+    const handshake = this.#acceptors.handshake(event);
+    // A record lies where it is only for a moment.
+    return { event: unowned(event), handshake, ino: null, askAtNs: 0 };
   }
 
   /** The process that accepted the connection of this close, as far as it was told. */
@@ -124,6 +149,7 @@ export class Accepts {
    */
   poll(nowNs: bigint, last = false): Event[] {
     const now = last ? Infinity : Number(nowNs);
+    this.#takeOver();
     this.#acceptors.refresh();
     if (this.#pending.size === 0 || now < this.#askAtNs) return [];
     const accepted = new Map<number, readonly [sock: number, pending: Pending]>();

@@ -12,6 +12,7 @@ import { Acceptors } from "./acceptors.ts";
 import { Accepts } from "./accepts.ts";
 import { selfCheck } from "./check.ts";
 import { requireFields } from "./fields.ts";
+import { Handshakes } from "./handshakes.ts";
 import { learnListeners, rehearseWalk } from "./holders.ts";
 import { acceptPoints, INNER_CLOSE, kprobes, runByTool, tracepoints } from "./points.ts";
 import { takeStock } from "./stock.ts";
@@ -84,12 +85,14 @@ function check(on: Opened, known: KnownTotals): Finding {
 
 function start(on: Opened, between: () => void, known: KnownTotals): Working {
   const ask = askAccepted(on, between);
-  const acceptors = new Acceptors(holderSource(on, between), on.tgid);
-  const accepts = new Accepts(ask, acceptors, on.marks.map());
-  if (on.mode === "tracepoint") acceptors.begin();
+  const isByTool = on.mode === "tracepoint";
+  const untold = isByTool ? new Handshakes(on.host.shim.addressOf) : null;
+  const acceptors = new Acceptors(holderSource(on, between), on.tgid, untold);
+  const accepts = new Accepts(ask, acceptors, on.marks.map(), untold);
+  if (isByTool) acceptors.begin();
   tellYounger(on);
   const opens = new Opens(on.marks.map(), on.marks.map());
-  const tcp = workingTcp(accepts, opens, on.mode === "tracepoint" ? undefined : []);
+  const tcp = workingTcp(accepts, opens, isByTool ? undefined : [], untold);
   return {
     ...tcp,
     enrich: addTotals(known),
@@ -101,7 +104,7 @@ function start(on: Opened, between: () => void, known: KnownTotals): Working {
     },
     losses: () => [{ cause: ACCEPT_UNKNOWN, count: accepts.lost }],
     rehearse() {
-      if (on.mode !== "tracepoint") return;
+      if (!isByTool) return;
       ask(0n, 0);
       rehearseWalk(on);
     },

@@ -2,6 +2,7 @@
 import { EventKind } from "../../record/layout.gen.ts";
 import type { Working } from "../part.ts";
 import type { Accepts } from "./accepts.ts";
+import type { Handshakes } from "./handshakes.ts";
 import { isOlderAt, Opens, refuseOlder } from "./opens.ts";
 import { tellOne, tellRecord } from "./tell.ts";
 
@@ -14,11 +15,12 @@ const PLAIN: readonly number[] = [EVENT_CONNECT, EVENT_ACCEPT, EVENT_PASSIVE, EV
 /** By the second poll all that was drained before the first has been applied, and by the third its races. */
 const SETTLED_POLLS = 3;
 
-/** `kinds`: what it takes besides; listeners are of use only where an accept does not tell its process. */
+/** `untold`: see Accepts. `kinds`: what it takes besides; listeners are of use only where an accept does not tell its process. */
 export function workingTcp(
   accepts: Accepts,
   opens = new Opens(),
   kinds: readonly number[] = [EVENT_LISTEN],
+  untold: Pick<Handshakes, "conditions"> | null = null,
 ) {
   /** Since all that the listing found is known. */
   let polls = -Infinity;
@@ -35,6 +37,7 @@ export function workingTcp(
       tellRecord(view, p, accepts, record, show, isDirect),
     conditions(to) {
       refuseOlder(to);
+      untold?.conditions(to);
       return opens.isSettled;
     },
     tick(nowNs, show, last) {

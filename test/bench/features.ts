@@ -49,7 +49,7 @@ const rows: readonly Row[] = [
     // Without UDP, whose hooks run at each send and receive of TCP.
     tracers: workload === "udprr" ? both : [...both, "tracer-bpf, tracepoints --tcp", FILTER],
   })),
-  { ...warm, name: "udp1000", workload: "udp1000", tracers: both },
+  { ...warm, name: "udp1000", workload: "udp1000", tracers: both, warmMs: 5_000 },
   {
     name: "plain",
     tracers: [...both, `${kprobes} --no-protocols`, `${kprobes} --no-nat`, FILTER],
@@ -79,7 +79,7 @@ operation. \`npm run bench NAME\` measures the rows of one name, \`KERNELS=6.1,6
 
 - \`stream\`, \`rr\`, \`udprr\`, \`plain\`: that traffic (\`plain\`: \`crr\`) without connection tracking. Each rate is
   of 10 s: of \`crr\` after 45 s of the same traffic, of the others after a minute without any. \`udp1000\`: as \`udprr\`, each time
-  from the next one of 1,000 sockets to the server's.
+  from the next one of 1,000 sockets to the server's, after 5 s of that.
 - "a filter of packets": a packet socket whose filter takes nothing. Tracers that know protocols by one do more for each packet.
 - \`tracked\`: \`crr\`, conntrack tracks each connection. \`dnat\`: it also translates its address.
 - \`entries-...\`: datagrams of which conntrack makes an entry each, and which are not traced, as on a host that forwards;

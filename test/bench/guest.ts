@@ -27,6 +27,8 @@ export interface GuestJob {
   stopped?: boolean;
   /** The kernel tracks each connection, and translates its address or not. */
   translation?: Translation;
+  /** Connections of `crr` speak HTTP; else they speak nothing that is known. */
+  http?: boolean;
   /** Has the kernel count each program's runs and time, which slows them. */
   programs?: boolean;
 }
@@ -206,7 +208,11 @@ function run(job: GuestJob, workload: string): Load {
   // A tracer has seen what it is to see of a long connection, and is done with it, before it is measured.
   const pauseMs = !leavesMuch.has(workload) && counts(job) ? SETTLE_MS : 0;
   const times = [job.warmMs, job.measureMs, job.pairs ?? 1, pauseMs].map(String);
-  const env = { ...process.env, ...(job.translation === "dnat" && { LOAD_ADDRESS: SERVICE }) };
+  const env = {
+    ...process.env,
+    ...(job.translation === "dnat" && { LOAD_ADDRESS: SERVICE }),
+    ...(job.http === true && { LOAD_HTTP: "1" }),
+  };
   const child = Bun.spawnSync(["/job/load", workload, ...times], { stderr: "inherit", env });
   if (child.exitCode !== 0) throw new Error(`the load ended with ${child.exitCode}`);
   return JSON.parse(child.stdout.toString()) as Load;

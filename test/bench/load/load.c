@@ -6,6 +6,7 @@
  *   total      all operations: what a tracer has to have seen
  *   sent, received   payload bytes the clients wrote and read, all operations
  * LOAD_ADDRESS in the environment: clients connect to this address. Something translates it to 127.0.0.1.
+ * LOAD_HTTP in the environment: a client's message is a request of HTTP and its server's an answer, and not zeros.
  * Or: load hold N. Opens N connections, prints a line, and holds them until its standard input ends.
  * Or: load filter. Has a filter run for each packet, which takes none of them, and says so, until it is killed.
  */
@@ -34,6 +35,13 @@ struct result {
 };
 
 static char buffer[STREAM_BYTES];
+static char request[MESSAGE_BYTES + 1], answer[MESSAGE_BYTES + 1];
+
+static void speak_http(void)
+{
+	strcpy(request, "GET /load HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: tracer-load\r\n\r\n");
+	strcpy(answer, "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\nyou are very welcome here");
+}
 
 static void die(const char *what)
 {
@@ -49,10 +57,10 @@ static u64 now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-static void write_all(int fd, size_t size)
+static void write_all(int fd, const char *bytes, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = write(fd, buffer + done, size - done);
+		ssize_t n = write(fd, bytes + done, size - done);
 
 		if (n <= 0)
 			die("write");
@@ -106,7 +114,7 @@ static int connected(int type, const struct sockaddr_in *address)
 static void stream_op(int fd, const struct sockaddr_in *to, struct result *r)
 {
 	(void)to;
-	write_all(fd, STREAM_BYTES);
+	write_all(fd, buffer, STREAM_BYTES);
 	r->sent += STREAM_BYTES;
 }
 
@@ -122,7 +130,7 @@ static void stream_serve(int listener)
 static void rr_op(int fd, const struct sockaddr_in *to, struct result *r)
 {
 	(void)to;
-	write_all(fd, MESSAGE_BYTES);
+	write_all(fd, request, MESSAGE_BYTES);
 	if (!read_all(fd, MESSAGE_BYTES))
 		die("the server left");
 	r->sent += MESSAGE_BYTES;
@@ -135,7 +143,7 @@ static void rr_serve(int listener)
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	while (read_all(fd, MESSAGE_BYTES))
-		write_all(fd, MESSAGE_BYTES);
+		write_all(fd, answer, MESSAGE_BYTES);
 	close(fd);
 }
 
@@ -153,7 +161,7 @@ static void crr_serve(int listener)
 
 	while ((fd = accept(listener, NULL, NULL)) >= 0) {
 		while (read_all(fd, MESSAGE_BYTES))
-			write_all(fd, MESSAGE_BYTES);
+			write_all(fd, answer, MESSAGE_BYTES);
 		close(fd);
 	}
 }
@@ -330,6 +338,8 @@ int main(int argc, char **argv)
 	const struct kind *kind = NULL;
 	struct result sum = {}, *results;
 
+	if (getenv("LOAD_HTTP"))
+		speak_http();
 	if (argc > 2 && strcmp(argv[1], "hold") == 0)
 		return hold(atoi(argv[2]));
 	if (argc > 1 && strcmp(argv[1], "filter") == 0)

@@ -42,8 +42,11 @@ export interface Loop {
 }
 
 const POLL_MS = 100;
-/** How long a poll may wait where nothing happens: each poll wakes some threads of the runtime. */
-const REST_MS = 15_000;
+/**
+ * How long a poll may wait where nothing happens: each poll wakes some threads of the runtime, and runs code that the runtime
+ * has thrown away since the last one, some 6 million instructions and as many of its compilers. What has to be sooner says so.
+ */
+const REST_MS = 60_000;
 /** Losses come in floods; one line per second says the same. */
 const TELL_MS = 1_000;
 /** The event loop gets a turn so often, also while a burst is made into lines. */

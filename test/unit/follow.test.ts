@@ -153,9 +153,9 @@ describe("a trace ends", () => {
     // The first line was pending then, and what becomes of it is told of soon.
     expect(waits).toEqual([
       [100, 100, 7],
-      [100, 15_000, 7],
-      [100, 15_000, 7],
-      [100, 15_000, 7],
+      [100, 60_000, 7],
+      [100, 60_000, 7],
+      [100, 60_000, 7],
     ]);
     expect(trace.last).toEqual([false, false, false, false, true]);
   });
@@ -447,7 +447,7 @@ test("what a recorder has to write is told of soon, however quiet the kernel is"
     },
   };
   await follow(setup({ trace: waiting, recorder, stop: stop.signal }).full);
-  expect(longest).toEqual([100, 100, 100, 15_000]);
+  expect(longest).toEqual([100, 100, 100, 60_000]);
 });
 
 test("a signal ends the trace at once, however long it would have waited", async () => {

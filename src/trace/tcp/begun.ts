@@ -47,6 +47,8 @@ export function failedConnects({ host: { shim }, object, tgid }: Opened): Workin
       findFailed();
       showFailed(show);
     },
+    // Nothing wakes the tool for a connect that failed so.
+    dueMs: () => REST_MS,
     rehearse: findFailed,
   };
 }
@@ -56,6 +58,8 @@ export function failedConnects({ host: { shim }, object, tgid }: Opened): Workin
 const SK_SIZE = 8;
 /** To find a map empty is a walk over its buckets. */
 const EVERY_NS = 500_000_000n;
+/** Where nothing else happens. */
+const REST_MS = 15_000;
 
 /** R: it runs or could; D: it waits for a lock, as it can on PREEMPT_RT. */
 function mayRun(thread: number): boolean {

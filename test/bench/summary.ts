@@ -74,6 +74,10 @@ const rates: readonly RateLine[] = [
       on: (kernel) => (compare(kernel, "7.0") >= 0 ? 0.79 : 0.85),
     },
   },
+  {
+    ...{ name: "endpoint", tracer: KPROBES, what: "crr, HTTP" },
+    target: asFastAs(`${KPROBES} --no-protocols`, "without protocols - 0.007", 0.007),
+  },
   ...cold("first-second", "crr, first second"),
   ...cold("first-10-seconds", "crr, first 10 s"),
   {

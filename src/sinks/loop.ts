@@ -44,7 +44,7 @@ export interface Loop {
 const POLL_MS = 100;
 /**
  * How long a poll may wait where nothing happens: each poll wakes some threads of the runtime, and runs code that the runtime
- * has thrown away since the last one, some 6 million instructions and as many of its compilers. What has to be sooner says so.
+ * has thrown away since the last one, some 6 million instructions and as many of its compilers. Parts whose work is due sooner say so (dueMs).
  */
 const REST_MS = 60_000;
 /** Losses come in floods; one line per second says the same. */

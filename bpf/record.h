@@ -685,6 +685,8 @@ enum constant {
 	CONSTANT_ANSWERS,
 	/* 1 where the functions themselves call the programs: see argument() in lib/kernel.h. */
 	CONSTANT_FENTRY,
+	/* Where the kernel's types say that struct mptcp_sock has its first subflow; 0: they do not. See tcp/mptcp.h. */
+	CONSTANT_FIRST_SUBFLOW,
 	/* The guess: what tells the tool's own system calls from all others. */
 	CONSTANT_COOKIE,
 	CONSTANT_MAX,

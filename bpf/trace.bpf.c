@@ -425,7 +425,7 @@ int on_state(struct bpf_raw_tracepoint_args *ctx)
 	struct live live = {};
 
 	claim_pending(ctx->args[0]);
-	state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);
+	state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], 1, &live);
 	return 0;
 }
 
@@ -434,9 +434,13 @@ int on_state(struct bpf_raw_tracepoint_args *ctx)
 	int name(struct bpf_raw_tracepoint_args *ctx)                                              \
 	{                                                                                          \
 		struct live live = {};                                                             \
+		int preempted = constant(CONSTANT_PREEMPTED);                                      \
                                                                                                    \
+		if (!preempted && is_of_process(ctx->args[2]))                                     \
+			return 0;                                                                  \
 		if (claim_as_backup(ctx->args[0], COUNTER_STATE_RESCUED))                          \
-			state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], &live);       \
+			state_changes(ctx, ctx->args[0], ctx->args[1], ctx->args[2], preempted,    \
+				      &live);                                                      \
 		return 0;                                                                          \
 	}
 

@@ -10,7 +10,7 @@
 
 /*
  * The offset of struct mptcp_sock at which the first subflow was found last; 0: none was. Written and read by
- * first_subflow(); one entry, never deleted.
+ * searched_subflow(); one entry, never deleted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -35,21 +35,15 @@ inline_always u64 unlike_subflow(u64 sk, u16 num, u64 net)
 	       ((sk_protocol(sk) & constant(CONSTANT_PROTOCOL_MASK)) ^ IPPROTO_TCP);
 }
 
-/*
- * 0: not found. The kernel keeps the subflow from going away while a process is inside accept(2) or close(2). MPTCP's sock gets
- * its remote port by the end of connect(2) or accept(2).
- */
-inline_always u64 first_subflow(u64 mptcp __attribute__((unused)))
+/* 0: not found. The first place is where the last one was found. Each turn of the loop is walked by the verifier. */
+inline_always u64 searched_subflow(u64 mptcp, u16 num, u64 net)
 {
-#ifdef LINUX_5_10
-	u64 sk = 0, place, net = skc_net(mptcp);
-	u16 num = skc_num(mptcp), dport = skc_dport(mptcp);
 	u32 zero = 0, offset = SUBFLOWS_BEGIN;
 	u32 *at = bpf_map_lookup_elem(&first_subflow_at, &zero);
+	u64 sk = 0, place;
 
 	if (!at)
 		return 0;
-	/* First where the last one was. */
 	place = mptcp + *at;
 #pragma clang loop unroll(disable)
 	for (;;) {
@@ -61,10 +55,31 @@ inline_always u64 first_subflow(u64 mptcp __attribute__((unused)))
 		place = mptcp + offset;
 		offset += 8;
 	}
-	if (skc_state(sk) == TCP_STATE_LISTEN || (dport && skc_dport(sk) != dport) || !is_tcp(sk))
-		return 0;
 	/* Not of `offset`: the verifier knows its value, and would walk all that follows once for each turn of the loop. */
 	*at = place - mptcp;
+	return sk;
+}
+
+/*
+ * 0: not found. The kernel keeps the subflow from going away while a process is inside accept(2) or close(2). MPTCP's sock gets
+ * its remote port by the end of connect(2) or accept(2).
+ */
+inline_always u64 first_subflow(u64 mptcp __attribute__((unused)))
+{
+#ifdef LINUX_5_10
+	u64 sk, net = skc_net(mptcp);
+	u16 num = skc_num(mptcp), dport = skc_dport(mptcp);
+
+	if (constant(CONSTANT_FIRST_SUBFLOW)) {
+		sk = word_at(mptcp + constant(CONSTANT_FIRST_SUBFLOW));
+		if (unlike_subflow(sk, num, net))
+			return 0;
+	} else {
+		sk = searched_subflow(mptcp, num, net);
+	}
+	if (!sk || skc_state(sk) == TCP_STATE_LISTEN || (dport && skc_dport(sk) != dport) ||
+	    !is_tcp(sk))
+		return 0;
 	return sk;
 #else
 	return 0;

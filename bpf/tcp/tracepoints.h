@@ -165,8 +165,21 @@ inline_always void closed(u64 sk, u32 old, struct live *live)
 		insert_conn(sk, live);
 }
 
-/* Each step stands here once, whichever change leads to it: each copy would be walked by the verifier. */
-inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct live *live)
+/*
+ * Changes that only a system call or a worker makes, never an interrupt: connect(2), listen(2), and MPTCP's own, whose FIN it
+ * is. A backup program meets these only where programs are preempted. Else they are left out there, for the verifier's sake.
+ */
+inline_always int is_of_process(u32 state)
+{
+	return state == TCP_STATE_SYN_SENT || state == TCP_STATE_LISTEN;
+}
+
+/*
+ * Each step stands here once, whichever change leads to it: each copy would be walked by the verifier. of_process: 0 where no
+ * such change comes.
+ */
+inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, int of_process,
+				 struct live *live)
 {
 	u32 was = old & 15; /* so that the verifier sees how far 1 << was can go */
 	int passive = state == TCP_STATE_ESTABLISHED && was == TCP_STATE_SYN_RECV;
@@ -174,7 +187,8 @@ inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct l
 	int crossed;
 
 	if (!is_tcp(sk)) {
-		if ((state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) && is_mptcp(sk))
+		if (of_process && (state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_LAST_ACK) &&
+		    is_mptcp(sk))
 			mptcp_sending_fin(sk, live);
 		return;
 	}
@@ -182,14 +196,14 @@ inline_always void state_changes(void *ctx, u64 sk, u32 old, u32 state, struct l
 		known = bpf_map_lookup_elem(&conns, &sk);
 	/* Its own SYN has crossed the peer's. Else a sock that is known here is one of which the end was missed. */
 	crossed = known && !(known->event.flags & FACT_ESTABLISHED);
-	if (state == TCP_STATE_SYN_SENT)
+	if (of_process && state == TCP_STATE_SYN_SENT)
 		connect_goes_on(sk);
 	/* connect(2) ends what the sock carried before: connect(AF_UNSPEC) leaves no other trace. */
-	if (state == TCP_STATE_SYN_SENT || (known && !crossed))
+	if ((of_process && state == TCP_STATE_SYN_SENT) || (known && !crossed))
 		end_of_former(ctx, sk, live);
-	if (state == TCP_STATE_SYN_SENT)
+	if (of_process && state == TCP_STATE_SYN_SENT)
 		connecting(sk, live);
-	else if (state == TCP_STATE_LISTEN)
+	else if (of_process && state == TCP_STATE_LISTEN)
 		listening(ctx, sk, live);
 	else if (state == TCP_STATE_SYN_RECV && was == TCP_STATE_LISTEN)
 		note_listener(sk);

@@ -18,6 +18,8 @@ export interface PlainLoads {
   cast: number;
   /** Of struct pt_regs. */
   words: number;
+  /** Where struct mptcp_sock has its first subflow; 0: not known. */
+  firstSubflow: number;
 }
 
 /**

@@ -208,9 +208,9 @@ export function openShim() {
     /** The ids by which programs load the kernel's memory; null where they may not. */
     plainLoads: (): PlainLoads | null => {
       if (plainLoads !== undefined) return plainLoads;
-      const ids = new Uint32Array(2);
+      const ids = new Uint32Array(3);
       const has = c.sh_plain_loads(ids) === 1;
-      return (plainLoads = has ? { cast: ids[0]!, words: ids[1]! } : null);
+      return (plainLoads = has ? { cast: ids[0]!, words: ids[1]!, firstSubflow: ids[2]! } : null);
     },
     /** The ids of these functions in the kernel's BTF; 0: it has none. */
     functionIds: (names: readonly string[]): readonly number[] => {

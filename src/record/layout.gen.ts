@@ -1193,8 +1193,9 @@ export const Constant = {
   CONSTANT_DATAGRAMS: 52,
   CONSTANT_ANSWERS: 53,
   CONSTANT_FENTRY: 54,
-  CONSTANT_COOKIE: 55,
-  CONSTANT_MAX: 56,
+  CONSTANT_FIRST_SUBFLOW: 55,
+  CONSTANT_COOKIE: 56,
+  CONSTANT_MAX: 57,
 } as const;
 export type Constant = (typeof Constant)[keyof typeof Constant];
 

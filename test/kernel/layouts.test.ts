@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { withLoopback } from "../../src/guess/netns.ts";
 import type { GuessReport } from "../../src/guess/report.ts";
 import { guessOn } from "../../src/guess/run.ts";
-import { findType, parseBtf } from "../../src/kernel/btf.ts";
+import { findMember, findType, parseBtf } from "../../src/kernel/btf.ts";
 import type { FeatureName } from "../../src/kernel/feature_table.ts";
 import { openHost, type Host } from "../../src/kernel/host.ts";
 import type { KernelObject } from "../../src/kernel/object.ts";
@@ -63,13 +63,17 @@ test.skipIf(sparing || loads === null).each(modes)(
   },
 );
 
-test.skipIf(sparing || loads === null)("the ids by which programs load are of those types", () => {
-  const types = parseBtf(readFileSync("/sys/kernel/btf/vmlinux"));
-  expect(loads).toEqual({
-    cast: findType(types, "func", "bpf_rdonly_cast")!,
-    words: findType(types, "struct", "pt_regs")!,
-  });
-});
+test.skipIf(sparing || loads === null)(
+  "the ids by which programs load are of those types, and the first subflow lies there",
+  () => {
+    const types = parseBtf(readFileSync("/sys/kernel/btf/vmlinux"));
+    expect(loads).toEqual({
+      cast: findType(types, "func", "bpf_rdonly_cast")!,
+      words: findType(types, "struct", "pt_regs")!,
+      firstSubflow: (findMember(types, "mptcp_sock", "first")?.bitOffset ?? 0) / 8,
+    });
+  },
+);
 
 // The first mode is enough: the comparison is the same, and each load takes long in a guest.
 test.each(modes.slice(0, 1))(

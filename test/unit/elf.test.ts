@@ -33,6 +33,6 @@ test("other constants stay", () => {
 test("the cast is called by its id, with the id of the type", () => {
   // r2 = TYPE_MAGIC; call CAST_MAGIC; r3 = CAST_MAGIC
   const patched = words(...exit, 0x02b7, TYPE_MAGIC, 0x85, CAST_MAGIC, 0x03b7, CAST_MAGIC, ...exit);
-  patchLoads(patched, { cast: 65500, words: 162 });
+  patchLoads(patched, { cast: 65500, words: 162, firstSubflow: 0 });
   expect(patched).toEqual(words(...exit, 0x02b7, 162, 0x2085, 65500, 0x03b7, CAST_MAGIC, ...exit));
 });

@@ -11,7 +11,7 @@ const backported = {
   hasLru: () => true,
   hasHelper: () => true,
   hasTracepoint: () => true,
-  plainLoads: () => ({ cast: 1, words: 2 }),
+  plainLoads: () => ({ cast: 1, words: 2, firstSubflow: 0 }),
   debugfs: () => null,
 } as unknown as Shim;
 /** A kernel that loads no program. */

@@ -40,7 +40,7 @@ SH_API int sh_prog_time(int prog_fd, __u64 ns_and_runs[2]);
 SH_API int sh_time_programs(void);
 
 /* types.c: ids are those of a function and of a struct. */
-SH_API int sh_plain_loads(__u32 ids[2]);
+SH_API int sh_plain_loads(__u32 ids[3]);
 SH_API int sh_function_ids(const char *names, __u32 count, __u32 *ids);
 void forget_traced(void);
 SH_API int sh_traced(void *object, const char *program, __u32 id, int exit);

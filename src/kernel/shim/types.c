@@ -27,6 +27,10 @@ struct wanted {
 	__u32 kind;
 	__u32 name_off;
 	__u32 id;
+	/* Of a struct: one of its members, or NULL; the offset of its name; its place, 0: it was not found. */
+	const char *member;
+	__u32 member_off;
+	__u32 member_at;
 };
 
 /* The bytes that follow a struct btf_type of this kind; -1: it is not known. */
@@ -75,11 +79,24 @@ static __u32 offset_of(const char *strings, __u32 bytes, const char *name)
 	return 0;
 }
 
+/* In bytes. Where the struct has bit fields too, the upper bits of an offset are the width of one. */
+static __u32 place_of(const struct btf_type *type, const char *end, __u32 name_off)
+{
+	const struct btf_member *member = (const void *)(type + 1);
+	__u32 bits = type->info >> 31 ? 0xffffff : ~0U;
+
+	for (__u32 i = 0; i < (type->info & 0xffffff) && (const char *)(member + 1) <= end;
+	     i++, member++)
+		if (member->name_off == name_off)
+			return (member->offset & bits) / 8;
+	return 0;
+}
+
 /*
- * Returns 1 once all are found. Names are told apart by their offset: each is there once. Kind and count have more bits than
+ * Ends once all are found. Names are told apart by their offset: each is there once. Kind and count have more bits than
  * old kernels give them.
  */
-static int find_all(const char *types, __u32 bytes, struct wanted *wanted, __u32 count)
+static void find_all(const char *types, __u32 bytes, struct wanted *wanted, __u32 count)
 {
 	const struct btf_type *type;
 	__u32 id = 1, kind, at = 0, left = count;
@@ -92,65 +109,70 @@ static int find_all(const char *types, __u32 bytes, struct wanted *wanted, __u32
 			if (!wanted[i].id && type->name_off == wanted[i].name_off &&
 			    kind == wanted[i].kind) {
 				wanted[i].id = id;
+				if (wanted[i].member_off)
+					wanted[i].member_at =
+						place_of(type, types + bytes, wanted[i].member_off);
 				left--;
 			}
 		if (!left)
-			return 1;
+			return;
 		behind = bytes_behind(kind, type->info & 0xffffff);
 		if (behind < 0)
-			return 0;
+			return;
 		at += sizeof(*type) + behind;
 	}
-	return 0;
 }
 
-/* Returns 1 if all were found: then each has its id. */
-static int find_types(const char *btf, size_t size, struct wanted *wanted, __u32 count)
+/* Each that is found has its id. */
+static void find_types(const char *btf, size_t size, struct wanted *wanted, __u32 count)
 {
 	const struct btf_header *header = (const void *)btf;
 	const char *strings;
 	__u64 types_at, strings_at;
 
 	if (size < sizeof(*header) || header->magic != BTF_MAGIC)
-		return 0;
+		return;
 	types_at = (__u64)header->hdr_len + header->type_off;
 	strings_at = (__u64)header->hdr_len + header->str_off;
 	if (types_at + header->type_len > size || strings_at + header->str_len > size)
-		return 0;
+		return;
 	strings = btf + strings_at;
-	for (__u32 i = 0; i < count; i++)
+	for (__u32 i = 0; i < count; i++) {
 		wanted[i].name_off = offset_of(strings, header->str_len, wanted[i].name);
-	return find_all(btf + types_at, header->type_len, wanted, count);
+		if (wanted[i].member)
+			wanted[i].member_off =
+				offset_of(strings, header->str_len, wanted[i].member);
+	}
+	find_all(btf + types_at, header->type_len, wanted, count);
 }
 
 /* The file can be mapped from 6.16 on. The kernel gives a page per read. */
-static int types_of_kernel(struct wanted *wanted, __u32 count)
+static void types_of_kernel(struct wanted *wanted, __u32 count)
 {
-	int fd = open(KERNEL_TYPES, O_RDONLY | O_CLOEXEC), found = 0;
+	int fd = open(KERNEL_TYPES, O_RDONLY | O_CLOEXEC);
 	struct stat stat;
 	char *bytes;
 	ssize_t got = 1;
 	size_t size, read_bytes = 0;
 
 	if (fd < 0)
-		return 0;
+		return;
 	if (fstat(fd, &stat) != 0 || !stat.st_size) {
 		close(fd);
-		return 0;
+		return;
 	}
 	size = stat.st_size;
 	bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes != MAP_FAILED) {
-		found = find_types(bytes, size, wanted, count);
+		find_types(bytes, size, wanted, count);
 		munmap(bytes, size);
 	} else if ((bytes = malloc(size))) {
 		for (; got > 0 && read_bytes < size; read_bytes += got > 0 ? got : 0)
 			got = read(fd, bytes + read_bytes, size - read_bytes);
-		found = find_types(bytes, read_bytes, wanted, count);
+		find_types(bytes, read_bytes, wanted, count);
 		free(bytes);
 	}
 	close(fd);
-	return found;
 }
 
 /* Of bpf_rdonly_cast(); 0: programs may not call it. */
@@ -162,20 +184,23 @@ enum {
 
 /*
  * 1: programs may load the kernel's memory through bpf_rdonly_cast(), whose id becomes ids[0], as struct pt_regs, whose id
- * becomes ids[1]. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it.
+ * becomes ids[1]; ids[2]: where struct mptcp_sock has its first subflow, 0: not known. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it.
  */
-int sh_plain_loads(__u32 ids[2])
+int sh_plain_loads(__u32 ids[3])
 {
 	struct wanted wanted[] = {
 		{ .name = "bpf_rdonly_cast", .kind = BTF_KIND_FUNC },
 		{ .name = "pt_regs", .kind = BTF_KIND_STRUCT },
+		{ .name = "mptcp_sock", .kind = BTF_KIND_STRUCT, .member = "first" },
 	};
 	int fd;
 
-	if (!types_of_kernel(wanted, 2))
+	types_of_kernel(wanted, 3);
+	if (!wanted[0].id || !wanted[1].id)
 		return 0;
 	ids[0] = wanted[0].id;
 	ids[1] = wanted[1].id;
+	ids[2] = wanted[2].member_at;
 	const struct bpf_insn loads[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = ids[1] },

@@ -61,11 +61,15 @@ export function load(
   made: Made,
   traced: readonly TracedProgram[] = [],
 ): KernelObject {
-  const given = fentry ? { ...made, constants: with1(made, Constant.CONSTANT_FENTRY) } : made;
+  const ids = loads ? host.shim.plainLoads()! : undefined;
+  const constants = new Map(made.constants)
+    .set(Constant.CONSTANT_FENTRY, fentry ? 1n : 0n)
+    .set(Constant.CONSTANT_FIRST_SUBFLOW, BigInt(ids?.firstSubflow ?? 0));
+  const given = { ...made, constants };
   const spec = {
     name: "trace",
     file: loads ? traceObject62 : newer ? traceObject510 : traceObject,
-    ...(loads && { loads: host.shim.plainLoads()! }),
+    ...(ids && { loads: ids }),
     programs: tracePrograms,
     helpers: host.features.helpers(),
     lru: host.features.has("lru_maps"),

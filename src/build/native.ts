@@ -177,7 +177,7 @@ function gcc(arch: Arch, sysroot: string, out: string, libelf: string | null): s
     archive("z"),
     // -z defs: what a library lacks shows here, not on the host it is copied to.
     // Between libbpf and its own function: see types.c.
-    "-Wl,--wrap=bpf_prog_load",
+    "-Wl,--wrap=bpf_prog_load,--wrap=bpf_prog_bind_map",
     ..."-Wl,-z,defs -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro,-z,now -s".split(" "),
   ];
 }

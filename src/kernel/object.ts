@@ -18,6 +18,8 @@ export interface ObjectSpec {
   helpers?: ReadonlySet<number>;
   /** Of an object whose programs load the kernel's memory. */
   loads?: PlainLoads;
+  /** Its programs take the kernel long. */
+  large?: boolean;
   /** The programs that functions of the kernel call, instead of a kprobe. */
   traced?: readonly TracedProgram[];
   /** Sizes of maps that differ from what the ELF image says. */
@@ -56,7 +58,7 @@ export function loadObject(shim: Shim, spec: ObjectSpec): KernelObject {
     }
     for (const map of spec.mappable ?? []) shim.mapMappable(object, map);
     if (spec.lru === false) shim.noLru(object);
-    shim.load(object);
+    shim.load(object, spec.large);
   } catch (error) {
     shim.close(object);
     throw error;

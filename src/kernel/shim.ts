@@ -1,5 +1,6 @@
 /** libbpf through the C shim: buffers in, numbers out, a KernelError when the answer is negative. */
 import { FFIType, ptr, type Pointer } from "bun:ffi";
+import { availableParallelism } from "node:os";
 import { shimLibrary } from "../embedded.ts";
 import { AskedType, ShimNumber } from "../record/layout.gen.ts";
 import { ENODATA, ENODEV, ENOENT } from "./constants.ts";
@@ -82,6 +83,9 @@ const SYMBOLS = {
   sh_function_ids: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   sh_traced: { args: ["ptr", "ptr", "u32", "i32"], returns: "i32" },
   sh_load: { args: ["ptr"], returns: "i32" },
+  sh_loads_begin: { args: [], returns: "i32" },
+  sh_loads_run: { args: ["ptr"], returns: "ptr" },
+  sh_loads_end: { args: ["i32"], returns: "i32" },
   sh_raw_tracepoint: { args: ["i32", "ptr"], returns: "i32" },
   sh_has_tracepoint: { args: ["ptr"], returns: "i32" },
   sh_attach_traced: { args: ["i32"], returns: "i32" },
@@ -138,6 +142,7 @@ export function openShim() {
   const nsAndRuns = new BigUint64Array(2);
   let plainLoads: PlainLoads | null | undefined;
   const runWaiter = (c.sh_waiter_run as unknown as { ptr: Pointer }).ptr;
+  const runLoads = (c.sh_loads_run as unknown as { ptr: Pointer }).ptr;
   const runStayer = (c.sh_stayer_run as unknown as { ptr: Pointer }).ptr;
 
   /** The messages of libbpf since the last call. */
@@ -175,9 +180,18 @@ export function openShim() {
     noLru: (object: BpfObject): void => {
       check("maps without LRU", c.sh_no_lru(at(object)));
     },
-    load: (object: BpfObject): void => {
+    /** `large`: of many instructions, which a second processor checks meanwhile where there is one. */
+    load: (object: BpfObject, large = false): void => {
       log();
-      check("load", c.sh_load(at(object)));
+      if (!large || availableParallelism() === 1 || c.sh_loads_begin() < 0) {
+        check("load", c.sh_load(at(object)));
+        return;
+      }
+      // Without it, all is loaded in this one.
+      const thread = startThread(runLoads, null);
+      const loaded = c.sh_load(at(object));
+      if (typeof thread !== "number") joinThread(thread);
+      check("load", c.sh_loads_end(loaded));
     },
     /** Unloads; attached programs live on until their attachment's fd is closed. */
     close: (object: BpfObject): void => {

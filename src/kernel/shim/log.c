@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,16 @@ static int capture(enum libbpf_print_level level, const char *format, va_list ar
 	keep(message, len);
 	free(message);
 	return len;
+}
+
+/* As if libbpf had said it. */
+void log_text(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	capture(LIBBPF_WARN, format, args);
+	va_end(args);
 }
 
 void log_capture(void)

@@ -18,6 +18,7 @@ struct perf_event_attr;
 /* log.c: what libbpf had to say, the last 256 KB of it. Copies, NUL-terminates and clears. */
 SH_API int sh_log(char *dst, int cap);
 void log_capture(void);
+void log_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* object.c: one loaded object; the handle is its address. */
 SH_API __s64 sh_open(const void *elf, __u64 len, const char *name);
@@ -45,6 +46,12 @@ SH_API int sh_function_ids(const char *names, __u32 count, __u32 *ids);
 void forget_traced(void);
 SH_API int sh_traced(void *object, const char *program, __u32 id, int exit);
 SH_API int sh_load(void *object);
+
+/* loads.c: around sh_load(), where large programs are to be loaded by a thread too. */
+SH_API int sh_loads_begin(void);
+SH_API void *sh_loads_run(void *unused);
+SH_API int sh_loads_end(int err);
+void finish_loads(void);
 
 /* attach.c: the returned fd is the attachment; closing it detaches. */
 SH_API int sh_raw_tracepoint(int prog_fd, const char *name);

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loads.h"
 #include "shim.h"
 
 #define KERNEL_TYPES "/sys/kernel/btf/vmlinux"
@@ -312,13 +313,10 @@ int sh_load(void *object)
 
 	if (!err)
 		err = bpf_object__load(object);
+	finish_loads();
 	forget_traced();
 	return err;
 }
-
-int __real_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license,
-			 const struct bpf_insn *insns, size_t count,
-			 struct bpf_prog_load_opts *opts);
 
 /*
  * libbpf takes a kernel that refuses bpf_probe_read_kernel() for one older than 5.5, and writes bpf_probe_read() in place of
@@ -333,7 +331,7 @@ int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *
 			 struct bpf_prog_load_opts *opts)
 {
 	struct bpf_insn *mine = (struct bpf_insn *)insns;
-	int casts = 0, fd, saved;
+	int casts = 0, fd, saved, later;
 	sigset_t before;
 
 	for (size_t i = 0; i < count; i++)
@@ -349,10 +347,23 @@ int __wrap_bpf_prog_load(enum bpf_prog_type type, const char *name, const char *
 			opts->expected_attach_type = traced[i].attach;
 			opts->attach_btf_id = traced[i].id;
 		}
+	later = load_later(type, name, license, insns, count, opts);
+	if (later >= 0)
+		return later;
 	leave_signals_to_others(&before);
 	fd = __real_bpf_prog_load(type, name, license, insns, count, opts);
 	saved = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = saved;
 	return fd;
+}
+
+/*
+ * libbpf would tie a map of constants to each program, for those that look at programs. A placeholder takes none, and a program
+ * keeps the maps that it uses.
+ */
+int __wrap_bpf_prog_bind_map(int prog __attribute__((unused)), int map __attribute__((unused)),
+			     const struct bpf_prog_bind_opts *opts __attribute__((unused)))
+{
+	return 0;
 }

@@ -70,6 +70,8 @@ export function load(
     name: "trace",
     file: loads ? traceObject62 : newer ? traceObject510 : traceObject,
     ...(ids && { loads: ids }),
+    // Older kernels have fewer programs, and take shorter.
+    large: newer,
     programs: tracePrograms,
     helpers: host.features.helpers(),
     lru: host.features.has("lru_maps"),

@@ -279,14 +279,15 @@ enum gate_size {
 	/*
 	 * Ends of connections that begin to be looked at within 2^SPAN_BITS ns, about a quarter of a second. A look makes records
 	 * in the ring, and its connection's events take the long way to a line. LOOKED_AT: on the whole host. Of one end of one
-	 * server all are looked at while they are no more than LOOKED_AT_QUIET; beyond it LOOKED_AT_NEW, and LOOKED_AT_KNOWN of
-	 * one that the tool knows: see src/trace/protocols/endpoints.ts.
+	 * server all are looked at while they are no more than LOOKED_AT_QUIET; beyond it as many as its verdict says. While the tool
+	 * has given none it is behind, most of all in its first second, and more looks would make it later.
 	 */
 	SPAN_BITS = 28,
 	LOOKED_AT = 384,
 	LOOKED_AT_QUIET = 64,
-	LOOKED_AT_NEW = 64,
-	LOOKED_AT_KNOWN = 4,
+	LOOKED_AT_NEW = 16,
+	LOOKED_AT_ALIKE = 4,
+	LOOKED_AT_MIXED = 64,
 	ENDPOINT_BITS = 12, /* of an endpoint's hash: there are 2^ENDPOINT_BITS allowances */
 	/* Records of payload that may wait for the tool: the ring is there for events. */
 	LOOKS_WAITING = 2048,
@@ -305,8 +306,15 @@ struct allowance {
 	u32 endpoint; /* 0: the host */
 	u32 span;
 	u32 begun;
-	u32 before; /* in the span before */
-	u32 known;  /* 1: the tool knows its protocol, or that it has none: a few looks will do */
+	u32 before;  /* in the span before */
+	u32 verdict; /* enum verdict */
+};
+
+/* What the tool has found of an endpoint's last connections: see src/trace/protocols/endpoints.ts. */
+enum verdict {
+	VERDICT_NONE,  /* too few have ended */
+	VERDICT_ALIKE, /* all speak the same, or nothing that is known: a few looks will do */
+	VERDICT_MIXED,
 };
 
 /* Where payload lies: offsets in struct sk_buff and struct skb_shared_info, and from a struct page to its address. */

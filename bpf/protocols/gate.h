@@ -38,7 +38,7 @@ struct {
 
 /*
  * Allowances by the first bits of the endpoint's hash, and behind them the one of the host: on a busy host the tool would do
- * little but recognise the same again. Written by may_begin(); the tool sets `known`. An array, so nothing is deleted: an
+ * little but recognise the same again. Written by may_begin(); the tool sets the verdict. An array, so nothing is deleted: an
  * endpoint takes the place of another one with the same bits. Two CPUs that write at once may look at a connection more.
  */
 struct {
@@ -59,7 +59,7 @@ inline_always volatile struct allowance *allowance_at(u32 slot, u32 endpoint)
 	if (allowance->endpoint != endpoint) {
 		allowance->endpoint = endpoint;
 		allowance->begun = 0;
-		allowance->known = 0;
+		allowance->verdict = VERDICT_NONE;
 	}
 	if (allowance->span != span) {
 		allowance->before = allowance->span + 1 == span ? allowance->begun : 0;
@@ -67,6 +67,13 @@ inline_always volatile struct allowance *allowance_at(u32 slot, u32 endpoint)
 		allowance->span = span;
 	}
 	return allowance;
+}
+
+inline_always u32 looks_by_verdict(u32 verdict)
+{
+	if (verdict == VERDICT_ALIKE)
+		return LOOKED_AT_ALIKE;
+	return verdict == VERDICT_MIXED ? LOOKED_AT_MIXED : LOOKED_AT_NEW;
 }
 
 /* Whether one more connection of this endpoint may be looked at. */
@@ -81,7 +88,7 @@ inline_always int may_begin(u32 endpoint)
 	begun = own->begun + 1;
 	own->begun = begun;
 	if (own->before > LOOKED_AT_QUIET || begun > LOOKED_AT_QUIET)
-		most = own->known ? LOOKED_AT_KNOWN : LOOKED_AT_NEW;
+		most = looks_by_verdict(own->verdict);
 	if (begun > most)
 		return 0;
 	host = allowance_at(1 << ENDPOINT_BITS, 0);

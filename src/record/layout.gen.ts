@@ -592,8 +592,9 @@ export const GateSize = {
   SPAN_BITS: 28,
   LOOKED_AT: 384,
   LOOKED_AT_QUIET: 64,
-  LOOKED_AT_NEW: 64,
-  LOOKED_AT_KNOWN: 4,
+  LOOKED_AT_NEW: 16,
+  LOOKED_AT_ALIKE: 4,
+  LOOKED_AT_MIXED: 64,
   ENDPOINT_BITS: 12,
   LOOKS_WAITING: 2048,
   SEGMENTS_BITS: 11,
@@ -618,7 +619,7 @@ export interface Allowance {
   span: number;
   begun: number;
   before: number;
-  known: number;
+  verdict: number;
 }
 export function readAllowance(view: DataView, p: number): Allowance {
   return {
@@ -626,7 +627,7 @@ export function readAllowance(view: DataView, p: number): Allowance {
     span: view.getUint32(p + 4, true),
     begun: view.getUint32(p + 8, true),
     before: view.getUint32(p + 12, true),
-    known: view.getUint32(p + 16, true),
+    verdict: view.getUint32(p + 16, true),
   };
 }
 export function writeAllowance(view: DataView, p: number, value: Allowance): void {
@@ -634,8 +635,15 @@ export function writeAllowance(view: DataView, p: number, value: Allowance): voi
   view.setUint32(p + 4, value.span, true);
   view.setUint32(p + 8, value.begun, true);
   view.setUint32(p + 12, value.before, true);
-  view.setUint32(p + 16, value.known, true);
+  view.setUint32(p + 16, value.verdict, true);
 }
+
+export const Verdict = {
+  VERDICT_NONE: 0,
+  VERDICT_ALIKE: 1,
+  VERDICT_MIXED: 2,
+} as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 export const payloadLayoutSize = 56;
 export interface PayloadLayout {

@@ -243,7 +243,7 @@ describe.each(ofUdp)("trace --attach %s", (mode) => {
       const address = randomLoopback();
       const server = new Socket(address);
       const began = performance.now();
-      const most = GateSize.LOOKED_AT_NEW;
+      const most = GateSize.LOOKED_AT_QUIET;
       const clients = Array.from({ length: 8 * most }, () => {
         const client = new Socket(address).connect(server);
         client.send(STRANGE);

@@ -1,8 +1,16 @@
 /** Connections that were not looked at are named after their server's endpoint only where that is certain. */
 import { expect, test } from "bun:test";
 import { stackOf } from "../../src/protocols/stack.ts";
-import { ConnDirection, eventSize, readEvent, writeEvent } from "../../src/record/layout.gen.ts";
+import {
+  ConnDirection,
+  eventSize,
+  readEvent,
+  Verdict,
+  writeEvent,
+} from "../../src/record/layout.gen.ts";
 import { AGREEING, Endpoints } from "../../src/trace/protocols/endpoints.ts";
+
+const { VERDICT_ALIKE, VERDICT_MIXED, VERDICT_NONE } = Verdict;
 
 const { DIRECTION_INCOMING, DIRECTION_OUTGOING, DIRECTION_UNKNOWN } = ConnDirection;
 const http = stackOf(null, "http", null);
@@ -44,8 +52,8 @@ function close({
 }
 
 function known(speaks = http, more: Of = {}) {
-  const told: [number, boolean][] = [];
-  const endpoints = new Endpoints((hash, isKnown) => void told.push([hash, isKnown]));
+  const told: [number, number][] = [];
+  const endpoints = new Endpoints((...verdict) => void told.push(verdict));
   for (let n = 0; n < AGREEING; n++) endpoints.saw(...close(more), 5, speaks);
   return { endpoints, told };
 }
@@ -89,9 +97,9 @@ test.each([
   for (let n = 0; n < AGREEING; n++) endpoints.saw(...close(), 5, http);
   expect(endpoints.of(...close())).toBe(http);
   expect(told).toEqual([
-    [5, true],
-    [5, false],
-    [5, true],
+    [5, VERDICT_ALIKE],
+    [5, VERDICT_MIXED],
+    [5, VERDICT_ALIKE],
   ]);
 });
 
@@ -102,10 +110,10 @@ test("where they differ in one layer the others are named", () => {
 });
 
 test("where none is recognised a few looks will do, and nothing is named", () => {
-  const told: [number, boolean][] = [];
-  const endpoints = new Endpoints((hash, isKnown) => void told.push([hash, isKnown]));
+  const told: [number, number][] = [];
+  const endpoints = new Endpoints((...verdict) => void told.push(verdict));
   for (let n = 0; n < AGREEING; n++) endpoints.saw(...close(), 5, null);
-  expect(told).toEqual([[5, true]]);
+  expect(told).toEqual([[5, VERDICT_ALIKE]]);
   expect(endpoints.of(...close())).toBeNull();
 });
 
@@ -126,8 +134,8 @@ test("a server that begins says nothing of the one before it", () => {
   endpoints.forget(7, 80);
   expect(endpoints.of(...close())).toBeNull();
   expect(told).toEqual([
-    [5, true],
-    [5, false],
+    [5, VERDICT_ALIKE],
+    [5, VERDICT_NONE],
   ]);
 });
 

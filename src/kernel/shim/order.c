@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Where the events of a drain lie, in the order of time: Index.fill() of src/trace/stream/queue.ts for many at a time. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bpf/record.h"
 #include "shim.h"
 
-/* As in queue.ts: events that take more moves each are sorted there. */
+/* Nearly all drains are nearly in order. Events that take more moves each are merged. */
 #define MOVES_MOST 8
 
 struct order {
@@ -34,7 +35,7 @@ static int add(struct order *order, __u32 room, const __u8 *bytes, __u32 at)
 }
 
 /* Puts each one behind the last that is no younger. 0: they are too far from their order; those of one time are as they came. */
-static int sort(struct order *order)
+static int insert(struct order *order)
 {
 	__s64 left = (__s64)MOVES_MOST * order->count;
 
@@ -55,6 +56,82 @@ static int sort(struct order *order)
 	return 1;
 }
 
+/* The events from `at` on that are in order. Returns the place behind them. */
+static __u32 run_end(const struct order *order, __u32 at)
+{
+	while (++at < order->count && order->times[at] >= order->times[at - 1])
+		;
+	return at;
+}
+
+static void copy(struct order *to, __u32 n, const struct order *from, __u32 at)
+{
+	to->places[n] = from->places[at];
+	to->times[n] = from->times[at];
+}
+
+/* The two runs that end at `middle` and `end`; of one time the first one's go first. */
+static void merge(struct order *to, const struct order *from, __u32 at, __u32 middle, __u32 end)
+{
+	__u32 left = at, right = middle;
+
+	for (__u32 n = at; n < end; n++)
+		if (right == end || (left < middle && from->times[left] <= from->times[right]))
+			copy(to, n, from, left++);
+		else
+			copy(to, n, from, right++);
+}
+
+/* Merges each run with the next one. Returns how many runs there were. */
+static __u32 merge_runs(struct order *to, const struct order *from)
+{
+	__u32 at = 0, runs = 0, middle, end;
+
+	for (; at < from->count; at = end) {
+		end = middle = run_end(from, at);
+		runs++;
+		if (middle < from->count) {
+			end = run_end(from, middle);
+			runs++;
+		}
+		merge(to, from, at, middle, end);
+	}
+	return runs;
+}
+
+/* Each CPU's ring is a run, and so is each batch: few passes. spare: room for as many. */
+static void merge_all(struct order *order, struct order *spare)
+{
+	struct order *from = order, *to = spare, *other;
+	__u32 runs;
+
+	do {
+		runs = merge_runs(to, from);
+		other = from;
+		from = to;
+		to = other;
+	} while (runs > 2);
+	if (from == spare)
+		for (__u32 n = 0; n < order->count; n++)
+			copy(order, n, spare, n);
+}
+
+/* 0: there is no memory. */
+static int merge_sort(struct order *order)
+{
+	struct order spare = { NULL, NULL, order->count };
+	int ok;
+
+	spare.places = malloc(order->count * sizeof(*spare.places));
+	spare.times = malloc(order->count * sizeof(*spare.times));
+	ok = spare.places && spare.times;
+	if (ok)
+		merge_all(order, &spare);
+	free(spare.places);
+	free(spare.times);
+	return ok;
+}
+
 int sh_order(const void *drained, __u32 used, void *places, void *times, __u32 room)
 {
 	struct order order = { places, times, 0 };
@@ -71,5 +148,5 @@ int sh_order(const void *drained, __u32 used, void *places, void *times, __u32 r
 				return ORDER_UNKNOWN;
 		at += padded(size);
 	}
-	return sort(&order) ? (int)order.count : ORDER_UNKNOWN;
+	return insert(&order) || merge_sort(&order) ? (int)order.count : ORDER_UNKNOWN;
 }

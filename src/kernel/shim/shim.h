@@ -130,8 +130,8 @@ SH_API int sh_put_line(void *out, __u32 at, const void *steps, __u32 count, cons
 SH_API int sh_put_lines(void *batch);
 
 /*
- * order.c: returns the number of events, whose places and times are filled; ORDER_UNKNOWN: there are more than the room, they
- * are in great disorder, or a record reaches beyond what was drained.
+ * order.c: returns the number of events, whose places and times are filled; ORDER_UNKNOWN: there are more than the room, there
+ * is no memory to order them in, or a record reaches beyond what was drained.
  */
 SH_API int sh_order(const void *drained, __u32 used, void *places, void *times, __u32 room);
 

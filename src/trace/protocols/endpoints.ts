@@ -15,6 +15,7 @@ import {
   EVENT_ENDS_SPORT,
   EVENT_NETNS,
   EVENT_STARTED_AT,
+  Verdict,
   type EventView,
 } from "../../record/layout.gen.ts";
 import { EndpointTable } from "./endpoint_table.ts";
@@ -26,6 +27,8 @@ export const AGREEING = 16;
 const FRESH_NS = 2e9;
 /** The oldest goes first. */
 const MOST = 8192;
+
+const { VERDICT_NONE, VERDICT_ALIKE, VERDICT_MIXED } = Verdict;
 
 interface Endpoint {
   /** See endpoint_of() in bpf/protocols/gate.h. */
@@ -43,17 +46,17 @@ interface Endpoint {
   sinceNs: number;
   newestNs: number;
   /** As the kernel side was told. */
-  isKnown: boolean;
+  verdict: Verdict;
 }
 
 export class Endpoints {
-  readonly #tell: (hash: number, isKnown: boolean) => void;
+  readonly #tell: (hash: number, verdict: Verdict) => void;
   readonly #most: number;
   readonly #byKey = new Map<number, Endpoint>();
   readonly #table = new EndpointTable();
 
-  /** `tell`: of an endpoint that is known a few looks will do. */
-  constructor(tell: (hash: number, isKnown: boolean) => void, most = MOST) {
+  /** `tell`: how many looks will do. */
+  constructor(tell: (hash: number, verdict: Verdict) => void, most = MOST) {
     this.#tell = tell;
     this.#most = most;
   }
@@ -79,8 +82,9 @@ export class Endpoints {
     endpoint.newestNs = Math.max(endpoint.newestNs, startedNs);
     const agree = endpoint.seen.length === AGREEING;
     this.#name(keyAt(view, p, at), endpoint, agree ? commonOf(endpoint.seen) : null);
-    const isSilent = agree && endpoint.seen.every((one) => one === null);
-    this.#know(endpoint, isSilent || endpoint.common !== null);
+    if (!agree) return;
+    const isSilent = endpoint.seen.every((one) => one === null);
+    this.#judge(endpoint, isSilent || endpoint.common !== null ? VERDICT_ALIKE : VERDICT_MIXED);
   }
 
   /** After its endpoint, the protocols of a connection that was not looked at, whose event lies at `p`; `null`: not known. */
@@ -98,7 +102,7 @@ export class Endpoints {
   forget(netns: number, port: number): void {
     for (const [key, endpoint] of this.#byKey) {
       if (endpoint.netns !== netns || (port !== 0 && endpoint.port !== port)) continue;
-      this.#know(endpoint, false);
+      this.#judge(endpoint, VERDICT_NONE);
       this.#name(key, endpoint, null);
       this.#byKey.delete(key);
     }
@@ -119,10 +123,10 @@ export class Endpoints {
     });
   }
 
-  #know(endpoint: Endpoint, isKnown: boolean): void {
-    if (endpoint.isKnown === isKnown) return;
-    endpoint.isKnown = isKnown;
-    this.#tell(endpoint.hash, isKnown);
+  #judge(endpoint: Endpoint, verdict: Verdict): void {
+    if (endpoint.verdict === verdict) return;
+    endpoint.verdict = verdict;
+    this.#tell(endpoint.hash, verdict);
   }
 
   #find(view: DataView, p: number, at: number): Endpoint | null {
@@ -152,7 +156,7 @@ export class Endpoints {
       common: null,
       sinceNs: startedNs,
       newestNs: startedNs,
-      isKnown: false,
+      verdict: VERDICT_NONE,
     };
     const key = keyAt(view, p, at);
     const other = this.#byKey.get(key);
@@ -163,7 +167,7 @@ export class Endpoints {
       const [oldest, first] = this.#byKey.entries().next().value!;
       this.#byKey.delete(oldest);
       this.#name(oldest, first, null);
-      this.#tell(first.hash, false);
+      this.#tell(first.hash, VERDICT_NONE);
     }
     return endpoint;
   }

@@ -7,7 +7,7 @@ import type { Answers } from "./answers.ts";
 import { Endpoints, nameAfter } from "./endpoints.ts";
 import { FlowLooks, keyAt } from "./flow_looks.ts";
 import { FlowNews } from "./flow_news.ts";
-import { counted, renewRoom, tellKnown } from "./gates.ts";
+import { counted, renewRoom, tellVerdict } from "./gates.ts";
 import { isJudged, type Describing } from "./working.ts";
 
 /** `tells`: events of their own tell what is known. `answers`: names are taken from answers of DNS. */
@@ -19,7 +19,7 @@ export function recognisingFlows(
 ): Working {
   const news = tells ? new FlowNews() : null;
   const flows = new FlowLooks(make);
-  const endpoints = new Endpoints((hash, isKnown) => tellKnown(shim, object, hash, isKnown));
+  const endpoints = new Endpoints((hash, verdict) => tellVerdict(shim, object, hash, verdict));
   const told: Told = { unrecognised: 0, missed: 0, byEndpoint: 0 };
   /** Since the last tick. */
   let hasCome = false;

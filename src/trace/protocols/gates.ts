@@ -31,8 +31,8 @@ export function closeGates(shim: Shim, object: KernelObject, looked: Iterable<Lo
   }
 }
 
-/** Whether few looks will do at the endpoint with this hash; see may_begin() in bpf/protocols/gate.h. */
-export function tellKnown(shim: Shim, object: KernelObject, hash: number, isKnown: boolean): void {
+/** How many looks will do at the endpoint with this hash: see may_begin() in bpf/protocols/gate.h. */
+export function tellVerdict(shim: Shim, object: KernelObject, hash: number, verdict: number): void {
   const map = object.mapFd("allowances");
   const slot = Uint32Array.of(hash >>> (32 - GateSize.ENDPOINT_BITS));
   const value = new Uint8Array(allowanceSize);
@@ -41,7 +41,7 @@ export function tellKnown(shim: Shim, object: KernelObject, hash: number, isKnow
   const allowance = readAllowance(view, 0);
   // Another endpoint has taken its place.
   if (allowance.endpoint !== hash) return;
-  writeAllowance(view, 0, { ...allowance, known: isKnown ? 1 : 0 });
+  writeAllowance(view, 0, { ...allowance, verdict });
   shim.mapUpdate(map, slot, value);
 }
 

@@ -26,7 +26,7 @@ import type { Opened, PartCount, Working } from "../part.ts";
 import { sockAt, sockOf } from "../sock.ts";
 import { numberOf, type Application } from "../../protocols/stack.ts";
 import { Endpoints, nameAfter, nameByRecord } from "./endpoints.ts";
-import { closeGates, counted, renewRoom, tellKnown, type Looked } from "./gates.ts";
+import { closeGates, counted, renewRoom, tellVerdict, type Looked } from "./gates.ts";
 import type { Leased } from "./lease.ts";
 import { News } from "./news.ts";
 import { Streams, type Recogniser } from "./streams.ts";
@@ -50,7 +50,7 @@ export function recognising(
 ): Working {
   const news = tells ? new News<Describing>() : null;
   const streams = new Streams(make, undefined, marks.lookedAt(), marks.map());
-  const endpoints = new Endpoints((hash, isKnown) => tellKnown(host.shim, object, hash, isKnown));
+  const endpoints = new Endpoints((hash, verdict) => tellVerdict(host.shim, object, hash, verdict));
   const { table } = endpoints;
   const tableAt = BigInt(host.shim.addressOf(table.view));
   /** Recognised, and perhaps still looked at. */

@@ -236,6 +236,7 @@ class Index {
   }
 
   #ordered({ addressOf, order }: Ordering, view: DataView, used: number): number {
+    while (this.#places.length < used / eventSize) this.#grow();
     const [places, times] = [addressOf(this.#places), addressOf(this.#times)];
     return order(addressOf(view), used, places, times, this.#places.length);
   }
@@ -278,14 +279,16 @@ class Index {
     return n;
   }
 
+  #grow(): void {
+    const [places, times] = [this.#places, this.#times];
+    this.#places = held(2 * places.length);
+    this.#places.set(places);
+    this.#times = new Float64Array(new ArrayBuffer(8 * 2 * times.length));
+    this.#times.set(times);
+  }
+
   #add(place: number, time: number): void {
-    if (this.count === this.#places.length) {
-      const [places, times] = [this.#places, this.#times];
-      this.#places = held(2 * places.length);
-      this.#places.set(places);
-      this.#times = new Float64Array(new ArrayBuffer(8 * 2 * times.length));
-      this.#times.set(times);
-    }
+    if (this.count === this.#places.length) this.#grow();
     this.#places[this.count] = place;
     this.#times[this.count++] = time;
   }

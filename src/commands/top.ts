@@ -128,7 +128,6 @@ export const topCommand = command({
     // Asked while the files that tell can be read.
     for (const note of [...trace.notes, ...absent(filter), ...trace.dropCapabilities()])
       log.warn(note);
-    trace.calmCompilers();
     log.info(trace.description);
     const wanted = sieve(filter);
     const shows = wanted.asks ? wanted.shows : () => true;

@@ -230,7 +230,6 @@ export const traceCommand = command({
       listed = true;
       // Last of what needs root: from here on nothing is started, and nothing is opened by its name but a renamed recording.
       for (const note of [...trace.notes.slice(early), ...trace.dropCapabilities()]) log.warn(note);
-      trace.calmCompilers();
       log.info(trace.description);
       void tellReady(manager, trace.description);
     });

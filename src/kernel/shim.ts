@@ -120,7 +120,6 @@ const SYMBOLS = {
   sh_waiter_run: { args: ["ptr"], returns: "ptr" },
   sh_waiter_stop: { args: ["ptr"], returns: "i32" },
   sh_waiter_close: { args: ["ptr"], returns: "i32" },
-  sh_calm_compilers: { args: [], returns: "i32" },
   sh_stayer_open: { args: [], returns: LONG },
   sh_stayer_run: { args: ["ptr"], returns: "ptr" },
   sh_stayer_tid: { args: ["ptr"], returns: "i32" },
@@ -426,10 +425,6 @@ export function openShim() {
     /** Once its thread has ended, or if there was none. */
     waiterClose: (waiter: RingWaiter): void => {
       c.sh_waiter_close(at(waiter));
-    },
-    /** Threads of the runtime that compile, and are there now, let others go first. */
-    calmCompilers: (): void => {
-      c.sh_calm_compilers();
     },
 
     /** Where bytes lie, as long as somebody holds them. */

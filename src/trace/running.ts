@@ -25,9 +25,6 @@ import type { Describe, EventSink, Trace } from "./trace.ts";
 /** How much older than the drain an event must be to be sure that no other CPU still writes an earlier one. */
 export const SETTLED_NS = 1_000_000n;
 
-/** It takes 50 microseconds. */
-const CALMED_EVERY_MS = 200;
-
 /** No CPU has this number. */
 const NO_CPU = 0xffff_ffffn;
 
@@ -64,16 +61,6 @@ export function running(of: Found, options: TraceOptions): Trace {
   const describe: Describe = (view, p) => {
     const event = new EventView(view, p);
     return toConnEvent(event, kindOf(event)!, enrich);
-  };
-
-  /** On the clock of performance.now(); never: the process is another's. */
-  let calmedAt = Infinity;
-  /** The runtime starts a compiler when it needs one, and ends it after some seconds. */
-  const calm = () => {
-    const nowMs = performance.now();
-    if (nowMs - calmedAt < CALMED_EVERY_MS) return;
-    calmedAt = nowMs;
-    host.shim.calmCompilers();
   };
 
   /** The time up to which the poll that is under way takes events. */
@@ -139,7 +126,6 @@ export function running(of: Found, options: TraceOptions): Trace {
       return events;
     },
     wait(leastMs, mostMs, readerFd) {
-      calm();
       if (!stock.taken) return waiter.wait(0, 0, readerFd);
       const nowNs = monotonicNs();
       const due = [time, ...parts].map((of) => of?.dueMs?.(nowNs) ?? Infinity);
@@ -185,7 +171,6 @@ export function running(of: Found, options: TraceOptions): Trace {
           host.shim.testRun(object.progFd(batchByTool), BigUint64Array.of(NO_CPU));
       });
     },
-    calmCompilers: () => void (calmedAt = -Infinity),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;

@@ -63,8 +63,6 @@ export interface Trace extends AsyncDisposable {
    * them must be open or running by then, and all that was there must be listed. Returns what went wrong, for the user.
    */
   dropCapabilities(): string[];
-  /** The process is the tool's own: the runtime's compilers leave the processors to the host's programs. */
-  calmCompilers(): void;
 }
 
 /** The record at `p` of `view` as an event. */

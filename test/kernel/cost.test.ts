@@ -1,7 +1,6 @@
 /** The cost that a trace reports equals the cost that the kernel counted. */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { getPriority } from "node:os";
+import { readFileSync } from "node:fs";
 import type { Records } from "../../src/record/records.ts";
 import { openTrace } from "../../src/trace/tracer.ts";
 import { programStats } from "../bench/bpf_stats.ts";
@@ -24,20 +23,6 @@ function cpuSeconds(pid: number): number {
 
 const peakBytes = (pid: number): number =>
   Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]) * 1024;
-
-/** By the thread's name; a thread may end meanwhile. */
-function niceValues(pid: number): [name: string, nice: number][] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((tid) => {
-    try {
-      const [, name, fields] = /\((.*)\) (.*)/s.exec(
-        readFileSync(`/proc/${pid}/task/${tid}/stat`, "latin1"),
-      )!;
-      return [[name!, Number(fields!.split(" ")[16])]];
-    } catch {
-      return [];
-    }
-  });
-}
 
 function connect(times: number): void {
   for (let n = 0; n < times; n++) {
@@ -85,28 +70,6 @@ test.each(modes)(
     }
   },
 );
-
-test.each(modes)("a %s trace lets the host go before its compilers alone", async (mode) => {
-  const tracer = await startGuessed(mode, ["--tcp"]);
-  // As whoever runs the tests may be.
-  const own = getPriority();
-  const settled = () => {
-    const values = niceValues(tracer.pid);
-    const compilers = values.filter(([name]) => name === "JITWorker");
-    return compilers.length > 0 && compilers.every(([, nice]) => nice === Math.max(own, 10))
-      ? values
-      : null;
-  };
-  // The runtime starts a compiler when it has something to compile.
-  await tracer.until(() => {
-    connect(10);
-    return settled() !== null;
-  }, "all compilers nice");
-  const others = niceValues(tracer.pid).filter(([name]) => name !== "JITWorker");
-  expect(others.length).toBeGreaterThan(1);
-  expect(others.filter(([, nice]) => nice !== own)).toEqual([]);
-  expect(await tracer.stop()).toBe(0);
-});
 
 test.each(modes)("a %s trace tells its own time and memory as the kernel does", async (mode) => {
   await guessed(mode);

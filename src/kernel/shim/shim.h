@@ -111,9 +111,6 @@ SH_API int sh_waiter_close(void *waiter);
 void release_code(__s64 now_ms);
 void leave_signals_to_others(sigset_t *before);
 
-/* compilers.c: the runtime's threads that compile. */
-SH_API int sh_calm_compilers(void);
-
 /* stayer.c: a thread that stays in a network namespace. */
 SH_API __s64 sh_stayer_open(void);
 SH_API void *sh_stayer_run(void *stayer);

@@ -143,6 +143,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   line_moment: WRITTEN,
   line_conditions: ["size", "places"],
   line_endpoint: WRITTEN,
+  line_group: WRITTEN,
   line_pairs: ["size", "type", "read", "write"],
   line_holder: WRITTEN,
   line_keys: WRITTEN,

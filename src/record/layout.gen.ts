@@ -1854,7 +1854,7 @@ export function writeLineMoment(view: DataView, p: number, value: LineMoment): v
   view.setUint32(p + 64, value.id_second, true);
 }
 
-export const lineConditionsSize = 104;
+export const lineConditionsSize = 120;
 export const LINE_CONDITIONS_MARKS = 0;
 export const LINE_CONDITIONS_END_MARKS = 8;
 export const LINE_CONDITIONS_MOST_BYTES = 16;
@@ -1872,6 +1872,27 @@ export const LINE_CONDITIONS_SILENT = 84;
 export const LINE_CONDITIONS_MOVED = 88;
 export const LINE_CONDITIONS_NAMED = 92;
 export const LINE_CONDITIONS_ENDPOINTS = 96;
+export const LINE_CONDITIONS_GROUPS = 104;
+export const LINE_CONDITIONS_EVERYBODY = 112;
+
+export const GroupSlots = {
+  GROUP_SLOTS: 256,
+} as const;
+export type GroupSlots = (typeof GroupSlots)[keyof typeof GroupSlots];
+
+export const lineGroupSize = 24;
+export interface LineGroup {
+  id: bigint;
+  pid: number;
+  since: number;
+  ticks: number;
+}
+export function writeLineGroup(view: DataView, p: number, value: LineGroup): void {
+  view.setBigUint64(p, value.id, true);
+  view.setUint32(p + 8, value.pid, true);
+  view.setUint32(p + 12, value.since, true);
+  view.setUint32(p + 16, value.ticks, true);
+}
 
 export const EndpointSlot = {
   ENDPOINT_SLOTS: 2048,

@@ -13,20 +13,24 @@ import {
   eventSize,
   EventKind,
   EventView,
+  GroupSlots,
   LINE_CONDITIONS_ENDPOINTS,
   LINE_CONDITIONS_MOVED,
   LINE_CONDITIONS_NAMED,
   LINE_CONDITIONS_SILENT,
   readEvent,
   ringPrefixSize,
+  Tick,
   writeEvent,
   type Event,
+  type Owner,
 } from "../../src/record/layout.gen.ts";
 import { kindOf, toConnEvent } from "../../src/trace/event.ts";
 import { numberOf, stackOf } from "../../src/protocols/stack.ts";
 import { Absence } from "../../src/trace/nat/absence.ts";
 import type { Working } from "../../src/trace/part.ts";
 import { Closers } from "../../src/trace/process/closers.ts";
+import { Groups } from "../../src/trace/process/groups.ts";
 import { AGREEING, Endpoints, nameByRecord } from "../../src/trace/protocols/endpoints.ts";
 import { SockMarks } from "../../src/trace/sock_marks.ts";
 import { conditionsOf } from "../../src/trace/stream/conditions.ts";
@@ -187,6 +191,42 @@ test("of a connection that was looked at only the close goes back, until somethi
   known.delete(sock);
   lookedAt.delete(sock);
   expect(made([close()], always, marks).lines).toBe(1);
+});
+
+test("records of a process of which /proc has told at this poll tell its control group", () => {
+  const nowNs = 3n << 56n;
+  const tick = (ago: bigint) => Number(BigInt.asUintN(32, (nowNs >> BigInt(Tick.TICK_BITS)) - ago));
+  const placed = { startedNs: nowNs - (50n << BigInt(Tick.TICK_BITS)), exiting: false };
+  const groups = new Groups({
+    mixed: true,
+    pathOf: (id) => (id === 1n ? "/" : "/v2"),
+    process: (pid) => ({ ...placed, v2: "/", v1: pid === 500 ? "/v1" : "/other" }),
+    nowNs: () => nowNs,
+  });
+  const of = (cgroup_id: bigint, ago: bigint, more: Partial<Owner> = {}) =>
+    close({ owner: { ...close().owner, cgroup_id, owned_at: tick(ago), ...more } });
+  const tableAt = BigInt(shim.addressOf(groups.table.view));
+  const conditions: Conditions = (to) => {
+    groups.conditions(to, tableAt);
+    return true;
+  };
+  const id = () => BigInt(groups.numberedId(500, tick(5n), 0)!);
+  const lines = (one: Event) => made([one], conditions, undefined, of(id(), 0n)).lines;
+  expect(lines(of(0n, 3n))).toBe(1);
+  expect(lines(of(0n, 50n))).toBe(1);
+  // Before it began another process had its number.
+  expect(lines(of(0n, 51n))).toBe(0);
+  expect(lines(of(0n, 3n, { pid: 501 }))).toBe(0);
+  // In the same slot.
+  expect(lines(of(0n, 3n, { pid: 500 + GroupSlots.GROUP_SLOTS }))).toBe(0);
+  expect(lines(of(1n, 3n))).toBe(0);
+  groups.of(500, of(1n, 3n).owner as never);
+  expect(lines(of(1n, 3n))).toBe(1);
+  // A group of its own.
+  expect(lines(of(7n, 3n))).toBe(0);
+  const kept = of(id(), 0n);
+  groups.renew();
+  expect(made([of(0n, 3n)], conditions, undefined, kept).lines).toBe(0);
 });
 
 test("older connections keep their socks marked to their end", () => {

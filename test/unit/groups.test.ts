@@ -151,6 +151,20 @@ test("the close of a connection whose process has ended has what its connect had
   expect(groups.of(6, connect)).toEqual(nothing);
 });
 
+test("an end that follows an answer for the shim has what /proc told then, also where the process has ended", () => {
+  const processes: Record<number, Placed> = { 5: process(NOW_NS - 50n * TICK, "/", "/v1") };
+  const { groups } = groupsOf({ mixed: true, paths: { 1: "/" }, processes });
+  groups.of(6, event(1n));
+  expect(groups.numberedId(5, event(1n, 10n).owned_at, 1)).not.toBeNull();
+  delete processes[5];
+  groups.renew();
+  expect(groups.of(5, event(1n, 3n)).cgroup).toBe("/v1");
+  expect(groups.of(5, event(1n, 50n)).cgroup).toBe("/v1");
+  // Another process had the number before, and yet another has it since.
+  expect(groups.of(5, event(1n, 51n))).toEqual(nothing);
+  expect(groups.of(5, event(1n, -1n))).toEqual(nothing);
+});
+
 test("beside version 1, the root of version 2 says nothing", () => {
   const processes = { 5: process(0n, "/", "/v1") };
   const both = groupsOf({ mixed: true, paths: { 1: "/", 7: "/v2" }, processes }).groups;

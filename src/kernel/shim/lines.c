@@ -89,6 +89,21 @@ static int is_program(const struct line_conditions *of, __u32 pid)
 	return load32(address_of(of->programs) + (pid & (PROGRAM_SLOTS - 1)) * sizeof(pid)) == pid;
 }
 
+/* As Groups.numberedId(): the record tells its control group from here on, where that is known of its process. */
+static void name_group(const struct line_conditions *of, __u8 *record)
+{
+	const struct line_group *group = (const void *)address_of(of->groups);
+	__u64 id = load64(MEMBER(record, owner.cgroup_id));
+	__u32 pid = load32(MEMBER(record, owner.pid));
+
+	if (group == NULL || (id != 0 && id != of->everybody))
+		return;
+	group += pid & (GROUP_SLOTS - 1);
+	if (group->pid == pid &&
+	    load32(MEMBER(record, owner.owned_at)) - group->since <= group->ticks)
+		memcpy(MEMBER(record, owner.cgroup_id), &group->id, sizeof(group->id));
+}
+
 static int meets(const struct line_conditions *of, __u8 *record)
 {
 	__u32 kind = *MEMBER(record, kind), pid = load32(MEMBER(record, owner.pid));
@@ -180,6 +195,7 @@ static int take(struct line_batch *batch, __u8 *record)
 
 	if (ns >= ONE_SECOND || !meets(conditions, record))
 		return 0;
+	name_group(conditions, record);
 	text = text_of(keys, record);
 	if (text == NULL || (keys->ports != 0 && !has_ports(record)))
 		return 0;

@@ -119,6 +119,21 @@ struct line_conditions {
 	__u32 moved;
 	__u32 named;	 /* after their endpoint */
 	__u64 endpoints; /* address of ENDPOINT_SLOTS structs line_endpoint; 0: no close is named */
+	__u64 groups; /* address of GROUP_SLOTS structs line_group; 0: each id tells its control group */
+	__u64 everybody; /* the id that does not, beside 0: all processes have it where hierarchies of version 1 are in use */
+};
+
+enum group_slots {
+	GROUP_SLOTS = 256, /* a power of two */
+};
+
+/* What /proc has told of a process at this poll: see src/trace/process/groups.ts. By the low bits of its number. */
+struct line_group {
+	__u64 id;    /* stands for its control group in a record */
+	__u32 pid;   /* 0: nothing was told */
+	__u32 since; /* mono_ticks of its beginning */
+	__u32 ticks; /* so many it has been there; an owner that was noted before was another process */
+	__u32 _pad;
 };
 
 enum endpoint_slot {

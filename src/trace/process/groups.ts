@@ -5,7 +5,13 @@
  */
 import { Numbers } from "../../record/numbers.ts";
 import { containerOf } from "../../conn/container.ts";
-import { Tick, type OwnerView } from "../../record/layout.gen.ts";
+import {
+  LINE_CONDITIONS_EVERYBODY,
+  LINE_CONDITIONS_GROUPS,
+  Tick,
+  type OwnerView,
+} from "../../record/layout.gen.ts";
+import { GroupTable } from "./group_table.ts";
 
 export interface Group {
   cgroup: string | null;
@@ -25,6 +31,16 @@ export interface Placed extends Life {
   /** Its path in the hierarchy of version 2, and that in the most telling one of version 1. */
   v2: string | null;
   v1: string | null;
+}
+
+/** A process as /proc has told of it. */
+interface Told {
+  startedNs: bigint;
+  group: Group;
+}
+
+interface Seen extends Told {
+  untilNs: bigint;
 }
 
 export const LATER = Symbol("later");
@@ -61,9 +77,15 @@ export class Groups {
   /** By id, which is not given again. `null`: /proc is to be asked. */
   readonly #byId = new Map<number, Group | null>();
   /** Only for one poll: a process may be moved, and its pid used again. */
-  readonly #byPid = new Map<number, { startedNs: bigint; group: Group } | null>();
+  readonly #byPid = new Map<number, Told | null>();
   /** Answers of /proc by process and moment: a close has the process and the moment of its connect, and the process may be gone by then. */
   readonly #byMoment = new Map<number, Group>();
+  /** The same where the shim took a record after an answer: until `untilNs` the process was seen there. */
+  readonly #byProcess = new Map<number, Seen>();
+  /** Answers of this poll, for the shim. */
+  readonly table = new GroupTable();
+  /** The id that all processes have; 0: not known, or each has its own. */
+  #everybody = 0n;
 
   /** Groups that have a number, which a record may hold in place of an id. A number keeps its group, as kept lines hold the text. */
   readonly #numbers = new Numbers<Group>(0, NUMBERED_MAX - 1);
@@ -77,6 +99,13 @@ export class Groups {
   /** To be called before each drain: later questions are about events that were drained later. */
   renew(): void {
     if (this.#byPid.size > 0) this.#byPid.clear();
+    this.table.clear();
+  }
+
+  /** Records of processes that are in the table need no look. `tableAt`: its address. */
+  conditions(to: DataView, tableAt: bigint): void {
+    to.setBigUint64(LINE_CONDITIONS_GROUPS, tableAt, true);
+    to.setBigUint64(LINE_CONDITIONS_EVERYBODY, this.#everybody, true);
   }
 
   /** Whether the group of whoever has this id follows from it alone, as far as is known by now. */
@@ -97,7 +126,19 @@ export class Groups {
     if (id !== 0 && this.#byId.get(id) !== null) return null;
     const group = this.#ofProcess(pid, ownedAt);
     const number = this.#numbers.give(group, group.cgroup);
-    return number === null ? null : FIRST_NUMBERED + number;
+    if (number === null) return null;
+    this.#share(pid, FIRST_NUMBERED + number);
+    return FIRST_NUMBERED + number;
+  }
+
+  /** The shim gives the number to other records of this process, if /proc has told of it at this poll. */
+  #share(pid: number, id: number): void {
+    const found = this.#byPid.get(pid);
+    if (found == null || FIRST_NUMBERED + (this.#numbers.known(found.group.cgroup) ?? -1) !== id)
+      return;
+    const untilNs = this.#source.nowNs();
+    this.table.set(pid, found.startedNs, untilNs, id);
+    remember(this.#byProcess, pid, { ...found, untilNs });
   }
 
   /** Of the process `pid` when it was noted. */
@@ -113,8 +154,9 @@ export class Groups {
   #learn(key: number, id: bigint): Group | null {
     const path = this.#source.pathOf(id);
     if (path === LATER) return UNKNOWN;
-    const everybody = this.#source.mixed && path === "/";
-    const group = path === undefined || everybody ? null : groupAt(path);
+    const isEverybody = this.#source.mixed && path === "/";
+    if (isEverybody) this.#everybody = id;
+    const group = path === undefined || isEverybody ? null : groupAt(path);
     remember(this.#byId, key, group);
     return group;
   }
@@ -137,13 +179,17 @@ export class Groups {
       this.#byPid.set(pid, found);
     }
     // One that began later has only got its number.
-    return found !== null && found.startedNs <= endOf(ownedAt, this.#source.nowNs())
-      ? found.group
-      : UNKNOWN;
+    const notedNs = endOf(ownedAt, this.#source.nowNs());
+    if (found !== null && found.startedNs <= notedNs) return found.group;
+    const gone = this.#byProcess.get(pid);
+    const wasIt =
+      gone !== undefined && gone.startedNs <= notedNs && notedNs - TICK_NS < gone.untilNs;
+    return wasIt ? gone.group : UNKNOWN;
   }
 }
 
 const TICK_BITS = BigInt(Tick.TICK_BITS);
+const TICK_NS = 1n << TICK_BITS;
 
 /** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
 export function endOf(ticks: number, nowNs: bigint): bigint {

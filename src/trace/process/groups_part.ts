@@ -11,8 +11,9 @@ export const groupsPart = (): Part => ({
   name: "control groups",
   without: "control groups are not known",
   points: () => [],
-  start({ tgid }, between) {
+  start({ tgid, host }, between) {
     const groups = new Groups(groupSource(tgid, between));
+    const tableAt = BigInt(host.shim.addressOf(groups.table.view));
     const names = new ContainerNames({
       facts(id) {
         between();
@@ -39,8 +40,11 @@ export const groupsPart = (): Part => ({
         setCgroupIdAt(view, p, numbered);
         return true;
       },
-      // Kept texts are by the id. One that tells nothing has none: `holds` puts a number in its place.
-      conditions: () => true,
+      // Kept texts are by the id. One that tells nothing has none: `holds` or the shim puts a number in its place.
+      conditions(to) {
+        groups.conditions(to, tableAt);
+        return true;
+      },
     };
   },
 });

@@ -310,7 +310,7 @@ struct allowance {
 	u32 verdict; /* enum verdict */
 };
 
-/* What the tool has found of an endpoint's last connections: see src/trace/protocols/endpoints.ts. */
+/* The tool's findings about an endpoint's last connections: see src/trace/protocols/endpoints.ts. */
 enum verdict {
 	VERDICT_NONE,  /* too few have ended */
 	VERDICT_ALIKE, /* all speak the same, or nothing that is known: a few looks will do */

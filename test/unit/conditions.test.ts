@@ -199,7 +199,7 @@ test("records of a process of which /proc has told at this poll tell its control
   const placed = { startedNs: nowNs - (50n << BigInt(Tick.TICK_BITS)), exiting: false };
   const groups = new Groups({
     mixed: true,
-    pathOf: (id) => (id === 1n ? "/" : "/v2"),
+    pathOf: (id) => ({ 1: "/", 7: "/v2" })[String(id)],
     process: (pid) => ({ ...placed, v2: "/", v1: pid === 500 ? "/v1" : "/other" }),
     nowNs: () => nowNs,
   });
@@ -210,6 +210,8 @@ test("records of a process of which /proc has told at this poll tell its control
     groups.conditions(to, tableAt);
     return true;
   };
+  const learn = (id: number) =>
+    groups.of(500, { owned_at: tick(3n), cgroup_id: BigInt(id), cgroup_id_number: id });
   const id = () => BigInt(groups.numberedId(500, tick(5n), 0)!);
   const lines = (one: Event) => made([one], conditions, undefined, of(id(), 0n)).lines;
   expect(lines(of(0n, 3n))).toBe(1);
@@ -220,10 +222,13 @@ test("records of a process of which /proc has told at this poll tell its control
   // In the same slot.
   expect(lines(of(0n, 3n, { pid: 500 + GroupSlots.GROUP_SLOTS }))).toBe(0);
   expect(lines(of(1n, 3n))).toBe(0);
-  groups.of(500, of(1n, 3n).owner as never);
+  learn(1);
   expect(lines(of(1n, 3n))).toBe(1);
-  // A group of its own.
+  // A group of its own, and a host that does not tell.
+  learn(7);
   expect(lines(of(7n, 3n))).toBe(0);
+  learn(8);
+  expect(lines(of(8n, 3n))).toBe(1);
   const kept = of(id(), 0n);
   groups.renew();
   expect(made([of(0n, 3n)], conditions, undefined, kept).lines).toBe(0);

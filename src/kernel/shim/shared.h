@@ -127,7 +127,7 @@ enum group_slots {
 	GROUP_SLOTS = 256, /* a power of two */
 };
 
-/* What /proc has told of a process at this poll: see src/trace/process/groups.ts. By the low bits of its number. */
+/* The answer of /proc about a process, of this poll: see src/trace/process/groups.ts. By the low bits of its number. */
 struct line_group {
 	__u64 id;    /* stands for its control group in a record */
 	__u32 pid;   /* 0: nothing was told */

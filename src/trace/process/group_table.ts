@@ -1,4 +1,4 @@
-/** What /proc has told of processes at this poll, where the shim finds it (src/kernel/shim/lines.c). Pure. */
+/** Answers of /proc about processes, of this poll, where the shim finds it (src/kernel/shim/lines.c). Pure. */
 import { GroupSlots, lineGroupSize, Tick, writeLineGroup } from "../../record/layout.gen.ts";
 
 export class GroupTable {

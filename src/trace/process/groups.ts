@@ -84,7 +84,7 @@ export class Groups {
   readonly #byProcess = new Map<number, Seen>();
   /** Answers of this poll, for the shim. */
   readonly table = new GroupTable();
-  /** The id that all processes have; 0: not known, or each has its own. */
+  /** The newest id that tells nothing: on most hosts that have some, all processes have it. */
   #everybody = 0n;
 
   /** Groups that have a number, which a record may hold in place of an id. A number keeps its group, as kept lines hold the text. */
@@ -154,9 +154,9 @@ export class Groups {
   #learn(key: number, id: bigint): Group | null {
     const path = this.#source.pathOf(id);
     if (path === LATER) return UNKNOWN;
-    const isEverybody = this.#source.mixed && path === "/";
+    const isEverybody = path === undefined || (this.#source.mixed && path === "/");
     if (isEverybody) this.#everybody = id;
-    const group = path === undefined || isEverybody ? null : groupAt(path);
+    const group = isEverybody ? null : groupAt(path);
     remember(this.#byId, key, group);
     return group;
   }

@@ -211,6 +211,8 @@ export interface Working {
    * `shown` too: whether the record must come by it.
    */
   revises?(view: DataView, p: number): boolean;
+  /** Whether `drained` has anything to do in this poll; left out: always. */
+  looks?(): boolean;
   /** Of each record that was drained, before those of its poll are applied; of a young one again at the next poll. */
   drained?(view: DataView, p: number): void;
   /** After all of these. */

@@ -71,10 +71,11 @@ export function running(of: Found, options: TraceOptions): Trace {
     for (const part of parts) part.renew?.(beganNs);
     until = last ? Infinity : Number(monotonicNs() - SETTLED_NS);
     drain.into(queue);
-    if (looking.length === 0) return;
-    queue.look((view, p) => {
-      for (const part of looking) part.drained!(view, p);
-    });
+    const now = looking.filter(({ looks }) => looks?.() !== false);
+    if (now.length > 0)
+      queue.look((view, p) => {
+        for (const part of now) part.drained!(view, p);
+      });
     for (const part of looking) part.drainedAll?.();
   };
   const takeInto = (sink: EventSink, last: boolean, enough?: () => boolean): boolean => {

@@ -133,9 +133,8 @@ function asking({ host, object }: Opened, known: KnownNat, isAbsent: boolean): P
       asks = !isAbsentNow;
       tables.isThere(asks);
     },
-    drained(view, p) {
-      if (asks) inquiry.drained(view, p);
-    },
+    looks: () => asks,
+    drained: (view, p) => inquiry.drained(view, p),
     drainedAll: () => inquiry.ask(),
     ...(needsNothing ? {} : { capabilities: capability(CAP_NET_ADMIN) }),
   };

@@ -75,7 +75,7 @@ export class Handshakes {
   /** This process held this listener when any handshake was done from then on. */
   teach(ino: number, pid: number, sinceNs: number): void {
     const mixed = Math.imul(ino, GateSize.GATE_HASH) ^ pid;
-    const slot = highBits(Math.imul(mixed, GateSize.GATE_HASH), PairSlots.HOLDER_SLOTS);
+    const slot = Math.imul(mixed, GateSize.GATE_HASH) >>> HOLDER_SHIFT;
     const since = BigInt(Math.ceil(sinceNs));
     writeLineHolder(this.#holders, slot * lineHolderSize, { ino, pid, since });
     this.#isTaught = true;
@@ -92,5 +92,7 @@ export class Handshakes {
 // --- internal ---
 
 /** As slot_of() of src/kernel/shim/pairs.c. */
-const highBits = (hash: number, slots: number): number => hash >>> (32 - Math.log2(slots));
-const slotOf = (sock: number): number => highBits(hashOf(sock), PairSlots.HANDSHAKE_SLOTS);
+const shiftOf = (slots: number): number => 32 - Math.log2(slots);
+const HOLDER_SHIFT = shiftOf(PairSlots.HOLDER_SLOTS);
+const HANDSHAKE_SHIFT = shiftOf(PairSlots.HANDSHAKE_SLOTS);
+const slotOf = (sock: number): number => hashOf(sock) >>> HANDSHAKE_SHIFT;

@@ -102,15 +102,16 @@ function commonPairs(rule: PairRule, samples: SockSample[], placed: Placed, end:
 
 function pairsIn(rule: PairRule, sample: SockSample, placed: Placed, below: number): Pair[] {
   const expected = rule.expect(sample);
+  const low = lowWord(expected);
   const pairs: Pair[] = [];
   for (const { offset: pointer, bytes } of sample.behind) {
     if (pointer >= below || placed.overlaps(pointer, 8)) continue;
     const view = viewOf(bytes);
     const end = Math.min(rule.innerBelow, bytes.length) - rule.width;
     for (let inner = rule.innerFrom ?? 0; inner <= end; inner += rule.width) {
-      const value =
-        rule.width === 8 ? view.getBigUint64(inner, true) : BigInt(view.getUint32(inner, true));
-      if (value === expected) pairs.push({ pointer, inner });
+      if (view.getUint32(inner, true) !== low) continue;
+      if (rule.width === 4 || view.getBigUint64(inner, true) === expected)
+        pairs.push({ pointer, inner });
     }
   }
   return pairs;
@@ -123,12 +124,17 @@ function solveSocketIno(sk_socket: number | null, samples: SockSample[]): FieldR
   for (const sample of samples) {
     const bytes = sample.behind.find((b) => b.offset === sk_socket)?.bytes ?? new Uint8Array();
     const found: number[] = [];
-    for (let at = 0; at + 8 <= bytes.length; at += 8) {
-      if (viewOf(bytes).getBigUint64(at, true) === BigInt(sample.truth.ino)) found.push(at);
-    }
+    const ino = BigInt(sample.truth.ino);
+    const low = lowWord(ino);
+    const view = viewOf(bytes);
+    for (let at = 0; at + 8 <= bytes.length; at += 8)
+      if (view.getUint32(at, true) === low && view.getBigUint64(at, true) === ino) found.push(at);
     inos = inos?.filter((at) => found.includes(at)) ?? found;
   }
   return judge("socket_ino", "socket", inos ?? [], undefined, "the inode of the socket's file");
 }
+
+/** Compared before all 64 bits are: a BigInt is made for each look at these, and most words differ here. */
+const lowWord = (value: bigint): number => Number(BigInt.asUintN(32, value));
 
 const same = (a: Pair, b: Pair) => a.pointer === b.pointer && a.inner === b.inner;

@@ -61,9 +61,13 @@ describe("the top of RESULTS.md", () => {
   });
 
   test("names each row that lost something", () => {
-    const rows = [row("plain", NEW, "kprobes", "0.9", "99.9 %, bytes exact, lost 3 events")];
-    expect(summary(new Map([[FEATURES, table(titles, rows)]]))).toContain(
-      "Rows that counted events: 1; with a loss: plain, 6.12, tracer-bpf, kprobes: 99.9 %",
+    const rows = [
+      row("plain", NEW, "kprobes", "0.9", "99.9 %, bytes exact, lost 3 events"),
+      row("plain", NEW, "tracepoints", "0.9", "100.0 %, bytes exact, none lost"),
+      row("udprr", NEW, "kprobes", "0.9", "bytes exact"),
+    ];
+    expect(summary(new Map([[FEATURES, table(titles, rows)]]))).toEndWith(
+      "Rows that counted events: 3; with a loss: plain, 6.12, tracer-bpf, kprobes: 99.9 %, bytes exact, lost 3 events.\n",
     );
   });
 });

@@ -130,8 +130,10 @@ static int meets(const struct line_conditions *of, __u8 *record)
 /* As RecordTemplates.of() of src/output/straight/keys.ts. NULL: there is none. */
 static const struct line_kept *text_of(const struct line_keys *of, const __u8 *record)
 {
+	__u32 is_seen = (load32(MEMBER(record, flags)) & FACT_SEEN) != 0;
 	__u32 slot = (load32(MEMBER(record, owner.pid)) * 4 + *MEMBER(record, kind) +
-		      *MEMBER(record, direction) * 64) &
+		      *MEMBER(record, direction) * 64 + *MEMBER(record, endpoint_speaks) * 16 +
+		      is_seen * 8) &
 		     (LINE_KEY_SLOTS - 1);
 	const struct line_kept *kept = (const void *)address_of(of->kept);
 	const __u8 *key = address_of(of->keys) + slot * of->words * sizeof(__u32);

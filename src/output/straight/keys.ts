@@ -7,7 +7,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { ConnEvent } from "../../conn/event.ts";
 import { translationOf } from "../../conn/nat.ts";
 import {
+  ConnFact,
   EVENT_DIRECTION,
+  EVENT_ENDPOINT_SPEAKS,
+  EVENT_FLAGS,
   EVENT_KIND,
   EVENT_OWNER_PID,
   eventPlaces,
@@ -103,7 +106,7 @@ export class RecordTemplates {
     }
     const pid = view.getInt32(p + EVENT_OWNER_PID, true);
     const mixed = pid * 4 + view.getUint8(p + EVENT_KIND) + view.getUint8(p + EVENT_DIRECTION) * 64;
-    const slot = mixed & (SLOTS - 1);
+    const slot = (mixed + spokenOf(view, p)) & (SLOTS - 1);
     this.#slot = slot;
     const from = slot * this.#words.length;
     const isHeld = this.#state[slot] !== 0 || this.#events[slot] !== undefined;
@@ -193,6 +196,14 @@ export class EventTemplates {
 // --- internal ---
 
 const { LINE_KEY_MET: MET, LINE_KEY_MADE: MADE } = LineKey;
+
+/**
+ * Of one server's connections some tell what was seen of themselves, and others what their server is known for: in one slot, each
+ * of them would take the place of the other one's template.
+ */
+const spokenOf = (view: DataView, p: number): number =>
+  view.getUint8(p + EVENT_ENDPOINT_SPEAKS) * 16 +
+  ((view.getUint32(p + EVENT_FLAGS, true) & ConnFact.FACT_SEEN) === 0 ? 0 : 8);
 
 /** In a buffer of their own, which stays at its address. */
 const heldWords = (count: number): Int32Array => new Int32Array(new ArrayBuffer(4 * count));

@@ -239,6 +239,8 @@ export interface Working {
   ): boolean;
   /** After the records of a poll; `last`: there is no further one. */
   tick?(nowNs: bigint, show: Show, last: boolean): void;
+  /** The trace ends: one more poll comes, which has what this makes the kernel side tell. */
+  ending?(): void;
   /** Until the next tick has something to do; 0: at once. */
   dueMs?(nowNs: bigint): number;
   /** An earlier event that is to be chosen before this one. */

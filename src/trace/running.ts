@@ -109,7 +109,10 @@ export function running(of: Found, options: TraceOptions): Trace {
   const pollInto: Trace["pollInto"] = (sink, last, enough) => {
     try {
       // A connection that is gone counts as lost at the second look, as its close may be drained between both.
-      if (last && !over && !takeInto(sink, false, enough)) return false;
+      if (last && !over) {
+        if (!takeInto(sink, false, enough)) return false;
+        for (const part of parts) part.ending?.();
+      }
       return takeInto(sink, last, enough);
     } catch (error) {
       throw error instanceof KernelError ? explained(error, { subject: error.op }) : error;

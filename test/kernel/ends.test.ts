@@ -3,6 +3,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
+import { tracesUdp, Udp } from "./drive/datagrams.ts";
 import { expectConnection } from "./drive/expect.ts";
 import { guessed, startGuessed } from "./drive/guessed.ts";
 import { exists, holdingsOf, kprobeEvents, leftOf } from "./drive/leftovers.ts";
@@ -50,6 +51,33 @@ test.each(sparing ? (["SIGINT"] as const) : (["SIGINT", "SIGTERM", "SIGHUP"] as 
       expect(new Set<string>(kinds)).toEqual(new Set([truth.opened, "close"]));
     }
     expect(await leftOf(holdings)).toEqual([]);
+  },
+);
+
+test.each(modes.filter(tracesUdp))(
+  "a %s trace that ends has the closes of UDP sockets that were closed before",
+  async (of) => {
+    const tracer = await startGuessed(of, ["--udp"]);
+    const server = new Udp("127.0.0.1");
+    const first = new Udp("127.0.0.1").connect(server.local);
+    first.send(100);
+    server.receive();
+    first.close();
+    // By tracepoints nothing tells of the end of a socket by itself: the tool has just looked, and looks again in a second.
+    await tracer.takeIf("close", "its close", ({ local }) => local.port === first.local.port);
+    const clients = Array.from({ length: 5 }, () => new Udp("127.0.0.1").connect(server.local));
+    const ports = clients.map(({ local }) => local.port);
+    for (const client of clients) {
+      client.send(100);
+      server.receive();
+      client.close();
+    }
+    expect(await tracer.stop()).toBe(0);
+    server.close();
+    for (const port of ports) {
+      const told = tracer.unclaimed(({ local }) => local.port === port);
+      expect(told.map(({ event }) => event)).toEqual(["begin", "close"]);
+    }
   },
 );
 

@@ -143,6 +143,11 @@ export class Flows {
     this.#nextTickNs = nowNs + this.#pauseNs(seen, young);
   }
 
+  /** Sockets that are gone are told of with the next drain, those whose beginning is still to come as well. */
+  ending(): void {
+    this.#source.lookAfter(this.#firstsInMap());
+  }
+
   /** One event for each flow that has moved something since it was told of last, for `event` when its time has come; `all`: for every flow. */
   sample(nowNs: bigint, all = false): Event[] {
     const moved: Event[] = [];
@@ -170,6 +175,10 @@ export class Flows {
   *#firsts(): Iterable<Event> {
     for (const { first } of this.#socks.values())
       if (first !== null) yield this.#kept.get(first.opened);
+  }
+
+  *#firstsInMap(): Iterable<Event> {
+    for (const { event } of this.#source.dump()) if (isFirst(event)) yield event;
   }
 
   #known(event: Event): Known | undefined {

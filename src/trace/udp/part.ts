@@ -137,6 +137,7 @@ function start({ host, mode, object }: Opened, between: () => void, asked: Asked
     kinds: [EVENT_UDP_OPEN, EVENT_UDP_FAIL, EVENT_UDP_CLOSE, EVENT_UDP_SAMPLE],
     tell: (event, show) => all(flows.event(event), show),
     tick: (nowNs, show) => all(flows.tick(nowNs), show),
+    ending: () => flows.ending(),
     dueMs: (nowNs) => flows.dueMs(nowNs),
     sample: (nowNs, all) => ({ moved: flows.sample(nowNs, all), gone: [] }),
     enrich: addFlowTotals(asked.known),

@@ -105,7 +105,7 @@ test.each(modes)(
 
 /**
  * Until the thread that waits for records has woken up four times at most in three seconds: it looks ten times a second at
- * first, and the tool asks it anew each five seconds. On a busy machine three seconds are longer, and it wakes up more often in
+ * first, and the tool asks it anew once a minute. On a busy machine three seconds are longer, and it wakes up more often in
  * them: the rate counts.
  */
 async function asleep(pid: number): Promise<void> {

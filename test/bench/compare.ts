@@ -51,7 +51,8 @@ export async function burst(_: readonly string[], before: () => string): Promise
 export function reportOf({ reported: seen, bytes, moved }: Block): string {
   return (
     [
-      ...(seen ? [`${((100 * seen.seen) / seen.expected).toFixed(1)} %`] : []),
+      // A filter reports nothing, and nothing is expected of it.
+      ...(seen && seen.expected > 0 ? [`${((100 * seen.seen) / seen.expected).toFixed(1)} %`] : []),
       ...(bytes === undefined
         ? []
         : [bytes === moved ? "bytes exact" : `bytes ${bytes}, not ${moved}`]),

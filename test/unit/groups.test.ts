@@ -165,6 +165,22 @@ test("an end that follows an answer for the shim has what /proc told then, also 
   expect(groups.of(5, event(1n, -1n))).toEqual(nothing);
 });
 
+test("a close on the way out of a process whose connect the shim took has the group of the connect", () => {
+  const processes: Record<number, Placed> = { 5: process(NOW_NS - 50n * TICK, "/", "/v1") };
+  const { groups } = groupsOf({ mixed: true, paths: { 1: "/" }, processes });
+  groups.of(6, event(1n));
+  const connect = event(1n, 3n);
+  const id = groups.numberedId(5, event(1n, 10n).owned_at, 1);
+  processes[5] = { ...processes[5]!, v1: "/", exiting: true };
+  groups.renew();
+  expect(groups.of(5, connect).cgroup).toBe("/v1");
+  expect(groups.numberedId(5, event(1n, 4n).owned_at, 1)).toBe(id);
+  // A group that has let go says nothing of other records.
+  expect(groups.numberedId(5, event(1n, -1n).owned_at, 1)).not.toBe(id);
+  expect(new Uint8Array(groups.table.view.buffer).every((byte) => byte === 0)).toBe(true);
+  expect(groups.of(5, event(1n, 5n)).cgroup).toBe("/v1");
+});
+
 test("beside version 1, the root of version 2 says nothing", () => {
   const processes = { 5: process(0n, "/", "/v1") };
   const both = groupsOf({ mixed: true, paths: { 1: "/", 7: "/v2" }, processes }).groups;

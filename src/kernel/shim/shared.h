@@ -120,7 +120,7 @@ struct line_conditions {
 	__u32 named;	 /* after their endpoint */
 	__u64 endpoints; /* address of ENDPOINT_SLOTS structs line_endpoint; 0: no close is named */
 	__u64 groups; /* address of GROUP_SLOTS structs line_group; 0: each id tells its control group */
-	__u64 everybody; /* the id that does not, beside 0: all processes have it where hierarchies of version 1 are in use */
+	__u64 everybody; /* the newest id that does not, beside 0: where hierarchies of version 1 are in use, that of all processes */
 };
 
 enum group_slots {

@@ -185,7 +185,8 @@ enum {
 
 /*
  * 1: programs may load the kernel's memory through bpf_rdonly_cast(), whose id becomes ids[0], as struct pt_regs, whose id
- * becomes ids[1]; ids[2]: where struct mptcp_sock has its first subflow, 0: not known. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it.
+ * becomes ids[1]. 0: they may not. Asked by loading one that does: kernels without a JIT and others refuse it. ids[2] becomes
+ * the place of the first subflow in struct mptcp_sock, or 0 where the types do not have it.
  */
 int sh_plain_loads(__u32 ids[3])
 {

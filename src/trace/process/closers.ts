@@ -22,7 +22,7 @@ import {
   type Owner,
 } from "../../record/layout.gen.ts";
 import { asView, plainEvent } from "../event.ts";
-import { endOf } from "./groups.ts";
+import { endOf } from "./ticks.ts";
 
 export interface CloserSource {
   /**

@@ -6,7 +6,8 @@
 import type { ConnEvent } from "../../conn/event.ts";
 import { readText } from "../../record/comm.ts";
 import type { OwnerView } from "../../record/layout.gen.ts";
-import { endOf, type Life } from "./groups.ts";
+import type { Life } from "./groups.ts";
+import { endOf } from "./ticks.ts";
 
 /** The kernel side's copy of a program's command line. */
 export interface Noted {

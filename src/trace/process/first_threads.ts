@@ -4,8 +4,8 @@
  */
 import { readComm } from "../../record/comm.ts";
 import { Numbers } from "../../record/numbers.ts";
-import { Tick } from "../../record/layout.gen.ts";
-import { endOf, type Life } from "./groups.ts";
+import type { Life } from "./groups.ts";
+import { endOf, wasThere, type SeenProcess } from "./ticks.ts";
 
 /** A process as it is now. */
 export interface Named extends Pick<Life, "startedNs"> {
@@ -24,10 +24,7 @@ export interface NameSource {
   nowNs(): bigint;
 }
 
-/** A process, and up to when it was there under this number. */
-interface Seen {
-  startedNs: bigint;
-  seenNs: bigint;
+interface Seen extends SeenProcess {
   name: string;
 }
 
@@ -104,8 +101,7 @@ class Answers {
     if (!this.#asked.has(pid)) this.#askFor(pid);
     const seen = this.#seen.get(pid);
     if (seen === undefined) return null;
-    // One that began later, or ended before, only had the same number.
-    return seen.startedNs <= end && end - TICK_NS < seen.seenNs ? seen.name : null;
+    return wasThere(seen, end) ? seen.name : null;
   }
 
   #askFor(pid: number): void {
@@ -117,5 +113,3 @@ class Answers {
     this.#seen.set(pid, { startedNs: found.startedNs, seenNs, name: readComm(found.comm) });
   }
 }
-
-const TICK_NS = 1n << BigInt(Tick.TICK_BITS);

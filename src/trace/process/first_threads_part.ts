@@ -10,7 +10,7 @@ import {
 import { pidAt } from "../event.ts";
 import type { Opened, Part } from "../part.ts";
 import { FirstThreads, OTHER_THREAD, type NameSource } from "./first_threads.ts";
-import { endOf } from "./groups.ts";
+import { endOf } from "./ticks.ts";
 
 export const firstThreadsPart = (): Part => ({
   name: "names of processes",

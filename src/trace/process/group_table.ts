@@ -1,5 +1,6 @@
 /** Answers of /proc about processes, of this poll, where the shim finds it (src/kernel/shim/lines.c). Pure. */
-import { GroupSlots, lineGroupSize, Tick, writeLineGroup } from "../../record/layout.gen.ts";
+import { GroupSlots, lineGroupSize, writeLineGroup } from "../../record/layout.gen.ts";
+import { TICK_BITS } from "./ticks.ts";
 
 export class GroupTable {
   /** In a buffer of its own, which stays at its address. */
@@ -28,6 +29,5 @@ export class GroupTable {
 
 // --- internal ---
 
-const TICK_BITS = BigInt(Tick.TICK_BITS);
 /** owned_at has the low 32 bits. */
 const TICKS_MAX = 0xffff_ffffn;

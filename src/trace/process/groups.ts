@@ -8,10 +8,10 @@ import { containerOf } from "../../conn/container.ts";
 import {
   LINE_CONDITIONS_EVERYBODY,
   LINE_CONDITIONS_GROUPS,
-  Tick,
   type OwnerView,
 } from "../../record/layout.gen.ts";
 import { GroupTable } from "./group_table.ts";
+import { endOf, wasThere, type SeenProcess } from "./ticks.ts";
 
 export interface Group {
   cgroup: string | null;
@@ -37,10 +37,6 @@ export interface Placed extends Life {
 interface Told {
   startedNs: bigint;
   group: Group;
-}
-
-interface Seen extends Told {
-  untilNs: bigint;
 }
 
 export const LATER = Symbol("later");
@@ -80,8 +76,8 @@ export class Groups {
   readonly #byPid = new Map<number, Told | null>();
   /** Answers of /proc by process and moment: a close has the process and the moment of its connect, and the process may be gone by then. */
   readonly #byMoment = new Map<number, Group>();
-  /** The same where the shim took a record after an answer: until `untilNs` the process was seen there. */
-  readonly #byProcess = new Map<number, Seen>();
+  /** The newest answer of each process that the shim was told of: the moments of records that it took are not known here. */
+  readonly #byProcess = new Map<number, Told & SeenProcess>();
   /** Answers of this poll, for the shim. */
   readonly table = new GroupTable();
   /** The newest id that tells nothing: on most hosts that have some, all processes have it. */
@@ -127,18 +123,17 @@ export class Groups {
     const group = this.#ofProcess(pid, ownedAt);
     const number = this.#numbers.give(group, group.cgroup);
     if (number === null) return null;
-    this.#share(pid, FIRST_NUMBERED + number);
-    return FIRST_NUMBERED + number;
+    const given = FIRST_NUMBERED + number;
+    const told = this.#byPid.get(pid);
+    // An answer of this poll: other records of the process have the same.
+    if (told?.group === group && group !== UNKNOWN) this.#share(pid, told, given);
+    return given;
   }
 
-  /** The shim gives the number to other records of this process, if /proc has told of it at this poll. */
-  #share(pid: number, id: number): void {
-    const found = this.#byPid.get(pid);
-    if (found == null || FIRST_NUMBERED + (this.#numbers.known(found.group.cgroup) ?? -1) !== id)
-      return;
-    const untilNs = this.#source.nowNs();
-    this.table.set(pid, found.startedNs, untilNs, id);
-    remember(this.#byProcess, pid, { ...found, untilNs });
+  #share(pid: number, told: Told, id: number): void {
+    const seenNs = this.#source.nowNs();
+    this.table.set(pid, told.startedNs, seenNs, id);
+    remember(this.#byProcess, pid, { ...told, seenNs });
   }
 
   /** Of the process `pid` when it was noted. */
@@ -178,23 +173,13 @@ export class Groups {
       };
       this.#byPid.set(pid, found);
     }
+    const end = endOf(ownedAt, this.#source.nowNs());
     // One that began later has only got its number.
-    const notedNs = endOf(ownedAt, this.#source.nowNs());
-    if (found !== null && found.startedNs <= notedNs) return found.group;
-    const gone = this.#byProcess.get(pid);
-    const wasIt =
-      gone !== undefined && gone.startedNs <= notedNs && notedNs - TICK_NS < gone.untilNs;
-    return wasIt ? gone.group : UNKNOWN;
+    if (found !== null && found.startedNs <= end && found.group !== UNKNOWN) return found.group;
+    // It is gone, or on its way out, and its group has let go of it.
+    const seen = this.#byProcess.get(pid);
+    return seen !== undefined && wasThere(seen, end) ? seen.group : UNKNOWN;
   }
-}
-
-const TICK_BITS = BigInt(Tick.TICK_BITS);
-const TICK_NS = 1n << TICK_BITS;
-
-/** The last nanosecond of a mono_ticks, of which `nowNs` tells the high bits. */
-export function endOf(ticks: number, nowNs: bigint): bigint {
-  const age = BigInt.asUintN(32, (nowNs >> TICK_BITS) - BigInt(ticks));
-  return (((nowNs >> TICK_BITS) - age + 1n) << TICK_BITS) - 1n;
 }
 
 // --- internal ---

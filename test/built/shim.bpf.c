@@ -58,4 +58,23 @@ int refused(void *ctx)
 	return value;
 }
 
+/* So many instructions that another thread may load it. */
+SEC("raw_tracepoint/sys_enter")
+int large(void *ctx)
+{
+	int value;
+
+	asm volatile("%0 = 0\n.rept 600\n%0 += 1\n.endr" : "=r"(value));
+	return value;
+}
+
+SEC("raw_tracepoint/sys_enter")
+int large_refused(void *ctx)
+{
+	int value;
+
+	asm volatile("%0 = r7\n.rept 600\n%0 += 1\n.endr" : "=r"(value));
+	return value;
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -13,6 +13,8 @@ import { openWaiter } from "../../src/kernel/waiter.ts";
 const shim = openShim();
 let object: BpfObject;
 let image: Uint8Array;
+/** As the objects of the tool are: without line numbers, with which every program is loaded at once. */
+let withoutLines: Uint8Array;
 
 beforeAll(() => {
   const directory = mkdtempSync(join(tmpdir(), "shim-test-"));
@@ -22,17 +24,20 @@ beforeAll(() => {
     const flags = `-O2 -g -target bpf -fno-stack-protector -I/usr/include/${ARCHES[HOST].triplet}`;
     run(["clang", ...flags.split(" "), "-c", source, "-o", out]);
     image = readFileSync(out);
+    run(["llvm-objcopy", "--remove-section=.BTF.ext", "--remove-section=.rel.BTF.ext", out]);
+    withoutLines = readFileSync(out);
   } finally {
     rmSync(directory, { recursive: true });
   }
   object = shim.open(image, "shim_test");
-  shim.autoload(object, "refused", false);
+  for (const program of REFUSED) shim.autoload(object, program, false);
   shim.mapMaxEntries(object, "entries", 6007);
   shim.load(object);
 });
 
 afterAll(() => shim.close(object));
 
+const REFUSED = ["refused", "large_refused"];
 const u32 = (value: number): Uint32Array => Uint32Array.of(value);
 
 /** Why a call fails; what it returned if it does not. */
@@ -82,6 +87,7 @@ test("a sockmap is there, or is not", () => {
 
 test("a refused program comes with the verifier's words, and the next log without them", () => {
   const bad = shim.open(image, "shim_test");
+  shim.autoload(bad, "large_refused", false);
   try {
     const error = failure(() => shim.load(bad));
     expect(error.op).toBe("load");
@@ -91,6 +97,24 @@ test("a refused program comes with the verifier's words, and the next log withou
   } finally {
     shim.close(bad);
   }
+});
+
+test("large programs are loaded beside the others, and a refused one comes with the verifier's words", () => {
+  const opened = shim.open(withoutLines, "shim_test");
+  for (const program of REFUSED) shim.autoload(opened, program, false);
+  shim.load(opened, true);
+  expect(shim.testRun(shim.progFd(opened, "large"), new BigUint64Array(1))).toBe(600);
+  shim.close(opened);
+  const before = openFiles();
+  const bad = shim.open(withoutLines, "shim_test");
+  shim.autoload(bad, "refused", false);
+  const error = failure(() => shim.load(bad, true));
+  expect(error.op).toBe("load");
+  expect(error.log).toContain("prog 'large_refused'");
+  expect(error.log).toContain("R7 !read_ok");
+  expect(shim.log()).toBe("");
+  shim.close(bad);
+  expect(openFiles()).toBe(before);
 });
 
 test("an image that is no ELF file, and names that are not there, are errors with an errno", () => {

@@ -64,7 +64,7 @@ function damaged(sample: Uint8Array): fc.Arbitrary<Uint8Array> {
       if ((n & ~3) + 4 <= bytes.length) view.setUint32(n & ~3, word, true);
     return bytes.slice(0, how.length);
   });
-  return fc.oneof({ weight: 4, arbitrary: like }, fc.uint8Array({ maxLength: 600 }));
+  return fc.oneof({ weight: 4, arbitrary: like }, fc.uint8Array({ maxLength: 600, size: "max" }));
 }
 
 type ErrorClass = abstract new (...parameters: never[]) => Error;

@@ -17,7 +17,7 @@ const samples = [
   ...udpSamples.map((sample) => ({ ...sample, by: "udp" as const })),
 ];
 const side = fc.constantFrom("client" as const, "server" as const, null);
-const bytes = fc.uint8Array({ maxLength: 160 });
+const bytes = fc.uint8Array({ maxLength: 160, size: "max" });
 
 /** The sample with some bytes changed, cut off, or with others behind. */
 const damaged = (sample: Sample) =>
@@ -26,7 +26,7 @@ const damaged = (sample: Sample) =>
       flips: fc.array(fc.tuple(fc.nat(47), fc.nat(255)), { maxLength: 6 }),
       most: fc.nat(160),
       length: fc.oneof(fc.constant(sample.length), fc.nat(70_000)),
-      behind: fc.uint8Array({ maxLength: 32 }),
+      behind: fc.uint8Array({ maxLength: 32, size: "max" }),
     })
     .map(({ flips, most, length, behind }) => {
       const changed = Uint8Array.from([...sample.bytes.subarray(0, most), ...behind]);
@@ -111,7 +111,7 @@ describe("the first byte decides which rows are asked, and nothing of what they 
 
   test("random bytes, and none", () => {
     expectSame(new Seen({ bytes: new Uint8Array(), length: 0, from: null, start: true }));
-    const least = fc.uint8Array({ minLength: 1, maxLength: 160 });
+    const least = fc.uint8Array({ minLength: 1, maxLength: 160, size: "max" });
     fc.assert(
       fc.property(least, fc.nat(70_000), side, fc.boolean(), (of, more, from, start) =>
         expectSame(new Seen({ bytes: of, length: of.length + more, from, start })),

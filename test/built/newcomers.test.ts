@@ -117,7 +117,7 @@ import { readFileSync } from "node:fs";
 import { monotonicNs } from "../../kernel/clock.ts";
 import { lifeOf } from "../../kernel/process.ts";
 import type { Part } from "../part.ts";
-import { endOf } from "./groups.ts";
+import { endOf } from "./ticks.ts";
 
 export const parents = (): Part => ({
   name: "parents",

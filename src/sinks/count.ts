@@ -7,6 +7,9 @@ export const countSink = (most: number, lines: Pick<LineSink, "made">): Sink => 
   get full() {
     return lines.made >= most;
   },
+  get room() {
+    return Math.max(0, most - lines.made);
+  },
   get done() {
     return lines.made >= most;
   },

@@ -16,6 +16,8 @@ export interface Sink {
   record?(view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
   /** The same of several: see EventSink.records. */
   records?(of: Records, clocks: ClockPair, describe: Describe): number;
+  /** Whether it knows by itself of the records that a sink before it has taken: they do not come as events. */
+  readonly carried?: boolean;
   /** After the events of each poll. */
   tick?(): void;
   /** Now and then: all losses so far. */
@@ -26,6 +28,8 @@ export interface Sink {
   losses?(): Loss[];
   /** No sink is to get a further event. */
   readonly full?: boolean;
+  /** Of a sink that is full sometime: how many more events there may be. */
+  readonly room?: number;
   /** The trace is to end with this poll. */
   readonly done?: boolean;
   /** Milliseconds until the next poll is wanted, whether or not something happens; left out: whenever. */

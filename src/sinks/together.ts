@@ -15,7 +15,7 @@ export function together(sinks: readonly Sink[]): Sink {
       for (const sink of ofEvents) sink.event!(event, clocks);
     },
     ...(record === null ? {} : { record }),
-    ...recordsFor(sinks),
+    ...recordsFor(sinks, limits),
     tick() {
       for (const sink of sinks) sink.tick?.();
     },
@@ -43,7 +43,11 @@ export function together(sinks: readonly Sink[]): Sink {
     },
   };
   // Where no sink has a limit nobody need ask, for each event.
-  return limits.length === 0 ? all : Object.defineProperty(all, "full", { get: isFull });
+  if (limits.length === 0) return all;
+  return Object.defineProperties(all, {
+    full: { get: isFull },
+    room: { get: () => roomOf(limits) },
+  });
 }
 
 /** The same sink for some events only; `full` counts among those. `siftsRecords`: it leaves out records by itself. */
@@ -77,7 +81,9 @@ type RecordTaker = NonNullable<Sink["record"]>;
 function recordFor(sinks: readonly Sink[], isFull: () => boolean): RecordTaker | null {
   const first = sinks.find((sink) => sink.record !== undefined);
   if (first === undefined) return null;
-  const rest = sinks.filter((sink) => sink !== first && (sink.record ?? sink.event) !== undefined);
+  const rest = sinks.filter(
+    (sink) => sink !== first && sink.carried !== true && (sink.record ?? sink.event) !== undefined,
+  );
   if (rest.length === 0 && !sinks.some((sink) => "full" in sink))
     return (view, p, clocks, describe) => first.record!(view, p, clocks, describe);
   return (view, p, clocks, describe) => {
@@ -91,12 +97,28 @@ function recordFor(sinks: readonly Sink[], isFull: () => boolean): RecordTaker |
   };
 }
 
-/** Only where one sink gets all events. */
-function recordsFor(sinks: readonly Sink[]): Pick<Sink, "records"> {
-  const of = sinks.filter((sink) => (sink.record ?? sink.event) !== undefined || "full" in sink);
-  const { records } = of.length === 1 && !("full" in of[0]!) ? of[0]! : {};
-  return records === undefined ? {} : { records };
+/** A close may bring the accept of its connection along. */
+const EVENTS_OF_RECORD = 2;
+
+/** Only where one sink gets all events. Near a limit it gets as few at once as cannot go beyond it. */
+function recordsFor(sinks: readonly Sink[], limits: readonly Sink[]): Pick<Sink, "records"> {
+  const of = sinks.filter(
+    (sink) => sink.carried !== true && (sink.record ?? sink.event) !== undefined,
+  );
+  const { records } = of.length === 1 ? of[0]! : {};
+  if (records === undefined) return {};
+  if (limits.length === 0) return { records };
+  return {
+    records(many, clocks, describe) {
+      const most = Math.floor(roomOf(limits) / EVENTS_OF_RECORD);
+      if (many.to - many.from <= most) return records(many, clocks, describe);
+      return most < 1 ? 0 : records({ ...many, to: many.from + most }, clocks, describe);
+    },
+  };
 }
+
+/** A sink that does not say how many more it takes may be full after the next one. */
+const roomOf = (limits: readonly Sink[]): number => Math.min(...limits.map(({ room = 0 }) => room));
 
 const withoutRecord = ({ tick, lost, end, losses }: Sink): Sink => ({
   ...(tick && { tick }),

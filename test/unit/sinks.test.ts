@@ -5,6 +5,7 @@ import type { Loss } from "../../src/output/losses.ts";
 import { eventSize, readEvent } from "../../src/record/layout.gen.ts";
 import type { Records } from "../../src/record/records.ts";
 import { batchSink } from "../../src/sinks/batch.ts";
+import { countSink } from "../../src/sinks/count.ts";
 import { openLoop, type LoopOptions } from "../../src/sinks/loop.ts";
 import type { Sink } from "../../src/sinks/sink.ts";
 import { sieved, together } from "../../src/sinks/together.ts";
@@ -103,6 +104,50 @@ describe("several sinks", () => {
       full,
     ]).run();
     expect({ records, events }).toEqual({ records: [1, 2], events: [1, 2] });
+  });
+
+  test("of which one is full after so many: the others get no more, however many records come at once", () => {
+    const clocks = { monoNs: 0n, wallNs: 0n };
+    for (let most = 0; most < 12; most++) {
+      let made = 0;
+      const asked: number[] = [];
+      // Each second record becomes two events: a close that brings its accept along.
+      const taking: Sink = {
+        record: () => ++made > 0,
+        records({ from, to }) {
+          asked.push(to - from);
+          for (let n = from; n < to; n++) made += 1 + (n % 2);
+          return to - from;
+        },
+      };
+      const lines = {
+        get made() {
+          return made;
+        },
+      };
+      const all = together([together([taking, countSink(most, lines)])]);
+      for (let n = 0; n < 20;) {
+        const many: Records = { view, places: Int32Array.of(), from: n, to: 20, conditions: 0 };
+        n += all.records!(many, clocks, () => eventOf(1)) || 1;
+        if (all.full !== true) all.record!(view, 0, clocks, () => eventOf(1));
+      }
+      expect(made).toBe(most);
+      expect(asked.length > 0).toBe(most > 1);
+    }
+  });
+
+  test("of which one knows by itself of the records that another takes: it gets the events alone", () => {
+    const [records, events] = [[] as number[], [] as number[]];
+    const all = together([
+      { record: (_, p) => p !== 2 && records.push(p) > 0, records: () => 7, event() {} },
+      { carried: true, event: ({ cookie }) => void events.push(cookie) },
+    ]);
+    const clocks = { monoNs: 0n, wallNs: 0n };
+    const many: Records = { view, places: Int32Array.of(), from: 0, to: 9, conditions: 0 };
+    expect(all.records!(many, clocks, () => eventOf(0))).toBe(7);
+    for (const n of [1, 2, 3])
+      if (!all.record!(view, n, clocks, () => eventOf(n))) all.event!(eventOf(n), clocks);
+    expect({ records, events }).toEqual({ records: [1, 3], events: [2] });
   });
 
   test("of which one wants lists gets short ones, and one after each poll", async () => {

@@ -147,7 +147,6 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   line_pairs: ["size", "type", "read", "write"],
   line_holder: WRITTEN,
   line_keys: WRITTEN,
-  line_kept: WRITTEN,
   line_batch: ["size", "places"],
   // Of the kernel side alone.
   live: [],

@@ -74,8 +74,10 @@ export interface Summary {
  */
 const shownTo: readonly ((asked: FollowOptions, lines: LineSink) => Sink | null)[] = [
   (_, lines) => lines,
-  ({ recorder = null, warn }) => recorder && recordingSink(recorder, warn),
-  ({ expected }) => (expected === undefined ? null : expectationSink(expected)),
+  ({ recorder = null, format, warn }) =>
+    recorder && recordingSink(recorder, warn, format.carries === true),
+  ({ expected, format }) =>
+    expected === undefined ? null : expectationSink(expected, format.carries === true),
   ({ tally = null }) => tally && summarySink(tally),
   ({ count }, lines) => (count === null ? null : countSink(count, lines)),
 ];
@@ -92,7 +94,10 @@ export async function follow(options: FollowOptions): Promise<Summary> {
     exporter === null || isAsked ? asked : asked.map((sink) => sievedEvents(isWanted, sink));
   const shown = together([...(exporter === null ? [] : [exporter.sink]), ...others]);
   // A sink beside the lines would get the records that the lines leave out.
-  const sifts = options.format.sifts === true && exporter === null && asked.length === 1;
+  const alone = asked.every(
+    (sink) => sink === lines || sink.carried === true || sink.event === undefined,
+  );
+  const sifts = options.format.sifts === true && exporter === null && alone;
   const chosen = shows === undefined ? shown : sieved((event) => shows(event), shown, sifts);
   const sink = together([...watching, chosen, lossWarner(warn)]);
   const trace: FollowOptions["trace"] = {

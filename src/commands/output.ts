@@ -5,7 +5,7 @@ import { localOffset } from "../kernel/local_time.ts";
 import { terminalColumns } from "../kernel/libc.ts";
 import { wantsColor } from "../log.ts";
 import { formatNames, formatOf, type Format, type FormatName } from "../output/index.ts";
-import type { Native, Sifting } from "../output/straight/index.ts";
+import type { Beside, Native, Sifting } from "../output/straight/index.ts";
 
 export const outputFlags = {
   output: {
@@ -55,6 +55,7 @@ export function outputOf(args: OutputArgs, command: string, isFile = false) {
     startNs: bigint,
     native: Native | null = null,
     sifting: Sifting | null = null,
+    beside: Beside | null = null,
   ): Format => {
     const options = {
       wide: args.wide === true,
@@ -66,7 +67,7 @@ export function outputOf(args: OutputArgs, command: string, isFile = false) {
       terminalColumns: isFile || args.wide === true || name !== "table" ? null : narrowTerminal(),
       offsetAt: localOffset,
     };
-    const format = formatOf(name, options, native, sifting);
+    const format = formatOf(name, options, native, sifting, beside);
     return args["no-header"] === true ? { ...format, header: null } : format;
   };
 }

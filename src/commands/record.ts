@@ -5,6 +5,8 @@ import { version } from "../../package.json";
 import type { ClockPair } from "../conn/clock.ts";
 import { Failure } from "../errors.ts";
 import { log } from "../log.ts";
+import type { Beside, Watch } from "../output/straight/index.ts";
+import { recordedShape } from "../recording/format.ts";
 import { openRecorder, type RotatedRecorder } from "../recording/recorder.ts";
 import type { Trace } from "../trace/trace.ts";
 import { namedFile } from "./flags.ts";
@@ -30,6 +32,19 @@ export async function recordTrace(
   if (file === null) return null;
   const session = { tool: version, kernel: release(), description, notes: [...notes] };
   return openRecorder(file, { session, startNs: clocks.monoNs, clocks });
+}
+
+/** The listeners to records that become lines; `null`: there are none. */
+export function besideLines(
+  recorder: Pick<RotatedRecorder, "into"> | null,
+  watch: Watch | null,
+): Beside | null {
+  if (recorder === null && watch === null) return null;
+  const recording = recorder && {
+    ...recordedShape,
+    into: (clocks: ClockPair) => recorder.into(clocks),
+  };
+  return { recording, watch };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ArgDef } from "citty";
 import type { ConnEvent } from "../conn/event.ts";
 import { exitCodes } from "../errors.ts";
-import { Expected } from "../filter/expect.ts";
+import { Expected, watchOf } from "../filter/expect.ts";
 import { sieve } from "../filter/filter.ts";
 import { siftingOf } from "../filter/sifting.ts";
 import { localOffset } from "../kernel/local_time.ts";
@@ -35,7 +35,7 @@ import { countText, lossText, missingText } from "./losses.ts";
 import { metricsFlags, metricsWish } from "./metrics_flags.ts";
 import { outputFlags, outputOf } from "./output.ts";
 import { lineFile, lineFileFlag, openLineFile } from "./line_file.ts";
-import { recordFile, recordFlag, recordTrace, reopenRecording } from "./record.ts";
+import { besideLines, recordFile, recordFlag, recordTrace, reopenRecording } from "./record.ts";
 import { reopensAtHangup, takeNotifySocket, tellReady } from "./service.ts";
 import { stopper } from "./stop.ts";
 
@@ -212,9 +212,11 @@ export const traceCommand = command({
     const wanted = sieve(leftToAsk(filter));
     // A name that is looked up is known of events alone.
     const sifting = wanted.asks && namer === null ? siftingOf(leftToAsk(filter)) : null;
-    const format = formatSince(clocks.monoNs, trace.native, sifting);
-    const { header } = format;
     await using recorder = await recordTrace(record, trace, clocks);
+    const expected = new Expected(wish?.expectations ?? []);
+    const beside = besideLines(recorder, wish && watchOf(expected, wish.expectations));
+    const format = formatSince(clocks.monoNs, trace.native, sifting, beside);
+    const { header } = format;
     stop.reopenWith(() => {
       void file?.reopen(header);
       if (record !== null || file === null) void reopenRecording(record, recorder, readClocks);
@@ -239,7 +241,6 @@ export const traceCommand = command({
     const shows = named(wanted.shows, namer);
     // Samples for metrics alone are neither named nor counted as events that are not shown.
     const unseen = sieve(filter).shows;
-    const expected = new Expected(wish?.expectations ?? []);
     const tally = args.summary === true ? new Tally("process", SUMMARY_ROWS) : null;
     const summary = await follow({
       trace,

@@ -53,10 +53,11 @@ export class Expected {
     this.#open = expectations.map(untouched);
   }
 
-  see(event: ConnEvent, wallNs: bigint): void {
-    this.#seen++;
+  /** `times`: so many events that are the same to all conditions. */
+  see(event: ConnEvent, wallNs: bigint, times = 1): void {
+    this.#seen += times;
     if (this.#open.length > 0)
-      this.#open = this.#open.flatMap((unmet) => after(unmet, event, wallNs) ?? []);
+      this.#open = this.#open.flatMap((unmet) => after(unmet, event, wallNs, times) ?? []);
   }
 
   /** How many events there were. */
@@ -72,6 +73,26 @@ export class Expected {
   get met(): boolean {
     return this.#open.length === 0;
   }
+}
+
+/**
+ * Of events that are told apart by the text of their lines, for Watch of src/output/straight: which of these are the same to
+ * all conditions. In which order they come does not matter once the first of each has come: see `after`.
+ */
+export function watchOf(expected: Pick<Expected, "see">, expectations: readonly Expectation[]) {
+  const varying = expectations
+    .flatMap(({ conditions }) => conditions)
+    .map(({ member }) => member)
+    .filter(({ brief, hole }) => brief === undefined && hole !== undefined);
+  const isRemote = ({ hole }: Member) => hole?.form === "address";
+  const others = varying.filter((member) => !isRemote(member));
+  return {
+    byRemote: varying.some(isRemote),
+    /** Of a member that the event lacks all of them lack it. */
+    isSure: (event: ConnEvent): boolean =>
+      others.every((member) => (member.of(event, 0n) ?? null) === null),
+    saw: (event: ConnEvent, times: number): void => expected.see(event, 0n, times),
+  };
 }
 
 // --- internal ---
@@ -111,14 +132,14 @@ const untouched = (expectation: Expectation): Unmet => ({
 const MANY = 5;
 
 /** `null`: the event has met it. */
-function after(before: Unmet, event: ConnEvent, wallNs: bigint): Unmet | null {
+function after(before: Unmet, event: ConnEvent, wallNs: bigint, times: number): Unmet | null {
   const { expectation } = before;
   const missed = expectation.conditions.filter((condition) => !meets(condition, event, wallNs));
   if (missed.length === 0) return null;
   const met = expectation.conditions.length - missed.length;
   if (met < before.met) return before;
   const { events, instead } = met > before.met ? untouched(expectation) : before;
-  if (instead.length >= MANY) return { expectation, met, events: events + 1, instead };
+  if (instead.length >= MANY) return { expectation, met, events: events + times, instead };
   const found = missed.map((condition) => {
     const value = valueOf(condition, event, wallNs);
     return `${condition.member.name} ${value === null ? "not known" : value}`;
@@ -126,7 +147,7 @@ function after(before: Unmet, event: ConnEvent, wallNs: bigint): Unmet | null {
   return {
     expectation,
     met,
-    events: events + 1,
+    events: events + times,
     instead: [...new Set([...instead, ...found])].slice(0, MANY),
   };
 }

@@ -695,7 +695,7 @@ function translated(end: "local" | "remote", whose: string, ecs: string): Member
 
 type TotalSlot = Exclude<
   NonNullable<Hole["slot"]>,
-  "localPort" | "remotePort" | "connectUs" | "acceptUs"
+  "at" | "localPort" | "remotePort" | "connectUs" | "acceptUs"
 >;
 
 const totalOf: Readonly<Record<TotalSlot, (totals: Totals) => number | bigint | null>> = {

@@ -9,6 +9,7 @@ import type { Lines } from "./lines.ts";
 import type { Loss } from "./losses.ts";
 import {
   straight,
+  type Beside,
   type Describe,
   type Native,
   type Shape,
@@ -36,6 +37,10 @@ export interface Format {
   appendRecords?(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
   /** Whether records that nobody wants are left out by the two above; events never are. */
   sifts?: boolean;
+  /** Whether a recording and those who wait for events know by themselves of what the two above take. */
+  carries?: boolean;
+  /** Before these are asked. */
+  settle?(): void;
   /** A line about events that were lost; left out: this format has none, stderr tells. */
   lost?(loss: Loss, wallNs: bigint): string;
 }
@@ -67,17 +72,19 @@ export const formats = {
 export type FormatName = keyof typeof formats;
 export const formatNames = Object.keys(formats) as FormatName[];
 
-/** Only the table has options. `native`, `sifting`: see straight(). */
+/** Only the table has options. `native`, `sifting`, `beside`: see straight(). */
 export const formatOf = (
   name: FormatName,
   options: Partial<TextOptions>,
   native: Native | null = null,
   sifting: Sifting | null = null,
+  beside: Beside | null = null,
 ): Format =>
   withStraight(
     name === "table" ? textFormat({ ...plain, ...options }) : written[name],
     native,
     sifting,
+    beside,
   );
 
 // --- internal ---
@@ -93,13 +100,17 @@ function withStraight<T extends Written>(
   { template, offsetAt = utc, ...format }: T,
   native: Native | null = null,
   sifting: Sifting | null = null,
+  beside: Beside | null = null,
 ) {
   // Most formats are never used.
   let way: Straight | null = null;
-  const made = () => (way ??= straight(template, offsetAt, undefined, undefined, native, sifting));
+  const made = () =>
+    (way ??= straight(template, offsetAt, undefined, undefined, native, sifting, beside));
   return {
     ...format,
     sifts: sifting !== null,
+    carries: beside !== null,
+    settle: () => way?.settle(),
     append(lines: Lines, event: ConnEvent, clocks: ClockPair) {
       if (made().event(lines, event, clocks)) return;
       lines.line(format.line(event, wallTime(event.atNs, clocks)));

@@ -1789,6 +1789,11 @@ export const OrderAnswer = {
 } as const;
 export type OrderAnswer = (typeof OrderAnswer)[keyof typeof OrderAnswer];
 
+export const CrcNumber = {
+  CRC_POLYNOMIAL: -306674912,
+} as const;
+export type CrcNumber = (typeof CrcNumber)[keyof typeof CrcNumber];
+
 export const LineForm = {
   LINE_TEXT_ALONE: 0,
   LINE_INTEGER: 1,
@@ -1801,6 +1806,7 @@ export const LineForm = {
   LINE_BRIEF_BYTES: 8,
   LINE_BRIEF_DURATION: 9,
   LINE_DURATION: 10,
+  LINE_NANOSECONDS: 11,
 } as const;
 export type LineForm = (typeof LineForm)[keyof typeof LineForm];
 
@@ -2014,19 +2020,38 @@ export const LineKey = {
 } as const;
 export type LineKey = (typeof LineKey)[keyof typeof LineKey];
 
-export const lineKeptSize = 16;
+export const lineKeptSize = 40;
 export interface LineKept {
   steps: bigint;
   count: number;
   bytes: number;
+  recorded_steps: bigint;
+  recorded_count: number;
+  recorded_bytes: number;
+  taken: bigint;
+}
+export function readLineKept(view: DataView, p: number): LineKept {
+  return {
+    steps: view.getBigUint64(p, true),
+    count: view.getUint32(p + 8, true),
+    bytes: view.getUint32(p + 12, true),
+    recorded_steps: view.getBigUint64(p + 16, true),
+    recorded_count: view.getUint32(p + 24, true),
+    recorded_bytes: view.getUint32(p + 28, true),
+    taken: view.getBigUint64(p + 32, true),
+  };
 }
 export function writeLineKept(view: DataView, p: number, value: LineKept): void {
   view.setBigUint64(p, value.steps, true);
   view.setUint32(p + 8, value.count, true);
   view.setUint32(p + 12, value.bytes, true);
+  view.setBigUint64(p + 16, value.recorded_steps, true);
+  view.setUint32(p + 24, value.recorded_count, true);
+  view.setUint32(p + 28, value.recorded_bytes, true);
+  view.setBigUint64(p + 32, value.taken, true);
 }
 
-export const lineBatchSize = 80;
+export const lineBatchSize = 112;
 export const LINE_BATCH_RECORDS = 0;
 export const LINE_BATCH_PLACES = 8;
 export const LINE_BATCH_CONDITIONS = 16;
@@ -2039,6 +2064,12 @@ export const LINE_BATCH_TO = 60;
 export const LINE_BATCH_AT = 64;
 export const LINE_BATCH_END = 68;
 export const LINE_BATCH_MADE = 72;
+export const LINE_BATCH_RECORDED_AT = 76;
+export const LINE_BATCH_RECORDED_OUT = 80;
+export const LINE_BATCH_RECORDED_TAIL = 88;
+export const LINE_BATCH_RECORDED_NUMBER = 96;
+export const LINE_BATCH_RECORDED_END = 104;
+export const LINE_BATCH_RECORDED_TAIL_LENGTH = 108;
 
 export const gateSize = 16;
 export interface Gate {

@@ -4,6 +4,7 @@
  */
 
 import { Lines, segment } from "../output/lines.ts";
+import type { Piece } from "../output/straight/template.ts";
 
 export interface Codec<T> {
   /** As JSON. */
@@ -77,6 +78,8 @@ export interface ObjectCodec<T> extends Codec<T> {
   readonly names: readonly (keyof T)[];
   /** Writes the members, without the braces around them. */
   members(lines: Lines, value: T): void;
+  /** The same as pieces. `hole`: those of the value at `local.port`, where it differs from line to line. */
+  pieces(value: T, hole: (path: string) => readonly Piece[] | undefined, inside?: string): Piece[];
 }
 
 /** Every member has a codec, which the compiler sees to. Members it does not know are ignored: a later version's. */
@@ -105,6 +108,20 @@ export function object<T extends object>(
   return {
     names: known.map(({ name }) => name as keyof T),
     members,
+    pieces(value, hole, inside = "") {
+      const pieces: Piece[] = [];
+      for (const { name, of } of known) {
+        const member = value[name as keyof T] as unknown;
+        if (member === undefined) continue;
+        pieces.push(`${pieces.length === 0 ? "" : ","}${JSON.stringify(name)}:`);
+        const path = `${inside}${name}`;
+        if ("pieces" in of)
+          pieces.push("{", ...(of as ObjectCodec<unknown>).pieces(member, hole, `${path}.`), "}");
+        else if (member !== null && hole(path) !== undefined) pieces.push(...hole(path)!);
+        else pieces.push(textOf((lines) => of.write(lines, member)));
+      }
+      return pieces;
+    },
     write(lines, value) {
       lines.segment(OPEN);
       members(lines, value);

@@ -9,8 +9,11 @@ import {
   slotOf,
   type Form,
   type Inside,
+  type Leaf,
 } from "../members/held.ts";
 import { segment, type Segment } from "../output/lines.ts";
+import { slots } from "../output/straight/slots.ts";
+import type { Hole, Piece } from "../output/straight/template.ts";
 import type { DnsDetails } from "../protocols/dns.ts";
 import type { TlsDetails } from "../protocols/hello.ts";
 import type { QuicDetails } from "../protocols/quic.ts";
@@ -194,6 +197,30 @@ export const eventCodec: Codec<ConnEvent> = {
     return one === undefined || other === undefined ? undefined : { ...one, ...other };
   },
 };
+
+/** The same with holes, for the straight way: see src/output/straight. */
+export const eventPieces = (event: ConnEvent): Piece[] => [
+  `{${textOf((lines) => common.members(lines, event))},`,
+  ...own.pieces(event, (path) => holes.get(path)),
+  "}",
+];
+
+/** Numbers of 64 bits are texts. */
+const holes: ReadonlyMap<string, readonly Piece[]> = new Map(
+  (
+    [
+      ["id", { form: "id" }],
+      ["remote.address", { form: "address" }],
+      ...Object.entries(slots).map(([slot, { leaf }]) => [
+        leaf,
+        { form: leaf.endsWith("Ns") ? "nanoseconds" : "integer", slot },
+      ]),
+    ] as [Leaf, Hole][]
+  ).map(([leaf, hole]) => {
+    const quote = held[leaf].as.form === "integer" ? "" : '"';
+    return [leaf, [quote, hole, quote]];
+  }),
+);
 
 function remembering(write: (value: Common) => Segment): (value: Common) => Segment {
   const slots: ({ of: Common; written: Segment } | undefined)[] = Array.from({ length: SLOTS });

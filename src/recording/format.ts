@@ -13,15 +13,19 @@
 
 import { wallTime, type ClockPair } from "../conn/clock.ts";
 import type { ConnEvent } from "../conn/event.ts";
-import { segment, type Lines, type Segment } from "../output/lines.ts";
+import { putInteger, putSegment, segment, type Lines, type Segment } from "../output/lines.ts";
+import type { RecordedLines, Recording } from "../output/straight/index.ts";
+import { lineTemplate } from "../output/straight/template.ts";
 import { integer, integer64, object, oneOf, text, textOf, texts, type Codec } from "./codec.ts";
-import { eventCodec } from "./event.ts";
+import { eventCodec, eventPieces } from "./event.ts";
 
 const FORMAT = "tracer-bpf recording";
 /** Raised when a line changes its meaning; new members and new kinds of line do not raise it. */
 export const VERSION = 1;
 /** Far more than any event takes. A longer line was not written by a recorder. */
 export const MAX_LINE_BYTES = 1 << 20;
+/** Eight digits and a space. */
+const CRC_BYTES = 9;
 
 /** One run of the tracer. */
 export interface Session {
@@ -91,6 +95,8 @@ export function lineWriter(startNs: bigint) {
   };
   const line = <T>(part: Part<T>): string => textOf((lines) => append(lines, part));
   return {
+    /** The text behind the number of each line. */
+    tailOf,
     /** The whole line of an event, and its end. */
     appendEvent(lines: Lines, event: ConnEvent, clocks: ClockPair, number: number): void {
       append(lines, { head: heads.event, codec: eventCodec, value: event, clocks, number });
@@ -114,6 +120,19 @@ export function lineWriter(startNs: bigint) {
   };
 }
 
+/** The line of an event for the straight way: see src/output/straight. */
+export const recordedShape: Omit<Recording, "into"> = {
+  shape: (event) => lineTemplate(['{"event":', ...eventPieces(event), LINE_TEXT]),
+  headBytes: CRC_BYTES,
+  seal(out: DataView, at: number, to: number, { number, tail }: RecordedLines): number {
+    const end = putSegment(out, putInteger(out, to, number), tail);
+    const [begin, bytes] = [out.byteOffset + at, end - at];
+    const json = new Uint8Array(out.buffer, begin + CRC_BYTES, bytes - CRC_BYTES);
+    Buffer.from(out.buffer, begin, CRC_BYTES).write(`${crcText(json)} `, "latin1");
+    return end;
+  },
+};
+
 /** `bytes` without the line break; `null`: damaged, or no line of ours. */
 export function readLine(bytes: Uint8Array): Line | null {
   const { length } = bytes;
@@ -134,9 +153,8 @@ interface Part<T> {
   number: number;
 }
 
-const LINE = segment(',"line":');
-/** Eight digits and a space. */
-const CRC_BYTES = 9;
+const LINE_TEXT = ',"line":';
+const LINE = segment(LINE_TEXT);
 const SPACE = 0x20;
 const latin1 = new TextDecoder("latin1");
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

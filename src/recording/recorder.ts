@@ -7,6 +7,7 @@ import type { ConnEvent } from "../conn/event.ts";
 import type { Failure } from "../errors.ts";
 import { fileFailure } from "../file.ts";
 import { Lines } from "../output/lines.ts";
+import type { RecordedLines } from "../output/straight/index.ts";
 import { Told, type Loss } from "../output/losses.ts";
 import { createWriter, type WriteSome } from "../output/writer.ts";
 import { isStillAt, openToAppend } from "./append.ts";
@@ -15,6 +16,10 @@ import { lineWriter, type Session } from "./format.ts";
 /** Disposed of before its end, it leaves a session without one: what was taken is written all the same. */
 export interface Recorder extends AsyncDisposable {
   take(events: readonly ConnEvent[], clocks: ClockPair): void;
+  /** The place where somebody else may put the lines of the next events; `null`: the file is written no more. */
+  into(clocks: ClockPair): RecordedLines | null;
+  /** From now on the events that were taken are written. */
+  handOn(): void;
   /** All that the trace lost so far; what is new of it becomes a line. */
   tell(losses: readonly Loss[], atNs: bigint, clocks: ClockPair): void;
   /** Events that were taken and are not going to be in the file, so far. */
@@ -84,6 +89,8 @@ export async function openRecorder(path: string, beginning: Beginning): Promise<
   const settled = () => underWay.catch(() => {});
   return {
     take: (events, clocks) => current.take(events, clocks),
+    into: (clocks) => current.into(clocks),
+    handOn: () => current.handOn(),
     tell: (losses, atNs, clocks) => current.tell(losses, atNs, clocks),
     unsaved: () => current.unsaved(),
     get pending() {
@@ -123,6 +130,8 @@ const onFile = (path: string, file: FileHandle): RecorderFile => ({
 
 /** A disk this far behind has stopped; about 80,000 events. */
 const LIMIT_BYTES = 32 << 20;
+/** So much is handed on at once. */
+const HANDED_BYTES = 1 << 20;
 /** Events that the file lacks. */
 export const UNSAVED = "not recorded, the file could not be written";
 
@@ -154,8 +163,18 @@ export function recordTo(
   let closing: Failure | null = null;
   let closed = false;
 
-  const aside = (line: string): boolean => {
-    const taken = writer.pushAside(line);
+  const handOn = (): void => {
+    const { count } = lines;
+    if (count === 0) return;
+    const taken = writer.pushLines(lines);
+    refused += BigInt(count - taken);
+    // The writer refuses the last of them, so no number is left out.
+    written += taken;
+  };
+  const aside = (line: (number: number) => string): boolean => {
+    // Before it.
+    handOn();
+    const taken = writer.pushAside(line(written + 1));
     if (taken) written += 1;
     return taken;
   };
@@ -166,12 +185,13 @@ export function recordTo(
   };
   const tell = (losses: readonly Loss[], atNs: bigint, clocks: ClockPair): void => {
     for (const { cause, count, total } of told.news([...losses, unsaved()])) {
-      if (aside(format.lost({ atNs, cause, count }, clocks, written + 1)))
+      if (aside((number) => format.lost({ atNs, cause, count }, clocks, number)))
         told.tell({ cause, count, total });
     }
   };
 
   const finish = async (clocks: ClockPair): Promise<void> => {
+    handOn();
     // Where there was no room before, there is now.
     await writer.settled();
     writer.pushAside(format.end(clocks, written + 1));
@@ -179,26 +199,30 @@ export function recordTo(
   };
 
   const close = async (): Promise<void> => {
+    handOn();
     await writer.settled();
     if (closed) return;
     closed = true;
     await file.close().catch((error: unknown) => void (closing = file.failed(error)));
   };
 
-  aside(format.session(session, startClocks, written + 1));
+  aside((number) => format.session(session, startClocks, number));
   return {
     take(events, clocks) {
       if (writer.failure !== null) {
         refused += BigInt(events.length);
         return;
       }
-      let number = written;
-      for (const event of events) format.appendEvent(lines, event, clocks, ++number);
-      const taken = writer.pushLines(lines);
-      refused += BigInt(events.length - taken);
-      // The writer refuses the last of them, so no number is left out.
-      written += taken;
+      for (const event of events)
+        format.appendEvent(lines, event, clocks, written + lines.count + 1);
+      if (lines.used >= HANDED_BYTES) handOn();
     },
+    into(clocks) {
+      if (writer.failure !== null) return null;
+      if (lines.used >= HANDED_BYTES) handOn();
+      return { lines, number: written + lines.count + 1, tail: format.tailOf(clocks) };
+    },
+    handOn,
     tell,
     told,
     unsaved,

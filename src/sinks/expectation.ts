@@ -3,8 +3,13 @@ import { wallTime } from "../conn/clock.ts";
 import type { Expected } from "../filter/expect.ts";
 import type { Sink } from "./sink.ts";
 
-export const expectationSink = (expected: Pick<Expected, "see" | "met">): Sink => ({
+/** `carried`: see Sink. */
+export const expectationSink = (
+  expected: Pick<Expected, "see" | "met">,
+  carried = false,
+): Sink => ({
   event: (event, clocks) => expected.see(event, wallTime(event.atNs, clocks)),
+  carried,
   get done() {
     return expected.met;
   },

@@ -67,6 +67,8 @@ export function lineSink({ format, writer, stop, readerGone }: LinesOptions): Li
     ...(appendRecord !== undefined && {
       record(view, p, clocks, describe) {
         if (writer.full) {
+          // Other sinks are not full.
+          if (format.carries === true) return false;
           writer.drop();
           return true;
         }
@@ -87,6 +89,7 @@ export function lineSink({ format, writer, stop, readerGone }: LinesOptions): Li
     },
     ...(format.lost !== undefined && { lost: tell }),
     async end(losses, now) {
+      format.settle?.();
       handOn();
       await settle(writer, stop);
       if (format.lost !== undefined) tell(losses(), now);

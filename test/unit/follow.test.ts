@@ -110,6 +110,7 @@ describe("a trace ends", () => {
       const recorded: bigint[] = [];
       const recorder: FollowOptions["recorder"] = {
         take: (events) => void recorded.push(...events.map(({ atNs }) => atNs)),
+        ...{ into: () => null, handOn() {} },
         tell: () => {},
         unsaved: () => ({ cause: "not recorded", count: 0n }),
         pending: 0,
@@ -393,6 +394,7 @@ describe("losses", () => {
     losses.push({ cause: "ring full", count: 1n });
     const recorder: FollowOptions["recorder"] = {
       take: (events) => void taken.push(...events.map(({ atNs }) => atNs)),
+      ...{ into: () => null, handOn() {} },
       tell: (all) => void told.push([...all]),
       unsaved: () => ({ cause: "not recorded", count: 2n }),
       pending: 0,
@@ -428,6 +430,8 @@ test("what a recorder has to write is told of soon, however quiet the kernel is"
   const longest: number[] = [];
   const recorder: FollowOptions["recorder"] = {
     take() {},
+    into: () => null,
+    handOn() {},
     tell() {},
     unsaved: () => ({ cause: "not recorded", count: 0n }),
     get pending() {

@@ -646,6 +646,7 @@ describe("a recording that cannot be written", () => {
     for (const room of [0, 100, 700, 1500, whole.length - 200]) {
       const { recorder, written } = fullDisk(room);
       recorder.take(some.slice(0, 2), clocks);
+      recorder.handOn();
       await Promise.resolve();
       recorder.take(some.slice(2), clocks);
       await recorder.end(10n, clocks);
@@ -675,7 +676,10 @@ describe("a recording that cannot be written", () => {
       beginning,
       { limitBytes: 1500 },
     );
-    for (const event of [...some, ...some]) recorder.take([event], clocks);
+    for (const event of [...some, ...some]) {
+      recorder.take([event], clocks);
+      recorder.handOn();
+    }
     const missing = recorder.unsaved().count;
     expect(missing).toBeGreaterThan(0n);
     gate.resolve();
@@ -690,6 +694,7 @@ describe("a recording that cannot be written", () => {
   test("has a successor that counts on, and tells of it once", async () => {
     const full = fullDisk(0);
     full.recorder.take(some, clocks);
+    full.recorder.handOn();
     await Promise.resolve();
     const roomy = fullDisk(Infinity, { before: full.recorder });
     await full.recorder.finish(clocks);

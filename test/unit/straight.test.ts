@@ -11,6 +11,7 @@ import { jsonLine, jsonTemplate } from "../../src/output/json.ts";
 import { Lines } from "../../src/output/lines.ts";
 import {
   straight,
+  type Describe,
   type Native,
   type Shape,
   type Straight,
@@ -18,9 +19,14 @@ import {
 import { EventTemplates, RecordTemplates } from "../../src/output/straight/keys.ts";
 import { apart } from "../../src/output/straight/slots.ts";
 import { matcher, noFilter, type Filter } from "../../src/filter/filter.ts";
+import { parseExpectation } from "../../src/commands/expectation.ts";
+import { besideLines } from "../../src/commands/record.ts";
+import { Failure } from "../../src/errors.ts";
+import { Expected, watchOf } from "../../src/filter/expect.ts";
 import { parseCidr } from "../../src/filter/cidr.ts";
 import { siftingOf } from "../../src/filter/sifting.ts";
 import { textFormat } from "../../src/output/text.ts";
+import { recordTo } from "../../src/recording/recorder.ts";
 import { stackOf } from "../../src/protocols/stack.ts";
 import { keyIds } from "../../src/record/id.ts";
 import {
@@ -302,20 +308,33 @@ const ways = each.flatMap(([name, format]): [string, string, () => Straight, Wri
 /** The records that were taken by `records`. */
 let takenOfMany = 0;
 /** Each record is one of many, but for those that are left to `record`. */
-function ofMany(way: Straight): Straight {
-  const conditions = new DataView(new ArrayBuffer(lineConditionsSize));
-  const marks = new SockMarks();
-  conditions.setBigUint64(LINE_CONDITIONS_MARKS, BigInt(shim.addressOf(marks.bytes)), true);
-  conditions.setBigUint64(LINE_CONDITIONS_END_MARKS, BigInt(shim.addressOf(marks.ends)), true);
-  conditions.setBigUint64(LINE_CONDITIONS_MOST_BYTES, 1n << 40n, true);
-  const record: Straight["record"] = (lines, view, p, at, of) => {
-    const places = new Int32Array(new Int32Array([-1, p, -1]).buffer);
-    const many = { view, places, from: 1, to: 2, conditions: shim.addressOf(conditions) };
-    const count = marks.bytes[0] === 0 ? way.records(lines, many, at, of) : 0;
+const ofMany = (way: Straight): Straight => ({
+  ...way,
+  record(lines, view, p, at, of) {
+    const count = manyOf(way, lines, view, p, at, of);
     takenOfMany += count;
     return count === 1 || way.record(lines, view, p, at, of);
-  };
-  return { ...way, record };
+  },
+});
+
+const marks = new SockMarks();
+const conditions = new DataView(new ArrayBuffer(lineConditionsSize));
+conditions.setBigUint64(LINE_CONDITIONS_MARKS, BigInt(shim.addressOf(marks.bytes)), true);
+conditions.setBigUint64(LINE_CONDITIONS_END_MARKS, BigInt(shim.addressOf(marks.ends)), true);
+conditions.setBigUint64(LINE_CONDITIONS_MOST_BYTES, 1n << 40n, true);
+
+/** Whether the record at `p` was taken as one of many: 1 or 0. */
+function manyOf(
+  way: Straight,
+  lines: Lines,
+  view: DataView,
+  p = 0,
+  at = clocks,
+  of: Describe = describeAll,
+) {
+  const places = new Int32Array(new Int32Array([-1, p, -1]).buffer);
+  const many = { view, places, from: 1, to: 2, conditions: shim.addressOf(conditions) };
+  return way.records(lines, many, at, of);
 }
 
 describe.each(ways)("a line of %s made by %s", (_name, _by, wayOf, format) => {
@@ -479,6 +498,80 @@ test.each([
   },
   60_000,
 );
+
+/** Expectations that nobody meets, of members that many lines have in common and of others. */
+const expectations = [
+  ...[
+    "event==fail,pid==1,remote.address==127.0.0.1",
+    "comm==nobody",
+    "event==close,netns==7,pid==2",
+  ],
+  ...["duration_us==0,uid==1000", "container==none,remote.address==10.0.0.0/9"],
+].map((text) => parseExpectation(text, "trace"));
+
+test("a recording and expectations are told the same of records as of events, whatever these hold", async () => {
+  let taken = 0;
+  const some = fc.array(
+    fc.oneof(
+      records.map((one) => [one, one, one]),
+      neighbours,
+    ),
+    {
+      minLength: 1,
+      maxLength: 12,
+    },
+  );
+  await fc.assert(
+    fc.asyncProperty(some, fc.subarray(expectations), async (many, wished) => {
+      const [told, right] = [besides(wished), besides(wished)];
+      const beside = besideLines(told.recorder, watchOf(told.expected, wished));
+      const { template, line } = formats["json"]!;
+      const way = straight(template, utc, undefined, undefined, shim, null, beside);
+      const view = new DataView(new ArrayBuffer(eventSize));
+      const [lines, all] = [new Lines(), [] as string[]];
+      for (const event of many.flat()) {
+        writeEvent(view, 0, event);
+        const took =
+          holdsTotals(view, 0) &&
+          (manyOf(way, lines, view) === 1 || way.record(lines, view, 0, clocks, describeAll));
+        const shown = describeAll(view, 0);
+        const at = wallTime(shown.atNs, clocks);
+        if (took) taken++;
+        else {
+          lines.line(line(shown, at));
+          told.recorder.take([shown], clocks);
+          told.expected.see(shown, at);
+        }
+        right.recorder.take([shown], clocks);
+        right.expected.see(shown, at);
+        all.push(line(shown, at));
+      }
+      way.settle();
+      expect(textOf(lines)).toBe(all.map((one) => `${one}\n`).join(""));
+      expect(told.expected.unmet).toEqual(right.expected.unmet);
+      expect(told.expected.seen).toBe(right.expected.seen);
+      const [file, rightFile] = [await told.text(), await right.text()];
+      if (file !== rightFile) throw new Error(`${file} is not ${rightFile}`);
+    }),
+    runs(500),
+  );
+  expect(taken).toBeGreaterThan(200);
+}, 60_000);
+
+/** A recording in memory, and expectations. */
+function besides(wished: typeof expectations) {
+  const written: Uint8Array[] = [];
+  const recorder = recordTo(
+    {
+      writeSome: (bytes) => written.push(bytes.slice()) && bytes.length,
+      failed: (error) => new Failure("F", { cause: error }),
+      close: async () => {},
+    },
+    { session: { tool: "1", kernel: "6", description: "", notes: [] }, startNs: 5n, clocks },
+  );
+  const text = () => recorder.end(9n, clocks).then(() => Buffer.concat(written).toString());
+  return { recorder, text, expected: new Expected(wished) };
+}
 
 /** Numbers of bytes or of microseconds. */
 function* halves(): Generator<number> {

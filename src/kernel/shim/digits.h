@@ -56,4 +56,18 @@ static inline __u8 *put_digits(__u8 *to, __u32 value, int count)
 	return to + count;
 }
 
+/* Of eight digits the first one goes first; all at once. */
+static inline __u8 *put_hex(__u8 *to, __u32 value)
+{
+	__u64 nibbles = __builtin_bswap32(value), letters;
+
+	nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffff;
+	nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ff;
+	nibbles = (nibbles >> 4 | nibbles << 8) & 0x0f0f0f0f0f0f0f0f;
+	letters = (nibbles + 0x0606060606060606) >> 4 & 0x0101010101010101;
+	nibbles += 0x3030303030303030 + letters * ('a' - '9' - 1);
+	memcpy(to, &nibbles, sizeof(nibbles));
+	return to + sizeof(nibbles);
+}
+
 #endif

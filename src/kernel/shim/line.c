@@ -107,20 +107,6 @@ static __u8 *put_address(__u8 *to, const struct line *line)
 	return to;
 }
 
-/* The first digit goes first; all eight at once. */
-static __u8 *put_hex(__u8 *to, __u32 value)
-{
-	__u64 nibbles = __builtin_bswap32(value), letters;
-
-	nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffff;
-	nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ff;
-	nibbles = (nibbles >> 4 | nibbles << 8) & 0x0f0f0f0f0f0f0f0f;
-	letters = (nibbles + 0x0606060606060606) >> 4 & 0x0101010101010101;
-	nibbles += 0x3030303030303030 + letters * ('a' - '9' - 1);
-	memcpy(to, &nibbles, sizeof(nibbles));
-	return to + sizeof(nibbles);
-}
-
 /* As remoteWord() of src/record/id.ts. */
 static __u32 remote_word(const __u8 *record)
 {
@@ -195,6 +181,17 @@ static __u8 *put_since(__u8 *to, const __u8 *record, const struct line_step *ste
 	return put_seconds(to, (time - step->start) / 1000);
 }
 
+/* Exact, unlike the integers that TypeScript has as doubles. */
+static __u8 *put_nanoseconds(__u8 *to, const __u8 *record, const struct line_step *step)
+{
+	__u64 value = load64(record + step->at);
+	__u64 since = step->since == 0 ? 0 : load64(record + step->since);
+
+	if (value < since || value - since < step->least)
+		return NULL;
+	return put_integer(to, value - since);
+}
+
 static __u8 *put_time_of_day(__u8 *to, const struct line *line)
 {
 	to = put_text(to, line->moment->day, line->moment->day_length);
@@ -255,6 +252,8 @@ static __u8 *put_hole(__u8 *to, const struct line *line, const struct line_step 
 		return put_time_of_day(to, line);
 	case LINE_SINCE:
 		return put_since(to, line->record, step);
+	case LINE_NANOSECONDS:
+		return put_nanoseconds(to, line->record, step);
 	default:
 		return put_number(to, line, step);
 	}

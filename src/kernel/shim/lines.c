@@ -5,6 +5,7 @@
  * does not ends the call, and TypeScript decides.
  */
 #include "pairs.h"
+#include "recorded.h"
 
 /* In nanoseconds, as the times of records. */
 #define ONE_SECOND 1000000000ULL
@@ -128,14 +129,14 @@ static int meets(const struct line_conditions *of, __u8 *record)
 }
 
 /* As RecordTemplates.of() of src/output/straight/keys.ts. NULL: there is none. */
-static const struct line_kept *text_of(const struct line_keys *of, const __u8 *record)
+static struct line_kept *text_of(const struct line_keys *of, const __u8 *record)
 {
 	__u32 is_seen = (load32(MEMBER(record, flags)) & FACT_SEEN) != 0;
 	__u32 slot = (load32(MEMBER(record, owner.pid)) * 4 + *MEMBER(record, kind) +
 		      *MEMBER(record, direction) * 64 + *MEMBER(record, endpoint_speaks) * 16 +
 		      is_seen * 8) &
 		     (LINE_KEY_SLOTS - 1);
-	const struct line_kept *kept = (const void *)address_of(of->kept);
+	struct line_kept *kept = (void *)address_of(of->kept);
 	const __u8 *key = address_of(of->keys) + slot * of->words * sizeof(__u32);
 	const __u8 *places = address_of(of->places), *masks = address_of(of->masks);
 	__u32 differs = 0;
@@ -184,8 +185,11 @@ static void count(struct line_conditions *of, const __u8 *record)
 		of->silent++;
 }
 
-/* Makes the line of a record, where somebody wants it. Returns 0 where TypeScript has to. */
-static int take(struct line_batch *batch, __u8 *record)
+/*
+ * Makes the line of a record, where somebody wants it, and the same line of the recording, where there is one; both or none.
+ * Returns the text of the line; NULL: TypeScript has to make it.
+ */
+static struct line_kept *take(struct line_batch *batch, __u8 *record)
 {
 	struct line_conditions *conditions = (void *)address_of(batch->conditions);
 	const struct line_keys *keys = (const void *)address_of(batch->keys);
@@ -193,43 +197,48 @@ static int take(struct line_batch *batch, __u8 *record)
 	__u64 ns = load64(MEMBER(record, timestamp)) - batch->second;
 	struct line line = { record, (const void *)address_of(batch->moment), ns / ONE_MICROSECOND,
 			     NULL, 0 };
-	const struct line_kept *text;
+	struct line_kept *text;
 
 	if (ns >= ONE_SECOND || !meets(conditions, record))
-		return 0;
+		return NULL;
 	name_group(conditions, record);
 	text = text_of(keys, record);
 	if (text == NULL || (keys->ports != 0 && !has_ports(record)))
-		return 0;
+		return NULL;
 	if (is_unwanted(keys, text, record)) {
 		count(conditions, record);
-		return 1;
+		return text;
 	}
 	if (batch->end - batch->at <= text->bytes)
-		return 0;
+		return NULL;
 	to = put_steps(out + batch->at, &line, (const void *)address_of(text->steps), text->count);
-	if (to == NULL)
-		return 0;
+	if (to == NULL || (batch->recorded_out != 0 && !put_recorded(batch, &line, text)))
+		return NULL;
 	*to++ = LINE_FEED;
 	batch->at = to - out;
 	batch->made++;
+	text->taken++;
 	count(conditions, record);
-	return 1;
+	return text;
 }
 
 /* The same of a close, and before it of the accept of the handshake in this slot; both or none. */
 static int take_both(struct line_batch *batch, struct line_pairs *pairs, int slot, __u8 *close)
 {
-	__u32 at = batch->at, made = batch->made;
+	struct line_batch before = *batch;
+	struct line_kept *text = NULL;
 	struct event room;
 	__u8 *accept = (__u8 *)&room;
 
-	if (make_accept(pairs, slot, close, accept) && take(batch, accept) && take(batch, close)) {
+	if (make_accept(pairs, slot, close, accept))
+		text = take(batch, accept);
+	if (text != NULL && take(batch, close) != NULL) {
 		drop_handshake(pairs, slot);
 		return 1;
 	}
-	batch->at = at;
-	batch->made = made;
+	if (text != NULL)
+		text->taken -= batch->made - before.made;
+	*batch = before;
 	return 0;
 }
 
@@ -248,11 +257,11 @@ static int take_any(struct line_batch *batch, struct line_pairs *pairs, __u8 *re
 	int slot;
 
 	if (pairs == NULL)
-		return take(batch, record);
+		return take(batch, record) != NULL;
 	if (*MEMBER(record, kind) == EVENT_PASSIVE)
 		return keeps((const void *)address_of(batch->conditions), pairs, record);
 	slot = is_close(record) ? handshake_of(pairs, record) : -1;
-	return slot < 0 ? take(batch, record) : take_both(batch, pairs, slot, record);
+	return slot < 0 ? take(batch, record) != NULL : take_both(batch, pairs, slot, record);
 }
 
 int sh_put_lines(void *of)

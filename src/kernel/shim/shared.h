@@ -51,6 +51,11 @@ enum order_answer {
 	ORDER_UNKNOWN = -1,
 };
 
+/* Of the checksum of recordings and of files of offsets: CRC-32 with the lowest bit first. */
+enum crc_number {
+	CRC_POLYNOMIAL = 0xedb88320,
+};
+
 /* The holes of a line. To add one, add it here and a case in line.c. */
 enum line_form {
 	LINE_TEXT_ALONE = 0, /* no hole */
@@ -65,6 +70,7 @@ enum line_form {
 	LINE_BRIEF_BYTES = 8,
 	LINE_BRIEF_DURATION = 9,
 	LINE_DURATION = 10,
+	LINE_NANOSECONDS = 11, /* any integer of 8 bytes, as it is */
 };
 
 /* A step to a line: a text, then what a hole holds. Several stand one behind the other, then their texts. */
@@ -224,9 +230,14 @@ struct line_kept {
 	__u64 steps; /* address of the struct line_steps; 0: there is none */
 	__u32 count; /* 0: nobody wants these lines */
 	__u32 bytes; /* more than the line takes */
+	/* The same of the line of a recording. */
+	__u64 recorded_steps;
+	__u32 recorded_count;
+	__u32 recorded_bytes;
+	__u64 taken; /* lines of it; written */
 };
 
-/* Lines of many records. All u64 but the second are addresses. */
+/* Lines of many records. All u64 but the second and the number are addresses. */
 struct line_batch {
 	__u64 records;
 	__u64 places; /* where each record lies, __u32 */
@@ -240,7 +251,13 @@ struct line_batch {
 	__u32 at;   /* where the next line begins in out; written */
 	__u32 end;  /* of out */
 	__u32 made; /* how many lines there are; written */
-	__u32 _pad;
+	/* The same lines as a recording has them: see src/kernel/shim/recorded.c. */
+	__u32 recorded_at;
+	__u64 recorded_out;    /* 0: there is no recording */
+	__u64 recorded_tail;   /* text behind the number of a line */
+	__u64 recorded_number; /* of the next line */
+	__u32 recorded_end;
+	__u32 recorded_tail_length;
 };
 
 #endif

@@ -14,12 +14,15 @@ import {
 import type { Records } from "../../record/records.ts";
 import { recurring } from "../../record/recurring.ts";
 import { segment, type Lines, type Segment } from "../lines.ts";
+import { withBeside, type Beside } from "./beside.ts";
 import { EventTemplates, RecordTemplates, type Describe, type Shape } from "./keys.ts";
 import { enter, isOf } from "./moment.ts";
 import { NativeLines, type Native } from "./native.ts";
 import { notOfKey, sifted, UNWANTED, wantsPorts, type PortLists, type Sifting } from "./sifting.ts";
-import { write, writeNative, type Source } from "./write.ts";
+import type { Template } from "./template.ts";
+import { write, writeBesides, writeNative, type Source } from "./write.ts";
 
+export type { Beside, RecordedLines, Recording, Watch } from "./beside.ts";
 export type { Describe, Shape } from "./keys.ts";
 export type { Native } from "./native.ts";
 export type { Sifting } from "./sifting.ts";
@@ -31,11 +34,13 @@ export interface Straight {
   record(lines: Lines, view: DataView, p: number, clocks: ClockPair, describe: Describe): boolean;
   /** The same of several, up to the first for which `record` is to be called. Returns how many it took. */
   records(lines: Lines, of: Records, clocks: ClockPair, describe: Describe): number;
+  /** Tells what is watched of all that it was not told of yet. */
+  settle(): void;
 }
 
 /**
  * `native`: writes lines of records; `null`: they are written here. `sifting`: of the records that it does not want there is no
- * line; the events have been sifted before.
+ * line; the events have been sifted before. `beside`: it is told of the records; without `native` it gets events.
  */
 export function straight(
   shape: Shape,
@@ -44,12 +49,15 @@ export function straight(
   records: RecordTemplates | null = null,
   native: Native | null = null,
   sifting: Sifting | null = null,
+  beside: Beside | null = null,
 ): Straight {
-  records ??=
-    sifting === null
-      ? new RecordTemplates(shape)
-      : new RecordTemplates(sifted(shape, sifting), notOfKey(sifting));
-  return straightBy(events, records, offsetAt, native, sifting?.ports ?? null);
+  const wanted = sifting === null ? shape : sifted(shape, sifting);
+  const byRemote = sifting?.byRemote === true || beside?.watch?.byRemote === true;
+  records ??= new RecordTemplates(
+    beside === null ? wanted : withBeside(wanted, beside),
+    notOfKey(byRemote),
+  );
+  return straightBy(events, records, offsetAt, native, sifting?.ports ?? null, beside);
 }
 
 // --- internal ---
@@ -60,8 +68,9 @@ function straightBy(
   offsetAt: OffsetAt,
   native: Native | null,
   ports: PortLists | null,
+  beside: Beside | null,
 ): Straight {
-  const shim = native && new NativeLines(native, records.table, ports);
+  const shim = native && new NativeLines(native, records.table, ports, beside);
   const source: Source = { view: new DataView(new ArrayBuffer(0)), p: 0, event: null };
   return {
     event(lines, event, clocks) {
@@ -90,15 +99,20 @@ function straightBy(
       if (template === UNWANTED) return true;
       const wanted = ports === null || wantsPorts(ports, view, p);
       if (wanted !== true) return wanted === false;
+      if (beside !== null && shim === null) return false;
       const isV6 =
         (view.getUint32(p + EVENT_ENDS_METADATA, true) & ConnMetadata.METADATA_IPV6) !== 0;
       // The shim writes an IPv4 address itself.
       const remote =
-        template.remote === null || (shim !== null && !isV6)
+        !asksRemote(template) || (shim !== null && !isV6)
           ? NOWHERE
           : (isV6 ? ofV6 : ofV4)(view, p + EVENT_ENDS_DADDR_H);
       if (remote === null) return false;
       const end = template.remote === "endpoint" ? remote.endpoint : remote.address;
+      if (shim !== null && beside !== null && template.beside !== null) {
+        const told = { beside, of: template.beside, remote: remote.address, clocks };
+        return writeBesides(lines, template, end, shim, view, p, told);
+      }
       if (shim !== null) return writeNative(lines, template, end, shim, view, p);
       source.view = view;
       source.p = p;
@@ -107,10 +121,14 @@ function straightBy(
     },
     records(lines, of, clocks, describe) {
       if (shim === null || !isOf(clocks, offsetAt) || !records.isCurrent(describe)) return 0;
-      return shim.putMany(lines, of);
+      return shim.putMany(lines, of, clocks);
     },
+    settle: () => shim?.settle(),
   };
 }
+
+const asksRemote = ({ remote, beside }: Template): boolean =>
+  (remote ?? beside?.recorded?.remote ?? null) !== null;
 
 /** Halves of a bigint cost as much as half a line. */
 function enterAt(atNs: bigint, clocks: ClockPair, offsetAt: OffsetAt): void {

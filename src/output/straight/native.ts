@@ -2,6 +2,7 @@
  * Lines of records by the shim's line.c: faster than functions of TypeScript that are made for each template, and the runtime
  * has nothing to compile for them, which took seconds of a processor. Pure, but for what it is given.
  */
+import type { ClockPair } from "../../conn/clock.ts";
 import { idKey } from "../../record/id.ts";
 import {
   LINE_BATCH_AT,
@@ -13,6 +14,12 @@ import {
   LINE_BATCH_MOMENT,
   LINE_BATCH_OUT,
   LINE_BATCH_PLACES,
+  LINE_BATCH_RECORDED_AT,
+  LINE_BATCH_RECORDED_END,
+  LINE_BATCH_RECORDED_NUMBER,
+  LINE_BATCH_RECORDED_OUT,
+  LINE_BATCH_RECORDED_TAIL,
+  LINE_BATCH_RECORDED_TAIL_LENGTH,
   LINE_BATCH_RECORDS,
   LINE_BATCH_SECOND,
   LINE_BATCH_TO,
@@ -23,6 +30,7 @@ import {
   lineKeysSize,
   lineMomentSize,
   lineStepSize,
+  readLineKept,
   writeLineKept,
   writeLineKeys,
   writeLineMoment,
@@ -31,6 +39,7 @@ import {
 } from "../../record/layout.gen.ts";
 import type { Records } from "../../record/records.ts";
 import type { Lines, Segment } from "../lines.ts";
+import type { Beside, RecordedLines } from "./beside.ts";
 import type { KeyTable } from "./keys.ts";
 import { beginning, moment } from "./moment.ts";
 import { UNWANTED, type PortLists } from "./sifting.ts";
@@ -65,9 +74,12 @@ export interface Steps {
 
 /** Lines are made as long as there is so much room for them. */
 const ROOM = 128 << 10;
+/** Lines of a recording are longer. */
+const RECORDED_ROOM = 2 * ROOM;
 
 export class NativeLines {
   readonly #native: Native;
+  readonly #beside: Beside | null;
   readonly #batch = new DataView(new ArrayBuffer(lineBatchSize));
   readonly #batchAt: number;
   readonly #keys = new DataView(new ArrayBuffer(lineKeysSize));
@@ -86,8 +98,14 @@ export class NativeLines {
   #recordsAt = 0;
 
   /** The table and the lists of ports are held by their owners as long as this is used. */
-  constructor(native: Native, table: KeyTable, ports: PortLists | null) {
+  constructor(
+    native: Native,
+    table: KeyTable,
+    ports: PortLists | null,
+    beside: Beside | null = null,
+  ) {
     this.#native = native;
+    this.#beside = beside;
     this.#momentAt = native.addressOf(this.#moment);
     this.#batchAt = native.addressOf(this.#batch);
     const at = (bytes: ArrayBufferView) => BigInt(native.addressOf(bytes));
@@ -108,20 +126,49 @@ export class NativeLines {
   /** From now on records with the key of this slot become lines of the template; `null`: no record does, see putMany. */
   keep(slot: number, template: Template | null): void {
     if (this.#templates[slot] === template) return;
+    this.#tell(slot);
     this.#templates[slot] = template;
+    const none = { recorded_steps: 0n, recorded_count: 0, recorded_bytes: 0, taken: 0n };
+    const p = slot * lineKeptSize;
     if (template === UNWANTED)
-      return writeLineKept(this.#kept, slot * lineKeptSize, { steps: 1n, count: 0, bytes: 0 });
-    const steps = template && (template.steps ??= stepsOf(template, this.#native));
-    writeLineKept(this.#kept, slot * lineKeptSize, {
-      steps: BigInt(steps?.at ?? 0),
-      count: steps?.count ?? 0,
-      bytes: template?.bytes ?? 0,
+      return writeLineKept(this.#kept, p, { steps: 1n, count: 0, bytes: 0, ...none });
+    const recorded = template?.beside?.recorded;
+    const [own, its] = [this.#stepsOf(template), this.#stepsOf(recorded)];
+    writeLineKept(this.#kept, p, {
+      ...{ steps: BigInt(own?.at ?? 0), count: own?.count ?? 0, bytes: template?.bytes ?? 0 },
+      recorded_steps: BigInt(its?.at ?? 0),
+      ...{ recorded_count: its?.count ?? 0, recorded_bytes: recorded?.bytes ?? 0, taken: 0n },
     });
   }
 
+  /** Tells what is watched of the lines that were made so far. */
+  settle(): void {
+    for (const slot of this.#templates.keys()) this.#tell(slot);
+  }
+
+  #tell(slot: number): void {
+    const beside = this.#templates[slot]?.beside ?? null;
+    if (beside === null) return;
+    const kept = readLineKept(this.#kept, slot * lineKeptSize);
+    if (kept.taken === 0n) return;
+    this.#beside?.watch?.saw(beside.sample, Number(kept.taken));
+    writeLineKept(this.#kept, slot * lineKeptSize, { ...kept, taken: 0n });
+  }
+
+  #stepsOf(template: Template | null | undefined): Steps | null {
+    return template ? (template.steps ??= stepsOf(template, this.#native)) : null;
+  }
+
   /** Lines of the records that are wanted, up to the first that is to be looked at in TypeScript. Returns how many records these were. */
-  putMany(lines: Lines, { view, places, from, to, conditions }: Records): number {
+  putMany(
+    lines: Lines,
+    { view, places, from, to, conditions }: Records,
+    clocks: ClockPair,
+  ): number {
     const batch = this.#batch;
+    const recorded = this.#beside?.recording?.into(clocks);
+    if (recorded === null) return 0;
+    if (recorded !== undefined) this.#useRecorded(recorded);
     const out = lines.reserve(ROOM);
     this.#useOut(out);
     this.#useRecords(view);
@@ -136,7 +183,9 @@ export class NativeLines {
     batch.setUint32(LINE_BATCH_AT, lines.used, true);
     batch.setUint32(LINE_BATCH_END, lines.used + ROOM, true);
     const count = this.#native.putLines(this.#batchAt);
-    lines.putLines(batch.getUint32(LINE_BATCH_AT, true), batch.getUint32(LINE_BATCH_MADE, true));
+    const made = batch.getUint32(LINE_BATCH_MADE, true);
+    lines.putLines(batch.getUint32(LINE_BATCH_AT, true), made);
+    recorded?.lines.putLines(batch.getUint32(LINE_BATCH_RECORDED_AT, true), made);
     return count;
   }
 
@@ -181,7 +230,17 @@ export class NativeLines {
     this.#set(LINE_BATCH_RECORDS, this.#recordsAt);
   }
 
-  /** An address. */
+  #useRecorded({ lines, number, tail }: RecordedLines): void {
+    const batch = this.#batch;
+    this.#set(LINE_BATCH_RECORDED_OUT, this.#native.addressOf(lines.reserve(RECORDED_ROOM)));
+    this.#set(LINE_BATCH_RECORDED_TAIL, this.#native.addressOf(tail.words));
+    this.#set(LINE_BATCH_RECORDED_NUMBER, number);
+    batch.setUint32(LINE_BATCH_RECORDED_AT, lines.used, true);
+    batch.setUint32(LINE_BATCH_RECORDED_END, lines.used + RECORDED_ROOM, true);
+    batch.setUint32(LINE_BATCH_RECORDED_TAIL_LENGTH, tail.length, true);
+  }
+
+  /** An address, or a number below 2^53. */
   #set(at: number, value: number): void {
     this.#batch.setUint32(at, value >>> 0, true);
     this.#batch.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
@@ -219,6 +278,7 @@ const FORMS: Readonly<Record<number, LineForm>> = {
   [Form.address]: LineForm.LINE_ADDRESS,
   [Form.endpoint]: LineForm.LINE_ENDPOINT,
   [Form.id]: LineForm.LINE_ID,
+  [Form.nanoseconds]: LineForm.LINE_NANOSECONDS,
 };
 
 /** Texts are read in blocks of so many bytes. */

@@ -42,7 +42,7 @@ export const sifted =
   };
 
 /** See RecordTemplates. */
-export const notOfKey = ({ byRemote }: Sifting): typeof apart =>
+export const notOfKey = (byRemote: boolean): typeof apart =>
   byRemote ? apart.filter((place) => !REMOTE.has(place)) : apart;
 
 /** Whether the record at `p` has ports that are wanted; `null`: one of its ports is not known. */

@@ -36,6 +36,7 @@ export interface Slot {
 
 /** To add a number that differs from line to line, add a row. */
 export const slots = {
+  at: time(EVENT_TIMESTAMP),
   localPort: port("local", EVENT_ENDS_SPORT),
   remotePort: port("remote", EVENT_ENDS_DPORT),
   bytesSent: total(EVENT_SENT_BYTES, 8, "bytesSent"),
@@ -112,6 +113,10 @@ export function valueOf({ since, least, of }: Slot, event: ConnEvent): number {
 
 function port(end: "local" | "remote", at: number): Slot {
   return { at, bytes: 2, since: -1, least: 1, leaf: `${end}.port`, of: (event) => event[end].port };
+}
+
+function time(at: number): Slot {
+  return { at, bytes: 8, since: -1, least: 0, leaf: "atNs", of: ({ atNs }) => atNs };
 }
 
 /** From a moment of the record until its own. No time at all is none that is known. */

@@ -1,6 +1,7 @@
 /** A line with holes: the text that many lines have in common, and what is put in between. Pure. */
-import type { Steps } from "./native.ts";
+import type { ConnEvent } from "../../conn/event.ts";
 import { segment, type Segment } from "../lines.ts";
+import type { Steps } from "./native.ts";
 import { slots, type Slot } from "./slots.ts";
 
 /** As a number: a text takes longer to tell from others. To add one, add it here and a case in write.ts. */
@@ -16,6 +17,7 @@ export const Form = {
   address: 8,
   endpoint: 9,
   id: 10,
+  nanoseconds: 11,
 } as const;
 
 /** A hole. The time and the id have no slot; `endpoint` is an address and the port of the slot. */
@@ -70,6 +72,8 @@ export interface Template {
   tail: Segment;
   /** More than a line of it takes. */
   bytes: number;
+  /** The same line of a recording, and an event of which the template was made; `null`: nothing is told besides. */
+  beside: { recorded: Template | null; sample: ConnEvent } | null;
 }
 
 /** `pieces` one behind the other. */
@@ -132,6 +136,7 @@ function templateOf(ops: readonly Op[], aligned: boolean, head: string, tail: st
   return {
     ops,
     steps: null,
+    beside: null,
     aligned,
     remote: has(Form.address) ? "address" : has(Form.endpoint) ? "endpoint" : null,
     since: has(Form.since),

@@ -1,4 +1,5 @@
 /** Puts what differs into the holes of a template. */
+import type { ClockPair } from "../../conn/clock.ts";
 import type { ConnEvent } from "../../conn/event.ts";
 import { putId, putIdAt } from "../../record/id.ts";
 import {
@@ -9,6 +10,7 @@ import {
   type Lines,
   type Segment,
 } from "../lines.ts";
+import type { Beside } from "./beside.ts";
 import { moment } from "./moment.ts";
 import type { NativeLines } from "./native.ts";
 import {
@@ -55,7 +57,47 @@ export function writeNative(
   return true;
 }
 
+/** The others that are told of a record, and what they need. */
+interface ToldBesides {
+  beside: Beside;
+  of: NonNullable<Template["beside"]>;
+  remote: Segment;
+  clocks: ClockPair;
+}
+
+/** The same, and the others are told; all or none. */
+export function writeBesides(
+  lines: Lines,
+  template: Template,
+  remote: Segment,
+  native: NativeLines,
+  view: DataView,
+  p: number,
+  told: ToldBesides,
+): boolean {
+  const { recording, watch } = told.beside;
+  const { recorded, sample } = told.of;
+  const into = recording === null ? null : recording.into(told.clocks);
+  let end = 0;
+  if (recording !== null) {
+    if (into === null || recorded === null) return false;
+    const bytes = recording.headBytes + recorded.bytes + told.remote.length + into.tail.length;
+    const out = into.lines.reserve(bytes + NUMBER_BYTES);
+    const at = into.lines.used;
+    const to = native.put(out, at + recording.headBytes, recorded, told.remote, view, p);
+    if (to < 0) return false;
+    end = recording.seal(out, at, to, into);
+  }
+  if (!writeNative(lines, template, remote, native, view, p)) return false;
+  into?.lines.putLine(end);
+  watch?.saw(sample, 1);
+  return true;
+}
+
 // --- internal ---
+
+/** More than the digits of a number take. */
+const NUMBER_BYTES = 32;
 
 /** In place of where the next byte goes. */
 const STOPPED = -1;

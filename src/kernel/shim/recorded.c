@@ -5,6 +5,7 @@
  */
 #include "recorded.h"
 
+#include "checksum.h"
 #include "digits.h"
 
 /* Of a checksum, and of the space behind it. */
@@ -12,46 +13,6 @@
 /* Of the longest number, the line feed, and what is written behind the text and overwritten. */
 #define NUMBER_ROOM 48
 #define LINE_FEED '\n'
-
-/* Eight bytes of a checksum at a time: tables[n] is about a byte with n bytes behind it. */
-#define CRC_STRIDE 8
-static __u32 tables[CRC_STRIDE][256];
-
-static void make_tables(void)
-{
-	for (__u32 byte = 0; byte < 256; byte++) {
-		__u32 crc = byte;
-
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? CRC_POLYNOMIAL : 0);
-		tables[0][byte] = crc;
-	}
-	for (int n = 1; n < CRC_STRIDE; n++)
-		for (__u32 byte = 0; byte < 256; byte++) {
-			__u32 crc = tables[n - 1][byte];
-
-			tables[n][byte] = crc >> 8 ^ tables[0][crc & 0xff];
-		}
-}
-
-static __u32 checksum(const __u8 *from, const __u8 *to)
-{
-	__u32 crc = ~0u;
-
-	if (tables[0][1] == 0)
-		make_tables();
-	for (; to - from >= CRC_STRIDE; from += CRC_STRIDE) {
-		__u32 low = load32(from) ^ crc, high = load32(from + 4);
-
-		crc = tables[7][low & 0xff] ^ tables[6][low >> 8 & 0xff] ^
-		      tables[5][low >> 16 & 0xff] ^ tables[4][low >> 24] ^ tables[3][high & 0xff] ^
-		      tables[2][high >> 8 & 0xff] ^ tables[1][high >> 16 & 0xff] ^
-		      tables[0][high >> 24];
-	}
-	for (; from < to; from++)
-		crc = crc >> 8 ^ tables[0][(crc ^ *from) & 0xff];
-	return ~crc;
-}
 
 int put_recorded(struct line_batch *batch, const struct line *line, const struct line_kept *text)
 {

@@ -9,7 +9,7 @@ export function buildNative(name: string): { directory: string; library: string 
   const directory = mkdtempSync(join(tmpdir(), `${name}-test-`));
   const library = join(directory, `${name}.so`);
   const { triplet, bpfMacro } = ARCHES[HOST];
-  const flags = `-O1 -shared -fPIC -Wall -Wextra -Werror -D${bpfMacro} -I/usr/include/${triplet} -Ibpf`;
+  const flags = `-O1 -shared -fPIC -Wall -Wextra -Werror -D${bpfMacro} -I/usr/include/${triplet} -I. -Ibpf`;
   const source = `${import.meta.dir}/${name}.c`;
   const command = ["clang", ...flags.split(" "), source, "-o", library];
   const cwd = `${import.meta.dir}/../..`;

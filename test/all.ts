@@ -5,14 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Witness } from "./silence/silence.ts";
-
-interface Count {
-  passed: number;
-  failed: number;
-  /** Of what failed: named again at the end, since a reader of a long log sees that first. */
-  failures: string[];
-}
+import { again, type Count } from "./silence/again.ts";
 
 /** A part that cannot start counts as one failure. To add one, add a row; they run in this order. */
 const PARTS: { name: string; run: () => Promise<Count> }[] = [
@@ -66,10 +59,11 @@ async function eachFile(folder: string): Promise<Count> {
   // Nothing that the build makes is there before this.
   const { openWitness } = await import("./silence/silence.ts");
   using witness = openWitness();
+  const silences = () => witness?.silences() ?? 0;
   for (const file of readdirSync(folder).toSorted()) {
     if (!file.endsWith(".test.ts")) continue;
     const start = performance.now();
-    const count = await witnessed(file, () => orFailed(bunTest(join(folder, file))), witness);
+    const count = await again(file, () => orFailed(bunTest(join(folder, file))), silences);
     seconds.push([file.replace(".test.ts", ""), (performance.now() - start) / 1000]);
     sum.passed += count.passed;
     sum.failed += count.failed;
@@ -80,30 +74,6 @@ async function eachFile(folder: string): Promise<Count> {
     .map(([name, s]) => `${name} ${s.toFixed(0)}`);
   console.log(`# seconds: ${shown.join(", ")}`);
   return sum;
-}
-
-const TIMES = 3;
-
-/**
- * A failure is a failure, unless the witness says that the kernel kept something from everybody meanwhile: then the file runs
- * again, and says so.
- */
-async function witnessed(
-  file: string,
-  run: () => Promise<Count>,
-  witness: Witness | null,
-): Promise<Count> {
-  for (let time = 1; ; time++) {
-    // Silences before this run do not excuse it.
-    witness?.silences();
-    const count = await run();
-    const silences = count.failed === 0 ? 0 : (witness?.silences() ?? 0);
-    if (silences === 0 || time === TIMES) return count;
-    const failures = count.failures.join("; ");
-    console.log(
-      `# ${file}: no tracepoint fired at ${silences} changes of a TCP state, for a program of the tests' own either: again after "${failures}"`,
-    );
-  }
 }
 
 /** Runs one file's or folder's tests, shown as they run; the counts come from the report. */

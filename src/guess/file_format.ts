@@ -1,6 +1,5 @@
 /** The text of an offsets file ↔ a report. Pure. Strict: a wrong offset would be read from kernel memory as data. */
 
-import { CrcNumber } from "../record/layout.gen.ts";
 import { Failure } from "../errors.ts";
 import type { FieldStatus, GuessReport } from "./report.ts";
 import {
@@ -96,12 +95,7 @@ function checksumOf({ kernel, attach, ms, fields }: GuessReport): string {
     row.how,
   ]);
   const text = JSON.stringify([release, version, machine, attach, ms, rows]);
-  let crc = ~0;
-  for (const byte of new TextEncoder().encode(text)) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (CrcNumber.CRC_POLYNOMIAL & -(crc & 1));
-  }
-  return (~crc >>> 0).toString(16).padStart(8, "0");
+  return Bun.hash.crc32(new TextEncoder().encode(text)).toString(16).padStart(8, "0");
 }
 
 const statuses: readonly FieldStatus[] = [

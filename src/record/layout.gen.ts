@@ -1789,11 +1789,6 @@ export const OrderAnswer = {
 } as const;
 export type OrderAnswer = (typeof OrderAnswer)[keyof typeof OrderAnswer];
 
-export const CrcNumber = {
-  CRC_POLYNOMIAL: -306674912,
-} as const;
-export type CrcNumber = (typeof CrcNumber)[keyof typeof CrcNumber];
-
 export const LineForm = {
   LINE_TEXT_ALONE: 0,
   LINE_INTEGER: 1,

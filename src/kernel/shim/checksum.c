@@ -7,6 +7,8 @@
 
 #include "line.h"
 
+#define CRC_POLYNOMIAL 0xedb88320
+
 /* The tables are for eight bytes at a time: tables[n] is about a byte with n bytes behind it. */
 #define STRIDE 8
 static __u32 tables[STRIDE][256];

@@ -156,18 +156,23 @@ static __u64 integer_at(const __u8 *record, const struct line_step *step)
 /* No integer that can be written has this value. */
 #define UNUSUAL (MAX_SAFE_INTEGER + 1)
 
+/* The value, or how long after the moment at step->since it is. Returns 0 where the record does not know it. */
+static int find_value(const __u8 *record, const struct line_step *step, __u64 *value)
+{
+	__u64 since = step->since == 0 ? 0 : load64(record + step->since);
+
+	*value = integer_at(record, step);
+	if (*value < since)
+		return 0;
+	*value -= since;
+	return *value >= step->least;
+}
+
 static __u64 value_of(const __u8 *record, const struct line_step *step)
 {
-	__u64 value = integer_at(record, step);
+	__u64 value;
 
-	if (step->since != 0) {
-		__u64 since = load64(record + step->since);
-
-		if (value < since)
-			return UNUSUAL;
-		value -= since;
-	}
-	if (value < step->least || value > MAX_SAFE_INTEGER)
+	if (!find_value(record, step, &value) || value > MAX_SAFE_INTEGER)
 		return UNUSUAL;
 	return step->since == 0 ? value : value / 1000;
 }
@@ -184,12 +189,9 @@ static __u8 *put_since(__u8 *to, const __u8 *record, const struct line_step *ste
 /* Exact, unlike the integers that TypeScript has as doubles. */
 static __u8 *put_nanoseconds(__u8 *to, const __u8 *record, const struct line_step *step)
 {
-	__u64 value = load64(record + step->at);
-	__u64 since = step->since == 0 ? 0 : load64(record + step->since);
+	__u64 value;
 
-	if (value < since || value - since < step->least)
-		return NULL;
-	return put_integer(to, value - since);
+	return find_value(record, step, &value) ? put_integer(to, value) : NULL;
 }
 
 static __u8 *put_time_of_day(__u8 *to, const struct line *line)

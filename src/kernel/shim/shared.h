@@ -51,11 +51,6 @@ enum order_answer {
 	ORDER_UNKNOWN = -1,
 };
 
-/* Of the checksum of recordings and of files of offsets: CRC-32 with the lowest bit first. */
-enum crc_number {
-	CRC_POLYNOMIAL = 0xedb88320,
-};
-
 /* The holes of a line. To add one, add it here and a case in line.c. */
 enum line_form {
 	LINE_TEXT_ALONE = 0, /* no hole */

@@ -31,6 +31,7 @@ import {
   lineMomentSize,
   lineStepSize,
   readLineKept,
+  type LineKept,
   writeLineKept,
   writeLineKeys,
   writeLineMoment,
@@ -76,6 +77,16 @@ export interface Steps {
 const ROOM = 128 << 10;
 /** Lines of a recording are longer. */
 const RECORDED_ROOM = 2 * ROOM;
+
+const NOTHING_KEPT: LineKept = {
+  steps: 0n,
+  count: 0,
+  bytes: 0,
+  recorded_steps: 0n,
+  recorded_count: 0,
+  recorded_bytes: 0,
+  taken: 0n,
+};
 
 export class NativeLines {
   readonly #native: Native;
@@ -128,16 +139,18 @@ export class NativeLines {
     if (this.#templates[slot] === template) return;
     this.#tell(slot);
     this.#templates[slot] = template;
-    const none = { recorded_steps: 0n, recorded_count: 0, recorded_bytes: 0, taken: 0n };
     const p = slot * lineKeptSize;
-    if (template === UNWANTED)
-      return writeLineKept(this.#kept, p, { steps: 1n, count: 0, bytes: 0, ...none });
+    if (template === UNWANTED) return writeLineKept(this.#kept, p, { ...NOTHING_KEPT, steps: 1n });
     const recorded = template?.beside?.recorded;
     const [own, its] = [this.#stepsOf(template), this.#stepsOf(recorded)];
     writeLineKept(this.#kept, p, {
-      ...{ steps: BigInt(own?.at ?? 0), count: own?.count ?? 0, bytes: template?.bytes ?? 0 },
+      steps: BigInt(own?.at ?? 0),
+      count: own?.count ?? 0,
+      bytes: template?.bytes ?? 0,
       recorded_steps: BigInt(its?.at ?? 0),
-      ...{ recorded_count: its?.count ?? 0, recorded_bytes: recorded?.bytes ?? 0, taken: 0n },
+      recorded_count: its?.count ?? 0,
+      recorded_bytes: recorded?.bytes ?? 0,
+      taken: 0n,
     });
   }
 

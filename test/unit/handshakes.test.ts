@@ -1,11 +1,15 @@
-/** Accepts that the shim makes of handshakes are those that TypeScript makes. */
+/** Accepts that the shim makes of handshakes are those that TypeScript makes, also in a recording and for expectations. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import { parseExpectation } from "../../src/commands/expectation.ts";
+import { besideLines } from "../../src/commands/record.ts";
 import type { ClockPair } from "../../src/conn/clock.ts";
+import { Expected, watchOf } from "../../src/filter/expect.ts";
 import { randomBytes } from "../../src/kernel/random.ts";
 import { openShim } from "../../src/kernel/shim.ts";
 import { formatOf } from "../../src/output/index.ts";
 import { Lines } from "../../src/output/lines.ts";
 import { keyIds } from "../../src/record/id.ts";
+import { lineWriter } from "../../src/recording/format.ts";
 import {
   ConnDirection,
   ConnFact,
@@ -93,6 +97,9 @@ function eventAt(step: Step, at: number): Event {
   };
 }
 
+/** Nobody meets it; a process is the same in many lines. */
+const expectations = [parseExpectation("event==accept,pid==1", "trace")];
+
 /** Each socket has an inode of its own. */
 const stateOf = (sk: bigint, of: AcceptState): AcceptState =>
   of.state === "accepted" ? { ...of, ino: of.ino + Number((sk >> 6n) & 0xfn) } : of;
@@ -125,7 +132,15 @@ function told(polls: readonly Poll[], isPaired: boolean) {
       conditions: (to) => (closers.conditions(to, programsAt), true),
     },
   ];
-  const format = formatOf("json", {}, shim);
+  const expected = new Expected(expectations);
+  const recorded = new Lines();
+  const recording = lineWriter(0n);
+  const next = () => recorded.count + 1;
+  const recorder = {
+    into: (at: ClockPair) => ({ lines: recorded, number: next(), tail: recording.tailOf(at) }),
+  };
+  const beside = besideLines(recorder, watchOf(expected, expectations));
+  const format = formatOf("json", {}, shim, null, beside);
   const lines = new Lines();
   const text: string[] = [];
   const handOn = () => {
@@ -136,9 +151,12 @@ function told(polls: readonly Poll[], isPaired: boolean) {
     return toConnEvent(of, kindOf(of)!, []);
   };
   const given = { tgid: OWN, filter: NO_FILTER, parts };
-  const show = chosen({ ...given, self: false, beganNs: 0n })((event, kind) =>
-    format.append!(lines, toConnEvent(event, kind, []), clocks),
-  );
+  const show = chosen({ ...given, self: false, beganNs: 0n })((event, kind) => {
+    const shown = toConnEvent(event, kind, []);
+    format.append!(lines, shown, clocks);
+    recording.appendEvent(recorded, shown, clocks, next());
+    expected.see(shown, 0n);
+  });
   const { apply } = applied(parts, showable(given));
   const conditions = conditionsOf(parts, marks, OWN, shim.addressOf)!;
   const record = (view: DataView, p: number) =>
@@ -164,7 +182,10 @@ function told(polls: readonly Poll[], isPaired: boolean) {
     tcp.tick(BigInt(nowNs), show, poll === polls.at(-1));
     handOn();
   }
-  return { text: text.join(""), lost: accepts.lost, direct };
+  format.settle!();
+  const file = Buffer.from(recorded.take(true).bytes).toString();
+  const { seen, unmet } = expected;
+  return { text: text.join(""), file, seen, unmet, lost: accepts.lost, direct };
 }
 
 /** The first nineteen times out of twenty. */
@@ -242,8 +263,9 @@ describe("of random connections", () => {
 });
 
 test("nearly all connections of a server pass without TypeScript, also those of root", () => {
-  const { direct, text, lost } = told([pollOf(connections(400))], true);
+  const { direct, text, lost, seen } = told([pollOf(connections(400))], true);
   expect(direct).toBeGreaterThan(350);
+  expect(seen).toBe(800);
   expect(text.split("\n").filter((line) => line.includes('"accept"'))).toHaveLength(400);
   expect(lost).toBe(0n);
 });

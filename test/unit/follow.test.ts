@@ -134,6 +134,47 @@ describe("a trace ends", () => {
     },
   );
 
+  test.each([
+    [false, { lines: ["2", "4"], events: [], dropped: 0n }],
+    // Of a record that no line is made of its event is told, whose line is dropped.
+    [true, { lines: [], events: [2, 4], dropped: 2n }],
+  ])(
+    "what knows of records by itself gets their events only while the reader stands still (%p)",
+    async (stands, told) => {
+      const { trace } = traceOf();
+      const given = [1, 2, 3, 4];
+      trace.pollInto = (sink, last) => {
+        const describe = () => {
+          throw new Error("nobody needs an event of a record");
+        };
+        for (const n of given.splice(0))
+          if (sink.record?.(new DataView(new ArrayBuffer(0)), n, describe) !== true)
+            sink.event(eventAt(n));
+        return last || true;
+      };
+      const stop = new AbortController();
+      trace.wait = async () => stop.abort();
+      let settled = 0;
+      const events: number[] = [];
+      const { full, lines } = setup({
+        trace,
+        stop: stop.signal,
+        shows: ({ atNs }) => atNs % 2n === 0n,
+        expected: { see: ({ atNs }) => void events.push(Number(atNs)), met: false },
+      });
+      full.writer = Object.defineProperty(full.writer, "full", { value: stands });
+      full.format = {
+        ...full.format,
+        ...{ sifts: true, carries: true },
+        appendRecord: (out, _view, p) => (p % 2 === 0 && out.line(String(p)), true),
+        settle: () => void settled++,
+      };
+      await follow(full);
+      expect({ lines: lines(), events, dropped: full.writer.dropped }).toEqual(told);
+      expect(settled).toBe(1);
+    },
+  );
+
   test("and waits between two polls for a tenth of a second at least, events or not, shown or not", async () => {
     const stop = new AbortController();
     const { trace } = traceOf([1], [], [2]);
